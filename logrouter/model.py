@@ -1,0 +1,127 @@
+"""The vocabulary every layer shares: records in, envelopes, outcomes out. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+ANONYMOUS: Final = "-"
+"""Table name of requests that carry no client id. No real id can be "-": it means *absent* everywhere."""
+
+UNMATCHED: Final = "_unmatched"
+"""Route label of records that no route claims."""
+
+
+class Stage(StrEnum):
+    """Where a record that might be ours was rejected."""
+
+    DECODE = "decode"
+    PARSE = "parse"
+    ENRICH = "enrich"
+    VALIDATE = "validate"
+
+
+class Reason(StrEnum):
+    """Every reason a record can end with. A closed set: these are metric labels and dead-letter fields."""
+
+    # ignored: not ours, on purpose
+    TOMBSTONE = "tombstone"
+    EMPTY = "empty"
+    UNMATCHED = "unmatched"
+    NOT_REQUEST = "not_request"
+    CANARY = "canary"
+    LOOP = "loop"
+    # rejected while decoding the envelope
+    INVALID_UTF8 = "invalid_utf8"
+    INVALID_JSON = "invalid_json"
+    TOO_DEEP = "too_deep"
+    TOO_LARGE = "too_large"
+    NOT_OBJECT = "not_object"
+    NO_MESSAGE = "no_message"
+    PARTIAL = "partial"
+    # rejected while parsing the message
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    FIELD_CONFLICT = "field_conflict"
+    # rejected while enriching
+    NO_EVENT_TIME = "no_event_time"
+    # rejected by the schema
+    SCHEMA = "schema"
+    # a programming error, caught so that the lane goes on; always alarming
+    INTERNAL = "internal"
+
+
+class RawRecord(NamedTuple):
+    """One Kafka record as read: *value* is untouched bytes or None, *timestamp_ms* epoch milliseconds or -1."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+@dataclass(slots=True)
+class Envelope:
+    """What the transport says about one log line.
+
+    *text* is the application's line as a string, or, where the application wrote structured JSON that the
+    transport merged into the envelope, *document* is that object and *text* is "".  *fields* are the names the
+    routes match on (dotted, see `core.envelopes`); *time* is the transport's own timestamp, unparsed.
+    """
+
+    shape: str
+    text: str
+    document: dict[str, Any] | None = None
+    program: str | None = None
+    host: str | None = None
+    time: str | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A request line read by a format, on its way to become an event.
+
+    *event* holds canonical names only (docs/design.md, "The canonical event"), already free of null, "" and "-";
+    *fields* holds the line's own fields by dotted name, for client-id and API sources; *time* is the request's
+    start as written, or None; *weight* is None or 1 over the sampling rate that the line itself states.
+    """
+
+    event: dict[str, Any]
+    fields: dict[str, Any]
+    time: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+class Ignored(NamedTuple):
+    """Not ours, on purpose. Counted, never published."""
+
+    reason: Reason
+    route: str = UNMATCHED
+
+
+class Rejected(NamedTuple):
+    """Might be ours, but bad. Goes to the dead-letter topic: *detail* is one bounded line, *pointer* a JSON pointer."""
+
+    stage: Stage
+    reason: Reason
+    detail: str = ""
+    pointer: str = ""
+    route: str = UNMATCHED
+
+
+class Accepted(NamedTuple):
+    """One clean event: *value* is its JSON, *key* the Kafka key (client id) or None, *event* the object itself."""
+
+    route: str
+    topic: str
+    key: bytes | None
+    value: bytes
+    event: dict[str, Any]
+
+
+Outcome = Accepted | Ignored | Rejected
