@@ -115,13 +115,18 @@ class Rejected(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """One clean event: *value* is its JSON, *key* the Kafka key (client id) or None, *event* the object itself."""
+    """One clean event: *value* is its JSON, *key* the Kafka key (client id) or None, *event* the object itself.
+
+    *time_ms* is the event time, clamped, in epoch milliseconds; *tables* says whether the tables count it.
+    """
 
     route: str
     topic: str
     key: bytes | None
     value: bytes
     event: dict[str, Any]
+    time_ms: int
+    tables: bool
 
 
 Outcome = Accepted | Ignored | Rejected

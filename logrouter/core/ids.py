@@ -10,10 +10,13 @@ events of one record.  No hashing is paid per event: `for_partition` computes th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_PARTITION = (1 << 16) - 1
 MAX_OFFSET = (1 << 52) - 1
@@ -23,7 +26,8 @@ _OFFSET_LOW = (1 << 48) - 1
 _VARIANT = 0b10 << 62
 
 
-class Coordinates(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Coordinates:
     """What an id holds; *origin* is compared with `origin` of each candidate topic to find the topic's name."""
 
     origin: int

@@ -1,0 +1,241 @@
+"""Every metric and every log event, by name.
+
+Metric labels come from bounded sets only: route and source names from topics.yaml, `Stage` and `Reason`, topics and
+partitions.  Never a client id, a path or an exception's text.  Log lines never carry payloads.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from enum import StrEnum
+from time import gmtime, strftime
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import orjson
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REGISTRY: Final = CollectorRegistry()
+"""The process's own registry: nothing a library registers by itself ends up in our scrape."""
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+_BATCH_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_QUERY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+# --- route lane
+RECORDS_READ = Counter("logrouter_records_read", "Kafka records read, by source.", ["source"], registry=REGISTRY)
+BYTES_READ = Counter("logrouter_read_bytes", "Bytes of record values read, by source.", ["source"], registry=REGISTRY)
+EVENTS = Counter(
+    "logrouter_events",
+    "Outcomes: accepted, ignored or rejected, by route and reason. They add up to what was read.",
+    ["route", "outcome", "stage", "reason"],
+    registry=REGISTRY,
+)
+RECORDS_PRODUCED = Counter(
+    "logrouter_records_produced",
+    "Records committed, by output: events, dead_letter, rollup.",
+    ["output"],
+    registry=REGISTRY,
+)
+BYTES_PRODUCED = Counter(
+    "logrouter_produced_bytes", "Bytes of record values committed, by output.", ["output"], registry=REGISTRY
+)
+BATCH_SECONDS = Histogram(
+    "logrouter_batch_seconds",
+    "Time to decode, route, parse, enrich and validate one batch.",
+    buckets=_BATCH_BUCKETS,
+    registry=REGISTRY,
+)
+TRANSACTION_SECONDS = Histogram(
+    "logrouter_transaction_seconds",
+    "Time from beginning a Kafka transaction until it is committed.",
+    buckets=_BATCH_BUCKETS,
+    registry=REGISTRY,
+)
+TRANSACTIONS = Counter(
+    "logrouter_transactions", "Kafka transactions, by result: committed or aborted.", ["result"], registry=REGISTRY
+)
+CONSUMER_LAG = Gauge(
+    "logrouter_consumer_lag_records",
+    "Records between the committed position and the end of the partition, for assigned partitions.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+ASSIGNED_PARTITIONS = Gauge(
+    "logrouter_assigned_partitions", "Source partitions this process owns now.", registry=REGISTRY
+)
+REBALANCES = Counter("logrouter_rebalances", "Rebalances seen by the route lane.", registry=REGISTRY)
+INTERNAL_ERRORS = Counter(
+    "logrouter_internal_errors",
+    "Programming errors caught by a lane: always worth a bug report.",
+    ["lane"],
+    registry=REGISTRY,
+)
+BROKER_UP = Gauge("logrouter_broker_up", "1 while the Kafka cluster answers, else 0.", registry=REGISTRY)
+CONFIG_INFO = Gauge(
+    "logrouter_config_info", "1 for the configuration generation in force.", ["generation"], registry=REGISTRY
+)
+
+# --- tables lane
+ROLLUP_RECORDS_FOLDED = Counter(
+    "logrouter_rollup_records_folded", "Rollup records folded into tables.", registry=REGISTRY
+)
+PARTIAL_SUMS_FOLDED = Counter(
+    "logrouter_partial_sums_folded", "Partial sums folded: one per subject and rollup record.", registry=REGISTRY
+)
+PARTIAL_SUMS_REPLAYED = Counter(
+    "logrouter_partial_sums_replayed",
+    "Partial sums read again after a restart and not counted twice.",
+    registry=REGISTRY,
+)
+ROLLUP_RECORDS_INVALID = Counter(
+    "logrouter_rollup_records_invalid", "Rollup records that could not be decoded.", registry=REGISTRY
+)
+LATE_EVENTS = Counter(
+    "logrouter_late_events",
+    "Events older than a tier keeps; counted in the lifetime row only.",
+    ["tier"],
+    registry=REGISTRY,
+)
+ROWS_WRITTEN = Counter("logrouter_table_rows_written", "Table rows written, by tier.", ["tier"], registry=REGISTRY)
+ROWS_EXPIRED = Counter(
+    "logrouter_table_rows_expired", "Table rows removed by retention, by tier.", ["tier"], registry=REGISTRY
+)
+TABLE_ROWS = Gauge(
+    "logrouter_table_rows", "Table rows held by this worker's active partitions (estimate).", registry=REGISTRY
+)
+CHANGELOG_BYTES = Counter("logrouter_changelog_bytes", "Bytes of rows sent to the changelog.", registry=REGISTRY)
+FOLD_SECONDS = Histogram(
+    "logrouter_fold_seconds", "Time to fold one micro-batch.", buckets=_BATCH_BUCKETS, registry=REGISTRY
+)
+FLUSH_SECONDS = Histogram(
+    "logrouter_flush_seconds",
+    "Time to write changed rows to store and changelog.",
+    buckets=_BATCH_BUCKETS,
+    registry=REGISTRY,
+)
+ROLLUP_LAG = Gauge(
+    "logrouter_rollup_lag_records", "Rollup records not folded yet, by partition.", ["partition"], registry=REGISTRY
+)
+TABLES_READY = Gauge(
+    "logrouter_tables_ready", "1 while tables are recovered and answer queries, else 0.", registry=REGISTRY
+)
+
+# --- table view
+QUERY_SECONDS = Histogram(
+    "logrouter_query_seconds",
+    "Time to answer a table-view request, by endpoint and status code.",
+    ["endpoint", "code"],
+    buckets=_QUERY_BUCKETS,
+    registry=REGISTRY,
+)
+
+
+class Log(StrEnum):
+    """Every log event. INFO is life cycle, WARNING is degraded but healing, ERROR needs an operator."""
+
+    LANE_STARTED = "lane_started"
+    LANE_STOPPED = "lane_stopped"
+    LANE_FAILED = "lane_failed"
+    BROKER_DOWN = "broker_down"
+    BROKER_UP = "broker_up"
+    TOPIC_MISSING = "topic_missing"
+    TOPIC_FOUND = "topic_found"
+    PARTITIONS_ASSIGNED = "partitions_assigned"
+    PARTITIONS_REVOKED = "partitions_revoked"
+    PARTITIONS_LOST = "partitions_lost"
+    TRANSACTION_ABORTED = "transaction_aborted"
+    SOURCE_ERROR = "source_error"
+    FENCED = "fenced"
+    INTERNAL_ERROR = "internal_error"
+    METRICS_SERVING = "metrics_serving"
+    TABLES_RECOVERED = "tables_recovered"
+    TABLES_RECOVERING = "tables_recovering"
+    ROLLUP_INVALID = "rollup_invalid"
+    CHANGELOG_REPAIRED = "changelog_repaired"
+    QUERY_FAILED = "query_failed"
+    CHILD_STARTED = "child_started"
+    CHILD_EXITED = "child_exited"
+    KAFKA_CLIENT = "kafka_client"
+
+
+_LEVELS: Final[Mapping[Log, int]] = {
+    Log.LANE_FAILED: logging.ERROR,
+    Log.FENCED: logging.ERROR,
+    Log.INTERNAL_ERROR: logging.ERROR,
+    Log.QUERY_FAILED: logging.ERROR,
+    Log.BROKER_DOWN: logging.WARNING,
+    Log.TOPIC_MISSING: logging.WARNING,
+    Log.PARTITIONS_LOST: logging.WARNING,
+    Log.TRANSACTION_ABORTED: logging.WARNING,
+    Log.SOURCE_ERROR: logging.WARNING,
+    Log.ROLLUP_INVALID: logging.WARNING,
+    Log.CHANGELOG_REPAIRED: logging.WARNING,
+    Log.CHILD_EXITED: logging.WARNING,
+    Log.KAFKA_CLIENT: logging.WARNING,
+}
+
+_LOGGER: Final = logging.getLogger("logrouter")
+_MAX_FIELD: Final = 300
+
+
+def log(event: Log, *, exc_info: BaseException | None = None, **fields: object) -> None:
+    """Writes one log line for *event*. *fields* are short values; each is cut to 300 characters."""
+    level = _LEVELS.get(event, logging.INFO)
+    if _LOGGER.isEnabledFor(level):
+        _LOGGER.log(level, event.value, exc_info=exc_info, extra={"fields": fields})
+
+
+class _TextFormatter(logging.Formatter):
+    """``2026-01-31T23:59:59.123Z INFO lane_started group=logrouter``: one line per event, plus a traceback if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = _fields(record)
+        words = [_stamp(record), record.levelname, record.getMessage(), *(f"{k}={_word(v)}" for k, v in fields.items())]
+        line = " ".join(words)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class _JsonFormatter(logging.Formatter):
+    """The same as one JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {"time": _stamp(record), "level": record.levelname, "event": record.getMessage()}
+        line |= _fields(record)
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _stamp(record: logging.LogRecord) -> str:
+
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(record.created))}.{int(record.msecs):03d}Z"
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    fields = getattr(record, "fields", {})
+    return {k: v[:_MAX_FIELD] if isinstance(v, str) else v for k, v in fields.items()}
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    plain = text.isprintable() and not any(c in text for c in ' "=') and text != ""
+    return text if plain else orjson.dumps(text).decode()
+
+
+def configure_logging(*, json: bool = False, level: str = "info", stream: TextIO | None = None) -> None:
+    """Sends our log events, and the warnings of libraries, to *stream* (stderr by default)."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_JsonFormatter() if json else _TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    _LOGGER.setLevel(level.upper())
