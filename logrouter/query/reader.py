@@ -1,0 +1,69 @@
+"""What the table view may ask of the tables: the seam between `web` (asks) and `tables` (answers)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from logrouter.core.rollup import Cell
+
+
+class Tier(Enum):
+    """The stretches of time that tables keep; the value is the bucket width in minutes, 0 for the lifetime row."""
+
+    MINUTE = 1
+    HOUR = 60
+    DAY = 1440
+    LIFE = 0
+
+    def bucket(self, minute: int) -> int:
+        """The bucket of an epoch minute: epoch minutes, hours or days; 0 in the lifetime tier."""
+        return minute // self.value if self.value else 0
+
+
+class Position(NamedTuple):
+    """How far a partition is folded: *offset* of the last rollup record in it (-1 none), *end* of the log (-1 unknown).
+
+    The lag in records is ``end - offset - 1``, transaction markers included, when *end* is known.
+    """
+
+    offset: int
+    end: int
+
+
+class TableReader(Protocol):
+    """Local reads of one tables worker. No method waits for the network or holds the event loop for long."""
+
+    def partitions(self) -> int:
+        """How many table partitions there are, over all workers."""
+
+    def partition_of(self, subject: str) -> int:
+        """The partition that holds a subject."""
+
+    def ready(self) -> bool:
+        """Whether the tables are recovered and not in a rebalance: only then are answers right."""
+
+    def owner_url(self, partition: int) -> str | None:
+        """Base URL of the worker that owns a partition, `self_url` when it is this one, None when nobody is known."""
+
+    def self_url(self) -> str:
+        """Base URL under which the other workers reach this one."""
+
+    def owned(self) -> frozenset[int]:
+        """The partitions that this worker folds and answers for."""
+
+    def position(self, partition: int) -> Position:
+        """How far an owned partition is folded."""
+
+    def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
+        """One subject's cells, None for a bucket without a row; the lifetime tier has the one bucket 0."""
+
+    def scan(self, kind: str, tier: Tier, start: int, stop: int) -> Iterator[tuple[str, int, Cell]]:
+        """(name, bucket, cell) of every row of a subject kind with start <= bucket < stop, in owned partitions.
+
+        Lazy: a caller that yields to the event loop between items keeps the worker responsive.  Rows written meanwhile
+        may or may not be seen; a partition lost meanwhile ends the iteration with `LookupError`.
+        """

@@ -1,0 +1,200 @@
+"""Partial sums: sketch, merge, accumulation and packing."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.core.rollup import (
+    MAX_LATENCY_MS,
+    MAX_NAMES,
+    MAX_SUBJECTS,
+    OTHER,
+    Accumulator,
+    Cell,
+    add_name,
+    bucket,
+    bucket_value,
+    copy_of,
+    decode_record,
+    encode_record,
+    merge,
+    pack,
+    partition_of,
+    quantile,
+    saturate,
+)
+
+LATENCIES = st.integers(0, MAX_LATENCY_MS)
+
+
+@given(st.integers(1, MAX_LATENCY_MS))
+def test_bucket_stands_for_its_latencies_within_two_percent(ms):
+    """The value of a bucket is within 2 % of every latency in it."""
+    assert math.isclose(bucket_value(bucket(ms)), ms, rel_tol=0.0201)
+
+
+def test_bucket_clamps_what_is_no_latency():
+    """Zero has its own bucket, negative and absurd latencies land in the nearest one."""
+    assert bucket(0) == bucket(-5) == -1
+    assert bucket(1) == 0
+    assert bucket(10**30) == bucket(MAX_LATENCY_MS)
+
+
+@given(st.lists(LATENCIES, min_size=1, max_size=200), st.sampled_from([0.0, 0.5, 0.95, 0.99, 1.0]))
+def test_quantile_is_within_two_percent_of_the_exact_one(latencies, q):
+    """A percentile from the sketch is close to the same percentile of the sorted latencies."""
+    cell = Cell(0)
+    for ms in latencies:
+        cell.sketch[bucket(ms)] = cell.sketch.get(bucket(ms), 0) + 1
+        cell.latency_max = max(cell.latency_max, ms)
+    exact = sorted(latencies)[int(q * (len(latencies) - 1))]
+    assert quantile(cell, q) == pytest.approx(exact, rel=0.0201)
+
+
+def test_quantile_of_nothing_is_none():
+    """Without latencies there is no percentile, rather than a zero."""
+    assert quantile(Cell(0, 5), 0.5) is None
+
+
+NAMES = st.sampled_from(["core", "feed", "-", "/x/é"])
+COUNTS = st.integers(0, 2**40)
+CELLS = st.builds(
+    Cell,
+    minute=st.integers(-10, 2**40),
+    count=st.integers(1, 2**40),
+    weight=COUNTS.map(float),
+    bytes_in=COUNTS,
+    bytes_out=COUNTS,
+    latency_sum=COUNTS,
+    latency_max=COUNTS,
+    latency_count=COUNTS,
+    first_ms=st.integers(-1, 2**45),
+    last_ms=st.integers(-1, 2**45),
+    status=st.dictionaries(st.integers(0, 999), COUNTS, max_size=4),
+    outcome=st.dictionaries(NAMES, COUNTS, max_size=4),
+    peer=st.dictionaries(NAMES, COUNTS, max_size=4),
+    sketch=st.dictionaries(st.integers(-1, 500), COUNTS, max_size=6),
+)
+
+
+def total(cells):
+    """The merge of cells into an empty one."""
+    into = Cell(0)
+    for cell in cells:
+        merge(into, cell)
+    return into
+
+
+@given(st.lists(CELLS, max_size=6), st.randoms(use_true_random=False), st.integers(0, 6))
+def test_merge_ignores_order_and_grouping(cells, rnd, cut):
+    """Cells merged in any order, or first among themselves in groups, give the same sums."""
+    shuffled = cells[:]
+    rnd.shuffle(shuffled)
+    grouped = total([total(part) for part in (shuffled[:cut], shuffled[cut:]) if part])
+    assert total(cells) == grouped
+
+
+@given(CELLS, CELLS)
+def test_merge_leaves_its_argument_alone(one, other):
+    """Merging aliases no maps: neither the merged cell nor a copy's source changes."""
+    before = copy_of(other, other.minute)
+    copied = copy_of(other, 7)
+    merge(copied, one)
+    merge(one, other)
+    assert other == before
+    assert copied.minute == 7
+
+
+def test_full_name_maps_count_further_names_together():
+    """A map keeps 64 names; the rest is counted under one name, and the total is right."""
+    names: dict[str, int] = {}
+    for n in range(500):
+        add_name(names, f"api{n}", 1)
+    for _ in range(3):
+        add_name(names, "api5", 1)
+    assert len(names) == MAX_NAMES + 1
+    assert names["api5"] == 4
+    assert names[OTHER] == 500 - MAX_NAMES
+    assert sum(names.values()) == 503
+
+
+def test_merge_of_wide_cells_bounds_the_names():
+    """Two cells with many different peers merge into a bounded one without losing a count."""
+    one, other = Cell(0, 1), Cell(0, 1)
+    one.peer.update({f"a{n}": 1 for n in range(60)})
+    other.peer.update({f"b{n}": 2 for n in range(60)})
+    merge(one, other)
+    assert len(one.peer) == MAX_NAMES + 1
+    assert sum(one.peer.values()) == 60 + 120
+
+
+def test_saturated_cell_can_be_encoded():
+    """Sums beyond 63 bits are capped instead of failing to encode."""
+    cell = Cell(0, 2**70, bytes_in=2**64, status={200: 2**70}, weight=1e300)
+    saturate(cell)
+    assert decode_record(encode_record([("cx", [cell])])) == [("cx", [cell])]
+
+
+def events(count, *, seed=7):
+    """Seeded random events as arguments of `Accumulator.add`."""
+    rnd = random.Random(seed)
+    for _ in range(count):
+        yield {
+            "client": f"client{rnd.randrange(20)}",
+            "api": rnd.choice(["core", "feed", "-"]),
+            "time_ms": 1_700_000_000_000 + rnd.randrange(300_000),
+            "status": rnd.choice([0, 200, 404, 503]),
+            "outcome": rnd.choice(["ok", "not_found"]),
+            "weight": rnd.choice([1.0, 10.0]),
+            "bytes_in": rnd.randrange(100),
+            "bytes_out": rnd.randrange(10_000),
+            "latency_ms": rnd.choice([None, 0, 3, rnd.randrange(5000)]),
+        }
+
+
+def test_accumulator_counts_every_event_for_its_client_and_its_api():
+    """Every event is in one client cell and one API cell of its minute, and a second take is empty."""
+    accumulator, sent = Accumulator(), list(events(500))
+    for event in sent:
+        accumulator.add(**event)
+    subjects = dict(accumulator.take())
+    assert accumulator.take() == []
+    clients = [cell for name, cells in subjects.items() if name[0] == "c" for cell in cells]
+    apis = [cell for name, cells in subjects.items() if name[0] == "a" for cell in cells]
+    for cells in (clients, apis):
+        assert sum(cell.count for cell in cells) == 500
+        assert sum(cell.weight for cell in cells) == sum(event["weight"] for event in sent)
+        assert sum(cell.latency_count for cell in cells) == sum(event["latency_ms"] is not None for event in sent)
+        assert sum(cell.bytes_out for cell in cells) == sum(event["bytes_out"] for event in sent)
+    assert all(sum(cell.peer.values()) == cell.count for cell in clients)
+    assert not any(cell.peer for cell in apis)
+    assert all(cell.first_ms // 60_000 == cell.last_ms // 60_000 == cell.minute for cell in clients + apis)
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_pack_puts_every_subject_into_its_partition_once_per_record(partitions):
+    """Packing neither loses nor moves a subject, and no record holds more than its bound."""
+    subjects = [(f"cclient{n}", [Cell(5, 1), Cell(6, 2)]) for n in range(3000)]
+    found = []
+    for partition, value in pack(subjects, partitions):
+        record = decode_record(value)
+        assert len(record) <= MAX_SUBJECTS
+        assert len({name for name, _ in record}) == len(record)
+        assert {partition_of(name, partitions) for name, _ in record} == {partition}
+        found += record
+    assert sorted(found, key=lambda item: item[0]) == sorted(subjects, key=lambda item: item[0])
+
+
+def test_pack_splits_a_subject_with_too_many_cells():
+    """A subject with more minutes than a record may hold goes on in the next record."""
+    cells = [Cell(minute, 1, peer={f"api{n}" * 20: 1 for n in range(60)}) for minute in range(5000)]
+    records = [decode_record(value) for _, value in pack([("cx", cells), ("cy", [Cell(1, 1)])], 1)]
+    assert all(len({name for name, _ in record}) == len(record) for record in records)
+    assert [cell.minute for record in records for name, found in record if name == "cx" for cell in found] == list(
+        range(5000)
+    )

@@ -1,0 +1,90 @@
+"""The rollup record: round trip, and every other byte string is a `RecordError`."""
+
+from __future__ import annotations
+
+import contextlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.core.rollup import Cell, Head, RecordError, decode_record, encode_record
+
+GOOD = [("calice", [Cell(1, 2, 2.0, 3, 4, 5, 6, 1, 60_001, 60_009, {200: 2}, {"ok": 2}, {"core": 2}, {45: 1})])]
+
+
+def test_record_round_trips():
+    """What was encoded is decoded, field for field."""
+    assert decode_record(encode_record(GOOD)) == GOOD
+
+
+def test_head_reads_the_numbers_without_the_maps():
+    """A scan can stop after the fixed numbers of a cell."""
+    head = msgspec.msgpack.decode(msgspec.msgpack.encode(GOOD[0][1][0]), type=Head)
+    assert (head.minute, head.count, head.last_ms) == (1, 2, 60_009)
+
+
+def cell(**fields):
+    """A cell with one field replaced, as the untyped list that is on the wire."""
+    raw = msgspec.to_builtins(GOOD[0][1][0])
+    for name, value in fields.items():
+        raw[Cell.__struct_fields__.index(name)] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        [],
+        [2, []],
+        [1, [], 3],
+        [1, [["x-unknown-kind", []]]],
+        [1, [["c", []]]],
+        [1, [["calice" * 200, []]]],
+        [1, [["calice", [cell(count=-1)]]]],
+        [1, [["calice", [cell(count="2")]]]],
+        [1, [["calice", [cell(weight=float("nan"))]]]],
+        [1, [["calice", [cell(weight=float("inf"))]]]],
+        [1, [["calice", [cell(bytes_in=2**63)]]]],
+        [1, [["calice", [cell(status={1000: 1})]]]],
+        [1, [["calice", [cell(sketch={10**6: 1})]]]],
+        [1, [["calice", [cell(peer={str(n): 1 for n in range(66)})]]]],
+        [1, [["calice", []]] * 513],
+    ],
+)
+def test_malformed_record_is_refused(record):
+    """Wrong version, shape, type or size is refused, and never half taken."""
+    with pytest.raises(RecordError):
+        decode_record(msgspec.msgpack.encode(record))
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_the_decoder_raise_anything_else(value):
+    """Arbitrary bytes decode or are a `RecordError`."""
+    with contextlib.suppress(RecordError):
+        decode_record(value)
+
+
+@given(st.integers(0, len(encode_record(GOOD)) - 1), st.integers(0, 255))
+def test_flipped_byte_never_raises_anything_else(position, byte):
+    """One wrong byte in a good record gives other sums or a `RecordError`, nothing worse."""
+    value = bytearray(encode_record(GOOD))
+    value[position] = byte
+    with contextlib.suppress(RecordError):
+        decode_record(bytes(value))
+
+
+def test_refusal_names_no_payload():
+    """The text of a refusal can be logged: it names the place, not the content."""
+    with pytest.raises(RecordError, match="at `") as refusal:
+        decode_record(encode_record(GOOD).replace(b"\xa2ok", b"\x02ok", 1))
+    assert "alice" not in str(refusal.value)
+
+
+def test_deep_nesting_and_giant_records_are_refused():
+    """Neither recursion nor size takes the reader down."""
+    for value in (b"\x91" * 100_000, b"\x92\x01" + b"\x91" * 100_000, b"\x00" * (2 << 20)):
+        with pytest.raises(RecordError):
+            decode_record(value)
