@@ -1,0 +1,1 @@
+"""Questions to the tables and answers from their rows. Pure: no I/O, no clock."""

@@ -1,0 +1,151 @@
+"""Rows to answers: the JSON documents of the table view, as plain values.
+
+Everything here is computed from rows that were read at one moment; nothing is estimated but the percentiles (2 %).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.core.rollup import Cell, merge, quantile
+from logrouter.query.parameters import By
+from logrouter.query.times import MINUTE_MS, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from logrouter.query.questions import Series
+    from logrouter.query.reader import Position
+    from logrouter.query.spans import Span
+
+Answer = dict[str, Any]
+
+SUBJECT_FIELD: Final = {"c": "client_id", "a": "api"}
+"""What a subject kind is called in answers."""
+
+_QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+_FINE: Final = frozenset({"ok", "aborted"})
+"""Outcomes that are no errors: a client that hangs up has not been failed by anybody."""
+
+
+def total(cells: Iterable[Cell | None]) -> Cell:
+    """The sum of cells; one with a count of 0 when there are none."""
+    into = Cell(0)
+    for cell in cells:
+        if cell is not None and cell.count:
+            merge(into, cell)
+    return into
+
+
+def errors(cell: Cell) -> int:
+    """How many requests of a cell ended neither well nor by the client hanging up."""
+    return cell.count - sum(n for outcome, n in cell.outcome.items() if outcome in _FINE)
+
+
+def figures(cell: Cell, *, apis: bool) -> Answer:
+    """Everything a cell knows; *apis* says whether its peers are APIs, or not to be shown."""
+    return {
+        **numbers(cell),
+        "status": {f"{code:03d}": n for code, n in sorted(cell.status.items())},
+        "outcome": ranked(cell.outcome),
+        **({"apis": ranked(cell.peer)} if apis else {}),
+        "first_seen": rfc3339(cell.first_ms) if cell.count else None,
+        "last_seen": rfc3339(cell.last_ms) if cell.count else None,
+    }
+
+
+def numbers(cell: Cell) -> Answer:
+    """The numbers of a cell that every answer shows."""
+    return {
+        "count": cell.count,
+        "weighted": weighted(cell.weight),
+        "errors": errors(cell),
+        "bytes": {"in": cell.bytes_in, "out": cell.bytes_out},
+        "latency_ms": _latency(cell),
+    }
+
+
+def weighted(weight: float) -> float:
+    """A sum of weights without the dust of floating-point addition."""
+    return round(weight, 6)
+
+
+def mean(latency_sum: int, latency_count: int) -> float | None:
+    """The mean latency in ms, None when no request told its latency."""
+    return round(latency_sum / latency_count, 3) if latency_count else None
+
+
+def _latency(cell: Cell) -> Answer | None:
+    if not cell.latency_count:
+        return None
+    percentiles = {name: quantile(cell, q) for name, q in _QUANTILES}
+    return {
+        "count": cell.latency_count,
+        "mean": mean(cell.latency_sum, cell.latency_count),
+        "max": cell.latency_max,
+        **{name: None if value is None else round(value, 3) for name, value in percentiles.items()},
+    }
+
+
+def ranked(names: Mapping[str, int]) -> dict[str, int]:
+    """Counts by name, largest first, ties by name."""
+    return dict(sorted(names.items(), key=lambda item: (-item[1], item[0])))
+
+
+def interval(span: Span) -> Answer:
+    """What a window really covers."""
+    return {
+        "from": None if span.start_ms is None else rfc3339(span.start_ms),
+        "to": rfc3339(span.stop_ms),
+    }
+
+
+def summary(kind: str, name: str, life: Cell, day: Sequence[Cell | None], span: Span) -> Answer:
+    """A subject's lifetime and last 24 hours; *day* holds the rows of *span*."""
+    apis = kind == "c"
+    return {
+        SUBJECT_FIELD[kind]: name,
+        "lifetime": figures(life, apis=apis),
+        "last_24h": {**interval(span), **figures(total(day), apis=apis)},
+    }
+
+
+def series(kind: str, name: str, asked: Series, cells: Sequence[Cell | None]) -> Answer:
+    """One point per bucket of *asked*, zeros where nothing happened; *cells* are its rows in order."""
+    width_ms = asked.step.tier.value * MINUTE_MS
+    empty = Cell(0)
+    points = [_point(cell or empty, (asked.start + index) * width_ms, asked.by) for index, cell in enumerate(cells)]
+    return {
+        SUBJECT_FIELD[kind]: name,
+        "from": rfc3339(asked.start * width_ms),
+        "to": rfc3339(asked.stop * width_ms),
+        "step": asked.step,
+        "by": asked.by,
+        **({} if asked.by is None else {"keys": sorted({key for point in points for key in point["by"]})}),
+        "points": points,
+    }
+
+
+def _point(cell: Cell, start_ms: int, by: By | None) -> Answer:
+    point = {"time": rfc3339(start_ms), **numbers(cell)}
+    match by:
+        case By.STATUS:
+            point["by"] = {f"{code:03d}": n for code, n in sorted(cell.status.items())}
+        case By.OUTCOME:
+            point["by"] = ranked(cell.outcome)
+        case By.API:
+            point["by"] = ranked(cell.peer)
+        case None:
+            pass
+    return point
+
+
+def freshness(partition: int, position: Position, answered_by: str) -> Answer:
+    """Which rollup records an answer includes of one partition, and how many there are behind them."""
+    return {
+        "partition": partition,
+        "offset": position.offset if position.offset >= 0 else None,
+        "end": position.end if position.end >= 0 else None,
+        "lag": max(position.end - position.offset - 1, 0) if position.end >= 0 else None,
+        "answered_by": answered_by,
+    }
