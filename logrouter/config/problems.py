@@ -1,0 +1,92 @@
+"""What is wrong with a topics.yaml: all of it at once, each with its path in the file and its line and column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_ECHO = 60
+"""How much of a wrong value a message repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend. *path* is like `routes[3].to`, "" for the whole file; *line* and *column* count from 1."""
+
+    path: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.line}:{self.column}: " if self.line is not None else ""
+        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+
+
+class ConfigError(Exception):
+    """A topics.yaml that can't be used. *problems* are in file order; *file* is its name as the operator gave it."""
+
+    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+        self.file = file
+        self.problems = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+        super().__init__(file, self.problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = f"{self.file}: {count} problem{'' if count == 1 else 's'}"
+        return "\n".join([head, *(f"  {self.file}:{problem}" for problem in self.problems)])
+
+
+@dataclass(slots=True)
+class Problems:
+    """The collector that reading and building share. Positions are looked up by path, the nearest parent's if need be."""
+
+    values: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, path: str, message: str, *, at_key: bool = False) -> None:
+        """Note a problem with the value at *path*, or with the key itself."""
+        line, column = self._position(path, at_key=at_key)
+        self.found.append(Problem(path, message, line, column))
+
+    def _position(self, path: str, *, at_key: bool) -> tuple[int | None, int | None]:
+        if at_key and path in self.keys:
+            return self.keys[path]
+        while path not in self.values:
+            if not path:
+                return None, None
+            path = parent(path)
+        return self.values[path]
+
+
+def parent(path: str) -> str:
+    """The path of the mapping or list that holds the value. Keys with dots shorten one dot at a time, which is harmless."""
+    cut = max(path.rfind("."), path.rfind("["))
+    return path[:cut] if cut > 0 else ""
+
+
+def join(path: str, key: str) -> str:
+    """The path of a key's value."""
+    return f"{path}.{key}" if path else key
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` (did you mean "x"?)` or "", to be appended to a message."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names as one phrase, in order."""
+    return ", ".join(sorted(names)) or "none"
+
+
+def echo(value: object) -> str:
+    """A wrong value as a message shows it: short, and never what came from the environment (it redacts its repr)."""
+    text = repr(value)
+    return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"

@@ -1,0 +1,97 @@
+"""References to environment variables, and values that never print themselves.
+
+${NAME}             the variable, which must be set
+${NAME:-default}    the variable, or the default where it is unset or empty
+$${                 a literal "${"
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REDACTED: Final = "********"
+
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{[^}]*\}?")
+_SECRET = re.compile(
+    r"password|passphrase|secret|jaas|private\.key|key\.pem$|^sasl\.oauthbearer\.config$|(^|[._])token$|credential\w*$",
+    re.IGNORECASE,
+)
+
+
+class Secret:
+    """A value that is passed on but never shown: `reveal()` is the only way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the client library's settings and nothing else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({REDACTED})"
+
+    def __str__(self) -> str:
+        return REDACTED
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._value))
+
+
+class FromEnv(str):
+    """Text that came, at least in part, from the environment: messages do not repeat it.
+
+    *literal* says that some of it was written in the file, as text or as a default.
+    """
+
+    __slots__ = ("literal",)
+
+    literal: bool
+
+    def __repr__(self) -> str:
+        return "a value from the environment"
+
+
+def looks_secret(key: str) -> bool:
+    """Whether a setting of this name holds a secret."""
+    return _SECRET.search(key) is not None
+
+
+def expand(text: str, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    """*text* with references replaced (as `FromEnv` if there were any), and what was wrong with them."""
+    wrong: list[str] = []
+    found = literal = False
+
+    def value_of(match: re.Match[str]) -> str:
+        nonlocal found, literal
+        if match[0] == "$${":
+            literal = True
+            return "${"
+        name, default = match["name"], match["default"]
+        if name is None:
+            wrong.append("a reference is written ${NAME} or ${NAME:-default}")
+            return ""
+        found = True
+        value = env.get(name, "")
+        if value or (name in env and default is None):
+            return value
+        if default is None:
+            wrong.append(f"environment variable {name} is not set")
+        literal = literal or bool(default)
+        return default or ""
+
+    result = _REFERENCE.sub(value_of, text)
+    if not found:
+        return result, wrong
+    expanded = FromEnv(result)
+    expanded.literal = literal or bool(_REFERENCE.sub("", text).strip())
+    return expanded, wrong

@@ -1,0 +1,217 @@
+"""Conditions on envelope fields, compiled to small values that know how to test and which bytes they need.
+
+    all_of(equal("program", "api-gateway"), Not(glob("host", "test-*")))
+
+`test(envelope)` decides. `tokens()` says what the raw record must hold for `test` to be able to hold: a set of byte
+strings of which at least one occurs, or None where nothing is known. `on(topic)` decides the conditions on the topic,
+which is known before any record is read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+
+from logrouter.core.prefilter import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from logrouter.model import Envelope
+
+
+class Condition(Protocol):
+    """What a route asks of an envelope. Immutable; never raises on any envelope."""
+
+    @property
+    def never(self) -> bool:
+        """Whether no envelope at all can satisfy it."""
+
+    def test(self, envelope: Envelope, /) -> bool:
+        """Whether it holds for the envelope."""
+
+    def tokens(self) -> frozenset[bytes] | None:
+        """Byte strings of which every satisfying record holds at least one; None if nothing is known."""
+
+    def on(self, topic: str, /) -> Condition:
+        """The same condition for records of one topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Always or never."""
+
+    holds: bool
+
+    @property
+    def never(self) -> bool:
+        """Whether this is the constant False."""
+        return not self.holds
+
+    def test(self, _envelope: Envelope, /) -> bool:
+        """The constant."""
+        return self.holds
+
+    def tokens(self) -> frozenset[bytes] | None:
+        """Nothing can satisfy never: it needs one of no tokens."""
+        return None if self.holds else frozenset()
+
+    def on(self, _topic: str, /) -> Condition:
+        """Itself."""
+        return self
+
+
+ALWAYS: Final = Constant(holds=True)
+NEVER: Final = Constant(holds=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One predicate on the text of one field. *needs* is what the raw record must hold, None if unknown.
+
+    An absent field fails every predicate, so `not` of a predicate holds where the field is absent.
+    """
+
+    field: str
+    get: Callable[[Envelope], str | None]
+    accepts: Callable[[str], bool]
+    needs: frozenset[bytes] | None
+    never: ClassVar[bool] = False
+
+    def test(self, envelope: Envelope, /) -> bool:
+        """Whether the field is there and accepted."""
+        text = self.get(envelope)
+        return text is not None and self.accepts(text)
+
+    def tokens(self) -> frozenset[bytes] | None:
+        """See `needs`."""
+        return self.needs
+
+    def on(self, _topic: str, /) -> Condition:
+        """Itself: it doesn't ask about the topic."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The field is not there."""
+
+    get: Callable[[Envelope], str | None]
+    never: ClassVar[bool] = False
+
+    def test(self, envelope: Envelope, /) -> bool:
+        """Whether the field is missing or empty."""
+        return self.get(envelope) is None
+
+    def tokens(self) -> frozenset[bytes] | None:
+        """Absence leaves no bytes."""
+        return None
+
+    def on(self, _topic: str, /) -> Condition:
+        """Itself."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class OfTopic:
+    """A predicate on the topic's name. Decided by `on`; before that it holds for nothing and needs nothing."""
+
+    accepts: Callable[[str], bool]
+    never: ClassVar[bool] = False
+
+    def test(self, _envelope: Envelope, /) -> bool:
+        """An envelope doesn't know its topic."""
+        return False
+
+    def tokens(self) -> frozenset[bytes] | None:
+        """The topic's name is not part of the record."""
+        return None
+
+    def on(self, topic: str, /) -> Condition:
+        """The answer."""
+        return ALWAYS if self.accepts(topic) else NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: Condition
+    never: ClassVar[bool] = False
+
+    def test(self, envelope: Envelope, /) -> bool:
+        """The opposite."""
+        return not self.part.test(envelope)
+
+    def tokens(self) -> frozenset[bytes] | None:
+        """Nothing is known of what doesn't hold."""
+        return None
+
+    def on(self, topic: str, /) -> Condition:
+        """The opposite of the part on the topic."""
+        part = self.part.on(topic)
+        return Constant(not part.holds) if isinstance(part, Constant) else Not(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Every part holds. Made by `all_of`, so never empty, nested or constant."""
+
+    parts: tuple[Condition, ...]
+    never: ClassVar[bool] = False
+
+    def test(self, envelope: Envelope, /) -> bool:
+        """Whether all hold, asked in the written order."""
+        return all(part.test(envelope) for part in self.parts)
+
+    def tokens(self) -> frozenset[bytes] | None:
+        """The most selective part's tokens: fewest alternatives, then longest."""
+        known = [tokens for part in self.parts if (tokens := part.tokens()) is not None]
+        return min(known, key=lambda tokens: (len(tokens), -min(map(len, tokens), default=0)), default=None)
+
+    def on(self, topic: str, /) -> Condition:
+        """All parts on the topic."""
+        return all_of(part.on(topic) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """At least one part holds. Made by `any_of`, so never empty, nested or constant."""
+
+    parts: tuple[Condition, ...]
+    never: ClassVar[bool] = False
+
+    def test(self, envelope: Envelope, /) -> bool:
+        """Whether one holds, asked in the written order."""
+        return any(part.test(envelope) for part in self.parts)
+
+    def tokens(self) -> frozenset[bytes] | None:
+        """All parts' tokens together, if all have some."""
+        union: frozenset[bytes] = frozenset()
+        for part in self.parts:
+            tokens = part.tokens()
+            if tokens is None:
+                return None
+            union |= tokens
+        return union
+
+    def on(self, topic: str, /) -> Condition:
+        """Any part on the topic."""
+        return any_of(part.on(topic) for part in self.parts)
+
+
+def all_of(parts: Iterable[Condition]) -> Condition:
+    """The conjunction; of nothing it always holds."""
+    left = [part for part in parts if part != ALWAYS]
+    if any(part.never for part in left):
+        return NEVER
+    return Every(tuple(left)) if len(left) > 1 else left[0] if left else ALWAYS
+
+
+def any_of(parts: Iterable[Condition]) -> Condition:
+    """The disjunction; of nothing it never holds."""
+    left = [part for part in parts if not part.never]
+    if ALWAYS in left:
+        return ALWAYS
+    return Some(tuple(left)) if len(left) > 1 else left[0] if left else NEVER

@@ -1,0 +1,118 @@
+"""The route table: one immutable value that says what becomes of a record, compiled from topics.yaml.
+
+    table = RouteTable(...)                 # built once per generation by `logrouter.config`
+    source = table.source_of("k8s-main")    # once per topic; the lane keeps the answer
+    for route in source.routes: ...         # first match wins
+
+A reload builds another table and swaps one reference between batches, so nothing here ever changes after it is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from logrouter.core.prefilter import compile_prefilter
+from logrouter.model import Envelope, Ignored, Parsed, Rejected
+
+if TYPE_CHECKING:
+    from logrouter.core.conditions import Condition
+    from logrouter.core.validate import Validator
+
+Decoder = Callable[[bytes], Envelope | Rejected]
+Parser = Callable[[Envelope], Parsed | Ignored | Rejected]
+ClientIdOf = Callable[[Parsed], tuple[str, str | None] | None]
+ApiOf = Callable[[Parsed], str | None]
+ClientIpOf = Callable[[str], str | None]
+WeightOf = Callable[[int | None], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What happens to the records that *select* holds for: every function is compiled, none does I/O.
+
+    *request_only* says that lines that are no request are ignored and not rejected; *headers* is the lower-case
+    allow-list of request headers; *to* is the output topic and *stream* the `meta.stream` of its events; *tables* names
+    the tables that its events are counted in; *query* is "drop" or "keep".
+    """
+
+    name: str
+    condition: Condition
+    select: Callable[[Envelope], bool]
+    request_only: bool
+    parse: Parser
+    client_id: ClientIdOf
+    api: ApiOf
+    headers: frozenset[str]
+    client_ip: ClientIpOf
+    weight: WeightOf
+    query: str
+    schema_uri: str
+    validator: Validator
+    to: str
+    stream: str
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind of input: which topics, how their envelopes are decoded, and the routes that take from it, in order.
+
+    *may_match* is the pre-filter on raw bytes: False means that no route can match, so the record is
+    `ignored(unmatched)` without being decoded. None means that there is nothing to filter by. *topics* and *pattern* are
+    the exact names and the anchored expression that select topics.
+    """
+
+    name: str
+    topics: frozenset[str]
+    pattern: re.Pattern[str] | None
+    decode: Decoder
+    routes: tuple[Route, ...]
+    max_bytes: int
+    may_match: Callable[[bytes], bool] | None = None
+
+    def on(self, topic: str) -> Source:
+        """This source as seen by one topic: conditions on the topic are decided, routes it rules out are gone."""
+        routes = []
+        for route in self.routes:
+            condition = route.condition.on(topic)
+            if not condition.never:
+                routes.append(replace(route, condition=condition, select=condition.test))
+        return replace(self, routes=tuple(routes), may_match=compile_prefilter([r.condition for r in routes]))
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """Everything a route lane needs to know, as one value. *generation* is a hash of the file it was built from.
+
+    *own_topics* are outputs of this deployment and *own_prefixes* what the names of its internal topics start with:
+    no source ever takes from them, so that an output can't become an input.
+    """
+
+    generation: str
+    sources: tuple[Source, ...]
+    own_topics: frozenset[str] = frozenset()
+    own_prefixes: tuple[str, ...] = ("_",)
+
+    def is_own(self, topic: str) -> bool:
+        """Whether the topic is written by us or internal to Kafka."""
+        return topic in self.own_topics or topic.startswith(self.own_prefixes)
+
+    def source_of(self, topic: str) -> Source | None:
+        """The source that takes from the topic, compiled for it: exact names go before patterns. Keep the answer."""
+        if self.is_own(topic):
+            return None
+        for source in self.sources:
+            if topic in source.topics:
+                return source.on(topic)
+        for source in self.sources:
+            if source.pattern is not None and source.pattern.fullmatch(topic):
+                return source.on(topic)
+        return None
+
+    def subscription(self) -> list[str]:
+        """What to subscribe to: exact names, and expressions that begin with "^" as librdkafka wants them."""
+        names = sorted(name for source in self.sources for name in source.topics)
+        return names + [source.pattern.pattern for source in self.sources if source.pattern is not None]
