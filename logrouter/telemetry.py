@@ -6,6 +6,7 @@ partitions.  Never a client id, a path or an exception's text.  Log lines never 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from enum import StrEnum
@@ -239,3 +240,9 @@ def configure_logging(*, json: bool = False, level: str = "info", stream: TextIO
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     _LOGGER.setLevel(level.upper())
+
+
+def forget_lag(topic: str, partition: int) -> None:
+    """Drops the lag series of a partition this process no longer owns: a stale figure would alarm for ever."""
+    with contextlib.suppress(KeyError):
+        CONSUMER_LAG.remove(topic, str(partition))

@@ -1,0 +1,67 @@
+"""Dead letters: a rejected record as one JSON event, with why, where from, and its raw bytes capped and redacted.
+
+Shape: logrouter/schemas/dead_letter/1.0.0.json.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from logrouter.core.redact import redact_raw
+from logrouter.core.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from logrouter.model import RawRecord, Rejected
+
+SCHEMA_URI: Final = "/logrouter/dead_letter/1.0.0"
+
+
+def encode(
+    record: RawRecord, rejected: Rejected, *, event_id: str, emitter: str, stream: str, max_raw_bytes: int, now_ms: int
+) -> bytes:
+    """The dead letter's value; at most about four times *max_raw_bytes* long."""
+    observed_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
+    letter: dict[str, Any] = {
+        "$schema": SCHEMA_URI,
+        "meta": {"stream": stream, "dt": rfc3339(observed_ms), "id": event_id},
+        "emitter_id": emitter,
+        "stage": rejected.stage,
+        "reason": rejected.reason,
+        "detail": rejected.detail,
+        "route": rejected.route,
+        "source": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
+        "raw": _raw(record.value or b"", max_raw_bytes),
+    }
+    if rejected.pointer:
+        letter["pointer"] = rejected.pointer
+    return orjson.dumps(letter)
+
+
+def coordinates(record: RawRecord) -> bytes:
+    """The dead letter's key: where the record is, for `logrouter explain`."""
+    return f"{record.topic}:{record.partition}:{record.offset}".encode()
+
+
+def headers(rejected: Rejected) -> list[tuple[str, str | bytes | None]]:
+    """What a consumer can select by without parsing the value."""
+    return [
+        ("logrouter-stage", rejected.stage.encode()),
+        ("logrouter-reason", rejected.reason.encode()),
+        ("logrouter-route", rejected.route.encode()),
+    ]
+
+
+def _raw(value: bytes, max_raw_bytes: int) -> dict[str, Any]:
+    # Redacted before it is cut: a cut through the middle of a token must not hide its first half from the patterns.
+    # Twice the cap is enough context, and keeps a 10 MB line cheap.
+    kept = redact_raw(value[: 2 * max_raw_bytes])[:max_raw_bytes]
+    raw: dict[str, Any] = {"bytes": len(value), "truncated": len(value) > max_raw_bytes}
+    try:
+        return {**raw, "encoding": "utf-8", "text": kept.decode()}
+    except UnicodeDecodeError as exc:
+        if raw["truncated"] and exc.start >= len(kept) - 3:  # only the cut went through a character
+            return {**raw, "encoding": "utf-8", "text": kept[: exc.start].decode()}
+        return {**raw, "encoding": "base64", "base64": b64encode(kept).decode()}

@@ -1,0 +1,151 @@
+"""librdkafka clients from settings: our defaults, over them the operator's `kafka:` block, over both what we rely on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# Settings that carry the promises of docs/design.md. An operator who sets one is told, not silently overruled.
+RESERVED: Final = frozenset(
+    {
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "isolation.level",
+        "partition.assignment.strategy",
+        "group.id",
+        "group.instance.id",
+        "transactional.id",
+        "transaction.timeout.ms",
+        "partitioner",
+        "enable.partition.eof",
+    }
+)
+
+# librdkafka warns about a setting given to the wrong kind of client; these prefixes belong to one kind only.
+_CONSUMER_ONLY: Final = frozenset(
+    {
+        "auto.offset.reset",
+        "fetch.error.backoff.ms",
+        "fetch.max.bytes",
+        "fetch.message.max.bytes",
+        "fetch.min.bytes",
+        "fetch.queue.backoff.ms",
+        "fetch.wait.max.ms",
+        "heartbeat.interval.ms",
+        "max.partition.fetch.bytes",
+        "max.poll.interval.ms",
+        "queued.max.messages.kbytes",
+        "queued.min.messages",
+        "session.timeout.ms",
+        "check.crcs",
+    }
+)
+_PRODUCER_ONLY: Final = frozenset(
+    {
+        "acks",
+        "batch.num.messages",
+        "batch.size",
+        "compression.codec",
+        "compression.level",
+        "compression.type",
+        "delivery.timeout.ms",
+        "linger.ms",
+        "message.send.max.retries",
+        "message.timeout.ms",
+        "queue.buffering.max.kbytes",
+        "queue.buffering.max.messages",
+        "queue.buffering.max.ms",
+        "request.required.acks",
+        "request.timeout.ms",
+        "retries",
+        "sticky.partitioning.linger.ms",
+    }
+)
+
+
+T = TypeVar("T")
+
+
+class ClientError(Exception):
+    """A Kafka client that cannot be made, in one line an operator can act on."""
+
+
+def _plain(kafka: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(value, "reveal", lambda value=value: value)() for name, value in kafka.items()}
+
+
+def _refuse_reserved(kafka: Mapping[str, Any]) -> None:
+    taken = sorted(RESERVED & kafka.keys())
+    if taken:
+        raise ClientError(f"kafka.{taken[0]} cannot be set: logrouter's delivery promise depends on its own value")
+
+
+def consumer_settings(
+    kafka: Mapping[str, Any], *, group: str, instance: str | None, session_timeout_ms: int
+) -> dict[str, Any]:
+    """Settings of the route lane's consumer; *instance* is given for static membership only."""
+    _refuse_reserved(kafka)
+    settings = {
+        "auto.offset.reset": "earliest",
+        "queued.min.messages": 50_000,
+        "queued.max.messages.kbytes": 65_536,
+        "max.partition.fetch.bytes": 4 << 20,
+        "fetch.wait.max.ms": 100,
+        "session.timeout.ms": session_timeout_ms,
+        "heartbeat.interval.ms": max(session_timeout_ms // 6, 100),
+        **{k: v for k, v in _plain(kafka).items() if k not in _PRODUCER_ONLY},
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "partition.assignment.strategy": "cooperative-sticky",
+    }
+    return settings | ({"group.instance.id": instance} if instance else {})
+
+
+def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeout_ms: int) -> dict[str, Any]:
+    """Settings of the route lane's transactional producer."""
+    _refuse_reserved(kafka)
+    return {
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        "batch.num.messages": 20_000,
+        "batch.size": 1 << 20,
+        "queue.buffering.max.messages": 1_000_000,
+        "queue.buffering.max.kbytes": 262_144,
+        # Short, so that a commit's round trips are not stretched by the default back-off of 100 ms.
+        "retry.backoff.ms": 20,
+        **{k: v for k, v in _plain(kafka).items() if k not in _CONSUMER_ONLY},
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": timeout_ms,
+        "enable.idempotence": True,
+        # Java's partitioner, so that events keyed by client id are co-partitioned with everybody else's topics.
+        "partitioner": "murmur2_random",
+    }
+
+
+def plain_settings(kafka: Mapping[str, Any]) -> dict[str, Any]:
+    """Connection settings alone, for admin clients, readers and feeders."""
+    return {k: v for k, v in _plain(kafka).items() if k not in _CONSUMER_ONLY | _PRODUCER_ONLY | RESERVED}
+
+
+def make(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) -> T:
+    """A client of *kind*; a setting librdkafka refuses becomes a `ClientError` that names it, never its value."""
+    try:
+        return kind({**settings, **callbacks})
+    except (KafkaException, ValueError, TypeError) as exc:
+        error = exc.args[0] if exc.args else exc
+        text = error.str() if isinstance(error, KafkaError) else str(error)
+        for name, value in settings.items():
+            if isinstance(value, str) and len(value) > 3 and _is_secret(name):
+                text = text.replace(value, "***")
+        raise ClientError(f"Kafka client settings: {text}") from None
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in ("password", "secret", "pem", "jaas", "token", "key"))

@@ -1,0 +1,107 @@
+"""Whether the cluster answers, told once per change; and waiting for the topics that must be there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from logrouter import telemetry
+from logrouter.route.transaction import FatalError, StoppedError
+from logrouter.telemetry import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import Consumer
+
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 5.0
+_ASK_SECONDS: Final = 5.0
+# What librdkafka reports while it reconnects by itself: a state, not a flood of errors.
+_CONNECTION_ERRORS: Final = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT}  # noqa: SLF001
+)
+_REFUSED: Final = frozenset(
+    {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}  # noqa: SLF001
+)
+
+
+class BrokerState:
+    """Up or down, as the clients see it: one log line and one gauge per change."""
+
+    def __init__(self) -> None:
+        self._up: bool | None = None
+        # librdkafka's own log lines repeat with every reconnect; BROKER_DOWN says the same once.
+        self.logger = logging.getLogger("logrouter.librdkafka")
+        self.logger.setLevel(logging.ERROR)
+
+    def on_error(self, error: KafkaError) -> None:
+        """The clients' `error_cb`."""
+        if error.code() in _REFUSED or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self.down(error)
+        elif error.code() not in _CONNECTION_ERRORS and not error.fatal():
+            telemetry.log(Log.KAFKA_CLIENT, error=error.name(), detail=error.str())
+
+    def down(self, error: KafkaError) -> None:
+        """The cluster does not answer, or refuses us; librdkafka keeps trying."""
+        if self._up is not False:
+            self._up = False
+            telemetry.BROKER_UP.set(0)
+            telemetry.log(Log.BROKER_DOWN, error=error.name(), detail=error.str())
+
+    def up(self) -> None:
+        """The cluster answered."""
+        if self._up is not True:
+            if self._up is False:
+                telemetry.log(Log.BROKER_UP)
+            self._up = True
+            telemetry.BROKER_UP.set(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The cluster's id, and the partition count of each topic asked for."""
+
+    cluster_id: str
+    partitions: dict[str, int]
+
+
+def wait_for_topics(consumer: Consumer, topics: set[str], state: BrokerState, *, give_up: Callable[[], bool]) -> Found:
+    """Ask until the cluster answers and all *topics* exist: waiting is kinder than a crash loop.
+
+    Raises:
+        StoppedError: *give_up* turned true first.
+    """
+    pause, missing_before = _FIRST_PAUSE, set[str]()
+    while not give_up():
+        try:
+            metadata = consumer.list_topics(timeout=_ASK_SECONDS)
+        except KafkaException as exc:
+            error: KafkaError = exc.args[0]
+            if error.fatal():
+                raise FatalError(error.str(), fenced=False) from None
+            state.down(error)
+        else:
+            state.up()
+            missing = {name for name in topics if name not in metadata.topics or metadata.topics[name].error}
+            if not missing:
+                if missing_before:
+                    telemetry.log(Log.TOPIC_FOUND, topics=",".join(sorted(missing_before)))
+                counts = {name: len(metadata.topics[name].partitions) for name in topics}
+                return Found(metadata.cluster_id or "", counts)
+            if missing != missing_before:
+                telemetry.log(Log.TOPIC_MISSING, topics=",".join(sorted(missing)), help="run: logrouter topics")
+            missing_before = missing
+        _sleep(pause, give_up)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    raise StoppedError
+
+
+def _sleep(seconds: float, give_up: Callable[[], bool]) -> None:
+    by = time.monotonic() + seconds
+    while time.monotonic() < by and not give_up():
+        time.sleep(0.05)

@@ -1,0 +1,62 @@
+"""Writes log lines to a source topic: what rsyslog does in production, for the demo, the tests and the benchmarks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from logrouter.route.client import ClientError, make, plain_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Feeder:
+    """An idempotent producer of unkeyed lines, spread over the topic's partitions as rsyslog's omkafka spreads them."""
+
+    def __init__(self, kafka: Mapping[str, Any], topic: str) -> None:
+        settings = {
+            "linger.ms": 20,
+            "enable.idempotence": True,
+            "compression.type": "snappy",
+            "queue.buffering.max.messages": 200_000,
+            "sticky.partitioning.linger.ms": 10,
+        }
+        self._producer = make(Producer, plain_settings(kafka) | settings)
+        self._topic = topic
+        self._failed: KafkaError | None = None
+
+    def feed(self, lines: Iterable[bytes | None], *, partition: int = -1) -> int:
+        """Queue *lines*, waiting while the queue is full; the number queued."""
+        count = 0
+        for line in lines:
+            while True:
+                try:
+                    self._producer.produce(self._topic, line, partition=partition, on_delivery=self._delivered)
+                except BufferError:
+                    self._producer.poll(0.1)
+                except KafkaException as exc:
+                    raise ClientError(f"cannot write to {self._topic}: {exc.args[0].str()}") from None
+                else:
+                    break
+            count += 1
+            if count % 1000 == 0:
+                self._producer.poll(0)
+        return count
+
+    def flush(self, timeout: float = 60.0) -> None:
+        """Wait until everything queued is stored.
+
+        Raises:
+            ClientError: a line could not be stored, or not in time.
+        """
+        left = self._producer.flush(timeout)
+        if self._failed is not None:
+            raise ClientError(f"cannot write to {self._topic}: {self._failed.str()}")
+        if left:
+            raise ClientError(f"{left} lines were not stored in {self._topic} within {timeout:g} s")
+
+    def _delivered(self, error: KafkaError | None, _message: object) -> None:
+        if error is not None:
+            self._failed = self._failed or error

@@ -1,0 +1,103 @@
+"""Topics as they should be and as they are: creates what is missing, reports what drifted, changes nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from logrouter.route.client import ClientError, make, plain_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_ASK_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One topic as configured; *replication_factor* -1 takes the broker's default."""
+
+    name: str
+    partitions: int
+    replication_factor: int = -1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is so of one topic: "created", "present", "missing" (dry run) or "drift", with the drift in words."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+
+def ensure(kafka: Mapping[str, Any], wanted: Sequence[Wanted], *, dry_run: bool = False) -> list[Finding]:
+    """Create what is missing and compare the rest.
+
+    Raises:
+        ClientError: the cluster does not answer, or refuses to create a topic.
+    """
+    admin = make(AdminClient, plain_settings(kafka))
+    try:
+        present = admin.list_topics(timeout=_ASK_SECONDS).topics
+    except KafkaException as exc:
+        raise ClientError(f"the Kafka cluster does not answer: {exc.args[0].str()}") from None
+    missing = [w for w in wanted if w.name not in present]
+    findings = [Finding(w.name, "missing" if dry_run else "created", _shape(w)) for w in missing]
+    if missing and not dry_run:
+        _create(admin, missing)
+    there = [w for w in wanted if w.name in present]
+    configs = _configs(admin, there)
+    for topic in there:
+        drift = _drift(topic, len(present[topic.name].partitions), configs.get(topic.name, {}))
+        findings.append(Finding(topic.name, "drift" if drift else "present", "; ".join(drift) or _shape(topic)))
+    return sorted(findings, key=lambda finding: finding.name)
+
+
+def _shape(topic: Wanted) -> str:
+    return f"{topic.partitions} partitions"
+
+
+def _create(admin: AdminClient, topics: Sequence[Wanted]) -> None:
+    new = [
+        NewTopic(t.name, num_partitions=t.partitions, replication_factor=t.replication_factor, config=dict(t.config))
+        for t in topics
+    ]
+    for name, future in admin.create_topics(new, operation_timeout=_ASK_SECONDS).items():
+        try:
+            future.result()
+        except KafkaException as exc:
+            error: KafkaError = exc.args[0]
+            # Another worker that starts at the same moment may have been first.
+            if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise ClientError(f"cannot create topic {name}: {error.str()}") from None
+
+
+def _configs(admin: AdminClient, topics: Sequence[Wanted]) -> dict[str, dict[str, str]]:
+    if not topics:
+        return {}
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, t.name) for t in topics])
+    found = {}
+    for resource, future in asked.items():
+        try:
+            entries = future.result()
+        except KafkaException as exc:
+            raise ClientError(f"cannot read the settings of topic {resource.name}: {exc.args[0].str()}") from None
+        found[resource.name] = {name: entry.value for name, entry in entries.items()}
+    return found
+
+
+def _drift(topic: Wanted, partitions: int, config: Mapping[str, str]) -> list[str]:
+    drift = []
+    if partitions != topic.partitions:
+        drift.append(f"partitions: {partitions}, configured {topic.partitions}")
+    drift += [
+        f"{name}: {config.get(name)}, configured {value}"
+        for name, value in topic.config.items()
+        if config.get(name) != value
+    ]
+    return drift

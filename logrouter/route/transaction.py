@@ -1,0 +1,174 @@
+"""The transactional producer: one transaction per batch, its commit running beside the next batch's work.
+
+Errors end in one of three ways, by librdkafka's own flags: *retriable* calls are repeated, *abortable* transactions are
+aborted and the caller rewinds, and *fatal* ones (fenced by another process, mostly) end the lane.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from logrouter import telemetry
+from logrouter.telemetry import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import TopicPartition
+
+_CALL_SECONDS: Final = 5.0
+_FENCED: Final = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own error codes start with an underscore
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
+)
+
+Headers = list[tuple[str, str | bytes | None]]
+
+
+class FatalError(Exception):
+    """The client cannot go on; *fenced* when another process took its identity. The text is for the operator."""
+
+    def __init__(self, text: str, *, fenced: bool) -> None:
+        super().__init__(text)
+        self.fenced = fenced
+
+
+class TransactionAbortedError(Exception):
+    """The open transaction was aborted: nothing of it is visible, the caller rewinds and goes on."""
+
+
+class StoppedError(Exception):
+    """Asked to stop while waiting for the cluster."""
+
+
+def fatal_error(error: KafkaError) -> FatalError:
+    """What to tell the operator about a fatal librdkafka error."""
+    fenced = error.code() in _FENCED
+    hint = ": another process runs with the same instance name; give each its own --instance" if fenced else ""
+    return FatalError(f"{error.name()}: {error.str()}{hint}", fenced=fenced)
+
+
+class TransactionalProducer:
+    """A `confluent_kafka.Producer` with a transaction that is open, being committed, or neither."""
+
+    def __init__(self, producer: Producer, *, give_up: Callable[[], bool], retry_seconds: float = 0.2) -> None:
+        """*give_up* is asked between retries: once true, waiting ends with `StoppedError`."""
+        self._producer = producer
+        self._give_up = give_up
+        self._pause = retry_seconds
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._commit: Future[None] | None = None
+        self._began = 0.0
+
+    def initialise(self) -> None:
+        """Register the transactional id: aborts what a former process of that name left open, and fences it."""
+        self._retry(lambda: self._producer.init_transactions(_CALL_SECONDS))
+
+    def begin(self) -> None:
+        """Open a transaction; the one before must be settled."""
+        self._began = time.monotonic()
+        self._call(self._producer.begin_transaction)
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None,
+        headers: Headers,
+        partition: int = -1,
+    ) -> None:
+        """Add one record to the open transaction; waits while the local queue is full."""
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, headers=headers)
+            except BufferError:
+                self._producer.poll(0.05)
+            except KafkaException as exc:
+                raise self._abort_or_die(exc.args[0]) from None
+            else:
+                return
+
+    def commit_later(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
+        """Start committing the open transaction together with *offsets*; `settle` tells how it ended."""
+
+        def commit() -> None:
+            self._retry(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS))
+            self._retry(lambda: self._producer.commit_transaction(_CALL_SECONDS))
+            telemetry.TRANSACTION_SECONDS.observe(time.monotonic() - self._began)
+
+        self._commit = self._committer.submit(commit)
+
+    @property
+    def committing(self) -> bool:
+        """Whether a commit was started and not settled."""
+        return self._commit is not None
+
+    def settle(self) -> None:
+        """Wait until the running commit has ended.
+
+        Raises:
+            TransactionAbortedError: it did not happen; the transaction is aborted already.
+            FatalError: the client cannot go on.
+            StoppedError: asked to stop while the cluster was away.
+        """
+        commit, self._commit = self._commit, None
+        if commit is None:
+            return
+        try:
+            commit.result()
+        except KafkaException as exc:
+            telemetry.TRANSACTIONS.labels("aborted").inc()
+            raise self._abort_or_die(exc.args[0]) from None
+        telemetry.TRANSACTIONS.labels("committed").inc()
+
+    def abort(self) -> None:
+        """Abort the open transaction, repeating until the cluster has confirmed it."""
+        self._retry(lambda: self._producer.abort_transaction(_CALL_SECONDS))
+
+    def close(self) -> None:
+        """Stop the committing thread. Whatever is still open is left to the broker's transaction timeout."""
+        self._committer.shutdown(wait=False, cancel_futures=True)
+
+    def _abort_or_die(self, error: KafkaError) -> Exception:
+        if error.fatal():
+            return fatal_error(error)
+        try:
+            self.abort()
+        except KafkaException as exc:
+            return fatal_error(exc.args[0])
+        return TransactionAbortedError(f"{error.name()}: {error.str()}")
+
+    def _call(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except KafkaException as exc:
+            raise fatal_error(exc.args[0]) from None
+
+    def _retry(self, call: Callable[[], None]) -> None:
+        """Repeat *call* while librdkafka says that repeating it helps; any other error is raised."""
+        down = False
+        while True:
+            try:
+                call()
+            except KafkaException as exc:
+                error: KafkaError = exc.args[0]
+                if error.fatal() or error.txn_requires_abort() or not error.retriable():
+                    raise
+                if self._give_up():
+                    raise StoppedError from None
+                if not down:
+                    down = True
+                    telemetry.log(Log.BROKER_DOWN, waiting_for="transaction coordinator", error=error.name())
+                time.sleep(self._pause)
+            else:
+                if down:
+                    telemetry.log(Log.BROKER_UP, waiting_for="transaction coordinator")
+                return
