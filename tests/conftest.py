@@ -1,0 +1,86 @@
+"""What every test may ask for: a real broker, names of its own, and waiting without guessing how long."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import pytest
+
+from logrouter.devkafka import DevKafka
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Answer = TypeVar("Answer")
+
+BROKER_ENV = "LOGROUTER_TEST_BROKER"
+
+
+class Broker(NamedTuple):
+    """Where the tests' Kafka is."""
+
+    bootstrap: str
+
+
+@pytest.fixture(scope="session")
+def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
+    """One real Kafka for the whole run: the one that LOGROUTER_TEST_BROKER names, else an embedded one."""
+    named = os.environ.get(BROKER_ENV)
+    if named:
+        yield Broker(named)
+        return
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def progress(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n[broker] {line}", end="", flush=True)  # noqa: T201  a first download takes a while
+
+    with DevKafka(progress=progress) as kafka:
+        yield Broker(kafka.bootstrap)
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Make a name that no other test uses: `unique("group")`."""
+    return lambda name: f"{name}-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def topics(broker: Broker, unique: Callable[[str], str]) -> Iterator[Callable[..., str]]:
+    """Make a topic with a unique name, `topics("source", partitions=3, config={...})`; deleted after the test."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    made: list[str] = []
+
+    def create(name: str, partitions: int = 1, config: dict[str, str] | None = None) -> str:
+        topic = unique(name)
+        new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=config or {})
+        admin.create_topics([new])[topic].result(30)
+        made.append(topic)
+        return topic
+
+    yield create
+    for future in admin.delete_topics(made).values() if made else ():
+        future.exception(30)  # a topic that the test deleted itself is fine
+
+
+def wait_until(predicate: Callable[[], Answer], timeout: float = 30.0, message: str = "condition") -> Answer:
+    """Poll *predicate* until it gives something true, and return that; fail after *timeout* seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = predicate()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {timeout:g} s: {message} (last answer: {answer!r})")
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Answer]:
+    """Wait for a condition: `eventually(lambda: consumer.lag() == 0, timeout=10, message="caught up")`."""
+    return wait_until

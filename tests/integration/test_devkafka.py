@@ -1,0 +1,132 @@
+"""The embedded broker is a real one, keeps its data, and never outlives who started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from logrouter import devkafka, kafkajars
+from logrouter.devkafka import DevKafka, DevKafkaError
+
+pytestmark = pytest.mark.broker
+
+OWNER = """
+import sys, time
+from logrouter.devkafka import DevKafka
+kafka = DevKafka().start()
+print(kafka.pid, kafka.log_path.parent, flush=True)
+time.sleep(600)
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def create(bootstrap: str, topic: str) -> None:
+    """Make a one-partition topic."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+
+
+def produce(bootstrap: str, topic: str, values: list[bytes]) -> None:
+    """Write values and wait for their acknowledgement."""
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for value in values:
+        producer.produce(topic, value)
+    assert producer.flush(30) == 0
+
+
+def consume(bootstrap: str, topic: str, count: int) -> list[bytes]:
+    """Read the first *count* values of a topic."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    try:
+        return [message.value() for message in consumer.consume(count, timeout=30)]
+    finally:
+        consumer.close()
+
+
+def test_broker_round_trip(broker, topics):
+    """What is produced to the shared broker is consumed from it."""
+    topic = topics("round-trip")
+    produce(broker.bootstrap, topic, [b"one", b"two"])
+    assert consume(broker.bootstrap, topic, 2) == [b"one", b"two"]
+
+
+def test_restart_and_kill_keep_address_and_data():
+    """After an orderly restart and after a crash the same address serves the same data; close leaves nothing."""
+    with DevKafka() as kafka:
+        bootstrap, scratch = kafka.bootstrap, kafka.log_path.parent
+        create(bootstrap, "kept")
+        produce(bootstrap, "kept", [b"before"])
+        kafka.restart()
+        produce(bootstrap, "kept", [b"between"])
+        kafka.kill()
+        assert not kafka.running
+        kafka.start()
+        assert kafka.bootstrap == bootstrap
+        assert consume(bootstrap, "kept", 2) == [b"before", b"between"]
+        pid = kafka.pid
+    assert not alive(pid)
+    assert not scratch.exists()
+
+
+def test_given_data_dir_is_kept(tmp_path):
+    """A data folder that the user names survives the broker."""
+    with DevKafka(tmp_path) as kafka:
+        create(kafka.bootstrap, "mine")
+        produce(kafka.bootstrap, "mine", [b"x"])
+    with DevKafka(tmp_path) as kafka:
+        assert consume(kafka.bootstrap, "mine", 1) == [b"x"]
+
+
+def test_sigkill_of_the_owner_leaves_nothing(eventually):
+    """When the owner is killed with SIGKILL, the broker and its temporary folder go too."""
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as owner:
+        pid, scratch = owner.stdout.readline().split()
+        assert alive(int(pid))
+        os.kill(owner.pid, signal.SIGKILL)
+        eventually(lambda: not alive(int(pid)), 10, "the broker is gone")
+        eventually(lambda: not Path(scratch).exists(), 10, "the temporary folder is gone")
+
+
+def test_start_failure_is_one_error_with_the_log(monkeypatch):
+    """A setting that Kafka refuses gives a DevKafkaError that quotes the broker's log."""
+    kafka = DevKafka(settings={"num.io.threads": "none"})
+    try:
+        with pytest.raises(DevKafkaError, match=r"(?s)exit code 1; end of its log.*num\.io\.threads"):
+            kafka.start()
+    finally:
+        kafka.close()
+
+
+def test_ctrl_c_ends_serve_with_zero(eventually, tmp_path):
+    """`python -m logrouter.devkafka PORT` prints its address and ends cleanly on SIGINT."""
+    port = devkafka._free_port()
+    command = [sys.executable, "-m", "logrouter.devkafka", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        lines = iter(server.stdout.readline, "")
+        assert any(f"127.0.0.1:{port} (Ctrl-C" in line for line in lines)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+
+
+def test_failed_download_names_the_jar(monkeypatch, tmp_path):
+    """Without a reachable repository the error is one line, and nothing half-made stays in the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(kafkajars.MAVEN_URL_ENV, f"http://127.0.0.1:{devkafka._free_port()}")
+    with pytest.raises(DevKafkaError, match=r"^cannot download .*\.jar of Apache Kafka [^\n]*$"):
+        kafkajars.ensure_jars(lambda _line: None)
+    assert [path.name for path in kafkajars.cache_dir().iterdir()] == [".lock"]
