@@ -1,0 +1,113 @@
+"""The aiohttp application of one tables worker: routes, and what every answer has in common."""
+
+from __future__ import annotations
+
+import secrets
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from logrouter.query.spans import KEPT
+from logrouter.telemetry import QUERY_SECONDS, REGISTRY, Log, log
+from logrouter.web import health, lists, problems, subjects
+from logrouter.web.peers import Peers
+from logrouter.web.problems import INTERNAL, Problem
+from logrouter.web.turns import Turns
+from logrouter.web.view import Limits, View
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from prometheus_client import CollectorRegistry
+
+    from logrouter.query.reader import TableReader, Tier
+
+_NAME: Final = "[^/]+"
+_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Server", "logrouter"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+def wall_clock() -> int:
+    """Now, in epoch milliseconds."""
+    return time_ns() // 1_000_000
+
+
+def build(
+    reader: TableReader,
+    *,
+    secret: str | None = None,
+    clock: Callable[[], int] = wall_clock,
+    registry: CollectorRegistry = REGISTRY,
+    kept: Mapping[Tier, int] = KEPT,
+    limits: Limits | None = None,
+) -> web.Application:
+    """The table view of one worker, to be served in the event loop in which *reader* may be called.
+
+    *secret* is shared by all workers and authenticates the hop between them; without one, whoever reaches the port is
+    trusted. *kept* says how many buckets each tier keeps.
+    """
+    limits = limits or Limits()
+    view = View(reader, Peers(secret), clock, registry, kept, limits, Turns(limits.scans, limits.scans_waiting))
+    app = web.Application(middlewares=[_finish])
+    app.cleanup_ctx.append(_peers(view))
+    client, api = f"/v1/clients/{{client_id:{_NAME}}}", f"/v1/apis/{{api:{_NAME}}}"
+    get = app.router.add_get
+    get("/", health.index(view), name="index")
+    get("/livez", health.live(view), name="livez")
+    get("/readyz", health.ready(view), name="readyz")
+    get("/metrics", health.metrics(view), name="metrics")
+    get("/v1/clients", lists.ranking(view, "c"), name="clients")
+    get(client, subjects.summary(view, "c"), name="client")
+    get(f"{client}/series", subjects.series(view, "c"), name="client_series")
+    get("/v1/apis", lists.ranking(view, "a"), name="apis")
+    get(api, subjects.summary(view, "a"), name="api")
+    get(f"{api}/series", subjects.series(view, "a"), name="api_series")
+    get(lists.PART_PATH, lists.part(view), name="part")
+    return app
+
+
+def _peers(view: View) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def context(_: web.Application) -> AsyncIterator[None]:
+        await view.peers.open()
+        yield
+        await view.peers.close()
+
+    return context
+
+
+@web.middleware
+async def _finish(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Errors become problems, every answer gets its headers and is measured."""
+    start = perf_counter()
+    response = await _respond(request, handler)
+    for name, value in _HEADERS:
+        response.headers.setdefault(name, value)
+    # The names of routes are the bounded set; requests that match none have none.
+    endpoint = request.match_info.route.name or "none"
+    QUERY_SECONDS.labels(endpoint, str(response.status)).observe(perf_counter() - start)
+    return response
+
+
+async def _respond(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problems.from_problem(problem, request)
+    except web.HTTPException as error:
+        return problems.from_http(error, request)
+    except Exception as exc:  # noqa: BLE001 - the last line of defence: logged with the id that the caller gets
+        incident = secrets.token_hex(8)
+        log(Log.QUERY_FAILED, exc_info=exc, incident=incident)
+        detail = "this is a fault of the server; its log has more under this id"
+        return problems.from_problem(Problem(INTERNAL, detail, id=incident), request)

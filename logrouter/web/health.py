@@ -1,0 +1,123 @@
+"""Liveness, readiness, metrics, and an index page that says what there is."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from logrouter.query import questions
+from logrouter.query.parameters import API_SERIES, CLIENT_SERIES, TOP, Parameter
+from logrouter.web import problems
+from logrouter.web.view import json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from logrouter.web.view import View
+
+_STYLE: Final = (
+    ":root{color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
+    "code{font-family:ui-monospace,monospace}dt{margin-top:.8rem}dd{margin-left:1.5rem}"
+)
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+INDEX_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+
+ENDPOINTS: Final[tuple[tuple[str, str | None, str, tuple[Parameter[Any], ...]], ...]] = (
+    ("/v1/clients", "/v1/clients", "Top clients over all workers", TOP),
+    (
+        "/v1/clients/{client_id}",
+        "/v1/clients/-",
+        "One client: lifetime and last 24 hours; - is everybody without an id",
+        (),
+    ),
+    ("/v1/clients/{client_id}/series", "/v1/clients/-/series", "One client over time", CLIENT_SERIES),
+    ("/v1/apis", "/v1/apis", "Top APIs over all workers", TOP),
+    ("/v1/apis/{api}", None, "One API: lifetime and last 24 hours", ()),
+    ("/v1/apis/{api}/series", None, "One API over time", API_SERIES),
+    ("/livez", "/livez", "200 as long as the process works", ()),
+    ("/readyz", "/readyz", "200 when the tables are recovered, else 503", ()),
+    ("/metrics", "/metrics", "Metrics for Prometheus", ()),
+)
+"""(path, example or None, what it answers, parameters) of every public endpoint."""
+
+
+def live(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of ``/livez``: it answers, so the process lives."""
+
+    async def handle(request: web.Request) -> web.Response:
+        _refuse_parameters(request)
+        return json_response({"live": True})
+
+    return handle
+
+
+def ready(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of ``/readyz``: whether this worker's answers are right at the moment."""
+
+    async def handle(request: web.Request) -> web.Response:
+        _refuse_parameters(request)
+        if not view.reader.ready():
+            raise view.not_ready()
+        return json_response({"ready": True, "partitions": sorted(view.reader.owned())})
+
+    return handle
+
+
+def metrics(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of ``/metrics``."""
+
+    async def handle(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(view.registry), headers={"Content-Type": content_type})
+
+    return handle
+
+
+def index(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of ``/``."""
+    page = _page()
+
+    async def handle(request: web.Request) -> web.Response:
+        _refuse_parameters(request)
+        headers = {"Content-Security-Policy": INDEX_POLICY}
+        return web.Response(text=page, content_type="text/html", headers=headers)
+
+    return handle
+
+
+def _refuse_parameters(request: web.Request) -> None:
+    if faults := questions.nothing(request.query.items()):
+        raise problems.bad_parameters(faults)
+
+
+def _page() -> str:
+    entries = "".join(
+        f"<dt>{_link(path, example)}</dt><dd>{escape(does)}.{_parameters(parameters)}</dd>"
+        for path, example, does, parameters in ENDPOINTS
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>logrouter table view</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
+        "<h1>logrouter table view</h1><p>API usage per client and per API. Any worker answers for all of them; answers"
+        f" are JSON, times are UTC.</p><dl>{entries}</dl></body></html>"
+    )
+
+
+def _link(path: str, example: str | None) -> str:
+    code = f"<code>GET {escape(path)}</code>"
+    return code if example is None else f'<a href="{escape(example)}">{code}</a>'
+
+
+def _parameters(parameters: Iterable[Parameter[Any]]) -> str:
+    items = "".join(
+        f"<li><code>{escape(p.name)}</code>: {escape(p.doc)}"
+        + (f" Default: <code>{escape(p.default)}</code>.</li>" if p.default else "</li>")
+        for p in parameters
+    )
+    return f"<ul>{items}</ul>" if items else ""

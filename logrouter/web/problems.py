@@ -1,0 +1,107 @@
+"""Every error the table view gives, as RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from logrouter.query.parameters import Fault
+
+CONTENT_TYPE: Final = "application/problem+json"
+_URN: Final = "urn:logrouter:problem:"
+_MAX_INSTANCE: Final = 200
+
+
+class Type(NamedTuple):
+    """A documented type of problem."""
+
+    slug: str
+    status: int
+    title: str
+
+    @property
+    def uri(self) -> str:
+        """What stands in the member "type"."""
+        return _URN + self.slug
+
+
+BAD_PARAMETER: Final = Type("bad-parameter", 400, "A parameter is not usable")
+UNTRUSTED_HOP: Final = Type("untrusted-hop", 403, "Not a worker of this group")
+UNKNOWN_SUBJECT: Final = Type("unknown-subject", 404, "Nothing was ever counted under this name")
+UNKNOWN_PATH: Final = Type("unknown-path", 404, "There is nothing at this path")
+METHOD_NOT_ALLOWED: Final = Type("method-not-allowed", 405, "This method is not allowed here")
+NOT_OWNER: Final = Type("not-owner", 421, "This worker does not hold the partition")
+INTERNAL: Final = Type("internal", 500, "Unexpected error")
+NOT_READY: Final = Type("not-ready", 503, "Tables are being recovered or moved")
+OWNER_AWAY: Final = Type("owner-away", 503, "The worker that holds the data does not answer")
+PARTITIONS_MISSING: Final = Type("partitions-missing", 503, "Some workers that hold the data do not answer")
+BUSY: Final = Type("busy", 503, "Too many lists are being computed")
+TOO_SLOW: Final = Type("too-slow", 503, "The list took too long to compute")
+
+TYPES: Final = (
+    *(BAD_PARAMETER, UNTRUSTED_HOP, UNKNOWN_SUBJECT, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_OWNER, INTERNAL),
+    *(NOT_READY, OWNER_AWAY, PARTITIONS_MISSING, BUSY, TOO_SLOW),
+)
+
+
+class Problem(Exception):  # noqa: N818 - the RFC's word; it is an answer more than an error
+    """An answer that is an error. Raised by handlers, turned into a response by the middleware."""
+
+    def __init__(self, kind: Type, detail: str, *, retry_after: int | None = None, **members: object) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.members = members
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+
+def bad_parameters(faults: Iterable[Fault]) -> Problem:
+    """One problem that lists every fault of a request."""
+    errors = [{"parameter": fault.parameter, "detail": fault.detail} for fault in faults]
+    detail = "; ".join(f"{error['parameter']}: {error['detail']}" for error in errors)
+    return Problem(BAD_PARAMETER, detail, errors=errors)
+
+
+def from_problem(problem: Problem, request: web.Request) -> web.Response:
+    """The response of a problem."""
+    kind = problem.kind
+    return _response(request, kind.uri, kind.status, kind.title, problem.detail, problem.members, problem.headers)
+
+
+def from_http(error: web.HTTPException, request: web.Request) -> web.Response:
+    """The response of an error that the HTTP library found: no such path, no such method and the like."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        kind, detail, headers = METHOD_NOT_ALLOWED, f"allowed: {allowed}", {"Allow": allowed}
+        return _response(request, kind.uri, kind.status, kind.title, detail, {}, headers)
+    if error.status == 404:
+        return from_problem(Problem(UNKNOWN_PATH, "the index at / lists what there is"), request)
+    title = HTTPStatus(error.status).phrase
+    return _response(request, "about:blank", error.status, title, title, {}, {})
+
+
+def _response(
+    request: web.Request,
+    uri: str,
+    status: int,
+    title: str,
+    detail: str,
+    members: Mapping[str, object],
+    headers: Mapping[str, str],
+) -> web.Response:
+    body: dict[str, Any] = {
+        "type": uri,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        # As it was sent, still percent-encoded, and bounded: an error is not a mirror.
+        "instance": request.rel_url.raw_path[:_MAX_INSTANCE].encode("ascii", "replace").decode(),
+        **members,
+    }
+    return web.Response(body=orjson.dumps(body), status=status, content_type=CONTENT_TYPE, headers=headers)
