@@ -38,6 +38,7 @@ class Message(Protocol):
     def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
     def partition(self) -> int: ...  # noqa: D102
     def offset(self) -> int: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
     def value(self) -> bytes | None: ...  # noqa: D102
     def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
     def headers(self) -> Any: ...  # noqa: D102

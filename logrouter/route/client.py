@@ -1,4 +1,4 @@
-"""librdkafka clients from settings: our defaults, over them the operator's `kafka:` block, over both what we rely on."""
+"""librdkafka clients from settings: our defaults, then the operator's `kafka:` block, then what we rely on."""
 
 from __future__ import annotations
 

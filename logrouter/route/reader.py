@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -11,6 +11,8 @@ from logrouter.route.client import ClientError, make, plain_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from logrouter.route.batch import Message
 
 _ASK_SECONDS: Final = 10.0
 _QUIET_SECONDS: Final = 30.0
@@ -71,7 +73,7 @@ def _read(consumer: Consumer, topic: str) -> Iterator[tuple[bytes | None, RawRec
         messages = consumer.consume(5000, _QUIET_SECONDS)
         if not messages:
             raise ClientError(f"topic {topic}: nothing came for {_QUIET_SECONDS:g} s")
-        for m in messages:
+        for m in cast("list[Message]", messages):
             partition = m.partition()
             if (error := m.error()) is not None:
                 if error.name() != "_PARTITION_EOF":

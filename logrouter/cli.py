@@ -1,0 +1,319 @@
+"""The `logrouter` command: the one place that puts the lanes, their settings and the process together.
+
+Exit codes: 0 done or stopped as asked, 1 a lane failed, 2 wrong usage or configuration, 3 `topics` found drift,
+75 fenced by another process (a supervisor should start us again).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import orjson
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+
+from logrouter import __version__, config, telemetry
+from logrouter.telemetry import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.config import Settings
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_DRIFT: Final = 3
+EXIT_FENCED: Final = 75
+
+click.rich_click.USE_MARKDOWN = True
+click.rich_click.MAX_WIDTH = 100
+
+
+class _Stop:
+    """SIGTERM and SIGINT as a question a loop can ask: has somebody told us to stop?"""
+
+    def __init__(self) -> None:
+        self._asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: object) -> None:
+        self._asked = True
+
+    def __call__(self) -> bool:
+        return self._asked
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """One clear line (or a few) on stderr, no traceback: it is the user's to mend."""
+    Console(stderr=True, highlight=False).print(f"[bold red]logrouter:[/] {_escape(message)}", soft_wrap=True)
+    raise SystemExit(code)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _settings(path: Path | None, bootstrap: str | None, instance: str | None = None) -> Settings:
+    try:
+        settings = config.load(path, os.environ)
+    except config.ConfigError as exc:
+        _fail(str(exc), EXIT_USAGE)
+    if bootstrap:
+        settings = replace(settings, kafka={**settings.kafka, "bootstrap.servers": bootstrap})
+    if instance:
+        settings = replace(settings, route_lane=replace(settings.route_lane, instance=instance))
+    return settings
+
+
+def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--bootstrap", metavar="HOST:PORT", envvar="LOGROUTER_BOOTSTRAP", help="Kafka brokers, over the file's."
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar="LOGROUTER_CONFIG",
+            help="The topics.yaml to use. Default: ./topics.yaml, else the one that ships with logrouter.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="logrouter")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", envvar="LOGROUTER_LOG_FORMAT")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    envvar="LOGROUTER_LOG_LEVEL",
+)
+def cli(log_format: str, log_level: str) -> None:
+    """Routes API-gateway request lines out of mixed Kafka log topics: nothing lost, nothing doubled.
+
+    **Examples**
+
+        logrouter demo                 # a real Kafka, made-up lines, everything live
+        logrouter topics               # create the topics that topics.yaml needs
+        logrouter run                  # both lanes on this machine
+
+    **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 75 fenced.
+    """
+    telemetry.configure_logging(json=log_format == "json", level=log_level)
+
+
+@cli.command()
+@_config_options
+@click.option("--instance", envvar="LOGROUTER_INSTANCE", help="Stable name of this process. Default: the host name.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of /metrics, /livez and /readyz; 0: any.")
+def route(config_file: Path | None, bootstrap: str | None, instance: str | None, metrics_port: int | None) -> None:
+    """Run one route process: mixed topics in; events, dead letters and partial sums out.
+
+    Start as many as you have cores, each with its own --instance; they share the partitions.
+
+    **Examples**
+
+        logrouter route --instance route-0
+        LOGROUTER_INSTANCE=$HOSTNAME logrouter route --config /etc/logrouter/topics.yaml
+    """
+    from logrouter.route import health, process  # noqa: PLC0415 - a command loads only the lane it runs
+
+    stop = _Stop()
+    settings = _settings(config_file, bootstrap, instance)
+    lane = process.lane(settings, default_instance=socket.gethostname(), stopping=stop)
+    port = settings.route_lane.metrics.port if metrics_port is None else metrics_port
+    try:
+        health.serve(lane, settings.route_lane.metrics.host, port)
+        lane.run()
+    except (process.ClientError, health.PortTakenError) as exc:
+        _fail(str(exc), EXIT_USAGE)
+    except process.FatalError as exc:
+        telemetry.log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="route", error=str(exc))
+        raise SystemExit(EXIT_FENCED if exc.fenced else EXIT_FAILED) from None
+
+
+@cli.command()
+@_config_options
+@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Where tables are kept on disk.")
+@click.option("--host", help="Address to listen on for the table view.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the table view.")
+@click.option("--advertise", metavar="URL", help="URL under which the other workers reach this one.")
+@click.option("--instance", envvar="LOGROUTER_INSTANCE", help="Stable name of this worker. Default: the host name.")
+def tables(
+    config_file: Path | None,
+    bootstrap: str | None,
+    data_dir: Path | None,
+    host: str | None,
+    port: int | None,
+    advertise: str | None,
+    instance: str | None,
+) -> None:
+    """Run one tables worker: partial sums in, per-client tables out, and the table view over HTTP.
+
+    **Examples**
+
+        logrouter tables --data-dir /var/lib/logrouter
+        logrouter tables --port 6067 --data-dir .data/tables-1      # a second one on the same machine
+        curl localhost:6066/v1/clients?window=24h
+    """
+    from logrouter.tables import worker  # noqa: PLC0415 - a command loads only the lane it runs
+    from logrouter.tables.settings import SettingsError, from_settings  # noqa: PLC0415
+
+    settings = _settings(config_file, bootstrap)
+    try:
+        chosen = from_settings(
+            settings, data_dir=data_dir, host=host, port=port, advertise=advertise, instance=instance
+        )
+    except SettingsError as exc:
+        _fail(str(exc), EXIT_USAGE)
+    raise SystemExit(worker.run(chosen))
+
+
+@cli.command()
+@_config_options
+@click.option("--route-processes", type=click.IntRange(1, 256), help="How many. Default: one per core.")
+@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Where tables are kept on disk.")
+def run(config_file: Path | None, bootstrap: str | None, route_processes: int | None, data_dir: Path | None) -> None:
+    """Run both lanes on this machine: a route process per core and a tables worker, each kept running.
+
+    **Examples**
+
+        logrouter run --bootstrap kafka-1:9092
+        logrouter run --route-processes 1 --data-dir /var/lib/logrouter
+    """
+    from logrouter.supervise import Child, supervise  # noqa: PLC0415 - a command loads only what it runs
+
+    stop = _Stop()
+    settings = _settings(config_file, bootstrap)
+    given = [
+        *(("--config", str(config_file)) if config_file else ()),
+        *(("--bootstrap", bootstrap) if bootstrap else ()),
+    ]
+    name = settings.route_lane.instance or socket.gethostname()
+    port = settings.route_lane.metrics.port
+    count = route_processes or os.cpu_count() or 1
+    children = [
+        Child(
+            f"route-{n}",
+            [*_self(), "route", *given, "--instance", f"{name}-{n}", "--metrics-port", str(port + n if port else 0)],
+        )
+        for n in range(count)
+    ]
+    where = ("--data-dir", str(data_dir)) if data_dir else ()
+    children.append(Child("tables", [*_self(), "tables", *given, *where]))
+    raise SystemExit(supervise(children, stopping=stop))
+
+
+def _self() -> list[str]:
+    context = click.get_current_context().find_root().params
+    return [
+        sys.executable,
+        "-m",
+        "logrouter",
+        "--log-format",
+        context["log_format"],
+        "--log-level",
+        context["log_level"],
+    ]
+
+
+@cli.command()
+@_config_options
+@click.option("--dry-run", is_flag=True, help="Create nothing: only say what is missing and what drifted.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per topic.")
+def topics(config_file: Path | None, bootstrap: str | None, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001 - click flags
+    """Create the output topics that topics.yaml needs, and report where the present ones differ.
+
+    Exits with 3 when a topic is missing (with --dry-run) or differs; nothing that exists is ever changed.
+
+    **Examples**
+
+        logrouter topics --bootstrap kafka-1:9092
+        logrouter topics --dry-run --json | jq 'select(.state != "present")'
+    """
+    from logrouter.route import process  # noqa: PLC0415 - a command loads only what it runs
+
+    settings = _settings(config_file, bootstrap)
+    try:
+        findings = process.ensure_topics(settings, dry_run=dry_run)
+    except process.ClientError as exc:
+        _fail(str(exc), EXIT_FAILED)
+    if as_json:
+        for finding in findings:
+            click.echo(orjson.dumps(finding))
+    else:
+        table = Table("topic", "state", "detail", box=None)
+        styles = {"created": "green", "present": "dim", "missing": "yellow", "drift": "red"}
+        for finding in findings:
+            table.add_row(finding.name, f"[{styles[finding.state]}]{finding.state}[/]", _escape(finding.detail))
+        Console(highlight=False).print(table)
+    if any(finding.state in {"missing", "drift"} for finding in findings):
+        raise SystemExit(EXIT_DRIFT)
+
+
+@cli.command()
+@click.argument("config_file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+def check(config_file: Path | None) -> None:
+    """Check a topics.yaml: every problem at once, with its place. Needs no broker.
+
+    **Examples**
+
+        logrouter check
+        logrouter check new-topics.yaml && mv new-topics.yaml topics.yaml
+    """
+    settings = _settings(config_file, None)
+    routes = sum(len(source.routes) for source in settings.table.sources)
+    click.echo(f"ok: {len(settings.table.sources)} sources, {routes} routes, generation {settings.generation}")
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=9092, show_default=True)
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep the data here. Default: temporary."
+)
+def broker(port: int, data_dir: Path | None) -> None:
+    """Run the embedded Apache Kafka alone: one node, for development. Ctrl-C stops it.
+
+    **Example**
+
+        logrouter broker --port 9092 --data-dir .data/kafka
+    """
+    from logrouter import devkafka  # noqa: PLC0415 - needs the "broker" extra
+
+    try:
+        devkafka.serve(port, data_dir)
+    except devkafka.DevKafkaError as exc:
+        _fail(str(exc), EXIT_FAILED)
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="Feed a bounded number of lines, check every number, print a summary, end.")
+@click.option("--lines", type=click.IntRange(1), help="How many lines --once feeds.  [default: 20000]")
+@click.option("--json", "as_json", is_flag=True, help="With --once: the summary as JSON.")
+def demo(once: bool, lines: int | None, as_json: bool) -> None:  # noqa: FBT001 - click flags
+    """Show the whole path live: a real Kafka, a mixed stream of made-up log lines, both lanes, the table view.
+
+    **Examples**
+
+        logrouter demo
+        logrouter demo --once --lines 50000 --json
+    """
+    from logrouter.demo import stage  # noqa: PLC0415 - needs the "broker" extra
+
+    raise SystemExit(stage.run(once=once, lines=lines or 20_000, as_json=as_json))
+
+
+def main() -> None:
+    """Entry point of the `logrouter` command."""
+    cli()

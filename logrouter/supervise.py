@@ -1,0 +1,99 @@
+"""Keeps the processes of one machine running: `logrouter run` starts a route process per core and a tables worker.
+
+A process that ends is started again after a pause that doubles from half a second to ten; one that refuses its
+configuration ends everything, as starting it again would not help.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from logrouter import telemetry
+from logrouter.telemetry import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EXIT_USAGE: Final = 2
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 10.0
+_STEADY_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.1
+
+
+@dataclass(slots=True)
+class Child:
+    """One process to keep running."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    pause: float = _FIRST_PAUSE
+    started: float = 0.0
+    start_at: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Start it now."""
+        # A process group of its own: Ctrl-C in a terminal reaches the supervisor alone, which then stops the children
+        # in good order.
+        self.process = subprocess.Popen(self.command, process_group=0)  # noqa: S603 - our own command
+        self.started = time.monotonic()
+        telemetry.log(Log.CHILD_STARTED, name=self.name, pid=self.process.pid)
+
+    def ended(self, code: int) -> None:
+        """Note that it ended, and when it may start again."""
+        now = time.monotonic()
+        steady = now - self.started > _STEADY_SECONDS
+        self.pause = _FIRST_PAUSE if steady else min(self.pause * 2, _LONGEST_PAUSE)
+        self.process, self.start_at = None, now + self.pause
+        telemetry.log(Log.CHILD_EXITED, name=self.name, code=code, restart_in=f"{self.pause:g}s")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal it and whatever it started."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, number)
+
+
+def supervise(children: Sequence[Child], *, stopping: Callable[[], bool], stop_seconds: float = 20.0) -> int:
+    """Run *children* until *stopping* turns true; the exit code for the whole."""
+    code = 0
+    try:
+        while not stopping() and not code:
+            code = _turn(children)
+            time.sleep(_POLL_SECONDS)
+    finally:
+        _stop(children, stop_seconds)
+    return code
+
+
+def _turn(children: Sequence[Child]) -> int:
+    for child in children:
+        if child.process is None:
+            if time.monotonic() >= child.start_at:
+                child.start()
+            continue
+        code = child.process.poll()
+        if code is not None:
+            child.ended(code)
+            if code == EXIT_USAGE:
+                return EXIT_USAGE
+    return 0
+
+
+def _stop(children: Sequence[Child], seconds: float) -> None:
+    for child in children:
+        child.signal(signal.SIGTERM)
+    by = time.monotonic() + seconds
+    for child in children:
+        if child.process is None:
+            continue
+        try:
+            child.process.wait(max(by - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            child.signal(signal.SIGKILL)
+            child.process.wait()
