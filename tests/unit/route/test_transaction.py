@@ -1,0 +1,106 @@
+"""The transactional producer: each kind of Kafka error ends in its one way, and nothing is lost on any of them."""
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from logrouter.route.transaction import FatalError, StoppedError, TransactionAbortedError, TransactionalProducer
+
+RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "later", retriable=True)
+ABORTABLE = KafkaError(KafkaError.ILLEGAL_GENERATION, "rebalanced", txn_requires_abort=True)
+FENCED = KafkaError(KafkaError._FENCED, "newer epoch", fatal=True)
+
+
+class ScriptedProducer:
+    """Stands in for librdkafka: each call answers from its script, then succeeds. Keeps what was called."""
+
+    def __init__(self, **script):
+        self.script = script
+        self.calls = []
+
+    def _answer(self, name):
+        self.calls.append(name)
+        errors = self.script.get(name) or []
+        if errors:
+            error = errors.pop(0)
+            raise error if isinstance(error, BufferError) else KafkaException(error)
+
+    def init_transactions(self, _timeout):
+        self._answer("init")
+
+    def begin_transaction(self):
+        self._answer("begin")
+
+    def produce(self, *_args, **_kwargs):
+        self._answer("produce")
+
+    def poll(self, _timeout):
+        self._answer("poll")
+
+    def send_offsets_to_transaction(self, *_args):
+        self._answer("offsets")
+
+    def commit_transaction(self, _timeout):
+        self._answer("commit")
+
+    def abort_transaction(self, _timeout):
+        self._answer("abort")
+
+
+def run_one(give_up=lambda: False, **script):
+    """One transaction with one record through a scripted producer; the calls made, and the error it ended with."""
+    scripted = ScriptedProducer(**script)
+    producer = TransactionalProducer(scripted, give_up=give_up, retry_seconds=0)
+    error = None
+    try:
+        producer.initialise()
+        producer.begin()
+        producer.produce("t", b"v", None, [])
+        producer.commit_later([], None)
+        producer.settle()
+    except Exception as exc:  # noqa: BLE001 - the error is what is tested
+        error = exc
+    finally:
+        producer.close()
+    return scripted.calls, error
+
+
+@pytest.mark.parametrize(
+    ("script", "calls", "error"),
+    [
+        ({}, "init begin produce offsets commit", None),
+        ({"init": [RETRIABLE, RETRIABLE]}, "init init init begin produce offsets commit", None),
+        ({"commit": [RETRIABLE]}, "init begin produce offsets commit commit", None),
+        ({"produce": [BufferError()]}, "init begin produce poll produce offsets commit", None),
+        ({"offsets": [ABORTABLE]}, "init begin produce offsets abort", TransactionAbortedError),
+        ({"commit": [ABORTABLE]}, "init begin produce offsets commit abort", TransactionAbortedError),
+        ({"produce": [ABORTABLE]}, "init begin produce abort", TransactionAbortedError),
+        (
+            {"commit": [ABORTABLE], "abort": [RETRIABLE]},
+            "init begin produce offsets commit abort abort",
+            TransactionAbortedError,
+        ),
+        ({"commit": [FENCED]}, "init begin produce offsets commit", FatalError),
+        ({"commit": [ABORTABLE], "abort": [FENCED]}, "init begin produce offsets commit abort", FatalError),
+        ({"begin": [FENCED]}, "init begin", FatalError),
+    ],
+)
+def test_error_ends_in_its_one_way(script, calls, error):
+    """Retriable calls are repeated, abortable transactions aborted, fatal errors raised."""
+    made, raised = run_one(**{name: list(errors) for name, errors in script.items()})
+
+    assert (calls.split(), error) == (made, type(raised) if raised else None)
+
+
+def test_fenced_says_what_to_do():
+    """A fenced process tells the operator which mistake leads there."""
+    _, error = run_one(commit=[FENCED])
+
+    assert error.fenced
+    assert "--instance" in str(error)
+
+
+def test_waiting_for_the_cluster_ends_when_told_to_give_up():
+    """SIGTERM while the cluster is away does not hang: waiting ends with StoppedError."""
+    _, error = run_one(give_up=lambda: True, commit=[RETRIABLE] * 3)
+
+    assert isinstance(error, StoppedError)
