@@ -9,11 +9,8 @@ which is known before any record is read.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
-
-from logrouter.core.prefilter import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Decoder = Callable[[bytes], Envelope | Rejected]
 Parser = Callable[[Envelope], Parsed | Ignored | Rejected]
 ClientIdOf = Callable[[Parsed], tuple[str, str | None] | None]
-ApiOf = Callable[[Parsed], str | None]
+ApiOf = Callable[[Parsed], tuple[str, str | None] | None]
 ClientIpOf = Callable[[str], str | None]
 WeightOf = Callable[[int | None], float]
 
@@ -33,6 +33,7 @@ WeightOf = Callable[[int | None], float]
 class Route:
     """What happens to the records that *select* holds for: every function is compiled, none does I/O.
 
+    *client_id* and *api* give the id and its type, the name and its version, or None for neither.
     *request_only* says that lines that are no request are ignored and not rejected; *headers* is the lower-case
     allow-list of request headers; *to* is the output topic and *stream* the `meta.stream` of its events; *tables* names
     the tables that its events are counted in; *query* is "drop" or "keep".
@@ -61,16 +62,18 @@ class Source:
     """One kind of input: which topics, how their envelopes are decoded, and the routes that take from it, in order.
 
     *may_match* is the pre-filter on raw bytes: False means that no route can match, so the record is
-    `ignored(unmatched)` without being decoded. None means that there is nothing to filter by. *topics* and *pattern* are
-    the exact names and the anchored expression that select topics.
+    `ignored(unmatched)` without being decoded. None means that there is nothing to filter by, or that *prefilter* is
+    off. *topics* and *patterns* are the exact names and the expressions that select topics. Only a source made by `on`
+    is ready for records: before that, conditions on the topic are undecided.
     """
 
     name: str
     topics: frozenset[str]
-    pattern: re.Pattern[str] | None
+    patterns: tuple[re.Pattern[str], ...]
     decode: Decoder
     routes: tuple[Route, ...]
     max_bytes: int
+    prefilter: bool = True
     may_match: Callable[[bytes], bool] | None = None
 
     def on(self, topic: str) -> Source:
@@ -80,7 +83,8 @@ class Source:
             condition = route.condition.on(topic)
             if not condition.never:
                 routes.append(replace(route, condition=condition, select=condition.test))
-        return replace(self, routes=tuple(routes), may_match=compile_prefilter([r.condition for r in routes]))
+        may_match = compile_prefilter(route.condition for route in routes) if self.prefilter else None
+        return replace(self, routes=tuple(routes), may_match=may_match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +112,18 @@ class RouteTable:
             if topic in source.topics:
                 return source.on(topic)
         for source in self.sources:
-            if source.pattern is not None and source.pattern.fullmatch(topic):
+            if any(pattern.fullmatch(topic) for pattern in source.patterns):
                 return source.on(topic)
         return None
 
+    def source_named(self, name: str, topic: str = "") -> Source | None:
+        """The source of this name, compiled for records that come from *topic*, or from no topic at all."""
+        return next((source.on(topic) for source in self.sources if source.name == name), None)
+
     def subscription(self) -> list[str]:
-        """What to subscribe to: exact names, and expressions that begin with "^" as librdkafka wants them."""
-        names = sorted(name for source in self.sources for name in source.topics)
-        return names + [source.pattern.pattern for source in self.sources if source.pattern is not None]
+        """What to subscribe to: exact names, and expressions that begin with "^" as librdkafka wants them.
+
+        The expressions may bring topics of our own along: for those `source_of` has no source.
+        """
+        names = {name for source in self.sources for name in source.topics}
+        return sorted(names) + [pattern.pattern for source in self.sources for pattern in source.patterns]

@@ -1,0 +1,53 @@
+"""The enrichment options of a route as the compiled functions that the pipeline calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from logrouter.config.problems import join
+from logrouter.core.enrich import ApiRule, compile_api, compile_client_id, compile_client_ip, compile_weight
+from logrouter.core.redact import ip_policy
+
+if TYPE_CHECKING:
+    from logrouter.config.options import Api, ClientId, ClientIp, Privacy, Weight
+    from logrouter.config.problems import Problems
+    from logrouter.core.routing import ApiOf, ClientIdOf, ClientIpOf, WeightOf
+
+
+def client_id_of(options: ClientId, client_ip: ClientIpOf) -> ClientIdOf:
+    """The client id by the first source that has one. An address that serves as an id is treated as addresses are."""
+    return compile_client_id(options.sources, client_ip)
+
+
+def api_of(options: Api, path: str, problems: Problems) -> ApiOf | None:
+    """The API by a field of the line, or by path rules; None with the problems noted."""
+    rules = [ApiRule(field=source) for source in options.sources]
+    for index, rule in enumerate(options.paths):
+        at = f"{join(path, 'paths')}[{index}]"
+        if bool(rule.prefix) == bool(rule.glob):
+            problems.add(at, "needs either `prefix` or `glob`")
+            return None
+        made = ApiRule(
+            prefix=rule.prefix or None, glob=rule.glob or None, name=rule.name or None, version=rule.version or None
+        )
+        try:
+            compile_api([made])
+        except ValueError as error:
+            problems.add(at, str(error))
+            return None
+        rules.append(made)
+    return compile_api(rules)
+
+
+def weight_of(options: Weight) -> WeightOf:
+    """The sampling weight by status."""
+    return compile_weight(options.default, options.by_class or {})
+
+
+def client_ip_of(options: ClientIp, privacy: Privacy, path: str, problems: Problems) -> ClientIpOf | None:
+    """The address policy; None with the problem noted."""
+    if options.policy == "hash" and privacy.hash_key is None:
+        problems.add(join(path, "policy"), "`hash` needs `privacy.hash_key`")
+        return None
+    key = privacy.hash_key.reveal().encode() if privacy.hash_key is not None else None
+    return compile_client_ip(options.trusted_hops, ip_policy(options.policy, key))

@@ -1,0 +1,107 @@
+"""Loading a topics.yaml: the file in, frozen `Settings` or every problem of it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.config import document
+from logrouter.config.build import build
+from logrouter.config.kinds import INVALID, Section
+from logrouter.config.options import Case, File, Outputs, RouteLane, TablesLane
+from logrouter.config.problems import ConfigError, Problem, Problems, join
+from logrouter.config.secrets import Secret, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.core.routing import RouteTable
+
+FILE_NAME: Final = "topics.yaml"
+DEFAULT_BOOTSTRAP: Final = "localhost:9092"
+
+WITHOUT_REFERENCES: Final = frozenset({"version", "sources", "routes", "tests"})
+"""Sections in which `${…}` is plain text: what is routed where is the same on every worker that has the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One topics.yaml, ready for use. `dataclasses.replace` overrides parts of it; its repr shows no secret.
+
+    *file* is the name it was loaded by, *kafka* holds librdkafka settings (`bootstrap.servers` always among them).
+    """
+
+    file: str
+    kafka: Mapping[str, str | Secret]
+    route_lane: RouteLane
+    tables_lane: TablesLane
+    outputs: Outputs
+    table: RouteTable
+    tests: tuple[Case, ...]
+
+    @property
+    def generation(self) -> str:
+        """Twelve hex digits that name the file's content."""
+        return self.table.generation
+
+
+def default_path() -> Path:
+    """./topics.yaml if there is one, else the one that comes with logrouter."""
+    here = Path(FILE_NAME)
+    if here.is_file():
+        return here
+    packaged = Path(str(files("logrouter"))) / FILE_NAME
+    # An editable checkout has no copy in the package; the original lies one folder up.
+    return packaged if packaged.is_file() else packaged.parent.parent / FILE_NAME
+
+
+def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """The settings in the file at *path*, or in the default one; `ConfigError` with everything that is wrong with it."""
+    file = path or default_path()
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(document.MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(str(file), [Problem("", f"can't be read: {error.strerror}")]) from None
+    return parse(data, env, name=str(file), folder=file.parent)
+
+
+def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Settings:
+    """The settings in the bytes of a topics.yaml; see `load`. Schema files are looked for in *folder*."""
+    try:
+        doc = document.read(data)
+    except document.DocumentError as error:
+        raise ConfigError(name, [error.problem]) from None
+    problems = Problems(doc.values, doc.keys)
+    if not isinstance(doc.value, dict):
+        problems.add("", "must be a mapping that begins with `version: 1`")
+        raise ConfigError(name, problems.found)
+    expanded = {
+        key: value if key in WITHOUT_REFERENCES else _expanded(value, key, env, problems)
+        for key, value in doc.value.items()
+    }
+    options = Section(File).read(expanded, "", problems)
+    table = None
+    if options is not INVALID:
+        table = build(options, generation=sha256(data).hexdigest()[:12], folder=folder, problems=problems)
+    if problems.found or table is None:
+        raise ConfigError(name, problems.found)
+    kafka = {"bootstrap.servers": DEFAULT_BOOTSTRAP} | (options.kafka or {})
+    return Settings(name, kafka, options.route_lane, options.tables_lane, options.outputs, table, options.tests)
+
+
+def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems) -> Any:
+    """A copy with every reference to the environment replaced. Depth is bounded by the document."""
+    if isinstance(value, dict):
+        return {key: _expanded(item, join(path, key), env, problems) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item, f"{path}[{index}]", env, problems) for index, item in enumerate(value)]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    text, wrong = expand(value, env)
+    for message in wrong:
+        problems.add(path, message)
+    return text

@@ -1,0 +1,69 @@
+"""Topics that a source takes: exact names and anchored regular expressions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.config.kinds import INVALID, TOPIC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logrouter.config.problems import Problems
+
+MAX_EXPRESSION: Final = 500
+
+_ONLY_IN_PYTHON = re.compile(r"\\[A-Za-z0-9]|\(\?|[*+?}][*+?]")
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOrExpression:
+    """A topic name, or an expression that begins with "^".
+
+    The expression runs in librdkafka, which subscribes by it, and here; so it may use only what both know, which is
+    POSIX extended syntax. It comes from the operator and only ever sees topic names, so Python's engine is safe enough.
+    """
+
+    def read(self, value: Any, path: str, problems: Problems) -> Any:
+        """The text as it stands."""
+        if not isinstance(value, str) or not value.startswith("^"):
+            return TOPIC.read(value, path, problems)
+        wrong = _fault(value)
+        if wrong is None:
+            return str(value)
+        problems.add(path, wrong)
+        return INVALID
+
+    def schema(self) -> dict[str, Any]:
+        """A string."""
+        return {"type": "string", "pattern": r"^([A-Za-z0-9._-]{1,249}|\^.{1,500})$"}
+
+    def words(self) -> str:
+        """Both."""
+        return "a topic name, or a regular expression that begins with `^`"
+
+
+def _fault(expression: str) -> str | None:
+    if len(expression) > MAX_EXPRESSION:
+        return f"has {len(expression)} characters, at most {MAX_EXPRESSION} are allowed"
+    if found := _ONLY_IN_PYTHON.search(expression):
+        return f"{found[0]!r} is not in POSIX extended syntax, which is all that the Kafka client knows"
+    try:
+        re.compile(closed(expression))
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"is not a regular expression: {error}"
+    return None
+
+
+def closed(expression: str) -> str:
+    """The expression so that it matches whole names only, for an engine that searches and for one that does not."""
+    return f"^({expression.removeprefix('^')})$"
+
+
+def split(topics: Iterable[str]) -> tuple[frozenset[str], tuple[re.Pattern[str], ...]]:
+    """The exact names and the compiled expressions among *topics*."""
+    every = list(topics)
+    names = frozenset(topic for topic in every if not topic.startswith("^"))
+    return names, tuple(re.compile(closed(topic)) for topic in every if topic.startswith("^"))
