@@ -1,0 +1,27 @@
+"""What is added to a parsed request: who called, which API, how many requests the line stands for, how it ended.
+
+Everything that configuration decides is compiled once into a function. The functions keep bounded caches: the same
+clients, paths and addresses come again, and the input may be hostile.
+"""
+
+from logrouter.core.enrich.address import compile_client_ip
+from logrouter.core.enrich.api import ApiRule, compile_api
+from logrouter.core.enrich.client import TYPED_PREFIXES, compile_client_id
+from logrouter.core.enrich.outcome import OUTCOMES, compile_weight, outcome_of, status_class
+from logrouter.core.enrich.sources import SUSPECT, allow_headers, bounded_name, field_getter
+
+__all__ = [
+    "OUTCOMES",
+    "SUSPECT",
+    "TYPED_PREFIXES",
+    "ApiRule",
+    "allow_headers",
+    "bounded_name",
+    "compile_api",
+    "compile_client_id",
+    "compile_client_ip",
+    "compile_weight",
+    "field_getter",
+    "outcome_of",
+    "status_class",
+]

@@ -1,0 +1,158 @@
+"""Which API was called: what the gateway's route says, or what the path tells by ordered rules."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from string import Formatter
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.enrich.sources import SUSPECT, bounded_name, field_getter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from logrouter.model import Parsed
+
+    Named = tuple[str, str | None]
+    ApiOf = Callable[[Parsed], Named | None]
+
+MAX_API: Final = 128
+MAX_CACHED: Final = 8192
+_MAX_PATH: Final = 2048
+_MAX_CACHED_PATH: Final = 256
+
+_GLOB_PART = re.compile(r"\*\*|\*|\{([A-Za-z_]\w*)\}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRule:
+    """One way to tell the API. Exactly one of *field*, *prefix*, *glob* and *regex*; the first rule that fits decides.
+
+    *field* is a source as for client ids, and its value the name. The others look at `http.path`: *prefix* ends at a
+    segment, *glob* knows `*` (in one segment), `**` (in any) and `{name}` (one segment, named), *regex* is searched.
+    *name* and *version* may use `{group}`; without them the groups `api` and `version` are taken, if there are any.
+    """
+
+    field: str | None = None
+    prefix: str | None = None
+    glob: str | None = None
+    regex: str | None = None
+    name: str | None = None
+    version: str | None = None
+
+
+def compile_api(rules: Sequence[ApiRule]) -> Callable[[Parsed], tuple[str, str | None] | None]:
+    """The name and version of the API by the first rule that fits, None if none does.
+
+    Raises ValueError for a rule that is none. A name that is too long or unprintable is cut and hashed, and the event
+    is flagged `suspect`: read `parsed.flags` after the call.
+    """
+    steps = [_by_field(rule) if rule.field is not None else _by_path(rule) for rule in rules]
+
+    def api(parsed: Parsed) -> Named | None:
+        for step in steps:
+            found = step(parsed)
+            if found is not None:
+                name, version = found
+                if len(name) > MAX_API or not name.isprintable():
+                    name = bounded_name(name, MAX_API)
+                    parsed.flags += (SUSPECT,)
+                return name, version if version is None else bounded_name(version, MAX_API)
+        return None
+
+    return api
+
+
+def _by_field(rule: ApiRule) -> ApiOf:
+    if rule.prefix is not None or rule.glob is not None or rule.regex is not None or rule.name is not None:
+        raise ValueError(f"{rule}: a rule with a field has nothing but a version besides")
+    get, version = field_getter(rule.field or ""), rule.version
+
+    def step(parsed: Parsed) -> Named | None:
+        value = get(parsed)
+        return (value, version) if type(value) is str and value and value != "-" else None
+
+    return step
+
+
+def _by_path(rule: ApiRule) -> ApiOf:
+    """Answers are kept by path: real clients ask for the same paths again, and hostile ones only empty the cache."""
+    fit = _fitting(rule)
+    cache: dict[str, Named | None] = {}
+
+    def step(parsed: Parsed) -> Named | None:
+        http = parsed.event.get("http")
+        path = http.get("path") if http is not None else None
+        if type(path) is not str:
+            return None
+        if path in cache:
+            return cache[path]
+        found = fit(path[:_MAX_PATH])
+        if len(cache) >= MAX_CACHED:
+            cache.clear()
+        if len(path) <= _MAX_CACHED_PATH:
+            cache[path] = found
+        return found
+
+    return step
+
+
+def _fitting(rule: ApiRule) -> Callable[[str], Named | None]:
+    match rule:
+        case ApiRule(prefix=str(prefix), glob=None, regex=None):
+            search = re.compile(re.escape(prefix) + ("" if prefix.endswith("/") else r"(?![^/])")).match
+            groups: Mapping[str, int] = {}
+        case ApiRule(prefix=None, glob=str(glob), regex=None):
+            pattern = re.compile(_of_glob(glob), re.DOTALL)
+            search, groups = pattern.fullmatch, pattern.groupindex
+        case ApiRule(prefix=None, glob=None, regex=str(regex)):
+            pattern = _regex(regex)
+            search, groups = pattern.search, pattern.groupindex
+        case _:
+            raise ValueError(f"{rule}: exactly one of field, prefix, glob and regex is needed")
+    if rule.name is None and "api" not in groups:
+        raise ValueError(f"{rule}: without a name the pattern needs a group called api")
+    name = _template(rule.name or "{api}", groups)
+    version = _template(rule.version or ("{version}" if "version" in groups else ""), groups)
+
+    def fit(path: str) -> Named | None:
+        match = search(path)
+        if match is None:
+            return None
+        found = name(match)
+        return (found, version(match) or None) if found else None
+
+    return fit
+
+
+def _regex(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"regex {text!r}: {error}") from None
+
+
+def _of_glob(glob: str) -> str:
+    parts, start, seen = [], 0, set()
+    for match in _GLOB_PART.finditer(glob):
+        parts.append(re.escape(glob[start : match.start()]))
+        start = match.end()
+        if match[1] in seen:
+            raise ValueError(f"glob {glob!r}: {match[1]} is there twice")
+        if match[1]:
+            seen.add(match[1])
+        parts.append(".*" if match[0] == "**" else "[^/]*" if match[0] == "*" else f"(?P<{match[1]}>[^/]+)")
+    return "".join([*parts, re.escape(glob[start:])])
+
+
+def _template(text: str, groups: Mapping[str, int]) -> Callable[[re.Match[str]], str]:
+    """Text with `{group}` in it as a function of the match. Not str.format: that also reaches into attributes."""
+    pieces: list[tuple[str, str | None]] = []
+    for literal, group, spec, conversion in Formatter().parse(text):
+        if group is not None and (group not in groups or spec or conversion):
+            raise ValueError(f"{text!r}: no group {group!r} in the pattern")
+        pieces.append((literal, group))
+    if all(group is None for _, group in pieces):
+        return lambda _match: "".join(literal for literal, _ in pieces)
+    return lambda match: "".join(literal + ((match[group] or "") if group else "") for literal, group in pieces)

@@ -1,0 +1,107 @@
+"""Who called: a client id from an ordered list of sources, because no one field has always held it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from logrouter.core.enrich.address import compile_client_ip
+from logrouter.core.enrich.sources import SUSPECT, bounded_name, field_getter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from logrouter.model import Parsed
+
+    ClientIdOf = Callable[[Parsed], tuple[str, str | None] | None]
+
+MAX_ID: Final = 256
+MAX_CACHED: Final = 8192
+
+TYPED_PREFIXES: Final = frozenset({"jwt-sub", "user-agent", "x-provenance", "x-ua-contact", "x-client-ip"})
+"""Ids that say themselves what kind they are: `jwt-sub:1234`."""
+
+_IP_PREFIX: Final = "x-client-ip"
+_IP_FIELD: Final = "http.client_ip"
+_ABSENT: Final = (None, "", "-")
+
+
+def compile_client_id(
+    sources: Sequence[str], client_ip: Callable[[str], str | None] | None = None
+) -> Callable[[Parsed], tuple[str, str | None] | None]:
+    """The first usable id among *sources* and its type, None for an anonymous request.
+
+    An id with one of `TYPED_PREFIXES` has that prefix as its type and stays whole. *client_ip* (`compile_client_ip`)
+    is applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives too. Ids that are too
+    long, unprintable or a token are cut and hashed, and the event is flagged `suspect`.
+
+    Call it before the headers are reduced to the allowed ones, and read `parsed.flags` after it.
+    """
+    address = client_ip or compile_client_ip(1)
+    getters = [(field_getter(source), source.removeprefix("field:") == _IP_FIELD) for source in sources]
+    cache: dict[tuple[str, bool], tuple[tuple[str, str | None] | None, bool]] = {}
+
+    def client_id(parsed: Parsed) -> tuple[str, str | None] | None:
+        for get, is_address in getters:
+            value = get(parsed)
+            if value is None:
+                continue
+            text: str | None = value if type(value) is str else _usable(value)
+            if not text:
+                continue
+            known = cache.get((text, is_address))
+            if known is None:
+                known = _identify(text, address, is_address=is_address)
+                if len(cache) >= MAX_CACHED:
+                    cache.clear()
+                if len(text) <= MAX_ID:
+                    cache[text, is_address] = known
+            found, suspect = known
+            if found is not None:
+                if suspect:
+                    parsed.flags += (SUSPECT,)
+                return found
+        return None
+
+    return client_id
+
+
+def _identify(
+    text: str, address: Callable[[str], str | None], *, is_address: bool
+) -> tuple[tuple[str, str | None] | None, bool]:
+    """One text as (id, type) or None, and whether it is suspect."""
+    usable = _usable(text)
+    if usable is None:
+        return None, False
+    prefix, colon, rest = usable.partition(":")
+    if is_address or (colon and prefix == _IP_PREFIX):
+        kept = address(usable if is_address else rest)
+        return ((f"{_IP_PREFIX}:{kept}", _IP_PREFIX) if kept else None), False
+    kind = prefix if colon and prefix in TYPED_PREFIXES else None
+    if kind and not rest.strip():
+        return None, False
+    bounded = bounded_name(usable, MAX_ID)
+    return (bounded, kind), bounded != usable
+
+
+def _usable(value: Any) -> str | None:
+    """The text of an id: of a list, or of a list written as JSON in a string, the first that has one."""
+    if type(value) is str:
+        text = value.strip()
+        if text[:1] == "[" and text[-1:] == "]":
+            try:
+                return _usable(orjson.loads(text))
+            except ValueError:
+                return text
+        return text if text not in _ABSENT else None
+    if type(value) is int:
+        return str(value)
+    if type(value) is list:
+        return next((text for each in value if type(each) in (str, int) and (text := _scalar(each))), None)
+    return None
+
+
+def _scalar(value: str | int) -> str | None:
+    text = str(value).strip()
+    return text if text not in _ABSENT else None

@@ -1,0 +1,96 @@
+"""How a request ended, and how many requests its line stands for. Tables over status codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+OUTCOMES: Final = (
+    "ok",
+    "client_error",
+    "auth",
+    "throttled",
+    "not_found",
+    "backend_error",
+    "gateway_error",
+    "aborted",
+)
+
+_LAST_STATUS: Final = 599
+
+_NAMED: Final = {
+    0: "aborted",  # no response had started when the client went away
+    401: "auth",
+    403: "auth",
+    404: "not_found",
+    429: "throttled",
+    499: "aborted",
+}
+_ALWAYS_BACKEND: Final = (502, 503, 504)
+
+# Error codes of gateways that number their faults: first code, last code, what it means.
+_ERROR_CODES: Final = (
+    (101500, 101599, "backend_error"),
+    (900800, 900899, "throttled"),
+    (900900, 900999, "auth"),
+)
+
+
+def outcome_of(status: int | None, error_code: int | None = None, *, from_backend: bool | None = None) -> str | None:
+    """One of `OUTCOMES`, None if there is no status, or none that HTTP knows.
+
+    *error_code* is the gateway's own and goes before the status. A 5xx is the backend's unless *from_backend* is
+    False; 502, 503 and 504 are always about it.
+    """
+    if error_code is not None:
+        for first, last, outcome in _ERROR_CODES:
+            if first <= error_code <= last:
+                return outcome
+    if status is None or not 0 <= status <= _LAST_STATUS:
+        return None
+    if from_backend is False and status >= 500 and status not in _ALWAYS_BACKEND:
+        return "gateway_error"
+    return _OUTCOMES[status]
+
+
+def status_class(status: int | None) -> str | None:
+    """The class as "2xx", "0xx" for a request without a response, None if HTTP knows no such status."""
+    return _CLASSES[status] if status is not None and 0 <= status <= _LAST_STATUS else None
+
+
+def compile_weight(default: float, by_status: Mapping[str, float]) -> Callable[[int | None], float]:
+    """How many requests a line with a status stands for: 1 over the rate at which such lines are written.
+
+    Keys of *by_status* are statuses ("429") and classes ("5xx"); a status goes before its class. Raises ValueError for
+    another key, and for a weight below 1.
+    """
+    for key, weight in [("default", default), *by_status.items()]:
+        if not 1 <= weight < float("inf"):
+            raise ValueError(f"weight {weight} for {key}: a line stands for one request at least")
+        if key != "default" and key not in _CLASSES and not (key.isdecimal() and key in _STATUS_KEYS):
+            raise ValueError(f"{key!r} is no status and no status class")
+    weights = tuple(
+        float(by_status.get(str(status), by_status.get(kind or "", default))) for status, kind in enumerate(_CLASSES)
+    )
+
+    def weight_of(status: int | None) -> float:
+        return weights[status] if status is not None and 0 <= status <= _LAST_STATUS else default
+
+    return weight_of
+
+
+def _outcome(status: int) -> str | None:
+    if status in _NAMED:
+        return _NAMED[status]
+    if status < 100:
+        return None
+    return "ok" if status < 400 else "client_error" if status < 500 else "backend_error"
+
+
+_OUTCOMES: Final = tuple(_outcome(status) for status in range(_LAST_STATUS + 1))
+_CLASSES: Final = tuple(
+    f"{status // 100}xx" if status == 0 or status >= 100 else None for status in range(_LAST_STATUS + 1)
+)
+_STATUS_KEYS: Final = frozenset(str(status) for status, kind in enumerate(_CLASSES) if kind)

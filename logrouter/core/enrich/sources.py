@@ -1,0 +1,69 @@
+"""Where ids and names are read from in a parsed line, and what a name from outside may look like."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from logrouter.model import Parsed
+
+SUSPECT: Final = "suspect"
+"""The flag of an event whose client id or API had to be cut or hashed."""
+
+
+def field_getter(source: str) -> Callable[[Parsed], Any]:
+    """How to read a source: `header:<name>`, `field:<name>`, a header if the name has a dash, else a field.
+
+    A field is looked up as one flat key first, then as a path of nested ones.
+    """
+    kind, colon, name = source.partition(":")
+    if colon and kind == "header":
+        return _header_getter(name.lower())
+    if colon and kind == "field":
+        return _nested_getter(name)
+    if colon:
+        raise ValueError(f"no kind of source {kind!r} in {source!r}; there are header: and field:")
+    return _header_getter(source.lower()) if "-" in source else _nested_getter(source)
+
+
+def _header_getter(name: str) -> Callable[[Parsed], Any]:
+    def get(parsed: Parsed) -> Any:
+        http = parsed.event.get("http")
+        headers = http.get("request_headers") if http is not None else None
+        return headers.get(name) if headers is not None else None
+
+    return get
+
+
+def _nested_getter(name: str) -> Callable[[Parsed], Any]:
+    def get(parsed: Parsed) -> Any:
+        return _dig(parsed.fields, name)
+
+    return get if "." in name else lambda parsed: parsed.fields.get(name)
+
+
+def _dig(part: dict[str, Any], name: str) -> Any:
+    value = part.get(name)
+    if value is not None:
+        return value
+    head, dot, tail = name.partition(".")
+    below = part.get(head)
+    return _dig(below, tail) if dot and type(below) is dict else None
+
+
+def allow_headers(headers: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
+    """The headers whose lower-case names are allowed, in the order they were written."""
+    return {name: value for name, value in headers.items() if name in allowed}
+
+
+def bounded_name(text: str, limit: int) -> str:
+    """*text* if it is short, printable and no token, else a stand-in that is the same every time."""
+    token = text.startswith("eyJ") and "." in text
+    if len(text) <= limit and text.isprintable() and not token:
+        return text
+    digest = blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    start = "" if token else "".join(filter(str.isprintable, text[: limit // 2]))
+    return f"{start}~{digest}"

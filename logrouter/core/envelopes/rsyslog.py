@@ -1,0 +1,172 @@
+r"""The JSON that rsyslog writes to Kafka: four shapes, told apart by their keys.
+
+    {"log": "<line>\n", "stream": "stdout", "time": …, "kubernetes": …}     docker       lines of the Docker runtime
+    {"msg": "<time> stdout F <line>", "kubernetes": …}                      containerd   CRI lines
+    {"ecs.version": "1.7.0", "message": "<line>", "service.type": …}        ecs          Elastic common schema, dotted
+    {"message": "<line>", "program": …, "host": …}                          plain        text
+    {"program": …, "host": …, <the application's own keys>}                 cee          JSON merged into the envelope
+
+The application's keys come after rsyslog's and may repeat them, and the last one wins; so the copies named `rsyslog.*`
+(`rsyslog_*` after Logstash) are believed before the bare names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
+from logrouter.model import Envelope, Reason, Rejected, Stage
+
+DOCKER: Final = "docker"
+CONTAINERD: Final = "containerd"
+ECS: Final = "ecs"
+PLAIN: Final = "plain"
+CEE: Final = "cee"
+
+REPEATED: Final = "repeated"
+"""Flag and field of a line that rsyslog folded: the field says how often it was repeated."""
+
+_PRESERVED = ("programname", "hostname", "severity", "facility", "timereported")
+_TRANSPORT: Final = frozenset(
+    {"timestamp", "logsource", "host", "program", "severity", "facility", "level", "message", "msg", "metadata"}
+    | {"kubernetes", "docker", "stream", "time", "type", "tags", "@timestamp", "@version"}
+    | {f"rsyslog.{name}" for name in _PRESERVED}
+    | {f"rsyslog_{name}" for name in _PRESERVED}
+)
+_RUNTIME_PIECE: Final = 16 * 1024
+
+_COOKIE: Final = "@cee:"
+_FOLDED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?", re.DOTALL)
+_COLOUR = re.compile(r"(?:\x1b|#033)\[[0-9;?]*+[ -/]*+[@-~]")
+_STRING_OR_NEWLINE = re.compile(r'("(?:[^"\\]++|\\.)*+"?)|#012', re.DOTALL)
+
+
+def decode(value: bytes) -> Envelope | Rejected:
+    """The envelope in one record. Never raises; the caller has already refused what is too large."""
+    fields = decode_object(value, Stage.DECODE)
+    flags: tuple[str, ...] = ()
+    if type(fields) is not dict:
+        if isinstance(fields, Rejected):
+            return fields
+        flags = (REPAIRED,) if isinstance(fields, Repaired) else ()
+    log = fields.get("log")
+    if type(log) is str and "stream" in fields:
+        return _docker(fields, log, flags)
+    if "ecs.version" in fields:
+        return _ecs(fields, flags)
+    message = fields.get("msg")
+    if type(message) is str:
+        cri = message.split(" ", 3)
+        if len(cri) == 4 and cri[1] in ("stdout", "stderr") and "T" in cri[0]:
+            return _containerd(fields, cri, flags)
+    else:
+        message = None
+    return _syslog(fields, message, flags)
+
+
+def _docker(fields: dict[str, Any], log: str, flags: tuple[str, ...]) -> Envelope | Rejected:
+    if log[-1:] == "\n":
+        log = log[:-1]
+    elif len(log) >= _RUNTIME_PIECE // 4 and log[-1:] != "}" and len(log.encode()) >= _RUNTIME_PIECE:
+        return Rejected(Stage.DECODE, Reason.PARTIAL, "a piece of a line that the container runtime has split")
+    if log[:1] != "{":
+        log, flags = _clean(log, fields, flags)
+    time = fields.get("time")
+    return Envelope(
+        DOCKER, log, None, _program(fields), _host(fields), time if type(time) is str else None, fields, flags
+    )
+
+
+def _containerd(fields: dict[str, Any], cri: list[str], flags: tuple[str, ...]) -> Envelope | Rejected:
+    time, stream, tag, text = cri
+    if tag.partition(":")[0] == "P":
+        return Rejected(Stage.DECODE, Reason.PARTIAL, "a piece of a line that the container runtime has split")
+    fields["stream"] = stream
+    text = text.removesuffix("\n")
+    if text[:1] != "{":
+        text, flags = _clean(text, fields, flags)
+    return Envelope(CONTAINERD, text, None, _program(fields), _host(fields), time, fields, flags)
+
+
+def _ecs(fields: dict[str, Any], flags: tuple[str, ...]) -> Envelope:
+    text = fields.get("message") or fields.get("log.original") or ""
+    text, flags = _clean(text, fields, flags) if isinstance(text, str) else ("", flags)
+    program = fields.get("service.type")
+    host = fields.get("host.name")
+    return Envelope(
+        ECS,
+        text,
+        fields,
+        program if isinstance(program, str) and program else _program(fields),
+        host if isinstance(host, str) and host else _host(fields),
+        _read_time(fields),
+        fields,
+        flags,
+    )
+
+
+def _syslog(fields: dict[str, Any], message: str | None, flags: tuple[str, ...]) -> Envelope | Rejected:
+    """Plain text, or an application's object merged into the envelope: then its keys are among *fields*."""
+    if message is None:
+        message = fields.get("message")
+        if not isinstance(message, str):
+            message = None
+    merged = not fields.keys() <= _TRANSPORT
+    if message is None and not merged:
+        return Rejected(Stage.DECODE, Reason.NO_MESSAGE, "no log, msg or message, and no key of an application")
+    text, flags = _clean(message or "", fields, flags)
+    return Envelope(
+        CEE if merged else PLAIN,
+        text,
+        fields if merged else None,
+        _program(fields),
+        _host(fields),
+        _read_time(fields),
+        fields,
+        flags,
+    )
+
+
+def _program(fields: dict[str, Any]) -> str | None:
+    name = fields.get("rsyslog.programname") or fields.get("rsyslog_programname") or fields.get("program")
+    return name if type(name) is str and name else None
+
+
+def _host(fields: dict[str, Any]) -> str | None:
+    name = fields.get("rsyslog.hostname") or fields.get("rsyslog_hostname") or fields.get("host")
+    return name if type(name) is str and name else None
+
+
+def _read_time(fields: dict[str, Any]) -> str | None:
+    time = (
+        fields.get("rsyslog.timereported")
+        or fields.get("rsyslog_timereported")
+        or fields.get("timestamp")
+        or fields.get("@timestamp")
+    )
+    return time if isinstance(time, str) else None
+
+
+def _clean(text: str, fields: dict[str, Any], flags: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """What the application wrote, without what syslog did to it. Notes a fold in *fields* and the flags."""
+    if text[:1] == " ":
+        text = text[1:]
+    if text.startswith("message repeated ") and (folded := _FOLDED.fullmatch(text)):
+        fields[REPEATED] = int(folded[1])
+        flags += (REPEATED,)
+        text = folded[2]
+    if text.startswith(_COOKIE):
+        text = text[len(_COOKIE) :].lstrip()
+    if "\x1b[" in text or "#033[" in text:
+        text = _COLOUR.sub("", text)
+    if "#012" in text:
+        text = _newlines(text)
+    return text.removesuffix("\n"), flags
+
+
+def _newlines(text: str) -> str:
+    """Undo rsyslog's `#012`. A JSON string can't have held a newline, so in there it is the writer's own text."""
+    if text[:1] == "{":
+        return _STRING_OR_NEWLINE.sub(lambda match: match[1] or "\n", text)
+    return text.replace("#012", "\n")

@@ -1,0 +1,153 @@
+"""What must not leave: tokens, passwords, query strings, and client addresses as far as the operator says.
+
+`redact_uri` is for the two URI fields of an event and knows what a URI is. `redact_raw` is for the raw bytes of dead
+letters, knows nothing, and errs on the side of hiding too much. Both run in linear time: repeats are possessive, or
+bounded, or start only where the previous match ended.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REDACTED: Final = "REDACTED"
+
+_WORDS: Final = (
+    "token|secret|passw|passphrase|pwd|api[-_.]?key|signature|credential|authori[sz]ation|session|jwt|assertion|cookie"
+)
+_SECRET_WORD = re.compile(_WORDS, re.IGNORECASE)
+_SECRET_NAMES: Final = frozenset({"code", "sig", "key", "auth", "sid", "pass", "ticket", "otp"})
+
+# A path with none of these is the path, and nothing in it can be a secret that we would know.
+_SUSPECT = re.compile(r"[#=@;%]|//|eyJ")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/?#]*")
+_USERINFO = re.compile(r"(//)[^/?#\s@]{1,512}@")
+_TOKEN_RUN = re.compile(r"(?:[\w.-]|%2[eE]){20,}+", re.ASCII)
+_PARAMETER = re.compile(
+    rf"((?:[?&;/]|%3F|%26)(?:[\w.-]{{0,40}}?(?:{_WORDS})[\w.-]{{0,40}}+|{'|'.join(sorted(_SECRET_NAMES))})(?:=|%3D))"
+    r"[^&;#\s]*+",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def redact_uri(uri: str, query: str = "drop") -> str:
+    """The URI without fragment, user and secrets; *query* "keep" leaves the parameters that hold none."""
+    path, mark, parameters = uri.partition("?")
+    if _SUSPECT.search(path):
+        path, fragment, _ = path.partition("#")
+        path = _redact_text(_USERINFO.sub(rf"\1{REDACTED}@", path))
+        if fragment:
+            return path
+    if not mark or query != "keep":
+        return path
+    kept = "".join(map(_redact_parameter, re.split("([&;])", parameters.partition("#")[0])))
+    return f"{path}?{kept}"
+
+
+def path_of(uri: str) -> str:
+    """The URI's path, redacted: no query, no fragment, and of an absolute URI no scheme and host."""
+    path = redact_uri(uri)
+    if "://" in path and (start := _SCHEME.match(path)):
+        return path[start.end() :] or "/"
+    return path
+
+
+def _redact_parameter(parameter: str) -> str:
+    name, equals, value = parameter.partition("=")
+    plain = unquote_plus(name).lower()
+    if equals and (plain in _SECRET_NAMES or _SECRET_WORD.search(plain)):
+        return f"{name}={REDACTED}"
+    return _redact_text(name) + equals + _redact_text(value)
+
+
+def _redact_text(text: str) -> str:
+    if "=" in text or "%3" in text:
+        text = _PARAMETER.sub(rf"\1{REDACTED}", text)
+    return _TOKEN_RUN.sub(_without_jwt, text) if "eyJ" in text else text
+
+
+def _without_jwt(run: re.Match[str]) -> str:
+    text = run[0]
+    start = text.find("eyJ")
+    return text[:start] + REDACTED if start >= 0 and _dotted(text[start:]) else text
+
+
+def _dotted(text: str) -> bool:
+    return "." in text or "%2e" in text.lower()
+
+
+# Raw bytes hold JSON in JSON, so a quote may come with backslashes before it, or as \u0022.
+_QUOTE: Final = rb"""\\{0,7}+(?:["']|u002[27])"""
+_BETWEEN: Final = rb"(?:" + _QUOTE + rb")?+\s{0,4}+(?:[=:]|%3D)\s{0,4}+"
+_RAW_WORDS: Final = _WORDS.encode()
+_RAW_NAMES: Final = b"|".join(name.encode() for name in sorted(_SECRET_NAMES))
+
+# "…" with as many backslashes before the closing quote as before the opening one; more of them belong to the value.
+_RAW_QUOTED = re.compile(
+    rb"((?:" + _RAW_WORDS + rb")[\w.-]{0,40}+" + _BETWEEN + rb")"
+    rb"""(?P<level>\\{0,7}+)"(?:[^"\\]++|\\++(?!")|(?P=level)\\++")*+""",
+    re.IGNORECASE,
+)
+_RAW_HEADER = re.compile(
+    rb"((?:cookie2?|authori[sz]ation)" + _BETWEEN + rb"""(?:\\{0,7}+')?)(?!\\{0,7}")[^\r\n"\\]++""", re.IGNORECASE
+)
+_RAW_ASSIGNED = re.compile(
+    rb"((?:(?:" + _RAW_WORDS + rb")[\w.-]{0,40}+|(?:[?&;]|%3F|%26|u0026)(?:" + _RAW_NAMES + rb"))" + _BETWEEN + rb"(?:"
+    rb"(?!\\{0,7}\")" + _QUOTE + rb""")?+)(?:[^\s"'&;,}\\]|\\{1,7}/)++""",
+    re.IGNORECASE,
+)
+_RAW_SCHEME = re.compile(rb"(\b(?:bearer|basic)(?:\s{1,8}+|%20|\+))(?:[\w.~+=%-]|\\{0,7}/){6,}+", re.IGNORECASE)
+_RAW_USERINFO = re.compile(rb"""(:\\{0,7}/\\{0,7}/)[^/\s"'@\\]{1,256}@""")
+_RAW_TOKEN_RUN = re.compile(rb"(?:[\w.-]|%2[eE]){20,}+")
+_RAW_REDACTED: Final = REDACTED.encode()
+
+
+def redact_raw(raw: bytes) -> bytes:
+    """The bytes without anything that looks like a secret. Never raises; the result is for eyes, not for parsers."""
+    if b"eyJ" in raw:
+        raw = _RAW_TOKEN_RUN.sub(_without_raw_jwt, raw)
+    raw = _RAW_QUOTED.sub(rb'\1\g<level>"' + _RAW_REDACTED, raw)
+    raw = _RAW_HEADER.sub(rb"\1" + _RAW_REDACTED, raw)
+    raw = _RAW_ASSIGNED.sub(rb"\1" + _RAW_REDACTED, raw)
+    raw = _RAW_SCHEME.sub(rb"\1" + _RAW_REDACTED, raw)
+    return _RAW_USERINFO.sub(rb"\1" + _RAW_REDACTED + b"@", raw)
+
+
+def _without_raw_jwt(run: re.Match[bytes]) -> bytes:
+    text = run[0]
+    start = text.find(b"eyJ")
+    rest = text[start:]
+    return text[:start] + _RAW_REDACTED if start >= 0 and (b"." in rest or b"%2e" in rest.lower()) else text
+
+
+def ip_policy(policy: str, key: bytes | None = None) -> Callable[[str], str]:
+    """What is kept of a client address: "keep", "truncate" (to /24 and /48) or "hash" (keyed, 16 hex digits).
+
+    Raises ValueError for another policy or a hash without a key. The function gets valid addresses and returns "" for
+    anything else.
+    """
+    match policy:
+        case "keep":
+            return str
+        case "truncate":
+            return _truncate
+        case "hash" if key:
+            mixed = blake2b(key).digest()
+            return lambda address: blake2b(address.encode("utf-8", "replace"), digest_size=8, key=mixed).hexdigest()
+        case "hash":
+            raise ValueError("the IP policy hash needs a key")
+    raise ValueError(f"no IP policy {policy!r}; there are keep, truncate and hash")
+
+
+def _truncate(address: str) -> str:
+    try:
+        bits = 48 if isinstance(ip_address(address), IPv6Address) else 24
+        return str(ip_network(f"{address}/{bits}", strict=False).network_address)
+    except ValueError:
+        return ""
