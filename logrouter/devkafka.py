@@ -247,7 +247,7 @@ class DevKafka:
         with self.log_path.open("ab") as log:
             code = subprocess.run(tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode  # noqa: S603  our own command
         if code != 0:
-            raise self._failure(f"formatting the broker's storage failed with exit code {code}")
+            raise self.failure(f"formatting the broker's storage failed with exit code {code}")
 
     def _await_ready(self) -> None:
         started = time.monotonic()
@@ -255,15 +255,16 @@ class DevKafka:
             elapsed = time.monotonic() - started
             if not self.running:
                 code = self._java.returncode if self._java else None
-                raise self._failure(f"the broker ended while starting, exit code {code}")
+                raise self.failure(f"the broker ended while starting, exit code {code}")
             if elapsed > _START_SECONDS:
                 self.kill()
-                raise self._failure(f"the broker did not answer within {_START_SECONDS:.0f} s")
+                raise self.failure(f"the broker did not answer within {_START_SECONDS:.0f} s")
             self._progress(f"starting Apache Kafka, {elapsed:.0f} s")
             time.sleep(_POLL_SECONDS)
         self._progress(f"Apache Kafka is up on {self.bootstrap}")
 
-    def _failure(self, what: str) -> DevKafkaError:
+    def failure(self, what: str) -> DevKafkaError:
+        """An error that says *what* happened and quotes the end of the broker's log."""
         tail = ""
         with contextlib.suppress(OSError):
             lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -298,22 +299,20 @@ class DevKafka:
 
 
 def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str], None] | None = None) -> int:
-    """Run a broker until SIGINT or SIGTERM and return the exit code; *say* gets each line for the user."""
+    """Run a broker until SIGINT or SIGTERM, then return 0; *say* gets each line for the user.
+
+    Raises `DevKafkaError` when it cannot start or ends by itself.
+    """
     say = say or functools.partial(print, flush=True)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    try:
-        with DevKafka(data_dir, port, progress=say) as broker:
-            say(f"bootstrap address: {broker.bootstrap} (Ctrl-C ends it)")
-            while broker.running and not ended.wait(_POLL_SECONDS):
-                pass
-            if not ended.is_set():
-                say("the broker ended by itself")
-                return 1
-    except DevKafkaError as error:
-        say(f"error: {error}")
-        return 1
+    with DevKafka(data_dir, port, progress=say) as broker:
+        say(f"bootstrap address: {broker.bootstrap} (Ctrl-C ends it)")
+        while broker.running and not ended.wait(_POLL_SECONDS):
+            pass
+        if not ended.is_set():
+            raise broker.failure("the broker ended by itself")
     return 0
 
 
@@ -354,4 +353,7 @@ def _answers(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(int(sys.argv[1]) if len(sys.argv) > 1 else 9092))
+    try:
+        sys.exit(serve(int(sys.argv[1]) if len(sys.argv) > 1 else 9092))
+    except DevKafkaError as failure:
+        sys.exit(f"error: {failure}")
