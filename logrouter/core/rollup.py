@@ -29,6 +29,8 @@ OTHER: Final = "~other"
 """Where the counts of names go that an over-full map has no room for. No API or outcome is called so."""
 
 MAX_LATENCY_MS: Final = 2**31 - 1
+MAX_MINUTE: Final = 2**32 - 1
+"""Bucket numbers are four bytes in row keys."""
 _MAX_SUM: Final = 2**63 - 1
 _GAMMA: Final = 1.02 / 0.98
 _INVERSE_LOG_GAMMA: Final = 1 / math.log(_GAMMA)
@@ -58,6 +60,7 @@ def bucket_value(index: int) -> float:
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_SUM)]
 _Millis = Annotated[int, msgspec.Meta(ge=-_MAX_SUM, le=_MAX_SUM)]
+_Bucket = Annotated[int, msgspec.Meta(ge=0, le=MAX_MINUTE)]
 _Weight = Annotated[float, msgspec.Meta(ge=0, le=1e18)]
 _Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 _Status = Annotated[int, msgspec.Meta(ge=0, le=999)]
@@ -75,7 +78,7 @@ class Cell(msgspec.Struct, array_like=True):
     never aliased: `merge` and `copy_of` make their own.
     """
 
-    minute: _Millis
+    minute: _Bucket
     count: _Count = 0
     weight: _Weight = 0.0
     bytes_in: _Count = 0
@@ -293,8 +296,8 @@ class Accumulator:
         bytes_out: int = 0,
         latency_ms: int | None = None,
     ) -> None:
-        """Count one event; *client* and *api* are names, "-" when absent."""
-        minute = time_ms // 60_000
+        """Count one event; *client* and *api* are names, "-" when absent. Times before 1970 count as 1970."""
+        minute = min(max(time_ms // 60_000, 0), MAX_MINUTE)
         one = Cell(minute, 1, weight, bytes_in, bytes_out, 0, 0, 0, time_ms, time_ms, {status: 1}, {outcome: 1}, {}, {})
         if latency_ms is not None:
             latency_ms = min(max(latency_ms, 0), MAX_LATENCY_MS)

@@ -65,7 +65,7 @@ NAMES = st.sampled_from(["core", "feed", "-", "/x/é"])
 COUNTS = st.integers(0, 2**40)
 CELLS = st.builds(
     Cell,
-    minute=st.integers(-10, 2**40),
+    minute=st.integers(0, 2**32 - 1),
     count=st.integers(1, 2**40),
     weight=COUNTS.map(float),
     bytes_in=COUNTS,

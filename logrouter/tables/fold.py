@@ -1,0 +1,238 @@
+"""Folding partial sums into the rows of one partition: exact under every replay, without Faust, Kafka or a clock.
+
+Two ways lead from a rollup record to rows:
+
+*fast*    The record is new: its offset lies above the watermark of every row in the partition. Its cells are merged
+          per subject and minute in memory, and only a flush loads the rows they belong to, adds the sums and sets the
+          watermark to the last offset that was folded before the flush began.
+*replay*  The record may be in some rows already, because a process died between writing rows and committing offsets.
+          Each row that it belongs to is loaded and compared: above the row's watermark it is merged; at or below it is
+          not, but the row is written again, so that changelog and standbys get what the dead process may not have sent.
+
+Offsets only rise, so an assignment begins with replay and stays fast once it is.  *high*, which tells them apart, is
+the highest watermark of any row; the store keeps it together with the rows.
+
+Between two awaits everything a record did is either in memory here or in the store, never half in both: `cell` is exact
+at any time.
+"""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from logrouter.core.rollup import Cell, copy_of, merge
+from logrouter.tables import rows
+from logrouter.tables.rows import NOTHING, TIERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from logrouter.core.rollup import Subjects
+    from logrouter.query.reader import Tier
+    from logrouter.tables.retention import Cutoffs
+
+    MultiGet = Callable[[list[bytes]], list[bytes | None]]
+
+NOTHING_LATE: Final[Mapping[Tier, int]] = {}
+
+
+class FoldError(Exception):
+    """A promise of the fold is broken: a programming error or foreign rows. Never caught, always fatal."""
+
+
+class Folded(NamedTuple):
+    """What one record came to, in partial sums: *sums* new ones, *replayed* ones that rows may have had already."""
+
+    sums: int
+    replayed: int
+
+
+class Written(NamedTuple):
+    """Rows ready for store and changelog; *late* counts the events whose row is no longer kept, by tier."""
+
+    rows: dict[bytes, bytes]
+    high: int
+    late: Mapping[Tier, int] = NOTHING_LATE
+
+
+class PartitionFold:
+    """The rows of one partition that are not in the store yet.
+
+    *high* is the highest watermark in the store, *last* the offset up to which every record is folded.
+    """
+
+    def __init__(self, read: MultiGet, high: int, last: int = NOTHING) -> None:
+        self._read = read
+        self.high = high
+        self.last = last
+        self._first = NOTHING
+        self._pending: dict[str, dict[int, Cell]] = {}
+        self._draining: dict[str, dict[int, Cell]] = {}
+        self._floor = NOTHING
+        self._cut = NOTHING
+        self._replayed: dict[bytes, tuple[int, Cell]] = {}
+
+    @property
+    def size(self) -> int:
+        """How many subjects or replayed rows wait for a flush."""
+        return len(self._pending) + len(self._draining) + len(self._replayed)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the next record may be in some rows already."""
+        return self.last < self.high
+
+    def add(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> Folded:
+        """Fold one record; its cells become the fold's own. A record that this fold has seen already is left out."""
+        if offset <= self.last:
+            return Folded(0, len(subjects))
+        self.last = offset
+        if offset <= self.high:
+            return Folded(0, self._replay(offset, subjects, cutoffs))
+        if self._first == NOTHING:
+            self._first = offset
+        pending = self._pending
+        for subject, cells in subjects:
+            minutes = pending.get(subject)
+            if minutes is None:
+                minutes = pending[subject] = {}
+            for cell in cells:
+                known = minutes.get(cell.minute)
+                if known is None:
+                    minutes[cell.minute] = cell
+                else:
+                    merge(known, cell)
+        return Folded(len(subjects), 0)
+
+    def begin_flush(self) -> None:
+        """Close the interval: what is folded from now on belongs to the next flush."""
+        if self._draining:
+            raise FoldError("a flush began before the last one ended")
+        self._draining, self._pending = self._pending, {}
+        self._floor, self._cut, self._first = self._first, self.last, NOTHING
+
+    def take(self, limit: int, cutoffs: Cutoffs) -> Written | None:
+        """The next rows of this flush, at most about *limit* subjects; None when it is done.
+
+        The caller puts them into the store before it lets anything else run.
+        """
+        if self._replayed:
+            return self._take_replayed(limit)
+        if not self._draining:
+            return None
+        chunk = list(islice(self._draining, limit))
+        late: dict[Tier, int] = {}
+        plan: dict[bytes, list[Cell]] = {}
+        for subject in chunk:
+            _place(subject, self._draining[subject].values(), cutoffs, plan, late)
+        keys = list(plan)
+        written = {key: self._raised(key, old, plan[key]) for key, old in zip(keys, self._read(keys), strict=True)}
+        for subject in chunk:
+            del self._draining[subject]
+        return Written(written, self._cut, late)
+
+    def cell(self, key: bytes) -> Cell | None:
+        """The row as it would be were everything folded so far flushed; the caller must not change it."""
+        return self.cells([key])[0]
+
+    def cells(self, keys: list[bytes]) -> list[Cell | None]:
+        """`cell` for many keys, with one read of the store."""
+        return [self._overlaid(key, value) for key, value in zip(keys, self._read(keys), strict=True)]
+
+    def overlay(self, kind: str, tier: Tier, start: int, stop: int) -> dict[bytes, list[Cell]]:
+        """What is to be added to the stored rows of a range, by row key: copies, so a later flush changes nothing.
+
+        Replayed rows are not in it: they are whole rows, see `replayed`.
+        """
+        found: dict[bytes, list[Cell]] = {}
+        for minutes in (self._draining, self._pending):
+            for subject, cells in minutes.items():
+                if subject[0] != kind:
+                    continue
+                for cell in cells.values():
+                    bucket = tier.bucket(cell.minute)
+                    if start <= bucket < stop:
+                        found.setdefault(rows.key_of(tier, bucket, subject), []).append(copy_of(cell, bucket))
+        return found
+
+    def replayed(self, kind: str, tier: Tier, start: int, stop: int) -> dict[bytes, Cell]:
+        """Rows of a range that stand in place of the stored ones, as copies."""
+        found: dict[bytes, Cell] = {}
+        for key, (_, cell) in self._replayed.items():
+            row = rows.parse_key(key)
+            if row.tier is tier and start <= row.bucket < stop and row.subject[0] == kind:
+                found[key] = copy_of(cell, row.bucket)
+        return found
+
+    def _overlaid(self, key: bytes, value: bytes | None) -> Cell | None:
+        tier, bucket, subject = rows.parse_key(key)
+        known = self._replayed.get(key)
+        cell = copy_of(known[1], bucket) if known else None
+        if cell is None and value is not None:
+            cell = rows.cell_of(value)
+        for more in self._unflushed(subject):
+            if tier.bucket(more.minute) == bucket:
+                if cell is None:
+                    cell = copy_of(more, bucket)
+                else:
+                    merge(cell, more)
+        return cell
+
+    def _unflushed(self, subject: str) -> Iterator[Cell]:
+        return chain(self._draining.get(subject, {}).values(), self._pending.get(subject, {}).values())
+
+    def _raised(self, key: bytes, old: bytes | None, cells: list[Cell]) -> bytes:
+        """The row after this flush."""
+        bucket = rows.tier_and_bucket(key)[1]
+        if old is None:
+            if len(cells) == 1:
+                return rows.encode_as(self._cut, cells[0], bucket)
+            cell = Cell(bucket)
+        else:
+            if rows.watermark(old) >= self._floor:
+                msg = f"a row holds offset {rows.watermark(old)} but the interval began at {self._floor}"
+                raise FoldError(msg)
+            cell = rows.cell_of(old)
+        for delta in cells:
+            merge(cell, delta)
+        return rows.encode(self._cut, cell)
+
+    def _replay(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> int:
+        plan: dict[bytes, list[Cell]] = {}
+        for subject, cells in subjects:
+            _place(subject, cells, cutoffs, plan)
+        missing = [key for key in plan if key not in self._replayed]
+        for key, value in zip(missing, self._read(missing), strict=True):
+            bucket = rows.tier_and_bucket(key)[1]
+            known = (NOTHING, Cell(bucket)) if value is None else (rows.watermark(value), rows.cell_of(value))
+            self._replayed[key] = known
+        for key, cells in plan.items():
+            watermark, cell = self._replayed[key]
+            if offset > watermark:
+                for delta in cells:
+                    merge(cell, delta)
+                self._replayed[key] = (offset, cell)
+        return len(subjects)
+
+    def _take_replayed(self, limit: int) -> Written:
+        chunk = {key: self._replayed.pop(key) for key in list(islice(self._replayed, limit * len(TIERS)))}
+        return Written({key: rows.encode(mark, cell) for key, (mark, cell) in chunk.items()}, self.high)
+
+
+def _place(
+    subject: str,
+    cells: Iterable[Cell],
+    cutoffs: Cutoffs,
+    plan: dict[bytes, list[Cell]],
+    late: dict[Tier, int] | None = None,
+) -> None:
+    """Add to *plan* which rows the cells of one subject belong to, and to *late* the events too old for a row."""
+    name = subject.encode()
+    for cell in cells:
+        for tier in TIERS:
+            bucket = tier.bucket(cell.minute)
+            if cutoffs.keeps(tier, bucket):
+                plan.setdefault(rows.prefix(tier, bucket) + name, []).append(cell)
+            elif late is not None and subject[0] == "c":
+                late[tier] = late.get(tier, 0) + cell.count

@@ -1,0 +1,95 @@
+"""The rows of the tables: keys that sort by time, values that say what is in them.
+
+key     tier (1 byte) · bucket (4 bytes, big endian) · subject (UTF-8)
+value   watermark (8 bytes, big endian) · cell (msgpack, numbers first)
+
+The *watermark* is the offset of the last rollup record that is part of the row, in the row's own partition.  A row
+with the higher watermark contains the one with the lower.  Keys of one tier and one bucket lie together, so expiry and
+top lists are range scans.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final, NamedTuple
+
+import msgspec
+
+from logrouter.core.rollup import Cell, saturate
+from logrouter.query.reader import Tier
+
+TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
+CODE: Final = {tier: code for code, tier in enumerate(TIERS)}
+META: Final = b"\xff"
+"""Keys of the store's own that are no rows: they sort behind every row and are never in the changelog."""
+
+NOTHING: Final = -1
+"""The watermark of a row that does not exist yet."""
+
+_PREFIX: Final = Struct(">BI")
+_WATERMARK: Final = Struct(">Q")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Cell).decode
+
+
+class Key(NamedTuple):
+    """A row key, taken apart."""
+
+    tier: Tier
+    bucket: int
+    subject: str
+
+
+def prefix(tier: Tier, bucket: int) -> bytes:
+    """What the keys of one tier and one bucket begin with."""
+    return _PREFIX.pack(CODE[tier], bucket)
+
+
+def key_of(tier: Tier, bucket: int, subject: str) -> bytes:
+    """The key of a row."""
+    return _PREFIX.pack(CODE[tier], bucket) + subject.encode()
+
+
+def tier_and_bucket(key: bytes) -> tuple[Tier, int]:
+    """The time of a row, by its key alone."""
+    code, bucket = _PREFIX.unpack_from(key)
+    return TIERS[code], bucket
+
+
+def parse_key(key: bytes) -> Key:
+    """A row key taken apart."""
+    tier, bucket = tier_and_bucket(key)
+    return Key(tier, bucket, key[_PREFIX.size :].decode())
+
+
+def is_row(key: bytes) -> bool:
+    """Whether a key is a row's, not the store's own or Faust's."""
+    return len(key) > _PREFIX.size and key[0] < len(TIERS)
+
+
+def encode(watermark: int, cell: Cell) -> bytes:
+    """The value of a row. Sums too large to be encoded are capped."""
+    try:
+        return _WATERMARK.pack(watermark) + _encode(cell)
+    except OverflowError:
+        saturate(cell)
+        return _WATERMARK.pack(watermark) + _encode(cell)
+
+
+def encode_as(watermark: int, cell: Cell, bucket: int) -> bytes:
+    """The value of the row of *bucket* with the sums of a cell that goes by another number."""
+    number, cell.minute = cell.minute, bucket
+    value = encode(watermark, cell)
+    cell.minute = number
+    return value
+
+
+def watermark(value: bytes) -> int:
+    """The offset of the last rollup record in a row."""
+    number: int = _WATERMARK.unpack_from(value)[0]
+    return number
+
+
+def cell_of(value: bytes) -> Cell:
+    """The sums in a row."""
+    return _decode(memoryview(value)[8:])

@@ -1,0 +1,241 @@
+"""The fold alone: exact sums under replays, kills at any point, lost disks and any order of records."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logrouter.core.rollup import Cell, copy_of, merge
+from logrouter.query.reader import Tier
+from logrouter.tables import rows
+from logrouter.tables.fold import FoldError, PartitionFold
+from logrouter.tables.retention import Cutoffs, Retention
+
+NOW = 29_000_000
+ALL = Cutoffs(0, 0, 0)
+
+
+def record(rnd, clients=4):
+    """The subjects of one rollup record, with cells of nearby minutes."""
+    subjects = []
+    for name in rnd.sample([f"cclient{n}" for n in range(clients)] + ["acore"], rnd.randrange(1, 4)):
+        cells = [
+            Cell(NOW - rnd.randrange(3), 1, 1.0, 2, 3, 4, rnd.randrange(9), 1, 5, 6, {200: 1}, {"ok": 1}, {}, {1: 1})
+            for _ in range(rnd.randrange(1, 3))
+        ]
+        subjects.append((name, cells))
+    return subjects
+
+
+def cloned(subjects):
+    """A record as decoded anew: the fold owns the cells it is given."""
+    return [(name, [copy_of(cell, cell.minute) for cell in cells]) for name, cells in subjects]
+
+
+def recount(records, cutoffs=ALL):
+    """Every row that the records amount to, counted one event after the other."""
+    found = {}
+    for subjects in records:
+        for name, cells in subjects:
+            for cell in cells:
+                for tier in Tier:
+                    bucket = tier.bucket(cell.minute)
+                    if cutoffs.keeps(tier, bucket):
+                        merge(found.setdefault(rows.key_of(tier, bucket, name), Cell(bucket)), cell)
+    return found
+
+
+class World:
+    """One partition: its rollup log, the committed offset, a store, and the changelog that trails it."""
+
+    def __init__(self, records):
+        self.records = records
+        self.committed = 0
+        self.store = {}
+        self.changelog = []
+        self.unsent = []
+        self.restart()
+
+    def restart(self, *, wiped=False):
+        """A process that lost its memory, and its disk if *wiped*; what was not sent is gone."""
+        if wiped:
+            self.store = {}
+            for key, value in self.changelog:
+                if rows.watermark(value) >= rows.watermark(self.store.get(key, value)):
+                    self.store[key] = value
+        self.unsent = []
+        high = max(map(rows.watermark, self.store.values()), default=rows.NOTHING)
+        self.next = self.committed
+        self.fold = PartitionFold(lambda keys: [self.store.get(key) for key in keys], high, self.committed - 1)
+
+    def read(self):
+        """Fold the next record, if there is one."""
+        if self.next < len(self.records):
+            self.fold.add(self.next, cloned(self.records[self.next]), ALL)
+            self.next += 1
+
+    def flush(self, rnd, *, chunks=None, commit=True):
+        """Write rows in small chunks; stop after *chunks*, as a kill would. New records come in meanwhile."""
+        upto = self.next
+        self.fold.begin_flush()
+        while chunks != 0:
+            written = self.fold.take(rnd.randrange(1, 3), ALL)
+            if written is None:
+                break
+            self.store.update(written.rows)
+            self.unsent += written.rows.items()
+            if rnd.random() < 0.5:
+                self.read()
+            chunks = None if chunks is None else chunks - 1
+        else:
+            sent = rnd.randrange(len(self.unsent) + 1)
+            self.changelog += self.unsent[:sent]
+            return False
+        self.changelog += self.unsent
+        self.unsent = []
+        if commit:
+            self.committed = upto
+        return True
+
+    def cells(self):
+        """Every row of the store."""
+        return {key: rows.cell_of(value) for key, value in self.store.items()}
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), kills=st.lists(st.integers(0, 5), max_size=8))
+def test_kills_at_any_point_leave_every_row_exact(seed, kills):
+    """Killed between any two writes, with or without its disk, the fold ends with the sums of a recount."""
+    rnd = random.Random(seed)
+    world = World([record(rnd) for _ in range(30)])
+    for chunks in kills:
+        for _ in range(rnd.randrange(8)):
+            world.read()
+        if not world.flush(rnd, chunks=chunks, commit=rnd.random() < 0.5) or rnd.random() < 0.5:
+            world.restart(wiped=rnd.random() < 0.4)
+    while world.next < len(world.records):
+        world.read()
+    world.flush(rnd)
+    assert world.cells() == recount(world.records)
+    world.restart(wiped=True)
+    assert world.cells() == recount(world.records)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_unflushed_rows_read_like_flushed_ones(seed):
+    """At any moment, in the middle of a flush or of a replay, a row reads as the recount of what was folded."""
+    rnd = random.Random(seed)
+    world = World([record(rnd) for _ in range(20)])
+    for _ in range(rnd.randrange(12)):
+        world.read()
+    if rnd.random() < 0.6:
+        world.flush(rnd, chunks=rnd.randrange(4), commit=False)
+        if rnd.random() < 0.5:
+            world.restart(wiped=rnd.random() < 0.5)
+            while world.next < world.fold.high + 1:
+                world.read()
+            world.read()
+    expected = recount(world.records[: world.next])
+    assert dict(zip(expected, world.fold.cells(list(expected)), strict=True)) == expected
+    assert world.fold.cell(rows.key_of(Tier.LIFE, 0, "cnobody")) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_order_of_records_does_not_matter(seed):
+    """The same partial sums in another order give the same rows."""
+    rnd = random.Random(seed)
+    records = [record(rnd) for _ in range(20)]
+    shuffled = rnd.sample(records, len(records))
+    seen = []
+    for order in (records, shuffled):
+        world = World(order)
+        for _ in order:
+            world.read()
+            if rnd.random() < 0.3:
+                world.flush(rnd)
+        world.flush(rnd)
+        seen.append(world.cells())
+    assert seen[0] == seen[1]
+
+
+def folded(*records, high=rows.NOTHING, store=None, cutoffs=ALL):
+    """A store after folding and flushing records at offsets 0, 1, …, and what was written."""
+    store = {} if store is None else store
+    fold = PartitionFold(lambda keys: [store.get(key) for key in keys], high)
+    for offset, subjects in enumerate(records):
+        fold.add(offset, cloned(subjects), cutoffs)
+    fold.begin_flush()
+    written = []
+    while (part := fold.take(10, cutoffs)) is not None:
+        store.update(part.rows)
+        written.append(part)
+    return store, written
+
+
+def test_replayed_record_is_not_merged_but_its_rows_are_written_again():
+    """A record that rows hold already changes no sums, and is still sent to the changelog."""
+    one = [("calice", [Cell(NOW, 5)])]
+    store, _ = folded(one)
+    before = dict(store)
+    again, written = folded(one, high=0, store=store)
+    assert again == before
+    assert written[0].rows == before
+
+
+def test_events_older_than_their_rows_count_in_the_lifetime_row_alone():
+    """An expired minute or hour is left out and counted as late; its day and the lifetime row get it."""
+    cutoffs = Retention().cutoffs(NOW)
+    old = NOW - 36 * 24 * 60
+    store, written = folded([("calice", [Cell(old, 7), Cell(NOW, 1)])], cutoffs=cutoffs)
+    life = rows.cell_of(store[rows.key_of(Tier.LIFE, 0, "calice")])
+    assert life.count == 8
+    assert sorted(rows.parse_key(key).tier.name for key in store) == ["DAY", "DAY", "HOUR", "LIFE", "MINUTE"]
+    assert written[0].late == {Tier.MINUTE: 7, Tier.HOUR: 7}
+
+
+def test_record_seen_twice_in_one_life_is_left_out():
+    """A record that is delivered again without a restart is not folded twice."""
+    fold = PartitionFold(lambda keys: [None] * len(keys), rows.NOTHING)
+    fold.add(3, [("calice", [Cell(NOW, 1)])], ALL)
+    assert fold.add(3, [("calice", [Cell(NOW, 1)])], ALL) == (0, 1)
+    assert fold.cell(rows.key_of(Tier.LIFE, 0, "calice")).count == 1
+
+
+def test_row_from_the_future_is_a_loud_error():
+    """A row that already holds what the fold believes to be new is never guessed at."""
+    store, _ = folded([("calice", [Cell(NOW, 1)])], [("calice", [Cell(NOW, 1)])])
+    with pytest.raises(FoldError):
+        folded([("calice", [Cell(NOW, 1)])], high=rows.NOTHING, store=store)
+
+
+def test_flush_that_is_not_over_admits_no_other():
+    """Two flushes at a time would give rows the wrong watermark."""
+    fold = PartitionFold(lambda keys: [None] * len(keys), rows.NOTHING)
+    fold.add(0, [("calice", [Cell(NOW, 1)])], ALL)
+    fold.begin_flush()
+    with pytest.raises(FoldError):
+        fold.begin_flush()
+
+
+def test_overlay_and_replayed_complete_a_scan_of_stored_rows():
+    """Stored rows, replaced by replayed ones, plus the overlay, are what `cells` gives."""
+    rnd = random.Random(5)
+    world = World([record(rnd) for _ in range(30)])
+    for _ in range(10):
+        world.read()
+    world.flush(rnd, commit=False)
+    world.restart()
+    for _ in range(20):
+        world.read()
+    scanned = {key: rows.cell_of(value) for key, value in world.store.items() if key[0] == 0 and key[5:6] == b"c"}
+    scanned |= world.fold.replayed("c", Tier.MINUTE, 0, NOW + 1)
+    for key, more in world.fold.overlay("c", Tier.MINUTE, 0, NOW + 1).items():
+        for cell in more:
+            merge(scanned.setdefault(key, Cell(cell.minute)), cell)
+    expected = {k: c for k, c in recount(world.records[: world.next]).items() if k[0] == 0 and k[5:6] == b"c"}
+    assert scanned == expected
