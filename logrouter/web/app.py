@@ -58,19 +58,26 @@ def build(
     app = web.Application(middlewares=[_finish])
     app.cleanup_ctx.append(_peers(view))
     client, api = f"/v1/clients/{{client_id:{_NAME}}}", f"/v1/apis/{{api:{_NAME}}}"
-    get = app.router.add_get
-    get("/", health.index(view), name="index")
-    get("/livez", health.live(view), name="livez")
-    get("/readyz", health.ready(view), name="readyz")
-    get("/metrics", health.metrics(view), name="metrics")
-    get("/v1/clients", lists.ranking(view, "c"), name="clients")
-    get(client, subjects.summary(view, "c"), name="client")
-    get(f"{client}/series", subjects.series(view, "c"), name="client_series")
-    get("/v1/apis", lists.ranking(view, "a"), name="apis")
-    get(api, subjects.summary(view, "a"), name="api")
-    get(f"{api}/series", subjects.series(view, "a"), name="api_series")
-    get(lists.PART_PATH, lists.part(view), name="part")
+
+    def get(path: str, handler: Callable[[web.Request], Awaitable[web.Response]], name: str) -> None:
+        app.router.add_get(path, handler, name=name, expect_handler=_expect)
+
+    get("/", health.index(view), "index")
+    get("/livez", health.live(view), "livez")
+    get("/readyz", health.ready(view), "readyz")
+    get("/metrics", health.metrics(view), "metrics")
+    get("/v1/clients", lists.ranking(view, "c"), "clients")
+    get(client, subjects.summary(view, "c"), "client")
+    get(f"{client}/series", subjects.series(view, "c"), "client_series")
+    get("/v1/apis", lists.ranking(view, "a"), "apis")
+    get(api, subjects.summary(view, "a"), "api")
+    get(f"{api}/series", subjects.series(view, "a"), "api_series")
+    get(lists.PART_PATH, lists.part(view), "part")
     return app
+
+
+async def _expect(_: web.Request) -> None:
+    """Bodies of requests are never read, so no expectation about them matters."""
 
 
 def _peers(view: View) -> Callable[[web.Application], AsyncIterator[None]]:

@@ -1,0 +1,88 @@
+"""Tables in memory, read through the same seam: what tests and examples of the table view stand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from logrouter.core.rollup import Cell, Subjects, copy_of, merge, partition_of
+from logrouter.query.reader import Position, TableReader, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class MemoryTables:
+    """Every row of every partition. All readers of one group share it, each seeing the partitions it owns."""
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self.rows: dict[Tier, dict[tuple[int, str], Cell]] = {tier: {} for tier in Tier}
+        self.offsets = dict.fromkeys(range(partitions), -1)
+
+    def fold(self, subjects: Subjects) -> None:
+        """Adds partial sums to all tiers, as one rollup record of each partition they belong to."""
+        for subject, cells in subjects:
+            for cell in cells:
+                for tier in Tier:
+                    self._add(tier, subject, cell)
+        for partition in {partition_of(subject, self.partitions) for subject, _ in subjects}:
+            self.offsets[partition] += 1
+
+    def _add(self, tier: Tier, subject: str, cell: Cell) -> None:
+        bucket = tier.bucket(cell.minute)
+        row = self.rows[tier].get((bucket, subject))
+        if row is None:
+            self.rows[tier][bucket, subject] = copy_of(cell, bucket)
+        else:
+            merge(row, cell)
+
+
+@dataclass(slots=True)
+class MemoryReader(TableReader):
+    """One worker's view of the tables; its fields may be changed to act a rebalance."""
+
+    tables: MemoryTables
+    url: str = "http://localhost"
+    is_ready: bool = True
+    mine: frozenset[int] = frozenset()
+    owners: dict[int, str] = field(default_factory=dict)
+
+    def partitions(self) -> int:  # noqa: D102 - as the protocol says, here and below
+        return self.tables.partitions
+
+    def partition_of(self, subject: str) -> int:  # noqa: D102
+        return partition_of(subject, self.tables.partitions)
+
+    def ready(self) -> bool:  # noqa: D102
+        return self.is_ready
+
+    def owner_url(self, partition: int) -> str | None:  # noqa: D102
+        return self.owners.get(partition)
+
+    def self_url(self) -> str:  # noqa: D102
+        return self.url
+
+    def owned(self) -> frozenset[int]:  # noqa: D102
+        return self.mine
+
+    def position(self, partition: int) -> Position:  # noqa: D102
+        self._check(partition)
+        offset = self.tables.offsets[partition]
+        return Position(offset, offset + 1)
+
+    def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:  # noqa: D102
+        self._check(self.partition_of(subject))
+        return [self.tables.rows[tier].get((bucket, subject)) for bucket in buckets]
+
+    def scan(self, kind: str, tier: Tier, start: int, stop: int) -> Iterator[tuple[str, int, Cell]]:  # noqa: D102
+        begun = self.mine
+        for (bucket, subject), cell in sorted(self.tables.rows[tier].items(), key=lambda item: item[0]):
+            if not begun <= self.mine:
+                raise LookupError("a partition was lost")
+            if start <= bucket < stop and subject[0] == kind and self.partition_of(subject) in self.mine:
+                yield subject[1:], bucket, cell
+
+    def _check(self, partition: int) -> None:
+        if partition not in self.mine:
+            raise LookupError(f"partition {partition} is not held here")

@@ -1,0 +1,185 @@
+"""Workers on real local ports, over tables in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import orjson
+import pytest
+from prometheus_client import CollectorRegistry
+from yarl import URL
+
+from logrouter.core.rollup import Accumulator
+from logrouter.query.memory import MemoryReader, MemoryTables
+from logrouter.web import app, server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z, not on an hour
+MINUTE = 60_000
+CLIENTS = [
+    *(f"client-{n}" for n in range(20)),
+    "-",
+    "a/b",
+    "ü €",
+    "%2F",
+    "a%2Fb",
+    "..",
+    ".",
+    "{x}",
+    "a+b c",
+    "x?y#z",
+    "\n",
+]
+APIS = ["core", "feed/v1", "-"]
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return orjson.loads(self.body)
+
+
+@dataclass
+class Worker:
+    """One running table view."""
+
+    reader: MemoryReader
+    runner: Any
+    http: aiohttp.ClientSession
+
+    async def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
+        """Sends *target* exactly as written."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = URL(self.reader.url + target, encoded=True)
+        async with self.http.request(method, url, headers=names, allow_redirects=False) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def raw(self, request: bytes) -> bytes:
+        """Sends bytes and reads until the worker closes."""
+        host, port = self.runner.addresses[0][:2]
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(request)
+        got = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return got
+
+    async def stop(self) -> None:
+        """As if the process had died."""
+        await self.runner.cleanup()
+
+
+class Fleet(list[Worker]):
+    """All workers of a group."""
+
+    tables: MemoryTables
+
+    def owner(self, subject: str) -> Worker:
+        """The worker that holds a subject."""
+        partition = self[0].reader.partition_of(subject)
+        return next(worker for worker in self if partition in worker.reader.mine)
+
+    def stranger(self, subject: str) -> Worker:
+        """A worker that does not."""
+        partition = self[0].reader.partition_of(subject)
+        return next(worker for worker in self if partition not in worker.reader.mine)
+
+
+def events(seed: int = 1, count: int = 2000) -> list[dict[str, Any]]:
+    """Requests of the last 40 hours, most of them recent."""
+    draw = Random(seed)
+    return [
+        {
+            "client": draw.choice(CLIENTS),
+            "api": draw.choice(APIS),
+            "time_ms": NOW - int(40 * 3600_000 * draw.random() ** 3),
+            "status": draw.choice([200, 200, 200, 404, 500, 0]),
+            "outcome": draw.choice(["ok", "ok", "not_found", "backend_error", "aborted"]),
+            "weight": draw.choice([1.0, 10.0]),
+            "bytes_in": draw.randrange(1000),
+            "bytes_out": draw.randrange(100_000),
+            "latency_ms": draw.choice([None, draw.randrange(3000)]),
+        }
+        for _ in range(count)
+    ]
+
+
+def tables_of(requests: list[dict[str, Any]], partitions: int = 6) -> MemoryTables:
+    """Tables that have counted requests in several records."""
+    tables = MemoryTables(partitions)
+    sums = Accumulator()
+    for number, request in enumerate(requests):
+        sums.add(**request)
+        if number % 500 == 499:
+            tables.fold(sums.take())
+    tables.fold(sums.take())
+    return tables
+
+
+@asynccontextmanager
+async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **options: Any) -> AsyncIterator[Fleet]:
+    """Runs workers that share partitions evenly, and ends them."""
+    tables = tables or tables_of(events())
+    options = {"clock": lambda: NOW, "registry": CollectorRegistry(), **options}
+    fleet = Fleet()
+    fleet.tables = tables
+    async with aiohttp.ClientSession() as http:
+        try:
+            for number in range(size):
+                mine = frozenset(range(number, tables.partitions, size))
+                reader = MemoryReader(tables, mine=mine)
+                runner = await server.start(app.build(reader, **options), "127.0.0.1", 0)
+                reader.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+                fleet.append(Worker(reader, runner, http))
+            owners = {p: w.reader.url for w in fleet for p in w.reader.mine}
+            for worker in fleet:
+                worker.reader.owners = dict(owners)
+            yield fleet
+        finally:
+            for worker in fleet:
+                await worker.stop()
+
+
+@pytest.fixture
+def fleet():
+    """The context manager that runs a group of workers."""
+    return serve_fleet
+
+
+@pytest.fixture
+def requests():
+    """The requests that the default tables have counted."""
+    return events()
+
+
+@pytest.fixture
+def now():
+    """The workers' time."""
+    return NOW
+
+
+@pytest.fixture
+def clients():
+    """Every client id in the default tables, hostile ones included."""
+    return CLIENTS
+
+
+@pytest.fixture
+def make_tables():
+    """Tables that have counted the requests given."""
+    return tables_of

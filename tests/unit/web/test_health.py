@@ -1,0 +1,80 @@
+"""Liveness, readiness, metrics and the index page."""
+
+import asyncio
+import re
+
+from prometheus_client import CollectorRegistry, Counter
+
+from logrouter.telemetry import QUERY_SECONDS
+
+
+def test_liveness_does_not_depend_on_tables_and_readiness_does(fleet):
+    """A worker that recovers must not be killed for it, and must not get queries."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            assert (await worker.get("/readyz")).json == {"ready": True, "partitions": [0, 1, 2, 3, 4, 5]}
+            worker.reader.is_ready = False
+            assert (await worker.get("/livez")).status == 200
+            reply = await worker.get("/readyz")
+            assert reply.status == 503
+            assert reply.json["type"] == "urn:logrouter:problem:not-ready"
+            assert "Retry-After" in reply.headers
+
+    asyncio.run(main())
+
+
+def test_metrics_are_those_of_the_registry_in_the_format_asked_for(fleet):
+    """Prometheus text by default, OpenMetrics on request."""
+    registry = CollectorRegistry()
+    Counter("things", "Things.", registry=registry).inc(3)
+
+    async def main():
+        async with fleet(1, registry=registry) as (worker,):
+            plain = await worker.get("/metrics")
+            assert plain.headers["Content-Type"].startswith("text/plain")
+            assert b"things_total 3.0" in plain.body
+            opened = await worker.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+            assert opened.headers["Content-Type"].startswith("application/openmetrics-text")
+            assert opened.body.endswith(b"# EOF\n")
+
+    asyncio.run(main())
+
+
+def test_query_metrics_have_bounded_labels(fleet):
+    """Whatever is asked, no client id, path or method becomes a label."""
+
+    async def main():
+        async with fleet(2) as workers:
+            for target in ("/v1/clients/client-1", "/v1/clients/nobody", "/v1/apis", "/nope/abc", "/v1/clients?x=1"):
+                await workers[0].get(target)
+            await workers[0].get("/v1/clients", "PROPFIND")
+
+    asyncio.run(main())
+    labels = {(s.labels["endpoint"], s.labels["code"]) for m in QUERY_SECONDS.collect() for s in m.samples}
+    assert {("client", "200"), ("client", "404"), ("apis", "200"), ("part", "200"), ("none", "404")} <= labels
+    names = {"index", "livez", "readyz", "metrics", "clients", "client", "client_series"}
+    assert {endpoint for endpoint, _ in labels} <= names | {"apis", "api", "api_series", "part", "none"}
+
+
+def test_the_index_page_lists_every_endpoint_and_loads_nothing(fleet):
+    """Its links work, its parameters are the declared ones, and its policy forbids scripts and outside resources."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            page = await worker.get("/")
+            text = page.body.decode()
+            assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert "script" not in text
+            links = re.findall(r'href="([^"]+)"', text)
+            assert len(links) >= 6
+            for link in links:
+                assert (await worker.get(link)).status == 200
+            for word in ("window", "sort", "limit", "from", "to", "step", "by"):
+                assert f"<code>{word}</code>" in text
+            assert re.fullmatch(
+                r"default-src 'none'; style-src 'sha256-[\w+/=]+'; base-uri 'none'; frame-ancestors 'none'",
+                page.headers["Content-Security-Policy"],
+            )
+
+    asyncio.run(main())

@@ -1,0 +1,241 @@
+"""Top lists: whole and right through every worker, or an error that names what is missing."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from aiohttp import web
+
+from logrouter.query.reader import Tier
+from logrouter.web import server
+from logrouter.web.view import Limits
+
+SORTS = {
+    "count": len,
+    "errors": lambda rows: sum(r["outcome"] not in ("ok", "aborted") for r in rows),
+    "bytes": lambda rows: sum(r["bytes_in"] + r["bytes_out"] for r in rows),
+    "latency": lambda rows: (
+        sum(known) / len(known) if (known := [r["latency_ms"] for r in rows if r["latency_ms"] is not None]) else -1
+    ),
+}
+
+
+def brute_force(requests, field, sort, since):
+    """The list as one would make it from the requests themselves."""
+    groups = {}
+    for request in requests:
+        if request["time_ms"] >= since:
+            groups.setdefault(request[field], []).append(request)
+    return sorted(groups, key=lambda name: (-SORTS[sort](groups[name]), name)), groups
+
+
+def since(window, now):
+    """Where a window begins: at a minute as long as those are kept, else at an hour."""
+    minute = now // 60_000 + 1
+    starts = {"1h": minute - 60, "24h": minute - 1440, "7d": (minute - 7 * 1440) // 60 * 60, "life": 0}
+    return starts[window] * 60_000
+
+
+@pytest.mark.parametrize("window", ["1h", "24h", "7d", "life"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_top_lists_equal_brute_force_through_every_worker(fleet, requests, now, window, size):
+    """Every order and length, clients and APIs: names and counts are those of a recount."""
+
+    async def main():
+        async with fleet(size) as workers:
+            for sort in SORTS:
+                for collection, field in (("clients", "client"), ("apis", "api")):
+                    names, groups = brute_force(requests, field, sort, since(window, now))
+                    for limit in (1, 5, 1000):
+                        target = f"/v1/{collection}?window={window}&sort={sort}&limit={limit}"
+                        replies = [await worker.get(target) for worker in workers]
+                        assert {reply.status for reply in replies} == {200}
+                        answer = replies[0].json
+                        assert all(reply.json == answer for reply in replies)
+                        listed = answer[collection]
+                        key = "client_id" if collection == "clients" else "api"
+                        assert [entry[key] for entry in listed] == names[:limit]
+                        assert [entry["count"] for entry in listed] == [len(groups[name]) for name in names[:limit]]
+                        assert answer["total"][collection] == len(groups)
+                        assert answer["total"]["count"] == sum(map(len, groups.values()))
+                        assert [f["partition"] for f in answer["freshness"]["partitions"]] == list(range(6))
+
+    asyncio.run(main())
+
+
+def test_a_list_and_a_summary_say_the_same_about_a_client(fleet):
+    """The window of 24 hours is the same stretch of time everywhere."""
+
+    async def main():
+        async with fleet() as workers:
+            listed = (await workers[0].get("/v1/clients?window=24h")).json
+            for entry in listed["clients"][:5]:
+                client = entry["client_id"]
+                if client.isalnum() or client.startswith("client-"):
+                    day = (await workers[1].get(f"/v1/clients/{client}")).json["last_24h"]
+                    assert (day["from"], day["to"]) == (listed["from"], listed["to"])
+                    for field in ("count", "weighted", "errors", "bytes", "first_seen", "last_seen"):
+                        assert day[field] == entry[field]
+
+    asyncio.run(main())
+
+
+def test_a_list_without_some_partitions_is_a_problem_that_names_them(fleet):
+    """Down, recovering, moved or unknown: whatever an owner's matter is, the list is refused, never cut."""
+
+    async def main():
+        async with fleet() as workers:
+            one, two, three = workers
+            two.reader.is_ready = False
+            await expect_missing(one, {1, 4})
+            two.reader.is_ready = True
+            two.reader.mine = frozenset({1})
+            await expect_missing(one, {1, 4})
+            two.reader.mine = frozenset({1, 4})
+            one.reader.owners[4] = None
+            await expect_missing(one, {4})
+            one.reader.owners[4] = two.reader.url
+            await three.stop()
+            await expect_missing(one, {2, 5})
+            one.reader.is_ready = False
+            await expect_missing(one, {0, 2, 3, 5})
+
+    async def expect_missing(worker, partitions):
+        for collection in ("clients", "apis"):
+            reply = await worker.get(f"/v1/{collection}")
+            assert reply.status == 503
+            assert reply.json["type"] == "urn:logrouter:problem:partitions-missing"
+            assert {entry["partition"] for entry in reply.json["missing"]} == partitions
+            assert "Retry-After" in reply.headers
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"entries":[],"subjects":0,"total":[],"positions":[]}'])
+def test_a_part_that_is_not_what_was_asked_for_is_missing(fleet, body):
+    """Something else on a worker's address, or one that answers for other partitions, does not thin the list out."""
+
+    async def main():
+        async def handler(_):
+            return web.Response(body=body, content_type="application/json")
+
+        app = web.Application()
+        app.router.add_get("/{tail:.*}", handler)
+        runner = await server.start(app, "127.0.0.1", 0)
+        async with fleet() as workers:
+            worker = workers[0]
+            for partition in (1, 4):
+                worker.reader.owners[partition] = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            reply = await worker.get("/v1/clients")
+            assert reply.status == 503
+            assert {entry["partition"] for entry in reply.json["missing"]} == {1, 4}
+        await runner.cleanup()
+
+    asyncio.run(main())
+
+
+def test_a_partition_lost_in_mid_scan_ends_the_list(fleet, monkeypatch):
+    """A list that was begun on partitions that then move is not finished with the rest."""
+
+    async def main():
+        async with fleet(1, limits=Limits(slice=0.0)) as (worker,):
+            scan = type(worker.reader).scan
+
+            def losing(reader, *args):
+                for number, row in enumerate(scan(reader, *args)):
+                    if number == 100:
+                        reader.mine = frozenset({0})
+                    yield row
+
+            monkeypatch.setattr(type(worker.reader), "scan", losing)
+            reply = await worker.get("/v1/clients")
+            assert reply.status == 503
+            assert reply.json["type"] == "urn:logrouter:problem:partitions-missing"
+
+    asyncio.run(main())
+
+
+def test_too_many_lists_at_once_are_told_to_come_back(fleet):
+    """The number of lists in work and waiting is bounded; the rest get 503 at once, and later ones are served."""
+
+    async def main():
+        async with fleet(1, limits=Limits(scans=1, scans_waiting=2, slice=0.0)) as (worker,):
+            replies = await asyncio.gather(*(worker.get("/v1/clients") for _ in range(12)))
+            seen = Counter(reply.status for reply in replies)
+            assert seen[200] >= 3
+            assert seen[503] >= 1
+            assert seen[200] + seen[503] == 12
+            busy = next(reply for reply in replies if reply.status == 503)
+            assert busy.json["type"] == "urn:logrouter:problem:busy"
+            assert (await worker.get("/v1/clients")).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_list_that_takes_too_long_is_given_up(fleet):
+    """The time of a scan is bounded."""
+
+    async def main():
+        async with fleet(1, limits=Limits(list_timeout=0.0, slice=0.0)) as (worker,):
+            reply = await worker.get("/v1/clients")
+            assert reply.status == 503
+            assert reply.json["type"] == "urn:logrouter:problem:too-slow"
+
+    asyncio.run(main())
+
+
+def test_a_long_scan_lets_other_requests_through(fleet, monkeypatch):
+    """While a list is computed, another request is answered in between: here the scan ends only because it was."""
+
+    async def main():
+        async with fleet(1, limits=Limits(slice=0.0)) as (worker,):
+            answered = asyncio.Event()
+            rows = list(worker.reader.scan("c", Tier.LIFE, 0, 1))
+
+            def endless(*_):
+                while not answered.is_set():
+                    yield from rows
+
+            monkeypatch.setattr(type(worker.reader), "scan", endless)
+            slow = asyncio.create_task(worker.get("/v1/clients?window=life"))
+            await asyncio.sleep(0.05)
+            assert (await worker.get("/livez")).status == 200
+            answered.set()
+            assert (await slow).status == 200
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "kind=c",
+        "kind=x&partitions=0&at=0",
+        "kind=c&partitions=&at=0",
+        "kind=c&partitions=0,x&at=0",
+        "kind=c&partitions=99999999&at=0",
+        "kind=c&partitions=0&at=-1",
+        "kind=c&partitions=0&at=0&more=1",
+    ],
+)
+def test_a_malformed_question_between_workers_is_400(fleet, query):
+    """The internal path trusts its callers no more than the public ones do."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            assert (await worker.get(f"/internal/v1/top?{query}", X_Logrouter_Hop="1")).status == 400
+
+    asyncio.run(main())
+
+
+def test_the_internal_path_is_not_there_for_callers(fleet):
+    """Only hops see it, and only about partitions that are held."""
+
+    async def main():
+        async with fleet(2) as workers:
+            target = "/internal/v1/top?kind=c&partitions=1&at=0"
+            assert (await workers[0].get(target)).status == 404
+            assert (await workers[0].get(target, X_Logrouter_Hop="1")).status == 421
+
+    asyncio.run(main())
