@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.rollup import Cell, merge, quantile
+from logrouter.core.timestamps import rfc3339
 from logrouter.query.parameters import By
-from logrouter.query.times import MINUTE_MS, rfc3339
+from logrouter.query.spans import MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from logrouter.query import times
+from logrouter.core.timestamps import epoch_ms
 from logrouter.query.reader import Tier
 from logrouter.query.spans import Window
 
@@ -131,7 +131,7 @@ def _window(text: str) -> Window | Wrong:
 
 
 def _instant(text: str) -> int | Wrong:
-    ms = times.parse(text)
+    ms = epoch_ms(text)
     if ms is not None:
         return ms
     hint = " (a + in a query string has to be written %2B)" if re.search(r"\d \d\d:\d\d$", text) else ""

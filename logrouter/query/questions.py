@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from logrouter.core.timestamps import rfc3339
 from logrouter.query.parameters import API_SERIES, CLIENT_SERIES, TOP, By, Fault, Sort, Step, read
-from logrouter.query.spans import KEPT, oldest
-from logrouter.query.times import MINUTE_MS, rfc3339
+from logrouter.query.spans import KEPT, MINUTE_MS, oldest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

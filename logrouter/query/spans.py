@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.query.reader import Tier
-from logrouter.query.times import MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+MINUTE_MS: Final = 60_000
 HOUR: Final[int] = Tier.HOUR.value
 DAY: Final[int] = Tier.DAY.value
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from logrouter.core.timestamps import rfc3339
 from logrouter.query.answers import SUBJECT_FIELD, Answer, errors, interval, mean, weighted
 from logrouter.query.parameters import Sort
-from logrouter.query.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

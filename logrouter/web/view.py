@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from aiohttp import web
 
+from logrouter.core.timestamps import rfc3339
 from logrouter.query.answers import Answer, freshness
-from logrouter.query.times import rfc3339
 from logrouter.web.problems import NOT_READY, Problem
 
 if TYPE_CHECKING:

@@ -1,0 +1,59 @@
+"""Answers from rows."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.core.rollup import Cell
+from logrouter.query import answers
+from logrouter.query.parameters import By, Step
+from logrouter.query.questions import Series
+from logrouter.query.reader import Position
+
+
+def test_a_series_has_a_point_for_every_bucket():
+    """Where there is no row, the point is all zeros, without a latency."""
+    row = Cell(
+        1, 2, 2.0, 5, 6, 30, 20, 2, 60_000, 61_000, {200: 1, 0: 1}, {"ok": 1, "aborted": 1}, {"core": 2}, {150: 2}
+    )
+    answer = answers.series("c", "x", Series(0, 3, Step.MINUTE, By.STATUS), [None, row, None])
+    assert answer["from"] == "1970-01-01T00:00:00.000Z"
+    assert answer["to"] == "1970-01-01T00:03:00.000Z"
+    assert answer["keys"] == ["000", "200"]
+    assert [point["count"] for point in answer["points"]] == [0, 2, 0]
+    assert answer["points"][0] == {
+        "time": "1970-01-01T00:00:00.000Z",
+        "count": 0,
+        "weighted": 0.0,
+        "errors": 0,
+        "bytes": {"in": 0, "out": 0},
+        "latency_ms": None,
+        "by": {},
+    }
+    assert answer["points"][1]["by"] == {"000": 1, "200": 1}
+    assert answer["points"][1]["errors"] == 0
+    assert answer["points"][1]["latency_ms"]["mean"] == 15.0
+    assert answer["points"][1]["latency_ms"]["max"] == 20
+
+
+def test_totals_do_not_change_the_rows():
+    """Rows may be the tables' own cells."""
+    row = Cell(7, 1, 1.0, status={200: 1}, outcome={"ok": 1})
+    whole = answers.total([row, None, row, Cell(0)])
+    assert (whole.count, whole.status, row.count, row.status) == (2, {200: 2}, 1, {200: 1})
+
+
+@given(st.integers(-1, 2**63), st.integers(-1, 2**63))
+def test_freshness_never_shows_the_placeholders(offset, end):
+    """What is unknown is null, and lag is never negative."""
+    fresh = answers.freshness(3, Position(offset, end), "http://x")
+    assert fresh["offset"] is None or fresh["offset"] >= 0
+    assert (fresh["lag"] is None) == (fresh["end"] is None) == (end < 0)
+    assert fresh["lag"] is None or fresh["lag"] >= 0
+
+
+@given(st.integers(-(2**63) + 1, 2**63 - 1), st.integers(-(2**63) + 1, 2**63 - 1))
+def test_absurd_times_in_rows_still_make_an_answer(first, last):
+    """Event times come from log lines; figures clamp what RFC 3339 cannot say."""
+    figures = answers.figures(Cell(0, 1, 1.0, first_ms=first, last_ms=last), apis=True)
+    assert figures["first_seen"].endswith("Z")
+    assert figures["last_seen"].endswith("Z")

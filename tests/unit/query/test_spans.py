@@ -1,0 +1,80 @@
+"""Windows become the fewest rows that cover them exactly."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.query.parameters import WINDOW_KIND
+from logrouter.query.reader import Tier
+from logrouter.query.spans import KEPT, Window, oldest, span
+from logrouter.tables.retention import Retention
+
+NOWS = st.integers(1_700_000_000_000, 1_900_000_000_000)
+
+
+def minutes_of(segment):
+    """The minutes that a segment's buckets cover."""
+    return range(segment.start * segment.tier.value, segment.stop * segment.tier.value)
+
+
+@given(NOWS, st.integers(1, 400 * 1440))
+def test_a_span_covers_its_window_once_with_rows_that_are_kept(now_ms, minutes):
+    """From its beginning to the current minute without gap or overlap, in few buckets, none of them expired."""
+    covered = span(Window("", minutes), now_ms)
+    now = now_ms // 60_000
+    begin = covered.start_ms // 60_000
+    position = begin
+    for segment in covered.segments:
+        assert minutes_of(segment).start == position
+        assert segment.start < segment.stop
+        assert segment.start >= oldest(segment.tier, now_ms)
+        position = minutes_of(segment).stop
+    # Only the last bucket may reach beyond now, and only as the one that now is in.
+    last = covered.segments[-1]
+    assert last.stop == last.tier.bucket(now) + 1
+    assert sum(s.stop - s.start for s in covered.segments if s.tier is Tier.MINUTE) < 60
+    assert sum(s.stop - s.start for s in covered.segments if s.tier is Tier.HOUR) < 24
+
+
+@given(NOWS, st.integers(1, 400 * 1440))
+def test_a_window_begins_when_it_says_as_precisely_as_rows_are_kept(now_ms, minutes):
+    """Exact to the minute within 24 hours, to the hour within 35 days, to the day beyond: never later than asked."""
+    exact = now_ms // 60_000 + 1 - minutes
+    begin = span(Window("", minutes), now_ms).start_ms // 60_000
+    width = 1 if minutes <= KEPT[Tier.MINUTE] else 60 if minutes <= KEPT[Tier.HOUR] * 60 else 1440
+    assert begin <= exact
+    assert exact - begin < width
+
+
+def test_a_day_is_a_few_rows():
+    """24 hours that end at 14:13 are 46 minutes, 9 hours and today."""
+    segments = span(Window("24h", 1440), 1_790_000_000_000).segments
+    assert [(s.tier, s.stop - s.start) for s in segments] == [(Tier.MINUTE, 46), (Tier.HOUR, 9), (Tier.DAY, 1)]
+
+
+def test_the_lifetime_is_one_row():
+    """It has no beginning that the tables know."""
+    whole = span(Window("life", None), 1_790_000_000_000)
+    assert whole.start_ms is None
+    assert whole.segments == ((Tier.LIFE, 0, 1),)
+
+
+@given(NOWS)
+def test_what_is_readable_is_what_the_tables_keep(now_ms):
+    """Both sides of the seam have the same idea of the oldest row."""
+    cutoffs = Retention().cutoffs(now_ms // 60_000)
+    assert {tier: oldest(tier, now_ms) for tier in KEPT} == {tier: cutoffs.oldest(tier) for tier in KEPT}
+
+
+@given(NOWS, st.integers(0, 50), st.integers(0, 500), st.integers(1, 400 * 1440))
+def test_shorter_retention_never_reads_what_has_expired(now_ms, hours, days, minutes):
+    """Retention is configuration: a window longer than what is kept begins where rows begin, and says so."""
+    kept = {Tier.MINUTE: 60, Tier.HOUR: hours, Tier.DAY: days}
+    for segment in span(Window("", minutes), now_ms, kept).segments:
+        assert segment.start >= oldest(segment.tier, now_ms, kept)
+
+
+def test_windows_are_read_as_written():
+    """Minutes, hours and days, up to 400 days."""
+    assert WINDOW_KIND.read("15m") == ("15m", 15)
+    assert WINDOW_KIND.read("7d") == ("7d", 7 * 1440)
+    assert WINDOW_KIND.read("400d") == ("400d", 400 * 1440)

@@ -1,0 +1,104 @@
+"""Top lists of several workers merge into what one worker would have said."""
+
+import zlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.core.rollup import Cell
+from logrouter.query.parameters import Sort
+from logrouter.query.top import Board, Tally, merge
+
+OUTCOMES = st.dictionaries(st.sampled_from(["ok", "aborted", "backend_error"]), st.integers(1, 3), min_size=1)
+
+
+@st.composite
+def cells(draw):
+    """A row with small numbers, so that ties are common."""
+    outcome = draw(OUTCOMES)
+    count = sum(outcome.values())
+    latencies = draw(st.integers(0, count))
+    first = draw(st.integers(0, 50))
+    return Cell(
+        0,
+        count,
+        float(count),
+        draw(st.integers(0, 3)),
+        draw(st.integers(0, 3)),
+        latencies * draw(st.integers(0, 3)),
+        draw(st.integers(0, 3)),
+        latencies,
+        first,
+        first + draw(st.integers(0, 5)),
+        {},
+        outcome,
+    )
+
+
+ROWS = st.lists(st.tuples(st.sampled_from([f"client{n}" for n in range(12)]), cells()), max_size=60)
+
+
+def value(sort, rows):
+    """What a subject is sorted by, from its rows."""
+    if sort is Sort.COUNT:
+        return sum(row.count for row in rows)
+    if sort is Sort.ERRORS:
+        return sum(row.outcome.get("backend_error", 0) for row in rows)
+    if sort is Sort.BYTES:
+        return sum(row.bytes_in + row.bytes_out for row in rows)
+    counted = sum(row.latency_count for row in rows)
+    return sum(row.latency_sum for row in rows) / counted if counted else -1
+
+
+@given(ROWS, st.sampled_from(list(Sort)), st.integers(1, 15), st.integers(1, 4))
+def test_merged_lists_equal_brute_force(rows, sort, limit, workers):
+    """However subjects are spread over workers, names, numbers, order and totals are those of a recount."""
+    boards = [Board(sort, limit) for _ in range(workers)]
+    groups = {}
+    for name, row in rows:
+        boards[zlib.crc32(name.encode()) % workers].add(name, row)
+        groups.setdefault(name, []).append(row)
+    merged = merge((board.ranked() for board in boards), sort, limit)
+    expected = sorted(groups, key=lambda name: (-value(sort, groups[name]), name))
+    assert [entry.name for entry in merged.entries] == expected[:limit]
+    for name, tally in merged.entries:
+        assert tally == tally_of(groups[name])
+    assert merged.subjects == len(groups)
+    assert merged.total == tally_of([row for _, row in rows])
+
+
+def tally_of(rows):
+    """The numbers of rows, recounted."""
+    if not rows:
+        return Tally()
+    return Tally(
+        sum(row.count for row in rows),
+        sum(row.weight for row in rows),
+        value(Sort.ERRORS, rows),
+        sum(row.bytes_in for row in rows),
+        sum(row.bytes_out for row in rows),
+        sum(row.latency_sum for row in rows),
+        sum(row.latency_count for row in rows),
+        max(row.latency_max for row in rows),
+        min(row.first_ms for row in rows),
+        max(row.last_ms for row in rows),
+    )
+
+
+def test_a_board_of_single_rows_stays_small_and_right():
+    """Where every subject has one row, a few times the limit is all that is held."""
+    board, kept = Board(Sort.COUNT, 10, single=True), Board(Sort.COUNT, 10)
+    for n in range(20_000):
+        row = Cell(0, 1 + n * 7919 % 1000, 1.0, outcome={"ok": 1})
+        board.add(f"client{n}", row)
+        kept.add(f"client{n}", row)
+        assert len(board._tallies) <= 1041
+    assert board.ranked() == kept.ranked()
+    assert board.ranked().subjects == 20_000
+
+
+def test_rows_without_requests_are_not_subjects():
+    """An empty row is no reason to be listed."""
+    board = Board(Sort.COUNT, 10)
+    board.add("nobody", Cell(0))
+    assert board.ranked() == ([], 0, Tally())
