@@ -21,6 +21,12 @@ REDACTED: Final = "REDACTED"
 _WORDS: Final = (
     "token|secret|passw|passphrase|pwd|api[-_.]?key|signature|credential|authori[sz]ation|session|jwt|assertion|cookie"
 )
+_MAX_PATHS: Final = 8192
+_MAX_PATH: Final = 256
+
+# An event shows its path twice, and clients ask for the same ones again. Hostile input can only make this start over.
+_paths: dict[str, str] = {}
+
 _SECRET_WORD = re.compile(_WORDS, re.IGNORECASE)
 _SECRET_NAMES: Final = frozenset({"code", "sig", "key", "auth", "sid", "pass", "ticket", "otp"})
 
@@ -39,15 +45,11 @@ _PARAMETER = re.compile(
 def redact_uri(uri: str, query: str = "drop") -> str:
     """The URI without fragment, user and secrets; *query* "keep" leaves the parameters that hold none."""
     path, mark, parameters = uri.partition("?")
-    if _SUSPECT.search(path):
-        path, fragment, _ = path.partition("#")
-        path = _redact_text(_USERINFO.sub(rf"\1{REDACTED}@", path))
-        if fragment:
-            return path
-    if not mark or query != "keep":
-        return path
+    clean = _paths.get(path) or _redact_path(path)
+    if not mark or query != "keep" or "#" in path:
+        return clean
     kept = "".join(map(_redact_parameter, re.split("([&;])", parameters.partition("#")[0])))
-    return f"{path}?{kept}"
+    return f"{clean}?{kept}"
 
 
 def path_of(uri: str) -> str:
@@ -56,6 +58,17 @@ def path_of(uri: str) -> str:
     if "://" in path and (start := _SCHEME.match(path)):
         return path[start.end() :] or "/"
     return path
+
+
+def _redact_path(path: str) -> str:
+    clean = path
+    if _SUSPECT.search(path):
+        clean = _redact_text(_USERINFO.sub(rf"\1{REDACTED}@", path.partition("#")[0]))
+    if len(_paths) >= _MAX_PATHS:
+        _paths.clear()
+    if len(path) <= _MAX_PATH:
+        _paths[path] = clean
+    return clean
 
 
 def _redact_parameter(parameter: str) -> str:

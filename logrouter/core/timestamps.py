@@ -22,6 +22,8 @@ _MAX_CACHED: Final = 4096
 _MINUTE = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ]([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _REST = re.compile(r"(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
 _SECONDS: Final = {f"{second:02d}": second * 1000 for second in range(60)}
+_SECOND_TEXT: Final = tuple(_SECONDS)
+_MILLI_TEXT: Final = tuple(f".{milli:03d}Z" for milli in range(1000))
 
 # Lines of one batch share a few minutes. Hostile input can only make these start over.
 _minutes: dict[str, int | None] = {}
@@ -52,9 +54,12 @@ def epoch_ms(text: str) -> int | None:
 
 def rfc3339(ms: int) -> str:
     """*ms* as `2024-05-01T10:00:00.123Z`. Outside the years 1 to 9999 it is the nearest moment inside."""
-    minute, rest = divmod(min(max(ms, _FIRST_MS), _LAST_MS), _MINUTE_MS)
+    if not _FIRST_MS <= ms <= _LAST_MS:
+        ms = _FIRST_MS if ms < _FIRST_MS else _LAST_MS
+    second = ms // 1000
+    minute = second // 60
     prefix = _prefixes.get(minute) or _prefix(minute)
-    return f"{prefix}{rest // 1000:02d}.{rest % 1000:03d}Z"
+    return prefix + _SECOND_TEXT[second - minute * 60] + _MILLI_TEXT[ms - second * 1000]
 
 
 def _minute_ms(minute: str) -> int | None:

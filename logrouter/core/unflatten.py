@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 
 SEPARATORS: Final = "._"
 
-_ABSENT: Final = (None, "", "-")
+ABSENT: Final = (None, "", "-")
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Known paths by every spelling: *leaves* hold scalars, *branches* objects, *maps* objects with any keys."""
+    """Known paths by every spelling: *leaves* hold scalars, *branches* objects, *prefixes* begin keys of open ones."""
 
     leaves: Mapping[str, tuple[str, ...]]
-    branches: frozenset[str]
-    maps: Mapping[str, tuple[str, ...]]
+    branches: Mapping[str, tuple[str, ...]]
     prefixes: tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -40,12 +39,12 @@ def known_paths(leaves: Iterable[str], maps: Iterable[str] = (), aliases: Mappin
     open_maps = {name: path for path in (tuple(each.split(".")) for each in maps) for name in _spellings(path)}
     above = {path[:length] for path in [*split, *open_maps.values()] for length in range(1, len(path))}
     prefixes = sorted(((name + each, path) for name, path in open_maps.items() for each in SEPARATORS), key=_by_length)
-    branches = frozenset(name for path in above for name in _spellings(path))
-    return Paths(spelled, branches, open_maps, tuple(prefixes))
+    branches = {name: path for path in above for name in _spellings(path)} | open_maps
+    return Paths(spelled, branches, tuple(prefixes))
 
 
-def unflatten(flat: Mapping[str, Any], paths: Paths) -> tuple[dict[str, Any], str | None]:
-    """The nested object of the known paths, and the dotted path that two values claim, if there is one.
+def unflatten(flat: Mapping[str, Any], paths: Paths) -> tuple[dict[str, Any], tuple[str, ...] | None]:
+    """The nested object of the known paths, and the path that two values claim, if there is one.
 
     Null, "" and "-" claim nothing. Of two claims the first is kept, so that the object is usable either way.
     """
@@ -54,18 +53,18 @@ def unflatten(flat: Mapping[str, Any], paths: Paths) -> tuple[dict[str, Any], st
     return nested, conflict
 
 
-def _walk(part: Mapping[str, Any], prefix: str, paths: Paths, nested: dict[str, Any]) -> str | None:
-    conflict: str | None = None
+def _walk(part: Mapping[str, Any], prefix: str, paths: Paths, nested: dict[str, Any]) -> tuple[str, ...] | None:
+    conflict: tuple[str, ...] | None = None
     for key, value in part.items():
         name = prefix + key
         path = paths.leaves.get(name)
         if path is not None:
             conflict = _put(nested, path, value) or conflict
-        elif name in paths.branches or name in paths.maps:
+        elif name in paths.branches:
             if type(value) is dict:
                 conflict = _walk(value, name + ".", paths, nested) or conflict
-            elif value not in _ABSENT:
-                conflict = name
+            elif value not in ABSENT:
+                conflict = paths.branches[name]
         else:
             for start, above in paths.prefixes:
                 if name.startswith(start):
@@ -74,16 +73,16 @@ def _walk(part: Mapping[str, Any], prefix: str, paths: Paths, nested: dict[str, 
     return conflict
 
 
-def _put(nested: dict[str, Any], path: tuple[str, ...], value: Any) -> str | None:
+def _put(nested: dict[str, Any], path: tuple[str, ...], value: Any) -> tuple[str, ...] | None:
     """Set one leaf; the path if it already has another value, or if the value is no scalar."""
-    if value in _ABSENT:
+    if value in ABSENT:
         return None
     if isinstance(value, (dict, list)):
-        return ".".join(path)
+        return path
     for key in path[:-1]:
         nested = nested.setdefault(key, {})
     old = nested.setdefault(path[-1], value)
-    return None if type(old) is type(value) and old == value else ".".join(path)
+    return None if type(old) is type(value) and old == value else path
 
 
 def _spellings(path: tuple[str, ...]) -> list[str]:

@@ -47,7 +47,7 @@ def compile_client_id(
             value = get(parsed)
             if value is None:
                 continue
-            text: str | None = value if type(value) is str else _usable(value)
+            text = value if type(value) is str else _usable(value)
             if not text:
                 continue
             known = cache.get((text, is_address))
@@ -98,10 +98,6 @@ def _usable(value: Any) -> str | None:
     if type(value) is int:
         return str(value)
     if type(value) is list:
-        return next((text for each in value if type(each) in (str, int) and (text := _scalar(each))), None)
+        texts = (str(each).strip() for each in value if type(each) in (str, int))
+        return next((text for text in texts if text not in _ABSENT), None)
     return None
-
-
-def _scalar(value: str | int) -> str | None:
-    text = str(value).strip()
-    return text if text not in _ABSENT else None

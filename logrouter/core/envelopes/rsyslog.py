@@ -15,8 +15,12 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import orjson
+
 from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
 from logrouter.model import Envelope, Reason, Rejected, Stage
+
+_loads = orjson.loads
 
 DOCKER: Final = "docker"
 CONTAINERD: Final = "containerd"
@@ -44,9 +48,14 @@ _STRING_OR_NEWLINE = re.compile(r'("(?:[^"\\]++|\\.)*+"?)|#012', re.DOTALL)
 
 def decode(value: bytes) -> Envelope | Rejected:
     """The envelope in one record. Never raises; the caller has already refused what is too large."""
-    fields = decode_object(value, Stage.DECODE)
+    fields: Any
+    try:
+        fields = _loads(value)
+    except ValueError:
+        fields = None
     flags: tuple[str, ...] = ()
     if type(fields) is not dict:
+        fields = decode_object(value, Stage.DECODE)
         if isinstance(fields, Rejected):
             return fields
         flags = (REPAIRED,) if isinstance(fields, Repaired) else ()
@@ -72,9 +81,18 @@ def _docker(fields: dict[str, Any], log: str, flags: tuple[str, ...]) -> Envelop
         return Rejected(Stage.DECODE, Reason.PARTIAL, "a piece of a line that the container runtime has split")
     if log[:1] != "{":
         log, flags = _clean(log, fields, flags)
+    program = fields.get("rsyslog.programname") or fields.get("rsyslog_programname") or fields.get("program")
+    host = fields.get("rsyslog.hostname") or fields.get("rsyslog_hostname") or fields.get("host")
     time = fields.get("time")
     return Envelope(
-        DOCKER, log, None, _program(fields), _host(fields), time if type(time) is str else None, fields, flags
+        DOCKER,
+        log,
+        None,
+        program if type(program) is str else None,
+        host if type(host) is str else None,
+        time if type(time) is str else None,
+        fields,
+        flags,
     )
 
 
