@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from logrouter.kafkajars import DevKafkaError, ensure_jars
+from logrouter.leash import Leash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["DevKafka", "DevKafkaError", "serve"]
 
 _HOST: Final = "127.0.0.1"
+_PORTS: Final = range(20_000, 32_000)
 _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.1
@@ -82,17 +85,6 @@ logger.server.name = kafka.server
 logger.server.level = INFO
 """
 
-# Kills the broker and removes the scratch folder when the pipe it reads closes, which the kernel does however the
-# owner ends, SIGKILL included. PR_SET_PDEATHSIG would not do: it fires when the *thread* that started Java ends.
-_WATCHER: Final = """
-pid=
-while read -r word; do
-  case $word in bye) exit 0 ;; none) pid= ;; *) pid=$word ;; esac
-done
-[ -n "$pid" ] && kill -KILL "-$pid" 2>/dev/null
-[ -n "$1" ] && rm -rf -- "$1"
-"""
-
 
 class DevKafka:
     """One Apache Kafka node on this machine.
@@ -120,7 +112,7 @@ class DevKafka:
         self._settings = dict(settings or {})
         self._heap = heap
         self._java: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._leash: Leash | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -151,7 +143,8 @@ class DevKafka:
         self._write_settings()
         if not (self._dir / "data" / "meta.properties").exists():
             self._format(class_path)
-        self._watch()
+        if self._leash is None:
+            self._leash = Leash(self._dir if self._scratch else None)
         command = [
             *self._jvm(class_path),
             f"-Xmx{self._heap}",
@@ -161,7 +154,7 @@ class DevKafka:
         ]
         with self.log_path.open("ab") as log:
             self._java = _spawn(command, log)
-        self._tell_watcher(str(self._java.pid))
+        self._leash.hold(self._java.pid)
         self._await_ready()
         return self
 
@@ -193,10 +186,9 @@ class DevKafka:
             shutil.rmtree(self._dir, ignore_errors=True)
         else:
             self.stop()
-        if self._watcher is not None:
-            self._tell_watcher("bye")
-            self._watcher.wait()
-            self._watcher = None
+        if self._leash is not None:
+            self._leash.close()
+            self._leash = None
 
     def __enter__(self) -> Self:
         try:
@@ -272,30 +264,12 @@ class DevKafka:
             tail = "\n".join(["; end of its log:", *lines[-_LOG_TAIL_LINES:]]) if lines else ""
         return DevKafkaError(what + tail)
 
-    def _watch(self) -> None:
-        if self._watcher is None:
-            scratch = str(self._dir) if self._scratch else ""
-            self._watcher = subprocess.Popen(  # noqa: S603  our own script
-                ["/bin/sh", "-c", _WATCHER, "logrouter-kafka-watcher", scratch],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-
-    def _tell_watcher(self, word: str) -> None:
-        if self._watcher is not None and self._watcher.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._watcher.stdin.write(f"{word}\n".encode())
-                self._watcher.stdin.flush()
-            if word == "bye":
-                self._watcher.stdin.close()
-
     def _reap(self) -> None:
         if self._java is not None:
             self._java.wait()
+            if self._leash is not None:
+                self._leash.release(self._java.pid)
             self._java = None
-        self._tell_watcher("none")
 
 
 def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str], None] | None = None) -> int:
@@ -329,10 +303,13 @@ def _on_change(say: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # Below the ephemeral ports: a client that keeps connecting to a broker that is down could else be given the very
+    # port as its own, connect to itself, and so keep the broker from coming back.
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((_HOST, port))
+            return port
 
 
 def _spawn(command: list[str], log: object) -> subprocess.Popen[bytes]:
