@@ -199,6 +199,8 @@ async def _sum(view: View, kind: str, asked: questions.Top, at_ms: int, partitio
     except LookupError as exc:
         _check_holds(view, partitions)
         raise view.not_ready() from exc
+    for _ in board.sift():
+        await asyncio.sleep(0)
     _check_holds(view, partitions)
     ranked = board.ranked()
     return Part([(entry.name, entry.tally) for entry in ranked.entries], ranked.subjects, ranked.total, positions)

@@ -39,11 +39,11 @@ class Peers:
     def __init__(self, secret: str | None) -> None:
         self._secret = None if secret is None else secret.encode()
         self._headers = {HOP: "1", **({} if secret is None else {SECRET: secret})}
-        self._session: aiohttp.ClientSession | None = None
+        self._http: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         """Called once, in the loop that serves."""
-        self._session = aiohttp.ClientSession(
+        self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=64, limit_per_host=16, ttl_dns_cache=10),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
@@ -52,8 +52,8 @@ class Peers:
 
     async def close(self) -> None:
         """Drops the connections."""
-        if self._session is not None:
-            await self._session.close()
+        if self._http is not None:
+            await self._http.close()
 
     def is_hop(self, request: web.Request) -> bool:
         """Whether another worker asks; a request that only claims so is refused where a secret is set."""
@@ -67,11 +67,11 @@ class Peers:
 
     async def get(self, base: str, target: str, timeout: float) -> Reply:  # noqa: ASYNC109 - ends the whole exchange
         """Asks the worker at *base* for *target* (path and query, encoded), once and within *timeout* seconds."""
-        if self._session is None:
+        if self._http is None:
             raise PeerAwayError("this worker is stopping")
         url = URL(base.rstrip("/") + target, encoded=True)
         try:
-            async with self._session.get(
+            async with self._http.get(
                 url, timeout=aiohttp.ClientTimeout(total=timeout), allow_redirects=False
             ) as response:
                 return Reply(response.status, response.content_type, await _bounded(response))

@@ -31,7 +31,7 @@ class Limits:
 
     point_timeout: float = 1.0
     """For another worker's answer about one client."""
-    list_timeout: float = 5.0
+    list_timeout: float = 10.0
     """For a whole list, this worker's part and the others'."""
     scans: int = 2
     """Lists that are computed at the same time."""

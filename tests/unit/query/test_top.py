@@ -88,12 +88,15 @@ def tally_of(rows):
 def test_a_board_of_single_rows_stays_small_and_right():
     """Where every subject has one row, a few times the limit is all that is held."""
     board, kept = Board(Sort.COUNT, 10, single=True), Board(Sort.COUNT, 10)
+    sifted = Board(Sort.COUNT, 10)
     for n in range(20_000):
         row = Cell(0, 1 + n * 7919 % 1000, 1.0, outcome={"ok": 1})
         board.add(f"client{n}", row)
         kept.add(f"client{n}", row)
+        sifted.add(f"client{n}", row)
         assert len(board._tallies) <= 1041
-    assert board.ranked() == kept.ranked()
+    assert sum(1 for _ in sifted.sift()) == 10
+    assert board.ranked() == kept.ranked() == sifted.ranked()
     assert board.ranked().subjects == 20_000
 
 
