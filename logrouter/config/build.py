@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.enrichment import api_of, client_id_of, client_ip_of, weight_of
+from logrouter.config.kinds import usable
 from logrouter.config.match import Matching
 from logrouter.config.problems import did_you_mean, join, listed
 from logrouter.config.schemas import load_schema
@@ -19,114 +20,113 @@ from logrouter.core.routing import Route, RouteTable, Source
 from logrouter.model import UNMATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from logrouter.config.options import File, RouteOptions, SourceOptions
+    from logrouter.config.options import Case, File, RouteOptions, SourceOptions
     from logrouter.config.problems import Problems
 
 INTERNAL_PREFIX: Final = "_"
 """Kafka's own topics begin so (`__consumer_offsets`, `__transaction_state`)."""
 
 
-def build(file: File, *, generation: str, folder: Path, problems: Problems) -> RouteTable | None:
-    """The route table, or None with the problems noted. *folder* is what schema files are relative to."""
-    own_topics = _own_topics(file, problems)
-    own_prefixes = (INTERNAL_PREFIX, f"{file.tables_lane.group}-")
-    _check_names(file.routes, problems)
-    _check_tests(file, problems)
-    routes: dict[str, list[Route]] = {name: [] for name in file.sources}
-    for index, options in enumerate(file.routes):
+def build(file: File, *, generation: str, folder: Path, problems: Problems) -> RouteTable:
+    """The route table; without what is INVALID in *file*, so it may only be used if there are no problems afterwards.
+
+    *folder* is what schema files are relative to.
+    """
+    sources = file.sources if usable(file.sources) else {}
+    routes = dict(enumerate(file.routes)) if usable(file.routes) else {}
+    routes = {index: options for index, options in routes.items() if usable(options)}
+    outputs = _outputs(file, routes, problems)
+    _check_names(routes, problems)
+    made: dict[str, list[Route]] = {name: [] for name in sources}
+    for index, options in routes.items():
         path = f"routes[{index}]"
         route = _route(options, file, path, folder, problems)
         for name in options.sources:
-            if name not in routes:
-                hint = did_you_mean(name, routes)
-                problems.add(join(path, "from"), f"there is no source {name!r}{hint}; there are {listed(routes)}")
+            if name not in made:
+                hint = did_you_mean(name, made)
+                problems.add(join(path, "from"), f"there is no source {name!r}{hint}; there are {listed(made)}")
             elif route is not None:
-                routes[name].append(route)
-    sources = [
-        _source(name, options, tuple(routes[name]), f"sources.{name}", problems)
-        for name, options in file.sources.items()
-    ]
-    table = RouteTable(generation, tuple(s for s in sources if s is not None), frozenset(own_topics), own_prefixes)
-    _check_inputs(file, table, problems)
-    return None if problems.found else table
+                made[name].append(route)
+    good = {name: options for name, options in sources.items() if usable(options)}
+    prefixes = (INTERNAL_PREFIX, f"{file.tables_lane.group}-") if usable(file.tables_lane) else (INTERNAL_PREFIX,)
+    table = RouteTable(
+        generation=generation,
+        sources=tuple(_source(name, options, tuple(made[name])) for name, options in good.items()),
+        own_topics=frozenset(outputs),
+        own_prefixes=prefixes,
+    )
+    _check_inputs(good, table, problems)
+    if usable(file.tests):
+        _check_tests(file.tests, sources, [route.name for route in routes.values()], problems)
+    return table
 
 
-def _own_topics(file: File, problems: Problems) -> dict[str, str]:
-    """Topics we write, with the path that names each. Lane topics must differ from all others."""
-    dead_letter, rollup = file.outputs.dead_letter.topic, file.outputs.rollup.topic
-    own = {dead_letter: "outputs.dead_letter.topic"}
-    if rollup in own:
-        problems.add("outputs.rollup.topic", f"is the dead-letter topic too: {rollup}")
-    own[rollup] = "outputs.rollup.topic"
-    for index, route in enumerate(file.routes):
-        if route.to in (dead_letter, rollup):
-            problems.add(f"routes[{index}].to", f"{route.to} is {own[route.to]}: events need a topic of their own")
+def _outputs(file: File, routes: Mapping[int, RouteOptions], problems: Problems) -> set[str]:
+    """Topics that we write. Those of the lanes must differ from all others."""
+    own: dict[str, str] = {}
+    if usable(file.outputs):
+        own[file.outputs.dead_letter.topic] = "outputs.dead_letter.topic"
+        if file.outputs.rollup.topic in own:
+            problems.add("outputs.rollup.topic", f"{file.outputs.rollup.topic} is outputs.dead_letter.topic as well")
+        own[file.outputs.rollup.topic] = "outputs.rollup.topic"
+    for index, route in routes.items():
+        if route.to in own:
+            problems.add(f"routes[{index}].to", f"{route.to} is {own[route.to]} as well: events need their own topic")
         elif route.to.startswith(INTERNAL_PREFIX):
             problems.add(f"routes[{index}].to", 'topics that begin with "_" are Kafka\'s own')
-        own.setdefault(route.to, f"routes[{index}].to")
-    return own
+    return set(own) | {route.to for route in routes.values()}
 
 
-def _check_names(routes: Iterable[RouteOptions], problems: Problems) -> None:
+def _check_names(routes: Mapping[int, RouteOptions], problems: Problems) -> None:
     first: dict[str, int] = {}
-    for index, route in enumerate(routes):
+    for index, route in routes.items():
         if route.name in first:
-            problems.add(f"routes[{index}].name", f"routes[{first[route.name]}] has this name too: {route.name}")
+            problems.add(f"routes[{index}].name", f"routes[{first[route.name]}] is called {route.name} as well")
         first.setdefault(route.name, index)
 
 
-def _check_tests(file: File, problems: Problems) -> None:
+def _check_tests(tests: Iterable[Case], sources: Iterable[str], routes: Sequence[str], problems: Problems) -> None:
     """Tests must speak of sources and routes that exist."""
-    names = [route.name for route in file.routes]
-    for index, case in enumerate(file.tests):
-        if case.source and case.source not in file.sources:
-            hint = did_you_mean(case.source, file.sources)
+    for index, case in enumerate(tests):
+        if not usable(case):
+            continue
+        if case.source and case.source not in sources:
+            hint = did_you_mean(case.source, sources)
             problems.add(f"tests[{index}].source", f"there is no source {case.source!r}{hint}")
         wanted = case.expect.route
-        if wanted and wanted not in (*names, UNMATCHED):
-            problems.add(f"tests[{index}].expect.route", f"there is no route {wanted!r}{did_you_mean(wanted, names)}")
+        if wanted and wanted not in (*routes, UNMATCHED):
+            hint = did_you_mean(wanted, (*routes, UNMATCHED))
+            problems.add(f"tests[{index}].expect.route", f"there is no route {wanted!r}{hint}")
 
 
-def _check_inputs(file: File, table: RouteTable, problems: Problems) -> None:
+def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, problems: Problems) -> None:
     """No source may name a topic of ours, nor one that an earlier source has already."""
     taken: dict[str, str] = {}
-    for name, source in file.sources.items():
+    for name, source in sources.items():
         for index, topic in enumerate(source.topics):
             path = f"sources.{name}.topics[{index}]"
             if topic.startswith("^"):
                 continue
             if table.is_own(topic):
-                problems.add(path, f"{topic} is written by logrouter or internal to Kafka: an output can't be an input")
+                problems.add(path, f"{topic} is written by logrouter or by Kafka itself: no output can be an input")
             if taken.setdefault(topic, name) != name:
                 problems.add(path, f"source {taken[topic]} takes {topic} already")
 
 
-def _source(
-    name: str, options: SourceOptions, routes: tuple[Route, ...], path: str, problems: Problems
-) -> Source | None:
-    decode = ENVELOPES.get(options.envelope)
-    if decode is None:
-        hint = did_you_mean(options.envelope, ENVELOPES)
-        message = f"there is no envelope {options.envelope!r}{hint}; there are {listed(ENVELOPES)}"
-        problems.add(join(path, "envelope"), message)
-        return None
+def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Source:
     names, patterns = split(options.topics)
+    decode = ENVELOPES[options.envelope]
     return Source(name, names, patterns, decode, routes, options.max_record_bytes, prefilter=options.prefilter)
 
 
 def _route(options: RouteOptions, file: File, path: str, folder: Path, problems: Problems) -> Route | None:
-    parse = FORMATS.get(options.format)
-    if parse is None:
-        hint = did_you_mean(options.format, FORMATS)
-        message = f"there is no format {options.format!r}{hint}; there are {listed(FORMATS)}"
-        problems.add(join(path, "format"), message)
     validator = load_schema(options.schema, folder, join(path, "schema"), problems)
     client_ip = client_ip_of(options.client_ip, file.privacy, join(path, "client_ip"), problems)
     api = api_of(options.enrich.api, join(path, "enrich.api"), problems)
-    if parse is None or validator is None or client_ip is None or api is None:
+    if validator is None or client_ip is None or api is None:
         return None
     matching = options.match or Matching()
     return Route(
@@ -134,7 +134,7 @@ def _route(options: RouteOptions, file: File, path: str, folder: Path, problems:
         condition=matching.condition,
         select=matching.condition.test,
         request_only=matching.request_only,
-        parse=parse,
+        parse=FORMATS[options.format],
         client_id=client_id_of(options.enrich.client_id, client_ip),
         api=api,
         headers=frozenset(name.lower() for name in options.request_headers),

@@ -1,7 +1,7 @@
 """Strict YAML 1.2: text in, plain values and the position of each out.
 
-Stricter than most loaders, so that a file means one thing: only `true` and `false` are booleans (`no` is text), keys are
-unique strings, there are no tags, merge keys or several documents, and size, depth and alias expansion are bounded.
+Stricter than most loaders, so that a file means one thing: only `true` and `false` are booleans (`no` is text), keys
+are unique strings, there are no tags, merge keys or further documents, and size, depth and aliases are bounded.
 ruamel.yaml reads the characters; values are built here from its events, without recursion.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml import events as ev
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from logrouter.config.problems import Problem, join
 
@@ -69,8 +70,11 @@ def read(data: bytes) -> Document:
         mark = error.problem_mark or error.context_mark
         # Only the library's own words: its snippet would show the line, and the line may hold a secret.
         words = " ".join(str(part) for part in (error.context, error.problem) if part)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise DocumentError(Problem("", f"not YAML: {words}", line, column)) from None
+        raise DocumentError(Problem("", f"not YAML: {words}", *_at(mark))) from None
+    except ReaderError as error:
+        before = text[: error.position]
+        where = before.count("\n") + 1, error.position - before.rfind("\n")
+        raise DocumentError(Problem("", f"not YAML: the character {error.character!r}", *where)) from None
     except (YAMLError, ValueError, OverflowError) as error:
         raise DocumentError(Problem("", f"not YAML: {type(error).__name__}")) from None
     return builder.document()
@@ -208,7 +212,7 @@ def resolve(text: str) -> Any:
     if _HEX.fullmatch(text):
         return int(text, 16)
     if _OCTAL.fullmatch(text):
-        return int(text[2:], 8)
+        return int(text, 8)
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
@@ -220,6 +224,10 @@ def _size(value: Any) -> int:
         total += 1
         left.extend(item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
     return total
+
+
+def _at(mark: Any) -> tuple[int | None, int | None]:
+    return (mark.line + 1, mark.column + 1) if mark else (None, None)
 
 
 def _mark(event: Any) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from logrouter.config.kinds import usable
 from logrouter.config.problems import join
 from logrouter.core.enrich import ApiRule, compile_api, compile_client_id, compile_client_ip, compile_weight
 from logrouter.core.redact import ip_policy
@@ -33,7 +34,7 @@ def api_of(options: Api, path: str, problems: Problems) -> ApiOf | None:
         try:
             compile_api([made])
         except ValueError as error:
-            problems.add(at, str(error))
+            problems.add(at, str(error).rpartition("): ")[2])
             return None
         rules.append(made)
     return compile_api(rules)
@@ -41,11 +42,13 @@ def api_of(options: Api, path: str, problems: Problems) -> ApiOf | None:
 
 def weight_of(options: Weight) -> WeightOf:
     """The sampling weight by status."""
-    return compile_weight(options.default, options.by_class or {})
+    return compile_weight(options.default, options.by_status or {})
 
 
 def client_ip_of(options: ClientIp, privacy: Privacy, path: str, problems: Problems) -> ClientIpOf | None:
     """The address policy; None with the problem noted."""
+    if not usable(privacy):
+        return None
     if options.policy == "hash" and privacy.hash_key is None:
         problems.add(join(path, "policy"), "`hash` needs `privacy.hash_key`")
         return None

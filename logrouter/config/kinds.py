@@ -34,6 +34,11 @@ class _Invalid:
 INVALID: Final = _Invalid()
 
 
+def usable(value: Any) -> bool:
+    """Whether the value could be read."""
+    return value is not INVALID
+
+
 class Kind(Protocol):
     """What an option may hold."""
 
@@ -117,25 +122,25 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number above *above*, up to *high*."""
+    """A number from *low* to *high*."""
 
-    above: float
+    low: float
     high: float
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """The number as a float."""
         number = _typed(value)
-        if isinstance(number, bool) or not isinstance(number, int | float) or not self.above < number <= self.high:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not self.low <= number <= self.high:
             return _fail(problems, path, self.words(), value)
         return float(number)
 
     def schema(self) -> dict[str, Any]:
         """A number."""
-        return {"type": "number", "exclusiveMinimum": self.above, "maximum": self.high}
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
 
     def words(self) -> str:
         """Its range."""
-        return f"a number above {self.above:g}, at most {self.high:g}"
+        return f"a number from {self.low:.10g} to {self.high:.10g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +186,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list of one kind; a single value stands for a list of one where *bare*. *unique* refuses repetitions."""
+    """A list of one kind; a single value stands for a list of one where *bare*. *unique* refuses repetitions.
+
+    With *partial*, INVALID entries stay in their places, so that the others can be checked further.
+    """
 
     of: Kind
     least: int = 0
     most: int = 1000
     bare: bool = False
     unique: bool = False
+    partial: bool = False
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """A tuple of what could be read."""
@@ -205,7 +214,7 @@ class Many:
         for index, item in enumerate(read):
             if self.unique and item is not INVALID and item in read[:index]:
                 problems.add(item_path(index), f"{echo(item)} is listed twice")
-        return INVALID if INVALID in read else tuple(read)
+        return INVALID if INVALID in read and not self.partial else tuple(read)
 
     def schema(self) -> dict[str, Any]:
         """An array, or one bare value."""
@@ -220,11 +229,12 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A mapping from names to values of one kind. *key* is the kind of the names."""
+    """A mapping from names to values of one kind. *key* is the kind of the names; *partial* as for `Many`."""
 
     of: Kind
     key: Kind = NAME
     least: int = 0
+    partial: bool = False
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """A dict of what could be read."""
@@ -238,9 +248,8 @@ class Keyed:
             at = join(path, key)
             name = self.key.read(key, at, problems)
             made = self.of.read(item, at, problems)
-            if name is not INVALID:
-                read[name] = made
-        return read
+            read[key] = INVALID if name is INVALID else made
+        return INVALID if INVALID in read.values() and not self.partial else read
 
     def schema(self) -> dict[str, Any]:
         """An object with free names."""
@@ -305,10 +314,14 @@ def declared(cls: type) -> list[tuple[str, Option]]:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A mapping with the options of one `@options` class. A bare value stands for the option *bare* where given."""
+    """A mapping with the options of one `@options` class. A bare value stands for the option *bare* where given.
+
+    With *partial* there is an instance as long as there is a mapping, with INVALID where an option could not be read.
+    """
 
     of: type[Any]
     bare: str = ""
+    partial: bool = False
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """An instance; INVALID if any option is, after all have been looked at."""
@@ -329,7 +342,7 @@ class Section:
                 problems.add(path, f"lacks `{key}`, which is required", at_key=True)
                 read[name] = INVALID
         bad = any(made is INVALID for made in read.values()) or any(key not in known for key in value)
-        return INVALID if bad else self.of(**read)
+        return INVALID if bad and not self.partial else self.of(**read)
 
     def schema(self) -> dict[str, Any]:
         """A closed object with the documentation in it."""

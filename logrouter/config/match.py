@@ -52,18 +52,15 @@ class Match:
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """A `Matching`."""
-        request_only = False
-        if isinstance(value, dict) and "looks_like" in value:
-            value = dict(value)
-            wanted = value.pop("looks_like")
-            request_only = wanted == "request"
-            if not request_only:
-                problems.add(join(path, "looks_like"), f"must be `request`, not {echo(wanted)}")
-                return INVALID
-            if not value:
-                return Matching(ALWAYS, request_only=True)
-        condition = _mapping(value, path, problems)
-        return INVALID if condition is None else Matching(condition, request_only)
+        if not isinstance(value, dict) or "looks_like" not in value:
+            condition = _mapping(value, path, problems)
+            return INVALID if condition is None else Matching(condition)
+        wanted = value["looks_like"]
+        if wanted != "request":
+            problems.add(join(path, "looks_like"), f"must be `request`, not {echo(wanted)}")
+        others = {key: item for key, item in value.items() if key != "looks_like"}
+        condition = _mapping(others, path, problems) if others else ALWAYS
+        return INVALID if condition is None or wanted != "request" else Matching(condition, request_only=True)
 
     def schema(self) -> dict[str, Any]:
         """An object of conditions."""

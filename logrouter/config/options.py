@@ -12,6 +12,8 @@ from logrouter.config.kinds import NAME, TOPIC, Choice, Flag, Free, Integer, Key
 from logrouter.config.kinds import option as opt
 from logrouter.config.match import Match, Matching
 from logrouter.config.topics import TopicOrExpression
+from logrouter.core.envelopes import ENVELOPES
+from logrouter.core.formats import FORMATS
 
 if TYPE_CHECKING:
     from logrouter.config.secrets import Secret
@@ -21,6 +23,7 @@ _PORT = Integer(0, 65_535)
 _MILLISECONDS = Integer(1, 3_600_000)
 _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200)
 _FIELD = Text(r"((header|field):)?[A-Za-z0-9_$@.-]{1,100}", "a field or header of the line", 110)
+_WEIGHT = Number(1, 1_000_000)
 _PATH = Text(r"/[^?#\s]*", "a path that begins with /", 500, may_be_empty=True)
 _TEMPLATE = Text(r"[A-Za-z0-9 ._{}-]*", "a name", 128, may_be_empty=True)
 
@@ -162,7 +165,7 @@ class SourceOptions:
         "expressions, earlier sources before later ones. Expressions never select our own topics or names that begin "
         "with `_`.",
     )
-    envelope: str = opt(Text(r"[a-z0-9_-]+", "the name of an envelope"), "How the transport wraps a line: `rsyslog`.")
+    envelope: str = opt(Choice(tuple(ENVELOPES)), "How the transport wraps a line.")
     max_record_bytes: int = opt(
         Integer(1_024, 100_000_000), "Larger records are rejected unread (`decode`, `too_large`).", default=1_048_576
     )
@@ -236,8 +239,8 @@ class ClientIp:
     )
     trusted_hops: int = opt(
         Integer(1, 20),
-        "How many proxies of our own append to `X-Forwarded-For`: the address so many places from the right counts (1 is "
-        "the last), because what stands left of it is only the client's claim.",
+        "How many proxies of our own append to `X-Forwarded-For`: the address so many places from the right counts, 1 "
+        "being the last, because what stands left of it is only the client's claim.",
         default=1,
     )
 
@@ -246,10 +249,10 @@ class ClientIp:
 class Weight:
     """How many requests one logged line stands for: 1 over the sampling rate, 100 where 1 % is logged."""
 
-    default: float = opt(Number(0, 1e6), "For lines of any status that *by_class* does not name.", default=1.0)
-    by_class: dict[str, float] | None = opt(
-        Keyed(Number(0, 1e6), key=Choice(("0xx", "1xx", "2xx", "3xx", "4xx", "5xx"))),
-        "By status class, where a gateway logs, say, every 5xx but few others.",
+    default: float = opt(_WEIGHT, "For lines of every status that *by_status* does not name.", default=1.0)
+    by_status: dict[str, float] | None = opt(
+        Keyed(_WEIGHT, key=Text(r"[0-5]xx|0|[1-5][0-9][0-9]", "a status like 429, or a class like 5xx")),
+        "By status or class (`429`, `5xx`; a status goes before its class), where a gateway logs, say, every 5xx.",
         default=None,
     )
 
@@ -265,7 +268,7 @@ class RouteOptions:
     match: Matching | None = opt(
         Match(), "Conditions that all must hold (see *Conditions*); none means every record.", default=None
     )
-    format: str = opt(Text(r"[a-z0-9_-]+", "the name of a format"), "How a request line is written: `envoy`.")
+    format: str = opt(Choice(tuple(FORMATS)), "How a request line is written.")
     enrich: Enrich = opt(Section(Enrich), "API and client id.", default=Enrich())
     request_headers: tuple[str, ...] = opt(
         Many(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), most=100, unique=True),
@@ -281,7 +284,7 @@ class RouteOptions:
     weight: Weight = opt(Section(Weight, bare="default"), "Sampling weight of a line.", default=Weight())
     schema: str = opt(
         Text(r"[A-Za-z0-9._/-]+", "a schema name or file", 500),
-        "JSON Schema that every event must satisfy: a file relative to this one, or a schema that comes with logrouter.",
+        "JSON Schema that every event must satisfy: a file relative to this one, or one that comes with logrouter.",
         default="api_request/1.0.0",
     )
     to: str = opt(TOPIC, "Topic that events go to.")
@@ -310,11 +313,11 @@ class Privacy:
 class Expect:
     """What a test expects; what is not given is not compared."""
 
-    outcome: str = opt(Choice(("accepted", "ignored", "rejected", "")), "How the record ends.", default="")
+    outcome: str = opt(Choice(("accepted", "ignored", "rejected")), "How the record ends.", default="")
     route: str = opt(
         Text(called="a route's name, or `_unmatched`", may_be_empty=True), "Which route had it.", default=""
     )
-    stage: str = opt(Choice(("decode", "parse", "enrich", "validate", "")), "Where it was rejected.", default="")
+    stage: str = opt(Choice(("decode", "parse", "enrich", "validate")), "Where it was rejected.", default="")
     reason: str = opt(Text(called="a reason", may_be_empty=True), "Why it was ignored or rejected.", default="")
     event: Any = opt(Free("any part of the event"), "A part of the event.", default=None)
 
@@ -337,13 +340,15 @@ class File:
     version: int = opt(Choice((1,)), "Version of this format.")
     kafka: dict[str, str | Secret] | None = opt(
         KafkaKind(),
-        "The cluster: any librdkafka setting under its own name, for instance `bootstrap.servers`, `security.protocol`.",
+        "The cluster: any librdkafka setting under its own name, such as `bootstrap.servers` or `sasl.password`.",
         default=None,
     )
     route_lane: RouteLane = opt(Section(RouteLane), "The lane that routes.", default=RouteLane())
     tables_lane: TablesLane = opt(Section(TablesLane), "The lane that counts.", default=TablesLane())
     outputs: Outputs = opt(Section(Outputs), "Topics of our own.", default=Outputs())
     privacy: Privacy = opt(Section(Privacy), "Keys for pseudonyms.", default=Privacy())
-    sources: dict[str, SourceOptions] = opt(Keyed(Section(SourceOptions), least=1), "Inputs by name.")
-    routes: tuple[RouteOptions, ...] = opt(Many(Section(RouteOptions), least=1), "What is picked out, in order.")
-    tests: tuple[Case, ...] = opt(Many(Section(Case)), "Lines and what must become of them.", default=())
+    sources: dict[str, SourceOptions] = opt(Keyed(Section(SourceOptions), least=1, partial=True), "Inputs by name.")
+    routes: tuple[RouteOptions, ...] = opt(
+        Many(Section(RouteOptions), least=1, partial=True), "What is picked out, in order."
+    )
+    tests: tuple[Case, ...] = opt(Many(Section(Case), partial=True), "Lines and what must become of them.", default=())

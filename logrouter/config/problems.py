@@ -43,7 +43,7 @@ class ConfigError(Exception):
 
 @dataclass(slots=True)
 class Problems:
-    """The collector that reading and building share. Positions are looked up by path, the nearest parent's if need be."""
+    """The collector that reading and building share. Positions are found by path, or by the nearest parent's."""
 
     values: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     keys: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Problems:
 
 
 def parent(path: str) -> str:
-    """The path of the mapping or list that holds the value. Keys with dots shorten one dot at a time, which is harmless."""
+    """The path of what holds the value. Keys with dots shorten one dot at a time, which is harmless."""
     cut = max(path.rfind("."), path.rfind("["))
     return path[:cut] if cut > 0 else ""
 
@@ -88,5 +88,5 @@ def listed(names: Iterable[str]) -> str:
 
 def echo(value: object) -> str:
     """A wrong value as a message shows it: short, and never what came from the environment (it redacts its repr)."""
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"

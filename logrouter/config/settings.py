@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config import document
 from logrouter.config.build import build
-from logrouter.config.kinds import INVALID, Section
+from logrouter.config.kinds import Section
 from logrouter.config.options import Case, File, Outputs, RouteLane, TablesLane
 from logrouter.config.problems import ConfigError, Problem, Problems, join
 from logrouter.config.secrets import Secret, expand
@@ -59,7 +59,7 @@ def default_path() -> Path:
 
 
 def load(path: Path | None, env: Mapping[str, str]) -> Settings:
-    """The settings in the file at *path*, or in the default one; `ConfigError` with everything that is wrong with it."""
+    """The settings in the file at *path*, or in the default one; `ConfigError` with everything that is wrong."""
     file = path or default_path()
     try:
         with file.open("rb") as stream:
@@ -83,11 +83,9 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
         key: value if key in WITHOUT_REFERENCES else _expanded(value, key, env, problems)
         for key, value in doc.value.items()
     }
-    options = Section(File).read(expanded, "", problems)
-    table = None
-    if options is not INVALID:
-        table = build(options, generation=sha256(data).hexdigest()[:12], folder=folder, problems=problems)
-    if problems.found or table is None:
+    options = Section(File, partial=True).read(expanded, "", problems)
+    table = build(options, generation=sha256(data).hexdigest()[:12], folder=folder, problems=problems)
+    if problems.found:
         raise ConfigError(name, problems.found)
     kafka = {"bootstrap.servers": DEFAULT_BOOTSTRAP} | (options.kafka or {})
     return Settings(name, kafka, options.route_lane, options.tables_lane, options.outputs, table, options.tests)

@@ -49,7 +49,7 @@ def _fault(expression: str) -> str | None:
     if len(expression) > MAX_EXPRESSION:
         return f"has {len(expression)} characters, at most {MAX_EXPRESSION} are allowed"
     if found := _ONLY_IN_PYTHON.search(expression):
-        return f"{found[0]!r} is not in POSIX extended syntax, which is all that the Kafka client knows"
+        return f"{found[0]} is not in POSIX extended syntax, which is all that the Kafka client knows"
     try:
         re.compile(closed(expression))
     except (re.error, OverflowError, RecursionError) as error:

@@ -9,7 +9,6 @@ A reload builds another table and swaps one reference between batches, so nothin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ from logrouter.core.prefilter import compile_prefilter
 from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
 if TYPE_CHECKING:
+    import re
+
     from logrouter.core.conditions import Condition
     from logrouter.core.validate import Validator
 

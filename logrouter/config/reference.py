@@ -1,0 +1,146 @@
+"""docs/topics-yaml.md and the JSON Schema of topics.yaml, both written from the declarations in `options`.
+
+`python -m logrouter.config.reference > docs/topics-yaml.md` writes the page anew; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.config.kafka import OWNED
+from logrouter.config.kinds import Keyed, Kind, Many, Option, Section, declared
+from logrouter.config.match import OPERATORS, REWRITTEN
+from logrouter.config.options import File
+from logrouter.core.envelopes import FIELD_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTRODUCTION: Final = """\
+# topics.yaml
+
+This page is written by `python -m logrouter.config.reference`; change `logrouter/config/options.py`, not the page.
+
+logrouter takes the file that `--config` names, else `./topics.yaml`, else the one that it comes with. The file is read
+as strict YAML 1.2: `no` is text and not a boolean, a key may occur once, and there are no tags and no merge keys.
+Unknown keys are errors. `logrouter check` lists everything that is wrong with a file, with line and column, and needs
+no broker.
+
+**Environment.** `${NAME}` stands for an environment variable, `${NAME:-default}` for the variable or the default where it
+is unset or empty, and `$${` for a literal `${`. References work in every section but `sources`, `routes` and `tests`:
+what is routed where is the same on every worker that has the file. Settings that hold a secret (passwords, private
+keys, client secrets) take nothing but a reference, and no message, log line or dump ever shows their values.
+
+**Generation.** The first twelve hex digits of the SHA-256 of the file's bytes name its content.
+"""
+
+CONDITIONS: Final = """\
+## Conditions
+
+`match` maps fields of the envelope to what they must be, and all of it must hold:
+
+```yaml
+match:
+  program: api-gateway                        # equals
+  namespace: [gateway, edge]                  # is one of
+  host: {{prefix: gw-, exists: true}}           # each of these holds
+  not: {{host: {{suffix: -test}}}}
+  any:                                        # at least one; `all` likewise
+    - severity: err
+    - topic: {{glob: "k8s-*"}}
+  looks_like: request                         # asks the format; whatever else the line is, it is ignored
+```
+
+Fields: `topic` (the record's Kafka topic), {fields}, `label.<name>` (a Kubernetes label) and `field.<name>` (any other key of the
+envelope, by its flat or its dotted name). A field that is missing, null, empty or `-` satisfies only
+`{{exists: false}}` and `not`. Texts are compared exactly, but `severity` and `facility` without regard to case. In a
+glob, `*` is any text, `?` any character and `[…]` one of some characters.
+
+Operators: {operators}.
+
+**Pre-filter.** Where every route of a source needs some text in the record (at least four plain characters of a name),
+records without it are ignored undecoded; that is most of the speed, and changes no outcome. It takes conditions on
+fields other than {rewritten}, by equality, list, prefix, suffix, contains or glob; one route without such a condition
+switches it off for its source.
+"""
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of topics.yaml, for completion and checks in editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "logrouter topics.yaml",
+        "description": (File.__doc__ or "").strip(),
+        **Section(File).schema(),
+    }
+
+
+def page() -> str:
+    """The reference page."""
+    fields = ", ".join(f"`{name}`" for name in sorted(FIELD_NAMES))
+    conditions = CONDITIONS.format(
+        fields=fields,
+        operators=", ".join(f"`{name}`" for name in OPERATORS),
+        rewritten=", ".join(f"`{name}`" for name in sorted(REWRITTEN)),
+    )
+    return "\n".join([INTRODUCTION, *_section("", File), conditions, *_kafka()]).rstrip() + "\n"
+
+
+def _section(path: str, of: type) -> Iterator[str]:
+    """A heading and a table for one section, then the sections in it."""
+    yield f"## {f'`{path}`' if path else 'The file'}\n"
+    yield " ".join((of.__doc__ or "").split()) + "\n"
+    yield "| key | value | default | |\n|---|---|---|---|"
+    for _, option in declared(of):
+        yield f"| `{option.key}` | {_cell(option.kind.words())} | {_default(option)} | {_cell(option.doc)} |"
+    yield ""
+    for _, option in declared(of):
+        below = _below(option.kind, f"{path}.{option.key}" if path else option.key)
+        if below is not None:
+            yield from _section(*below)
+
+
+def _below(kind: Kind, path: str) -> tuple[str, type] | None:
+    """The section that an option holds, alone, in a list or by name, and the path that leads there."""
+    match kind:
+        case Section():
+            return path, kind.of
+        case Many():
+            return _below(kind.of, f"{path}[]")
+        case Keyed():
+            return _below(kind.of, f"{path}.<name>")
+    return None
+
+
+def _default(option: Option) -> str:
+    match option.default:
+        case _ if option.default is MISSING:
+            return "**required**"
+        case bool():
+            return f"`{str(option.default).lower()}`"
+        case str() | int() | float():
+            return f"`{option.default}`" if option.default != "" else "empty"
+        case tuple():
+            return f"`[{', '.join(map(str, option.default))}]`" if all(map(_plain, option.default)) else "see below"
+    return "see below" if isinstance(option.kind, Section) else "none"
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _kafka() -> Iterator[str]:
+    yield "## Settings that `kafka` refuses\n"
+    yield "The lanes set these, because what they promise depends on them.\n"
+    yield "| setting | why, or what to set |\n|---|---|"
+    yield from (f"| `{name}` | {reason} |" for name, reason in OWNED.items())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
