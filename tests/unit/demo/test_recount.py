@@ -1,0 +1,95 @@
+"""The demo's recount finds whatever is lost, doubled or miscounted."""
+
+from __future__ import annotations
+
+import pytest
+
+from logrouter.demo import generator
+from logrouter.demo.recount import Ledger, checks, describe, differing_clients
+
+TRUTHS = [truth for _, truth in generator.records(2000) if truth]
+
+
+def event(truth: generator.Truth) -> dict:
+    """The event that the router should make of a request."""
+    made = {"meta": {"request_id": generator.request_id(truth.number)}, "http": {"status_code": truth.status}}
+    return made | {name: value for name, value in (("client_id", truth.client), ("api", truth.api)) if value}
+
+
+def truth_ledger() -> Ledger:
+    """Everything that was made up."""
+    ledger = Ledger()
+    for truth in TRUTHS:
+        ledger.add_truth(truth)
+    return ledger
+
+
+def topic_ledger(truths: list[generator.Truth]) -> Ledger:
+    """What a topic with these requests holds."""
+    ledger = Ledger()
+    for truth in truths:
+        ledger.add_event(event(truth))
+    return ledger
+
+
+def table_ledger() -> Ledger:
+    """What a right table view answers."""
+    ledger = Ledger()
+    for client, usage in truth_ledger().clients.items():
+        status = {f"{code:03d}": count for code, count in usage.status.items()}
+        ledger.add_answer(client, {"count": usage.count, "status": status, "apis": dict(usage.apis)})
+    return ledger
+
+
+def failing(published: Ledger, tables: Ledger, *, read: int = 2000, dead_letters: int = 3) -> set[str]:
+    """What does not hold."""
+    outcomes = {"accepted": len(TRUTHS), "ignored": 2000 - len(TRUTHS) - 3, "rejected": 3}
+    found = checks(truth_ledger(), published, tables, fed=2000, read=read, outcomes=outcomes, dead_letters=dead_letters)
+    return {check.what for check in found if not check.ok}
+
+
+def test_everything_right_holds():
+    """Topic and tables that agree with the truth pass every check."""
+    assert failing(topic_ledger(TRUTHS), table_ledger()) == set()
+
+
+@pytest.mark.parametrize(
+    ("truths", "expected"),
+    [
+        (TRUTHS[1:], {"requests published", "requests missing in the topic"}),
+        ([*TRUTHS, TRUTHS[0]], {"requests published", "requests published twice"}),
+        ([TRUTHS[0]._replace(status=599), *TRUTHS[1:]], set()),
+        ([TRUTHS[0]._replace(api="other"), *TRUTHS[1:]], set()),
+    ],
+    ids=["lost", "doubled", "wrong status", "wrong api"],
+)
+def test_wrong_topic_is_found(truths, expected):
+    """A request lost, doubled or changed on the topic fails its check, and names its client."""
+    published = topic_ledger(truths)
+    assert failing(published, table_ledger()) == expected | {"clients that differ between topic and truth"}
+    assert differing_clients(truth_ledger(), published) == [TRUTHS[0].client or "-"]
+
+
+def test_wrong_table_is_found():
+    """One client with one request too many in the tables fails."""
+    tables = table_ledger()
+    next(iter(tables.clients.values())).count += 1
+    assert failing(topic_ledger(TRUTHS), tables) == {
+        "requests in the tables",
+        "clients that differ between tables and truth",
+    }
+
+
+def test_unaccounted_lines_are_found():
+    """Outcomes that do not add up to what was read, and lines never read, fail."""
+    assert failing(topic_ledger(TRUTHS), table_ledger(), read=1999) == {
+        "lines read of those fed",
+        "accepted + ignored + rejected of lines read",
+    }
+    assert failing(topic_ledger(TRUTHS), table_ledger(), dead_letters=2) == {"records in the dead-letter topic"}
+
+
+def test_describe_is_bounded():
+    """A long list of clients is cut short."""
+    assert describe(["a", "b"]) == "a, b"
+    assert describe([str(number) for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"
