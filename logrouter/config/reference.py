@@ -28,10 +28,10 @@ as strict YAML 1.2: `no` is text and not a boolean, a key may occur once, and th
 Unknown keys are errors. `logrouter check` lists everything that is wrong with a file, with line and column, and needs
 no broker.
 
-**Environment.** `${NAME}` stands for an environment variable, `${NAME:-default}` for the variable or the default where it
-is unset or empty, and `$${` for a literal `${`. References work in every section but `sources`, `routes` and `tests`:
-what is routed where is the same on every worker that has the file. Settings that hold a secret (passwords, private
-keys, client secrets) take nothing but a reference, and no message, log line or dump ever shows their values.
+**Environment.** `${NAME}` stands for an environment variable, `${NAME:-default}` for the variable or the default where
+it is unset or empty, and `$${` for a literal `${`. References work in every section but `sources`, `routes` and
+`tests`: what is routed where is the same on every worker that has the file. Settings that hold a secret (passwords,
+private keys, client secrets) take nothing but a reference, and no message, log line or dump ever shows their values.
 
 **Generation.** The first twelve hex digits of the SHA-256 of the file's bytes name its content.
 """
@@ -53,9 +53,10 @@ match:
   looks_like: request                         # asks the format; whatever else the line is, it is ignored
 ```
 
-Fields: `topic` (the record's Kafka topic), {fields}, `label.<name>` (a Kubernetes label) and `field.<name>` (any other key of the
-envelope, by its flat or its dotted name). A field that is missing, null, empty or `-` satisfies only
-`{{exists: false}}` and `not`. Texts are compared exactly, but `severity` and `facility` without regard to case. In a
+Fields: {fields}, `topic` (the record's Kafka topic), `label.<name>`
+(a Kubernetes label) and `field.<name>` (any other key of the envelope, by its flat or its dotted name).
+
+A field that is missing, null, empty or `-` satisfies only `{{exists: false}}` and `not`. Texts are compared exactly, but `severity` and `facility` without regard to case. In a
 glob, `*` is any text, `?` any character and `[…]` one of some characters.
 
 Operators: {operators}.
