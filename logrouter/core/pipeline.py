@@ -109,7 +109,9 @@ def _finish(
             event["client_type"] = client[1]
     api = route.api(parsed)
     if api is not None:
-        event["api"] = api
+        event["api"] = api[0]
+        if api[1] is not None:
+            event["api_version"] = api[1]
 
     address = http.get("client_ip")
     if type(address) is str:
@@ -137,8 +139,10 @@ def _finish(
     weight = route.weight(status)
     event["$schema"] = route.schema_uri
     event["meta"] = meta
-    event["status_class"] = status_class(status)
-    event["outcome"] = outcome_of(status)
+    outcome = outcome_of(status)
+    if outcome is not None:
+        event["outcome"] = outcome
+        event["status_class"] = status_class(status)
     event["weight"] = weight
     event["source"] = _source(envelope, record)
     if flags:

@@ -283,37 +283,54 @@ class Accumulator:
     def __init__(self) -> None:
         self._cells: dict[tuple[str, int], Cell] = {}
 
-    def add(
+    def add(  # positional, as the hot loop calls it
         self,
-        *,
         client: str,
         api: str,
         time_ms: int,
-        status: int,
-        outcome: str,
+        status: int | None,
+        outcome: str | None,
         weight: float = 1.0,
         bytes_in: int = 0,
         bytes_out: int = 0,
         latency_ms: int | None = None,
     ) -> None:
-        """Count one event; *client* and *api* are names, "-" when absent. Times before 1970 count as 1970."""
-        minute = min(max(time_ms // 60_000, 0), MAX_MINUTE)
-        one = Cell(minute, 1, weight, bytes_in, bytes_out, 0, 0, 0, time_ms, time_ms, {status: 1}, {outcome: 1}, {}, {})
-        if latency_ms is not None:
-            latency_ms = min(max(latency_ms, 0), MAX_LATENCY_MS)
-            one.latency_sum = one.latency_max = latency_ms
-            one.latency_count = 1
-            one.sketch[bucket(latency_ms)] = 1
-        self._merge("a" + api, minute, one)
-        one.peer[api] = 1
-        self._merge("c" + client, minute, one)
+        """Count one event; *client* and *api* are names, "-" when absent. Times before 1970 count as 1970.
 
-    def _merge(self, subject: str, minute: int, one: Cell) -> None:
-        cell = self._cells.get((subject, minute))
-        if cell is None:
-            self._cells[subject, minute] = copy_of(one, minute)
-        else:
-            merge(cell, one)
+        An event without a status (or an outcome) is in the count, but in no status (or outcome) of it.
+        """
+        minute = min(max(time_ms // 60_000, 0), MAX_MINUTE)
+        if latency_ms is not None and not 0 <= latency_ms <= MAX_LATENCY_MS:
+            latency_ms = min(max(latency_ms, 0), MAX_LATENCY_MS)
+        cells = self._cells
+        for subject, peer in (("c" + client, api), ("a" + api, None)):
+            cell = cells.get((subject, minute))
+            if cell is None:
+                # Maps of its own: a default would be one map shared by all.
+                cell = cells[subject, minute] = Cell(minute, 0, 0.0, 0, 0, 0, 0, 0, time_ms, time_ms, {}, {}, {}, {})
+            elif time_ms < cell.first_ms:
+                cell.first_ms = time_ms
+            elif time_ms > cell.last_ms:
+                cell.last_ms = time_ms
+            cell.count += 1
+            cell.weight += weight
+            cell.bytes_in += bytes_in
+            cell.bytes_out += bytes_out
+            if status is not None:
+                statuses = cell.status
+                statuses[status] = statuses.get(status, 0) + 1
+            if outcome is not None:
+                outcomes = cell.outcome
+                outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            if peer is not None:
+                add_name(cell.peer, peer, 1)
+            if latency_ms is not None:
+                cell.latency_sum += latency_ms
+                cell.latency_count += 1
+                if latency_ms > cell.latency_max:
+                    cell.latency_max = latency_ms
+                index, sketch = bucket(latency_ms), cell.sketch
+                sketch[index] = sketch.get(index, 0) + 1
 
     def take(self) -> Subjects:
         """Everything since the last call, by subject."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from logrouter import telemetry
 from logrouter.core import deadletter, ids
@@ -30,6 +30,9 @@ DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
 _TOMBSTONE: Count = (UNMATCHED, "ignored", "", Reason.TOMBSTONE)
 _EMPTY: Count = (UNMATCHED, "ignored", "", Reason.EMPTY)
 _NOT_OURS: Count = (UNMATCHED, "ignored", "", Reason.UNMATCHED)
+
+
+_NOTHING: Final[dict[str, Any]] = {}
 
 
 class Message(Protocol):
@@ -184,16 +187,17 @@ class BatchProcessor:
 
 def _add(sums: Accumulator, accepted: Accepted) -> None:
     event: dict[str, Any] = accepted.event
+    http: dict[str, Any] = event.get("http", _NOTHING)
     sums.add(
-        client=event.get("client_id", ANONYMOUS),
-        api=event.get("api", ANONYMOUS),
-        time_ms=accepted.time_ms,
-        status=event["http"].get("status_code", 0) if "http" in event else 0,
-        outcome=event["outcome"],
-        weight=event["weight"],
-        bytes_in=event.get("bytes_received", 0),
-        bytes_out=event.get("bytes_sent", 0),
-        latency_ms=event.get("total_time_ms"),
+        event.get("client_id", ANONYMOUS),
+        event.get("api", ANONYMOUS),
+        accepted.time_ms,
+        http.get("status_code"),
+        event.get("outcome"),
+        event["weight"],
+        event.get("bytes_received", 0),
+        event.get("bytes_sent", 0),
+        event.get("total_time_ms"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -70,6 +71,10 @@ _PRODUCER_ONLY: Final = frozenset(
 
 T = TypeVar("T")
 
+# librdkafka's own lines repeat with every reconnect and name no event; what matters comes through `error_cb`.
+_LIBRDKAFKA_LOG: Final = logging.getLogger("logrouter.librdkafka")
+_LIBRDKAFKA_LOG.setLevel(logging.ERROR)
+
 
 class ClientError(Exception):
     """A Kafka client that cannot be made, in one line an operator can act on."""
@@ -137,7 +142,7 @@ def plain_settings(kafka: Mapping[str, Any]) -> dict[str, Any]:
 def make(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) -> T:
     """A client of *kind*; a setting librdkafka refuses becomes a `ClientError` that names it, never its value."""
     try:
-        return kind({**settings, **callbacks})
+        return kind({**settings, **callbacks, "logger": _LIBRDKAFKA_LOG})
     except (KafkaException, ValueError, TypeError) as exc:
         error = exc.args[0] if exc.args else exc
         text = error.str() if isinstance(error, KafkaError) else str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -35,9 +34,6 @@ class BrokerState:
 
     def __init__(self) -> None:
         self._up: bool | None = None
-        # librdkafka's own log lines repeat with every reconnect; BROKER_DOWN says the same once.
-        self.logger = logging.getLogger("logrouter.librdkafka")
-        self.logger.setLevel(logging.ERROR)
 
     def on_error(self, error: KafkaError) -> None:
         """The clients' `error_cb`."""

@@ -101,7 +101,6 @@ class RouteLane:
                 session_timeout_ms=s.session_timeout_ms,
             ),
             error_cb=self._broker.on_error,
-            logger=self._broker.logger,
         )
         self._producer = TransactionalProducer(
             make(
@@ -110,7 +109,6 @@ class RouteLane:
                     s.kafka, transactional_id=f"{s.group}-{s.instance}", timeout_ms=s.transaction_timeout_ms
                 ),
                 error_cb=self._broker.on_error,
-                logger=self._broker.logger,
             ),
             give_up=self._give_up,
         )

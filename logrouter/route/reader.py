@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -69,9 +70,13 @@ def _read(consumer: Consumer, topic: str) -> Iterator[tuple[bytes | None, RawRec
     marks = _watermarks(consumer, topic)
     left = {p for p, (low, high) in marks.items() if high > low}
     consumer.assign([TopicPartition(topic, p, marks[p][0]) for p in left])
+    quiet_since = time.monotonic()
     while left:
-        messages = consumer.consume(5000, _QUIET_SECONDS)
-        if not messages:
+        # A short wait: consume() returns only when it has as many as asked for, or when time is up.
+        messages = consumer.consume(5000, 0.1)
+        if messages:
+            quiet_since = time.monotonic()
+        elif time.monotonic() - quiet_since > _QUIET_SECONDS:
             raise ClientError(f"topic {topic}: nothing came for {_QUIET_SECONDS:g} s")
         for m in cast("list[Message]", messages):
             partition = m.partition()

@@ -1,0 +1,199 @@
+"""Real logrouter processes against the real broker, each stack with topics, groups and files of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import orjson
+from confluent_kafka.admin import AdminClient, NewTopic
+from prometheus_client.parser import text_string_to_metric_families
+
+from logrouter.route.feeder import Feeder
+from logrouter.route.reader import read_committed
+
+CONFIG = """
+version: 1
+kafka: {{bootstrap.servers: "{bootstrap}"}}
+route_lane:
+  group: {name}-route
+  batch: {{max_records: {max_records}, max_wait_ms: 50}}
+  transaction_timeout_ms: 10000
+  session_timeout_ms: 6000
+tables_lane:
+  group: {name}-tables
+  standby_replicas: {standby_replicas}
+  session_timeout_ms: 6000
+outputs:
+  dead_letter: {{topic: {name}.dead-letter}}
+  rollup: {{topic: {name}.rollup, partitions: 4}}
+sources:
+  rsyslog: {{topics: [{name}.source], envelope: rsyslog}}
+routes:
+  - name: api-gateway
+    from: rsyslog
+    match: {{program: api-gateway, looks_like: request}}
+    format: envoy
+    enrich: {{api: route, client_id: [client_id]}}
+    schema: api_request/1.0.0
+    to: {name}.clean
+    tables: [clients, apis]
+"""
+
+
+def request_line(number: int, client: str | None, *, api: str = "core", status: int = 200, ms: int = 12) -> bytes:
+    """A gateway request as rsyslog writes it; *number* comes back as `meta.request_id`."""
+    inner: dict[str, Any] = {
+        "$schema": "/api-gateway/request/1.0.0",
+        "meta": {"uri": f"/{api}/v1/thing?n={number}", "request_id": str(number), "dt": now()},
+        "http": {"method": "GET", "status_code": status, "client_ip": "192.0.2.7, 10.0.0.1"},
+        "total_time_ms": ms,
+        "client_id": client,
+        "route": api,
+    }
+    return syslog_line(orjson.dumps(inner).decode())
+
+
+def syslog_line(message: str, program: str = "api-gateway") -> bytes:
+    """One plain rsyslog record, slashes escaped as rsyslog escapes them."""
+    outer = {"timestamp": now(), "host": "gw1", "program": program, "severity": "notice", "message": message}
+    return orjson.dumps(outer).replace(b"/", rb"\/")
+
+
+def now() -> str:
+    """The present second, as gateways write it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+class Process:
+    """One running `logrouter` command, with its log."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "logrouter", *arguments], stdout=out, stderr=out, stdin=subprocess.DEVNULL
+            )
+
+    @property
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        self.popen.send_signal(number)
+
+    def wait(self, timeout: float = 30) -> int:
+        return self.popen.wait(timeout)
+
+    def stop(self, timeout: float = 30) -> int:
+        """SIGTERM, and the exit code."""
+        self.kill(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Stack:
+    """Topics, a topics.yaml, and the processes started with it; `close` ends what still runs."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        folder: Path,
+        name: str,
+        *,
+        partitions: int = 4,
+        max_records: int = 500,
+        standby_replicas: int = 0,
+    ) -> None:
+        self.kafka = {"bootstrap.servers": bootstrap}
+        self.folder, self.name = folder, name
+        self.source, self.clean, self.dead = f"{name}.source", f"{name}.clean", f"{name}.dead-letter"
+        self.rollup = f"{name}.rollup"
+        self.config = folder / "topics.yaml"
+        self.config.write_text(
+            CONFIG.format(bootstrap=bootstrap, name=name, max_records=max_records, standby_replicas=standby_replicas)
+        )
+        self.processes: list[Process] = []
+        self._count = 0
+        self.create_topic(self.source, partitions)
+        self.command("topics")
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        admin = AdminClient(self.kafka)
+        admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1)])[name].result(30)
+
+    def command(self, *arguments: str, code: int = 0) -> str:
+        """Run one command to its end; its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "logrouter", *arguments],
+            env={**os.environ, "LOGROUTER_CONFIG": str(self.config)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def start(self, *arguments: str) -> Process:
+        self._count += 1
+        process = Process(self.folder / f"{self._count}-{arguments[0]}.log", *arguments, "--config", str(self.config))
+        self.processes.append(process)
+        return process
+
+    def route(self, instance: str = "route-0", port: int = 0) -> Process:
+        return self.start("route", "--instance", instance, "--metrics-port", str(port))
+
+    def tables(self, number: int, port: int) -> Process:
+        data = self.folder / f"tables-{number}"
+        return self.start(
+            "tables", "--port", str(port), "--data-dir", str(data), "--instance", f"{self.name}-tables-{number}"
+        )
+
+    def feed(self, lines: Any, *, partition: int = -1) -> int:
+        feeder = Feeder(self.kafka, self.source)
+        count = feeder.feed(lines, partition=partition)
+        feeder.flush()
+        return count
+
+    def numbers(self) -> Counter[int]:
+        """How often each request number stands in the clean topic, read committed."""
+        return Counter(
+            int(orjson.loads(record.value or b"")["meta"]["request_id"])
+            for _, record in read_committed(self.kafka, self.clean)
+        )
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        return [orjson.loads(record.value or b"") for _, record in read_committed(self.kafka, self.dead)]
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.running:
+                process.kill(signal.SIGCONT)
+                process.kill()
+                process.wait()
+
+
+def metrics(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Name -> (labels, value) of every sample of a scrape."""
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found

@@ -1,0 +1,162 @@
+"""The route lane as a process on a real Kafka: every record has one outcome, whatever happens to the process."""
+
+from __future__ import annotations
+
+import re
+import signal
+import urllib.request
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.broker
+
+POISON: list[bytes | None] = [
+    None,
+    b"",
+    b"\xff\xfe api-gateway \xff",
+    b'{"program":"api-gateway","message":"{\\"$schema\\":\\"\\/api-gateway\\/requ',
+    b'{"program":"api-gateway","message":' + b"[" * 5000,
+    b'{"program":"api-gateway","message":"' + b"x" * 900_000,
+    syslog_line(
+        '{"$schema":"/api-gateway/request/1.0.0","meta":{"dt":"2026-05-04T10:00:00Z"},"http":{"status_code":"200"}}'
+    ),
+    syslog_line("[2026-05-04 10:00:00.000][7][info][main] starting main dispatch loop"),
+    syslog_line("session opened", program="sshd"),
+]
+POISON_OUTCOMES = {
+    ("_unmatched", "ignored", "", "tombstone"): 1,
+    ("_unmatched", "ignored", "", "empty"): 1,
+    ("_unmatched", "ignored", "", "unmatched"): 1,
+    ("api-gateway", "ignored", "", "not_request"): 1,
+    ("_unmatched", "rejected", "decode", "invalid_utf8"): 1,
+    ("_unmatched", "rejected", "decode", "invalid_json"): 2,
+    ("_unmatched", "rejected", "decode", "too_deep"): 1,
+    ("api-gateway", "rejected", "validate", "schema"): 1,
+}
+
+
+@pytest.fixture
+def stack(broker, tmp_path, unique) -> Iterator[Stack]:
+    """A stack with topics of its own."""
+    made = Stack(broker.bootstrap, tmp_path, unique("route"))
+    yield made
+    made.close()
+
+
+def scrape(port: int) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """The metrics of a route process."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return metrics(answer.read().decode())
+
+
+def events(samples: dict[str, list[tuple[dict[str, str], float]]]) -> Counter[tuple[str, ...]]:
+    """The outcome counters of a scrape."""
+    return Counter(
+        {
+            (labels["route"], labels["outcome"], labels["stage"], labels["reason"]): int(value)
+            for labels, value in samples.get("logrouter_events_total", ())
+        }
+    )
+
+
+def test_route_gives_every_record_one_outcome(stack, eventually):
+    """Requests come out once, bad lines become dead letters, the rest is counted; and the counts add up."""
+    port = free_port()
+    fed = stack.feed([*POISON, *(request_line(n, f"c{n % 7}") for n in range(500))])
+    lane = stack.route(port=port)
+    eventually(lambda: lane.running and sum_of(events_or_none(port)) == fed, 30, "all records counted")
+    samples = scrape(port)
+
+    assert events(samples) == Counter({**POISON_OUTCOMES, ("api-gateway", "accepted", "", ""): 500})
+    assert samples["logrouter_records_read_total"] == [({"source": "rsyslog"}, fed)]
+    assert stack.numbers() == Counter(range(500))
+    assert Counter((d["stage"], d["reason"]) for d in stack.dead_letters()) == Counter(
+        {
+            ("decode", "invalid_utf8"): 1,
+            ("decode", "invalid_json"): 2,
+            ("decode", "too_deep"): 1,
+            ("validate", "schema"): 1,
+        }
+    )
+    assert next(d["pointer"] for d in stack.dead_letters() if d["stage"] == "validate") == "/http/status_code"
+    assert lane.stop() == 0
+
+
+def events_or_none(port: int) -> Counter[tuple[str, ...]]:
+    """The outcome counters, empty while the process does not listen yet."""
+    try:
+        return events(scrape(port))
+    except OSError:
+        return Counter()
+
+
+def sum_of(counter: Counter[tuple[str, ...]]) -> int:
+    """How many outcomes."""
+    return sum(counter.values())
+
+
+def test_two_processes_share_the_partitions(stack, eventually):
+    """A second process takes over part of the work, and every request still comes out once."""
+    first, second = stack.route("route-0"), stack.route("route-1")
+    eventually(lambda: all("partitions_assigned" in p.text() for p in (first, second)), 30, "both assigned")
+    eventually(lambda: {assigned(first), assigned(second)} == {2}, 30, "two partitions each")
+    for partition in range(4):
+        stack.feed((request_line(n, "c") for n in range(partition * 500, partition * 500 + 500)), partition=partition)
+    eventually(lambda: stack.numbers() == Counter(range(2000)), 30, "all requests once")
+
+    assert [first.stop(), second.stop()] == [0, 0]
+
+
+def assigned(process) -> int:
+    """How many partitions the process owned when it last said so."""
+    said = re.findall(r"assigned=(\d+)", process.text())
+    return int(said[-1]) if said else 0
+
+
+def test_process_with_a_taken_name_fences_the_other(stack, eventually):
+    """Two processes with one instance name: the older ends with 75 and says what to do; nothing is doubled."""
+    first = stack.route("same")
+    eventually(lambda: "partitions_assigned" in first.text(), 30, "assigned")
+    second = stack.route("same")
+    eventually(lambda: "lane_started" in second.text(), 30, "the second started")
+    for partition in range(4):
+        stack.feed((request_line(n, "c") for n in range(partition * 500, partition * 500 + 500)), partition=partition)
+
+    assert first.wait(30) == 75
+    assert "--instance" in first.text()
+    eventually(lambda: stack.numbers() == Counter(range(2000)), 40, "all requests once")
+    assert second.stop() == 0
+
+
+def test_missing_output_topic_is_waited_for_and_said_once(stack, eventually):
+    """A route process that starts before its topics exist says what is missing and goes on when they are there."""
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient(stack.kafka)
+    admin.delete_topics([stack.clean])[stack.clean].result(30)
+    lane = stack.route()
+    eventually(lambda: "topic_missing" in lane.text(), 20, "said so")
+    stack.command("topics")
+    stack.feed(request_line(n, "c") for n in range(10))
+    eventually(lambda: "lane_started" in lane.text() and stack.numbers() == Counter(range(10)), 40, "routed")
+
+    assert lane.text().count("topic_missing") == 1
+    assert lane.stop() == 0
+
+
+def test_sigterm_while_the_cluster_is_away_ends_in_bounded_time(tmp_path, stack):
+    """No broker at all: the process says so once, and SIGTERM ends it with 0."""
+    lane = stack.start("route", "--bootstrap", f"127.0.0.1:{free_port()}", "--metrics-port", "0")
+    with pytest.raises(Exception, match="timed out"):
+        lane.wait(3)
+    lane.kill(signal.SIGTERM)
+
+    assert lane.wait(25) == 0
+    assert lane.text().count("broker_down") == 1
