@@ -3,20 +3,22 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+UV     := 0.13.9
 ARGS   ?=
 
-.PHONY: demo test check lint types lock clean help
+.PHONY: demo test bench check lint types docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 $(STAMP): pyproject.toml requirements.lock
-	@echo "==> making the virtual environment and installing pinned dependencies"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "logrouter needs Python 3.11 or later: make PYTHON=python3.11")'
+	@echo "==> making the virtual environment and installing pinned dependencies (about half a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip --quiet --disable-pip-version-check install uv==0.13.9
+	@$(BIN)/pip --quiet --disable-pip-version-check install uv==$(UV)
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	@$(BIN)/pip --version >/dev/null && touch $@
+	@touch $@
 
 demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once for a bounded run)
 	@$(BIN)/logrouter demo $(ARGS)
@@ -24,7 +26,11 @@ demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once 
 test: $(STAMP)  ## all tests, on a real broker they start themselves (under 10 minutes)
 	@$(BIN)/python -m pytest $(ARGS)
 
+bench: $(STAMP)  ## lines/s of the route lane and rollups/s of the tables lane, next to the plain ways of doing it
+	@$(BIN)/python bench/run.py $(ARGS)
+
 check: lint types  ## quality gates: ruff, mypy strict, import contract, docs
+	@$(BIN)/python -m pytest -q -p no:randomly tests/test_architecture.py tests/test_docs.py
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
@@ -33,9 +39,14 @@ lint: $(STAMP)
 types: $(STAMP)
 	@$(BIN)/mypy
 
+docs: $(STAMP)  ## write the pages that are made from the code
+	@$(BIN)/python -m logrouter.config.reference > docs/topics-yaml.md
+
 lock: $(STAMP)  ## pin every dependency, with hashes, for every platform
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml -c requirements.lock --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements-runtime.lock
 
 clean:  ## remove what was built here (not the download cache)
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .data
