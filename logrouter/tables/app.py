@@ -1,0 +1,205 @@
+"""The Faust application of the tables lane, composed from its parts.
+
+`faust -A logrouter.tables.app worker` finds `app`, which is made from LOGROUTER_CONFIG and the other LOGROUTER_*
+variables when it is asked for; `create` makes one from plain settings.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+
+import faust
+from faust.app.base import BootStrategy as FaustBootStrategy
+from faust.stores import STORES
+from yarl import URL
+
+from logrouter.tables.batches import BatchSchema, scheduler
+from logrouter.tables.http import ViewServer, base_url, listen
+from logrouter.tables.lease import exit_fenced
+from logrouter.tables.reader import Reader
+from logrouter.tables.recovery import TableManager
+from logrouter.tables.services import Gate, Upkeep, minutes
+from logrouter.tables.table import MAX_UNFLUSHED, UsageTable
+from logrouter.tables.transport import SCHEME
+from logrouter.telemetry import Log, log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logrouter.tables.settings import TablesSettings
+
+TABLE: Final = "usage"
+STOP_SECONDS: Final = 15.0
+"""A stop that takes longer, because the cluster is away, is cut short: what was not flushed is folded again."""
+
+STORE: Final = "logrouter-rocksdb"
+STORES.aliases[STORE] = "logrouter.tables.store:Store"
+
+CHANGELOG: Final = {
+    "min.cleanable.dirty.ratio": "0.2",
+    "segment.ms": "3600000",
+    "segment.bytes": str(64 << 20),
+    "max.message.bytes": str(1 << 20),
+}
+"""Compacted soon: recovery reads all of it."""
+
+
+class App(faust.App):
+    """Faust's application with our services around it."""
+
+    first_services: tuple[Any, ...] = ()
+    last_services: tuple[Any, ...] = ()
+    reader: Reader
+
+    def fenced(self, why: str) -> NoReturn:
+        """Somebody else owns what we wrote to."""
+        exit_fenced(why)
+
+    async def on_start(self) -> None:
+        """Call when the application starts."""
+        await super().on_start()
+        table, producer, consumer = (
+            cast("Any", self.tables[TABLE]),
+            cast("Any", self.producer),
+            cast("Any", self.consumer),
+        )
+        producer.before_flush = [table.flush]
+        consumer.positioned = table.positioned
+
+    async def on_stop(self) -> None:
+        """Call when the application stops: in bounded time, whatever the cluster does."""
+        timer = threading.Timer(STOP_SECONDS, _cut_short, (self.crashed,))
+        timer.daemon = True
+        timer.start()
+        await super().on_stop()
+
+
+def _cut_short(crashed: bool) -> None:  # noqa: FBT001 - a timer's argument
+    log(Log.LANE_STOPPED, lane="tables", how="cut short; what was not flushed will be folded again")
+    os._exit(int(crashed))
+
+
+class BootStrategy(FaustBootStrategy):
+    """The view first and last; then the gate; upkeep once the tables are there."""
+
+    def server(self) -> Iterable[Any]:
+        """Services in the order in which they start."""
+        app: Any = self.app
+        return (*app.first_services, *super().server(), *app.last_services)
+
+
+App.BootStrategy = BootStrategy
+
+
+def create(settings: TablesSettings) -> App:
+    """A worker's application. Takes the HTTP port at once; nothing else happens before it is started."""
+    bound = listen(settings.host, settings.port)
+    port: int = bound.getsockname()[1]
+    url = (settings.advertise or base_url(settings.host, port)).rstrip("/")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    app = App(settings.group, **_faust_settings(settings, url, port))
+    table: Any = app.Table(
+        TABLE,
+        key_type=bytes,
+        value_type=bytes,
+        partitions=settings.partitions,
+        schema=BatchSchema(),
+        recovery_buffer_size=4,
+        standby_buffer_size=1,
+        extra_topic_configs=CHANGELOG,
+    )
+    minute = minutes(settings.clock_offset_seconds)
+    table.prepare(settings.topic, settings.retention, minute)
+    app.reader = Reader(app, table, settings.partitions, url)
+    app.first_services = (
+        ViewServer(app.reader, bound, settings.retention, lambda: _now_ms(settings), settings.secret),
+        Gate(settings.security, settings.topic, settings.partitions),
+    )
+    app.last_services = (Upkeep(app, table, app.reader),)
+    _fold(app, table, settings.topic)
+    app.on_worker_init.connect(_quiet)
+    return app
+
+
+def _faust_settings(settings: TablesSettings, url: str, port: int) -> dict[str, Any]:
+    session = settings.session_timeout_ms / 1000
+    return {
+        "broker": [URL(f"{SCHEME}://{server}") for server in settings.security.servers],
+        "broker_credentials": settings.security.credentials(),
+        "broker_client_id": f"logrouter-tables-{settings.instance}".rstrip("-"),
+        "broker_session_timeout": session,
+        "broker_heartbeat_interval": session / 6,
+        "broker_rebalance_timeout": max(session, 30.0),
+        "broker_request_timeout": max(session, 40.0),
+        "broker_commit_interval": settings.flush_interval_ms / 1000,
+        "consumer_auto_offset_reset": "earliest",
+        "store": f"{STORE}://",
+        "datadir": settings.data_dir,
+        "canonical_url": URL(url),
+        "web_host": settings.host,
+        "web_port": port,
+        "web_enabled": False,
+        "topic_replication_factor": settings.replication_factor,
+        "topic_partitions": settings.partitions,
+        "topic_disable_leader": True,
+        "table_standby_replicas": settings.standby_replicas,
+        "stream_buffer_maxsize": 16,
+        "cython_optimizations": True,
+        "producer_compression_type": "snappy",  # aiokafka writes lz4 at its slowest level, ten times the cost
+        "producer_max_batch_size": 256 * 1024,
+        "producer_linger": 0.0,
+        "ConsumerScheduler": scheduler(settings.topic, f"{settings.group}-{TABLE}-changelog"),
+        "Table": UsageTable,
+        "TableManager": TableManager,
+    }
+
+
+def _fold(app: App, table: UsageTable, topic: str) -> None:
+    source = app.topic(topic, schema=BatchSchema(), partitions=table.partitions)
+
+    async def fold(stream: Any) -> None:
+        async for event in stream.events():
+            # Faust acknowledges an event whatever its handler does: after an error nothing may be committed.
+            try:
+                table.fold(event.message.partition, event.value)
+                if table.unflushed > MAX_UNFLUSHED:
+                    await table.flush()
+            except Exception as exc:
+                app.producer.fail(exc)  # type: ignore[attr-defined]  # our producer
+                raise
+
+    app.agent(source, name="fold", concurrency=1)(fold)
+
+
+def _quiet(*_: Any, **__: Any) -> None:
+    # Faust's spinner sets the root logger to DEBUG, and then every changelog record is formatted for nobody.
+    for name in ("faust", "mode", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    tune_gc()
+
+
+def tune_gc() -> None:
+    """Rows are many small containers without cycles: the default thresholds cost 10 to 40 % of the fold."""
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _now_ms(settings: TablesSettings) -> int:
+    return int((time.time() + settings.clock_offset_seconds) * 1000)
+
+
+def __getattr__(name: str) -> App:
+    if name != "app":
+        raise AttributeError(name)
+    from logrouter.config import load  # noqa: PLC0415 - only this way in reads a file and the environment
+    from logrouter.tables.settings import from_settings  # noqa: PLC0415
+
+    config = os.environ.get("LOGROUTER_CONFIG")
+    made = create(from_settings(load(Path(config) if config else None, os.environ)))
+    globals()["app"] = made
+    return made

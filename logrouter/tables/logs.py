@@ -1,0 +1,45 @@
+"""Libraries that repeat themselves, heard once a minute."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_QUIET_SECONDS: Final = 60.0
+_MAX_TEMPLATES: Final = 200
+
+
+class OnceAMinute:
+    """A logging filter: one record per message template and minute, whatever its arguments."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, float] = {}
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """Whether to let a record through."""
+        template, now = str(record.msg), self._clock()
+        if now - self._seen.get(template, float("-inf")) < _QUIET_SECONDS:
+            return False
+        if len(self._seen) >= _MAX_TEMPLATES:
+            self._seen.clear()
+        self._seen[template] = now
+        return True
+
+
+def quieten() -> None:
+    """Let through, of Faust and aiokafka, warnings only, each once a minute.
+
+    Without a broker aiokafka logs an error at every attempt, several a second; `services` says once what matters.
+    Faust is silent below its own warnings too: many of them are false alarms about slow streams.
+    """
+    once = OnceAMinute()
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] in ("aiokafka", "faust", "mode"):
+            logging.getLogger(name).addFilter(once)
+    for name in ("aiokafka", "faust", "mode"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,81 @@
+"""Table recovery, mended: no position is set while records are under way, and nothing fails silently.
+
+The second and last module with private hooks into Faust, pinned by the same contract test as `transport`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from faust.tables import TableManager as FaustTableManager
+from faust.tables import recovery
+
+from logrouter.telemetry import Log, log
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from faust.types import TP
+
+
+class RecoveryStalledError(Exception):
+    """The cluster did not answer in time while tables were recovered."""
+
+
+class Recovery(recovery.Recovery):
+    """Faust's recovery with its races closed.
+
+    Faust re-enables the source partitions while fetches are under way, seeks, and then clears every queue: what was
+    delivered in between is gone, of sources and standbys alike.  Here the flow is stopped, the fetcher comes to rest,
+    and only then are positions set.
+    """
+
+    app: Any
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Begin with what the store says: a late event of a partition we no longer had may have left its offset."""
+        self.active_offsets.clear()
+        self.standby_offsets.clear()
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ASYNC109 - Faust's signature
+        try:
+            await super()._wait(coro, timeout=timeout)
+        except recovery.ServiceStopped as exc:
+            if self.should_stop or self.crashed:
+                raise
+            # Faust takes a time-out for a stop and would never recover again.
+            msg = f"no answer within {timeout} s"
+            raise RecoveryStalledError(msg) from exc
+
+    async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Counter[TP], title: str) -> None:
+        if not consumer.flow_active:
+            await consumer.wait_parked()
+        if tps:
+            log(Log.TABLES_RECOVERING, partitions=sorted(tp.partition for tp in tps), role=title)
+        await super()._seek_offsets(consumer, tps, offsets, title)
+
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        """Hand over to the agent: exactly from the committed offsets on, with every changelog record applied."""
+        consumer, flow = self.app.consumer, self.app.flow_control
+        consumer.stop_flow()
+        flow.suspend()
+        await consumer.wait_parked()
+        flow.clear()
+        self.flush_buffers()
+        if self.standby_tps:
+            await self._seek_offsets(consumer, self.standby_tps, self.standby_offsets, "standby")
+        await super().on_recovery_completed(generation_id)
+
+
+class TableManager(FaustTableManager):
+    """Faust's table manager with our recovery."""
+
+    @property
+    def recovery(self) -> recovery.Recovery:
+        """The recovery service."""
+        if self._recovery is None:
+            self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery

@@ -1,0 +1,126 @@
+"""From librdkafka's settings for reaching a cluster to aiokafka's: what can be said in both, and an error for the rest.
+
+Only how to connect is taken over. Settings that tune the route lane's client mean nothing here and are left alone.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from faust.auth import SASLCredentials, SSLCredentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faust.types.auth import CredentialsT
+
+_PASSWORD_MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_TRUE: Final = ("true", "1", "t")
+_KNOWN_SSL: Final = frozenset(
+    {
+        "ssl.ca.location",
+        "ssl.ca.pem",
+        "ssl.certificate.location",
+        "ssl.key.location",
+        "ssl.key.password",
+        "ssl.endpoint.identification.algorithm",
+    }
+)
+_KNOWN_SASL: Final = frozenset({"sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password"})
+
+
+class SettingsError(ValueError):
+    """Settings with which the tables lane cannot work; the text says which, and repeats no values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How to reach the cluster: *servers* as ``host:port``, *protocol* by Kafka's name."""
+
+    servers: tuple[str, ...]
+    protocol: str = "PLAINTEXT"
+    mechanism: str = ""
+    username: str = ""
+    password: str = ""
+    context: ssl.SSLContext | None = None
+
+    def credentials(self) -> CredentialsT | None:
+        """For Faust's consumer and producer."""
+        if self.protocol.startswith("SASL"):
+            return SASLCredentials(
+                username=self.username, password=self.password, mechanism=self.mechanism, ssl_context=self.context
+            )
+        return SSLCredentials(self.context) if self.context else None
+
+    def client_options(self) -> dict[str, object]:
+        """For a bare aiokafka client."""
+        options: dict[str, object] = {"bootstrap_servers": list(self.servers), "security_protocol": self.protocol}
+        if self.context is not None:
+            options["ssl_context"] = self.context
+        if self.protocol.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return options
+
+
+def security(kafka: Mapping[str, str]) -> Security:
+    """The connection part of librdkafka settings."""
+    servers = tuple(filter(None, (part.strip() for part in kafka.get("bootstrap.servers", "").split(","))))
+    if not servers:
+        raise SettingsError("kafka: bootstrap.servers names no broker")
+    protocol = kafka.get("security.protocol", "plaintext").upper()
+    if protocol not in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"):
+        raise SettingsError("kafka: security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl")
+    encrypted, authenticated = protocol.endswith("SSL"), protocol.startswith("SASL")
+    _refuse_unknown(kafka, ssl_used=encrypted, sasl_used=authenticated)
+    found = Security(servers, protocol, context=_context(kafka) if encrypted else None)
+    return _with_sasl(found, kafka) if authenticated else found
+
+
+def _refuse_unknown(kafka: Mapping[str, str], *, ssl_used: bool, sasl_used: bool) -> None:
+    for key in kafka:
+        if (ssl_used and key.startswith("ssl.") and key not in _KNOWN_SSL) or (
+            sasl_used and key.startswith("sasl.") and key not in _KNOWN_SASL
+        ):
+            msg = f"kafka: the tables lane has no equivalent of {key}"
+            raise SettingsError(msg)
+
+
+def _with_sasl(found: Security, kafka: Mapping[str, str]) -> Security:
+    mechanism = kafka.get("sasl.mechanism", kafka.get("sasl.mechanisms", "")).upper()
+    if mechanism not in _PASSWORD_MECHANISMS:
+        msg = f"kafka: the tables lane knows the SASL mechanisms {', '.join(_PASSWORD_MECHANISMS)}; set sasl.mechanism"
+        raise SettingsError(msg)
+    if not kafka.get("sasl.username") or not kafka.get("sasl.password"):
+        msg = f"kafka: sasl.username and sasl.password are needed for {mechanism}"
+        raise SettingsError(msg)
+    return Security(
+        found.servers, found.protocol, mechanism, kafka["sasl.username"], kafka["sasl.password"], found.context
+    )
+
+
+def _context(kafka: Mapping[str, str]) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(
+            cafile=kafka.get("ssl.ca.location") or None, cadata=kafka.get("ssl.ca.pem") or None
+        )
+        if kafka.get("ssl.certificate.location"):
+            context.load_cert_chain(
+                kafka["ssl.certificate.location"],
+                kafka.get("ssl.key.location") or None,
+                kafka.get("ssl.key.password") or None,
+            )
+    except (OSError, ssl.SSLError) as exc:
+        msg = f"kafka: the TLS files of ssl.* cannot be used: {exc.strerror or type(exc).__name__}"
+        raise SettingsError(msg) from None
+    if kafka.get("ssl.endpoint.identification.algorithm", "https").lower() == "none":
+        context.check_hostname = False
+    if kafka.get("enable.ssl.certificate.verification", "true").lower() not in _TRUE:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

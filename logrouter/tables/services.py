@@ -1,0 +1,136 @@
+"""What runs beside the agent: waiting for the cluster at the start, and upkeep until the end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from logrouter.telemetry import BROKER_UP, ROLLUP_LAG, TABLE_ROWS, TABLES_READY, Log, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.tables.reader import Reader
+    from logrouter.tables.security import Security
+    from logrouter.tables.table import UsageTable
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 10.0
+_WATCH_SECONDS: Final = 2.0
+_SWEEP_SECONDS: Final = 10.0
+
+
+class PartitionCountError(Exception):
+    """The rollup topic has another number of partitions than the tables were built for."""
+
+
+class Gate(Service):
+    """Lets Faust's clients start when the cluster answers and the rollup topic is there, and not before.
+
+    Faust gives up at once without a broker, and recovers nothing without a topic.  What is in the way is said once for
+    each change, not at every attempt.
+    """
+
+    def __init__(self, security: Security, topic: str, partitions: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._security = security
+        self._topic = topic
+        self._partitions = partitions
+        self._said: Log | None = None
+
+    async def on_start(self) -> None:
+        """Return when everything is there, or when the worker is told to stop."""
+        pause = _FIRST_PAUSE
+        while not self.should_stop and not await self._open():
+            await self.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _open(self) -> bool:
+        found = await self._look()
+        if found is None or not found:
+            return False
+        if found != self._partitions:
+            msg = (
+                f"topic {self._topic} has {found} partitions, but the tables have {self._partitions}: "
+                "rows are placed by that number, so it must not change"
+            )
+            raise PartitionCountError(msg)
+        self._say(Log.TOPIC_FOUND, topic=self._topic, partitions=found)
+        return True
+
+    async def _look(self) -> int | None:
+        client = AIOKafkaClient(**self._security.client_options(), request_timeout_ms=5_000)
+        try:
+            await client.bootstrap()
+            cluster = await client.fetch_all_metadata()
+        except (KafkaError, OSError, TimeoutError) as exc:
+            BROKER_UP.set(0)
+            self._say(Log.BROKER_DOWN, lane="tables", error=repr(exc))
+            return None
+        finally:
+            await client.close()
+        BROKER_UP.set(1)
+        found = len(cluster.partitions_for_topic(self._topic) or ())
+        if not found:
+            self._say(Log.TOPIC_MISSING, topic=self._topic)
+        return found
+
+    def _say(self, event: Log, **fields: Any) -> None:
+        if self._said is not event:
+            self._said = event
+            log(event, **fields)
+
+
+class Upkeep(Service):
+    """Gauges, expiry, repair of the changelog, and one line whenever the cluster goes away or comes back."""
+
+    def __init__(self, app: Any, table: UsageTable, reader: Reader, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._app = app
+        self._table = table
+        self._reader = reader
+
+    @Service.task
+    async def _watch(self) -> None:
+        up = True
+        while not self.should_stop:
+            await self.sleep(_WATCH_SECONDS)
+            self._gauges()
+            lease = self._app.consumer.lease
+            if lease.held and up != lease.valid():
+                up = not up
+                BROKER_UP.set(int(up))
+                log(Log.BROKER_UP if up else Log.BROKER_DOWN, lane="tables")
+
+    def _gauges(self) -> None:
+        owned = self._reader.owned()
+        TABLES_READY.set(int(self._reader.ready()))
+        TABLE_ROWS.set(sum(self._table.store.estimated_rows(partition) for partition in owned))
+        ROLLUP_LAG.clear()
+        for partition in owned:
+            at = self._reader.position(partition)
+            ROLLUP_LAG.labels(str(partition)).set(max(at.end - at.offset - 1, 0))
+
+    @Service.task
+    async def _sweep(self) -> None:
+        pause = _WATCH_SECONDS
+        while not self.should_stop:
+            await self.sleep(pause)
+            more = self._reader.ready() and await self._table.sweep()
+            pause = 0.2 if more else _SWEEP_SECONDS
+
+
+def minutes(offset_seconds: int) -> Callable[[], int]:
+    """A clock of epoch minutes that never goes back, so that a row that has expired stays so."""
+    latest = 0
+
+    def minute() -> int:
+        nonlocal latest
+        latest = max(latest, int(time.time() + offset_seconds) // 60)
+        return latest
+
+    return minute

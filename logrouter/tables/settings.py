@@ -1,0 +1,91 @@
+"""What a tables worker must know, as plain values."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from logrouter.config.secrets import Secret
+from logrouter.tables.retention import Retention
+from logrouter.tables.security import Security, SettingsError, security
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.config import Settings
+
+__all__ = ["SettingsError", "TablesSettings", "from_settings"]
+
+PEER_SECRET_ENV: Final = "LOGROUTER_PEER_SECRET"  # noqa: S105 - the name of a variable
+CLOCK_OFFSET_ENV: Final = "LOGROUTER_CLOCK_OFFSET_SECONDS"
+"""Added to the clock of retention: tests make rows expire with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TablesSettings:
+    """One tables worker.
+
+    *advertise* is the base URL under which other workers reach it, "" for the address it listens on; *secret*, shared
+    by all workers, authenticates the hop between them; *instance* is a name for the broker's logs.
+    """
+
+    group: str
+    topic: str
+    partitions: int
+    data_dir: Path
+    security: Security = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 0
+    advertise: str = ""
+    standby_replicas: int = 1
+    replication_factor: int = 1
+    retention: Retention = field(default_factory=Retention)
+    session_timeout_ms: int = 10_000
+    flush_interval_ms: int = 1_000
+    instance: str = ""
+    secret: str | None = field(default=None, repr=False)
+    clock_offset_seconds: int = 0
+
+
+def from_settings(
+    settings: Settings,
+    *,
+    data_dir: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    advertise: str | None = None,
+    instance: str | None = None,
+    env: Mapping[str, str] = os.environ,
+) -> TablesSettings:
+    """The tables lane of a topics.yaml, with what the command line gives instead; `SettingsError` if it cannot work."""
+    lane, outputs = settings.tables_lane, settings.outputs
+    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.kafka.items()}
+    kept = lane.retention
+    return TablesSettings(
+        group=lane.group,
+        topic=outputs.rollup.topic,
+        partitions=outputs.rollup.partitions,
+        data_dir=data_dir or Path(lane.data_dir),
+        security=security(plain),
+        host=lane.http.host if host is None else host,
+        port=lane.http.port if port is None else port,
+        advertise=lane.http.advertise if advertise is None else advertise,
+        standby_replicas=lane.standby_replicas,
+        replication_factor=outputs.replication_factor,
+        retention=Retention(kept.minute_hours * 60, kept.hour_days * 24, kept.day_days),
+        session_timeout_ms=lane.session_timeout_ms,
+        flush_interval_ms=lane.flush_interval_ms,
+        instance=instance or "",
+        secret=env.get(PEER_SECRET_ENV) or None,
+        clock_offset_seconds=_whole_number(env.get(CLOCK_OFFSET_ENV) or "0"),
+    )
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        msg = f"{CLOCK_OFFSET_ENV} must be a whole number of seconds"
+        raise SettingsError(msg) from None

@@ -1,0 +1,204 @@
+"""RocksDB behind Faust's table: one database per partition, recovery by whole batches, rows with the higher watermark.
+
+Beside rows a database holds keys of its own, all behind the rows and none of them in the changelog:
+
+high     the highest watermark of any row, written together with the rows
+mark     the key of a row of which the last changelog record is not what this database holds, because an older writer's
+         record came after it, or because the row has expired: whoever owns the partition next sends it again
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+import rocksdict
+from faust.stores import rocksdb
+
+from logrouter.tables import rows
+from logrouter.tables.rows import META, NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from logrouter.tables.retention import Cutoffs
+
+HIGH: Final = META + b"high"
+MARK: Final = META + b"mark"
+
+_CACHE_BYTES: Final = 64 << 20
+_WRITE_BUFFER_BYTES: Final = 16 << 20
+_OPEN_FILES: Final = 256
+_cache = rocksdict.Cache(_CACHE_BYTES)
+"""Shared by all partitions of this process."""
+
+
+def database_options() -> rocksdict.Options:
+    """Small buffers, as a worker has many partitions; bloom filters, as most rows of a flush are new."""
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_max_open_files(_OPEN_FILES)
+    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(3)
+    blocks = rocksdict.BlockBasedOptions()
+    blocks.set_bloom_filter(10, block_based=False)
+    blocks.set_block_cache(_cache)
+    options.set_block_based_table_factory(blocks)
+    return options
+
+
+def open_database(path: Path) -> rocksdict.Rdict:
+    """Opens or creates a database.
+
+    The options go to the column family by name: given only as *options*, rocksdict reopens a database with RocksDB's
+    defaults, without bloom filters and with a cache of its own.
+    """
+    options = database_options()
+    return rocksdict.Rdict(str(path), options=options, column_families={"default": options})
+
+
+def batch() -> rocksdict.WriteBatch:
+    """An empty atomic write."""
+    return rocksdict.WriteBatch(raw_mode=True)
+
+
+class Store(rocksdb.Store):
+    """Faust's RocksDB store, opened with our options and recovered by watermark.
+
+    *cutoffs* says what is kept now; *failed* is told of an error that Faust would only log.
+    """
+
+    cutoffs: Callable[[], Cutoffs]
+    failed: Callable[[BaseException], None]
+
+    def iterator(self, partition: int) -> rocksdict.RdictIter:
+        """A raw iterator, which sees the database as it is now."""
+        iterator: rocksdict.RdictIter = self._dbs[partition].iter()
+        return iterator
+
+    def read(self, partition: int, keys: list[bytes]) -> list[bytes | None]:
+        """Many rows at a time."""
+        found: list[bytes | None] = self._dbs[partition].get(keys)
+        return found
+
+    def write(self, partition: int, written: dict[bytes, bytes], high: int) -> None:
+        """Rows and the highest watermark, atomically."""
+        changes = batch()
+        for key, value in written.items():
+            changes.put(key, value)
+        changes.put(HIGH, high.to_bytes(8, "big", signed=True))
+        self._dbs[partition].write(changes)
+
+    def delete(self, partition: int, keys: Iterable[bytes], *, marks: bool = False) -> None:
+        """Remove rows, or the marks of rows."""
+        changes = batch()
+        for key in keys:
+            changes.delete(MARK + key if marks else key)
+        self._dbs[partition].write(changes)
+
+    def high(self, partition: int) -> int:
+        """The highest watermark of any row, -1 when there is none."""
+        value = self._dbs[partition].get(HIGH)
+        return NOTHING if value is None else int.from_bytes(value, "big", signed=True)
+
+    def marked(self, partition: int, limit: int) -> dict[bytes, bytes | None]:
+        """Rows whose last changelog record is not what is here: what is here, None for no row."""
+        database = self._dbs[partition]
+        keys = [key[len(MARK) :] for key in _keys(database, MARK, MARK + META, limit)]
+        return dict(zip(keys, database.get(keys), strict=True)) if keys else {}
+
+    def between(self, partition: int, start: bytes, stop: bytes, limit: int) -> list[bytes]:
+        """At most *limit* keys, from *start* on, that lie before *stop*."""
+        return _keys(self._dbs[partition], start, stop, limit)
+
+    def estimated_rows(self, partition: int) -> int:
+        """How many rows there are, roughly."""
+        database = self._dbs.get(partition)
+        return 0 if database is None else int(database.property_int_value("rocksdb.estimate-num-keys") or 0)
+
+    def apply_changelog_batch(self, events: Iterable[Any], to_key: object, to_value: object) -> None:
+        """Write changelog records, during recovery and on standbys; any error ends the process.
+
+        Faust's recovery would log it and go on with a hole in the tables.
+        """
+        del to_key, to_value  # keys and values are bytes
+        try:
+            gathered: dict[int, list[Any]] = defaultdict(list)
+            for event in events:
+                value = event.message.value
+                gathered[event.message.partition] += value if isinstance(value, list) else [event.message]
+            for partition, records in gathered.items():
+                self._apply(partition, records)
+        except Exception as exc:
+            self.failed(exc)
+            raise
+
+    def _apply(self, partition: int, records: list[Any]) -> None:
+        database = self._db_for_partition(partition)
+        plan = Recovered(database.get, self.cutoffs())
+        for record in records:
+            plan.add(record.key, record.value)
+        changes = plan.changes(self.high(partition))
+        # In the same write, so that a kill leaves neither rows without their offset nor the reverse.
+        changes.put(self.offset_key, str(records[-1].offset).encode())
+        database.write(changes)
+
+    def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
+        return open_database(self.partition_path(partition))
+
+
+class Recovered:
+    """What a run of changelog records does to a database.
+
+    Of two rows the one with the higher watermark stays, wherever it comes from.  A row past its time is not written:
+    it is marked, so that the owner removes it from the changelog too.
+    """
+
+    def __init__(self, get: Callable[[list[bytes]], list[bytes | None]], cutoffs: Cutoffs) -> None:
+        self._get = get
+        self._cutoffs = cutoffs
+        self._newest: dict[bytes, bytes | None] = {}
+        self._outdated: set[bytes] = set()
+
+    def add(self, key: bytes, value: bytes | None) -> None:
+        """Take the next record; None removes the row."""
+        known = self._newest.get(key)
+        if value is not None and known is not None and value[:8] < known[:8]:
+            self._outdated.add(key)
+            return
+        self._outdated.discard(key)
+        self._newest[key] = value
+
+    def changes(self, high: int) -> rocksdict.WriteBatch:
+        """The atomic write, the highest watermark included."""
+        changes = batch()
+        keys = list(self._newest)
+        for key, old in zip(keys, self._get(keys), strict=True):
+            new = self._newest[key]
+            marked = key in self._outdated
+            if new is None:
+                changes.delete(key)
+            elif not self._cutoffs.keeps(*rows.tier_and_bucket(key)):
+                changes.delete(key)
+                marked = True
+            elif old is not None and old[:8] > new[:8]:
+                marked = True
+            else:
+                changes.put(key, new)
+            high = high if new is None else max(high, rows.watermark(new))
+            if marked:
+                changes.put(MARK + key, b"")
+            else:
+                changes.delete(MARK + key)
+        changes.put(HIGH, high.to_bytes(8, "big", signed=True))
+        return changes
+
+
+def _keys(database: rocksdict.Rdict, start: bytes, stop: bytes, limit: int) -> list[bytes]:
+    found: list[bytes] = []
+    for key in database.keys(from_key=start):
+        if not isinstance(key, bytes) or key >= stop or len(found) >= limit:
+            break
+        found.append(key)
+    return found

@@ -1,0 +1,276 @@
+"""The table: folds of the partitions this worker owns, flushed to store and changelog as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import faust
+from faust.types import TP
+
+from logrouter.core.rollup import RecordError, decode_record
+from logrouter.query.reader import Tier
+from logrouter.tables import rows
+from logrouter.tables.fold import FoldError, PartitionFold
+from logrouter.telemetry import (
+    FLUSH_SECONDS,
+    FOLD_SECONDS,
+    LATE_EVENTS,
+    PARTIAL_SUMS_FOLDED,
+    PARTIAL_SUMS_REPLAYED,
+    ROLLUP_RECORDS_FOLDED,
+    ROLLUP_RECORDS_INVALID,
+    ROWS_EXPIRED,
+    ROWS_WRITTEN,
+    Log,
+    log,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from logrouter.tables.fold import Written
+    from logrouter.tables.retention import Cutoffs, Retention
+    from logrouter.tables.store import Store
+
+CHUNK: Final = 200
+"""Subjects per write: some 5 ms between two turns of the event loop."""
+MAX_UNFLUSHED: Final = 40_000
+"""Subjects held in memory over all partitions, some 2 KB each; beyond, rows are written before the interval is over."""
+SWEPT: Final = 1_000
+"""Rows removed or sent again per partition and turn."""
+_LOGGED: Final = 20
+"""Invalid records that are logged one by one; all are counted."""
+
+
+class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """A Faust table for its changelog, standbys and place in rebalances; its rows are written by `PartitionFold`.
+
+    *minute* tells the epoch minute. Set by `prepare` before anything runs.
+    """
+
+    app: Any
+    retention: Retention
+    minute: Callable[[], int]
+    source: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.folds: dict[int, PartitionFold] = {}
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._next_changelog: dict[int, int | None] = {}
+        self._swept: dict[tuple[int, Tier], bytes] = {}
+        self._invalid = 0
+        self._sweep_more = False
+
+    def prepare(self, source: str, retention: Retention, minute: Callable[[], int]) -> None:
+        """Say where partial sums come from and how long rows are kept."""
+        self.source, self.retention, self.minute = source, retention, minute
+
+    @property
+    def store(self) -> Store:
+        """The RocksDB store."""
+        store: Any = self.data
+        store.cutoffs, store.failed = self.cutoffs, self.app.producer.fail
+        return cast("Store", store)
+
+    def cutoffs(self) -> Cutoffs:
+        """What is kept now."""
+        return self.retention.cutoffs(self.minute())
+
+    # --- folding
+
+    def fold(self, partition: int, records: Sequence[Any]) -> None:
+        """Fold rollup records, in memory and at once. What cannot be decoded is counted, and passed."""
+        fold = self.folds.get(partition)
+        if fold is None:
+            msg = f"records of partition {partition}, which is not recovered here"
+            raise FoldError(msg)
+        start, cutoffs, folded, replayed = perf_counter(), self.cutoffs(), 0, 0
+        for record in records:
+            try:
+                subjects = decode_record(record.value or b"")
+            except RecordError as exc:
+                self._refuse(record, exc)
+                subjects = []
+            done = fold.add(record.offset, subjects, cutoffs)
+            folded += done.sums
+            replayed += done.replayed
+        ROLLUP_RECORDS_FOLDED.inc(len(records))
+        PARTIAL_SUMS_FOLDED.inc(folded)
+        PARTIAL_SUMS_REPLAYED.inc(replayed)
+        FOLD_SECONDS.observe(perf_counter() - start)
+
+    def _refuse(self, record: Any, exc: RecordError) -> None:
+        ROLLUP_RECORDS_INVALID.inc()
+        self._invalid += 1
+        if self._invalid <= _LOGGED:
+            log(Log.ROLLUP_INVALID, partition=record.partition, offset=record.offset, error=str(exc))
+
+    @property
+    def unflushed(self) -> int:
+        """How many subjects wait for a flush."""
+        return sum(fold.size for fold in self.folds.values())
+
+    def positioned(self, committed: Mapping[TP, int]) -> None:
+        """The agent is about to begin at these offsets: everything before them is in the rows."""
+        for tp, offset in committed.items():
+            fold = self.folds.get(tp.partition)
+            if tp.topic == self.source and fold is not None:
+                fold.last = offset - 1
+
+    # --- flushing
+
+    async def flush(self) -> None:
+        """Write the rows of everything folded so far and hand them to the producer."""
+        for partition in list(self.folds):
+            await self._alone(partition, self._flush)
+
+    async def _alone(self, partition: int, work: Callable[[int, PartitionFold], Any]) -> None:
+        """Run *work* on a partition with no other writer, to its end even if the caller is cancelled.
+
+        Two senders at a time could put an older value behind a newer one; half a flush could leave rows unsent.
+        """
+
+        async def locked() -> None:
+            async with self._locks[partition]:
+                fold = self.folds.get(partition)
+                if fold is not None:
+                    await work(partition, fold)
+
+        task = asyncio.ensure_future(locked())
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as exc:
+            self.app.producer.fail(exc)
+            raise
+
+    async def _flush(self, partition: int, fold: PartitionFold) -> None:
+        if not fold.size:
+            return
+        start = perf_counter()
+        fold.begin_flush()
+        # The rows of a chunk reach the store before anything else runs: see `PartitionFold.take`.
+        while (written := fold.take(CHUNK, self.cutoffs())) is not None:
+            self.store.write(partition, written.rows, written.high)
+            _count(written)
+            await self._send(partition, fold, written.rows.items())
+            await asyncio.sleep(0)
+            if self.folds.get(partition) is not fold:
+                return  # moved away meanwhile; its next owner folds the rest again
+        FLUSH_SECONDS.observe(perf_counter() - start)
+
+    async def _send(
+        self, partition: int, fold: PartitionFold, changes: Iterable[tuple[bytes, bytes | None]]
+    ) -> list[asyncio.Future[Any]]:
+        def acked(base: int, count: int) -> None:
+            if self.folds.get(partition) is fold:
+                self._acked(partition, base, count)
+
+        futures: list[asyncio.Future[Any]] = await self.app.producer.send_rows(
+            self.changelog_topic_name, partition, changes, acked
+        )
+        return futures
+
+    def _acked(self, partition: int, base: int, count: int) -> None:
+        """Our records are at *base* of the changelog: if others lie before them, somebody else writes here."""
+        expected = self._next_changelog.get(partition)
+        if base < 0:  # a repeated send that the broker had already and no longer has the offset of
+            self._next_changelog[partition] = None
+            return
+        if expected is not None and base != expected:
+            self.app.fenced(f"foreign records in the changelog of partition {partition}: at {base}, not {expected}")
+        self._next_changelog[partition] = base + count
+        self.store.set_persisted_offset(TP(self.changelog_topic_name, partition), base + count - 1)
+
+    # --- retention and repair
+
+    async def sweep(self) -> bool:
+        """One bounded turn of removing expired rows and of sending again what the changelog lacks; True: more to do."""
+        self._sweep_more = False
+        for partition in list(self.folds):
+            await self._alone(partition, self._repair)
+            for tier in (Tier.MINUTE, Tier.HOUR, Tier.DAY):
+                await self._alone(partition, partial(self._expire, tier))
+        return self._sweep_more
+
+    async def _repair(self, partition: int, fold: PartitionFold) -> None:
+        marked = self.store.marked(partition, SWEPT)
+        if marked and await self._delivered(partition, fold, marked.items()):
+            self.store.delete(partition, marked, marks=True)
+            self._sweep_more |= len(marked) == SWEPT
+            log(Log.CHANGELOG_REPAIRED, partition=partition, rows=len(marked))
+
+    async def _expire(self, tier: Tier, partition: int, fold: PartitionFold) -> None:
+        start = self._swept.get((partition, tier), rows.prefix(tier, 0))
+        stop = rows.prefix(tier, self.retention.deletions(self.minute()).oldest(tier))
+        keys = self.store.between(partition, start, stop, SWEPT)
+        # Tombstones first: a row that is gone here but not there would come back on the next recovery.
+        if keys and await self._delivered(partition, fold, ((key, None) for key in keys)):
+            self.store.delete(partition, keys)
+            self._swept[partition, tier] = keys[-1]
+            self._sweep_more |= len(keys) == SWEPT
+            ROWS_EXPIRED.labels(tier.name.lower()).inc(len(keys))
+
+    async def _delivered(
+        self, partition: int, fold: PartitionFold, changes: Iterable[tuple[bytes, bytes | None]]
+    ) -> bool:
+        futures = await self._send(partition, fold, changes)
+        await asyncio.gather(*futures)
+        return self.folds.get(partition) is fold
+
+    async def on_stop(self) -> None:
+        """Call before the store closes: what is not committed by now is left to the next start."""
+        self.folds.clear()
+        await super().on_stop()
+
+    # --- rebalances
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Forget what is not written: it is not committed either, and will be folded again."""
+        self.folds.clear()
+        self._swept.clear()
+        self._next_changelog.clear()
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Take over the partitions whose rows are complete now."""
+        try:
+            await self._take_over(active_tps)
+            await super().on_recovery_completed(active_tps, standby_tps)
+        except Exception as exc:
+            self.app.producer.fail(exc)  # Faust drops what is raised here
+            raise
+
+    async def _take_over(self, active_tps: set[TP]) -> None:
+        ends = await self.app.consumer.highwaters(*(TP(self.source, tp.partition) for tp in active_tps))
+        offsets = self.app.tables.recovery.active_offsets
+        for tp in sorted(active_tps):
+            store, high = self.store, self.store.high(tp.partition)
+            if high >= ends.get(TP(self.source, tp.partition), high + 1):
+                msg = (
+                    f"rows of partition {tp.partition} hold rollup offset {high}, which {self.source} does not have: "
+                    "was the topic made anew? Give tables_lane.group a new name to begin new tables"
+                )
+                raise FoldError(msg)
+            self._next_changelog[tp.partition] = offsets[tp] + 1
+            self.folds[tp.partition] = PartitionFold(partial(store.read, tp.partition), high)
+        log(Log.TABLES_RECOVERED, partitions=sorted(self.folds))
+
+
+def _count(written: Written) -> None:
+    tiers = [0] * len(rows.TIERS)
+    for key in written.rows:
+        tiers[key[0]] += 1
+    for tier, number in zip(rows.TIERS, tiers, strict=True):
+        if number:
+            ROWS_WRITTEN.labels(tier.name.lower()).inc(number)
+    for tier, events in written.late.items():
+        LATE_EVENTS.labels(tier.name.lower()).inc(events)

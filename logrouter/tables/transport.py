@@ -1,0 +1,316 @@
+"""Every private hook into Faust and aiokafka, in one module; a contract test pins the names used here.
+
+What is mended, and why (docs/adr/0004):
+
+- offsets are committed in the order of delivery, since Faust's arithmetic crawls or skips over holes, and every
+  transaction leaves one;
+- only committed records are read;
+- a flush really drains, and a send that failed ends the process instead of leaving a hole in the changelog;
+- rows go to the changelog as whole batches, each checked for a foreign writer, and only while the lease is valid;
+- positions are set while no fetch is under way, and partitions without a commit are rewound too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.protocol.produce import ProduceRequest
+from faust.transport import producer as producers
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+
+from logrouter.tables.lease import Lease, exit_fenced
+from logrouter.telemetry import CHANGELOG_BYTES, Log, log
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+
+    from faust.types import TP
+
+SCHEME: Final = "logrouter"
+_FETCH_WAIT_MS: Final = 100
+_POLL_SECONDS: Final = 0.25
+_PARK_SECONDS: Final = 30.0
+
+
+class SendFailedError(Exception):
+    """A changelog record was not delivered, or an earlier failure forbids to go on."""
+
+
+class Idle(NamedTuple):
+    """A fetch found nothing: everything below *position* had been delivered, the last record at *delivered*."""
+
+    position: int
+    delivered: int
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's thread around aiokafka's consumer."""
+
+    consumer: Any
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - read at start; Faust offers no setting
+        # 1.5 s in Faust: an idle partition would hold back the others for that long.
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS  # noqa: SLF001
+        return consumer
+
+    async def on_start(self) -> None:
+        """Call when the thread starts."""
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
+        send, lease = coordinator._send_req, self.consumer.lease  # noqa: SLF001
+
+        async def send_and_renew(request: Any) -> Any:
+            sent_at = lease.now()
+            response = await send(request)
+            if isinstance(request, (HeartbeatRequest, SyncGroupRequest)) and response.error_code == 0:
+                lease.renew(sent_at)
+            return response
+
+        coordinator._send_req = send_and_renew  # noqa: SLF001
+
+    def progress(self, tp: TP) -> tuple[int | None, int | None]:
+        """The next offset that will be delivered, and the end of the partition, as far as fetches have told."""
+        consumer = self._consumer
+        subscription = consumer and consumer._subscription.subscription  # noqa: SLF001
+        assignment = subscription and subscription.assignment
+        state = assignment and assignment.state_value(driver.ensure_aiokafka_TP(tp))
+        if not state:
+            return None, None
+        return state.position if state.has_valid_position else None, state.highwater
+
+
+class Consumer(driver.Consumer):
+    """Faust's consumer with commits in delivery order, and seeks that nothing runs into."""
+
+    app: Any
+    _thread: ConsumerThread
+
+    lease: Lease
+    positioned: Callable[[Mapping[TP, int]], None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._delivered: defaultdict[TP, deque[int]] = defaultdict(deque)
+        self._last_delivered: dict[TP, int] = {}
+        self._idle: dict[TP, Idle] = {}
+        self._parked = False
+        super().__init__(*args, **kwargs)
+        self.lease = Lease(self.app.conf.broker_session_timeout)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # --- commits
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
+        """Messages, each noted in the order in which it may be committed."""
+        acks_enabled = self.app.topics.acks_enabled_for
+        async for tp, message in super().getmany(timeout):
+            read = self._read_offset[tp]
+            if (read is None or message.offset >= read) and acks_enabled(message.topic):
+                self._delivered[tp].append(message.offset)
+                self._last_delivered[tp] = message.offset
+            yield tp, message
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Holes do not matter to commits in delivery order."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        delivered, acked, last = self._delivered[tp], self._acked_index[tp], None
+        self._acked[tp].clear()
+        while delivered and delivered[0] in acked:
+            last = delivered.popleft()
+            acked.discard(last)
+        return None if last is None else last + 1
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is done before the base class forgets it, so that the next owner need not replay it."""
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self._delivered.pop(tp, None)
+            self._last_delivered.pop(tp, None)
+            self._idle.pop(tp, None)
+
+    # --- positions
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets; partitions without one to their beginning, which Faust leaves out."""
+        for forgotten in (self._delivered, self._last_delivered, self._idle):
+            forgotten.clear()
+        for acked in self._acked_index.values():
+            acked.clear()
+        for pending in self._acked.values():
+            pending.clear()
+        await super().perform_seek()
+        sources = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
+        unknown = [tp for tp in sources if not self._committed_offset[tp]]
+        if unknown:
+            await self.seek_wait(await self.earliest_offsets(*unknown))
+        if self.positioned is not None:
+            self.positioned({tp: self._committed_offset[tp] or 0 for tp in sources})
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109 - Faust's signature
+        if not self.flow_active:
+            self._parked = True
+            try:
+                await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as in Faust's own code
+            finally:
+                self._parked = False
+        if not self._get_active_partitions():
+            await asyncio.sleep(_POLL_SECONDS / 5)  # the base class sleeps a whole second
+            return {}, self._get_active_partitions()
+        records, active = await super()._wait_next_records(min(timeout, _POLL_SECONDS))
+        for tp in active or ():
+            if records is not None and tp not in records:
+                position, _ = self._thread.progress(tp)
+                if position is not None:
+                    self._idle[tp] = Idle(position, self._last_delivered.get(tp, -1))
+        return records, active
+
+    async def wait_parked(self) -> None:
+        """Return when no fetch is under way: what one brings after positions were set is thrown away for good."""
+        fetcher, until = self.app._fetcher, time.monotonic() + _PARK_SECONDS  # noqa: SLF001
+        while fetcher.started and not fetcher.should_stop and not self._parked:
+            if time.monotonic() > until:
+                msg = f"the fetcher has not come to rest within {_PARK_SECONDS:g} s"
+                raise TimeoutError(msg)
+            await asyncio.sleep(0.01)
+
+    def idle(self, tp: TP) -> Idle | None:
+        """The last fetch of a partition that found nothing more."""
+        return self._idle.get(tp)
+
+    def end(self, tp: TP) -> int | None:
+        """The end of a partition, as far as fetches have told."""
+        end: int | None = self._thread.progress(tp)[1]
+        return end
+
+
+class Buffer(producers.ProducerBuffer):
+    """Faust's own buffer, flushed to the last message, the one being sent included."""
+
+    max_messages = 20_000
+    _sending = 0
+
+    async def _send_pending(self, fut: Any) -> None:
+        self._sending += 1
+        try:
+            await super()._send_pending(fut)
+        finally:
+            self._sending -= 1
+
+    async def flush(self) -> None:
+        """Wait until nothing is left."""
+        while self.size or self._sending:
+            if self.state != "running":
+                raise SendFailedError("the producer stopped with messages in its buffer")
+            await asyncio.sleep(0.002)
+
+
+class Producer(driver.Producer):
+    """Faust's producer: idempotent, with batch sends, and finished for good once a send has failed."""
+
+    app: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.buffer = Buffer(loop=self.loop, beacon=self.beacon)
+        self.buffer.app = self.app
+        self.failed: BaseException | None = None
+        self.before_flush: list[Callable[[], Awaitable[None]]] = []
+        self._unacked: set[asyncio.Future[Any]] = set()
+
+    def fail(self, exc: BaseException) -> None:
+        """Stop the process: from now on no flush succeeds, so nothing is committed."""
+        if self.failed is None:
+            self.failed = exc
+            log(Log.LANE_FAILED, lane="tables", error=repr(exc), exc_info=exc)
+            self._crash_task = asyncio.ensure_future(self.app.crash(exc))
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        producer = super()._new_producer(transactional_id)
+        send, consumer = producer.client.send, self.app.consumer
+
+        async def send_within_lease(node_id: Any, request: Any, **options: Any) -> Any:
+            # The last moment before the socket: whatever waited in aiokafka's queues while this process was stopped
+            # is caught too.
+            if isinstance(request, ProduceRequest) and not consumer.lease.valid():
+                exit_fenced("the group coordinator has not answered for most of the session time-out")
+            return await send(node_id, request, **options)
+
+        producer.client.send = send_within_lease
+        return producer
+
+    async def flush(self) -> None:
+        """Write and send everything folded so far, and wait until it is acknowledged. Faust then commits offsets."""
+        if self.failed is None:
+            for hook in self.before_flush:
+                await hook()
+            await super().flush()
+            if self._unacked:
+                await asyncio.wait(set(self._unacked))
+                await asyncio.sleep(0)  # their callbacks run first
+        if self.failed is not None:
+            raise SendFailedError(repr(self.failed))
+
+    async def send_rows(
+        self,
+        topic: str,
+        partition: int,
+        changes: Iterable[tuple[bytes, bytes | None]],
+        acked: Callable[[int, int], None],
+    ) -> list[asyncio.Future[Any]]:
+        """Send changelog records as whole batches; *acked* gets each batch's first offset and number of records."""
+        producer = self._ensure_producer()
+        builder = producer.create_batch()
+        futures = []
+        for key, value in changes:
+            if builder.append(timestamp=None, key=key, value=value) is None:
+                futures.append(await self._ship(builder, topic, partition, acked))
+                builder = producer.create_batch()
+                if builder.append(timestamp=None, key=key, value=value) is None:
+                    msg = f"a row of {len(value or b'')} bytes is larger than a batch"
+                    raise SendFailedError(msg)
+        if builder.record_count():
+            futures.append(await self._ship(builder, topic, partition, acked))
+        return futures
+
+    async def _ship(self, builder: Any, topic: str, partition: int, acked: Callable[[int, int], None]) -> Any:
+        if self.failed is not None:
+            raise SendFailedError(repr(self.failed))
+        builder.close()
+        count = builder.record_count()
+        CHANGELOG_BYTES.inc(builder.size())
+        future = await self._ensure_producer().send_batch(builder, topic, partition=partition)
+        self._unacked.add(future)
+
+        def done(future: asyncio.Future[Any]) -> None:
+            self._unacked.discard(future)
+            error = SendFailedError("cancelled") if future.cancelled() else future.exception()
+            if error is not None:
+                self.fail(error)
+            else:
+                acked(future.result().offset, count)
+
+        future.add_done_callback(done)
+        return future
+
+
+class Transport(driver.Transport):
+    """The transport of broker URLs that begin with ``logrouter://``."""
+
+    Consumer = Consumer
+    Producer = Producer
+
+
+TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"

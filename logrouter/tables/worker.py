@@ -1,0 +1,67 @@
+"""Running one tables worker in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.tables.app import create, tune_gc
+from logrouter.tables.logs import quieten
+from logrouter.tables.settings import SettingsError, TablesSettings
+from logrouter.telemetry import Log, log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["EXIT_USAGE", "SettingsError", "TablesSettings", "run"]
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+
+def run(settings: TablesSettings) -> int:
+    """Run until SIGTERM or SIGINT; the exit code: 0 stopped, 1 failed, 2 cannot work like this.
+
+    A worker that lost its lease does not return: the process ends at once with 75 (`lease.exit_fenced`).
+    """
+    tune_gc()
+    quieten()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        with _alone(settings):
+            log(Log.LANE_STARTED, lane="tables", group=settings.group)
+            code = _work(create(settings), loop)
+    except OSError as exc:
+        log(Log.LANE_FAILED, lane="tables", error=str(exc))
+        return EXIT_USAGE
+    log(Log.LANE_STOPPED, lane="tables", code=code)
+    return code
+
+
+def _work(app: Any, loop: asyncio.AbstractEventLoop) -> int:
+    worker = app.Worker(loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
+    worker.spinner = None
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else EXIT_FAILED
+    except Exception as exc:  # noqa: BLE001 - the end of the process: said once, with its traceback
+        log(Log.LANE_FAILED, lane="tables", error=repr(exc), exc_info=exc)
+        return EXIT_FAILED
+    return 0
+
+
+@contextmanager
+def _alone(settings: TablesSettings) -> Iterator[None]:
+    """Hold the data directory: two workers in one would wait for each other's databases."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            msg = f"{settings.data_dir} is in use by another tables worker"
+            raise OSError(msg) from None
+        yield
