@@ -234,7 +234,13 @@ class DevKafka:
     def _format(self, class_path: str) -> None:
         self._progress("formatting the broker's storage")
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ["format", "--standalone", "-t", cluster_id, "-c", str(self._dir / "server.properties")]
+        arguments = [
+            "format",
+            "--standalone",
+            f"--cluster-id={cluster_id}",
+            "-c",  # with "=", as an id may begin with a dash
+            str(self._dir / "server.properties"),
+        ]
         tool = [*self._jvm(class_path), "-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool", *arguments]
         with self.log_path.open("ab") as log:
             code = subprocess.run(tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode  # noqa: S603  our own command

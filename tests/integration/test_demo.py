@@ -1,0 +1,61 @@
+"""`logrouter demo` counts right, ends when told to, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+COMMAND = [sys.executable, "-m", "logrouter", "demo"]
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """The demo's own folder for temporary files, so that what it leaves is seen."""
+    return {**os.environ, "TMPDIR": str(scratch)}
+
+
+def left_over(scratch: Path) -> list[str]:
+    """Processes that know the folder, and files in it."""
+    found = [path.name for path in scratch.iterdir()]
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(scratch).encode() in (entry / "environ").read_bytes():
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def test_once_agrees_with_the_truth_and_cleans_up(tmp_path, eventually):
+    """A bounded run reads topics and tables back, finds every number right, exits 0 and leaves nothing."""
+    command = [*COMMAND, "--once", "--lines", "5000", "--json"]
+    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["ok"]
+    assert said["read"] == 5000
+    assert said["published"] + sum(said["ignored"].values()) + sum(said["rejected"].values()) == 5000
+    assert all(check["expected"] == check["found"] for check in said["checks"])
+    eventually(lambda: not left_over(tmp_path), 10, "nothing is left")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_live_ends_on_a_signal_and_leaves_nothing(tmp_path, eventually, number):
+    """The live demo serves its URLs until a signal; Ctrl-C ends it with 0, and even SIGKILL leaves no process."""
+    with subprocess.Popen(COMMAND, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as demo:
+        lines = iter(demo.stdout.readline, "")
+        view = next(line for line in lines if line.startswith("table view ")).split()[-1]
+        next(line for line in lines if "in the tables" in line and "of 0 clients" not in line)
+        with urlopen(view, timeout=10) as answer:  # noqa: S310  our own URL
+            assert json.load(answer)["total"]["count"] > 0
+        demo.send_signal(number)
+        assert demo.wait(30) == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+    eventually(lambda: not left_over(tmp_path), 10, "nothing is left")
