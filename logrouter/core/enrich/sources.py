@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.redact import redact_uri
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -55,8 +57,12 @@ def _dig(part: dict[str, Any], name: str) -> Any:
 
 
 def allow_headers(headers: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
-    """The headers whose lower-case names are allowed, in the order they were written."""
-    return {name: value for name, value in headers.items() if name in allowed}
+    """The headers whose lower-case names are allowed, in the order they were written; a referer without its query."""
+    kept = {name: value for name, value in headers.items() if name in allowed}
+    if "referer" in kept:
+        referer = kept["referer"]
+        kept["referer"] = redact_uri(referer) if type(referer) is str else referer
+    return kept
 
 
 def bounded_name(text: str, limit: int) -> str:

@@ -88,8 +88,8 @@ def _docker(fields: dict[str, Any], log: str, flags: tuple[str, ...]) -> Envelop
         DOCKER,
         log,
         None,
-        program if type(program) is str else None,
-        host if type(host) is str else None,
+        program if type(program) is str and program != "-" else None,
+        host if type(host) is str and host != "-" else None,
         time if type(time) is str else None,
         fields,
         flags,
@@ -148,12 +148,12 @@ def _syslog(fields: dict[str, Any], message: str | None, flags: tuple[str, ...])
 
 def _program(fields: dict[str, Any]) -> str | None:
     name = fields.get("rsyslog.programname") or fields.get("rsyslog_programname") or fields.get("program")
-    return name if type(name) is str and name else None
+    return name if type(name) is str and name not in ("", "-") else None
 
 
 def _host(fields: dict[str, Any]) -> str | None:
     name = fields.get("rsyslog.hostname") or fields.get("rsyslog_hostname") or fields.get("host")
-    return name if type(name) is str and name else None
+    return name if type(name) is str and name not in ("", "-") else None
 
 
 def _read_time(fields: dict[str, Any]) -> str | None:

@@ -56,7 +56,6 @@ G0_NAMES: Final = {
 PATHS: Final = known_paths(
     [
         "$schema",
-        *IDENTITIES,
         *(f"http.{leaf}" for leaf in HTTP_LEAVES),
         *(f"meta.{leaf}" for leaf in META_LEAVES),
         *TOP_LEAVES,
@@ -134,8 +133,11 @@ def _unreadable(text: str, rejected: Rejected) -> Rejected:
 
 
 def _general(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:
-    """Any mixture of nested, dotted, underscored and old names."""
+    """Any mixture of nested, dotted, underscored and old names; a bare `status` is a status where a method is."""
     nested, conflict = unflatten(line, PATHS)
+    status = line.get("status")
+    if type(status) is int and "method" in nested.get("http", {}):
+        nested["http"].setdefault("status_code", status)
     parsed = _request(nested, flags)
     if isinstance(parsed, Parsed):
         if conflict is not None:

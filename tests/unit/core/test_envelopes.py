@@ -1,0 +1,117 @@
+"""Fields of envelopes by canonical names, and that no bytes make the decoder raise."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, getter, lookup
+from logrouter.core.formats import FORMATS
+from logrouter.model import Envelope, Rejected
+
+KEYS = st.sampled_from(
+    [
+        "log",
+        "stream",
+        "msg",
+        "message",
+        "time",
+        "timestamp",
+        "host",
+        "program",
+        "severity",
+        "kubernetes",
+        "metadata",
+        "rsyslog.hostname",
+        "rsyslog_programname",
+        "ecs.version",
+        "log.original",
+        "service.type",
+        "$schema",
+        "http",
+        "x",
+    ]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats()
+    | st.text(max_size=40)
+    | st.sampled_from(
+        ["{}", '{"http":{"method":"GET","status_code":1}}', "2024-05-01T10:00:00Z stdout F {}", "@cee: {}"]
+    ),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=3),
+    max_leaves=5,
+)
+
+
+def envelope(**fields):
+    """An envelope that says nothing but the fields."""
+    return Envelope("plain", "", fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "value"),
+    [
+        ("severity", {"severity": "NOTICE"}, "notice"),
+        ("severity", {"severity": "notice", "rsyslog.severity": "err"}, "err"),
+        ("severity", {"severity": "notice", "rsyslog_severity": "Err"}, "err"),
+        ("facility", {"log.syslog.facility.name": "local0"}, "local0"),
+        ("facility", {"log": {"syslog": {"facility": {"name": "local0"}}}}, "local0"),
+        ("namespace", {"kubernetes": {"namespace_name": "gw"}}, "gw"),
+        ("namespace", {"kubernetes.namespace_name": "gw"}, "gw"),
+        ("namespace", {"metadata": {"filename": "/var/log/containers/p-1_gw_main-c0ffee.log"}}, "gw"),
+        ("container", {"metadata": {"filename": "/var/log/containers/p-1_gw_main-app-c0ffee.log"}}, "main-app"),
+        ("pod", {"metadata": {"filename": "/var/log/syslog"}}, None),
+        ("app", {"kubernetes": {"labels": {"app": "web"}}}, "web"),
+        ("release", {"kubernetes": {"labels": {"release": "canary"}}}, "canary"),
+        ("label.tier", {"kubernetes": {"labels": {"tier": "front"}}}, "front"),
+        ("label.app.kubernetes.io/name", {"kubernetes": {"labels": {"app.kubernetes.io/name": "w"}}}, "w"),
+        ("label.app.kubernetes.io/name", {"kubernetes": {"labels": {"app_kubernetes_io/name": "w"}}}, "w"),
+        ("field.docker.container_id", {"docker": {"container_id": "0a"}}, "0a"),
+        ("field.x", {"x": 5}, "5"),
+        ("field.x", {"x": True}, None),
+        ("field.x", {"x": "-"}, None),
+        ("field.x", {"x": {"y": 1}}, None),
+        ("namespace", {"kubernetes": "odd"}, None),
+    ],
+)
+def test_a_field_is_found_in_any_shape(name, fields, value):
+    """Transport's copies go first, nested and dotted keys are the same, and absent is None."""
+    assert lookup(envelope(**fields), name) == value
+
+
+def test_program_host_text_and_shape_come_from_the_envelope_itself():
+    """What the decoder has already decided is not decided again."""
+    it = Envelope("docker", "line", program="p", host="h")
+    assert [lookup(it, name) for name in ("program", "host", "text", "shape")] == ["p", "h", "line", "docker"]
+    assert lookup(Envelope("docker", ""), "text") is None
+
+
+@pytest.mark.parametrize("name", ["", "topic", "label.", "label", "field.", "kubernetes.namespace_name"])
+def test_a_field_that_does_not_exist_is_refused_when_it_is_compiled(name):
+    """A misspelled condition must not silently match nothing."""
+    with pytest.raises(ValueError, match="no field"):
+        getter(name)
+
+
+def test_every_field_name_has_a_getter():
+    """The list that configuration checks against is the list there is."""
+    for name in FIELD_NAMES:
+        assert lookup(envelope(), name) is None or name == "shape"
+
+
+@given(st.binary(max_size=200) | st.dictionaries(KEYS, VALUES, max_size=8).map(orjson.dumps))
+def test_no_bytes_make_decoding_looking_or_parsing_raise(value):
+    """Any record is an envelope or a rejection, any field of it text or None, and every format can look at it."""
+    decoded = ENVELOPES["rsyslog"](value)
+    if isinstance(decoded, Rejected):
+        return
+    for name in (*FIELD_NAMES, "label.app", "field.http.method"):
+        assert isinstance(lookup(decoded, name), str | None)
+    for parse in FORMATS.values():
+        parse(decoded)
+    orjson.dumps(decoded.fields)
