@@ -88,7 +88,6 @@ def named(file: Path) -> str:
 
 def test_every_part_has_a_place_in_the_contract() -> None:
     """A new part of the package must say what it may import."""
-
     assert {part_of(file) for file in FILES} - COMMANDS <= ALLOWED.keys()
 
 

@@ -74,7 +74,7 @@ def read(data: bytes) -> Document:
     except ReaderError as error:
         before = text[: error.position]
         where = before.count("\n") + 1, error.position - before.rfind("\n")
-        raise DocumentError(Problem("", f"not YAML: the character {error.character!r}", *where)) from None
+        raise DocumentError(Problem("", f"not YAML: the character U+{error.character:04X}", *where)) from None
     except (YAMLError, ValueError, OverflowError) as error:
         raise DocumentError(Problem("", f"not YAML: {type(error).__name__}")) from None
     return builder.document()

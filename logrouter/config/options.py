@@ -171,8 +171,8 @@ class SourceOptions:
     )
     prefilter: bool = opt(
         Flag(),
-        "Skip records that can't match any route without decoding them. It never changes what happens to a record, "
-        "only how fast; off is for finding out whether that is true.",
+        "Skip records that can't match any route without decoding them. Off, every record is decoded, and one that "
+        "can't be is rejected even if it names none of our programs; nothing else changes but the speed.",
         default=True,
     )
 

@@ -13,10 +13,13 @@ from logrouter.config.kafka import OWNED
 from logrouter.config.kinds import Keyed, Kind, Many, Option, Section, declared
 from logrouter.config.match import OPERATORS, REWRITTEN
 from logrouter.config.options import File
+from logrouter.config.settings import WITHOUT_REFERENCES
 from logrouter.core.envelopes import FIELD_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_REFERENCE: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 
 INTRODUCTION: Final = """\
 # topics.yaml
@@ -56,26 +59,38 @@ match:
 Fields: {fields}, `topic` (the record's Kafka topic), `label.<name>`
 (a Kubernetes label) and `field.<name>` (any other key of the envelope, by its flat or its dotted name).
 
-A field that is missing, null, empty or `-` satisfies only `{{exists: false}}` and `not`. Texts are compared exactly, but `severity` and `facility` without regard to case. In a
-glob, `*` is any text, `?` any character and `[…]` one of some characters.
+A field that is missing, null, empty or `-` satisfies only `{{exists: false}}` and `not`. Texts are compared exactly,
+but `severity` and `facility` without regard to case. In a glob, `*` is any text, `?` any character and `[…]` one of
+some characters.
 
 Operators: {operators}.
 
 **Pre-filter.** Where every route of a source needs some text in the record (at least four plain characters of a name),
-records without it are ignored undecoded; that is most of the speed, and changes no outcome. It takes conditions on
-fields other than {rewritten}, by equality, list, prefix, suffix, contains or glob; one route without such a condition
-switches it off for its source.
+records without it are ignored undecoded, which is most of the speed. Conditions on {rewritten} give no such text,
+nor do `exists` and `not`; one route without any switches the filter off for its source.
 """
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of topics.yaml, for completion and checks in editors."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "logrouter topics.yaml",
-        "description": (File.__doc__ or "").strip(),
-        **Section(File).schema(),
+    schema = Section(File).schema()
+    schema["properties"] = {
+        key: below if key in WITHOUT_REFERENCES else _or_reference(below) for key, below in schema["properties"].items()
     }
+    about = {"title": "logrouter topics.yaml", "description": (File.__doc__ or "").strip()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **about, **schema}
+
+
+def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema where each single value may be a reference to the environment instead."""
+    if "properties" in schema:
+        return schema | {"properties": {key: _or_reference(below) for key, below in schema["properties"].items()}}
+    if schema.get("type") not in ("integer", "number", "boolean", "string"):
+        return schema
+    about = {key: schema[key] for key in ("description", "default") if key in schema}
+    return {
+        "anyOf": [{k: v for k, v in schema.items() if k not in about}, {"type": "string", "pattern": _REFERENCE}]
+    } | about
 
 
 def page() -> str:

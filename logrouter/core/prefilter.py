@@ -1,10 +1,10 @@
 r"""The raw-byte pre-filter: which records can't match any route, told without decoding them.
 
-A record can only satisfy `program: api-gateway` if the bytes `api-gateway` occur in it, or if it holds a `\u` escape
-that could spell them. Everything else in JSON is written as itself, except what `literal` leaves out: quotes,
+A record can only satisfy `program: api-gateway` if the bytes `api-gateway` occur in it, or if it holds a `\u00XX`
+escape that could spell them. Everything else is written as itself in JSON, except what `literal` leaves out: quotes,
 backslashes, control and non-ASCII characters, "/", which rsyslog writes as `\/`, and the `<41>` that `jsontext` makes
-of a byte escaped as `\x41`. So a filter can only skip work:
-what it skips would have ended as `ignored(unmatched)`, or could not be decoded and names none of our programs.
+of a byte escaped as `\x41`. So a filter only skips work: what it skips would have ended as `ignored(unmatched)`, or
+could not be decoded and names none of our programs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 MIN_TOKEN: Final = 4
 """Shorter fragments are in almost every record, so looking for them only costs time."""
 
-_ESCAPE: Final = b"\\u"
+_ESCAPE: Final = b"\\u00"
+"""How JSON may spell an ASCII character; other escapes are of characters that no token has."""
+
 _PLAIN = re.compile(r'[^/"<>\\\x00-\x1f\x7f-\U0010ffff]+')
 
 
@@ -47,7 +49,7 @@ def _minimal(tokens: set[bytes]) -> list[bytes]:
 
 
 def _any_of(tokens: Sequence[bytes]) -> Callable[[bytes], bool]:
-    r"""One scan per token, the rarer `\u` last. For the usual one or two tokens this beats a compiled alternation."""
+    """One scan per token, the escape last. For the usual one or two tokens this beats a compiled alternation."""
     match tokens:
         case []:
             return lambda _value: False
