@@ -1,0 +1,43 @@
+"""The examples in docs/formats are true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import orjson
+import pytest
+
+from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, lookup
+from logrouter.core.formats import FORMATS
+
+DOCS = Path(__file__).parents[3] / "docs" / "formats"
+
+
+def examples(name: str) -> tuple[bytes, dict]:
+    """The record and what it becomes: the first two JSON blocks of a page."""
+    blocks = re.findall(r"```json\n(.*?)```", (DOCS / f"{name}.md").read_text(), re.DOTALL)
+    return blocks[0].encode(), orjson.loads(blocks[1])
+
+
+@pytest.mark.parametrize("name", sorted(ENVELOPES))
+def test_an_envelope_s_example_is_read_as_its_page_says(name):
+    """Shape, text, time and every field that has a value."""
+    record, expected = examples(name)
+    envelope = ENVELOPES[name](record)
+    names = {field: lookup(envelope, field) for field in FIELD_NAMES - {"text", "shape"}}
+    assert {
+        "shape": envelope.shape,
+        "text": envelope.text,
+        "time": envelope.time,
+        "merged": envelope.document is not None,
+        "flags": list(envelope.flags),
+        "names": {field: value for field, value in names.items() if value is not None},
+    } == expected
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_a_format_s_example_is_read_as_its_page_says(name):
+    """The event before it is enriched."""
+    record, expected = examples(name)
+    assert FORMATS[name](ENVELOPES["rsyslog"](record)).event == expected
