@@ -237,8 +237,8 @@ class DevKafka:
         arguments = [
             "format",
             "--standalone",
-            f"--cluster-id={cluster_id}",
-            "-c",  # with "=", as an id may begin with a dash
+            f"--cluster-id={cluster_id}",  # with "=", as an id may begin with a dash
+            "-c",
             str(self._dir / "server.properties"),
         ]
         tool = [*self._jvm(class_path), "-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool", *arguments]
