@@ -243,7 +243,7 @@ def test_all_problems_are_listed_at_once_in_file_order() -> None:
         "10:51: routes[1].to: logrouter.rollup is outputs.rollup.topic as well: events need their own topic",
         "11:12: routes[2].name: routes[1] is called gateway as well",
         (
-            "11:63: routes[2].schema: there is no schema 'api_reqest/1.0.0' (did you mean \"api_request/1.0.0\"?): no such "
-            "file, and the package has api_request/1.0.0, dead_letter/1.0.0, wikimedia/api-gateway/request/1.0.0"
+            "11:63: routes[2].schema: there is no schema 'api_reqest/1.0.0' (did you mean \"api_request/1.0.0\"?): no "
+            "such file, and the package has api_request/1.0.0, dead_letter/1.0.0, wikimedia/api-gateway/request/1.0.0"
         ),
     ]
