@@ -41,5 +41,6 @@ def quieten() -> None:
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] in ("aiokafka", "faust", "mode"):
             logging.getLogger(name).addFilter(once)
-    for name in ("aiokafka", "faust", "mode"):
+    # "logrouter.tables" is where Faust's own lines about our subclasses of its services end up; ours go to "logrouter".
+    for name in ("aiokafka", "faust", "mode", "logrouter.tables"):
         logging.getLogger(name).setLevel(logging.WARNING)

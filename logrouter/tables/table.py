@@ -73,9 +73,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     @property
     def store(self) -> Store:
         """The RocksDB store."""
-        store: Any = self.data
-        store.cutoffs, store.failed = self.cutoffs, self.app.producer.fail
-        return cast("Store", store)
+        return cast("Store", self.data)
 
     def cutoffs(self) -> Cutoffs:
         """What is kept now."""
@@ -223,6 +221,11 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         futures = await self._send(partition, fold, changes)
         await asyncio.gather(*futures)
         return self.folds.get(partition) is fold
+
+    async def on_start(self) -> None:
+        """Call before the store opens: from then on it may be given changelog records."""
+        self.store.cutoffs, self.store.failed = self.cutoffs, self.app.producer.fail
+        await super().on_start()
 
     async def on_stop(self) -> None:
         """Call before the store closes: what is not committed by now is left to the next start."""

@@ -1,0 +1,248 @@
+"""A rollup topic with its own truth, and workers as processes that can be killed."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from logrouter.core.rollup import Accumulator, Cell, merge, pack
+from logrouter.query.reader import Tier
+from logrouter.tables import rows
+
+if TYPE_CHECKING:
+    import signal
+
+RUN_WORKER = Path(__file__).with_name("run_worker.py")
+SESSION_MS = 4_000
+
+
+class Worker:
+    """One tables worker process."""
+
+    def __init__(self, settings: dict[str, Any], log: Path) -> None:
+        self.settings = settings
+        self.port = settings["port"]
+        self.data_dir = settings["data_dir"]
+        self.log = log
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, str(RUN_WORKER), json.dumps(settings)], stdout=stream, stderr=stream
+            )
+
+    def get(self, path: str, timeout: float = 5.0) -> tuple[int, Any]:
+        """Status and JSON body of a GET; status 0 while nobody listens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException):
+            return 0, None
+        finally:
+            connection.close()
+        return response.status, json.loads(body) if "json" in response.headers.get(
+            "Content-Type", ""
+        ) else body.decode()
+
+    def ready(self) -> bool:
+        """Whether it answers queries."""
+        return self.get("/readyz")[0] == 200
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it the hard way."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, timeout: float = 20.0) -> int:
+        """End it the soft way; its exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout)
+
+    def text(self) -> str:
+        """What it has logged."""
+        return self.log.read_text()
+
+
+class Lane:
+    """A rollup topic, what was committed to it, and the workers that fold it."""
+
+    def __init__(self, bootstrap: str, topic: str, group: str, partitions: int, folder: Path) -> None:
+        self.bootstrap, self.topic, self.group, self.partitions = bootstrap, topic, group, partitions
+        self.folder = folder
+        self.rnd = random.Random(11)
+        self.truth: dict[bytes, Cell] = {}
+        self.events = 0
+        self.ends: dict[int, int] = {}
+        self.workers: list[Worker] = []
+        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+        self.producer = Producer(
+            {"bootstrap.servers": bootstrap, "transactional.id": f"{group}-feeder", "transaction.timeout.ms": 10_000}
+        )
+        self.producer.init_transactions(30)
+
+    @property
+    def changelog(self) -> str:
+        """The changelog's name."""
+        return f"{self.group}-usage-changelog"
+
+    def worker(self, name: str = "a", **changes: Any) -> Worker:
+        """Start a worker; the same name means the same data directory and port."""
+        known = next((w for w in self.workers if w.settings["instance"] == name), None)
+        settings = {
+            "bootstrap": self.bootstrap,
+            "group": self.group,
+            "topic": self.topic,
+            "partitions": self.partitions,
+            "data_dir": str(self.folder / name),
+            "port": known.port if known else free_port(),
+            "instance": name,
+            "session_timeout_ms": SESSION_MS,
+            "flush_interval_ms": 300,
+            "standby_replicas": 0,
+            **changes,
+        }
+        worker = Worker(settings, self.folder / f"{name}.log")
+        self.workers.append(worker)
+        return worker
+
+    def feed(self, batches: int = 10, *, events: int = 200, clients: int = 40, minutes: int = 3) -> None:
+        """Rollup records of some transactions; every fourth is aborted and must not count."""
+        for number in range(batches):
+            self._transaction(self._events(events, clients, minutes), aborted=number % 4 == 3)
+
+    def _events(self, count: int, clients: int, minutes: int) -> list[dict[str, Any]]:
+        now = int(time.time() * 1000)
+        return [
+            {
+                "client": f"client{self.rnd.randrange(clients)}",
+                "api": self.rnd.choice(["core", "feed", "-"]),
+                "time_ms": now - self.rnd.randrange(minutes * 60_000),
+                "status": self.rnd.choice([200, 200, 404, 503]),
+                "outcome": self.rnd.choice(["ok", "not_found"]),
+                "bytes_out": self.rnd.randrange(1000),
+                "latency_ms": self.rnd.randrange(500),
+            }
+            for _ in range(count)
+        ]
+
+    def _transaction(self, events: list[dict[str, Any]], *, aborted: bool) -> None:
+        accumulator = Accumulator()
+        for event in events:
+            accumulator.add(**event)
+        subjects = accumulator.take()
+        self.producer.begin_transaction()
+        for partition, value in pack(subjects, self.partitions):
+            self.produce(value, partition, counted=not aborted)
+        if aborted:
+            self.producer.flush()
+            self.producer.abort_transaction()
+            return
+        self.producer.commit_transaction()
+        self.events += len(events)
+        for subject, cells in subjects:
+            for cell in cells:
+                for tier in Tier:
+                    bucket = tier.bucket(cell.minute)
+                    merge(self.truth.setdefault(rows.key_of(tier, bucket, subject), Cell(bucket)), cell)
+
+    def produce(self, value: bytes, partition: int, *, counted: bool = True) -> None:
+        """One record, inside a transaction."""
+
+        def delivered(error: Any, message: Any) -> None:
+            assert error is None or not counted
+            if counted:
+                self.ends[partition] = max(self.ends.get(partition, 0), message.offset() + 1)
+
+        self.producer.produce(self.topic, value, partition=partition, on_delivery=delivered)
+
+    def committed(self) -> dict[int, int]:
+        """The group's committed offsets."""
+        asked = ConsumerGroupTopicPartitions(
+            self.group, [TopicPartition(self.topic, p) for p in range(self.partitions)]
+        )
+        try:
+            result = self.admin.list_consumer_group_offsets([asked])[self.group].result(10)
+        except Exception:  # noqa: BLE001 - the group is not known yet
+            return {}
+        return {tp.partition: tp.offset for tp in result.topic_partitions}
+
+    def caught_up(self) -> bool:
+        """Whether everything produced is folded, flushed and committed."""
+        committed = self.committed()
+        return all(committed.get(partition, 0) >= end for partition, end in self.ends.items())
+
+    def read_changelog(self) -> list[tuple[bytes, bytes | None]]:
+        """Every record of the changelog, in order within partitions."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "reader", "enable.auto.commit": False})
+        found = []
+        try:
+            for partition in range(self.partitions):
+                tp = TopicPartition(self.changelog, partition, 0)
+                _, end = consumer.get_watermark_offsets(tp, timeout=10)
+                consumer.assign([tp])
+                while end and consumer.position([tp])[0].offset < end:
+                    found += [(m.key(), m.value()) for m in consumer.consume(5000, timeout=1.0)]
+        finally:
+            consumer.close()
+        return found
+
+    def changelog_rows(self) -> dict[bytes, Cell]:
+        """The last value of every key of the changelog: what a compacted log would hold."""
+        last = dict(self.read_changelog())
+        return {key: rows.cell_of(value) for key, value in last.items() if value is not None}
+
+    def lifetimes(self, worker: Worker) -> dict[str, int]:
+        """The lifetime count of every client, asked one by one."""
+        found = {}
+        for key in self.truth:
+            row = rows.parse_key(key)
+            if row.tier is Tier.LIFE and row.subject[0] == "c":
+                status, body = worker.get(f"/v1/clients/{row.subject[1:]}")
+                found[row.subject[1:]] = body["lifetime"]["count"] if status == 200 else f"{status} {body}"
+        return found
+
+    def expected_lifetimes(self) -> dict[str, int]:
+        """What `lifetimes` should be."""
+        parsed = ((rows.parse_key(key), cell) for key, cell in self.truth.items())
+        return {row.subject[1:]: cell.count for row, cell in parsed if row.tier is Tier.LIFE and row.subject[0] == "c"}
+
+    def differences(self) -> dict[bytes, Any]:
+        """Rows of the changelog that are not what a recount gives."""
+        found = self.changelog_rows()
+        keys = found.keys() | self.truth.keys()
+        return {key: (found.get(key), self.truth.get(key)) for key in keys if found.get(key) != self.truth.get(key)}
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def lane(broker, topics, unique, tmp_path):
+    """A lane of four partitions; its workers end with the test, and their logs are shown if it failed."""
+    made = Lane(broker.bootstrap, topics("rollup", partitions=4), unique("tables"), 4, tmp_path)
+    yield made
+    for worker in made.workers:
+        if worker.process.poll() is None:
+            worker.kill()
+    for log in sorted(tmp_path.glob("*.log")):
+        print(f"--- {log.name}\n{log.read_text()}")  # noqa: T201 - pytest shows it for a failed test
+    made.admin.delete_topics([made.changelog])

@@ -1,0 +1,42 @@
+"""A tables worker as its own process: settings as JSON on the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from logrouter import telemetry
+from logrouter.tables import table, worker
+from logrouter.tables.retention import Retention
+from logrouter.tables.security import Security
+from logrouter.tables.settings import TablesSettings
+
+
+def main(given: dict) -> int:
+    """Run; *fail_after* makes the fold raise after so many batches, as a programming error would."""
+    telemetry.configure_logging()
+    fail_after = given.pop("fail_after", None)
+    if fail_after is not None:
+        _break_fold(fail_after)
+    given["data_dir"] = Path(given["data_dir"])
+    given["security"] = Security((given.pop("bootstrap"),))
+    if "retention" in given:
+        given["retention"] = Retention(*given["retention"])
+    return worker.run(TablesSettings(**given))
+
+
+def _break_fold(after: int) -> None:
+    fold, calls = table.UsageTable.fold, []
+
+    def broken(self, partition, records):
+        calls.append(partition)
+        if len(calls) > after:
+            raise ZeroDivisionError
+        return fold(self, partition, records)
+
+    table.UsageTable.fold = broken
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

@@ -1,0 +1,158 @@
+"""Partitions that move: a second worker, standbys, zombies, foreign writers, expiry and recovery."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+from confluent_kafka import Producer
+
+from logrouter.core.rollup import Cell
+from logrouter.query.reader import Tier
+from logrouter.tables import rows
+from logrouter.tables.lease import EXIT_FENCED
+
+pytestmark = pytest.mark.broker
+
+
+def both_ready(first, second):
+    """Whether two workers are ready and own something each."""
+    owned = [set(w.get("/readyz")[1]["partitions"]) if w.ready() else set() for w in (first, second)]
+    return all(owned) and owned[0] | owned[1] == {0, 1, 2, 3} and not owned[0] & owned[1]
+
+
+class Feeder:
+    """Feeds a lane until told to stop."""
+
+    def __init__(self, lane):
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(lane,))
+
+    def _run(self, lane):
+        while not self._stop.is_set():
+            lane.feed(4, events=100)
+            time.sleep(0.1)
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("standbys", [0, 1])
+def test_workers_join_and_die_amid_the_stream(lane, eventually, standbys):
+    """A second worker joins, the first is killed and comes back: rows stay exact, and any worker answers for all."""
+    with Feeder(lane):
+        first = lane.worker("a", standby_replicas=standbys)
+        eventually(first.ready, timeout=20, message="ready alone")
+        second = lane.worker("b", standby_replicas=standbys)
+        eventually(lambda: both_ready(first, second), timeout=20, message="shared")
+        first.kill()
+        eventually(lambda: second.ready() and len(second.get("/readyz")[1]["partitions"]) == 4, timeout=20)
+        first = lane.worker("a", standby_replicas=standbys)
+        eventually(lambda: both_ready(first, second), timeout=20, message="shared again")
+    eventually(lane.caught_up, timeout=15, message="caught up")
+    assert lane.differences() == {}
+    for worker in (first, second):
+        assert lane.lifetimes(worker) == lane.expected_lifetimes()
+    assert second.stop() == 0
+    eventually(lambda: first.ready() and len(first.get("/readyz")[1]["partitions"]) == 4, timeout=20)
+    assert lane.lifetimes(first) == lane.expected_lifetimes()
+
+
+def test_zombie_writes_nothing_and_ends(lane, eventually):
+    """A worker that slept through its session is fenced when it wakes, and its partitions' rows are the new owner's."""
+    zombie = lane.worker("a", flush_interval_ms=100)
+    eventually(zombie.ready, timeout=20, message="ready alone")
+    with Feeder(lane):
+        eventually(lane.committed, timeout=10)
+        second = lane.worker("b", flush_interval_ms=100)
+        eventually(lambda: both_ready(zombie, second), timeout=20, message="shared")
+        time.sleep(0.5)
+        zombie.signal(signal.SIGSTOP)
+        eventually(lambda: second.ready() and len(second.get("/readyz")[1]["partitions"]) == 4, timeout=20)
+        time.sleep(1)
+        zombie.signal(signal.SIGCONT)
+        assert zombie.process.wait(15) == EXIT_FENCED
+    assert "fenced" in zombie.text()
+    eventually(lane.caught_up, timeout=15, message="caught up")
+    assert lane.differences() == {}
+    second.kill()
+    shutil.rmtree(second.data_dir)
+    second = lane.worker("b")
+    eventually(second.ready, timeout=20, message="recovered")
+    assert lane.lifetimes(second) == lane.expected_lifetimes()
+
+
+def test_foreign_record_in_the_changelog_is_noticed_and_repaired(lane, eventually):
+    """An older row that somebody else wrote ends the writer; the next start keeps the newer row and sends it again."""
+    worker = lane.worker()
+    eventually(worker.ready, timeout=20, message="ready")
+    lane.feed(4)
+    eventually(lane.caught_up, timeout=15, message="caught up")
+    subject = next(rows.parse_key(key).subject for key in lane.truth if key[0] == 3 and key[5:6] == b"c")
+    from logrouter.core.rollup import partition_of
+
+    key, partition = rows.key_of(Tier.LIFE, 0, subject), partition_of(subject, 4)
+    foreign = Producer({"bootstrap.servers": lane.bootstrap})
+    foreign.produce(lane.changelog, rows.encode(0, Cell(0, 1)), key=key, partition=partition)
+    foreign.flush(10)
+    lane.feed(4)
+    assert worker.process.wait(15) == EXIT_FENCED
+    assert "foreign records" in worker.text()
+    worker = lane.worker()
+    eventually(lane.caught_up, timeout=20, message="caught up")
+    eventually(lambda: lane.differences() == {}, timeout=20, message="repaired")
+    assert worker.stop() == 0
+
+
+def test_expired_rows_leave_store_and_changelog_for_good(lane, eventually):
+    """Past their time rows are answered no more, get tombstones, and do not return when the disk is lost."""
+    worker = lane.worker()
+    lane.feed(4)
+    eventually(lane.caught_up, timeout=20, message="caught up")
+    assert worker.stop() == 0
+    later = 26 * 3600
+    worker = lane.worker(clock_offset_seconds=later)
+    eventually(worker.ready, timeout=20, message="ready")
+    client = next(rows.parse_key(key).subject[1:] for key in lane.truth if key[5:6] == b"c")
+    assert worker.get(f"/v1/clients/{client}")[0] == 200
+    minutes = {key for key in lane.truth if key[0] == 0}
+
+    def buried():
+        last = dict(lane.read_changelog())
+        return minutes and all(last[key] is None for key in minutes)
+
+    eventually(buried, timeout=20, message="tombstones")
+    kept = {key: cell for key, cell in lane.truth.items() if key not in minutes}
+    assert lane.changelog_rows() == kept
+    worker.kill()
+    shutil.rmtree(worker.data_dir)
+    worker = lane.worker(clock_offset_seconds=later)
+    eventually(worker.ready, timeout=20, message="recovered")
+    status, series = worker.get(f"/v1/clients/{client}/series?step=minute")
+    assert status == 200
+    assert not any(point.get("count") for point in series["points"])
+    assert lane.lifetimes(worker) == lane.expected_lifetimes()
+    assert "logrouter_table_rows_expired" in worker.get("/metrics")[1]
+
+
+def test_rollup_topic_made_anew_is_refused(lane, eventually):
+    """Rows that know offsets which the topic does not have are never mixed with its new records."""
+    worker = lane.worker()
+    lane.feed(4)
+    eventually(lane.caught_up, timeout=20, message="caught up")
+    assert worker.stop() == 0
+    from confluent_kafka.admin import NewTopic
+
+    lane.admin.delete_topics([lane.topic])[lane.topic].result(10)
+    eventually(lambda: lane.topic not in lane.admin.list_topics(timeout=5).topics, timeout=10)
+    lane.admin.create_topics([NewTopic(lane.topic, 4, 1)])[lane.topic].result(10)
+    worker = lane.worker()
+    assert worker.process.wait(25) == 1
+    assert "was the topic made anew" in worker.text()
