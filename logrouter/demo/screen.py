@@ -99,8 +99,8 @@ class Screen:
         else:
             self._render(escape(line))
 
-    def show(self, picture: Picture, fed: int, stage: Cast, *, rate: float) -> None:
-        """The present state."""
+    def show(self, picture: Picture, fed: int, stage: Cast, *, rate: float | None = None) -> None:
+        """The present state; *rate* in lines per second, if lines are fed at one."""
         if self.plain:
             self.say(_line(picture, fed))
         else:
@@ -137,12 +137,12 @@ def _reasons(counts: Counter[str]) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common()) or "none"
 
 
-def _page(picture: Picture, fed: int, stage: Cast, rate: float) -> Group:
+def _page(picture: Picture, fed: int, stage: Cast, rate: float | None) -> Group:
     lines = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     lines.add_column(justify="left")
     lines.add_column(justify="right", style="bold")
     lines.add_column(style="dim")
-    lines.add_row("lines fed", f"{fed:,}", f"{rate:,.0f} lines/s")
+    lines.add_row("lines fed", f"{fed:,}", f"{rate:,.0f} lines/s" if rate else "")
     lines.add_row("lines read", f"{picture.read:,}")
     lines.add_row("requests published", f"{picture.published:,}", "topic api-gateway.request")
     lines.add_row("ignored", f"{picture.outcomes['ignored']:,}", _reasons(picture.ignored))

@@ -193,6 +193,9 @@ def _once(stage: Stage, count: int, *, as_json: bool) -> int:
         print(orjson.dumps(_document(picture, found, truth, seconds), option=orjson.OPT_INDENT_2).decode())  # noqa: T201  a command's output
     else:
         _print_summary(show, picture, found, seconds)
+        wrong = recount.differing_clients(truth, published) or recount.differing_clients(truth, tables)
+        if wrong:
+            show.print(f"clients that differ: {recount.describe(wrong)}")
     return 0 if ok else 1
 
 
@@ -219,7 +222,7 @@ def _await_caught_up(stage: Stage, lines: int, requests: int) -> Picture:
         stage.players.check()
         picture = screen.look(stage.players)
         done = sum(picture.outcomes.values()) >= lines and picture.in_tables >= requests and picture.lag == 0
-        stage.screen.show(picture, lines, stage.players, rate=0)
+        stage.screen.show(picture, lines, stage.players)
         if done or time.monotonic() > deadline:
             return picture
         time.sleep(_LOOK_SECONDS)
