@@ -55,6 +55,7 @@ class App(faust.App):
 
     first_services: tuple[Any, ...] = ()
     last_services: tuple[Any, ...] = ()
+    replication_factor: int
     reader: Reader
 
     def fenced(self, why: str) -> NoReturn:
@@ -93,6 +94,10 @@ class BootStrategy(FaustBootStrategy):
         app: Any = self.app
         return (*app.first_services, *super().server(), *app.last_services)
 
+    def web_server(self) -> Iterable[Any]:
+        """Nothing: Faust's own server, which its command starts whatever the setting says, would show the tables."""
+        return ()
+
 
 App.BootStrategy = BootStrategy
 
@@ -104,6 +109,7 @@ def create(settings: TablesSettings) -> App:
     url = (settings.advertise or base_url(settings.host, port)).rstrip("/")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = App(settings.group, **_faust_settings(settings, url, port))
+    app.replication_factor = settings.replication_factor
     table: Any = app.Table(
         TABLE,
         key_type=bytes,
@@ -145,7 +151,7 @@ def _faust_settings(settings: TablesSettings, url: str, port: int) -> dict[str, 
         "web_host": settings.host,
         "web_port": port,
         "web_enabled": False,
-        "topic_replication_factor": settings.replication_factor,
+        "topic_replication_factor": max(settings.replication_factor, 1),  # see `replication_factor`
         "topic_partitions": settings.partitions,
         "topic_disable_leader": True,
         "table_standby_replicas": settings.standby_replicas,

@@ -228,11 +228,15 @@ def _place(
     late: dict[Tier, int] | None = None,
 ) -> None:
     """Add to *plan* which rows the cells of one subject belong to, and to *late* the events too old for a row."""
-    name = subject.encode()
+    newest_cutoff = max(cutoffs.minute, cutoffs.hour * 60, cutoffs.day * 1440)
     for cell in cells:
-        for tier in TIERS:
-            bucket = tier.bucket(cell.minute)
-            if cutoffs.keeps(tier, bucket):
-                plan.setdefault(rows.prefix(tier, bucket) + name, []).append(cell)
+        keys = rows.keys(subject, cell.minute)
+        if cell.minute >= newest_cutoff:
+            for key in keys:
+                plan.setdefault(key, []).append(cell)
+            continue
+        for tier, key in zip(TIERS, keys, strict=True):
+            if cutoffs.keeps(*rows.tier_and_bucket(key)):
+                plan.setdefault(key, []).append(cell)
             elif late is not None and subject[0] == "c":
                 late[tier] = late.get(tier, 0) + cell.count

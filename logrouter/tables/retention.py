@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from logrouter.query.reader import Tier
+from logrouter.tables.rows import CODE
 
 GRACE_MINUTES: Final = 5
 """How much longer than promised a row stays in the store.
@@ -16,23 +17,20 @@ under way, and a new owner whose clock is a little behind does not write a row w
 
 
 class Cutoffs(NamedTuple):
-    """The oldest bucket of each tier that is kept."""
+    """The oldest bucket of each tier that is kept, in the order of `rows.TIERS`."""
 
     minute: int
     hour: int
     day: int
+    life: int = 0
 
     def keeps(self, tier: Tier, bucket: int) -> bool:
         """Whether a bucket is kept."""
-        if tier is Tier.MINUTE:
-            return bucket >= self.minute
-        if tier is Tier.HOUR:
-            return bucket >= self.hour
-        return tier is Tier.LIFE or bucket >= self.day
+        return bucket >= self.oldest(tier)
 
     def oldest(self, tier: Tier) -> int:
         """The oldest bucket that is kept; 0 in the lifetime tier."""
-        return {Tier.MINUTE: self.minute, Tier.HOUR: self.hour, Tier.DAY: self.day}.get(tier, 0)
+        return self[CODE[tier]]
 
 
 @dataclass(frozen=True, slots=True)

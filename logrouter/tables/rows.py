@@ -45,6 +45,12 @@ def prefix(tier: Tier, bucket: int) -> bytes:
     return _PREFIX.pack(CODE[tier], bucket)
 
 
+def keys(subject: str, minute: int) -> tuple[bytes, bytes, bytes, bytes]:
+    """The keys of all rows that an epoch minute of a subject belongs to, in the order of `TIERS`."""
+    name, pack = subject.encode(), _PREFIX.pack
+    return (pack(0, minute) + name, pack(1, minute // 60) + name, pack(2, minute // 1440) + name, pack(3, 0) + name)
+
+
 def key_of(tier: Tier, bucket: int, subject: str) -> bytes:
     """The key of a row."""
     return _PREFIX.pack(CODE[tier], bucket) + subject.encode()

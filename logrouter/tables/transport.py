@@ -312,5 +312,12 @@ class Transport(driver.Transport):
     Consumer = Consumer
     Producer = Producer
 
+    async def _create_topic(
+        self, owner: Any, client: Any, topic: str, partitions: int, replication: int, **options: Any
+    ) -> None:
+        # Faust's setting cannot say -1, the broker's own default.
+        replication = getattr(self.app, "replication_factor", replication)
+        await super()._create_topic(owner, client, topic, partitions, replication, **options)
+
 
 TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"

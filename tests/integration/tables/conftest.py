@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from logrouter.tables import rows
 
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Iterator
 
 RUN_WORKER = Path(__file__).with_name("run_worker.py")
 SESSION_MS = 4_000
@@ -236,13 +238,27 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def lane(broker, topics, unique, tmp_path):
-    """A lane of four partitions; its workers end with the test, and their logs are shown if it failed."""
-    made = Lane(broker.bootstrap, topics("rollup", partitions=4), unique("tables"), 4, tmp_path)
-    yield made
-    for worker in made.workers:
-        if worker.process.poll() is None:
-            worker.kill()
-    for log in sorted(tmp_path.glob("*.log")):
-        print(f"--- {log.name}\n{log.read_text()}")  # noqa: T201 - pytest shows it for a failed test
-    made.admin.delete_topics([made.changelog])
+def lane_on(unique, tmp_path):
+    """Make a lane on a topic: its workers end with it, and their logs are shown if the test failed."""
+
+    @contextmanager
+    def make(bootstrap: str, topic: str) -> Iterator[Lane]:
+        made = Lane(bootstrap, topic, unique("tables"), 4, tmp_path)
+        try:
+            yield made
+        finally:
+            for worker in made.workers:
+                if worker.process.poll() is None:
+                    worker.kill()
+            for log in sorted(tmp_path.glob("*.log")):
+                print(f"--- {log.name}\n{log.read_text()}")  # noqa: T201 - pytest shows it for a failed test
+
+    return make
+
+
+@pytest.fixture
+def lane(broker, topics, lane_on):
+    """A lane of four partitions."""
+    with lane_on(broker.bootstrap, topics("rollup", partitions=4)) as made:
+        yield made
+        made.admin.delete_topics([made.changelog])
