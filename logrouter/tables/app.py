@@ -59,7 +59,9 @@ class App(faust.App):
     reader: Reader
 
     def fenced(self, why: str) -> NoReturn:
-        """Somebody else owns what we wrote to."""
+        """Somebody else owns, or may own by now, what we write to: end at once, writing nothing more."""
+        if self.should_stop and not self.crashed:
+            _cut_short(crashed=False)
         exit_fenced(why)
 
     async def on_start(self) -> None:
@@ -81,7 +83,7 @@ class App(faust.App):
         await super().on_stop()
 
 
-def _cut_short(crashed: bool) -> None:  # noqa: FBT001 - a timer's argument
+def _cut_short(crashed: bool) -> NoReturn:  # noqa: FBT001 - a timer's argument
     log(Log.LANE_STOPPED, lane="tables", how="cut short; what was not flushed will be folded again")
     os._exit(int(crashed))
 

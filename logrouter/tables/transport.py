@@ -23,7 +23,7 @@ from faust.transport import producer as producers
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
-from logrouter.tables.lease import Lease, exit_fenced
+from logrouter.tables.lease import Lease
 from logrouter.telemetry import CHANGELOG_BYTES, Log, log
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class Producer(driver.Producer):
             # The last moment before the socket: whatever waited in aiokafka's queues while this process was stopped
             # is caught too.
             if isinstance(request, ProduceRequest) and not consumer.lease.valid():
-                exit_fenced("the group coordinator has not answered for most of the session time-out")
+                self.app.fenced("the group coordinator has not answered for most of the session time-out")
             return await send(node_id, request, **options)
 
         producer.client.send = send_within_lease

@@ -1,0 +1,79 @@
+"""Row keys and values, and what is kept how long."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.core.rollup import MAX_MINUTE, Cell, saturate
+from logrouter.query.reader import Tier
+from logrouter.tables import rows
+from logrouter.tables.retention import GRACE_MINUTES, Cutoffs, Retention
+
+BUCKETS = st.integers(0, MAX_MINUTE)
+SUBJECTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).map(lambda name: "c" + name)
+
+
+@given(st.sampled_from(rows.TIERS), BUCKETS, SUBJECTS)
+def test_keys_round_trip(tier, bucket, subject):
+    """A key is taken apart into what it was made of."""
+    key = rows.key_of(tier, bucket, subject)
+    assert rows.parse_key(key) == (tier, bucket, subject)
+    assert rows.is_row(key)
+    assert not rows.is_row(rows.META + key)
+
+
+@given(st.tuples(BUCKETS, SUBJECTS), st.tuples(BUCKETS, SUBJECTS))
+def test_keys_sort_by_time(one, other):
+    """Within a tier an earlier bucket sorts first, whatever the subjects."""
+    keys = [rows.key_of(Tier.MINUTE, *args) for args in (one, other)]
+    if one[0] != other[0]:
+        assert (keys[0] < keys[1]) == (one[0] < other[0])
+    assert max(keys) < rows.prefix(Tier.HOUR, 0) < rows.META
+
+
+@given(BUCKETS, SUBJECTS)
+def test_keys_of_all_tiers_are_the_keys_of_each(minute, subject):
+    """The fast way to all keys agrees with the plain one."""
+    assert rows.keys(subject, minute) == tuple(rows.key_of(t, t.bucket(minute), subject) for t in rows.TIERS)
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_values_hold_watermark_and_cell(offset):
+    """A value gives back both, and watermarks compare as bytes."""
+    cell = Cell(7, 3, 3.0, status={200: 3})
+    value = rows.encode(offset, cell)
+    assert (rows.watermark(value), rows.cell_of(value)) == (offset, cell)
+    assert rows.encode(offset + 1, cell)[:8] > value[:8]
+    assert rows.cell_of(rows.encode_as(offset, cell, 9)).minute == 9
+    assert cell.minute == 7
+
+
+def test_sums_that_do_not_fit_are_capped():
+    """An absurd sum is stored as the largest there is, instead of stopping the lane."""
+    cell = Cell(7, 2**70)
+    stored = rows.cell_of(rows.encode(1, cell))
+    saturate(cell)
+    assert stored == cell
+
+
+@pytest.mark.parametrize(
+    ("tier", "kept", "gone"),
+    [(Tier.MINUTE, 1440, 1441), (Tier.HOUR, 35 * 24, 35 * 24 + 1), (Tier.DAY, 400, 401)],
+)
+def test_rows_are_kept_for_their_tiers_time(tier, kept, gone):
+    """The current bucket and so many before it are kept; the deletion of older ones waits a little."""
+    now = 29_000_000
+    retention, current = Retention(), tier.bucket(now)
+    cutoffs = retention.cutoffs(now)
+    assert cutoffs.keeps(tier, current - kept)
+    assert not cutoffs.keeps(tier, current - gone)
+    assert retention.deletions(now).oldest(tier) <= cutoffs.oldest(tier)
+    assert retention.deletions(now + GRACE_MINUTES) == cutoffs
+
+
+def test_lifetime_rows_never_expire():
+    """The lifetime row is kept at any time, and nothing expires before 1970."""
+    assert Retention().cutoffs(2**40).keeps(Tier.LIFE, 0)
+    assert Retention().cutoffs(5) == Cutoffs(0, 0, 0)

@@ -1,0 +1,120 @@
+"""RocksDB behind the table: recovery by watermark, marks, ranges, and options that survive a reopening."""
+
+from __future__ import annotations
+
+import pytest
+
+from logrouter.core.rollup import Cell
+from logrouter.query.reader import Tier
+from logrouter.tables import rows
+from logrouter.tables.fold import PartitionFold
+from logrouter.tables.reader import Range, stored
+from logrouter.tables.retention import Cutoffs
+from logrouter.tables.store import HIGH, MARK, Recovered, open_database
+
+KEPT = Cutoffs(100, 0, 0)
+
+
+@pytest.fixture
+def database(tmp_path):
+    """An empty database."""
+    return open_database(tmp_path / "rows.db")
+
+
+def row(name, offset, bucket=200):
+    """A minute row and its value."""
+    return rows.key_of(Tier.MINUTE, bucket, name), rows.encode(offset, Cell(bucket, offset))
+
+
+def recover(database, *records):
+    """Apply changelog records as one batch."""
+    plan = Recovered(database.get, KEPT)
+    for key, value in records:
+        plan.add(key, value)
+    database.write(plan.changes(high(database)))
+
+
+def high(database):
+    """The highest watermark that the database knows of."""
+    value = database.get(HIGH)
+    return -1 if value is None else int.from_bytes(value, "big", signed=True)
+
+
+def marks(database):
+    """The marked keys."""
+    return [key[len(MARK) :] for key in database.keys(from_key=MARK) if key.startswith(MARK)]
+
+
+def test_newer_row_stays_and_the_older_one_behind_it_is_marked(database):
+    """In one batch or in two, a record behind a newer one of the same key neither wins nor goes unnoticed."""
+    key, new = row("calice", 9)
+    _, old = row("calice", 5)
+    recover(database, (key, new), (key, old))
+    assert (database[key], marks(database)) == (new, [key])
+    recover(database, (key, new))
+    assert marks(database) == []
+    recover(database, (key, old))
+    assert (database[key], marks(database)) == (new, [key])
+    assert high(database) == 9
+
+
+def test_tombstone_removes_row_and_mark(database):
+    """A row that its owner has removed is gone, whatever it held."""
+    key, new = row("calice", 9)
+    recover(database, (key, new))
+    recover(database, (key, None))
+    assert database.get(key) is None
+    assert marks(database) == []
+
+
+def test_expired_row_is_not_written_but_marked_for_removal(database):
+    """A row past its time does not come back, and whoever owns it next removes it from the changelog."""
+    key, value = row("calice", 9, bucket=99)
+    recover(database, (key, value))
+    assert database.get(key) is None
+    assert marks(database) == [key]
+
+
+def test_options_survive_reopening(tmp_path):
+    """Bloom filters and buffers are the same on the second start."""
+    for _ in range(2):
+        database = open_database(tmp_path / "rows.db")
+        database.put(b"key", b"value")
+        database.flush()
+        del database
+    newest = max((tmp_path / "rows.db").glob("OPTIONS-*"))
+    assert "filter_policy=bloomfilter" in newest.read_text()
+
+
+def test_scan_steps_over_other_kinds_and_stops_at_the_range(database):
+    """Only rows of the kind and the buckets asked for, in order."""
+    for bucket in range(5):
+        for name in ("acore", "afeed", "calice", "cbob"):
+            key, value = row(name, 1, bucket)
+            database.put(key, value)
+    database.put(rows.key_of(Tier.HOUR, 0, "cbob"), b"")
+    found = [rows.parse_key(key)[1:] for key, _ in stored(database.iter(), Range("c", Tier.MINUTE, 1, 3))]
+    assert found == [(1, "calice"), (1, "cbob"), (2, "calice"), (2, "cbob")]
+    found = [rows.parse_key(key)[1:] for key, _ in stored(database.iter(), Range("a", Tier.MINUTE, 4, 9))]
+    assert found == [(4, "acore"), (4, "afeed")]
+    assert list(stored(database.iter(), Range("a", Tier.MINUTE, 3, 3))) == []
+
+
+def test_iterator_sees_the_database_as_of_its_making(database):
+    """What is flushed during a scan is not in it: the overlay taken at the same time has that already."""
+    key, value = row("calice", 1)
+    database.put(key, value)
+    iterator = database.iter()
+    database.put(*row("cbob", 2))
+    assert [rows.parse_key(key).subject for key, _ in stored(iterator, Range("c", Tier.MINUTE, 0, 300))] == ["calice"]
+
+
+def test_fold_writes_to_a_real_database(database):
+    """The fold's reads and writes are what RocksDB takes and gives."""
+    fold = PartitionFold(database.get, rows.NOTHING)
+    fold.add(4, [("calice", [Cell(200, 3)])], Cutoffs(0, 0, 0))
+    fold.begin_flush()
+    written = fold.take(10, Cutoffs(0, 0, 0))
+    for key, value in written.rows.items():
+        database.put(key, value)
+    assert fold.cell(rows.key_of(Tier.LIFE, 0, "calice")).count == 3
