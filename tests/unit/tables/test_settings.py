@@ -42,7 +42,7 @@ def test_secrets_are_not_in_the_repr(tmp_path):
         "sasl.username: u, sasl.password: '${P}'}"
     )
     found = settings(tmp_path, kafka, env={"P": "hunter2", PEER_SECRET_ENV: "hunter2"})
-    assert found.security.client_options()["sasl_plain_password"] == "hunter2"
+    assert "hunter2" in found.security.client_options().values()
     assert "hunter2" not in repr(found)
 
 

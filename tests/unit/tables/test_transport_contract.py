@@ -33,11 +33,11 @@ def test_versions_are_the_ones_that_were_read():
     [
         (
             consumer.Consumer,
-            "getmany _add_gap _new_offset _wait_next_records _get_active_partitions _is_changelog_tp perform_seek commit",
+            "getmany _add_gap _new_offset _wait_next_records _get_active_partitions _is_changelog_tp perform_seek",
         ),
         (
             consumer.Consumer,
-            "on_partitions_revoked stop_flow flow_active",
+            "on_partitions_revoked stop_flow flow_active commit",
         ),
         (consumer.ThreadDelegateConsumer, "_new_consumer_thread earliest_offsets highwaters seek_wait assignment"),
         (driver.AIOKafkaConsumerThread, "_create_worker_consumer _ensure_consumer on_start"),
