@@ -38,6 +38,10 @@ class StageError(Exception):
     """The demo cannot go on; one clear line, and the end of a log where that helps."""
 
 
+class NotThereError(OSError):
+    """Status 404."""
+
+
 class Cast:
     """`logrouter route` and `logrouter tables` as children, with their logs and data in *folder*."""
 
@@ -142,6 +146,8 @@ def get(url: str) -> bytes:
         raise OSError(msg) from error
     finally:
         connection.close()
+    if response.status == http.HTTPStatus.NOT_FOUND:
+        raise NotThereError(url)
     if response.status != http.HTTPStatus.OK:
         msg = f"{url}: status {response.status}"
         raise OSError(msg)
@@ -151,6 +157,14 @@ def get(url: str) -> bytes:
 def get_json(url: str) -> Any:
     """`get`, decoded."""
     return orjson.loads(get(url))
+
+
+def find_json(url: str) -> Any:
+    """`get_json`, or None where there is nothing of that name."""
+    try:
+        return get_json(url)
+    except NotThereError:
+        return None
 
 
 def samples(url: str) -> Iterable[Sample]:

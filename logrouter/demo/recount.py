@@ -93,8 +93,12 @@ def checks(
     read: int,
     outcomes: Mapping[str, int],
     dead_letters: int,
+    listed: tuple[int, int],
 ) -> list[Check]:
-    """Everything that must be so at the end; *outcomes* are the route lane's own counts by outcome."""
+    """Everything that must be so at the end; *outcomes* are the route lane's own counts by outcome.
+
+    *tables* was asked client by client, and *listed* is how many clients and requests the list of all clients has.
+    """
     rejected = outcomes.get("rejected", 0)
     return [
         Check("lines read of those fed", fed, read),
@@ -106,6 +110,8 @@ def checks(
         Check("records in the dead-letter topic", rejected, dead_letters),
         Check("requests in the tables", truth.requests, tables.requests),
         Check("clients that differ between tables and truth", 0, len(differing_clients(truth, tables))),
+        Check("clients in the list of all", len(truth.clients), listed[0]),
+        Check("requests in the list of all", truth.requests, listed[1]),
     ]
 
 

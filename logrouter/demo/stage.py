@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -43,6 +44,7 @@ SOURCE_TOPIC: Final = "rsyslog-notice"
 SOURCE_PARTITIONS: Final = 4
 CLIENTS: Final = 200
 LINES_PER_SECOND: Final = 3_000.0
+_SLICE: Final = 20_000
 _TICK_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.5
 _PLAIN_LOOK_SECONDS: Final = 3.0
@@ -148,7 +150,7 @@ def _feed_steadily(feeder: Feeder, fed: _Count, stopping: threading.Event, faile
     try:
         while not stopping.wait(_TICK_SECONDS):
             due = int((time.monotonic() - started) * LINES_PER_SECOND) - fed.value
-            fed.value += feeder.feed(line for line, _ in zip(lines, range(due), strict=False))
+            fed.value += feeder.feed(islice(lines, due))
     except ClientError as error:
         failed.append(error)
 
@@ -164,9 +166,7 @@ def _once(stage: Stage, count: int, *, as_json: bool) -> int:
     show, players = stage.screen, stage.players
     started = time.monotonic()
     truth = Ledger()
-    show.say(f"feeding {count:,} lines")
-    stage.feeder.feed(_told(truth, generator.records(count, start_ms=_recent(count), clients=CLIENTS, interval_ms=1.0)))
-    stage.feeder.flush()
+    _feed(stage, count, truth)
     picture = _await_caught_up(stage, count, truth.requests)
     seconds = time.monotonic() - started
     show.say("reading the topics and the table view back")
@@ -177,8 +177,9 @@ def _once(stage: Stage, count: int, *, as_json: bool) -> int:
             published.add_event(orjson.loads(record.value or b""))
     dead_letters = sum(1 for _ in read_committed(stage.settings.kafka, outputs.dead_letter.topic))
     for client in truth.clients:
-        answer = cast.get_json(f"{players.tables_url}/v1/clients/{quote(client, safe='')}")
-        tables.add_answer(client, answer["lifetime"])
+        answer = cast.find_json(f"{players.tables_url}/v1/clients/{quote(client, safe='')}")
+        if answer is not None:
+            tables.add_answer(client, answer["lifetime"])
     found = recount.checks(
         truth,
         published,
@@ -187,6 +188,7 @@ def _once(stage: Stage, count: int, *, as_json: bool) -> int:
         read=picture.read,
         outcomes=picture.outcomes,
         dead_letters=dead_letters,
+        listed=(picture.clients, picture.in_tables),
     )
     ok = all(check.ok for check in found)
     if as_json:
@@ -197,6 +199,15 @@ def _once(stage: Stage, count: int, *, as_json: bool) -> int:
         if wrong:
             show.print(f"clients that differ: {recount.describe(wrong)}")
     return 0 if ok else 1
+
+
+def _feed(stage: Stage, count: int, truth: Ledger) -> None:
+    records = generator.records(count, start_ms=_recent(count), clients=CLIENTS, interval_ms=1.0)
+    lines = _told(truth, records)
+    for fed in range(0, count, _SLICE):
+        stage.screen.say(f"feeding lines, {fed:,} of {count:,}")
+        stage.feeder.feed(islice(lines, _SLICE))
+    stage.feeder.flush()
 
 
 def _told(truth: Ledger, records: Iterator[tuple[bytes, generator.Truth | None]]) -> Iterator[bytes]:

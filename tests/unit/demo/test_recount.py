@@ -44,7 +44,11 @@ def table_ledger() -> Ledger:
 def failing(published: Ledger, tables: Ledger, *, read: int = 2000, dead_letters: int = 3) -> set[str]:
     """What does not hold."""
     outcomes = {"accepted": len(TRUTHS), "ignored": 2000 - len(TRUTHS) - 3, "rejected": 3}
-    found = checks(truth_ledger(), published, tables, fed=2000, read=read, outcomes=outcomes, dead_letters=dead_letters)
+    truth = truth_ledger()
+    listed = (len(truth.clients), truth.requests)
+    found = checks(
+        truth, published, tables, fed=2000, read=read, outcomes=outcomes, dead_letters=dead_letters, listed=listed
+    )
     return {check.what for check in found if not check.ok}
 
 
