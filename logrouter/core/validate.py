@@ -91,7 +91,10 @@ class Validator:
 
     def _explain_compiled(self, event: Mapping[str, Any]) -> tuple[str, str]:
         """Where only the compiled validator knows: it has no words without values, so the keyword must do."""
-        error = next(iter(self._compiled.iter_errors(event)))
+        try:
+            error = next(iter(self._compiled.iter_errors(event)))
+        except ValueError:
+            return "", "is nested too deep to say where it fails"
         return _pointer(error.instance_path), f"fails {error.schema_path[-1] if error.schema_path else 'the schema'}"
 
 
