@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 UV     := 0.13.9
 ARGS   ?=
 
-.PHONY: demo test bench check lint types docs lock clean help
+.PHONY: demo test bench bench-route bench-fold check lint types docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -26,8 +26,13 @@ demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once 
 test: $(STAMP)  ## all tests, on a real broker they start themselves (under 10 minutes)
 	@$(BIN)/python -m pytest $(ARGS)
 
-bench: $(STAMP)  ## lines/s of the route lane and rollups/s of the tables lane, next to the plain ways of doing it
-	@$(BIN)/python bench/run.py $(ARGS)
+bench: bench-route bench-fold  ## both benchmarks, with machine, versions and data
+
+bench-route: $(STAMP)  ## lines/s of the route lane, next to a bare consume loop and a plain Faust agent
+	@$(BIN)/python bench/route.py $(ARGS)
+
+bench-fold: $(STAMP)  ## partial sums/s of the tables lane
+	@$(BIN)/python bench/fold.py $(ARGS)
 
 check: lint types  ## quality gates: ruff, mypy strict, import contract, docs
 	@$(BIN)/python -m pytest -q -p no:randomly tests/test_architecture.py tests/test_docs.py
