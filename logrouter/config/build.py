@@ -6,17 +6,19 @@ that is wrong before it gives up.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.enrichment import api_of, client_id_of, client_ip_of, weight_of
 from logrouter.config.kinds import usable
 from logrouter.config.match import Matching
+from logrouter.config.options import TablesLane
 from logrouter.config.problems import did_you_mean, join, listed
 from logrouter.config.schemas import load_schema
 from logrouter.config.topics import split
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
-from logrouter.core.routing import Route, RouteTable, Source
+from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
 from logrouter.model import UNMATCHED
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from logrouter.config.options import Case, File, RouteOptions, SourceOptions
     from logrouter.config.problems import Problems
 
-INTERNAL_PREFIX: Final = "_"
-"""Kafka's own topics begin so (`__consumer_offsets`, `__transaction_state`)."""
+FAUST_SUFFIX: Final = ".*(?:changelog|repartition|__leader)"
+"""How the topics that Faust makes for an application end; they begin with its id."""
 
 
 def build(file: File, *, generation: str, folder: Path, problems: Problems) -> RouteTable:
@@ -51,12 +53,12 @@ def build(file: File, *, generation: str, folder: Path, problems: Problems) -> R
             elif route is not None:
                 made[name].append(route)
     good = {name: options for name, options in sources.items() if usable(options)}
-    prefixes = (INTERNAL_PREFIX, f"{file.tables_lane.group}-") if usable(file.tables_lane) else (INTERNAL_PREFIX,)
+    group = file.tables_lane.group if usable(file.tables_lane) else TablesLane().group
     table = RouteTable(
         generation=generation,
         sources=tuple(_source(name, options, tuple(made[name])) for name, options in good.items()),
         own_topics=frozenset(outputs),
-        own_prefixes=prefixes,
+        internal=re.compile(f"{KAFKA_INTERNAL.pattern}|{re.escape(group)}-{FAUST_SUFFIX}"),
     )
     _check_inputs(good, table, problems)
     if usable(file.tests):
@@ -75,7 +77,7 @@ def _outputs(file: File, routes: Mapping[int, RouteOptions], problems: Problems)
     for index, route in routes.items():
         if route.to in own:
             problems.add(f"routes[{index}].to", f"{route.to} is {own[route.to]} as well: events need their own topic")
-        elif route.to.startswith(INTERNAL_PREFIX):
+        elif KAFKA_INTERNAL.fullmatch(route.to):
             problems.add(f"routes[{index}].to", 'topics that begin with "_" are Kafka\'s own')
     return set(own) | {route.to for route in routes.values()}
 

@@ -162,8 +162,8 @@ class SourceOptions:
     topics: tuple[str, ...] = opt(
         Many(TopicOrExpression(), least=1, bare=True, unique=True),
         "Topic names, or regular expressions that begin with `^` and must match the whole name. Exact names go before "
-        "expressions, earlier sources before later ones. Expressions never select our own topics or names that begin "
-        "with `_`.",
+        "expressions, earlier sources before later ones. Expressions never select our own topics, Faust's, or names "
+        "that begin with `_`.",
     )
     envelope: str = opt(Choice(tuple(ENVELOPES)), "How the transport wraps a line.")
     max_record_bytes: int = opt(

@@ -77,6 +77,9 @@ def join(path: str, key: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean "x"?)` or "", to be appended to a message."""
+    # Comparing takes quadratic time, and nobody meant a word that long.
+    if len(word) > MAX_ECHO:
+        return ""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f' (did you mean "{close[0]}"?)' if close else ""
 

@@ -9,16 +9,15 @@ A reload builds another table and swaps one reference between batches, so nothin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from logrouter.core.prefilter import compile_prefilter
 from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
 if TYPE_CHECKING:
-    import re
-
     from logrouter.core.conditions import Condition
     from logrouter.core.validate import Validator
 
@@ -28,6 +27,9 @@ ClientIdOf = Callable[[Parsed], tuple[str, str | None] | None]
 ApiOf = Callable[[Parsed], tuple[str, str | None] | None]
 ClientIpOf = Callable[[str], str | None]
 WeightOf = Callable[[int | None], float]
+
+KAFKA_INTERNAL: Final = re.compile("_.*")
+"""Kafka's own topics begin so (`__consumer_offsets`, `__transaction_state`), and other tools follow suit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +94,18 @@ class Source:
 class RouteTable:
     """Everything a route lane needs to know, as one value. *generation* is a hash of the file it was built from.
 
-    *own_topics* are outputs of this deployment and *own_prefixes* what the names of its internal topics start with:
-    no source ever takes from them, so that an output can't become an input.
+    *own_topics* are the outputs of this deployment and *internal* matches the names of topics that Kafka and Faust keep
+    for themselves: no source ever takes from them, so that an output can't become an input.
     """
 
     generation: str
     sources: tuple[Source, ...]
     own_topics: frozenset[str] = frozenset()
-    own_prefixes: tuple[str, ...] = ("_",)
+    internal: re.Pattern[str] = KAFKA_INTERNAL
 
     def is_own(self, topic: str) -> bool:
-        """Whether the topic is written by us or internal to Kafka."""
-        return topic in self.own_topics or topic.startswith(self.own_prefixes)
+        """Whether the topic is written by us or internal to Kafka or Faust."""
+        return topic in self.own_topics or self.internal.fullmatch(topic) is not None
 
     def source_of(self, topic: str) -> Source | None:
         """The source that takes from the topic, compiled for it: exact names go before patterns. Keep the answer."""

@@ -124,6 +124,8 @@ def test_first_route_that_matches_has_the_record() -> None:
         ("logrouter.rollup", None),
         ("logrouter.dead-letter", None),
         ("logrouter-tables-life-changelog", None),
+        ("logrouter-tables-__assignor-__leader", None),
+        ("logrouter-tables-audit", "pattern"),
         ("_schemas", None),
     ],
 )
