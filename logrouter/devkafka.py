@@ -17,7 +17,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from base64 import urlsafe_b64encode
@@ -281,15 +280,12 @@ def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str]
     Raises `DevKafkaError` when it cannot start or ends by itself.
     """
     say = say or functools.partial(print, flush=True)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    with DevKafka(data_dir, port, progress=say) as broker:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), DevKafka(data_dir, port, progress=say) as broker:
         say(f"bootstrap address: {broker.bootstrap} (Ctrl-C ends it)")
-        while broker.running and not ended.wait(_POLL_SECONDS):
-            pass
-        if not ended.is_set():
-            raise broker.failure("the broker ended by itself")
+        while broker.running:
+            time.sleep(_POLL_SECONDS)
+        raise broker.failure("the broker ended by itself")
     return 0
 
 
