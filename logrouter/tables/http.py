@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket. Port 0 takes a free one, which is known from then on, before the group is joined with it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.create_server((host, port), family=family, backlog=128)
+    try:
+        bound = socket.create_server((host, port), family=family, backlog=128)
+    except OSError as exc:
+        msg = f"cannot listen on {host}:{port}: {exc.strerror}"
+        raise OSError(msg) from None
     bound.setblocking(False)
     return bound
 

@@ -31,6 +31,8 @@ class Recovery(recovery.Recovery):
     """
 
     app: Any
+    completing = -1
+    """The generation whose tables are being handed over."""
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
@@ -53,6 +55,7 @@ class Recovery(recovery.Recovery):
     async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Counter[TP], title: str) -> None:
         if not consumer.flow_active:
             await consumer.wait_parked()
+        self._still(self._generation_id)
         if tps:
             log(Log.TABLES_RECOVERING, partitions=sorted(tp.partition for tp in tps), role=title)
         await super()._seek_offsets(consumer, tps, offsets, title)
@@ -60,14 +63,23 @@ class Recovery(recovery.Recovery):
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         """Hand over to the agent: exactly from the committed offsets on, with every changelog record applied."""
         consumer, flow = self.app.consumer, self.app.flow_control
+        self._still(generation_id)
         consumer.stop_flow()
         flow.suspend()
         await consumer.wait_parked()
+        self._still(generation_id)
         flow.clear()
         self.flush_buffers()
         if self.standby_tps:
             await self._seek_offsets(consumer, self.standby_tps, self.standby_offsets, "standby")
+        self._still(generation_id)
+        self.completing = generation_id
         await super().on_recovery_completed(generation_id)
+
+    def _still(self, generation_id: int) -> None:
+        """Go on only if nothing has moved meanwhile: partitions and offsets here are the next rebalance's already."""
+        if self.signal_recovery_start.is_set() or self.app.consumer_generation_id != generation_id:
+            raise recovery.RebalanceAgain
 
 
 class TableManager(FaustTableManager):

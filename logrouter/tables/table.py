@@ -114,11 +114,14 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         return sum(fold.size for fold in self.folds.values())
 
     def positioned(self, committed: Mapping[TP, int]) -> None:
-        """The agent is about to begin at these offsets: everything before them is in the rows."""
+        """The agent is about to begin at these offsets: everything before them is in the rows.
+
+        Never back: a fold that has gone further already leaves out what comes again.
+        """
         for tp, offset in committed.items():
             fold = self.folds.get(tp.partition)
             if tp.topic == self.source and fold is not None:
-                fold.last = offset - 1
+                fold.last = max(fold.last, offset - 1)
 
     # --- flushing
 
@@ -253,8 +256,12 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
             raise
 
     async def _take_over(self, active_tps: set[TP]) -> None:
+        recovery = self.app.tables.recovery
+        generation = recovery.completing
         ends = await self.app.consumer.highwaters(*(TP(self.source, tp.partition) for tp in active_tps))
-        offsets = self.app.tables.recovery.active_offsets
+        if generation != self.app.consumer_generation_id:
+            return  # moved again meanwhile: these are not ours any more
+        offsets = recovery.active_offsets
         for tp in sorted(active_tps):
             store, high = self.store, self.store.high(tp.partition)
             if high >= ends.get(TP(self.source, tp.partition), high + 1):

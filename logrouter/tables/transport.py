@@ -150,11 +150,19 @@ class Consumer(driver.Consumer):
             pending.clear()
         await super().perform_seek()
         sources = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
-        unknown = [tp for tp in sources if not self._committed_offset[tp]]
+        if not sources:
+            return
+        earliest = await self.earliest_offsets(*sources)
+        begin = {tp: self._committed_offset[tp] or 0 for tp in sources}
+        for tp, offset in begin.items():
+            if 0 < offset < earliest[tp]:
+                lost = f"rollup records {offset} to {earliest[tp] - 1} were deleted before they were folded"
+                log(Log.SOURCE_ERROR, topic=tp.topic, partition=tp.partition, error=lost)
+        unknown = {tp: earliest[tp] for tp, offset in begin.items() if offset <= earliest[tp]}
         if unknown:
-            await self.seek_wait(await self.earliest_offsets(*unknown))
+            await self.seek_wait(unknown)
         if self.positioned is not None:
-            self.positioned({tp: self._committed_offset[tp] or 0 for tp in sources})
+            self.positioned(begin)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109 - Faust's signature
         if not self.flow_active:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +28,8 @@ def run(settings: TablesSettings) -> int:
 
     A worker that lost its lease does not return: the process ends at once with 75 (`lease.exit_fenced`).
     """
+    # Until Faust's own handler is there, and while tables are opened, a stop is simply the end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     tune_gc()
     quieten()
     loop = asyncio.new_event_loop()
