@@ -216,7 +216,7 @@ def run(config_file: Path | None, bootstrap: str | None, route_processes: int | 
 
 
 def _self() -> list[str]:
-    context = click.get_current_context().find_root().params
+    context: dict[str, str] = click.get_current_context().find_root().params  # type: ignore[union-attr]  # never None here
     return [
         sys.executable,
         "-m",

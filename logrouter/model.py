@@ -13,6 +13,10 @@ UNMATCHED: Final = "_unmatched"
 """Route label of records that no route claims."""
 
 
+PARTIAL: Final = "partial"
+"""Envelope flag: the text is one piece of a line that the container runtime has cut."""
+
+
 class Stage(StrEnum):
     """Where a record that might be ours was rejected."""
 
@@ -67,9 +71,9 @@ class RawRecord(NamedTuple):
 class Envelope:
     """What the transport says about one log line.
 
-    *text* is the application's line as a string, or, where the application wrote structured JSON that the
-    transport merged into the envelope, *document* is that object and *text* is "".  *fields* are the names the
-    routes match on (dotted, see `core.envelopes`); *time* is the transport's own timestamp, unparsed.
+    *text* is the application's line; where the application wrote JSON that the transport merged into the envelope,
+    *document* is that object.  *fields* is the decoded record, which routes match on through `core.envelopes.getter`;
+    *time* is the transport's own timestamp, unparsed.
     """
 
     shape: str
@@ -87,8 +91,8 @@ class Parsed:
     """A request line read by a format, on its way to become an event.
 
     *event* holds canonical names only (docs/design.md, "The canonical event"), already free of null, "" and "-";
-    *fields* holds the line's own fields by dotted name, for client-id and API sources; *time* is the request's
-    start as written, or None; *weight* is None or 1 over the sampling rate that the line itself states.
+    *fields* is the line's own object, flat or nested as it was, for client-id and API sources; it may share parts with
+    *event*. *time* is the request's start as written, or None.
     """
 
     event: dict[str, Any]
@@ -117,7 +121,7 @@ class Rejected(NamedTuple):
 class Accepted(NamedTuple):
     """One clean event: *value* is its JSON, *key* the Kafka key (client id) or None, *event* the object itself.
 
-    *time_ms* is the event time, clamped, in epoch milliseconds; *tables* says whether the tables count it.
+    *time_ms* is the event time, clamped, in epoch milliseconds; *tables* names the tables that count it.
     """
 
     route: str
@@ -126,7 +130,7 @@ class Accepted(NamedTuple):
     value: bytes
     event: dict[str, Any]
     time_ms: int
-    tables: bool
+    tables: tuple[str, ...]
 
 
 Outcome = Accepted | Ignored | Rejected

@@ -137,6 +137,7 @@ def _route(options: RouteOptions, file: File, path: str, folder: Path, problems:
         select=matching.condition.test,
         request_only=matching.request_only,
         parse=FORMATS[options.format],
+        format=options.format,
         client_id=client_id_of(options.enrich.client_id, client_ip),
         api=api,
         headers=frozenset(name.lower() for name in options.request_headers),

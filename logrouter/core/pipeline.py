@@ -13,7 +13,7 @@ import orjson
 from logrouter.core.enrich import allow_headers, outcome_of, status_class
 from logrouter.core.redact import redact_uri
 from logrouter.core.timestamps import epoch_ms, rfc3339
-from logrouter.model import Accepted, Envelope, Ignored, Outcome, Parsed, RawRecord, Reason, Rejected, Stage
+from logrouter.model import PARTIAL, Accepted, Envelope, Ignored, Outcome, Parsed, RawRecord, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ MAX_AHEAD_MS: Final = 5 * 60_000
 MAX_EVENT_BYTES: Final = 512 * 1024
 """Larger events would be refused by a broker with default settings, for ever: rejected here instead."""
 
+_NOTHING: Final[dict[str, Any]] = {}
 _TOMBSTONE: Final = (Ignored(Reason.TOMBSTONE),)
 _EMPTY: Final = (Ignored(Reason.EMPTY),)
 _UNMATCHED: Final = (Ignored(Reason.UNMATCHED),)
@@ -54,21 +55,24 @@ def process_matching(
         return (Rejected(Stage.DECODE, Reason.TOO_LARGE, f"{len(value)} bytes, at most {source.max_bytes} are read"),)
     envelope = source.decode(value)
     if isinstance(envelope, Rejected):
-        return (envelope,)
+        ours = source.might_be_ours
+        return _UNMATCHED if ours is not None and not ours(value) else (envelope,)
     not_request: Ignored | None = None
     for route in source.routes:
         if not route.select(envelope):
             continue
+        if envelope.flags and PARTIAL in envelope.flags:
+            return (Rejected(Stage.DECODE, Reason.PARTIAL, "one piece of a line cut by the runtime", "", route.name),)
         parsed = route.parse(envelope)
         if isinstance(parsed, Parsed):
             return (_finish(route, envelope, parsed, record, now_ms, event_id),)
         if isinstance(parsed, Rejected):
             return (parsed._replace(route=route.name),)
         if not (route.request_only and parsed.reason is Reason.NOT_REQUEST):
-            return (parsed._replace(route=route.name),)
+            return (Ignored(parsed.reason, route.name),)
         # `looks_like: request` is a condition too, only a dear one: a later route may still want the line.
-        not_request = not_request or parsed._replace(route=route.name)
-    return (not_request,) if not_request else _UNMATCHED
+        not_request = not_request or Ignored(parsed.reason, route.name)
+    return (not_request,) if not_request is not None else _UNMATCHED
 
 
 def _finish(
@@ -81,38 +85,67 @@ def _finish(
 ) -> Outcome:
     """Enrich and validate one parsed request."""
     event = parsed.event
-    flags = envelope.flags + parsed.flags if envelope.flags or parsed.flags else ()
-
-    observed_ms = record.timestamp_ms
-    if not 0 < observed_ms <= now_ms + MAX_AHEAD_MS:
-        observed_ms = now_ms
-    time_ms = epoch_ms(parsed.time) if parsed.time else None
-    if time_ms is None:
-        time_ms = epoch_ms(envelope.time) if envelope.time else None
-        flags += ("time_from_envelope",)
-        if time_ms is None:
-            time_ms = observed_ms
-            flags += ("time_from_record",)
-    if time_ms > observed_ms + MAX_AHEAD_MS:
-        time_ms = observed_ms
-        flags += ("clock_clamped",)
-
-    http: dict[str, Any] = event.get("http") or {}
+    http = event.get("http", _NOTHING)
     status = http.get("status_code")
-    status = status if type(status) is int else None
+    if type(status) is not int:
+        status = None
     client = route.client_id(parsed)
     key: bytes | None = None
     if client is not None:
-        event["client_id"] = client[0]
+        event["client_id"], client_type = client
         key = client[0].encode()
-        if client[1] is not None:
-            event["client_type"] = client[1]
+        if client_type is not None:
+            event["client_type"] = client_type
     api = route.api(parsed)
     if api is not None:
-        event["api"] = api[0]
-        if api[1] is not None:
-            event["api_version"] = api[1]
+        event["api"], version = api
+        if version is not None:
+            event["api_version"] = version
+    if http:
+        _protect(route, http)
 
+    time_ms, clock_flags = _event_time(envelope, parsed, record.timestamp_ms, now_ms)
+    meta = event.get("meta")
+    if meta is None:
+        meta = event["meta"] = {}
+    else:
+        uri = meta.get("uri")
+        if type(uri) is str:
+            meta["uri"] = redact_uri(uri, route.query)
+    meta["stream"] = route.stream
+    meta["dt"] = rfc3339(time_ms)
+    meta["id"] = event_id(record.offset, 0)
+
+    event["$schema"] = route.schema_uri
+    outcome = outcome_of(status)
+    if outcome is not None:
+        event["outcome"] = outcome
+        event["status_class"] = status_class(status)
+    event["weight"] = route.weight(status)
+    source = event["source"] = {
+        "format": route.format,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "index": 0,
+    }
+    if envelope.host is not None:
+        source["host"] = envelope.host
+    if envelope.program is not None:
+        source["program"] = envelope.program
+    if envelope.flags or parsed.flags or clock_flags:
+        event["flags"] = list(dict.fromkeys((*envelope.flags, *parsed.flags, *clock_flags)))
+    if not route.validator.is_valid(event):
+        pointer, message = route.validator.explain(event)
+        return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
+    value = orjson.dumps(event)
+    if len(value) > MAX_EVENT_BYTES:
+        return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
+    return Accepted(route.name, route.to, key, value, event, time_ms, route.tables)
+
+
+def _protect(route: Route, http: dict[str, Any]) -> None:
+    """The client's address by the route's policy, and no header that the route does not allow."""
     address = http.get("client_ip")
     if type(address) is str:
         kept = route.client_ip(address)
@@ -128,44 +161,20 @@ def _finish(
         else:
             del http["request_headers"]
 
-    meta: dict[str, Any] = event.get("meta") or {}
-    uri = meta.get("uri")
-    if type(uri) is str:
-        meta["uri"] = redact_uri(uri, route.query)
-    meta["stream"] = route.stream
-    meta["dt"] = rfc3339(time_ms)
-    meta["id"] = event_id(record.offset, 0)
 
-    weight = route.weight(status)
-    event["$schema"] = route.schema_uri
-    event["meta"] = meta
-    outcome = outcome_of(status)
-    if outcome is not None:
-        event["outcome"] = outcome
-        event["status_class"] = status_class(status)
-    event["weight"] = weight
-    event["source"] = _source(envelope, record)
-    if flags:
-        event["flags"] = list(dict.fromkeys(flags))
-    if not route.validator.is_valid(event):
-        pointer, message = route.validator.explain(event)
-        return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
-    value = orjson.dumps(event)
-    if len(value) > MAX_EVENT_BYTES:
-        return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
-    return Accepted(route.name, route.to, key, value, event, time_ms, bool(route.tables))
+def _event_time(envelope: Envelope, parsed: Parsed, record_ms: int, now_ms: int) -> tuple[int, tuple[str, ...]]:
+    """When the request began: as the line says, else as the transport says, else when Kafka had it; and flags.
 
-
-def _source(envelope: Envelope, record: RawRecord) -> dict[str, Any]:
-    source: dict[str, Any] = {
-        "format": envelope.shape,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "index": 0,
-    }
-    if envelope.host is not None:
-        source["host"] = envelope.host
-    if envelope.program is not None:
-        source["program"] = envelope.program
-    return source
+    The record's own timestamp goes before the wall clock, so that replays give the same event.
+    """
+    observed_ms = record_ms if 0 < record_ms <= now_ms + MAX_AHEAD_MS else now_ms
+    flags: tuple[str, ...] = ()
+    time_ms = epoch_ms(parsed.time) if parsed.time else None
+    if time_ms is None:
+        flags = ("time_from_envelope",)
+        time_ms = epoch_ms(envelope.time) if envelope.time else None
+        if time_ms is None:
+            return observed_ms, ("time_from_record",)
+    if time_ms > observed_ms + MAX_AHEAD_MS:
+        return observed_ms, (*flags, "clock_clamped")
+    return time_ms, flags

@@ -47,6 +47,7 @@ class Route:
     select: Callable[[Envelope], bool]
     request_only: bool
     parse: Parser
+    format: str
     client_id: ClientIdOf
     api: ApiOf
     headers: frozenset[str]
@@ -66,8 +67,9 @@ class Source:
 
     *may_match* is the pre-filter on raw bytes: False means that no route can match, so the record is
     `ignored(unmatched)` without being decoded. None means that there is nothing to filter by, or that *prefilter* is
-    off. *topics* and *patterns* are the exact names and the expressions that select topics. Only a source made by `on`
-    is ready for records: before that, conditions on the topic are undecided.
+    off. *might_be_ours* is the same test, there even if *prefilter* is off: it tells whether a record that can't be
+    decoded is worth a dead letter. *topics* and *patterns* are the exact names and the expressions that select topics.
+    Only a source made by `on` is ready for records: before that, conditions on the topic are undecided.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Source:
     max_bytes: int
     prefilter: bool = True
     may_match: Callable[[bytes], bool] | None = None
+    might_be_ours: Callable[[bytes], bool] | None = None
 
     def on(self, topic: str) -> Source:
         """This source as seen by one topic: conditions on the topic are decided, routes it rules out are gone."""
@@ -86,8 +89,9 @@ class Source:
             condition = route.condition.on(topic)
             if not condition.never:
                 routes.append(replace(route, condition=condition, select=condition.test))
-        may_match = compile_prefilter(route.condition for route in routes) if self.prefilter else None
-        return replace(self, routes=tuple(routes), may_match=may_match)
+        test = compile_prefilter(route.condition for route in routes)
+        may_match = test if self.prefilter else None
+        return replace(self, routes=tuple(routes), may_match=may_match, might_be_ours=test)
 
 
 @dataclass(frozen=True, slots=True)

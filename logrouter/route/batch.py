@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -13,7 +14,7 @@ from logrouter.model import ANONYMOUS, UNMATCHED, Accepted, Ignored, RawRecord, 
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from logrouter.core.routing import RouteTable, Source
     from logrouter.model import Outcome
@@ -23,6 +24,8 @@ LOOP_HEADER = "logrouter-generation"
 
 Count = tuple[str, str, str, str]
 """(route, outcome, stage, reason): the labels of `telemetry.EVENTS`."""
+
+EventId = Callable[[int, int], str]
 
 DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
 """(key, value, headers)."""
@@ -90,7 +93,7 @@ class BatchProcessor:
         self._clock_ms = clock_ms
         self._emitter = emitter
         self._sources: dict[str, Source | None] = {}
-        self._ids: dict[tuple[str, int], Callable[[int, int], str]] = {}
+        self._ids: dict[tuple[str, int], EventId] = {}
 
     def process(self, messages: Sequence[Message]) -> Output:
         """The batch's output. One outcome is counted per event, at least one per record; nothing raises."""
@@ -102,6 +105,7 @@ class BatchProcessor:
         positions = output.positions
         topic: str | None = None
         partition = -1
+        event_id: EventId = _no_id
         source: Source | None = None
         may_match: Callable[[bytes], bool] | None = None
         read = [0, 0]
@@ -115,6 +119,7 @@ class BatchProcessor:
                 topic, partition = message.topic(), message.partition()
                 source = self._source_of(topic)
                 may_match = source.may_match if source is not None else None
+                event_id = self._ids_of(topic, partition)
                 read = output.read.setdefault(source.name if source is not None else UNMATCHED, [0, 0])
             last = message
             read[0] += 1
@@ -126,7 +131,8 @@ class BatchProcessor:
             if source is None or (may_match is not None and not may_match(value)):
                 not_ours += 1
                 continue
-            self._one(source, message, value, now_ms, output, sums)
+            record = RawRecord(topic, partition, message.offset(), message.timestamp()[1], value)
+            self._one(source, record, message.headers(), event_id, now_ms, output, sums)
         if last is not None and topic is not None:
             positions[topic, partition] = last.offset() + 1
         if not_ours:
@@ -139,22 +145,27 @@ class BatchProcessor:
             self._sources[topic] = self._table.source_of(topic)
         return self._sources[topic]
 
+    def _ids_of(self, topic: str, partition: int) -> EventId:
+        if (topic, partition) not in self._ids:
+            self._ids[topic, partition] = ids.for_partition(self._cluster, topic, partition)
+        return self._ids[topic, partition]
+
     def _one(
-        self, source: Source, message: Message, value: bytes, now_ms: int, output: Output, sums: Accumulator
+        self,
+        source: Source,
+        record: RawRecord,
+        headers: Any,
+        event_id: EventId,
+        now_ms: int,
+        output: Output,
+        sums: Accumulator,
     ) -> None:
-        topic, partition = message.topic(), message.partition()
-        record = RawRecord(topic, partition, message.offset(), message.timestamp()[1], value)
-        try:
-            event_id = self._ids[topic, partition]
-        except KeyError:
-            event_id = self._ids[topic, partition] = ids.for_partition(self._cluster, topic, partition)
         outcomes: tuple[Outcome, ...]
-        headers = message.headers()
         if headers and any(name == LOOP_HEADER for name, _ in headers):
             outcomes = (Ignored(Reason.LOOP),)
         else:
             try:
-                outcomes = process_matching(source, record, value, now_ms, event_id)
+                outcomes = process_matching(source, record, record.value or b"", now_ms, event_id)
             except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the record
                 outcomes = (_internal_error(exc, record),)
         counts = output.counts
@@ -163,8 +174,7 @@ class BatchProcessor:
             if isinstance(outcome, Accepted):
                 output.events.append(outcome)
                 what = (outcome.route, "accepted", "", "")
-                if outcome.tables:
-                    _add(sums, outcome)
+                _add(sums, outcome)
             elif isinstance(outcome, Rejected):
                 what = (outcome.route, "rejected", outcome.stage, outcome.reason)
                 output.dead_letters.append(self._dead_letter(record, outcome, event_id(record.offset, index), now_ms))
@@ -185,19 +195,24 @@ class BatchProcessor:
         return deadletter.coordinates(record), letter, deadletter.headers(rejected)
 
 
+def _no_id(_offset: int, _index: int) -> str:
+    raise AssertionError("no record before the first run")
+
+
 def _add(sums: Accumulator, accepted: Accepted) -> None:
-    event: dict[str, Any] = accepted.event
-    http: dict[str, Any] = event.get("http", _NOTHING)
+    event = accepted.event
+    tables = accepted.tables
     sums.add(
-        event.get("client_id", ANONYMOUS),
+        event.get("client_id", ANONYMOUS) if "clients" in tables else None,
         event.get("api", ANONYMOUS),
         accepted.time_ms,
-        http.get("status_code"),
+        event.get("http", _NOTHING).get("status_code"),
         event.get("outcome"),
         event["weight"],
         event.get("bytes_received", 0),
         event.get("bytes_sent", 0),
         event.get("total_time_ms"),
+        count_api="apis" in tables,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
-from logrouter.model import Envelope, Reason, Rejected, Stage
+from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
 _loads = orjson.loads
 
@@ -74,11 +74,11 @@ def decode(value: bytes) -> Envelope | Rejected:
     return _syslog(fields, message, flags)
 
 
-def _docker(fields: dict[str, Any], log: str, flags: tuple[str, ...]) -> Envelope | Rejected:
+def _docker(fields: dict[str, Any], log: str, flags: tuple[str, ...]) -> Envelope:
     if log[-1:] == "\n":
         log = log[:-1]
     elif len(log) >= _RUNTIME_PIECE // 4 and log[-1:] != "}" and len(log.encode()) >= _RUNTIME_PIECE:
-        return Rejected(Stage.DECODE, Reason.PARTIAL, "a piece of a line that the container runtime has split")
+        flags = (*flags, PARTIAL)
     if log[:1] != "{":
         log, flags = _clean(log, fields, flags)
     program = fields.get("rsyslog.programname") or fields.get("rsyslog_programname") or fields.get("program")
@@ -96,10 +96,10 @@ def _docker(fields: dict[str, Any], log: str, flags: tuple[str, ...]) -> Envelop
     )
 
 
-def _containerd(fields: dict[str, Any], cri: list[str], flags: tuple[str, ...]) -> Envelope | Rejected:
+def _containerd(fields: dict[str, Any], cri: list[str], flags: tuple[str, ...]) -> Envelope:
     time, stream, tag, text = cri
     if tag.partition(":")[0] == "P":
-        return Rejected(Stage.DECODE, Reason.PARTIAL, "a piece of a line that the container runtime has split")
+        flags = (*flags, PARTIAL)
     fields["stream"] = stream
     text = text.removesuffix("\n")
     if text[:1] != "{":

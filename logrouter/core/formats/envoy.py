@@ -138,6 +138,10 @@ def _general(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored |
     status = line.get("status")
     if type(status) is int and "method" in nested.get("http", {}):
         nested["http"].setdefault("status_code", status)
+    upstream = nested.get("backend_time_ms")
+    if type(upstream) is str and upstream.isascii() and upstream.isdigit() and len(upstream) < 10:
+        # The first generations print a response header here, which is text by nature: reading it is no coercion.
+        nested["backend_time_ms"] = int(upstream)
     parsed = _request(nested, flags)
     if isinstance(parsed, Parsed):
         if conflict is not None:
