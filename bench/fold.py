@@ -119,6 +119,14 @@ def metric(port: int, name: str) -> float:
     return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
 
 
+def ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 def committed(admin: AdminClient, group: str, topic: str, ends: dict[int, int]) -> bool:
     asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in ends])
     try:
@@ -170,6 +178,15 @@ def measure(bootstrap: str, clients: int, wanted: int, flush_ms: int) -> None:
             f"{int(folded):,} sums in {fed.records:,} records, {seconds:.1f} s",
             flush=True,
         )
+        worker.terminate()
+        worker.wait(30)
+        shutil.rmtree(folder)
+        start = time.perf_counter()
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, *arguments])
+        while not ready(port):
+            time.sleep(0.02)
+        seconds = time.perf_counter() - start
+        print(f"{'':>15} | from an empty disk: {records:,} changelog records, ready after {seconds:.1f} s", flush=True)
     finally:
         worker.terminate()
         worker.wait(30)

@@ -156,3 +156,15 @@ def test_rollup_topic_made_anew_is_refused(lane, eventually):
     worker = lane.worker()
     assert worker.process.wait(25) == 1
     assert "was the topic made anew" in worker.text()
+
+
+def test_worker_without_partitions_is_ready_and_answers_through_the_owner(lane, eventually):
+    """More workers than partitions: the idle one is ready, and asks the owner."""
+    workers = [lane.worker(name) for name in "abcde"]
+    lane.feed(4)
+    eventually(lambda: all(w.ready() for w in workers), timeout=30, message="all ready")
+    eventually(lane.caught_up, timeout=15, message="caught up")
+    owned = [w.get("/readyz")[1]["partitions"] for w in workers]
+    assert sorted(p for some in owned for p in some) == [0, 1, 2, 3]
+    idle = workers[owned.index([])]
+    assert lane.lifetimes(idle) == lane.expected_lifetimes()
