@@ -9,8 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -19,18 +18,23 @@ from prometheus_client.parser import text_string_to_metric_families
 from logrouter.route.feeder import Feeder
 from logrouter.route.reader import read_committed
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CONFIG = """
 version: 1
 kafka: {{bootstrap.servers: "{bootstrap}"}}
 route_lane:
   group: {name}-route
   batch: {{max_records: {max_records}, max_wait_ms: 50}}
-  transaction_timeout_ms: 10000
-  session_timeout_ms: 6000
+  transaction_timeout_ms: {transaction_timeout_ms}
+  session_timeout_ms: {session_timeout_ms}
+  metrics: {{port: 0}}
 tables_lane:
   group: {name}-tables
   standby_replicas: {standby_replicas}
-  session_timeout_ms: 6000
+  session_timeout_ms: {session_timeout_ms}
+  http: {{port: {http_port}}}
 outputs:
   dead_letter: {{topic: {name}.dead-letter}}
   rollup: {{topic: {name}.rollup, partitions: 4}}
@@ -120,6 +124,9 @@ class Stack:
         partitions: int = 4,
         max_records: int = 500,
         standby_replicas: int = 0,
+        session_timeout_ms: int = 6000,
+        transaction_timeout_ms: int = 10_000,
+        http_port: int = 0,
     ) -> None:
         self.kafka = {"bootstrap.servers": bootstrap}
         self.folder, self.name = folder, name
@@ -127,7 +134,15 @@ class Stack:
         self.rollup = f"{name}.rollup"
         self.config = folder / "topics.yaml"
         self.config.write_text(
-            CONFIG.format(bootstrap=bootstrap, name=name, max_records=max_records, standby_replicas=standby_replicas)
+            CONFIG.format(
+                bootstrap=bootstrap,
+                name=name,
+                max_records=max_records,
+                standby_replicas=standby_replicas,
+                session_timeout_ms=session_timeout_ms,
+                transaction_timeout_ms=transaction_timeout_ms,
+                http_port=http_port,
+            )
         )
         self.processes: list[Process] = []
         self._count = 0

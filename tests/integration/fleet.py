@@ -1,0 +1,221 @@
+"""The processes of a stack by role, killed and started again at will, and what Kafka and the table view then say."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import signal
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import orjson
+import pytest
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from logrouter.route.reader import read_committed
+from tests.integration.stack import free_port
+from tests.integration.traffic import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.stack import Process, Stack
+    from tests.integration.traffic import Traffic
+
+FENCED: Final = 75
+"""The exit code after which docs/operations.md asks a supervisor to start the process again."""
+
+TABLE_PARTITIONS: Final = frozenset(range(4))
+
+
+class Fleet:
+    """Roles are `route-0`, `tables-1` and so on. What ends by itself with 75 is started again, as operators do."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.admin = AdminClient(stack.kafka)
+        self.running: dict[str, Process] = {}
+        self.fenced: list[str] = []
+        self._ports: dict[str, int] = {}
+
+    # --- processes
+
+    def start(self, *roles: str) -> None:
+        for role in roles:
+            kind, number = role.split("-")
+            if kind == "route":
+                self.running[role] = self.stack.route(role)
+            else:
+                self.running[role] = self.stack.tables(int(number), self._ports.setdefault(role, free_port()))
+
+    def kill(self, role: str, *, wipe: bool = False) -> None:
+        """SIGKILL; with *wipe* the disk goes, too."""
+        process = self.running.pop(role)
+        process.kill()
+        process.wait()
+        if wipe:
+            self.wipe(role)
+
+    def wipe(self, role: str) -> None:
+        """Delete the data directory of a tables worker that does not run."""
+        shutil.rmtree(self.stack.folder / role)
+
+    def stop(self, *roles: str) -> None:
+        """SIGTERM, which must end with 0."""
+        processes = {role: self.running.pop(role) for role in roles}
+        for process in processes.values():
+            process.kill(signal.SIGTERM)
+        codes = {role: process.wait(25) for role, process in processes.items()}
+        assert codes == dict.fromkeys(roles, 0)
+
+    def revive(self) -> None:
+        """Start again what was fenced; nothing else may have ended."""
+        for role, process in list(self.running.items()):
+            code = process.popen.poll()
+            if code is not None:
+                assert code == FENCED, f"{role} ended with {code}: {last_lines(process, 3)}"
+                self.fenced.append(role)
+                self.start(role)
+
+    def until(self, condition: Callable[[], Any], timeout: float, message: str) -> None:
+        """Wait for *condition*, keeping the fleet running meanwhile."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {timeout:g} s: {message}")
+            self.revive()
+            time.sleep(0.05)
+
+    def until_both_work(self, *, by: int = 1, timeout: float = 40) -> None:
+        """Wait until *by* more source records are routed, and what then stands in the rollup topic is folded."""
+        routed = self.routed()
+        self.until(lambda: self.routed() >= routed + by, timeout, f"{by} more source records routed")
+        marks = self.ends(self.stack.rollup, committed=True)
+        self.until(lambda: self._folded(marks), timeout, f"folded up to {marks}")
+
+    # --- the table view
+
+    def get(self, role: str, path: str) -> tuple[int, Any]:
+        """Status and body of a GET; 0 while nobody listens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._ports[role], timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, orjson.loads(answer.read())
+        except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
+            return 0, None
+        finally:
+            connection.close()
+
+    def owned(self, role: str) -> frozenset[int]:
+        """The partitions a tables worker answers from, none while it is not ready."""
+        status, body = self.get(role, "/readyz")
+        return frozenset(body["partitions"]) if status == 200 else frozenset()
+
+    def shared(self, *roles: str) -> bool:
+        """Whether all of *roles* own partitions, and together all of them."""
+        owned = [self.owned(role) for role in roles]
+        return all(owned) and frozenset().union(*owned) == TABLE_PARTITIONS
+
+    # --- Kafka
+
+    def ends(self, topic: str, *, committed: bool = False) -> dict[int, int]:
+        """Each partition's end; with *committed* where the first open transaction begins, if there is one."""
+        count = len(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        asked = {TopicPartition(topic, p): OffsetSpec.latest() for p in range(count)}
+        answers = self.admin.list_offsets(asked, isolation_level=level, request_timeout=10)
+        return {tp.partition: future.result(15).offset for tp, future in answers.items()}
+
+    def open_transaction(self) -> bool:
+        """Whether events of a transaction stand in the clean topic that is neither committed nor aborted."""
+        clean = self.stack.clean
+        return self.ends(clean) != self.ends(clean, committed=True)
+
+    def positions(self, lane: str, topic: str) -> dict[int, int]:
+        """What the lane's group has committed."""
+        group = f"{self.stack.name}-{lane}"
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in self.ends(topic)])
+        found = self.admin.list_consumer_group_offsets([asked])[group].result(15)
+        return {tp.partition: max(tp.offset, 0) for tp in found.topic_partitions}
+
+    def routed(self) -> int:
+        """How many source records are routed for good."""
+        return sum(self.positions("route", self.stack.source).values())
+
+    def settle(self, timeout: float = 60) -> None:
+        """Wait until all that was fed is routed, folded, flushed and committed."""
+        stack = self.stack
+        fed = self.ends(stack.source)
+        self.until(lambda: self.positions("route", stack.source) == fed, timeout, "everything routed")
+        last: dict[int, int] = {}
+        for _, record in read_committed(stack.kafka, stack.rollup):
+            last[record.partition] = record.offset + 1
+        self.until(lambda: self._folded(last), timeout, f"everything folded up to {last}")
+
+    def _folded(self, marks: dict[int, int]) -> bool:
+        at = self.positions("tables", self.stack.rollup)
+        return all(at[partition] >= offset for partition, offset in marks.items())
+
+    def uncommitted(self, topic: str) -> int:
+        """How many records the topic holds, those of aborted transactions included."""
+        consumer = Consumer(
+            {
+                **self.stack.kafka,
+                "group.id": "uncommitted",
+                "isolation.level": "read_uncommitted",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        left = set(self.ends(topic))
+        consumer.assign([TopicPartition(topic, p, 0) for p in left])
+        count, deadline = 0, time.monotonic() + 30
+        while left and time.monotonic() < deadline:
+            for message in consumer.consume(5000, 0.1):
+                if message.error() is None:
+                    count += 1
+                else:
+                    assert message.error().code() == KafkaError._PARTITION_EOF
+                    left.discard(message.partition())
+        consumer.close()
+        assert not left
+        return count
+
+    # --- the verdict
+
+    def assert_exact(self, traffic: Traffic) -> None:
+        """Every request once in the clean topic, every poison once among the dead letters, every table sum right."""
+        numbers = self.stack.numbers()
+        missing = [n for n in range(traffic.requests) if n not in numbers]
+        doubled = {n: times for n, times in numbers.items() if times > 1}
+        assert (len(missing), missing[:20], len(doubled), dict(list(doubled.items())[:20])) == (0, [], 0, {})
+        assert numbers.total() == traffic.requests
+        letters = self.stack.dead_letters()
+        assert Counter(letter["reason"] for letter in letters) == traffic.poison
+        sources = {(letter["source"]["partition"], letter["source"]["offset"]) for letter in letters}
+        assert len(sources) == len(letters)
+        self.assert_tables(traffic)
+
+    def assert_tables(self, traffic: Traffic) -> None:
+        """Every client's and every API's sums, asked of each tables worker, are what was fed."""
+        for role in [role for role in self.running if role.startswith("tables")]:
+            self.until(lambda role=role: self.get(role, "/readyz")[0] == 200, 30, f"{role} ready")
+            wrong = {}
+            for name, expected in traffic.clients().items():
+                status, body = self.get(role, f"/v1/clients/{quote(name, safe='')}")
+                found = summary(body) if status == 200 else (status, body)
+                if found != expected:
+                    wrong[name] = found, expected
+            assert wrong == {}, f"{role} says, but fed was: {wrong}"
+            status, body = self.get(role, "/v1/apis?window=life")
+            assert status == 200, (role, body)
+            assert {api["api"]: api["count"] for api in body["apis"]} == traffic.apis(), role
+
+
+def last_lines(process: Process, count: int = 40) -> str:
+    """The end of a process's log."""
+    return "\n".join(process.text().splitlines()[-count:])
