@@ -32,7 +32,7 @@ EXIT_USAGE: Final = 2
 EXIT_DRIFT: Final = 3
 EXIT_FENCED: Final = 75
 
-click.rich_click.USE_MARKDOWN = True
+click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.MAX_WIDTH = 100
 
 
@@ -273,8 +273,46 @@ def check(config_file: Path | None) -> None:
         logrouter check new-topics.yaml && mv new-topics.yaml topics.yaml
     """
     settings = _settings(config_file, None)
-    routes = sum(len(source.routes) for source in settings.table.sources)
-    click.echo(f"ok: {len(settings.table.sources)} sources, {routes} routes, generation {settings.generation}")
+    sources = settings.table.sources
+    routes = {route.name for source in sources for route in source.routes}
+    click.echo(f"ok: {len(sources)} sources, {len(routes)} routes, generation {settings.generation}")
+
+
+@cli.command("test")
+@click.argument("config_file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per test.")
+def run_cases(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a click flag
+    """Run the `tests:` of a topics.yaml: lines in, and what must become of them. Needs no broker.
+
+    Exits with 1 when a test fails.
+
+    **Examples**
+
+        logrouter test
+        logrouter test new-topics.yaml --json | jq 'select(.passed | not)'
+    """
+    from logrouter.config import cases  # noqa: PLC0415 - only this command needs it
+
+    results = cases.run(_settings(config_file, None))
+    console = Console(highlight=False)
+    for result in results:
+        if as_json:
+            click.echo(
+                orjson.dumps({"number": result.number, "passed": result.passed, "differences": result.differences})
+            )
+            continue
+        console.print(f"test {result.number}: " + ("[green]passed[/]" if result.passed else "[red]failed[/]"))
+        for d in result.differences:
+            console.print(f"  {_escape(d.at)}: expected {_escape(_json(d.expected))}, found {_escape(_json(d.found))}")
+    failed = sum(not result.passed for result in results)
+    if not as_json:
+        console.print(f"{len(results) - failed} passed, {failed} failed")
+    if failed:
+        raise SystemExit(EXIT_FAILED)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 @cli.command()

@@ -1,0 +1,92 @@
+"""The `tests:` of a topics.yaml: each line through the pipeline, and what became of it against what was expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.core import ids
+from logrouter.core.pipeline import process
+from logrouter.core.timestamps import epoch_ms
+from logrouter.model import Accepted, Ignored, RawRecord
+
+if TYPE_CHECKING:
+    from logrouter.config.options import Case, Expect
+    from logrouter.config.settings import Settings
+    from logrouter.model import Outcome
+
+# A test must give the same result tomorrow: its record was written at this moment, in a topic that is no topic.
+_NOW_MS: Final = epoch_ms("2100-01-01T00:00:00Z") or 0
+_TOPIC: Final = "topics.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as expected; *at* is a dotted path into the outcome."""
+
+    at: str
+    expected: Any
+    found: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one test went: its number from 1, and every difference."""
+
+    number: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.differences
+
+
+def run(settings: Settings) -> list[Result]:
+    """Run all tests of the file, in order. Needs no broker."""
+    return [Result(number, _run(settings, case, number)) for number, case in enumerate(settings.tests, 1)]
+
+
+def _run(settings: Settings, case: Case, number: int) -> tuple[Difference, ...]:
+    name = case.source or settings.table.sources[0].name
+    source = settings.table.source_named(name)
+    if source is None:
+        return (Difference("source", name, None),)
+    record = RawRecord(_TOPIC, 0, number, _NOW_MS, case.line.encode())
+    outcomes = process(source, record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
+    return tuple(_compare(case.expect, outcomes[0]))
+
+
+def _compare(expect: Expect, outcome: Outcome) -> list[Difference]:
+    found = describe(outcome)
+    wanted = {name: getattr(expect, name) for name in ("outcome", "route", "stage", "reason") if getattr(expect, name)}
+    differences = [
+        Difference(name, value, found.get(name)) for name, value in wanted.items() if found.get(name) != value
+    ]
+    if expect.event is not None:
+        differences += _within(expect.event, found.get("event"), "event")
+    return differences
+
+
+def describe(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as plain data, for comparing and for showing."""
+    if isinstance(outcome, Accepted):
+        return {"outcome": "accepted", "route": outcome.route, "event": outcome.event}
+    if isinstance(outcome, Ignored):
+        return {"outcome": "ignored", "route": outcome.route, "reason": outcome.reason.value}
+    return {
+        "outcome": "rejected",
+        "route": outcome.route,
+        "stage": outcome.stage.value,
+        "reason": outcome.reason.value,
+        "detail": outcome.detail,
+        "pointer": outcome.pointer,
+    }
+
+
+def _within(expected: Any, found: Any, at: str) -> list[Difference]:
+    """Differences of what is expected alone: an object may hold more than is named."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return [d for name, value in expected.items() for d in _within(value, found.get(name), f"{at}.{name}")]
+    same = expected == found and isinstance(expected, bool) == isinstance(found, bool)
+    return [] if same else [Difference(at, expected, found)]

@@ -1,0 +1,124 @@
+"""A batch: every message counted once, dead letters that tell and hide the right things, partial sums that add up."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import jsonschema
+import orjson
+
+import logrouter
+from logrouter import config
+from logrouter.core.rollup import decode_record
+from logrouter.demo.generator import records
+from logrouter.route import batch
+from logrouter.route.batch import LOOP_HEADER, BatchProcessor, DeadLetterSettings
+
+TOPIC = "rsyslog-notice"
+START = 1_777_888_800_000
+
+
+class Message:
+    """What librdkafka hands out, as far as a batch looks at it."""
+
+    def __init__(self, value, offset, partition=0, topic=TOPIC, headers=None):
+        self._all = (topic, partition, offset, value, headers)
+
+    def topic(self):
+        return self._all[0]
+
+    def partition(self):
+        return self._all[1]
+
+    def offset(self):
+        return self._all[2]
+
+    def value(self):
+        return self._all[3]
+
+    def headers(self):
+        return self._all[4]
+
+    def timestamp(self):
+        return (1, START)
+
+
+def process(messages):
+    """The output of one batch with the shipped configuration."""
+    processor = BatchProcessor(
+        config.load(None, {}).table,
+        cluster="test",
+        rollup_partitions=4,
+        dead_letters=DeadLetterSettings("dead", 2000),
+        clock_ms=lambda: START,
+    )
+    return processor.process(messages)
+
+
+def test_mixed_stream_is_counted_published_and_summed_exactly():
+    """Over a realistic stream: read = outcomes, events = requests, and the partial sums equal a recount."""
+    stream = list(records(5000, seed=3, start_ms=START, clients=40))
+    output = process([Message(line, n, n // 100 % 4) for n, (line, _) in enumerate(stream)])
+    truth = [t for _, t in stream if t is not None]
+    sums, apis = Counter(), Counter()
+    for _, value in output.rollup:
+        for subject, cells in decode_record(value):
+            (sums if subject[0] == "c" else apis)[subject[1:]] += sum(cell.count for cell in cells)
+
+    assert sum(output.counts.values()) == output.read["rsyslog"][0] == 5000
+    assert output.read["rsyslog"][1] == sum(len(line) for line, _ in stream)
+    assert output.counts["api-gateway", "accepted", "", ""] == len(output.events) == len(truth)
+    assert len(output.dead_letters) == sum(n for what, n in output.counts.items() if what[1] == "rejected") > 0
+    assert sums == Counter(t.client or "-" for t in truth)
+    assert apis == Counter(t.api or "-" for t in truth)
+
+
+def test_positions_are_the_offset_after_the_last_record_of_each_partition():
+    """What the transaction commits covers every record read, whatever its outcome, and nothing else."""
+    output = process([Message(b"x", 5, 0), Message(None, 6, 0), Message(b"y", 90, 2), Message(b"z", 7, 0)])
+
+    assert output.positions == {(TOPIC, 0): 8, (TOPIC, 2): 91}
+
+
+def test_dead_letter_is_valid_capped_and_tells_no_secret():
+    """A dead letter says where and why, keeps a bounded piece of the raw bytes, and hides tokens in it."""
+    bearer = "Bearer c2VjcmV0LXRva2Vu"
+    raw = b'{"program":"api-gateway","a":"' + bearer.encode() + b'","b":"' + b"x" * 5000
+    ((key, value, headers),) = process([Message(raw, 11, 3)]).dead_letters
+    letter = orjson.loads(value)
+    schema = Path(logrouter.__file__).parent / "schemas/dead_letter/1.0.0.json"
+
+    jsonschema.validate(letter, json.loads(schema.read_text()))
+    assert key == b"rsyslog-notice:3:11"
+    assert (letter["stage"], letter["reason"]) == ("decode", "invalid_json")
+    assert letter["source"] == {"topic": TOPIC, "partition": 3, "offset": 11}
+    assert (letter["raw"]["bytes"], letter["raw"]["truncated"], len(letter["raw"]["text"])) == (len(raw), True, 2000)
+    assert bearer not in value.decode()
+    assert ("logrouter-reason", b"invalid_json") in headers
+
+
+def test_our_own_output_is_not_routed_again():
+    """A record that carries our header came out of logrouter: it is counted as a loop, not routed a second time."""
+    own = Message(b'{"program":"api-gateway"}', 0, headers=[(LOOP_HEADER, b"g")])
+
+    assert process([own]).counts == {("_unmatched", "ignored", "", "loop"): 1}
+
+
+def test_bug_of_ours_costs_one_record_not_the_lane(monkeypatch, caplog):
+    """An exception in the pipeline is counted as internal, its record kept as a dead letter, the next one routed."""
+    calls = []
+
+    def broken_once(*_args):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("bug")
+        return ()
+
+    monkeypatch.setattr(batch, "process_matching", broken_once)
+    output = process([Message(b'{"program":"api-gateway"}', n) for n in range(2)])
+
+    assert output.counts == {("_unmatched", "rejected", "parse", "internal"): 1}
+    assert len(output.dead_letters) == 1
+    assert len(calls) == 2
