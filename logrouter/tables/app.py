@@ -77,10 +77,15 @@ class App(faust.App):
 
     async def on_stop(self) -> None:
         """Call when the application stops: in bounded time, whatever the cluster does."""
-        timer = threading.Timer(STOP_SECONDS, _cut_short, (self.crashed,))
-        timer.daemon = True
-        timer.start()
+        self._last_resort = threading.Timer(STOP_SECONDS, _cut_short, (self.crashed,))
+        self._last_resort.daemon = True
+        self._last_resort.start()
         await super().on_stop()
+
+    async def on_shutdown(self) -> None:
+        """Call when everything is stopped."""
+        await super().on_shutdown()
+        self._last_resort.cancel()
 
 
 def _cut_short(crashed: bool) -> NoReturn:  # noqa: FBT001 - a timer's argument

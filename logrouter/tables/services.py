@@ -22,6 +22,7 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 10.0
 _WATCH_SECONDS: Final = 2.0
 _SWEEP_SECONDS: Final = 10.0
+_MORE_SECONDS: Final = 0.2
 
 
 class PartitionCountError(Exception):
@@ -120,8 +121,10 @@ class Upkeep(Service):
         pause = _WATCH_SECONDS
         while not self.should_stop:
             await self.sleep(pause)
-            more = self._reader.ready() and await self._table.sweep()
-            pause = 0.2 if more else _SWEEP_SECONDS
+            if not self._reader.ready():
+                pause = _WATCH_SECONDS
+            else:
+                pause = _MORE_SECONDS if await self._table.sweep() else _SWEEP_SECONDS
 
 
 def minutes(offset_seconds: int) -> Callable[[], int]:

@@ -205,7 +205,8 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         if marked and await self._delivered(partition, fold, marked.items()):
             self.store.delete(partition, marked, marks=True)
             self._sweep_more |= len(marked) == SWEPT
-            log(Log.CHANGELOG_REPAIRED, partition=partition, rows=len(marked))
+            if repaired := sum(value is not None for value in marked.values()):
+                log(Log.CHANGELOG_REPAIRED, partition=partition, rows=repaired)
 
     async def _expire(self, tier: Tier, partition: int, fold: PartitionFold) -> None:
         start = self._swept.get((partition, tier), rows.prefix(tier, 0))

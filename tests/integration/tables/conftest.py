@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUN_WORKER = Path(__file__).with_name("run_worker.py")
-SESSION_MS = 4_000
+SESSION_MS = 3_000
 
 
 class Worker:

@@ -198,3 +198,34 @@ def test_pack_splits_a_subject_with_too_many_cells():
     assert [cell.minute for record in records for name, found in record if name == "cx" for cell in found] == list(
         range(5000)
     )
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"status": 12345},
+        {"status": -1},
+        {"bytes_in": -7},
+        {"bytes_out": 2**70},
+        {"weight": float("nan")},
+        {"weight": float("inf")},
+        {"weight": -1.0},
+        {"api": "x" * 5000},
+        {"client": "é" * 5000},
+        {"outcome": "y" * 5000},
+        {"latency_ms": 2**80},
+        {"latency_ms": -3},
+        {"time_ms": -1},
+        {"time_ms": 10**17},
+    ],
+)
+def test_absurd_event_leaves_its_record_readable(absurd):
+    """Whatever an event holds, the record that counts it can be read, and the others in it are untouched."""
+    accumulator = Accumulator()
+    sound = {"client": "alice", "api": "core", "time_ms": 1_700_000_000_000, "status": 200, "outcome": "ok"}
+    accumulator.add(**sound)
+    accumulator.add(**{**sound, "client": "mallory", **absurd})
+    found = [subject for _, value in pack(accumulator.take(), 4) for subject in decode_record(value)]
+    clients = {name: cells for name, cells in found if name[0] == "c"}
+    assert clients.pop("calice")[0].status == {200: 1}
+    assert [cells[0].count for cells in clients.values()] == [1]
