@@ -121,15 +121,23 @@ class PartitionFold:
             return self._take_replayed(limit)
         if not self._draining:
             return None
-        chunk = list(islice(self._draining, limit))
+        chunk, kept_by_all = list(islice(self._draining, limit)), cutoffs.of_all()
         late: dict[Tier, int] = {}
-        plan: dict[bytes, list[Cell]] = {}
+        keys: list[bytes] = []
+        parts: list[list[Cell]] = []
         for subject in chunk:
-            _place(subject, self._draining[subject].values(), cutoffs, plan, late)
-        keys = list(plan)
-        written = {key: self._raised(key, old, plan[key]) for key, old in zip(keys, self._read(keys), strict=True)}
-        for subject in chunk:
-            del self._draining[subject]
+            # Popped at once, and back in the store before anything else runs: see the docstring.
+            cells = list(self._draining.pop(subject).values())
+            if len(cells) == 1 and cells[0].minute >= kept_by_all:
+                keys += rows.keys(subject, cells[0].minute)
+                parts += (cells,) * len(TIERS)
+            else:
+                plan: dict[bytes, list[Cell]] = {}
+                _place(subject, cells, cutoffs, plan, late)
+                keys += plan
+                parts += plan.values()
+        raised = self._raised
+        written = {key: raised(key, old, cells) for key, old, cells in zip(keys, self._read(keys), parts, strict=True)}
         return Written(written, self._cut, late)
 
     def cell(self, key: bytes) -> Cell | None:
@@ -184,8 +192,8 @@ class PartitionFold:
 
     def _raised(self, key: bytes, old: bytes | None, cells: list[Cell]) -> bytes:
         """The row after this flush."""
-        bucket = rows.tier_and_bucket(key)[1]
         if old is None:
+            bucket = rows.tier_and_bucket(key)[1]
             if len(cells) == 1:
                 return rows.encode_as(self._cut, cells[0], bucket)
             cell = Cell(bucket)
@@ -228,14 +236,8 @@ def _place(
     late: dict[Tier, int] | None = None,
 ) -> None:
     """Add to *plan* which rows the cells of one subject belong to, and to *late* the events too old for a row."""
-    newest_cutoff = max(cutoffs.minute, cutoffs.hour * 60, cutoffs.day * 1440)
     for cell in cells:
-        keys = rows.keys(subject, cell.minute)
-        if cell.minute >= newest_cutoff:
-            for key in keys:
-                plan.setdefault(key, []).append(cell)
-            continue
-        for tier, key in zip(TIERS, keys, strict=True):
+        for tier, key in zip(TIERS, rows.keys(subject, cell.minute), strict=True):
             if cutoffs.keeps(*rows.tier_and_bucket(key)):
                 plan.setdefault(key, []).append(cell)
             elif late is not None and subject[0] == "c":

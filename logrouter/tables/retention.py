@@ -24,6 +24,10 @@ class Cutoffs(NamedTuple):
     day: int
     life: int = 0
 
+    def of_all(self) -> int:
+        """The oldest epoch minute of which every row is kept."""
+        return max(self.minute, self.hour * 60, self.day * 1440)
+
     def keeps(self, tier: Tier, bucket: int) -> bool:
         """Whether a bucket is kept."""
         return bucket >= self.oldest(tier)
