@@ -7,13 +7,12 @@ import shutil
 import signal
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 import orjson
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from logrouter.route.reader import read_committed
 from tests.integration.stack import free_port
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.integration.stack import Process, Stack
     from tests.integration.traffic import Traffic
+
+Answer = TypeVar("Answer")
 
 FENCED: Final = 75
 """The exit code after which docs/operations.md asks a supervisor to start the process again."""
@@ -36,10 +37,16 @@ class Fleet:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.admin = AdminClient(stack.kafka)
+        self._consumers: dict[tuple[str, str], Consumer] = {}
         self.running: dict[str, Process] = {}
         self.fenced: list[str] = []
         self._ports: dict[str, int] = {}
+
+    def close(self) -> None:
+        """End its processes and its clients."""
+        self.stack.close()
+        for consumer in self._consumers.values():
+            consumer.close()
 
     # --- processes
 
@@ -116,19 +123,21 @@ class Fleet:
         return frozenset(body["partitions"]) if status == 200 else frozenset()
 
     def shared(self, *roles: str) -> bool:
-        """Whether all of *roles* own partitions, and together all of them."""
+        """Whether each of *roles* owns partitions, and each partition has one owner."""
         owned = [self.owned(role) for role in roles]
-        return all(owned) and frozenset().union(*owned) == TABLE_PARTITIONS
+        return all(owned) and sorted(p for some in owned for p in some) == sorted(TABLE_PARTITIONS)
 
     # --- Kafka
 
     def ends(self, topic: str, *, committed: bool = False) -> dict[int, int]:
         """Each partition's end; with *committed* where the first open transaction begins, if there is one."""
-        count = len(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
-        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-        asked = {TopicPartition(topic, p): OffsetSpec.latest() for p in range(count)}
-        answers = self.admin.list_offsets(asked, isolation_level=level, request_timeout=10)
-        return {tp.partition: future.result(15).offset for tp, future in answers.items()}
+        consumer = self._consumer("ends", "read_committed" if committed else "read_uncommitted")
+
+        def ask() -> dict[int, int]:
+            partitions = consumer.list_topics(topic, timeout=5).topics[topic].partitions
+            return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=5)[1] for p in partitions}
+
+        return insist(ask)
 
     def open_transaction(self) -> bool:
         """Whether events of a transaction stand in the clean topic that is neither committed nor aborted."""
@@ -137,10 +146,25 @@ class Fleet:
 
     def positions(self, lane: str, topic: str) -> dict[int, int]:
         """What the lane's group has committed."""
-        group = f"{self.stack.name}-{lane}"
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in self.ends(topic)])
-        found = self.admin.list_consumer_group_offsets([asked])[group].result(15)
-        return {tp.partition: max(tp.offset, 0) for tp in found.topic_partitions}
+        consumer = self._consumer(f"{self.stack.name}-{lane}", "read_uncommitted")
+        asked = [TopicPartition(topic, p) for p in self.ends(topic)]
+        return {tp.partition: max(tp.offset, 0) for tp in insist(lambda: consumer.committed(asked, timeout=5))}
+
+    def _consumer(self, group: str, isolation: str) -> Consumer:
+        """One that only asks and never joins its group."""
+        key = (group, isolation)
+        if key not in self._consumers:
+            self._consumers[key] = Consumer(
+                {
+                    **self.stack.kafka,
+                    "group.id": group,
+                    "isolation.level": isolation,
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "log_level": 0,
+                }
+            )
+        return self._consumers[key]
 
     def routed(self) -> int:
         """How many source records are routed for good."""
@@ -162,15 +186,7 @@ class Fleet:
 
     def uncommitted(self, topic: str) -> int:
         """How many records the topic holds, those of aborted transactions included."""
-        consumer = Consumer(
-            {
-                **self.stack.kafka,
-                "group.id": "uncommitted",
-                "isolation.level": "read_uncommitted",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-            }
-        )
+        consumer = self._consumer("counter", "read_uncommitted")
         left = set(self.ends(topic))
         consumer.assign([TopicPartition(topic, p, 0) for p in left])
         count, deadline = 0, time.monotonic() + 30
@@ -181,7 +197,7 @@ class Fleet:
                 else:
                     assert message.error().code() == KafkaError._PARTITION_EOF
                     left.discard(message.partition())
-        consumer.close()
+        consumer.unassign()
         assert not left
         return count
 
@@ -214,6 +230,18 @@ class Fleet:
             status, body = self.get(role, "/v1/apis?window=life")
             assert status == 200, (role, body)
             assert {api["api"]: api["count"] for api in body["apis"]} == traffic.apis(), role
+
+
+def insist(ask: Callable[[], Answer]) -> Answer:
+    """Repeat a question to a broker that has just come back, until it knows its groups and topics again."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return ask()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def last_lines(process: Process, count: int = 40) -> str:

@@ -15,6 +15,7 @@ import orjson
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
+from logrouter.leash import Leash
 from logrouter.route.feeder import Feeder
 from logrouter.route.reader import read_committed
 
@@ -83,7 +84,11 @@ class Process:
         self.log = log
         with log.open("ab") as out:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "logrouter", *arguments], stdout=out, stderr=out, stdin=subprocess.DEVNULL
+                [sys.executable, "-m", "logrouter", *arguments],
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                process_group=0,
             )
 
     @property
@@ -145,6 +150,7 @@ class Stack:
             )
         )
         self.processes: list[Process] = []
+        self._leash = Leash()  # should pytest itself be killed
         self._count = 0
         self.create_topic(self.source, partitions)
         self.command("topics")
@@ -170,6 +176,7 @@ class Stack:
         self._count += 1
         process = Process(self.folder / f"{self._count}-{arguments[0]}.log", *arguments, "--config", str(self.config))
         self.processes.append(process)
+        self._leash.hold(process.popen.pid)
         return process
 
     def route(self, instance: str = "route-0", port: int = 0) -> Process:
@@ -203,6 +210,7 @@ class Stack:
                 process.kill(signal.SIGCONT)
                 process.kill()
                 process.wait()
+        self._leash.close()
 
 
 def metrics(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:

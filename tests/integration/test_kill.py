@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logrouter.devkafka import DevKafka
-from tests.integration.fleet import FENCED, TABLE_PARTITIONS, Fleet, last_lines
+from tests.integration.fleet import TABLE_PARTITIONS, Fleet, last_lines
 from tests.integration.stack import Stack, free_port
 from tests.integration.traffic import Traffic
 
@@ -38,17 +38,17 @@ def seed() -> int:
 @pytest.fixture
 def make(tmp_path, unique) -> Iterator[Callable[..., Fleet]]:
     """Make a fleet on a broker; its processes end with the test, which shows the ends of their logs if it failed."""
-    stacks: list[Stack] = []
+    fleets: list[Fleet] = []
 
     def fleet(bootstrap: str, **settings: int) -> Fleet:
         stack = Stack(bootstrap, tmp_path, unique("kill"), **{"session_timeout_ms": SESSION_MS, **settings})
-        stacks.append(stack)
-        return Fleet(stack)
+        fleets.append(Fleet(stack))
+        return fleets[-1]
 
     yield fleet
-    for stack in stacks:
-        stack.close()
-        for process in stack.processes:
+    for made in fleets:
+        made.close()
+        for process in made.stack.processes:
             print(f"--- {process.log.name}\n{last_lines(process)}")  # noqa: T201 - pytest shows it for a failed test
 
 
@@ -110,18 +110,17 @@ def test_zombies_of_both_lanes_are_fenced(broker, make, seed):
         fleet.until(lambda: fleet.shared("tables-0", "tables-1"), 30, "two workers share")
         fleet.until_both_work()
         time.sleep(rnd.uniform(0, 0.8))
-        zombies = [fleet.running.pop("tables-1"), fleet.running.pop("route-1")]
-        for zombie in zombies:
+        zombies = {role: fleet.running.pop(role) for role in ("tables-1", "route-1")}
+        for zombie in zombies.values():
             zombie.kill(signal.SIGSTOP)
         fleet.until(lambda: fleet.owned("tables-0") == TABLE_PARTITIONS, 30, "the other worker owns all")
         fleet.until_both_work(by=500)
-        for zombie in zombies:
+        for zombie in zombies.values():
             zombie.kill(signal.SIGCONT)
-        fleet.until(lambda: not zombies[0].running, 20, "the tables worker noticed")
-        assert zombies[0].wait() == FENCED
-        fleet.start("tables-1")
+        # With something in hand they end with 75 and are started again; with nothing they may just join again.
+        fleet.running |= zombies
         fleet.until(lambda: fleet.shared("tables-0", "tables-1"), 30, "shared again")
-        assert zombies[1].running or zombies[1].wait() == FENCED
+        fleet.until_both_work(by=500)
     fleet.settle()
     fleet.assert_exact(traffic)
     for role in ("tables-0", "tables-1"):
@@ -138,22 +137,23 @@ def test_broker_restarts_amid_the_stream(make, seed):
         fleet.start("route-0", "tables-0")
         with Traffic(fleet.stack, seed, rate=300) as traffic:
             fleet.until_both_work()
-            for outage in (0.0, 6.0):
+            for outage in (0.0, 5.0):
                 kafka.stop()
                 time.sleep(outage)
                 kafka.start()
-                fleet.until_both_work(by=500, timeout=60)
+                fleet.until_both_work(by=500, timeout=45)
         fleet.settle()
         fleet.assert_exact(traffic)
         for process in fleet.stack.processes:
             assert process.text().count("broker_down") <= 4, process.log.name
+            assert len(process.text().splitlines()) <= 40, f"{process.log.name}: an outage is said, not repeated"
         fleet.stop("route-0", "tables-0")
 
 
 def test_run_keeps_its_processes_and_ends_them(broker, make, seed):
     """`logrouter run` starts both lanes, starts a killed process again, and SIGTERM leaves nothing behind."""
-    stack = make(broker.bootstrap, http_port=free_port()).stack
-    fleet = Fleet(stack)
+    fleet = make(broker.bootstrap, http_port=free_port())
+    stack = fleet.stack
     supervisor = stack.start("run", "--route-processes", "2", "--data-dir", str(stack.folder / "tables-0"))
     pids: list[int] = []
 
