@@ -136,8 +136,10 @@ def route(config_file: Path | None, bootstrap: str | None, instance: str | None,
     try:
         health.serve(lane, settings.route_lane.metrics.host, port)
         lane.run()
-    except (process.ClientError, health.PortTakenError) as exc:
+    except process.ClientError as exc:
         _fail(str(exc), EXIT_USAGE)
+    except health.PortTakenError as exc:
+        _fail(str(exc), EXIT_FAILED)  # unlike a wrong setting, this may heal: a supervisor should try again
     except process.FatalError as exc:
         telemetry.log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="route", error=str(exc))
         raise SystemExit(EXIT_FENCED if exc.fenced else EXIT_FAILED) from None

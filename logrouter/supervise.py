@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from logrouter import telemetry
+from logrouter.leash import Leash
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
@@ -33,17 +34,18 @@ class Child:
     name: str
     command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
-    pause: float = _FIRST_PAUSE
+    pause: float = _FIRST_PAUSE / 2
     started: float = 0.0
     start_at: float = field(default=0.0)
 
-    def start(self) -> None:
-        """Start it now."""
+    def start(self) -> int:
+        """Start it now; its process id."""
         # A process group of its own: Ctrl-C in a terminal reaches the supervisor alone, which then stops the children
         # in good order.
         self.process = subprocess.Popen(self.command, process_group=0)  # noqa: S603 - our own command
         self.started = time.monotonic()
         telemetry.log(Log.CHILD_STARTED, name=self.name, pid=self.process.pid)
+        return self.process.pid
 
     def ended(self, code: int) -> None:
         """Note that it ended, and when it may start again."""
@@ -51,7 +53,8 @@ class Child:
         steady = now - self.started > _STEADY_SECONDS
         self.pause = _FIRST_PAUSE if steady else min(self.pause * 2, _LONGEST_PAUSE)
         self.process, self.start_at = None, now + self.pause
-        telemetry.log(Log.CHILD_EXITED, name=self.name, code=code, restart_in=f"{self.pause:g}s")
+        restart = "never" if code == EXIT_USAGE else f"{self.pause:g}s"
+        telemetry.log(Log.CHILD_EXITED, name=self.name, code=code, restart_in=restart)
 
     def signal(self, number: signal.Signals) -> None:
         """Signal it and whatever it started."""
@@ -62,23 +65,26 @@ class Child:
 def supervise(children: Sequence[Child], *, stopping: Callable[[], bool], stop_seconds: float = 20.0) -> int:
     """Run *children* until *stopping* turns true; the exit code for the whole."""
     code = 0
-    try:
-        while not stopping() and not code:
-            code = _turn(children)
-            time.sleep(_POLL_SECONDS)
-    finally:
-        _stop(children, stop_seconds)
+    # Children must not go on routing under an old configuration when somebody kills their supervisor.
+    with Leash() as leash:
+        try:
+            while not stopping() and not code:
+                code = _turn(children, leash)
+                time.sleep(_POLL_SECONDS)
+        finally:
+            _stop(children, stop_seconds)
     return code
 
 
-def _turn(children: Sequence[Child]) -> int:
+def _turn(children: Sequence[Child], leash: Leash) -> int:
     for child in children:
         if child.process is None:
             if time.monotonic() >= child.start_at:
-                child.start()
+                leash.hold(child.start())
             continue
         code = child.process.poll()
         if code is not None:
+            leash.release(child.process.pid)
             child.ended(code)
             if code == EXIT_USAGE:
                 return EXIT_USAGE

@@ -154,6 +154,7 @@ class Log(StrEnum):
     PARTITIONS_REVOKED = "partitions_revoked"
     PARTITIONS_LOST = "partitions_lost"
     TRANSACTION_ABORTED = "transaction_aborted"
+    TRANSACTIONS_RESUMED = "transactions_resumed"
     SOURCE_ERROR = "source_error"
     FENCED = "fenced"
     INTERNAL_ERROR = "internal_error"

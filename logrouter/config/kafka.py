@@ -52,6 +52,8 @@ class KafkaKind:
             problems.add(path, "must be text, a number, true or false")
             return INVALID
         if not looks_secret(key):
+            if isinstance(value, FromEnv):
+                return value
             return str(value).lower() if isinstance(value, bool) else str(value)
         if not isinstance(value, FromEnv) or value.literal:
             problems.add(path, BY_REFERENCE)

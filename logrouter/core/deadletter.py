@@ -16,13 +16,16 @@ from logrouter.core.timestamps import rfc3339
 if TYPE_CHECKING:
     from logrouter.model import RawRecord, Rejected
 
+MAX_LETTER_BYTES: Final = 512 * 1024
+"""Below what a broker takes with default settings: a letter that is refused would be refused for ever."""
+
 SCHEMA_URI: Final = "/logrouter/dead_letter/1.0.0"
 
 
 def encode(
     record: RawRecord, rejected: Rejected, *, event_id: str, emitter: str, stream: str, max_raw_bytes: int, now_ms: int
 ) -> bytes:
-    """The dead letter's value; at most about four times *max_raw_bytes* long."""
+    """The dead letter's value; at most `MAX_LETTER_BYTES`, whatever *max_raw_bytes* allows."""
     observed_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
     letter: dict[str, Any] = {
         "$schema": SCHEMA_URI,
@@ -37,7 +40,13 @@ def encode(
     }
     if rejected.pointer:
         letter["pointer"] = rejected.pointer
-    return orjson.dumps(letter)
+    value = orjson.dumps(letter)
+    while len(value) > MAX_LETTER_BYTES:
+        # Text may grow when it is written as JSON: a control character becomes six bytes.
+        max_raw_bytes //= 2
+        letter["raw"] = _raw(record.value or b"", max_raw_bytes)
+        value = orjson.dumps(letter)
+    return value
 
 
 def coordinates(record: RawRecord) -> bytes:

@@ -7,25 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from logrouter.config.kafka import OWNED
+from logrouter.config.secrets import REDACTED, FromEnv, Secret
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-# Settings that carry the promises of docs/design.md. An operator who sets one is told, not silently overruled.
-RESERVED: Final = frozenset(
-    {
-        "enable.auto.commit",
-        "enable.auto.offset.store",
-        "enable.idempotence",
-        "isolation.level",
-        "partition.assignment.strategy",
-        "group.id",
-        "group.instance.id",
-        "transactional.id",
-        "transaction.timeout.ms",
-        "partitioner",
-        "enable.partition.eof",
-    }
-)
 
 # librdkafka warns about a setting given to the wrong kind of client; these prefixes belong to one kind only.
 _CONSUMER_ONLY: Final = frozenset(
@@ -71,30 +57,26 @@ _PRODUCER_ONLY: Final = frozenset(
 
 T = TypeVar("T")
 
-# librdkafka's own lines repeat with every reconnect and name no event; what matters comes through `error_cb`.
+# librdkafka's own lines repeat with every reconnect, as errors, and name no event. What matters comes through
+# `error_cb` or is raised.
 _LIBRDKAFKA_LOG: Final = logging.getLogger("logrouter.librdkafka")
-_LIBRDKAFKA_LOG.setLevel(logging.ERROR)
+_LIBRDKAFKA_LOG.setLevel(logging.CRITICAL + 1)
 
 
 class ClientError(Exception):
     """A Kafka client that cannot be made, in one line an operator can act on."""
 
 
-def _plain(kafka: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: getattr(value, "reveal", lambda value=value: value)() for name, value in kafka.items()}
-
-
-def _refuse_reserved(kafka: Mapping[str, Any]) -> None:
-    taken = sorted(RESERVED & kafka.keys())
-    if taken:
-        raise ClientError(f"kafka.{taken[0]} cannot be set: logrouter's delivery promise depends on its own value")
+def _refuse_owned(kafka: Mapping[str, Any]) -> None:
+    for name in sorted(OWNED.keys() & kafka.keys()):
+        raise ClientError(f"kafka.{name} is not yours to set: {OWNED[name]}")
 
 
 def consumer_settings(
     kafka: Mapping[str, Any], *, group: str, instance: str | None, session_timeout_ms: int
 ) -> dict[str, Any]:
     """Settings of the route lane's consumer; *instance* is given for static membership only."""
-    _refuse_reserved(kafka)
+    _refuse_owned(kafka)
     settings = {
         "auto.offset.reset": "earliest",
         "queued.min.messages": 50_000,
@@ -103,7 +85,7 @@ def consumer_settings(
         "fetch.wait.max.ms": 100,
         "session.timeout.ms": session_timeout_ms,
         "heartbeat.interval.ms": max(session_timeout_ms // 6, 100),
-        **{k: v for k, v in _plain(kafka).items() if k not in _PRODUCER_ONLY},
+        **{k: v for k, v in kafka.items() if k not in _PRODUCER_ONLY},
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -115,7 +97,7 @@ def consumer_settings(
 
 def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeout_ms: int) -> dict[str, Any]:
     """Settings of the route lane's transactional producer."""
-    _refuse_reserved(kafka)
+    _refuse_owned(kafka)
     return {
         "linger.ms": 5,
         "compression.type": "lz4",
@@ -125,7 +107,7 @@ def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeou
         "queue.buffering.max.kbytes": 262_144,
         # Short, so that a commit's round trips are not stretched by the default back-off of 100 ms.
         "retry.backoff.ms": 20,
-        **{k: v for k, v in _plain(kafka).items() if k not in _CONSUMER_ONLY},
+        **{k: v for k, v in kafka.items() if k not in _CONSUMER_ONLY},
         "transactional.id": transactional_id,
         "transaction.timeout.ms": timeout_ms,
         "enable.idempotence": True,
@@ -136,21 +118,23 @@ def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeou
 
 def plain_settings(kafka: Mapping[str, Any]) -> dict[str, Any]:
     """Connection settings alone, for admin clients, readers and feeders."""
-    return {k: v for k, v in _plain(kafka).items() if k not in _CONSUMER_ONLY | _PRODUCER_ONLY | RESERVED}
+    return {k: v for k, v in kafka.items() if k not in _CONSUMER_ONLY | _PRODUCER_ONLY | OWNED.keys()}
 
 
 def make(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) -> T:
     """A client of *kind*; a setting librdkafka refuses becomes a `ClientError` that names it, never its value."""
+    plain, hidden = {}, set()
+    for name, value in settings.items():
+        plain[name] = (
+            value.reveal() if isinstance(value, Secret) else str(value) if isinstance(value, FromEnv) else value
+        )
+        if isinstance(value, Secret | FromEnv):
+            hidden.add(plain[name])
     try:
-        return kind({**settings, **callbacks, "logger": _LIBRDKAFKA_LOG})
+        return kind({**plain, **callbacks, "logger": _LIBRDKAFKA_LOG})
     except (KafkaException, ValueError, TypeError) as exc:
         error = exc.args[0] if exc.args else exc
         text = error.str() if isinstance(error, KafkaError) else str(error)
-        for name, value in settings.items():
-            if isinstance(value, str) and len(value) > 3 and _is_secret(name):
-                text = text.replace(value, "***")
+        for value in sorted(hidden, key=len, reverse=True):
+            text = text.replace(value, REDACTED) if value else text
         raise ClientError(f"Kafka client settings: {text}") from None
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in ("password", "secret", "pem", "jaas", "token", "key"))

@@ -35,6 +35,11 @@ class BrokerState:
     def __init__(self) -> None:
         self._up: bool | None = None
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the cluster answered last."""
+        return self._up is True
+
     def on_error(self, error: KafkaError) -> None:
         """The clients' `error_cb`."""
         if error.code() in _REFUSED or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
@@ -74,6 +79,7 @@ def wait_for_topics(consumer: Consumer, topics: set[str], state: BrokerState, *,
     """
     pause, missing_before = _FIRST_PAUSE, set[str]()
     while not give_up():
+        consumer.poll(0)  # nothing is subscribed yet: this only serves error callbacks, which would pile up
         try:
             metadata = consumer.list_topics(timeout=_ASK_SECONDS)
         except KafkaException as exc:
@@ -92,12 +98,13 @@ def wait_for_topics(consumer: Consumer, topics: set[str], state: BrokerState, *,
             if missing != missing_before:
                 telemetry.log(Log.TOPIC_MISSING, topics=",".join(sorted(missing)), help="run: logrouter topics")
             missing_before = missing
-        _sleep(pause, give_up)
+        sleep(pause, give_up)
         pause = min(pause * 2, _LONGEST_PAUSE)
     raise StoppedError
 
 
-def _sleep(seconds: float, give_up: Callable[[], bool]) -> None:
+def sleep(seconds: float, give_up: Callable[[], bool]) -> None:
+    """Wait, but not for longer than it takes to notice that *give_up* has turned true."""
     by = time.monotonic() + seconds
     while time.monotonic() < by and not give_up():
         time.sleep(0.05)

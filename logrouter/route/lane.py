@@ -7,6 +7,7 @@ partition never leaves with offsets of ours still on their way.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from logrouter import telemetry
 from logrouter.route.batch import LOOP_HEADER, BatchProcessor, DeadLetterSettings, Output
-from logrouter.route.client import consumer_settings, make, producer_settings
-from logrouter.route.connection import BrokerState, wait_for_topics
+from logrouter.route.client import ClientError, consumer_settings, make, producer_settings
+from logrouter.route.connection import BrokerState, sleep, wait_for_topics
 from logrouter.route.transaction import (
     FatalError,
     StoppedError,
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
 _LAG_SECONDS: Final = 1.0
 _REWIND_SECONDS: Final = 10.0
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+_MANY_ABORTS: Final = 5
+_ASK_SECONDS: Final = 2.0
+_MAX_BATCH_BYTES: Final = 64 << 20
+"""What a batch of records as large as the last ones may come to: bounds memory whatever is in the topic."""
 
 Partition = tuple[str, int]
 
@@ -76,13 +83,23 @@ class RouteLane:
         self._headers: Headers = [(LOOP_HEADER, table.generation.encode())]
         self._assigned: set[Partition] = set()
         self._revoked: set[Partition] = set()
-        self._in_flight: list[Message] = []
+        self._in_flight: dict[Partition, int] = {}
         self._in_flight_output = Output()
         self._rewound = False
         self._source_errors: set[tuple[str, int]] = set()
         self._lag_at = 0.0
+        self._max_records = settings.max_records
+        self._aborts = 0
         self._positions: dict[Partition, int] = {}
-        self.ready = False
+        self._joined = False
+        self._stopped = False
+        self._abort_cause = ""
+        self._asked_at = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether the process has joined its group, the cluster answers, and transactions come through."""
+        return self._joined and self._broker.is_up and self._aborts < _MANY_ABORTS
 
     def run(self) -> None:
         """Connect, then route until asked to stop.
@@ -117,8 +134,8 @@ class RouteLane:
             while not self._stopping():
                 self._turn()
             self._settle()
-        except StoppedError:
-            pass
+        except (StoppedError, TransactionAbortedError):
+            pass  # nothing of the open transaction is visible; whoever goes on reads it again
         finally:
             self._close()
 
@@ -131,10 +148,9 @@ class RouteLane:
             self._consumer, {*outputs, s.dead_letters.topic, s.rollup_topic}, self._broker, give_up=self._stopping
         )
         if found.partitions[s.rollup_topic] != s.rollup_partitions:
-            raise FatalError(
+            raise ClientError(
                 f"topic {s.rollup_topic} has {found.partitions[s.rollup_topic]} partitions but topics.yaml says "
-                f"{s.rollup_partitions}: table rows are placed by that number, so it must not change",
-                fenced=False,
+                f"{s.rollup_partitions}: table rows are placed by that number, so it must not change"
             )
         self._processor = BatchProcessor(
             self._table,
@@ -178,22 +194,27 @@ class RouteLane:
     # --- one turn
 
     def _turn(self) -> None:
+        self._producer.poll()
         messages = self._consume()
-        if messages:
-            began = time.perf_counter()
-            output = self._processor.process(messages)
-            telemetry.BATCH_SECONDS.observe(time.perf_counter() - began)
-            try:
+        try:
+            if messages:
+                began = time.perf_counter()
+                output = self._processor.process(messages)
+                telemetry.BATCH_SECONDS.observe(time.perf_counter() - began)
+                self._observe_batch(output)
+                try:
+                    self._settle()
+                    self._publish(messages, output)
+                except TransactionAbortedError:
+                    _keep_first(self._in_flight, first_offsets(messages))
+                    raise
+            else:
                 self._settle()
-                self._publish(messages, output)
-            except TransactionAbortedError as aborted:
-                self._rewind(self._in_flight + messages, aborted)
-        elif self._producer.committing:
-            try:
-                self._settle()
-            except TransactionAbortedError as aborted:
-                self._rewind(self._in_flight, aborted)
-        self._observe_lag()
+        except TransactionAbortedError as aborted:
+            self._rewind(aborted)
+            # What made one transaction fail may last: a deleted topic, a lost permission.
+            sleep(self._pause(), self._stopping)
+        self._observe_cluster()
 
     def _consume(self) -> list[Message]:
         """The next batch, without errors and without records of partitions that left meanwhile."""
@@ -201,7 +222,7 @@ class RouteLane:
         self._revoked.clear()
         self._rewound = False
         try:
-            got = cast("list[Message]", self._consumer.consume(s.max_records, s.max_wait_ms / 1000))
+            got = cast("list[Message]", self._consumer.consume(self._max_records, s.max_wait_ms / 1000))
         except KafkaException as exc:
             raise fatal_error(exc.args[0]) from None
         messages = [m for m in got if m.error() is None]
@@ -211,10 +232,11 @@ class RouteLane:
                     self._on_source_error(message)
         elif messages:
             self._broker.up()
-            self._source_errors.clear()
+        if self._stopped:
+            raise StoppedError
         if self._rewound:
             # An abort inside a rebalance has moved positions back: what came before or after is read again.
-            self._seek_back(messages)
+            self._seek_back(first_offsets(messages))
             return []
         if self._revoked:
             return self._without_revoked(messages)
@@ -226,24 +248,33 @@ class RouteLane:
         One that left and came back in the same call may have been read on by another member in between: where it
         goes on is what the group has committed, not what we had read.
         """
-        kept, dropped = [], dict[Partition, int]()
-        for m in messages:
-            at = (m.topic(), m.partition())
-            if at not in self._revoked:
-                kept.append(m)
-            elif at in self._assigned:
-                dropped[at] = min(m.offset(), dropped.get(at, m.offset()))
-        by = time.monotonic() + _REWIND_SECONDS
-        if dropped:
-            committed = self._consumer.committed([TopicPartition(*at) for at in dropped], timeout=_REWIND_SECONDS)
-            for to in committed:
-                to.offset = to.offset if to.offset >= 0 else dropped[to.topic, to.partition]
-                self._seek(to, by)
+        kept = [m for m in messages if (m.topic(), m.partition()) not in self._revoked]
+        dropped = first_offsets([m for m in messages if (m.topic(), m.partition()) in self._revoked])
+        back = {at: offset for at, offset in dropped.items() if at in self._assigned}
+        if back:
+            self._seek_back(back | self._committed(list(back)))
         return kept
+
+    def _committed(self, partitions: list[Partition]) -> dict[Partition, int]:
+        """The group's committed offsets, without the partitions that have none."""
+        by = time.monotonic() + _REWIND_SECONDS
+        while True:
+            try:
+                asked = [TopicPartition(*at) for at in partitions]
+                found = self._consumer.committed(asked, timeout=_ASK_SECONDS)
+                error = next((p.error for p in found if p.error is not None), None)
+            except KafkaException as exc:
+                error = exc.args[0]
+            if error is None:
+                return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+            if time.monotonic() > by:
+                raise FatalError(f"cannot ask for committed offsets: {error.str()}", fenced=False)
+            time.sleep(0.05)
 
     def _publish(self, messages: list[Message], output: Output) -> None:
         s, produce, headers = self._settings, self._producer.produce, self._headers
-        self._in_flight, self._in_flight_output = messages, output
+        self._in_flight, self._in_flight_output = first_offsets(messages), output
+        self._positions = self._in_flight | self._positions
         self._producer.begin()
         for event in output.events:
             produce(event.topic, event.value, event.key, headers)
@@ -252,29 +283,43 @@ class RouteLane:
         for partition, value in output.rollup:
             produce(s.rollup_topic, value, None, headers, partition)
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in output.positions.items()]
-        self._producer.commit_later(offsets, self._consumer.consumer_group_metadata())
+        metadata = self._consumer.consumer_group_metadata()
+        if not self._consumer.memberid():
+            # Out of the group since the batch was read. The group would refuse offsets of a former member, but not
+            # those of nobody in particular.
+            self._producer.abort()
+            raise TransactionAbortedError("not a member of the group any more")
+        self._producer.commit_later(offsets, metadata)
 
     def _settle(self) -> None:
         """Wait for the running commit, if any, and count what it made visible."""
         if not self._producer.committing:
             return
         self._producer.settle()
+        if self._aborts > 1:
+            telemetry.log(Log.TRANSACTIONS_RESUMED, aborted=self._aborts)
+        self._aborts, self._abort_cause = 0, ""
+        self._broker.up()
         self._positions |= {at: n for at, n in self._in_flight_output.positions.items() if at in self._assigned}
         _count(self._in_flight_output)
-        self._in_flight, self._in_flight_output = [], Output()
+        self._in_flight, self._in_flight_output = {}, Output()
 
     # --- going back
 
-    def _rewind(self, messages: list[Message], aborted: TransactionAbortedError) -> None:
-        telemetry.log(Log.TRANSACTION_ABORTED, error=str(aborted), records=len(messages))
-        self._seek_back(messages)
-        self._in_flight, self._in_flight_output = [], Output()
+    def _rewind(self, aborted: TransactionAbortedError) -> None:
+        self._aborts += 1
+        cause = str(aborted)
+        if cause != self._abort_cause:  # said once per cause; the metric counts the rest
+            self._abort_cause = cause
+            telemetry.log(Log.TRANSACTION_ABORTED, error=cause, partitions=len(self._in_flight))
+        self._seek_back(self._in_flight)
+        self._in_flight, self._in_flight_output = {}, Output()
 
-    def _seek_back(self, messages: list[Message]) -> None:
-        first: dict[Partition, int] = {}
-        for m in messages:
-            at = (m.topic(), m.partition())
-            first[at] = min(m.offset(), first.get(at, m.offset()))
+    def _pause(self) -> float:
+        """Nothing after one abort, as a rebalance causes them; then longer and longer."""
+        return min(_FIRST_PAUSE * 2**self._aborts, _LONGEST_PAUSE) if self._aborts > 1 else 0.0
+
+    def _seek_back(self, first: dict[Partition, int]) -> None:
         by = time.monotonic() + _REWIND_SECONDS
         for (topic, partition), offset in first.items():
             if (topic, partition) in self._assigned:
@@ -298,7 +343,7 @@ class RouteLane:
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assigned |= {(p.topic, p.partition) for p in partitions}
-        self.ready = True
+        self._joined = True
         self._broker.up()
         self._note(Log.PARTITIONS_ASSIGNED, partitions)
 
@@ -306,10 +351,11 @@ class RouteLane:
         try:
             self._settle()
         except TransactionAbortedError as aborted:
-            self._rewind(self._in_flight, aborted)
+            self._forget(partitions)  # first, so that nobody seeks in what is leaving
+            self._rewind(aborted)
             self._rewound = True
         except StoppedError:
-            pass
+            self._stopped = True
         self._forget(partitions)
         self._note(Log.PARTITIONS_REVOKED, partitions)
 
@@ -323,7 +369,7 @@ class RouteLane:
         self._assigned -= gone
         self._revoked |= gone
         # Whoever owns them now goes on from the committed offset: an abort must not take us back there.
-        self._in_flight = [m for m in self._in_flight if (m.topic(), m.partition()) not in gone]
+        self._in_flight = {at: offset for at, offset in self._in_flight.items() if at not in gone}
         for topic, partition in gone:
             self._positions.pop((topic, partition), None)
             telemetry.forget_lag(topic, partition)
@@ -341,9 +387,29 @@ class RouteLane:
         if error.fatal():
             raise fatal_error(error)
         what = (message.topic() or "", error.code())
+        if what[0].startswith("^") and error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return  # an expression that matches no topic yet is no trouble
         if what not in self._source_errors:
             self._source_errors.add(what)
             telemetry.log(Log.SOURCE_ERROR, topic=message.topic(), error=error.name(), detail=error.str())
+
+    def _observe_batch(self, output: Output) -> None:
+        """Fit the next batch's number of records to their size, and forget errors of topics that work again."""
+        records, size = (sum(column) for column in zip(*output.read.values(), strict=True))
+        self._max_records = max(min(self._settings.max_records, _MAX_BATCH_BYTES * records // max(size, 1)), 1)
+        if self._source_errors:
+            working = {topic for topic, _ in output.positions}
+            self._source_errors = {error for error in self._source_errors if error[0] not in working}
+
+    def _observe_cluster(self) -> None:
+        if self._broker.is_up:
+            self._observe_lag()
+        elif time.monotonic() > self._asked_at + _ASK_SECONDS:
+            # Nothing else would tell that the cluster is back while no record comes.
+            self._asked_at = time.monotonic()
+            with contextlib.suppress(KafkaException):
+                self._consumer.list_topics(timeout=_ASK_SECONDS / 2)
+                self._broker.up()
 
     def _observe_lag(self) -> None:
         now = time.monotonic()
@@ -354,6 +420,20 @@ class RouteLane:
             _low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             if high >= 0:
                 telemetry.CONSUMER_LAG.labels(topic, partition).set(max(high - offset, 0))
+
+
+def first_offsets(messages: list[Message]) -> dict[Partition, int]:
+    """The lowest offset of each partition in *messages*: where to go back to."""
+    first: dict[Partition, int] = {}
+    for m in messages:
+        at = (m.topic(), m.partition())
+        first[at] = min(m.offset(), first.get(at, m.offset()))
+    return first
+
+
+def _keep_first(first: dict[Partition, int], other: dict[Partition, int]) -> None:
+    for at, offset in other.items():
+        first[at] = min(offset, first.get(at, offset))
 
 
 def _count(output: Output) -> None:

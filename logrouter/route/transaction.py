@@ -7,7 +7,7 @@ aborted and the caller rewinds, and *fatal* ones (fenced by another process, mos
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -52,7 +52,10 @@ class StoppedError(Exception):
 def fatal_error(error: KafkaError) -> FatalError:
     """What to tell the operator about a fatal librdkafka error."""
     fenced = error.code() in _FENCED
-    hint = ": another process runs with the same instance name; give each its own --instance" if fenced else ""
+    hint = (
+        ": another process runs under the same instance name (give each its own --instance), or this one slept too long"
+    )
+    hint = hint if fenced else ""
     return FatalError(f"{error.name()}: {error.str()}{hint}", fenced=fenced)
 
 
@@ -70,7 +73,7 @@ class TransactionalProducer:
 
     def initialise(self) -> None:
         """Register the transactional id: aborts what a former process of that name left open, and fences it."""
-        self._retry(lambda: self._producer.init_transactions(_CALL_SECONDS))
+        self._call(lambda: self._retry(lambda: self._producer.init_transactions(_CALL_SECONDS)))
 
     def begin(self) -> None:
         """Open a transaction; the one before must be settled."""
@@ -92,7 +95,13 @@ class TransactionalProducer:
             except BufferError:
                 self._producer.poll(0.05)
             except KafkaException as exc:
-                raise self._abort_or_die(exc.args[0]) from None
+                error: KafkaError = exc.args[0]
+                if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    # Our own limits are far lower, so the setting is: it would be refused again for ever.
+                    raise FatalError(
+                        f"a record of {len(value)} bytes for {topic}: {error.str()}", fenced=False
+                    ) from None
+                raise self._abort_or_die(error) from None
             else:
                 return
 
@@ -105,6 +114,10 @@ class TransactionalProducer:
             telemetry.TRANSACTION_SECONDS.observe(time.monotonic() - self._began)
 
         self._commit = self._committer.submit(commit)
+
+    def poll(self) -> None:
+        """Serve librdkafka's callbacks, which would pile up otherwise while there is nothing to publish."""
+        self._producer.poll(0)
 
     @property
     def committing(self) -> bool:
@@ -124,6 +137,8 @@ class TransactionalProducer:
             return
         try:
             commit.result()
+        except CancelledError:
+            raise StoppedError from None
         except KafkaException as exc:
             telemetry.TRANSACTIONS.labels("aborted").inc()
             raise self._abort_or_die(exc.args[0]) from None

@@ -1,0 +1,69 @@
+"""The supervisor: children are kept running, stop with it, and never outlive it."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from logrouter.supervise import EXIT_USAGE, Child, supervise
+
+
+def python(code: str) -> list[str]:
+    """A command that runs *code*."""
+    return [sys.executable, "-c", code]
+
+
+def test_child_that_ends_is_started_again(tmp_path, eventually):
+    """A child that crashes comes back, as often as it takes."""
+    marks, stop = tmp_path / "marks", threading.Event()
+    child = Child("crashing", python(f"open({str(marks)!r}, 'a').write('x'); raise SystemExit(1)"))
+    runner = threading.Thread(target=lambda: supervise([child], stopping=stop.is_set))
+    runner.start()
+    eventually(lambda: marks.exists() and len(marks.read_text()) >= 2, 15, "started twice")
+    stop.set()
+    runner.join(10)
+
+    assert not runner.is_alive()
+
+
+def test_refused_configuration_ends_everything():
+    """A child that exits with 2 will not be better next time: the whole ends with 2, and the other child with it."""
+    other = Child("other", python("import time; time.sleep(60)"))
+    code = supervise([other, Child("refusing", python("raise SystemExit(2)"))], stopping=lambda: False)
+
+    assert code == EXIT_USAGE
+    assert other.process.poll() == -signal.SIGTERM
+
+
+def test_child_that_ignores_sigterm_is_killed():
+    """Stopping is bounded: who does not end in time is killed."""
+    stubborn = Child("stubborn", python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"))
+    began = time.monotonic()
+    calls = iter([False] * 10)
+    supervise([stubborn], stopping=lambda: next(calls, True), stop_seconds=1)
+
+    assert stubborn.process.poll() is not None
+    assert time.monotonic() - began < 10
+
+
+def test_children_die_with_a_killed_supervisor(tmp_path, eventually):
+    """SIGKILL of the supervisor leaves no child behind that would go on routing."""
+    pid_file = tmp_path / "pid"
+    child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    code = (
+        "import sys; from logrouter.supervise import Child, supervise\n"
+        f"supervise([Child('c', [sys.executable, '-c', {child!r}])], stopping=lambda: False)"
+    )
+    owner = subprocess.Popen(python(code), stderr=subprocess.DEVNULL)
+    pid = int(eventually(lambda: pid_file.exists() and pid_file.read_text(), 15, "child started"))
+    owner.kill()
+    owner.wait()
+
+    eventually(lambda: not alive(pid), 10, "child gone")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and state.strip()[0] != "Z"
