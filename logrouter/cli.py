@@ -142,6 +142,8 @@ def route(config_file: Path | None, bootstrap: str | None, instance: str | None,
         _fail(str(exc), EXIT_FAILED)  # unlike a wrong setting, this may heal: a supervisor should try again
     except process.FatalError as exc:
         telemetry.log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="route", error=str(exc))
+        if isinstance(exc, process.StuckError):
+            os._exit(EXIT_FENCED)  # an ordinary exit would wait for the thread that never comes back
         raise SystemExit(EXIT_FENCED if exc.fenced else EXIT_FAILED) from None
 
 

@@ -107,6 +107,9 @@ def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeou
         "queue.buffering.max.kbytes": 262_144,
         # Short, so that a commit's round trips are not stretched by the default back-off of 100 ms.
         "retry.backoff.ms": 20,
+        # A coordinator that was away can leave a request waiting for ever (librdkafka issue 5511); closing the idle
+        # connection wakes it.
+        "connections.max.idle.ms": 5_000,
         **{k: v for k, v in kafka.items() if k not in _CONSUMER_ONLY},
         "transactional.id": transactional_id,
         "transaction.timeout.ms": timeout_ms,

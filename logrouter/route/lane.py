@@ -93,7 +93,7 @@ class RouteLane:
         self._positions: dict[Partition, int] = {}
         self._joined = False
         self._stopped = False
-        self._abort_cause = ""
+        self._abort_causes: set[str] = set()
         self._asked_at = 0.0
 
     @property
@@ -119,15 +119,14 @@ class RouteLane:
             ),
             error_cb=self._broker.on_error,
         )
+        settings = producer_settings(
+            s.kafka, transactional_id=f"{s.group}-{s.instance}", timeout_ms=s.transaction_timeout_ms
+        )
         self._producer = TransactionalProducer(
-            make(
-                Producer,
-                producer_settings(
-                    s.kafka, transactional_id=f"{s.group}-{s.instance}", timeout_ms=s.transaction_timeout_ms
-                ),
-                error_cb=self._broker.on_error,
-            ),
+            lambda: make(Producer, settings, error_cb=self._broker.on_error),
+            timeout_seconds=s.transaction_timeout_ms / 1000,
             give_up=self._give_up,
+            waiting=self._broker.down,
         )
         try:
             self._start()
@@ -298,7 +297,8 @@ class RouteLane:
         self._producer.settle()
         if self._aborts > 1:
             telemetry.log(Log.TRANSACTIONS_RESUMED, aborted=self._aborts)
-        self._aborts, self._abort_cause = 0, ""
+        self._aborts = 0
+        self._abort_causes.clear()
         self._broker.up()
         self._positions |= {at: n for at, n in self._in_flight_output.positions.items() if at in self._assigned}
         _count(self._in_flight_output)
@@ -309,8 +309,8 @@ class RouteLane:
     def _rewind(self, aborted: TransactionAbortedError) -> None:
         self._aborts += 1
         cause = str(aborted)
-        if cause != self._abort_cause:  # said once per cause; the metric counts the rest
-            self._abort_cause = cause
+        if cause not in self._abort_causes:  # said once per cause; the metric counts the rest
+            self._abort_causes.add(cause)
             telemetry.log(Log.TRANSACTION_ABORTED, error=cause, partitions=len(self._in_flight))
         self._seek_back(self._in_flight)
         self._in_flight, self._in_flight_output = {}, Output()

@@ -8,14 +8,14 @@ from logrouter.route.batch import DeadLetterSettings
 from logrouter.route.client import ClientError
 from logrouter.route.lane import LaneSettings, RouteLane
 from logrouter.route.topics import Finding, Wanted, ensure
-from logrouter.route.transaction import FatalError
+from logrouter.route.transaction import FatalError, StuckError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.config import Settings
 
-__all__ = ["ClientError", "FatalError", "ensure_topics", "lane", "wanted_topics"]
+__all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "lane", "wanted_topics"]
 
 
 def lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
 from logrouter import telemetry
-from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from confluent_kafka import TopicPartition
+    from confluent_kafka import Producer, TopicPartition
 
 _CALL_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 0.5
+_STUCK_SECONDS: Final = 4 * _CALL_SECONDS
+"""Every call has its own, shorter limit: one that has not come back by then never will."""
 _FENCED: Final = frozenset(
     {
         KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own error codes start with an underscore
@@ -39,6 +42,10 @@ class FatalError(Exception):
     def __init__(self, text: str, *, fenced: bool) -> None:
         super().__init__(text)
         self.fenced = fenced
+
+
+class StuckError(FatalError):
+    """A thread hangs inside librdkafka: only the end of the whole process gets rid of it."""
 
 
 class TransactionAbortedError(Exception):
@@ -62,14 +69,30 @@ def fatal_error(error: KafkaError) -> FatalError:
 class TransactionalProducer:
     """A `confluent_kafka.Producer` with a transaction that is open, being committed, or neither."""
 
-    def __init__(self, producer: Producer, *, give_up: Callable[[], bool], retry_seconds: float = 0.2) -> None:
-        """*give_up* is asked between retries: once true, waiting ends with `StoppedError`."""
-        self._producer = producer
+    def __init__(
+        self,
+        make: Callable[[], Producer],
+        *,
+        timeout_seconds: float,
+        give_up: Callable[[], bool],
+        waiting: Callable[[KafkaError], None],
+        retry_seconds: float = 0.2,
+    ) -> None:
+        """*make* gives a producer, anew after one has died of an outage; *timeout_seconds* is its transaction timeout.
+
+        *waiting* is told each time a call is going to be repeated. *give_up* is asked then: once true, waiting ends
+        with `StoppedError`.
+        """
+        self._make = make
+        self._producer = make()
+        self._timeout = timeout_seconds
         self._give_up = give_up
+        self._waiting = waiting
         self._pause = retry_seconds
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._commit: Future[None] | None = None
         self._began = 0.0
+        self._alive = 0.0
 
     def initialise(self) -> None:
         """Register the transactional id: aborts what a former process of that name left open, and fences it."""
@@ -113,6 +136,7 @@ class TransactionalProducer:
             self._retry(lambda: self._producer.commit_transaction(_CALL_SECONDS))
             telemetry.TRANSACTION_SECONDS.observe(time.monotonic() - self._began)
 
+        self._alive = time.monotonic()
         self._commit = self._committer.submit(commit)
 
     def poll(self) -> None:
@@ -136,13 +160,22 @@ class TransactionalProducer:
         if commit is None:
             return
         try:
-            commit.result()
+            self._await(commit)
         except CancelledError:
             raise StoppedError from None
         except KafkaException as exc:
             telemetry.TRANSACTIONS.labels("aborted").inc()
             raise self._abort_or_die(exc.args[0]) from None
         telemetry.TRANSACTIONS.labels("committed").inc()
+
+    def _await(self, commit: Future[None]) -> None:
+        """Wait for the committing thread, unless it hangs inside librdkafka (its issues 5456 and 5511)."""
+        while True:
+            try:
+                return commit.result(_POLL_SECONDS)
+            except FutureTimeoutError:
+                if time.monotonic() > self._alive + _STUCK_SECONDS:
+                    raise StuckError("the Kafka client does not come back from a commit", fenced=False) from None
 
     def abort(self) -> None:
         """Abort the open transaction, repeating until the cluster has confirmed it."""
@@ -154,12 +187,24 @@ class TransactionalProducer:
 
     def _abort_or_die(self, error: KafkaError) -> Exception:
         if error.fatal():
-            return fatal_error(error)
+            return self._renew_or_die(error)
         try:
             self.abort()
         except KafkaException as exc:
-            return fatal_error(exc.args[0])
-        return TransactionAbortedError(f"{error.name()}: {error.str()}")
+            return self._renew_or_die(exc.args[0])
+        return TransactionAbortedError(error.name())
+
+    def _renew_or_die(self, error: KafkaError) -> Exception:
+        """A new client where the old one was fenced by an outage.
+
+        The coordinator fences whoever leaves a transaction open for too long. Another process of our name fences us
+        as well, but within the short time that our transactions take: then, and only then, it is fatal.
+        """
+        if error.code() not in _FENCED or time.monotonic() < self._began + self._timeout:
+            return fatal_error(error)
+        self._producer = self._make()
+        self.initialise()
+        return TransactionAbortedError(f"{error.name()}: timed out while the cluster was away")
 
     def _call(self, call: Callable[[], None]) -> None:
         try:
@@ -169,8 +214,8 @@ class TransactionalProducer:
 
     def _retry(self, call: Callable[[], None]) -> None:
         """Repeat *call* while librdkafka says that repeating it helps; any other error is raised."""
-        down = False
         while True:
+            self._alive = time.monotonic()
             try:
                 call()
             except KafkaException as exc:
@@ -179,11 +224,7 @@ class TransactionalProducer:
                     raise
                 if self._give_up():
                     raise StoppedError from None
-                if not down:
-                    down = True
-                    telemetry.log(Log.BROKER_DOWN, waiting_for="transaction coordinator", error=error.name())
+                self._waiting(error)
                 time.sleep(self._pause)
             else:
-                if down:
-                    telemetry.log(Log.BROKER_UP, waiting_for="transaction coordinator")
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import urllib.error
 import urllib.request
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -160,3 +161,72 @@ def test_sigterm_while_the_cluster_is_away_ends_in_bounded_time(tmp_path, stack)
 
     assert lane.wait(25) == 0
     assert lane.text().count("broker_down") == 1
+    assert "FAIL" not in lane.text()  # librdkafka's own words, one for every attempt
+
+
+def test_lasting_cause_of_aborts_is_said_once_and_healed_without_loss(stack, eventually):
+    """An output topic that refuses records: few attempts, one line, not ready; when mended, every record once."""
+    limit(stack, "100")
+    port = free_port()
+    lane = stack.route(port=port)
+    eventually(lambda: "partitions_assigned" in lane.text(), 20, "assigned")
+    stack.feed(request_line(n, "c") for n in range(50))
+    eventually(lambda: aborted(port) >= 5, 30, "five attempts")
+    ready = status(port, "/readyz")
+    limit(stack, "1000000")
+    eventually(lambda: stack.numbers() == Counter(range(50)), 30, "all requests once")
+    eventually(lambda: "transactions_resumed" in lane.text(), 10, "said that it goes on")
+
+    assert ready == 503
+    causes = re.findall(r"transaction_aborted error=(\S+)", lane.text())
+    assert len(causes) == len(set(causes)) <= 3  # each once, however many attempts
+    assert lane.stop() == 0
+
+
+def limit(stack: Stack, size: str) -> None:
+    """Set the largest record that the clean topic takes."""
+    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+    entry = ConfigEntry("max.message.bytes", size, incremental_operation=AlterConfigOpType.SET)
+    admin = AdminClient(stack.kafka)
+    resource = ConfigResource(ResourceType.TOPIC, stack.clean, incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(20)
+
+
+def aborted(port: int) -> float:
+    """How many transactions were aborted."""
+    samples = scrape(port).get("logrouter_transactions_total", ())
+    return sum(value for labels, value in samples if labels["result"] == "aborted")
+
+
+def status(port: int, path: str) -> int:
+    """The status code of a GET."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "said"),
+    [
+        ("transaction_timeout_ms: 900001", 1, "timeout"),
+        ("batch: {max_record: 1}", 2, "max_records"),
+    ],
+)
+def test_own_mistake_ends_in_one_clear_line(stack, setting, code, said):
+    """A setting that the cluster or the file's reader refuses: no traceback, and the exit code that tells which."""
+    text = stack.config.read_text()
+    stack.config.write_text(
+        text.replace("  transaction_timeout_ms: 10000", f"  {setting}").replace(
+            "  batch: {max_records: 500, max_wait_ms: 50}\n",
+            "" if "batch" in setting else "  batch: {max_records: 500}\n",
+        )
+    )
+    lane = stack.route()
+
+    assert lane.wait(20) == code
+    assert said in lane.text()
+    assert "Traceback" not in lane.text()

@@ -11,8 +11,10 @@ import orjson
 
 import logrouter
 from logrouter import config
+from logrouter.core import deadletter
 from logrouter.core.rollup import decode_record
 from logrouter.demo.generator import records
+from logrouter.model import RawRecord, Reason, Rejected, Stage
 from logrouter.route import batch
 from logrouter.route.batch import LOOP_HEADER, BatchProcessor, DeadLetterSettings
 
@@ -97,6 +99,18 @@ def test_dead_letter_is_valid_capped_and_tells_no_secret():
     assert (letter["raw"]["bytes"], letter["raw"]["truncated"], len(letter["raw"]["text"])) == (len(raw), True, 2000)
     assert bearer not in value.decode()
     assert ("logrouter-reason", b"invalid_json") in headers
+
+
+def test_dead_letter_stays_below_what_a_broker_takes():
+    """Bytes that grow when written as JSON do not make a letter that the broker would refuse for ever."""
+    record = RawRecord(TOPIC, 0, 0, START, b"api-gateway" + b"\0" * 600_000)
+    rejected = Rejected(Stage.DECODE, Reason.INVALID_JSON)
+    letter = deadletter.encode(
+        record, rejected, event_id="i", emitter="e", stream="s", max_raw_bytes=500_000, now_ms=START
+    )
+
+    assert len(letter) <= deadletter.MAX_LETTER_BYTES
+    assert orjson.loads(letter)["raw"]["truncated"]
 
 
 def test_our_own_output_is_not_routed_again():

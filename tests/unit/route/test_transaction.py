@@ -1,9 +1,18 @@
 """The transactional producer: each kind of Kafka error ends in its one way, and nothing is lost on any of them."""
 
+import threading
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from logrouter.route.transaction import FatalError, StoppedError, TransactionAbortedError, TransactionalProducer
+from logrouter.route import transaction
+from logrouter.route.transaction import (
+    FatalError,
+    StoppedError,
+    StuckError,
+    TransactionAbortedError,
+    TransactionalProducer,
+)
 
 RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "later", retriable=True)
 ABORTABLE = KafkaError(KafkaError.ILLEGAL_GENERATION, "rebalanced", txn_requires_abort=True)
@@ -46,10 +55,16 @@ class ScriptedProducer:
         self._answer("abort")
 
 
-def run_one(give_up=lambda: False, **script):
+def run_one(give_up=lambda: False, timeout_seconds=60.0, **script):
     """One transaction with one record through a scripted producer; the calls made, and the error it ended with."""
     scripted = ScriptedProducer(**script)
-    producer = TransactionalProducer(scripted, give_up=give_up, retry_seconds=0)
+    producer = TransactionalProducer(
+        lambda: scripted,
+        timeout_seconds=timeout_seconds,
+        give_up=give_up,
+        waiting=lambda _error: None,
+        retry_seconds=0,
+    )
     error = None
     try:
         producer.initialise()
@@ -97,6 +112,26 @@ def test_fenced_says_what_to_do():
 
     assert error.fenced
     assert "--instance" in str(error)
+
+
+def test_fenced_by_an_outage_goes_on_with_a_new_client():
+    """A transaction older than its timeout was ended by the coordinator, not by a rival: start anew, and rewind."""
+    calls, error = run_one(timeout_seconds=0.0, commit=[FENCED])
+
+    assert calls == ["init", "begin", "produce", "offsets", "commit", "init"]
+    assert isinstance(error, TransactionAbortedError)
+
+
+def test_commit_that_never_comes_back_is_noticed(monkeypatch):
+    """A thread that hangs inside the client library ends the wait, so that the process can be replaced."""
+    monkeypatch.setattr(transaction, "_STUCK_SECONDS", 0.0)
+    monkeypatch.setattr(transaction, "_POLL_SECONDS", 0.01)
+    released = threading.Event()
+    monkeypatch.setattr(ScriptedProducer, "commit_transaction", lambda *_: released.wait(20))
+    _, error = run_one()
+    released.set()
+
+    assert isinstance(error, StuckError)
 
 
 def test_waiting_for_the_cluster_ends_when_told_to_give_up():
