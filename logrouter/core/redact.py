@@ -95,9 +95,11 @@ def _dotted(text: str) -> bool:
     return "." in text or "%2e" in text.lower()
 
 
+# All of these are matched against a lower-case copy, which is five times as fast as ignoring case.
+#
 # Raw bytes hold JSON in JSON, so a quote may come with backslashes before it, or as \u0022.
 _QUOTE: Final = rb"""\\{0,7}+(?:["']|u002[27])"""
-_BETWEEN: Final = rb"(?:" + _QUOTE + rb")?+\s{0,4}+(?:[=:]|%3D)\s{0,4}+"
+_BETWEEN: Final = rb"(?:" + _QUOTE + rb")?+\s{0,4}+(?:[=:]|%3d)\s{0,4}+"
 _RAW_WORDS: Final = _WORDS.encode()
 _RAW_NAMES: Final = b"|".join(name.encode() for name in sorted(_SECRET_NAMES))
 
@@ -105,17 +107,15 @@ _RAW_NAMES: Final = b"|".join(name.encode() for name in sorted(_SECRET_NAMES))
 _RAW_QUOTED = re.compile(
     rb"((?:" + _RAW_WORDS + rb")[\w.-]{0,40}+" + _BETWEEN + rb")"
     rb"""(?P<level>\\{0,7}+)"(?:[^"\\]++|\\++(?!")|(?P=level)\\++")*+""",
-    re.IGNORECASE,
 )
 _RAW_HEADER = re.compile(
-    rb"((?:cookie2?|authori[sz]ation)" + _BETWEEN + rb"""(?:\\{0,7}+')?)(?!\\{0,7}")[^\r\n"\\]++""", re.IGNORECASE
+    rb"((?:cookie2?|authori[sz]ation)" + _BETWEEN + rb"""(?:\\{0,7}+')?)(?!\\{0,7}")[^\r\n"\\]++"""
 )
 _RAW_ASSIGNED = re.compile(
-    rb"((?:(?:" + _RAW_WORDS + rb")[\w.-]{0,40}+|(?:[?&;]|%3F|%26|u0026)(?:" + _RAW_NAMES + rb"))" + _BETWEEN + rb"(?:"
+    rb"((?:(?:" + _RAW_WORDS + rb")[\w.-]{0,40}+|(?:[?&;]|%3f|%26|u0026)(?:" + _RAW_NAMES + rb"))" + _BETWEEN + rb"(?:"
     rb"(?!\\{0,7}\")" + _QUOTE + rb""")?+)(?:[^\s"'&;,}\\]|\\{1,7}/)++""",
-    re.IGNORECASE,
 )
-_RAW_SCHEME = re.compile(rb"(\b(?:bearer|basic)(?:\s{1,8}+|%20|\+))(?:[\w.~+=%-]|\\{0,7}/){6,}+", re.IGNORECASE)
+_RAW_SCHEME = re.compile(rb"(\b(?:bearer|basic)(?:\s{1,8}+|%20|\+))(?:[\w.~+=%-]|\\{0,7}/){6,}+")
 _RAW_USERINFO = re.compile(rb"""(:\\{0,7}/\\{0,7}/)[^/\s"'@\\]{1,256}@""")
 _RAW_TOKEN_RUN = re.compile(rb"(?:[\w.-]|%2[eE]){20,}+")
 _RAW_REDACTED: Final = REDACTED.encode()
@@ -136,13 +136,23 @@ def redact_raw(raw: bytes) -> bytes:
     lower = raw.lower()
     worded = any(word in lower for word in _RAW_HINTS)
     if worded:
-        raw = _RAW_QUOTED.sub(rb'\1\g<level>"' + _RAW_REDACTED, raw)
-        raw = _RAW_HEADER.sub(rb"\1" + _RAW_REDACTED, raw)
+        raw = _hide(_RAW_QUOTED, raw, "level", b'"' + _RAW_REDACTED)
+        raw = _hide(_RAW_HEADER, raw, 1, _RAW_REDACTED)
     if worded or any(sign in lower for sign in _RAW_PARAMETER_SIGNS):
-        raw = _RAW_ASSIGNED.sub(rb"\1" + _RAW_REDACTED, raw)
+        raw = _hide(_RAW_ASSIGNED, raw, 1, _RAW_REDACTED)
     if b"bearer" in lower or b"basic" in lower:
-        raw = _RAW_SCHEME.sub(rb"\1" + _RAW_REDACTED, raw)
+        raw = _hide(_RAW_SCHEME, raw, 1, _RAW_REDACTED)
     return _RAW_USERINFO.sub(rb"\1" + _RAW_REDACTED + b"@", raw) if b"@" in raw else raw
+
+
+def _hide(pattern: re.Pattern[bytes], raw: bytes, kept: str | int, instead: bytes) -> bytes:
+    """*raw* with everything of each match behind the group *kept* replaced."""
+    parts: list[bytes] = []
+    end = 0
+    for match in pattern.finditer(raw.lower()):
+        parts += (raw[end : match.end(kept)], instead)
+        end = match.end()
+    return b"".join((*parts, raw[end:])) if parts else raw
 
 
 def _without_raw_jwt(run: re.Match[bytes]) -> bytes:

@@ -279,6 +279,44 @@ def pack(subjects: Iterable[tuple[str, list[Cell]]], partitions: int) -> Iterato
         yield partition, _close(room)
 
 
+def _count(
+    cell: Cell,
+    time_ms: int,
+    status: int | None,
+    outcome: str | None,
+    weight: float,
+    bytes_in: int,
+    bytes_out: int,
+    latency_ms: int | None,
+    index: int | None,
+) -> None:
+    if time_ms < cell.first_ms:
+        cell.first_ms = time_ms
+    elif time_ms > cell.last_ms:
+        cell.last_ms = time_ms
+    cell.count += 1
+    cell.weight += weight
+    if bytes_in:
+        cell.bytes_in += bytes_in
+    if bytes_out:
+        cell.bytes_out += bytes_out
+    if status is not None:
+        statuses = cell.status
+        statuses[status] = statuses.get(status, 0) + 1
+    if outcome is not None:
+        outcomes = cell.outcome
+        if outcome in outcomes:
+            outcomes[outcome] += 1
+        else:
+            add_name(outcomes, outcome, 1)
+    if index is not None and latency_ms is not None:
+        cell.latency_sum += latency_ms
+        cell.latency_count += 1
+        cell.latency_max = latency_ms if latency_ms > cell.latency_max else cell.latency_max  # noqa: FURB136 - half the price of max()
+        sketch = cell.sketch
+        sketch[index] = sketch.get(index, 0) + 1
+
+
 class Accumulator:
     """The partial sums of one batch: every event adds to its client's and its API's cell of that minute."""
 
@@ -307,6 +345,8 @@ class Accumulator:
         count, but under no status (or outcome).
         """
         minute = min(max(time_ms // 60_000, 0), MAX_MINUTE)
+        if status is not None and status not in _STATUS_CODES:
+            status = None
         if latency_ms is None:
             index = None
         else:
@@ -314,50 +354,36 @@ class Accumulator:
             index = bucket(latency_ms)
         cells = self._cells
         # Spelled out over `merge` of a one-event cell: this is half the price, and every request pays it twice.
-        for subject, peer in (
-            ("c" + client if client is not None else None, api),
-            ("a" + api if count_api else None, None),
-        ):
-            if subject is None:
-                continue
+        if client is not None:
+            subject = "c" + client
             cell = cells.get((subject, minute))
             if cell is None:
                 # Maps of its own: a default would be one map shared by all.
+                cells[subject, minute] = Cell(
+                    minute,
+                    1,
+                    weight,
+                    bytes_in,
+                    bytes_out,
+                    latency_ms or 0,
+                    latency_ms or 0,
+                    0 if index is None else 1,
+                    time_ms,
+                    time_ms,
+                    {} if status is None else {status: 1},
+                    {} if outcome is None else {outcome[:MAX_NAME]: 1},
+                    {api[:MAX_NAME]: 1},
+                    {} if index is None else {index: 1},
+                )
+            else:
+                add_name(cell.peer, api, 1)
+                _count(cell, time_ms, status, outcome, weight, bytes_in, bytes_out, latency_ms, index)
+        if count_api:
+            subject = "a" + api
+            cell = cells.get((subject, minute))
+            if cell is None:
                 cell = cells[subject, minute] = Cell(minute, 0, 0.0, 0, 0, 0, 0, 0, time_ms, time_ms, {}, {}, {}, {})
-            elif time_ms < cell.first_ms:
-                cell.first_ms = time_ms
-            elif time_ms > cell.last_ms:
-                cell.last_ms = time_ms
-            cell.count += 1
-            cell.weight += weight
-            if bytes_in:
-                cell.bytes_in += bytes_in
-            if bytes_out:
-                cell.bytes_out += bytes_out
-            if status is not None:
-                statuses = cell.status
-                if status in statuses:
-                    statuses[status] += 1
-                elif status in _STATUS_CODES:
-                    statuses[status] = 1
-            if outcome is not None:
-                outcomes = cell.outcome
-                if outcome in outcomes:
-                    outcomes[outcome] += 1
-                else:
-                    add_name(outcomes, outcome, 1)
-            if peer is not None:
-                peers = cell.peer
-                if peer in peers:
-                    peers[peer] += 1
-                else:
-                    add_name(peers, peer, 1)
-            if index is not None and latency_ms is not None:
-                cell.latency_sum += latency_ms
-                cell.latency_count += 1
-                cell.latency_max = max(cell.latency_max, latency_ms)
-                sketch = cell.sketch
-                sketch[index] = sketch.get(index, 0) + 1
+            _count(cell, time_ms, status, outcome, weight, bytes_in, bytes_out, latency_ms, index)
 
     def take(self) -> Subjects:
         """Everything since the last call, by subject, within the bounds that a reader checks."""

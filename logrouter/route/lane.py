@@ -275,8 +275,8 @@ class RouteLane:
         self._in_flight, self._in_flight_output = first_offsets(messages), output
         self._positions = self._in_flight | self._positions
         self._producer.begin()
-        for event in output.events:
-            produce(event.topic, event.value, event.key, headers)
+        for topic, value, key in output.events:
+            produce(topic, value, key, headers)
         for key, value, letter_headers in output.dead_letters:
             produce(s.dead_letters.topic, value, key, letter_headers + headers)
         for partition, value in output.rollup:
@@ -444,7 +444,7 @@ def _count(output: Output) -> None:
     for labels, n in output.counts.items():
         telemetry.EVENTS.labels(*labels).inc(n)
     for name, values in (
-        ("events", [e.value for e in output.events]),
+        ("events", [value for _, value, _ in output.events]),
         ("dead_letter", [value for _, value, _ in output.dead_letters]),
         ("rollup", [value for _, value in output.rollup]),
     ):
