@@ -153,7 +153,9 @@ def _test(field: str, operator: str, given: Any, path: str, problems: Problems) 
             return _in(field, given, at, problems)
         case "equals" | "glob" | "prefix" | "suffix" | "contains":
             text = _text(field, given, at, problems)
-            return None if text is None else _compiled(field, _accepts(operator, text), _needs(operator, text))
+            if text is None:
+                return None
+            return _compiled(field, _accepts(operator, text), _needs(operator, text), _words(operator, text))
     hint = did_you_mean(operator, OPERATORS)
     problems.add(at, f"no such operator{hint}; there are {', '.join(OPERATORS)}", at_key=True)
     return None
@@ -165,7 +167,7 @@ def _exists(field: str, given: Any, path: str, problems: Problems) -> Condition 
         return None
     if field == TOPIC_FIELD:
         return ALWAYS if given else NEVER
-    return Field(field, getter(field), _anything, None) if given else Absent(getter(field))
+    return Field(field, getter(field), _anything, None, "is there") if given else Absent(getter(field), field)
 
 
 def _in(field: str, given: Any, path: str, problems: Problems) -> Condition | None:
@@ -176,7 +178,8 @@ def _in(field: str, given: Any, path: str, problems: Problems) -> Condition | No
     wanted = frozenset(text for text in read if text is not None)
     tokens = [literal(text) for text in wanted]
     needs = frozenset(token for token in tokens if token is not None)
-    return _compiled(field, wanted.__contains__, needs if needs and None not in tokens else None)
+    words = f"is one of {', '.join(sorted(wanted))}"
+    return _compiled(field, wanted.__contains__, needs if needs and None not in tokens else None, words)
 
 
 def _text(field: str, given: Any, path: str, problems: Problems) -> str | None:
@@ -216,10 +219,16 @@ def _needs(operator: str, text: str) -> frozenset[bytes] | None:
     return frozenset([max(tokens, key=len)]) if tokens else None
 
 
-def _compiled(field: str, accepts: Callable[[str], bool], needs: frozenset[bytes] | None) -> Condition:
+def _words(operator: str, text: str) -> str:
+    """The predicate for people."""
+    verbs = {"prefix": "begins with", "suffix": "ends with", "glob": "matches"}
+    return f"{verbs.get(operator, operator)} {text}"
+
+
+def _compiled(field: str, accepts: Callable[[str], bool], needs: frozenset[bytes] | None, words: str) -> Condition:
     if field == TOPIC_FIELD:
-        return OfTopic(accepts)
-    return Field(field, getter(field), accepts, None if field in REWRITTEN else needs)
+        return OfTopic(accepts, words)
+    return Field(field, getter(field), accepts, None if field in REWRITTEN else needs, words)
 
 
 def _anything(_value: str) -> bool:

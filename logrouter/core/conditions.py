@@ -4,13 +4,16 @@
 
 `test(envelope)` decides. `tokens()` says what the raw record must hold for `test` to be able to hold: a set of byte
 strings of which at least one occurs, or None where nothing is known. `on(topic)` decides the conditions on the topic,
-which is known before any record is read.
+which is known before any record is read. `describe()` and `explain(envelope)` are for people: what is asked, and which
+parts of it an envelope fails.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+
+from logrouter.core.redact import redact_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +36,12 @@ class Condition(Protocol):
 
     def on(self, topic: str, /) -> Condition:
         """The same condition for records of one topic."""
+
+    def describe(self) -> str:
+        """What it asks, in one line."""
+
+    def explain(self, envelope: Envelope, /) -> list[str]:
+        """Why it does not hold: a line for each part that fails, no secrets in it; empty if it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,14 @@ class Constant:
         """Itself."""
         return self
 
+    def describe(self) -> str:
+        """The constant."""
+        return "always" if self.holds else "never"
+
+    def explain(self, _envelope: Envelope, /) -> list[str]:
+        """Nothing can be done about it."""
+        return [] if self.holds else ["never holds"]
+
 
 ALWAYS: Final = Constant(holds=True)
 NEVER: Final = Constant(holds=False)
@@ -67,13 +84,15 @@ NEVER: Final = Constant(holds=False)
 class Field:
     """One predicate on the text of one field. *needs* is what the raw record must hold, None if unknown.
 
-    An absent field fails every predicate, so `not` of a predicate holds where the field is absent.
+    An absent field fails every predicate, so `not` of a predicate holds where the field is absent. *wants* is the
+    predicate in words: `equals api-gateway`.
     """
 
     field: str
     get: Callable[[Envelope], str | None]
     accepts: Callable[[str], bool]
     needs: frozenset[bytes] | None
+    wants: str = "is accepted"
     never: ClassVar[bool] = False
 
     def test(self, envelope: Envelope, /) -> bool:
@@ -89,12 +108,21 @@ class Field:
         """Itself: it doesn't ask about the topic."""
         return self
 
+    def describe(self) -> str:
+        """The field and what it must be."""
+        return f"{self.field} {self.wants}"
+
+    def explain(self, envelope: Envelope, /) -> list[str]:
+        """What the field is instead."""
+        return [] if self.test(envelope) else [f"{self.describe()}: {_found(self.field, self.get(envelope))}"]
+
 
 @dataclass(frozen=True, slots=True)
 class Absent:
     """The field is not there."""
 
     get: Callable[[Envelope], str | None]
+    field: str = "a field"
     never: ClassVar[bool] = False
 
     def test(self, envelope: Envelope, /) -> bool:
@@ -109,12 +137,21 @@ class Absent:
         """Itself."""
         return self
 
+    def describe(self) -> str:
+        """Which field must be absent."""
+        return f"{self.field} is absent"
+
+    def explain(self, envelope: Envelope, /) -> list[str]:
+        """What is there."""
+        return [] if self.test(envelope) else [f"{self.describe()}: {_found(self.field, self.get(envelope))}"]
+
 
 @dataclass(frozen=True, slots=True)
 class OfTopic:
     """A predicate on the topic's name. Decided by `on`; before that it holds for nothing and needs nothing."""
 
     accepts: Callable[[str], bool]
+    wants: str = "is accepted"
     never: ClassVar[bool] = False
 
     def test(self, _envelope: Envelope, /) -> bool:
@@ -128,6 +165,14 @@ class OfTopic:
     def on(self, topic: str, /) -> Condition:
         """The answer."""
         return ALWAYS if self.accepts(topic) else NEVER
+
+    def describe(self) -> str:
+        """What the topic must be."""
+        return f"topic {self.wants}"
+
+    def explain(self, _envelope: Envelope, /) -> list[str]:
+        """Undecided, so it does not hold."""
+        return [f"{self.describe()}: no topic is given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +195,14 @@ class Not:
         part = self.part.on(topic)
         return Constant(not part.holds) if isinstance(part, Constant) else Not(part)
 
+    def describe(self) -> str:
+        """The opposite of the part."""
+        return f"not ({self.part.describe()})"
+
+    def explain(self, envelope: Envelope, /) -> list[str]:
+        """That the part holds."""
+        return [] if self.test(envelope) else [f"{self.describe()}: it does hold"]
+
 
 @dataclass(frozen=True, slots=True)
 class Every:
@@ -170,6 +223,16 @@ class Every:
     def on(self, topic: str, /) -> Condition:
         """All parts on the topic."""
         return all_of(part.on(topic) for part in self.parts)
+
+    def describe(self) -> str:
+        """All parts."""
+        return " and ".join(
+            f"({part.describe()})" if isinstance(part, Some) else part.describe() for part in self.parts
+        )
+
+    def explain(self, envelope: Envelope, /) -> list[str]:
+        """Every part that fails, not just the first."""
+        return [line for part in self.parts for line in part.explain(envelope)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +259,22 @@ class Some:
     def on(self, topic: str, /) -> Condition:
         """Any part on the topic."""
         return any_of(part.on(topic) for part in self.parts)
+
+    def describe(self) -> str:
+        """All parts, of which one is enough."""
+        return " or ".join(
+            f"({part.describe()})" if isinstance(part, Every) else part.describe() for part in self.parts
+        )
+
+    def explain(self, envelope: Envelope, /) -> list[str]:
+        """What each part fails by, as none holds."""
+        if self.test(envelope):
+            return []
+        return ["none of these holds", *(f"  {line}" for part in self.parts for line in part.explain(envelope))]
+
+
+def _found(field: str, text: str | None) -> str:
+    return "it is absent" if text is None else f'it is "{redact_shown(field, text)}"'
 
 
 def all_of(parts: Iterable[Condition]) -> Condition:
