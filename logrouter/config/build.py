@@ -23,8 +23,8 @@ from logrouter.model import UNMATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
+    from logrouter.config.inputs import Inputs
     from logrouter.config.options import Case, File, RouteOptions, SourceOptions
     from logrouter.config.problems import Problems
 
@@ -32,10 +32,10 @@ FAUST_SUFFIX: Final = ".*(?:changelog|repartition|__leader)"
 """How the topics that Faust makes for an application end; they begin with its id."""
 
 
-def build(file: File, *, generation: str, folder: Path, problems: Problems) -> RouteTable:
+def build(file: File, *, generation: str, inputs: Inputs, problems: Problems) -> RouteTable:
     """The route table; without what is INVALID in *file*, so it may only be used if there are no problems afterwards.
 
-    *folder* is what schema files are relative to.
+    *inputs* reads the schema files.
     """
     sources = file.sources if usable(file.sources) else {}
     routes = dict(enumerate(file.routes)) if usable(file.routes) else {}
@@ -45,7 +45,7 @@ def build(file: File, *, generation: str, folder: Path, problems: Problems) -> R
     made: dict[str, list[Route]] = {name: [] for name in sources}
     for index, options in routes.items():
         path = f"routes[{index}]"
-        route = _route(options, file, path, folder, problems)
+        route = _route(options, file, path, inputs, problems)
         for name in options.sources:
             if name not in made:
                 hint = did_you_mean(name, made)
@@ -124,8 +124,8 @@ def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Sou
     return Source(name, names, patterns, decode, routes, options.max_record_bytes, prefilter=options.prefilter)
 
 
-def _route(options: RouteOptions, file: File, path: str, folder: Path, problems: Problems) -> Route | None:
-    validator = load_schema(options.schema, folder, join(path, "schema"), problems)
+def _route(options: RouteOptions, file: File, path: str, inputs: Inputs, problems: Problems) -> Route | None:
+    validator = load_schema(options.schema, inputs, join(path, "schema"), problems)
     client_ip = client_ip_of(options.client_ip, file.privacy, join(path, "client_ip"), problems)
     api = api_of(options.enrich.api, join(path, "enrich.api"), problems)
     if validator is None or client_ip is None or api is None:

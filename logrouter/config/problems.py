@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 MAX_ECHO = 60
 """How much of a wrong value a message repeats."""
@@ -28,10 +29,14 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A topics.yaml that can't be used. *problems* are in file order; *file* is its name as the operator gave it."""
+    """A topics.yaml that can't be used. *problems* are in file order; *file* is its name as the operator gave it.
 
-    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+    *inputs* are the other files that were looked at: mending one of those may be what it takes.
+    """
+
+    def __init__(self, file: str, problems: Iterable[Problem], inputs: tuple[Path, ...] = ()) -> None:
         self.file = file
+        self.inputs = inputs
         self.problems = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
         super().__init__(file, self.problems)
 

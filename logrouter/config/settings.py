@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config import document
 from logrouter.config.build import build
+from logrouter.config.inputs import Inputs
 from logrouter.config.kinds import Section
 from logrouter.config.options import Case, File, Outputs, RouteLane, TablesLane
 from logrouter.config.problems import ConfigError, Problem, Problems, join
@@ -31,7 +31,8 @@ WITHOUT_REFERENCES: Final = frozenset({"version", "sources", "routes", "tests"})
 class Settings:
     """One topics.yaml, ready for use. `dataclasses.replace` overrides parts of it; its repr shows no secret.
 
-    *file* is the name it was loaded by, *kafka* holds librdkafka settings (`bootstrap.servers` always among them).
+    *file* is the name it was loaded by, *kafka* holds librdkafka settings (`bootstrap.servers` always among them),
+    *inputs* are the other files that the table was built from.
     """
 
     file: str
@@ -41,10 +42,11 @@ class Settings:
     outputs: Outputs
     table: RouteTable
     tests: tuple[Case, ...]
+    inputs: tuple[Path, ...] = ()
 
     @property
     def generation(self) -> str:
-        """Twelve hex digits that name the file's content."""
+        """Twelve hex digits that name the content of the file and of its *inputs*."""
         return self.table.generation
 
 
@@ -84,11 +86,22 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
         for key, value in doc.value.items()
     }
     options = Section(File, partial=True).read(expanded, "", problems)
-    table = build(options, generation=sha256(data).hexdigest()[:12], folder=folder, problems=problems)
+    inputs = Inputs(folder)
+    table = build(options, generation="", inputs=inputs, problems=problems)
     if problems.found:
-        raise ConfigError(name, problems.found)
+        raise ConfigError(name, problems.found, inputs.paths)
+    table = replace(table, generation=inputs.generation(data))
     kafka = {"bootstrap.servers": DEFAULT_BOOTSTRAP} | (options.kafka or {})
-    return Settings(name, kafka, options.route_lane, options.tables_lane, options.outputs, table, options.tests)
+    return Settings(
+        file=name,
+        kafka=kafka,
+        route_lane=options.route_lane,
+        tables_lane=options.tables_lane,
+        outputs=options.outputs,
+        table=table,
+        tests=options.tests,
+        inputs=inputs.paths,
+    )
 
 
 def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems) -> Any:
