@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.enrichment import api_of, client_id_of, client_ip_of, weight_of
+from logrouter.config.enrichment import api_rules_of, client_id_of, client_ip_of, weight_of
 from logrouter.config.kinds import usable
 from logrouter.config.match import Matching
 from logrouter.config.options import TablesLane
 from logrouter.config.problems import did_you_mean, join, listed
 from logrouter.config.schemas import load_schema
 from logrouter.config.topics import split
+from logrouter.core.enrich import compile_api
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
@@ -127,8 +128,8 @@ def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Sou
 def _route(options: RouteOptions, file: File, path: str, inputs: Inputs, problems: Problems) -> Route | None:
     validator = load_schema(options.schema, inputs, join(path, "schema"), problems)
     client_ip = client_ip_of(options.client_ip, file.privacy, join(path, "client_ip"), problems)
-    api = api_of(options.enrich.api, join(path, "enrich.api"), problems)
-    if validator is None or client_ip is None or api is None:
+    api_rules = api_rules_of(options.enrich.api, join(path, "enrich.api"), problems)
+    if validator is None or client_ip is None or api_rules is None:
         return None
     matching = options.match or Matching()
     return Route(
@@ -139,7 +140,7 @@ def _route(options: RouteOptions, file: File, path: str, inputs: Inputs, problem
         parse=FORMATS[options.format],
         format=options.format,
         client_id=client_id_of(options.enrich.client_id, client_ip),
-        api=api,
+        api=compile_api(api_rules),
         headers=frozenset(name.lower() for name in options.request_headers),
         client_ip=client_ip,
         weight=weight_of(options.weight),
@@ -149,4 +150,6 @@ def _route(options: RouteOptions, file: File, path: str, inputs: Inputs, problem
         to=options.to,
         stream=options.stream or options.to,
         tables=options.tables,
+        client_id_sources=options.enrich.client_id.sources,
+        api_rules=api_rules,
     )

@@ -19,6 +19,7 @@ from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
 if TYPE_CHECKING:
     from logrouter.core.conditions import Condition
+    from logrouter.core.enrich import ApiRule
     from logrouter.core.validate import Validator
 
 Decoder = Callable[[bytes], Envelope | Rejected]
@@ -39,7 +40,8 @@ class Route:
     *client_id* and *api* give the id and its type, the name and its version, or None for neither.
     *request_only* says that lines that are no request are ignored and not rejected; *headers* is the lower-case
     allow-list of request headers; *to* is the output topic and *stream* the `meta.stream` of its events; *tables* names
-    the tables that its events are counted in; *query* is "drop" or "keep".
+    the tables that its events are counted in; *query* is "drop" or "keep". *client_id_sources* and *api_rules* are what
+    *client_id* and *api* were compiled from, for `core.explain`.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Route:
     to: str
     stream: str
     tables: tuple[str, ...]
+    client_id_sources: tuple[str, ...] = ()
+    api_rules: tuple[ApiRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
