@@ -1,4 +1,4 @@
-"""The files beside a topics.yaml that its table is made from: schemas, lookups. A change of one changes the generation."""
+"""Files beside a topics.yaml that its table is made from: schemas, lookups. A change of one changes the generation."""
 
 from __future__ import annotations
 

@@ -310,6 +310,42 @@ class Privacy:
 
 
 @options
+class Canary:
+    """Bounds that an edited file must keep for a while; each worker judges by its own records.
+
+    When one is crossed, the table before comes back by itself, and the file is not taken again until it changes. At
+    least one `max_` must be given.
+    """
+
+    window_seconds: int = opt(Integer(1, 86_400), "How long a table is watched after it came into force.", default=60)
+    min_records: int = opt(
+        Integer(1, 1_000_000_000), "A ratio is judged only when it is made of so many records.", default=1_000
+    )
+    max_rejected_ratio: float | None = opt(
+        Number(0, 1), "How much of what is accepted or rejected may be rejected.", default=None
+    )
+    max_unmatched_ratio: float | None = opt(
+        Number(0, 1), "How much of all that is read may be taken by no route.", default=None
+    )
+    max_lag_growth_records: int | None = opt(
+        Integer(0, 10**12),
+        "By how many records the worker's lag may grow, over the partitions that it keeps.",
+        default=None,
+    )
+
+
+@options
+class Admin:
+    """Requests that change something: `POST /v1/admin/reload` on the port of `route_lane.metrics`."""
+
+    token: Secret | None = opt(
+        Hidden(),
+        "What `Authorization: Bearer …` must say, only as a `${NAME}` reference. Without it nothing can be asked.",
+        default=None,
+    )
+
+
+@options
 class Expect:
     """What a test expects; what is not given is not compared."""
 
@@ -347,6 +383,8 @@ class File:
     tables_lane: TablesLane = opt(Section(TablesLane), "The lane that counts.", default=TablesLane())
     outputs: Outputs = opt(Section(Outputs), "Topics of our own.", default=Outputs())
     privacy: Privacy = opt(Section(Privacy), "Keys for pseudonyms.", default=Privacy())
+    canary: Canary | None = opt(Section(Canary), "Bounds for a table after an edit.", default=None)
+    admin: Admin = opt(Section(Admin), "Requests that change something.", default=Admin())
     sources: dict[str, SourceOptions] = opt(Keyed(Section(SourceOptions), least=1, partial=True), "Inputs by name.")
     routes: tuple[RouteOptions, ...] = opt(
         Many(Section(RouteOptions), least=1, partial=True), "What is picked out, in order."

@@ -140,7 +140,7 @@ def _default(option: Option) -> str:
             return f"`{option.default}`" if option.default != "" else "empty"
         case tuple():
             return f"`[{', '.join(map(str, option.default))}]`" if all(map(_plain, option.default)) else "see below"
-    return "see below" if isinstance(option.kind, Section) else "none"
+    return "none" if option.default is None else "see below"
 
 
 def _plain(value: object) -> bool:

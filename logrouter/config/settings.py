@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.config import document
 from logrouter.config.build import build
 from logrouter.config.inputs import Inputs
-from logrouter.config.kinds import Section
-from logrouter.config.options import Case, File, Outputs, RouteLane, TablesLane
+from logrouter.config.kinds import Section, usable
+from logrouter.config.options import Canary, Case, File, Outputs, RouteLane, TablesLane
 from logrouter.config.problems import ConfigError, Problem, Problems, join
 from logrouter.config.secrets import Secret, expand
+from logrouter.core.canary import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,8 @@ class Settings:
     table: RouteTable
     tests: tuple[Case, ...]
     inputs: tuple[Path, ...] = ()
+    canary: Bounds | None = None
+    admin_token: Secret | None = None
 
     @property
     def generation(self) -> str:
@@ -63,12 +66,16 @@ def default_path() -> Path:
 def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     """The settings in the file at *path*, or in the default one; `ConfigError` with everything that is wrong."""
     file = path or default_path()
+    return parse(content(file), env, name=str(file), folder=file.parent)
+
+
+def content(file: Path) -> bytes:
+    """The bytes of a topics.yaml, or `ConfigError`; not much more than `parse` would take."""
     try:
         with file.open("rb") as stream:
-            data = stream.read(document.MAX_BYTES + 1)
+            return stream.read(document.MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(str(file), [Problem("", f"can't be read: {error.strerror}")]) from None
-    return parse(data, env, name=str(file), folder=file.parent)
 
 
 def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Settings:
@@ -88,6 +95,7 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
     options = Section(File, partial=True).read(expanded, "", problems)
     inputs = Inputs(folder)
     table = build(options, generation="", inputs=inputs, problems=problems)
+    canary = _bounds(options.canary, problems)
     if problems.found:
         raise ConfigError(name, problems.found, inputs.paths)
     table = replace(table, generation=inputs.generation(data))
@@ -101,7 +109,19 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
         table=table,
         tests=options.tests,
         inputs=inputs.paths,
+        canary=canary,
+        admin_token=options.admin.token if usable(options.admin) else None,
     )
+
+
+def _bounds(options: Canary | None, problems: Problems) -> Bounds | None:
+    if options is None or not usable(options):
+        return None
+    limits = (options.max_rejected_ratio, options.max_unmatched_ratio, options.max_lag_growth_records)
+    if all(limit is None for limit in limits):
+        problems.add("canary", "bounds nothing: give max_rejected_ratio, max_unmatched_ratio or max_lag_growth_records")
+        return None
+    return Bounds(options.window_seconds * 1000, options.min_records, *limits)
 
 
 def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems) -> Any:
