@@ -34,6 +34,7 @@ class Reason(StrEnum):
     EMPTY = "empty"
     UNMATCHED = "unmatched"
     NOT_REQUEST = "not_request"
+    UNWANTED = "unwanted"
     CANARY = "canary"
     LOOP = "loop"
     # rejected while decoding the envelope
@@ -73,7 +74,7 @@ class Envelope:
 
     *text* is the application's line; where the application wrote JSON that the transport merged into the envelope,
     *document* is that object.  *fields* is the decoded record, which routes match on through `core.envelopes.getter`;
-    *time* is the transport's own timestamp, unparsed.
+    *time* is the transport's own timestamp, unparsed. *headers* are those of the Kafka record.
     """
 
     shape: str
@@ -84,6 +85,7 @@ class Envelope:
     time: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import orjson
 
 from logrouter.core.enrich import allow_headers, outcome_of, status_class
 from logrouter.core.redact import redact_uri
+from logrouter.core.requestfields import Request
 from logrouter.core.timestamps import epoch_ms, rfc3339
 from logrouter.model import PARTIAL, Accepted, Envelope, Ignored, Outcome, Parsed, RawRecord, Reason, Rejected, Stage
 
@@ -52,12 +53,15 @@ def process_matching(
 ) -> tuple[Outcome, ...]:
     """`process` for a record that the pre-filter has let through."""
     if len(value) > source.max_bytes:
+        if source.might_be_ours is not None and not source.might_be_ours(value):
+            return _UNMATCHED
         return (Rejected(Stage.DECODE, Reason.TOO_LARGE, f"{len(value)} bytes, at most {source.max_bytes} are read"),)
     envelope = source.decode(value)
     if isinstance(envelope, Rejected):
         ours = source.might_be_ours
         return _UNMATCHED if ours is not None and not ours(value) else (envelope,)
-    not_request: Ignored | None = None
+    envelope.headers = record.headers
+    left: Ignored | None = None
     for route in source.routes:
         if not route.select(envelope):
             continue
@@ -65,14 +69,17 @@ def process_matching(
             return (Rejected(Stage.DECODE, Reason.PARTIAL, "one piece of a line cut by the runtime", "", route.name),)
         parsed = route.parse(envelope)
         if isinstance(parsed, Parsed):
+            if route.request is not None and not route.request.test(Request(parsed, route)):
+                left = left or Ignored(Reason.UNWANTED, route.name)
+                continue
             return (_finish(route, envelope, parsed, record, now_ms, event_id),)
         if isinstance(parsed, Rejected):
             return (parsed._replace(route=route.name),)
         if not (route.request_only and parsed.reason is Reason.NOT_REQUEST):
             return (Ignored(parsed.reason, route.name),)
         # `looks_like: request` is a condition too, only a dear one: a later route may still want the line.
-        not_request = not_request or Ignored(parsed.reason, route.name)
-    return (not_request,) if not_request is not None else _UNMATCHED
+        left = left or Ignored(parsed.reason, route.name)
+    return (left,) if left is not None else _UNMATCHED
 
 
 def _finish(

@@ -40,8 +40,9 @@ class Route:
     *client_id* and *api* give the id and its type, the name and its version, or None for neither.
     *request_only* says that lines that are no request are ignored and not rejected; *headers* is the lower-case
     allow-list of request headers; *to* is the output topic and *stream* the `meta.stream` of its events; *tables* names
-    the tables that its events are counted in; *query* is "drop" or "keep". *client_id_sources* and *api_rules* are what
-    *client_id* and *api* were compiled from, for `core.explain`.
+    the tables that its events are counted in; *query* is "drop" or "keep". *request* is what a parsed request must
+    satisfy (its subject is a `requestfields.Request`), *address* the client's address before any policy, for it.
+    *client_id_sources* and *api_rules* are what *client_id* and *api* were compiled from, for `core.explain`.
     """
 
     name: str
@@ -61,6 +62,8 @@ class Route:
     to: str
     stream: str
     tables: tuple[str, ...]
+    request: Condition | None = None
+    address: ClientIpOf | None = None
     client_id_sources: tuple[str, ...] = ()
     api_rules: tuple[ApiRule, ...] = ()
 

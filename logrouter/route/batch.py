@@ -131,8 +131,11 @@ class BatchProcessor:
             if source is None or (may_match is not None and not may_match(value)):
                 not_ours += 1
                 continue
-            record = RawRecord(topic, partition, message.offset(), message.timestamp()[1], value)
-            self._one(source, record, message.headers(), event_id, now_ms, output, sums)
+            headers = message.headers()
+            record = RawRecord(
+                topic, partition, message.offset(), message.timestamp()[1], value, tuple(headers) if headers else ()
+            )
+            self._one(source, record, headers, event_id, now_ms, output, sums)
         if last is not None and topic is not None:
             positions[topic, partition] = last.offset() + 1
         if not_ours:
