@@ -10,27 +10,21 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import orjson
 import rich_click as click
 from rich.console import Console
 from rich.table import Table
 
-from logrouter import __version__, config, telemetry
+from logrouter import __version__, telemetry
+from logrouter.commands.completion import completion_command
+from logrouter.commands.explain import explain_command
+from logrouter.commands.settings import config_options as _config_options
+from logrouter.commands.settings import settings_of as _settings
+from logrouter.commands.terminal import EXIT_DRIFT, EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
+from logrouter.commands.terminal import fail as _fail
 from logrouter.telemetry import Log
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from logrouter.config import Settings
-
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_DRIFT: Final = 3
-EXIT_FENCED: Final = 75
 
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.MAX_WIDTH = 100
@@ -51,43 +45,8 @@ class _Stop:
         return self._asked
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    """One clear line (or a few) on stderr, no traceback: it is the user's to mend."""
-    Console(stderr=True, highlight=False).print(f"[bold red]logrouter:[/] {_escape(message)}", soft_wrap=True)
-    raise SystemExit(code)
-
-
 def _escape(text: str) -> str:
     return text.replace("[", r"\[")
-
-
-def _settings(path: Path | None, bootstrap: str | None, instance: str | None = None) -> Settings:
-    try:
-        settings = config.load(path, os.environ)
-    except config.ConfigError as exc:
-        _fail(str(exc), EXIT_USAGE)
-    if bootstrap:
-        settings = replace(settings, kafka={**settings.kafka, "bootstrap.servers": bootstrap})
-    if instance:
-        settings = replace(settings, route_lane=replace(settings.route_lane, instance=instance))
-    return settings
-
-
-def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option(
-            "--bootstrap", metavar="HOST:PORT", envvar="LOGROUTER_BOOTSTRAP", help="Kafka brokers, over the file's."
-        ),
-        click.option(
-            "--config",
-            "config_file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            envvar="LOGROUTER_CONFIG",
-            help="The topics.yaml to use. Default: ./topics.yaml, else the one that ships with logrouter.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -316,7 +275,9 @@ def _json(value: object) -> str:
 
 
 @cli.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=9092, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=9092, show_default=True, help="Port to listen on; 0: any."
+)
 @click.option(
     "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep the data here. Default: temporary."
 )
@@ -352,6 +313,10 @@ def demo(once: bool, lines: int | None, as_json: bool) -> None:  # noqa: FBT001 
     raise SystemExit(stage.run(once=once, lines=lines or 20_000, as_json=as_json))
 
 
+for _command in (explain_command, completion_command):
+    cli.add_command(_command)
+
+
 def main() -> None:
     """Entry point of the `logrouter` command."""
-    cli()
+    cli(prog_name="logrouter")

@@ -13,7 +13,7 @@ import logrouter
 ROOT = Path(logrouter.__file__).parent
 
 PURE = {"model", "core", "query"}
-COMMANDS = {"cli", "demo", "__main__"}
+COMMANDS = {"cli", "commands", "demo", "__main__"}
 
 # Part of the package: the parts it may import. Commands may import everything.
 ALLOWED = {
