@@ -36,6 +36,9 @@ class Reason(StrEnum):
     NOT_REQUEST = "not_request"
     UNWANTED = "unwanted"
     CANARY = "canary"
+    SAMPLED = "sampled"
+    RATE_LIMITED = "rate_limited"
+    INVALID = "invalid"
     LOOP = "loop"
     # rejected while decoding the envelope
     INVALID_UTF8 = "invalid_utf8"
@@ -123,7 +126,8 @@ class Rejected(NamedTuple):
 class Accepted(NamedTuple):
     """One clean event: *value* is its JSON, *key* the Kafka key (client id) or None, *event* the object itself.
 
-    *time_ms* is the event time, clamped, in epoch milliseconds; *tables* names the tables that count it.
+    *time_ms* is the event time, clamped, in epoch milliseconds; *tables* names the tables that count it; *also* are
+    further topics that get the same key and value.
     """
 
     route: str
@@ -133,6 +137,7 @@ class Accepted(NamedTuple):
     event: dict[str, Any]
     time_ms: int
     tables: tuple[str, ...]
+    also: tuple[str, ...] = ()
 
 
 Outcome = Accepted | Ignored | Rejected

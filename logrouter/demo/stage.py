@@ -223,7 +223,7 @@ def _recent(count: int) -> int:
 
 
 def _event_topics(settings: Settings) -> list[str]:
-    return sorted({route.to for source in settings.table.sources for route in source.routes})
+    return settings.table.event_topics()
 
 
 def _await_caught_up(stage: Stage, lines: int, requests: int) -> Picture:

@@ -59,6 +59,9 @@ class Output:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     rollup: list[tuple[int, bytes]] = field(default_factory=list)
     counts: dict[Count, int] = field(default_factory=dict)
+    """The first outcome of every record: they add up to the records read."""
+    copies: dict[Count, int] = field(default_factory=dict)
+    """Further outcomes of records that several routes had."""
     read: dict[str, list[int]] = field(default_factory=dict)
     """Records and bytes read, by source."""
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -96,7 +99,7 @@ class BatchProcessor:
         self._ids: dict[tuple[str, int], EventId] = {}
 
     def process(self, messages: Sequence[Message]) -> Output:
-        """The batch's output. One outcome is counted per event, at least one per record; nothing raises."""
+        """The batch's output. Every record is counted once, by its first outcome; nothing raises."""
         output = Output()
         sums = Accumulator()
         now_ms = self._clock_ms()
@@ -176,6 +179,8 @@ class BatchProcessor:
             what: Count
             if isinstance(outcome, Accepted):
                 output.events.append(outcome)
+                if outcome.also:
+                    output.events.extend(outcome._replace(topic=topic) for topic in outcome.also)
                 what = (outcome.route, "accepted", "", "")
                 _add(sums, outcome)
             elif isinstance(outcome, Rejected):
@@ -184,6 +189,7 @@ class BatchProcessor:
             else:
                 what = (outcome.route, "ignored", "", outcome.reason)
             counts[what] = counts.get(what, 0) + 1
+            counts = output.copies
 
     def _dead_letter(self, record: RawRecord, rejected: Rejected, event_id: str, now_ms: int) -> DeadLetter:
         letter = deadletter.encode(
