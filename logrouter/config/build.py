@@ -16,7 +16,7 @@ from logrouter.config.options import TablesLane
 from logrouter.config.problems import did_you_mean, join, listed
 from logrouter.config.schemas import load_schema
 from logrouter.config.topics import split
-from logrouter.core.enrich import compile_api
+from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
@@ -150,6 +150,8 @@ def _route(options: RouteOptions, file: File, path: str, inputs: Inputs, problem
         to=options.to,
         stream=options.stream or options.to,
         tables=options.tables,
+        request=options.request,
+        address=compile_client_ip(options.client_ip.trusted_hops) if options.request is not None else None,
         client_id_sources=options.enrich.client_id.sources,
         api_rules=api_rules,
     )

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from logrouter.config.kafka import Hidden, KafkaKind
 from logrouter.config.kinds import NAME, TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
 from logrouter.config.kinds import option as opt
-from logrouter.config.match import Match, Matching
+from logrouter.config.match import Match, Matching, RequestConditions
 from logrouter.config.topics import TopicOrExpression
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 
 if TYPE_CHECKING:
     from logrouter.config.secrets import Secret
+    from logrouter.core.conditions import Condition
 
 _HOST = Text(r"[A-Za-z0-9._:\[\]-]+", "a host name or address", 255)
 _PORT = Integer(0, 65_535)
@@ -171,8 +172,8 @@ class SourceOptions:
     )
     prefilter: bool = opt(
         Flag(),
-        "Skip records that can't match any route without decoding them. Off, every record is decoded, and one that "
-        "can't be is rejected even if it names none of our programs; nothing else changes but the speed.",
+        "Skip records that can't match any route without decoding them. Off, every record is decoded; nothing changes "
+        "but the speed.",
         default=True,
     )
 
@@ -267,6 +268,12 @@ class RouteOptions:
     )
     match: Matching | None = opt(
         Match(), "Conditions that all must hold (see *Conditions*); none means every record.", default=None
+    )
+    request: Condition | None = opt(
+        RequestConditions(),
+        "Conditions on the request itself, asked after it is parsed and before it is validated. Where they fail, the "
+        "next route may have the record; if none wants it, it is ignored (`unwanted`).",
+        default=None,
     )
     format: str = opt(Choice(tuple(FORMATS)), "How a request line is written.")
     enrich: Enrich = opt(Section(Enrich), "API and client id.", default=Enrich())
