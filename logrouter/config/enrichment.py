@@ -40,9 +40,10 @@ def api_rules_of(options: Api, path: str, problems: Problems) -> tuple[ApiRule, 
     return tuple(rules)
 
 
-def weight_of(options: Weight) -> WeightOf:
-    """The sampling weight by status."""
-    return compile_weight(options.default, options.by_status or {})
+def weight_of(options: Weight, rate: float) -> WeightOf:
+    """The sampling weight by status, for a route that keeps the share *rate* of what it gets."""
+    by_status = {status: weight / rate for status, weight in (options.by_status or {}).items()}
+    return compile_weight(options.default / rate, by_status)
 
 
 def client_ip_of(options: ClientIp, privacy: Privacy, path: str, problems: Problems) -> ClientIpOf | None:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from logrouter.config.changes import Constant, InOrder, Steps
 from logrouter.config.kafka import Hidden, KafkaKind
 from logrouter.config.kinds import NAME, TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
 from logrouter.config.kinds import option as opt
 from logrouter.config.match import Match, Matching, RequestConditions
+from logrouter.config.outputs import FIELD, TEMPLATE
 from logrouter.config.topics import TopicOrExpression
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
+from logrouter.core.routing import OnInvalid
 
 if TYPE_CHECKING:
     from logrouter.config.secrets import Secret
     from logrouter.core.conditions import Condition
 
+FIELD_NAME = Text(FIELD, "a field of the event, like http.path", 200)
 _HOST = Text(r"[A-Za-z0-9._:\[\]-]+", "a host name or address", 255)
 _PORT = Integer(0, 65_535)
 _MILLISECONDS = Integer(1, 3_600_000)
@@ -170,6 +174,14 @@ class SourceOptions:
     max_record_bytes: int = opt(
         Integer(1_024, 100_000_000), "Larger records are rejected unread (`decode`, `too_large`).", default=1_048_576
     )
+    routing: str = opt(
+        Choice(("first-match", "all-matches")),
+        "Who gets a record that several routes match: the first of them in the order of the file, or all. With "
+        "`all-matches` each makes an event of its own, with its own id, and a table counts the request once, for the "
+        "first route that accepts it and names the table. Metrics count the record by its first route, and by the "
+        "others as copies.",
+        default="first-match",
+    )
     prefilter: bool = opt(
         Flag(),
         "Skip records that can't match any route without decoding them. Off, every record is decoded; nothing changes "
@@ -220,12 +232,46 @@ class ClientId:
 
 
 @options
+class UseLookup:
+    """A lookup file that a route's events are completed from."""
+
+    name: str = opt(NAME, "Its name in `lookups`.")
+    by: str = opt(
+        Text(FIELD, "a field of the event", 200, may_be_empty=True),
+        "Field of the event whose value is the key; empty means the field that is called like the file's key.",
+        default="",
+    )
+    into: str = opt(
+        Text(r"[a-z][a-z0-9_]{0,63}", "a name (small letters, digits, _)", 64),
+        "Field that the row becomes. The schema must allow it; the one that comes with logrouter knows `client`.",
+        default="client",
+    )
+
+
+@options
 class Enrich:
     """What is looked up for each request."""
 
     api: Api = opt(Section(Api, bare="sources"), "The API dimension.", default=Api())
     client_id: ClientId = opt(
         Section(ClientId, bare="sources"), "The client dimension.", default=ClientId(sources=("client_id",))
+    )
+    lookup: tuple[UseLookup, ...] = opt(
+        Many(Section(UseLookup, bare="name"), most=10, bare=True),
+        "Lookup files (section `lookups`) whose rows become part of the events.",
+        default=(),
+    )
+    geoip: bool = opt(
+        Flag(),
+        "Put country and network number of the client's address under `geo`, whatever *client_ip* makes of the "
+        "address itself. Needs the section `geoip`.",
+        default=False,
+    )
+    user_agent: bool = opt(
+        Flag(),
+        "Put the family of the user agent (`Firefox`, `curl`, `other`) into `user_agent_family`, whether or not the "
+        "header may be published. Needs `pip install 'logrouter[useragent]'`.",
+        default=False,
     )
 
 
@@ -259,8 +305,68 @@ class Weight:
 
 
 @options
+class Sample:
+    """A share of the requests, the same ones on every replay; the others are `ignored` as `sampled`."""
+
+    rate: float = opt(
+        Number(0.000001, 1),
+        "Share that is kept, 0.1 for a tenth. Weights grow by 1 over it, so that sums stay right. A smaller share is "
+        "part of every larger one. Lines that can't be read are not sampled.",
+    )
+
+
+@options
+class RateLimit:
+    """A bound on events per second, for each partition of the source; those beyond are `ignored` as `rate_limited`.
+
+    Time is that of the records, and every partition is bounded on its own: what is dropped depends neither on the
+    speed of reading nor on the number of processes, and a replay drops the same, once the bucket has been full or
+    empty. Tables don't count what is dropped.
+    """
+
+    events_per_second: float = opt(Number(0.001, 1_000_000), "Events per second of record time, on average.")
+    burst: int = opt(
+        Integer(0, 1_000_000), "Events that may come at once; 0 means those of one second, one at least.", default=0
+    )
+
+
+@options
+class Fields:
+    """Changes to the event before it is validated, as steps in the order in which they are written.
+
+    Fields are named by path, like `http.client_ip`. What every event has (`$schema`, `meta.id`, `meta.dt`,
+    `meta.stream`, the record's place in `source`, `weight`) can't be changed, and steps that the schema or a table of
+    the route can't live with are errors. Tables count what is left.
+    """
+
+    keep: tuple[str, ...] = opt(
+        Many(FIELD_NAME, least=1, unique=True),
+        "Only these fields, what is below them, what every event has, and `flags`.",
+        default=(),
+    )
+    drop: tuple[str, ...] = opt(Many(FIELD_NAME, least=1, unique=True), "Without these fields.", default=())
+    rename: dict[str, str] | None = opt(
+        Keyed(FIELD_NAME, key=FIELD_NAME, least=1), "Fields under new names: `{old: new}`.", default=None
+    )
+    redact: tuple[str, ...] = opt(
+        Many(FIELD_NAME, least=1, unique=True),
+        "Texts at and below these fields become `REDACTED`; numbers and booleans there are removed.",
+        default=(),
+    )
+    assign: dict[str, Any] | None = opt(
+        Keyed(Constant(), key=FIELD_NAME, least=1),
+        "Fields with a constant value, whatever stood there.",
+        default=None,
+        key="set",
+    )
+
+
+@options
 class RouteOptions:
-    """What is taken from a source, and what becomes of it. The first route that matches a record has it."""
+    """What is taken from a source, and what becomes of it.
+
+    The first route that matches a record has it, unless its source says `routing: all-matches`.
+    """
 
     name: str = opt(NAME, "Name of the route, in metrics and dead letters.")
     sources: tuple[str, ...] = opt(
@@ -294,10 +400,44 @@ class RouteOptions:
         "JSON Schema that every event must satisfy: a file relative to this one, or one that comes with logrouter.",
         default="api_request/1.0.0",
     )
-    to: str = opt(TOPIC, "Topic that events go to.")
+    on_invalid: str = opt(
+        Choice(tuple(each.value for each in OnInvalid)),
+        "What becomes of an event that does not satisfy the schema: a `dead-letter`, nothing (`drop`: it is `ignored` "
+        "as `invalid`), or an event all the same (`pass`: it has the flag `invalid`, and tables don't count it).",
+        default=OnInvalid.DEAD_LETTER.value,
+    )
+    sample: Sample | None = opt(Section(Sample, bare="rate"), "Keep a share of the requests.", default=None)
+    rate_limit: RateLimit | None = opt(
+        Section(RateLimit, bare="events_per_second"), "Bound the events per second.", default=None
+    )
+    fields: Steps | None = opt(InOrder(Fields), "Change fields of the event.", default=None)
+    key: str = opt(
+        Text(
+            rf"client_id|api|none|coordinates|field:{FIELD}",
+            "`client_id`, `api`, `none`, `coordinates` (of the record), or `field:` and a field of the event",
+            200,
+        ),
+        "Kafka key of the events, taken from the event as it is published; events without it have no key.",
+        default="client_id",
+    )
+    to: tuple[str, ...] = opt(
+        Many(TEMPLATE, least=1, most=16, bare=True, unique=True),
+        "Topic that events go to. Of several, each gets the same event, with the same id; it counts once. "
+        "`requests.{api}` stands for a topic by a field of the event (before *fields*), out of those that *topics* "
+        "lists.",
+    )
+    topics: dict[str, tuple[str, ...]] | None = opt(
+        Keyed(
+            Many(Text(r"[A-Za-z0-9._-]{1,249}", "part of a topic name", 249), least=1, bare=True, unique=True),
+            key=Text(FIELD, "a field of the event, or `otherwise`", 200),
+        ),
+        "For each field in braces in *to* the values that have a topic of their own, and as `otherwise` the topic for "
+        "all others: `{api: [core, search], otherwise: requests.other}`. `logrouter topics` makes them all.",
+        default=None,
+    )
     stream: str = opt(
         Text(called="text, or empty", may_be_empty=True, max_length=249),
-        "`meta.stream` of the events; empty means the name of the topic.",
+        "`meta.stream` of the events; empty means the name of the topic, the first one of several.",
         default="",
     )
     tables: tuple[str, ...] = opt(
@@ -353,6 +493,33 @@ class Admin:
 
 
 @options
+class LookupFile:
+    """Rows by key from a file: what else is known about a client, say. Read again with every change of either file."""
+
+    file: str = opt(
+        Text(r"[^\x00]+\.([cC][sS][vV]|[jJ][sS][oO][nN])", "a .csv or .json file", 500),
+        "The file, relative to this one: CSV in UTF-8 whose first line names the columns, or JSON, an object of "
+        "objects by key or a list of objects. At most 32 MiB and 500000 rows.",
+    )
+    key: str = opt(Text(called="a column or field of the file", max_length=200), "Column that holds the key.")
+    fields: tuple[str, ...] = opt(
+        Many(Text(r"[a-z][a-z0-9_]{0,63}", "a name (small letters, digits, _)", 64), least=1, most=32, unique=True),
+        "Columns that become part of events: texts of at most 1024 characters. Empty ones and `-` are left out.",
+    )
+
+
+@options
+class GeoIp:
+    """MMDB files that tell country and network of an address. Needs `pip install 'logrouter[geoip]'`."""
+
+    files: tuple[str, ...] = opt(
+        Many(Text(called="a .mmdb file", max_length=500), least=1, most=4, bare=True, unique=True),
+        "The files, relative to this one, such as GeoLite2-Country.mmdb and GeoLite2-ASN.mmdb. From each address only "
+        "the country's code and the network's number are read; the first file that knows them counts.",
+    )
+
+
+@options
 class Expect:
     """What a test expects; what is not given is not compared."""
 
@@ -392,6 +559,10 @@ class File:
     privacy: Privacy = opt(Section(Privacy), "Keys for pseudonyms.", default=Privacy())
     canary: Canary | None = opt(Section(Canary), "Bounds for a table after an edit.", default=None)
     admin: Admin = opt(Section(Admin), "Requests that change something.", default=Admin())
+    lookups: dict[str, LookupFile] | None = opt(
+        Keyed(Section(LookupFile), partial=True), "Lookup files by name.", default=None
+    )
+    geoip: GeoIp | None = opt(Section(GeoIp, bare="files"), "Address databases.", default=None)
     sources: dict[str, SourceOptions] = opt(Keyed(Section(SourceOptions), least=1, partial=True), "Inputs by name.")
     routes: tuple[RouteOptions, ...] = opt(
         Many(Section(RouteOptions), least=1, partial=True), "What is picked out, in order."
