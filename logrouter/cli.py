@@ -20,6 +20,7 @@ from rich.table import Table
 from logrouter import __version__, telemetry
 from logrouter.commands.completion import completion_command
 from logrouter.commands.explain import explain_command
+from logrouter.commands.plan import plan_command
 from logrouter.commands.settings import config_options as _config_options
 from logrouter.commands.settings import settings_of as _settings
 from logrouter.commands.terminal import EXIT_DRIFT, EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
@@ -313,7 +314,7 @@ def demo(once: bool, lines: int | None, as_json: bool) -> None:  # noqa: FBT001 
     raise SystemExit(stage.run(once=once, lines=lines or 20_000, as_json=as_json))
 
 
-for _command in (explain_command, completion_command):
+for _command in (explain_command, plan_command, completion_command):
     cli.add_command(_command)
 
 

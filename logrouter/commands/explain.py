@@ -29,7 +29,7 @@ _MARKS: Final = {True: ("yes", "green"), False: ("no", "red"), None: ("-", "dim"
 _COLOURS: Final = {"accepted": "bold green", "ignored": "bold yellow", "rejected": "bold red"}
 _SAID: Final = frozenset(
     {"stage", "passed", "says", "route", "topic", "partition", "offset", "bytes", "tokens", "shape", "client_id"}
-    | {"api", "client_ip", "weight", "not_tried", "key", "id", "pointer", "message", "schema", "source"}
+    | {"api", "client_ip", "weight", "not_tried", "topics", "key", "id", "pointer", "message", "schema", "source"}
 )
 """Details that a step's line has said already."""
 
@@ -115,6 +115,7 @@ def _explain(settings: Settings, record: RawRecord, cluster: str, source_name: s
         source_name=source_name,
         loop_header=LOOP_HEADER,
         dead_letter_topic=settings.outputs.dead_letter.topic,
+        throttled=cluster != inputs.LINES_CLUSTER,
     )
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from logrouter.core.explainsteps import Step, Watch, outputs_of, record_step, ruled_out
+from logrouter.core.explainsteps import Step, outputs_of, record_step, ruled_out
 from logrouter.core.pipeline import process
+from logrouter.core.sampling import unthrottled
+from logrouter.core.watch import watched
 from logrouter.model import UNMATCHED, Accepted, Ignored, Outcome, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -40,10 +42,12 @@ def explain(
     source_name: str | None = None,
     loop_header: str = "",
     dead_letter_topic: str = "",
+    throttled: bool = True,
 ) -> Explanation:
     """The journey of *record* through *table*, by the source of its topic or the one that is named. Never raises.
 
-    A record that carries *loop_header* is our own output come back. The source must exist if it is named.
+    A record that carries *loop_header* is our own output come back. The source must exist if it is named. Without
+    *throttled* nothing is left out by sampling or a rate limit, which is of no use for single lines.
     """
     named = table.source_named(source_name, record.topic) if source_name else table.source_of(record.topic)
     steps = [record_step(record, named.name if named is not None else None)]
@@ -54,6 +58,7 @@ def explain(
     if loop_header and any(name == loop_header for name, _ in record.headers):
         steps.append(Step("source", f"header {loop_header}: it is an output of logrouter come back", passed=False))
         return Explanation(record, named.name, (Ignored(Reason.LOOP),), tuple(steps))
+    named = named if throttled else unthrottled(named)
     steps += ruled_out(table, named, record.topic)
     outcomes = _outcomes(named, record, now_ms, event_id, steps)
     steps += _not_tried(named, steps)
@@ -65,12 +70,12 @@ def explain(
 def _outcomes(
     source: Source, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str], steps: list[Step]
 ) -> tuple[Outcome, ...]:
-    watched = Watch(source, record, steps).source()
+    seen = watched(source, steps)
     try:
-        outcomes = process(watched, record, now_ms, event_id)
+        outcomes = process(seen, record, now_ms, event_id)
         if steps[-1].stage == "prefilter" and not steps[-1].passed:
             # The lane stops here. What the routes have against the record is what people want to know all the same.
-            process(replace(watched, may_match=None), record, now_ms, event_id)
+            process(replace(seen, may_match=None), record, now_ms, event_id)
     except Exception as exc:  # noqa: BLE001 - the lane makes the same of a bug of ours
         return (Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__),)
     return outcomes

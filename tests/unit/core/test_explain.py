@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from hypothesis import example, given
@@ -11,6 +13,7 @@ from logrouter import config
 from logrouter.core import ids
 from logrouter.core.explain import as_dict, explain
 from logrouter.core.pipeline import process
+from logrouter.core.routing import Extras
 from logrouter.model import RawRecord
 
 NOW = 1_777_888_800_000
@@ -126,7 +129,7 @@ def test_outputs_and_table_cells():
     """Topic, key and id of what is written, and the cells it is counted in."""
     (output,), (tables,) = steps(line(), "output"), steps(line(), "tables")
 
-    assert (output["topic"], output["key"], output["id"]) == ("clean", "c1", EVENT_ID(7, 0))
+    assert (output["topics"], output["key"], output["id"]) == (["clean"], "c1", EVENT_ID(7, 0))
     assert [(cell["table"], cell["row"], cell["minute"], cell["count"]) for cell in tables["cells"]] == [
         ("clients", "c1", "2026-05-04T09:59:00.000Z", 1),
         ("apis", "core", "2026-05-04T09:59:00.000Z", 1),
@@ -185,6 +188,54 @@ def test_no_secrets_in_the_trace():
     parse = orjson.dumps(steps(line(), "parse")).decode()
     assert "10.0.0.1" not in parse
     assert '"cookie":"(removed)"' in parse.replace("REDACTED", "(removed)")
+
+
+def test_address_in_a_request_condition_is_what_the_policy_keeps():
+    """A route that does not want the request says why, with the address as the policy leaves it."""
+    text = FILE.replace(b"match: {program: api-gateway, host: {prefix: stage-}}", b"request: {client_ip: 192.0.2.1}")
+    record = RawRecord(TOPIC, 0, 7, NOW, line())
+    found = as_dict(explain(config.parse(text, {}).table, record, now_ms=NOW, event_id=EVENT_ID))
+    (unwanted,) = [step for step in found["steps"] if step["stage"] == "request"]
+
+    assert (unwanted["route"], unwanted["passed"]) == ("staging", False)
+    assert unwanted["why"] == ['client_ip equals 192.0.2.1: it is "10.0.0.0"']
+    assert found["route"] == "gateway"
+
+
+def with_extras(*, throttled: bool = True, **extras: object):
+    """The explanation by a table whose route `gateway` has these extras, and what its steps say."""
+    extras.setdefault("key", lambda event, _record: event["client_id"].encode())
+    source = TABLE.sources[0]
+    routes = tuple(replace(r, extras=Extras(**extras)) if r.name == "gateway" else r for r in source.routes)
+    table = replace(TABLE, sources=(replace(source, routes=routes),))
+    record = RawRecord(TOPIC, 0, 7, NOW, line())
+    found = as_dict(explain(table, record, now_ms=NOW, event_id=EVENT_ID, throttled=throttled))
+    return found, [step["says"] for step in found["steps"]]
+
+
+def test_extras_are_told():
+    """Sampling, limits, lookups, changes of fields and further topics are told, and no value that was taken away."""
+    found, says = with_extras(
+        sample=lambda _id: True,
+        limit=lambda _record, _now: True,
+        after=(lambda event: event.update(client_type="gold"),),
+        change=lambda event: event.update(client_id="hidden"),
+        topics=lambda _event: ("one", "two"),
+    )
+
+    assert {"in the sample", "within the rate limit", "adds /client_type", "changes /client_id"} <= set(says)
+    assert next(step["now"] for step in found["steps"] if step["says"] == "changes /client_id") == {
+        "/client_id": "hidden"
+    }
+    assert next(step["topics"] for step in found["steps"] if step["stage"] == "output") == ["one", "two"]
+
+
+def test_sampled_out_unless_lines_are_looked_at():
+    """What the sample leaves out says so; without throttling it goes on."""
+    found, says = with_extras(sample=lambda _id: False)
+    assert (found["reason"], says[-2]) == ("sampled", "not tried: last")
+    assert "not in the sample" in says
+    assert with_extras(throttled=False, sample=lambda _id: False)[0]["outcome"] == "accepted"
 
 
 MUTATION = st.tuples(st.integers(0, 10_000), st.binary(max_size=6))
