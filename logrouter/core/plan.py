@@ -10,11 +10,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
+from logrouter.core.effects import (
+    LOSSES,
+    Effect,
+    Rejection,
+    accepted_of,
+    effects_of,
+    labels_of,
+    pairs_of,
+    rejections_of,
+)
 from logrouter.core.pipeline import process
 from logrouter.core.plandiff import Change, changes
 from logrouter.model import Accepted, Ignored, Outcome, Reason, Rejected, Stage
@@ -29,30 +38,6 @@ CHUNK: Final = 500
 """Records that one table is given before the other has its turn: long enough to time, short enough to be fair."""
 
 MAX_DISTINCT: Final = 100_000
-
-
-class Effect(StrEnum):
-    """One way in which a record fares differently with the new table; it may do so in several."""
-
-    LOST = "lost"
-    """Accepted before, and not any more."""
-    REJECTED = "rejected"
-    """Becomes a dead letter that it did not become before."""
-    GAINED = "gained"
-    """Accepted, and was not before."""
-    MENDED = "mended"
-    """Was a dead letter, and is none any more."""
-    MOVED = "moved"
-    """Accepted by both, for other topics."""
-    REKEYED = "rekeyed"
-    """Accepted by both, with another key."""
-    CHANGED = "changed"
-    """Accepted by both, as another event."""
-    RELABELLED = "relabelled"
-    """Ends alike, but by another route or for another reason."""
-
-
-LOSSES: Final = frozenset({Effect.LOST, Effect.REJECTED})
 
 
 class Side:
@@ -136,15 +121,6 @@ class Tally:
             names.add(name)
 
 
-class Rejection(NamedTuple):
-    """A kind of dead letter, for counting."""
-
-    route: str
-    stage: str
-    reason: str
-    pointer: str
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One record that fares differently: where it is, its first effect, how it ended before and ends now."""
@@ -179,7 +155,7 @@ class Comparison:
         for effect in found:
             self.effects[effect] += 1
         if found:
-            self.rejections.update(_rejections(new) - _rejections(old))
+            self.rejections.update(rejections_of(new) - rejections_of(old))
             if self.effects[found[0]] <= self._samples:
                 self.samples.append(_sample(record, found[0], old, new))
 
@@ -240,85 +216,13 @@ def run(
     return Timing(timed, spent[old], spent[new])
 
 
-def effects_of(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list[Effect]:
-    """How a record fares differently, the worst first; empty if it does not."""
-    before, after = _accepted(old), _accepted(new)
-    found = []
-    if before and not after:
-        found.append(Effect.LOST)
-    if _rejections(new) - _rejections(old):
-        found.append(Effect.REJECTED)
-    if after and not before:
-        found.append(Effect.GAINED)
-    if _rejections(old) and not _rejections(new):
-        found.append(Effect.MENDED)
-    if before and after:
-        found += _effects_on_events(before, after)
-    if not found and _labels(old) != _labels(new):
-        found.append(Effect.RELABELLED)
-    return found
-
-
-def _effects_on_events(before: list[Accepted], after: list[Accepted]) -> list[Effect]:
-    pairs = _pairs(before, after)
-    found = []
-    if _topics(before) != _topics(after):
-        found.append(Effect.MOVED)
-    if any(one.key != other.key for one, other in pairs):
-        found.append(Effect.REKEYED)
-    if any(one.value != other.value for one, other in pairs):
-        found.append(Effect.CHANGED)
-    return found
-
-
-def _topics(events: list[Accepted]) -> Counter[str]:
-    return Counter(topic for event in events for topic in (event.topic, *event.also))
-
-
-def _pairs(before: list[Accepted], after: list[Accepted]) -> list[tuple[Accepted, Accepted]]:
-    """Events that belong together: those of one topic, then the others as they come."""
-    left = list(after)
-    pairs, single = [], []
-    for one in before:
-        same = next((other for other in left if other.topic == one.topic), None)
-        if same is None:
-            single.append(one)
-        else:
-            left.remove(same)
-            pairs.append((one, same))
-    return pairs + list(zip(single, left, strict=False))
-
-
-def _accepted(outcomes: tuple[Outcome, ...]) -> list[Accepted]:
-    return [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-
-
-def _rejections(outcomes: tuple[Outcome, ...]) -> Counter[Rejection]:
-    rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-    return Counter(Rejection(one.route, one.stage.value, one.reason.value, one.pointer) for one in rejected)
-
-
-def _labels(outcomes: tuple[Outcome, ...]) -> list[str]:
-    return [label(outcome) for outcome in outcomes]
-
-
-def label(outcome: Outcome) -> str:
-    """How an outcome is called in one line: `rejected by api-gateway (validate: schema /api)`."""
-    if isinstance(outcome, Accepted):
-        return f"accepted by {outcome.route} for {' and '.join((outcome.topic, *outcome.also))}"
-    if isinstance(outcome, Rejected):
-        where = f" {outcome.pointer}" if outcome.pointer else ""
-        return f"rejected by {outcome.route} ({outcome.stage}: {outcome.reason}{where})"
-    return f"ignored by {outcome.route} ({outcome.reason})"
-
-
 def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> Sample:
-    pairs = _pairs(_accepted(old), _accepted(new))
+    pairs = pairs_of(accepted_of(old), accepted_of(new))
     found = [change for one, other in pairs for change in changes(one.event, other.event)]
     keys = [(one.key, other.key) for one, other in pairs if one.key != other.key]
     found += [Change("key", _key(one), _key(other)) for one, other in keys]
     place = f"{record.topic}:{record.partition}:{record.offset}"
-    return Sample(place, effect, "; ".join(_labels(old)), "; ".join(_labels(new)), tuple(found))
+    return Sample(place, effect, "; ".join(labels_of(old)), "; ".join(labels_of(new)), tuple(found))
 
 
 def _key(key: bytes | None) -> Any:

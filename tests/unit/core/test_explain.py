@@ -13,7 +13,7 @@ from logrouter import config
 from logrouter.core import ids
 from logrouter.core.explain import as_dict, explain
 from logrouter.core.pipeline import process
-from logrouter.core.routing import Extras
+from logrouter.core.routing import Extras, OnInvalid
 from logrouter.model import RawRecord
 
 NOW = 1_777_888_800_000
@@ -241,19 +241,27 @@ def test_sampled_out_unless_lines_are_looked_at():
 MUTATION = st.tuples(st.integers(0, 10_000), st.binary(max_size=6))
 
 
-@given(st.lists(MUTATION, max_size=4), st.sampled_from([line(), line(program="sshd"), line("plain text"), b"{}"]))
-@example([], line(msg="2026-05-04T10:00:00.1Z stdout P {", message=None))
-def test_explanation_is_of_what_the_pipeline_does(mutations, value):
-    """Whatever the bytes: the outcomes are the pipeline's own, and the last steps are about them."""
+VALUES = st.sampled_from([line(), line(host="stage-1"), line(program="sshd"), line("plain text"), b"{}"])
+EXTRAS = Extras(key=lambda _event, _record: b"k", sample=lambda record_id: "7" in record_id, on_invalid=OnInvalid.PASS)
+
+
+@given(st.lists(MUTATION, max_size=4), VALUES, st.booleans(), st.booleans())
+@example([], line(msg="2026-05-04T10:00:00.1Z stdout P {", message=None), False, False)
+def test_explanation_is_of_what_the_pipeline_does(mutations, value, all_matches, extras):
+    """Whatever the bytes and the routing: outcomes are the pipeline's own, and the last steps are about them."""
+    source = replace(TABLE.sources[0], all_matches=all_matches)
+    if extras:
+        source = replace(source, routes=tuple(replace(route, extras=EXTRAS) for route in source.routes))
+    table = replace(TABLE, sources=(source,))
     for place, insert in mutations:
         at = place % len(value)
         value = value[:at] + insert + value[at + len(insert) // 2 :]
     record = RawRecord(TOPIC, 0, 7, NOW, value)
 
-    explanation = explain(TABLE, record, now_ms=NOW, event_id=EVENT_ID)
+    explanation = explain(table, record, now_ms=NOW, event_id=EVENT_ID)
     found = as_dict(explanation)
 
-    assert explanation.outcomes == process(TABLE.source_of(TOPIC), record, NOW, EVENT_ID)
+    assert explanation.outcomes == process(table.source_of(TOPIC), record, NOW, EVENT_ID)
     ends = {"accepted": "tables", "ignored": "outcome", "rejected": "outcome"}
     assert found["steps"][-1]["stage"] == ends[found["outcomes"][-1]["outcome"]]
 

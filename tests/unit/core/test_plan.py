@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from logrouter import config
-from logrouter.core.plan import CHUNK, Comparison, Effect, Side, label, run
+from logrouter.core.effects import Effect, label
+from logrouter.core.plan import CHUNK, Comparison, Side, run
 from logrouter.core.plandiff import Change, changes
 from logrouter.model import RawRecord
 
