@@ -48,14 +48,18 @@ def destinations(options: RouteOptions, path: str, problems: Problems) -> Destin
     values = {name: listed_values for name, listed_values in (options.topics or {}).items() if name != OTHERWISE}
     otherwise = (options.topics or {}).get(OTHERWISE, ())
     wanted = {name for template in options.to for name in _PLACEHOLDER.findall(template)}
+    if wanted and not options.topics:
+        example = ", ".join(f"{name}: [...]" for name in sorted(wanted))
+        needs = " and ".join(f"{{{name}}}" for name in sorted(wanted))
+        verb = "needs its" if len(wanted) == 1 else "need their"
+        problems.add(join(path, "to"), f"{needs} {verb} values: `topics: {{{example}, otherwise: ...}}`")
+        return Destinations(())
     for name in sorted(values.keys() - wanted):
         problems.add(join(join(path, "topics"), name), f"is of no use: `to` holds no {{{name}}}", at_key=True)
     for name in sorted(wanted - values.keys()):
         problems.add(join(path, "to"), f"{{{name}}} needs a list of its values: `topics: {{{name}: [...]}}`")
     if len(otherwise) > 1 or (wanted and not otherwise):
-        problems.add(
-            join(path, "topics" if options.topics else "to"), "needs one topic `otherwise`, for values not listed"
-        )
+        problems.add(join(path, "topics"), "needs one topic `otherwise`, for values not listed")
     elif otherwise and not wanted:
         problems.add(join(join(path, "topics"), OTHERWISE), "is of no use: `to` holds no field in braces", at_key=True)
     if not wanted:
