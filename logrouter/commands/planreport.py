@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ("accepted", "ignored", "rejected", "schema_failures", "bytes_in", "bytes_out")
 _EFFECTS: Final = {
     "lost": ("requests lost: accepted before, and not any more", "bold red"),
-    "rejected": ("newly rejected", "bold red"),
+    "rejected": ("records newly rejected", "bold red"),
     "gained": ("requests gained", "green"),
-    "mended": ("not rejected any more", "green"),
-    "moved": ("for other topics", "yellow"),
-    "rekeyed": ("with another key", "yellow"),
-    "changed": ("as another event", "yellow"),
-    "relabelled": ("ending alike, by another route or for another reason", "yellow"),
+    "mended": ("records not rejected any more", "green"),
+    "moved": ("events for other topics", "yellow"),
+    "rekeyed": ("events with another key", "yellow"),
+    "changed": ("events changed", "yellow"),
+    "relabelled": ("records ending alike, by another route or for another reason", "yellow"),
 }
 
 
@@ -100,4 +100,4 @@ def _verdict(out: Console, report: dict[str, Any]) -> None:
         out.print(Text("every record fares the same", "bold green"))
     for effect, (says, style) in _EFFECTS.items():
         if count := report["effects"].get(effect, 0):
-            out.print(Text(f"{count} records {says}", style))
+            out.print(Text(f"{count} {says}", style))

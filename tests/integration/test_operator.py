@@ -111,7 +111,7 @@ def test_plan_counts_known_differences(stack):
     assert report["routes"]["edge"]["new"]["schema_failures"] == 4
     assert {sample["effect"] for sample in report["samples"]} == {"lost", "gained", "rejected"}
     text = stack.command("plan", new, code=1)
-    assert "40 records requests lost" in text
+    assert "40 requests lost" in text
     assert "new rejection by edge: validate schema /http/status_code, 4 times" in text
 
 
