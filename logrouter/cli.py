@@ -17,11 +17,12 @@ import rich_click as click
 from rich.console import Console
 from rich.table import Table
 
-from logrouter import __version__, telemetry
+from logrouter import __version__, config, telemetry
 from logrouter.commands.completion import completion_command
 from logrouter.commands.explain import explain_command
 from logrouter.commands.plan import plan_command
 from logrouter.commands.settings import config_options as _config_options
+from logrouter.commands.settings import overridden
 from logrouter.commands.settings import settings_of as _settings
 from logrouter.commands.terminal import EXIT_DRIFT, EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
 from logrouter.commands.terminal import fail as _fail
@@ -80,7 +81,8 @@ def cli(log_format: str, log_level: str) -> None:
 def route(config_file: Path | None, bootstrap: str | None, instance: str | None, metrics_port: int | None) -> None:
     """Run one route process: mixed topics in; events, dead letters and partial sums out.
 
-    Start as many as you have cores, each with its own --instance; they share the partitions.
+    Start as many as you have cores, each with its own --instance; they share the partitions. An edited topics.yaml
+    comes into force by itself, and at once by SIGHUP; a wrong one changes nothing.
 
     **Examples**
 
@@ -91,10 +93,19 @@ def route(config_file: Path | None, bootstrap: str | None, instance: str | None,
 
     stop = _Stop()
     settings = _settings(config_file, bootstrap, instance)
-    lane = process.lane(settings, default_instance=socket.gethostname(), stopping=stop)
+    host_name = socket.gethostname()
+    lane = process.lane(settings, default_instance=host_name, stopping=stop)
     port = settings.route_lane.metrics.port if metrics_port is None else metrics_port
+
+    def parse(data: bytes) -> config.Settings:
+        path = Path(settings.file)
+        return overridden(config.parse(data, os.environ, name=str(path), folder=path.parent), bootstrap, instance)
+
+    reloader = process.reloader(lane, settings, default_instance=host_name, parse=parse)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.signal())
     try:
-        health.serve(lane, settings.route_lane.metrics.host, port)
+        health.serve(lane, settings.route_lane.metrics.host, port, reloader)
+        reloader.start()
         lane.run()
     except (process.ClientError, health.PortTakenError) as exc:
         _fail(str(exc), EXIT_USAGE)
@@ -170,6 +181,13 @@ def run(config_file: Path | None, bootstrap: str | None, route_processes: int | 
         )
         for n in range(count)
     ]
+    routing = tuple(children)
+
+    def reload(number: int, _frame: object) -> None:
+        for child in routing:
+            child.signal(signal.Signals(number))
+
+    signal.signal(signal.SIGHUP, reload)
     where = ("--data-dir", str(data_dir)) if data_dir else ()
     children.append(Child("tables", [*_self(), "tables", *given, *where]))
     raise SystemExit(supervise(children, stopping=stop))

@@ -42,6 +42,11 @@ def settings_of(path: Path | None, bootstrap: str | None, instance: str | None =
         settings = config.load(path, os.environ)
     except config.ConfigError as exc:
         fail(str(exc), EXIT_USAGE)
+    return overridden(settings, bootstrap, instance)
+
+
+def overridden(settings: Settings, bootstrap: str | None, instance: str | None = None) -> Settings:
+    """What was given on the command line goes before what is in the file."""
     if bootstrap:
         settings = replace(settings, kafka={**settings.kafka, "bootstrap.servers": bootstrap})
     if instance:
