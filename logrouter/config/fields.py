@@ -73,6 +73,11 @@ _FACILITIES: Final = (
     "local0 local1 local2 local3 local4 local5 local6 local7"
 )
 
+_METHODS: Final = (
+    "GET HEAD POST PUT PATCH DELETE CONNECT OPTIONS TRACE QUERY SEARCH REPORT PURGE PROPFIND PROPPATCH MKCOL COPY MOVE "
+    "LOCK UNLOCK"
+)
+
 ENVELOPE: Final = Vocabulary(
     named="envelope field",
     names=FIELD_NAMES | {TOPIC_FIELD},
@@ -97,10 +102,9 @@ REQUEST: Final = Vocabulary(
     numbers=REQUEST_NUMBERS,
     addresses=frozenset({"client_ip"}),
     known={
-        "method": frozenset(
-            "GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PROPFIND REPORT PURGE QUERY".split()  # noqa: SIM905 - a sentence of words
-        ),
+        "method": frozenset(_METHODS.split()),
         "outcome": frozenset(OUTCOMES),
+        "status_code": frozenset(map(str, (0, *range(100, 600)))),
         "status_class": frozenset({"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"}),
     },
     raw=False,

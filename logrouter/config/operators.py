@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from logrouter.config.fields import LOWER, TOPIC_FIELD, Vocabulary
-from logrouter.config.problems import did_you_mean, echo, join
+from logrouter.config.problems import did_you_mean, echo, join, listed
 from logrouter.config.regex import RegexError, compile_regex
 from logrouter.core.conditions import ALWAYS, NEVER, Absent, Condition, Field, OfTopic
 from logrouter.core.prefilter import literal
@@ -26,6 +26,7 @@ TEXT_OPERATORS: Final = ("equals", "glob", "prefix", "suffix", "contains", "rege
 COMPARISONS: Final = {"gt": comparing.gt, "ge": comparing.ge, "lt": comparing.lt, "le": comparing.le}
 OPERATORS: Final = ("equals", "in", "glob", "prefix", "suffix", "contains", "regex", *COMPARISONS, "cidr", "exists")
 MAX_TEXT: Final = 500
+MAX_LISTED: Final = 40
 
 _WORDS: Final = {
     "equals": "equals",
@@ -82,7 +83,7 @@ class _Reader:
             case "in":
                 return self._one_of(given, path)
             case "equals" if self._field in self._vocabulary.numbers:
-                return self._numbers([(given, path)])
+                return self._numbers([(given, path)], path)
             case "regex":
                 return self._regex(given, path)
             case "cidr":
@@ -104,23 +105,23 @@ class _Reader:
             raise _WrongError(path, "must be a list of texts, not empty")
         items = [(item, f"{path}[{index}]") for index, item in enumerate(given)]
         if self._field in self._vocabulary.numbers:
-            return self._numbers(items)
+            return self._numbers(items, path)
         wanted = frozenset(self._each(self._text, items))
         tokens = [literal(text) for text in wanted]
         needs = frozenset(token for token in tokens if token is not None) if None not in tokens else None
-        return self._made(wanted.__contains__, needs, f"is one of {', '.join(sorted(wanted))}", "in", wanted)
+        return self._made(path, wanted.__contains__, needs, f"is one of {', '.join(sorted(wanted))}", "in", wanted)
 
-    def _numbers(self, items: list[tuple[Any, str]]) -> Condition:
+    def _numbers(self, items: list[tuple[Any, str]], path: str) -> Condition:
         wanted = frozenset(self._each(_number, items))
         words = f"is one of {', '.join(map(str, sorted(wanted)))}"
-        return self._made(lambda text: number_of(text) in wanted, None, words, "numbers", wanted)
+        return self._made(path, lambda text: number_of(text) in wanted, None, words, "numbers", wanted)
 
     def _by_text(self, operator: str, given: Any, path: str) -> Condition:
         text = self._text(given, path)
         words = f"{_WORDS[operator]} {text}"
         if operator == "equals":
-            return self._made(text.__eq__, _needs(operator, text), words, "in", frozenset([text]))
-        return self._made(_accepts(operator, text), _needs(operator, text), words, operator, text)
+            return self._made(path, text.__eq__, _needs(operator, text), words, "in", frozenset([text]))
+        return self._made(path, _accepts(operator, text), _needs(operator, text), words, operator, text)
 
     def _regex(self, given: Any, path: str) -> Condition:
         if not isinstance(given, str) or not given:
@@ -133,7 +134,7 @@ class _Reader:
             raise _WrongError(path, str(error)) from None
         if made.impossible:
             raise _WrongError(path, "can match nothing: a character stands before the beginning or after the end")
-        return self._made(made.accepts, made.needs, f"matches /{given}/", "regex", given)
+        return self._made(path, made.accepts, made.needs, f"matches /{given}/", "regex", given)
 
     def _comparison(self, operator: str, given: Any, path: str) -> Condition:
         if not self._vocabulary.is_number(self._field):
@@ -145,7 +146,7 @@ class _Reader:
             number = number_of(text)
             return number is not None and compare(number, bound)
 
-        return self._made(accepts, None, f"{_WORDS[operator]} {bound}", operator, bound)
+        return self._made(path, accepts, None, f"{_WORDS[operator]} {bound}", operator, bound)
 
     def _cidr(self, given: Any, path: str) -> Condition:
         if not self._vocabulary.is_address(self._field):
@@ -154,7 +155,7 @@ class _Reader:
             raise _WrongError(path, "must be a network or a list of networks, not empty")
         items = [(item, f"{path}[{index}]") for index, item in enumerate(given)] if isinstance(given, list) else None
         networks = tuple(self._each(_network, items or [(given, path)]))
-        return self._made(within(networks), None, f"is in {', '.join(map(str, networks))}", "cidr", networks)
+        return self._made(path, within(networks), None, f"is in {', '.join(map(str, networks))}", "cidr", networks)
 
     def _each(self, read: Callable[[Any, str], T], items: list[tuple[Any, str]]) -> list[T]:
         """Every item read; the problems of all of them are noted before it gives up."""
@@ -172,12 +173,32 @@ class _Reader:
         return made
 
     def _made(
-        self, accepts: Callable[[str], bool], needs: frozenset[bytes] | None, words: str, operator: str, operand: Any
+        self,
+        path: str,
+        accepts: Callable[[str], bool],
+        needs: frozenset[bytes] | None,
+        words: str,
+        operator: str,
+        operand: Any,
     ) -> Condition:
         if self._field == TOPIC_FIELD:
             return OfTopic(accepts, words)
+        self._warn(path, accepts, words, operator, operand)
         kept = needs if self._vocabulary.gives_tokens(self._field) else None
         return Field(self._field, self._vocabulary.get(self._field), accepts, kept, words, operator, operand)
+
+    def _warn(self, path: str, accepts: Callable[[str], bool], words: str, operator: str, operand: Any) -> None:
+        """Say where a field that has few values can't have what is asked for."""
+        known = self._vocabulary.known.get(self._field)
+        if known is None:
+            return
+        there_are = f"; there are {listed(known)}" if len(known) <= MAX_LISTED else ""
+        if operator in ("in", "numbers"):
+            for value in sorted(set(map(str, operand)) - known):
+                near = did_you_mean(value, known) or did_you_mean(value.upper(), known) if there_are else ""
+                self._problems.warn(path, f'no {self._field} is "{value}"{near}{there_are}')
+        elif not any(map(accepts, known)):
+            self._problems.warn(path, f"no {self._field} {words}{there_are}")
 
     def _text(self, given: Any, path: str) -> str:
         """The operand, folded where the field is."""

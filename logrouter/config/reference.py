@@ -31,8 +31,15 @@ This page is written by `python -m logrouter.config.reference`; change `logroute
 
 logrouter takes the file that `--config` names, else `./topics.yaml`, else the one that it comes with. The file is read
 as strict YAML 1.2: `no` is text and not a boolean, a key may occur once, and there are no tags and no merge keys.
-Unknown keys are errors. `logrouter check` lists everything that is wrong with a file, with line and column, and needs
-no broker.
+Unknown keys are errors. `logrouter check` lists everything that is wrong with a file, with line and column, warns of
+what is valid and will hardly do what was meant, and needs no broker.
+
+**Editors.** `logrouter schema > topics.schema.json` writes the JSON Schema of this format. Editors that use the YAML
+language server complete, explain and check topics.yaml by it once its first line is
+
+```yaml
+# yaml-language-server: $schema=topics.schema.json
+```
 
 **Environment.** `${NAME}` stands for an environment variable, `${NAME:-default}` for the variable or the default where
 it is unset or empty, and `$${` for a literal `${`. References work in every section but `sources`, `routes` and

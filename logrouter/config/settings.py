@@ -80,14 +80,36 @@ def content(file: Path) -> bytes:
 
 def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Settings:
     """The settings in the bytes of a topics.yaml; see `load`. Schema files are looked for in *folder*."""
+    examined = examine(data, env, name=name, folder=folder)
+    if examined.settings is None:
+        raise ConfigError(name, examined.problems.found, examined.inputs)
+    return examined.settings
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A topics.yaml looked at as a whole: every problem, what it declares, and the settings if nothing is wrong.
+
+    *file* has INVALID where an option could not be read; *value* is the document as plain values.
+    """
+
+    problems: Problems
+    value: Any = None
+    file: File | None = None
+    settings: Settings | None = None
+    inputs: tuple[Path, ...] = ()
+
+
+def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Examined:
+    """`parse` for those who want to know more than whether the file can be used."""
     try:
         doc = document.read(data)
     except document.DocumentError as error:
-        raise ConfigError(name, [error.problem]) from None
+        return Examined(Problems(found=[error.problem]))
     problems = Problems(doc.values, doc.keys)
     if not isinstance(doc.value, dict):
         problems.add("", "must be a mapping that begins with `version: 1`")
-        raise ConfigError(name, problems.found)
+        return Examined(problems)
     expanded = {
         key: value if key in WITHOUT_REFERENCES else _expanded(value, key, env, problems)
         for key, value in doc.value.items()
@@ -97,10 +119,10 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
     table = build(options, generation="", inputs=inputs, problems=problems)
     canary = _bounds(options.canary, problems)
     if problems.found:
-        raise ConfigError(name, problems.found, inputs.paths)
+        return Examined(problems, doc.value, options, None, inputs.paths)
     table = replace(table, generation=inputs.generation(data))
     kafka = {"bootstrap.servers": DEFAULT_BOOTSTRAP} | (options.kafka or {})
-    return Settings(
+    settings = Settings(
         file=name,
         kafka=kafka,
         route_lane=options.route_lane,
@@ -112,6 +134,7 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
         canary=canary,
         admin_token=options.admin.token if usable(options.admin) else None,
     )
+    return Examined(problems, doc.value, options, settings, inputs.paths)
 
 
 def _bounds(options: Canary | None, problems: Problems) -> Bounds | None:
