@@ -1,7 +1,7 @@
 """The `logrouter` command: the one place that puts the lanes, their settings and the process together.
 
 Exit codes: 0 done or stopped as asked, 1 a lane failed, 2 wrong usage or configuration, 3 `topics` found drift,
-75 fenced by another process (a supervisor should start us again).
+4 `check` found nothing worse than warnings, 75 fenced by another process (a supervisor should start us again).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from logrouter import __version__, config, telemetry
+from logrouter.commands.check import check_command, schema_command
 from logrouter.commands.completion import completion_command
 from logrouter.commands.explain import explain_command
 from logrouter.commands.plan import plan_command
@@ -69,7 +70,8 @@ def cli(log_format: str, log_level: str) -> None:
         logrouter topics               # create the topics that topics.yaml needs
         logrouter run                  # both lanes on this machine
 
-    **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 75 fenced.
+    **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 4 warnings only, 75
+    fenced.
     """
     telemetry.configure_logging(json=log_format == "json", level=log_level)
 
@@ -240,22 +242,6 @@ def topics(config_file: Path | None, bootstrap: str | None, dry_run: bool, as_js
         raise SystemExit(EXIT_DRIFT)
 
 
-@cli.command()
-@click.argument("config_file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-def check(config_file: Path | None) -> None:
-    """Check a topics.yaml: every problem at once, with its place. Needs no broker.
-
-    **Examples**
-
-        logrouter check
-        logrouter check new-topics.yaml && mv new-topics.yaml topics.yaml
-    """
-    settings = _settings(config_file, None)
-    sources = settings.table.sources
-    routes = {route.name for source in sources for route in source.routes}
-    click.echo(f"ok: {len(sources)} sources, {len(routes)} routes, generation {settings.generation}")
-
-
 @cli.command("test")
 @click.argument("config_file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per test.")
@@ -332,7 +318,7 @@ def demo(once: bool, lines: int | None, as_json: bool) -> None:  # noqa: FBT001 
     raise SystemExit(stage.run(once=once, lines=lines or 20_000, as_json=as_json))
 
 
-for _command in (explain_command, plan_command, completion_command):
+for _command in (check_command, schema_command, explain_command, plan_command, completion_command):
     cli.add_command(_command)
 
 
