@@ -54,12 +54,19 @@ def _escape(text: str) -> str:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="logrouter")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", envvar="LOGROUTER_LOG_FORMAT")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="LOGROUTER_LOG_FORMAT",
+    help="How the log of lanes is written on stderr.  [default: text]",
+)
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     envvar="LOGROUTER_LOG_LEVEL",
+    help="What is worth a line in that log.  [default: info]",
 )
 def cli(log_format: str, log_level: str) -> None:
     """Routes API-gateway request lines out of mixed Kafka log topics: nothing lost, nothing doubled.

@@ -11,7 +11,7 @@ import rich_click as click
 from rich.text import Text
 
 from logrouter.commands import inputs
-from logrouter.commands.settings import config_options, settings_of
+from logrouter.commands.settings import complete_source, config_options, settings_of
 from logrouter.commands.terminal import EXIT_FAILED, EXIT_USAGE, console, fail, harmless
 from logrouter.core import ids
 from logrouter.core.explain import as_dict, explain
@@ -37,7 +37,13 @@ _SAID: Final = frozenset(
 @click.command("explain")
 @click.argument("given", metavar="[FILE|TOPIC:PARTITION:OFFSET|EVENT_ID]", required=False)
 @config_options
-@click.option("--source", "source_name", metavar="NAME", help="The source that lines belong to. Default: the first.")
+@click.option(
+    "--source",
+    "source_name",
+    metavar="NAME",
+    shell_complete=complete_source,
+    help="The source that lines belong to. Default: the first.",
+)
 @click.option("--topic", metavar="NAME", help="The topic that lines are taken to come from.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per record.")
 def explain_command(

@@ -36,6 +36,15 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def complete_source(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of sources for the shell to complete; none if the file can't be read."""
+    try:
+        settings = config.load(context.params.get("config_file"), os.environ)
+    except config.ConfigError:
+        return []
+    return [source.name for source in settings.table.sources if source.name.startswith(incomplete)]
+
+
 def settings_of(path: Path | None, bootstrap: str | None, instance: str | None = None) -> Settings:
     """The settings in the file at *path*; if it is wrong, everything that is wrong with it, and the end."""
     try:

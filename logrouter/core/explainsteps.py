@@ -48,6 +48,8 @@ def shown(value: Any, name: str = "", depth: int = 0) -> Any:
         return {key: shown(item, key, depth + 1) for key, item in members} | more
     if isinstance(value, list):
         return [shown(item, name, depth + 1) for item in value[:MAX_MEMBERS]]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)  # JSON writers refuse it
     return value
 
 
