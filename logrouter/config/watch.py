@@ -98,6 +98,13 @@ class Watch:
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake, b"\0")
 
+    def close(self) -> None:
+        """Give back what the system lent; nothing may be called after that."""
+        if self._inotify is not None:
+            self._inotify.close()
+        os.close(self._awake)
+        os.close(self._wake)
+
     @property
     def being_written(self) -> bool:
         """Whether somebody has written to one of the files and not closed it yet."""

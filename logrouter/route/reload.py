@@ -60,15 +60,16 @@ class Source(NamedTuple):
 
 
 class Reloader:
-    """Reads for one lane. `start` it once; the thread ends with the process, or after `stop`."""
+    """Reads for one lane. `start` it once; the thread ends with the process, or by `stop`."""
 
     def __init__(self, live: Live, source: Source, *, inputs: Iterable[Path] = ()) -> None:
-        """*inputs* are the files that the version in force was built from, besides topics.yaml."""
+        """*inputs* are the files besides topics.yaml that the version in force was built from."""
         self._live = live
         self._source = source
         self._watch = Watch()
+        self._inputs = frozenset(inputs)
         self._watch.follow([source.path, *inputs])
-        self._seen: Mapping[Path, Stamp] | None = None
+        self._seen: Mapping[Path, Stamp] = {}
         self._taken: Content | None = None
         self._retry_at: float | None = None
         self._signalled = False
@@ -83,9 +84,12 @@ class Reloader:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, soon."""
+        """End the thread, if it runs, and let go of the files."""
         self._stopped = True
         self._watch.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._watch.close()
 
     def signal(self) -> None:
         """Have the file read at once. Safe in a signal handler, as it takes no lock."""
@@ -123,7 +127,8 @@ class Reloader:
         asked = signalled or ticket > self._answered
         stamps: Mapping[Path, Stamp] = self._watch.stamps()
         retry = self._retry_at is not None and time.monotonic() >= self._retry_at
-        if stamps != self._seen:
+        # A file that was not followed before is as good as changed: it may have been, since it was read.
+        if any(found != self._seen.get(path) for path, found in stamps.items()):
             stamps = self._at_rest(stamps)
         elif not asked and not retry:
             return
@@ -150,17 +155,16 @@ class Reloader:
 
     def _read(self, *, asked: bool) -> Outcome:
         """Read, judge and offer."""
-        path, live = self._source.path, self._live
+        live = self._live
         try:
-            inode = self._seen[path.absolute()].inode if self._seen else 0
-            content = Content(self._source.content(), inode)
+            content = self._content()
             if self._half_written(content):
                 return live.fail(Outcome(Result.REFUSED, HALF_WRITTEN), asked=asked)
             settings = self._source.parse(content.data)
         except ConfigError as error:
-            self._watch.follow([path, *error.inputs])
+            self._follow(self._inputs.union(error.inputs))
             return live.fail(Outcome(Result.INVALID, _words(error)), asked=asked)
-        self._watch.follow([path, *settings.inputs])
+        self._follow(frozenset(settings.inputs))
         try:
             reason = self._source.refusal(settings)
         except ClientError as error:
@@ -173,17 +177,28 @@ class Reloader:
             self._taken = content
         return outcome
 
+    def _content(self) -> Content:
+        """What is in the file; white space that has come or gone at its end is no change."""
+        data, inode = self._source.content(), self._seen[self._source.path.absolute()].inode
+        if self._taken is not None and data.rstrip() == self._taken.data.rstrip():
+            data = self._taken.data
+        return Content(data, inode)
+
+    def _follow(self, inputs: frozenset[Path]) -> None:
+        self._inputs = inputs
+        self._watch.follow([self._source.path, *inputs])
+
     def _half_written(self, content: Content) -> bool:
         """Whether this is how a file begins that is being written over the one in force.
 
-        A file of its own that was renamed into place is whole; and white space at the end means nothing.
+        A file of its own that was renamed into place is whole.
         """
         taken = self._taken
         return (
             taken is not None
             and content.inode == taken.inode
             and taken.data.startswith(content.data)
-            and taken.data.rstrip() != content.data.rstrip()
+            and taken.data != content.data
         )
 
 
