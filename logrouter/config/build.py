@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from logrouter.config.inputs import Inputs
-    from logrouter.config.options import Case, File, RouteOptions, SourceOptions
+    from logrouter.config.options import Case, File, SourceOptions
     from logrouter.config.outputs import Destinations
     from logrouter.config.problems import Problems
+    from logrouter.config.routeoptions import RouteOptions
 
 FAUST_SUFFIX: Final = ".*(?:changelog|repartition|__leader)"
 """How the topics that Faust makes for an application end; they begin with its id."""

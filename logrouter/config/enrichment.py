@@ -10,8 +10,9 @@ from logrouter.core.enrich import ApiRule, compile_api, compile_client_id, compi
 from logrouter.core.redact import ip_policy
 
 if TYPE_CHECKING:
-    from logrouter.config.options import Api, ClientId, ClientIp, Privacy, Weight
+    from logrouter.config.options import Privacy
     from logrouter.config.problems import Problems
+    from logrouter.config.routeoptions import Api, ClientId, ClientIp, Weight
     from logrouter.core.routing import ClientIdOf, ClientIpOf, WeightOf
 
 

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from logrouter.config.databases import Find
     from logrouter.config.lookups import Rows
-    from logrouter.config.options import LookupFile, RouteOptions
+    from logrouter.config.options import LookupFile
     from logrouter.config.outputs import Destinations
     from logrouter.config.problems import Problems
+    from logrouter.config.routeoptions import RouteOptions
     from logrouter.core.lookup import Enrich
     from logrouter.core.routing import KeyOf
     from logrouter.core.transform import Path

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from logrouter.config.options import Case, File, RouteOptions, SourceOptions
+    from logrouter.config.options import Case, File, SourceOptions
+    from logrouter.config.routeoptions import RouteOptions
     from logrouter.config.settings import Settings
     from logrouter.core.conditions import Condition
     from logrouter.core.routing import RouteTable
