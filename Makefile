@@ -24,10 +24,10 @@ demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once 
 	@$(BIN)/logrouter demo $(ARGS)
 
 test: $(STAMP)  ## the tests, on a real broker they start themselves (under 10 minutes)
-	@$(BIN)/python -m pytest -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
 
 test-long: $(STAMP)  ## the tests that take longer still: outages, more ways to join and leave
-	@$(BIN)/python -m pytest -m long $(ARGS)
+	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile $(ARGS)
 
 bench: bench-route bench-fold  ## both benchmarks, with machine, versions and data
 
@@ -53,7 +53,8 @@ docs: $(STAMP)  ## write the pages that are made from the code
 lock: $(STAMP)  ## pin every dependency, with hashes, for every platform
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml -c requirements.lock --universal --python-version 3.11 --generate-hashes \
+	@$(BIN)/uv pip compile pyproject.toml -c requirements.lock --extra geoip --extra useragent --universal \
+	  --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements-runtime.lock
 
 clean:  ## remove what was built here (not the download cache)

@@ -1,7 +1,7 @@
 """The `logrouter` command: the one place that puts the lanes, their settings and the process together.
 
 Exit codes: 0 done or stopped as asked, 1 a lane failed, 2 wrong usage or configuration, 3 `topics` found drift,
-75 fenced by another process (a supervisor should start us again).
+4 `check` found nothing worse than warnings, 75 fenced by another process (a supervisor should start us again).
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import orjson
 import rich_click as click
@@ -20,17 +18,16 @@ from rich.console import Console
 from rich.table import Table
 
 from logrouter import __version__, config, telemetry
+from logrouter.commands.check import check_command, schema_command
+from logrouter.commands.completion import completion_command
+from logrouter.commands.explain import explain_command
+from logrouter.commands.plan import plan_command
+from logrouter.commands.settings import config_options as _config_options
+from logrouter.commands.settings import overridden
+from logrouter.commands.settings import settings_of as _settings
+from logrouter.commands.terminal import EXIT_DRIFT, EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
+from logrouter.commands.terminal import fail as _fail
 from logrouter.telemetry import Log
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from logrouter.config import Settings
-
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_DRIFT: Final = 3
-EXIT_FENCED: Final = 75
 
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.MAX_WIDTH = 100
@@ -51,53 +48,25 @@ class _Stop:
         return self._asked
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    """One clear line (or a few) on stderr, no traceback: it is the user's to mend."""
-    Console(stderr=True, highlight=False).print(f"[bold red]logrouter:[/] {_escape(message)}", soft_wrap=True)
-    raise SystemExit(code)
-
-
 def _escape(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _settings(path: Path | None, bootstrap: str | None, instance: str | None = None) -> Settings:
-    try:
-        settings = config.load(path, os.environ)
-    except config.ConfigError as exc:
-        _fail(str(exc), EXIT_USAGE)
-    if bootstrap:
-        settings = replace(settings, kafka={**settings.kafka, "bootstrap.servers": bootstrap})
-    if instance:
-        settings = replace(settings, route_lane=replace(settings.route_lane, instance=instance))
-    return settings
-
-
-def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option(
-            "--bootstrap", metavar="HOST:PORT", envvar="LOGROUTER_BOOTSTRAP", help="Kafka brokers, over the file's."
-        ),
-        click.option(
-            "--config",
-            "config_file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            envvar="LOGROUTER_CONFIG",
-            help="The topics.yaml to use. Default: ./topics.yaml, else the one that ships with logrouter.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="logrouter")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", envvar="LOGROUTER_LOG_FORMAT")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="LOGROUTER_LOG_FORMAT",
+    help="How the log of lanes is written on stderr.  [default: text]",
+)
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     envvar="LOGROUTER_LOG_LEVEL",
+    help="What is worth a line in that log.  [default: info]",
 )
 def cli(log_format: str, log_level: str) -> None:
     """Routes API-gateway request lines out of mixed Kafka log topics: nothing lost, nothing doubled.
@@ -108,7 +77,8 @@ def cli(log_format: str, log_level: str) -> None:
         logrouter topics               # create the topics that topics.yaml needs
         logrouter run                  # both lanes on this machine
 
-    **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 75 fenced.
+    **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 4 warnings only, 75
+    fenced.
     """
     telemetry.configure_logging(json=log_format == "json", level=log_level)
 
@@ -120,7 +90,8 @@ def cli(log_format: str, log_level: str) -> None:
 def route(config_file: Path | None, bootstrap: str | None, instance: str | None, metrics_port: int | None) -> None:
     """Run one route process: mixed topics in; events, dead letters and partial sums out.
 
-    Start as many as you have cores, each with its own --instance; they share the partitions.
+    Start as many as you have cores, each with its own --instance; they share the partitions. An edited topics.yaml
+    comes into force by itself, and at once by SIGHUP; a wrong one changes nothing.
 
     **Examples**
 
@@ -131,10 +102,19 @@ def route(config_file: Path | None, bootstrap: str | None, instance: str | None,
 
     stop = _Stop()
     settings = _settings(config_file, bootstrap, instance)
-    lane = process.lane(settings, default_instance=socket.gethostname(), stopping=stop)
+    host_name = socket.gethostname()
+    lane = process.lane(settings, default_instance=host_name, stopping=stop)
     port = settings.route_lane.metrics.port if metrics_port is None else metrics_port
+
+    def parse(data: bytes) -> config.Settings:
+        path = Path(settings.file)
+        return overridden(config.parse(data, os.environ, name=str(path), folder=path.parent), bootstrap, instance)
+
+    reloader = process.reloader(lane, settings, default_instance=host_name, parse=parse)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.signal())
     try:
-        health.serve(lane, settings.route_lane.metrics.host, port)
+        health.serve(lane, settings.route_lane.metrics.host, port, reloader)
+        reloader.start()
         lane.run()
     except process.ClientError as exc:
         _fail(str(exc), EXIT_USAGE)
@@ -214,6 +194,13 @@ def run(config_file: Path | None, bootstrap: str | None, route_processes: int | 
         )
         for n in range(count)
     ]
+    routing = tuple(children)
+
+    def reload(number: int, _frame: object) -> None:
+        for child in routing:
+            child.signal(signal.Signals(number))
+
+    signal.signal(signal.SIGHUP, reload)
     where = ("--data-dir", str(data_dir)) if data_dir else ()
     children.append(Child("tables", [*_self(), "tables", *given, *where]))
     raise SystemExit(supervise(children, stopping=stop))
@@ -266,22 +253,6 @@ def topics(config_file: Path | None, bootstrap: str | None, dry_run: bool, as_js
         raise SystemExit(EXIT_DRIFT)
 
 
-@cli.command()
-@click.argument("config_file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-def check(config_file: Path | None) -> None:
-    """Check a topics.yaml: every problem at once, with its place. Needs no broker.
-
-    **Examples**
-
-        logrouter check
-        logrouter check new-topics.yaml && mv new-topics.yaml topics.yaml
-    """
-    settings = _settings(config_file, None)
-    sources = settings.table.sources
-    routes = {route.name for source in sources for route in source.routes}
-    click.echo(f"ok: {len(sources)} sources, {len(routes)} routes, generation {settings.generation}")
-
-
 @cli.command("test")
 @click.argument("config_file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per test.")
@@ -320,7 +291,9 @@ def _json(value: object) -> str:
 
 
 @cli.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=9092, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=9092, show_default=True, help="Port to listen on; 0: any."
+)
 @click.option(
     "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep the data here. Default: temporary."
 )
@@ -356,6 +329,10 @@ def demo(once: bool, lines: int | None, as_json: bool) -> None:  # noqa: FBT001 
     raise SystemExit(stage.run(once=once, lines=lines or 20_000, as_json=as_json))
 
 
+for _command in (check_command, schema_command, explain_command, plan_command, completion_command):
+    cli.add_command(_command)
+
+
 def main() -> None:
     """Entry point of the `logrouter` command."""
-    cli()
+    cli(prog_name="logrouter")

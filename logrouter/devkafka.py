@@ -280,7 +280,9 @@ def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str]
     Raises `DevKafkaError` when it cannot start or ends by itself.
     """
     say = say or functools.partial(print, flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell starts its background jobs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), DevKafka(data_dir, port, progress=say) as broker:
         say(f"bootstrap address: {broker.bootstrap} (Ctrl-C ends it)")
         while broker.running:

@@ -34,7 +34,11 @@ class Reason(StrEnum):
     EMPTY = "empty"
     UNMATCHED = "unmatched"
     NOT_REQUEST = "not_request"
+    UNWANTED = "unwanted"
     CANARY = "canary"
+    SAMPLED = "sampled"
+    RATE_LIMITED = "rate_limited"
+    INVALID = "invalid"
     LOOP = "loop"
     # rejected while decoding the envelope
     INVALID_UTF8 = "invalid_utf8"
@@ -73,7 +77,7 @@ class Envelope:
 
     *text* is the application's line; where the application wrote JSON that the transport merged into the envelope,
     *document* is that object.  *fields* is the decoded record, which routes match on through `core.envelopes.getter`;
-    *time* is the transport's own timestamp, unparsed.
+    *time* is the transport's own timestamp, unparsed. *headers* are those of the Kafka record.
     """
 
     shape: str
@@ -84,6 +88,7 @@ class Envelope:
     time: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass(slots=True)
@@ -121,7 +126,8 @@ class Rejected(NamedTuple):
 class Accepted(NamedTuple):
     """One clean event: *value* is its JSON, *key* the Kafka key (client id) or None, *event* the object itself.
 
-    *time_ms* is the event time, clamped, in epoch milliseconds; *tables* names the tables that count it.
+    *time_ms* is the event time, clamped, in epoch milliseconds; *tables* names the tables that count it; *also* are
+    further topics that get the same key and value.
     """
 
     route: str
@@ -131,6 +137,7 @@ class Accepted(NamedTuple):
     event: dict[str, Any]
     time_ms: int
     tables: tuple[str, ...]
+    also: tuple[str, ...] = ()
 
 
 Outcome = Accepted | Ignored | Rejected

@@ -36,7 +36,13 @@ RECORDS_READ = Counter("logrouter_records_read", "Kafka records read, by source.
 BYTES_READ = Counter("logrouter_read_bytes", "Bytes of record values read, by source.", ["source"], registry=REGISTRY)
 EVENTS = Counter(
     "logrouter_events",
-    "Outcomes: accepted, ignored or rejected, by route and reason. They add up to what was read.",
+    "First outcome of every record: accepted, ignored or rejected, by route and reason. They add up to what was read.",
+    ["route", "outcome", "stage", "reason"],
+    registry=REGISTRY,
+)
+EVENT_COPIES = Counter(
+    "logrouter_event_copies",
+    "Further outcomes of records that several routes had (`routing: all-matches`). The first is in `logrouter_events`.",
     ["route", "outcome", "stage", "reason"],
     registry=REGISTRY,
 )
@@ -83,6 +89,25 @@ INTERNAL_ERRORS = Counter(
 BROKER_UP = Gauge("logrouter_broker_up", "1 while the Kafka cluster answers, else 0.", registry=REGISTRY)
 CONFIG_INFO = Gauge(
     "logrouter_config_info", "1 for the configuration generation in force.", ["generation"], registry=REGISTRY
+)
+CONFIG_VALID = Gauge(
+    "logrouter_config_valid",
+    "1 while topics.yaml as it is now is what routes, 0 while it is refused or rolled back.",
+    registry=REGISTRY,
+)
+CONFIG_LAST_RELOAD = Gauge(
+    "logrouter_config_last_reload_timestamp_seconds",
+    "When the generation in force came into force.",
+    registry=REGISTRY,
+)
+CONFIG_RELOADS = Counter(
+    "logrouter_config_reloads",
+    "Changes of topics.yaml, by result: applied, unchanged (when asked for), invalid, refused, rolled_back.",
+    ["result"],
+    registry=REGISTRY,
+)
+CANARY_ACTIVE = Gauge(
+    "logrouter_canary_active", "1 while a new generation is watched and may be rolled back.", registry=REGISTRY
 )
 
 # --- tables lane
@@ -156,6 +181,11 @@ class Log(StrEnum):
     TRANSACTION_ABORTED = "transaction_aborted"
     TRANSACTIONS_RESUMED = "transactions_resumed"
     SOURCE_ERROR = "source_error"
+    CONFIG_APPLIED = "config_applied"
+    CONFIG_UNCHANGED = "config_unchanged"
+    CONFIG_REJECTED = "config_rejected"
+    CONFIG_ROLLED_BACK = "config_rolled_back"
+    CANARY_PASSED = "canary_passed"
     FENCED = "fenced"
     INTERNAL_ERROR = "internal_error"
     METRICS_SERVING = "metrics_serving"
@@ -174,6 +204,8 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.FENCED: logging.ERROR,
     Log.INTERNAL_ERROR: logging.ERROR,
     Log.QUERY_FAILED: logging.ERROR,
+    Log.CONFIG_REJECTED: logging.ERROR,
+    Log.CONFIG_ROLLED_BACK: logging.ERROR,
     Log.BROKER_DOWN: logging.WARNING,
     Log.TOPIC_MISSING: logging.WARNING,
     Log.PARTITIONS_LOST: logging.WARNING,
@@ -247,3 +279,9 @@ def forget_lag(topic: str, partition: int) -> None:
     """Drops the lag series of a partition this process no longer owns: a stale figure would alarm for ever."""
     with contextlib.suppress(KeyError):
         CONSUMER_LAG.remove(topic, str(partition))
+
+
+def forget_generation(generation: str) -> None:
+    """Drops the series of a generation that is no longer in force."""
+    with contextlib.suppress(KeyError):
+        CONFIG_INFO.remove(generation)

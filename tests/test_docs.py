@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from logrouter import cli, config, telemetry
+from logrouter.commands.terminal import EXIT_WARNINGS
 from logrouter.config.schemas import packaged
 from logrouter.core.validate import Validator
 
@@ -126,7 +127,7 @@ def test_exit_codes_are_those_of_the_command():
     """The exit codes in operations.md are those of the command."""
     page = (ROOT / "docs" / "operations.md").read_text()
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
-    assert listed == {0, cli.EXIT_FAILED, cli.EXIT_USAGE, cli.EXIT_DRIFT, cli.EXIT_FENCED}
+    assert listed == {0, cli.EXIT_FAILED, cli.EXIT_USAGE, cli.EXIT_DRIFT, EXIT_WARNINGS, cli.EXIT_FENCED}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -143,6 +144,6 @@ def test_design_names_every_part_and_dependency():
     parts = {path.name for path in (ROOT / "logrouter").iterdir() if not path.name.startswith("_")}
     missing = {part for part in parts if part.removesuffix(".py") not in page and part != "py.typed"}
     project = (ROOT / "pyproject.toml").read_text()
-    lists = re.findall(r"^(?:dependencies|broker|dev) = \[(.*?)\]$", project, re.DOTALL | re.MULTILINE)
+    lists = re.findall(r"^(?:dependencies|broker|geoip|useragent|dev) = \[(.*?)\]$", project, re.DOTALL | re.MULTILINE)
     names = {name for text in lists for name in re.findall(r'"([A-Za-z0-9-]+(?:\.[a-z]+)?)', text)}
     assert missing | {name for name in names if f"`{name}`" not in page} == set()

@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.enrichment import api_of, client_id_of, client_ip_of, weight_of
+from logrouter.config.databases import load_geoip
+from logrouter.config.enrichment import api_rules_of, client_id_of, client_ip_of, weight_of
+from logrouter.config.extras import Shelf, extras_of
 from logrouter.config.kinds import usable
+from logrouter.config.lookups import load_lookups
 from logrouter.config.match import Matching
 from logrouter.config.options import TablesLane
+from logrouter.config.outputs import destinations
 from logrouter.config.problems import did_you_mean, join, listed
 from logrouter.config.schemas import load_schema
 from logrouter.config.topics import split
+from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
@@ -23,29 +28,33 @@ from logrouter.model import UNMATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
-    from logrouter.config.options import Case, File, RouteOptions, SourceOptions
+    from logrouter.config.inputs import Inputs
+    from logrouter.config.options import Case, File, SourceOptions
+    from logrouter.config.outputs import Destinations
     from logrouter.config.problems import Problems
+    from logrouter.config.routeoptions import RouteOptions
 
 FAUST_SUFFIX: Final = ".*(?:changelog|repartition|__leader)"
 """How the topics that Faust makes for an application end; they begin with its id."""
 
 
-def build(file: File, *, generation: str, folder: Path, problems: Problems) -> RouteTable:
+def build(file: File, *, generation: str, inputs: Inputs, problems: Problems) -> RouteTable:
     """The route table; without what is INVALID in *file*, so it may only be used if there are no problems afterwards.
 
-    *folder* is what schema files are relative to.
+    *inputs* reads the other files that it takes.
     """
     sources = file.sources if usable(file.sources) else {}
     routes = dict(enumerate(file.routes)) if usable(file.routes) else {}
     routes = {index: options for index, options in routes.items() if usable(options)}
-    outputs = _outputs(file, routes, problems)
+    to = {index: destinations(options, f"routes[{index}]", problems) for index, options in routes.items()}
+    outputs = _outputs(file, to, problems)
+    shelf = _shelf(file, inputs, problems)
     _check_names(routes, problems)
     made: dict[str, list[Route]] = {name: [] for name in sources}
     for index, options in routes.items():
         path = f"routes[{index}]"
-        route = _route(options, file, path, folder, problems)
+        route = _route(options, file, to[index], shelf, path, inputs, problems)
         for name in options.sources:
             if name not in made:
                 hint = did_you_mean(name, made)
@@ -66,7 +75,7 @@ def build(file: File, *, generation: str, folder: Path, problems: Problems) -> R
     return table
 
 
-def _outputs(file: File, routes: Mapping[int, RouteOptions], problems: Problems) -> set[str]:
+def _outputs(file: File, to: Mapping[int, Destinations], problems: Problems) -> set[str]:
     """Topics that we write. Those of the lanes must differ from all others."""
     own: dict[str, str] = {}
     if usable(file.outputs):
@@ -74,12 +83,20 @@ def _outputs(file: File, routes: Mapping[int, RouteOptions], problems: Problems)
         if file.outputs.rollup.topic in own:
             problems.add("outputs.rollup.topic", f"{file.outputs.rollup.topic} is outputs.dead_letter.topic as well")
         own[file.outputs.rollup.topic] = "outputs.rollup.topic"
-    for index, route in routes.items():
-        if route.to in own:
-            problems.add(f"routes[{index}].to", f"{route.to} is {own[route.to]} as well: events need their own topic")
-        elif KAFKA_INTERNAL.fullmatch(route.to):
-            problems.add(f"routes[{index}].to", 'topics that begin with "_" are Kafka\'s own')
-    return set(own) | {route.to for route in routes.values()}
+    for index, destination in to.items():
+        for topic in destination.topics:
+            if topic in own:
+                problems.add(f"routes[{index}].to", f"{topic} is {own[topic]} as well: events need their own topic")
+            elif KAFKA_INTERNAL.fullmatch(topic):
+                problems.add(f"routes[{index}].to", 'topics that begin with "_" are Kafka\'s own')
+    return set(own) | {topic for destination in to.values() for topic in destination.topics}
+
+
+def _shelf(file: File, inputs: Inputs, problems: Problems) -> Shelf:
+    """The files that routes look things up in."""
+    lookups = file.lookups if usable(file.lookups) and file.lookups is not None else {}
+    rows = load_lookups(lookups, inputs, problems)
+    return Shelf(lookups, rows, load_geoip(file.geoip, inputs, problems), has_geoip=file.geoip is not None)
 
 
 def _check_names(routes: Mapping[int, RouteOptions], problems: Problems) -> None:
@@ -121,14 +138,33 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
 def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Source:
     names, patterns = split(options.topics)
     decode = ENVELOPES[options.envelope]
-    return Source(name, names, patterns, decode, routes, options.max_record_bytes, prefilter=options.prefilter)
+    return Source(
+        name=name,
+        topics=names,
+        patterns=patterns,
+        decode=decode,
+        routes=routes,
+        max_bytes=options.max_record_bytes,
+        prefilter=options.prefilter,
+        all_matches=options.routing == "all-matches",
+    )
 
 
-def _route(options: RouteOptions, file: File, path: str, folder: Path, problems: Problems) -> Route | None:
-    validator = load_schema(options.schema, folder, join(path, "schema"), problems)
+def _route(
+    options: RouteOptions,
+    file: File,
+    to: Destinations,
+    shelf: Shelf,
+    path: str,
+    inputs: Inputs,
+    problems: Problems,
+) -> Route | None:
+    validator = load_schema(options.schema, inputs, join(path, "schema"), problems)
     client_ip = client_ip_of(options.client_ip, file.privacy, join(path, "client_ip"), problems)
-    api = api_of(options.enrich.api, join(path, "enrich.api"), problems)
-    if validator is None or client_ip is None or api is None:
+    api_rules = api_rules_of(options.enrich.api, join(path, "enrich.api"), problems)
+    schema = validator.schema if validator is not None else {}
+    extras = extras_of(options, to, shelf, schema, path, problems)
+    if validator is None or client_ip is None or api_rules is None or not to.topics:
         return None
     matching = options.match or Matching()
     return Route(
@@ -139,14 +175,20 @@ def _route(options: RouteOptions, file: File, path: str, folder: Path, problems:
         parse=FORMATS[options.format],
         format=options.format,
         client_id=client_id_of(options.enrich.client_id, client_ip),
-        api=api,
+        api=compile_api(api_rules),
         headers=frozenset(name.lower() for name in options.request_headers),
         client_ip=client_ip,
-        weight=weight_of(options.weight),
+        weight=weight_of(options.weight, options.sample.rate if options.sample is not None else 1.0),
         query=options.query,
         schema_uri=validator.uri,
         validator=validator,
-        to=options.to,
-        stream=options.stream or options.to,
+        to=to.topics[0],
+        stream=options.stream or to.topics[0],
         tables=options.tables,
+        request=options.request,
+        address=compile_client_ip(options.client_ip.trusted_hops) if options.request is not None else None,
+        client_id_sources=options.enrich.client_id.sources,
+        api_rules=api_rules,
+        topics=to.topics,
+        extras=extras,
     )

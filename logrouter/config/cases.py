@@ -1,4 +1,8 @@
-"""The `tests:` of a topics.yaml: each line through the pipeline, and what became of it against what was expected."""
+"""The `tests:` of a topics.yaml: each line through the pipeline, and what became of it against what was expected.
+
+Sampling and rate limits are off, as they ask where a record is and not what it says. Of several outcomes the one of
+the expected route is compared, else the first.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
 from logrouter.core.pipeline import process
+from logrouter.core.sampling import unthrottled
 from logrouter.core.timestamps import epoch_ms
 from logrouter.model import Accepted, Ignored, RawRecord
 
@@ -53,8 +58,9 @@ def _run(settings: Settings, case: Case, number: int) -> tuple[Difference, ...]:
     if source is None:
         return (Difference("source", name, None),)
     record = RawRecord(_TOPIC, 0, number, _NOW_MS, case.line.encode())
-    outcomes = process(source, record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
-    return tuple(_compare(case.expect, outcomes[0]))
+    outcomes = process(unthrottled(source), record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
+    ours = next((outcome for outcome in outcomes if outcome.route == case.expect.route), outcomes[0])
+    return tuple(_compare(case.expect, ours))
 
 
 def _compare(expect: Expect, outcome: Outcome) -> list[Difference]:

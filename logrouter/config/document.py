@@ -29,7 +29,7 @@ _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,15}")
 _OCTAL = re.compile(r"0o[0-7]{1,20}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
-_STANDARD_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class DocumentError(Exception):
@@ -142,10 +142,12 @@ class _Builder:
 
     def _scalar(self, event: Any) -> None:
         self._check_tag(event)
+        if _SURROGATE.search(event.value):
+            raise _wrong(event, "an escape of half a character: it can't be written as UTF-8")
         if self._waits_for_key():
             self._key(event)
             return
-        value = resolve(event.value) if event.style in (None, "") and not event.tag else event.value
+        value = resolve(event.value) if event.style in (None, "") else event.value
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
         self._place(event, value, 1)
@@ -194,8 +196,7 @@ class _Builder:
 
     @staticmethod
     def _check_tag(event: Any) -> None:
-        tag = event.tag
-        if tag is not None and str(tag) not in {"!", *_STANDARD_TAGS}:
+        if event.tag is not None:
             raise _wrong(event, "tags are not allowed")
 
 

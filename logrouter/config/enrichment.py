@@ -10,9 +10,10 @@ from logrouter.core.enrich import ApiRule, compile_api, compile_client_id, compi
 from logrouter.core.redact import ip_policy
 
 if TYPE_CHECKING:
-    from logrouter.config.options import Api, ClientId, ClientIp, Privacy, Weight
+    from logrouter.config.options import Privacy
     from logrouter.config.problems import Problems
-    from logrouter.core.routing import ApiOf, ClientIdOf, ClientIpOf, WeightOf
+    from logrouter.config.routeoptions import Api, ClientId, ClientIp, Weight
+    from logrouter.core.routing import ClientIdOf, ClientIpOf, WeightOf
 
 
 def client_id_of(options: ClientId, client_ip: ClientIpOf) -> ClientIdOf:
@@ -20,8 +21,8 @@ def client_id_of(options: ClientId, client_ip: ClientIpOf) -> ClientIdOf:
     return compile_client_id(options.sources, client_ip)
 
 
-def api_of(options: Api, path: str, problems: Problems) -> ApiOf | None:
-    """The API by a field of the line, or by path rules; None with the problems noted."""
+def api_rules_of(options: Api, path: str, problems: Problems) -> tuple[ApiRule, ...] | None:
+    """The rules that tell the API, fields of the line before path rules; None with the problems noted."""
     rules = [ApiRule(field=source) for source in options.sources]
     for index, rule in enumerate(options.paths):
         at = f"{join(path, 'paths')}[{index}]"
@@ -37,12 +38,13 @@ def api_of(options: Api, path: str, problems: Problems) -> ApiOf | None:
             problems.add(at, str(error).rpartition("): ")[2])
             return None
         rules.append(made)
-    return compile_api(rules)
+    return tuple(rules)
 
 
-def weight_of(options: Weight) -> WeightOf:
-    """The sampling weight by status."""
-    return compile_weight(options.default, options.by_status or {})
+def weight_of(options: Weight, rate: float) -> WeightOf:
+    """The sampling weight by status, for a route that keeps the share *rate* of what it gets."""
+    by_status = {status: weight / rate for status, weight in (options.by_status or {}).items()}
+    return compile_weight(options.default / rate, by_status)
 
 
 def client_ip_of(options: ClientIp, privacy: Privacy, path: str, problems: Problems) -> ClientIpOf | None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from logrouter.config.kafka import Hidden, KafkaKind
-from logrouter.config.kinds import NAME, TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
+from logrouter.config.kinds import TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
 from logrouter.config.kinds import option as opt
-from logrouter.config.match import Match, Matching
+from logrouter.config.routeoptions import RouteOptions
 from logrouter.config.topics import TopicOrExpression
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.formats import FORMATS
 
 if TYPE_CHECKING:
     from logrouter.config.secrets import Secret
@@ -22,10 +21,6 @@ _HOST = Text(r"[A-Za-z0-9._:\[\]-]+", "a host name or address", 255)
 _PORT = Integer(0, 65_535)
 _MILLISECONDS = Integer(1, 3_600_000)
 _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200)
-_FIELD = Text(r"((header|field):)?[A-Za-z0-9_$@.-]{1,100}", "a field or header of the line", 110)
-_WEIGHT = Number(1, 1_000_000)
-_PATH = Text(r"/[^?#\s]*", "a path that begins with /", 500, may_be_empty=True)
-_TEMPLATE = Text(r"[A-Za-z0-9 ._{}-]*", "a name", 128, may_be_empty=True)
 
 
 @options
@@ -169,132 +164,19 @@ class SourceOptions:
     max_record_bytes: int = opt(
         Integer(1_024, 100_000_000), "Larger records are rejected unread (`decode`, `too_large`).", default=1_048_576
     )
+    routing: str = opt(
+        Choice(("first-match", "all-matches")),
+        "Who gets a record that several routes match: the first of them in the order of the file, or all. With "
+        "`all-matches` each makes an event of its own, with its own id, and a table counts the request once, for the "
+        "first route that accepts it and names the table. Metrics count the record by its first route, and by the "
+        "others as copies.",
+        default="first-match",
+    )
     prefilter: bool = opt(
         Flag(),
-        "Skip records that can't match any route without decoding them. Off, every record is decoded, and one that "
-        "can't be is rejected even if it names none of our programs; nothing else changes but the speed.",
+        "Skip records that can't match any route without decoding them. Off, every record is decoded; nothing changes "
+        "but the speed.",
         default=True,
-    )
-
-
-@options
-class PathRule:
-    """One rule that names an API by the request's path. Just one of *prefix* and *glob* is given."""
-
-    prefix: str = opt(_PATH, "The path begins so, up to the end of a segment: `/core/v1`.", default="")
-    glob: str = opt(
-        _PATH,
-        "`*` is any part of a segment, `**` of any segments, `{api}` a segment by name: `/{api}/v*/**`.",
-        default="",
-    )
-    name: str = opt(_TEMPLATE, "The API's name; `{api}` puts in what the glob found; empty means that.", default="")
-    version: str = opt(_TEMPLATE, "The API's version, likewise.", default="")
-
-
-@options
-class Api:
-    """Where the API's name comes from."""
-
-    sources: tuple[str, ...] = opt(
-        Many(_FIELD, most=20, bare=True, unique=True),
-        "Fields or headers of the line, in order: the first that is there is the name.",
-        default=("route",),
-        key="from",
-    )
-    paths: tuple[PathRule, ...] = opt(
-        Many(Section(PathRule)), "If no field gives a name: rules on the path, the first that fits.", default=()
-    )
-
-
-@options
-class ClientId:
-    """Where the client id comes from."""
-
-    sources: tuple[str, ...] = opt(
-        Many(_FIELD, least=1, most=20, bare=True, unique=True),
-        "Fields or headers of the line, in order: the first that is there is the client id. A name with a dash is a "
-        "request header; `header:` and `field:` before a name say which it is.",
-        key="from",
-    )
-
-
-@options
-class Enrich:
-    """What is looked up for each request."""
-
-    api: Api = opt(Section(Api, bare="sources"), "The API dimension.", default=Api())
-    client_id: ClientId = opt(
-        Section(ClientId, bare="sources"), "The client dimension.", default=ClientId(sources=("client_id",))
-    )
-
-
-@options
-class ClientIp:
-    """What becomes of the client's address."""
-
-    policy: str = opt(
-        Choice(("keep", "truncate", "hash")),
-        "`keep` it, `truncate` to /24 or /48, or `hash` it with *privacy.hash_key*.",
-        default="truncate",
-    )
-    trusted_hops: int = opt(
-        Integer(1, 20),
-        "How many proxies of our own append to `X-Forwarded-For`: the address so many places from the right counts, 1 "
-        "being the last, because what stands left of it is only the client's claim.",
-        default=1,
-    )
-
-
-@options
-class Weight:
-    """How many requests one logged line stands for: 1 over the sampling rate, 100 where 1 % is logged."""
-
-    default: float = opt(_WEIGHT, "For lines of every status that *by_status* does not name.", default=1.0)
-    by_status: dict[str, float] | None = opt(
-        Keyed(_WEIGHT, key=Text(r"[0-5]xx|0|[1-5][0-9][0-9]", "a status like 429, or a class like 5xx")),
-        "By status or class (`429`, `5xx`; a status goes before its class), where a gateway logs, say, every 5xx.",
-        default=None,
-    )
-
-
-@options
-class RouteOptions:
-    """What is taken from a source, and what becomes of it. The first route that matches a record has it."""
-
-    name: str = opt(NAME, "Name of the route, in metrics and dead letters.")
-    sources: tuple[str, ...] = opt(
-        Many(NAME, least=1, bare=True, unique=True), "The source or sources that it takes from.", key="from"
-    )
-    match: Matching | None = opt(
-        Match(), "Conditions that all must hold (see *Conditions*); none means every record.", default=None
-    )
-    format: str = opt(Choice(tuple(FORMATS)), "How a request line is written.")
-    enrich: Enrich = opt(Section(Enrich), "API and client id.", default=Enrich())
-    request_headers: tuple[str, ...] = opt(
-        Many(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), most=100, unique=True),
-        "Request headers that may be published; all others are removed.",
-        default=("user-agent",),
-    )
-    client_ip: ClientIp = opt(Section(ClientIp, bare="policy"), "The client's address.", default=ClientIp())
-    query: str = opt(
-        Choice(("drop", "keep")),
-        "Query strings of request URIs: `drop` them, or `keep` them with tokens redacted.",
-        default="drop",
-    )
-    weight: Weight = opt(Section(Weight, bare="default"), "Sampling weight of a line.", default=Weight())
-    schema: str = opt(
-        Text(r"[A-Za-z0-9._/-]+", "a schema name or file", 500),
-        "JSON Schema that every event must satisfy: a file relative to this one, or one that comes with logrouter.",
-        default="api_request/1.0.0",
-    )
-    to: str = opt(TOPIC, "Topic that events go to.")
-    stream: str = opt(
-        Text(called="text, or empty", may_be_empty=True, max_length=249),
-        "`meta.stream` of the events; empty means the name of the topic.",
-        default="",
-    )
-    tables: tuple[str, ...] = opt(
-        Many(Choice(("clients", "apis")), unique=True), "Tables that count the events.", default=("clients", "apis")
     )
 
 
@@ -306,6 +188,69 @@ class Privacy:
         Hidden(),
         "Key of the address hash, only as a `${NAME}` reference. Needed where a route says `client_ip: hash`.",
         default=None,
+    )
+
+
+@options
+class Canary:
+    """Bounds that an edited file must keep for a while; each worker judges by its own records.
+
+    When one is crossed, the table before comes back by itself, and the file is not taken again until it changes. At
+    least one `max_` must be given.
+    """
+
+    window_seconds: int = opt(Integer(1, 86_400), "How long a table is watched after it came into force.", default=60)
+    min_records: int = opt(
+        Integer(1, 1_000_000_000), "A ratio is judged only when it is made of so many records.", default=1_000
+    )
+    max_rejected_ratio: float | None = opt(
+        Number(0, 1), "How much of what is accepted or rejected may be rejected.", default=None
+    )
+    max_unmatched_ratio: float | None = opt(
+        Number(0, 1), "How much of all that is read may be taken by no route.", default=None
+    )
+    max_lag_growth_records: int | None = opt(
+        Integer(0, 10**12),
+        "By how many records the worker's lag may grow, over the partitions that it keeps.",
+        default=None,
+    )
+
+
+@options
+class Admin:
+    """Requests that change something: `POST /v1/admin/reload` on the port of `route_lane.metrics`."""
+
+    token: Secret | None = opt(
+        Hidden(),
+        "What `Authorization: Bearer …` must say, only as a `${NAME}` reference. Without it nothing can be asked.",
+        default=None,
+    )
+
+
+@options
+class LookupFile:
+    """Rows by key from a file: what else is known about a client, say. Read again with every change of either file."""
+
+    file: str = opt(
+        Text(r"[^\x00]+\.([cC][sS][vV]|[jJ][sS][oO][nN])", "a .csv or .json file", 500),
+        "The file, relative to this one: CSV in UTF-8 whose first line names the columns, or JSON, an object of "
+        "objects by key or a list of objects. At most 32 MiB and 500000 rows.",
+    )
+    key: str = opt(Text(called="a column or field of the file", max_length=200), "Column that holds the key.")
+    fields: tuple[str, ...] = opt(
+        Many(Text(r"[a-z][a-z0-9_]{0,63}", "a name (small letters, digits, _)", 64), least=1, most=32, unique=True),
+        "Columns that become part of events: texts of at most 1024 characters. Empty ones and `-` are left out.",
+    )
+
+
+@options
+class GeoIp:
+    """MMDB files that tell country and network of an address. Needs `pip install 'logrouter[geoip]'`."""
+
+    files: tuple[str, ...] = opt(
+        Many(Text(called="a .mmdb file", max_length=500), least=1, most=4, bare=True, unique=True),
+        "The files, relative to this one, such as GeoLite2-Country.mmdb and GeoLite2-ASN.mmdb. From each address only "
+        "the country's code and the network's number are read; the first file that knows them counts.",
     )
 
 
@@ -347,6 +292,12 @@ class File:
     tables_lane: TablesLane = opt(Section(TablesLane), "The lane that counts.", default=TablesLane())
     outputs: Outputs = opt(Section(Outputs), "Topics of our own.", default=Outputs())
     privacy: Privacy = opt(Section(Privacy), "Keys for pseudonyms.", default=Privacy())
+    canary: Canary | None = opt(Section(Canary), "Bounds for a table after an edit.", default=None)
+    admin: Admin = opt(Section(Admin), "Requests that change something.", default=Admin())
+    lookups: dict[str, LookupFile] | None = opt(
+        Keyed(Section(LookupFile), partial=True), "Lookup files by name.", default=None
+    )
+    geoip: GeoIp | None = opt(Section(GeoIp, bare="files"), "Address databases.", default=None)
     sources: dict[str, SourceOptions] = opt(Keyed(Section(SourceOptions), least=1, partial=True), "Inputs by name.")
     routes: tuple[RouteOptions, ...] = opt(
         Many(Section(RouteOptions), least=1, partial=True), "What is picked out, in order."

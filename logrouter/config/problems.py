@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 MAX_ECHO = 60
 """How much of a wrong value a message repeats."""
 
 
+ERROR: Final = "error"
+WARNING: Final = "warning"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend. *path* is like `routes[3].to`, "" for the whole file; *line* and *column* count from 1."""
+    """One thing to mend. *path* is like `routes[3].to`, "" for the whole file; *line* and *column* count from 1.
+
+    A file with an error can't be used; a warning says that something in it will hardly do what was meant.
+    """
 
     path: str
     message: str
     line: int | None = None
     column: int | None = None
+    severity: str = ERROR
 
     def __str__(self) -> str:
         where = f"{self.line}:{self.column}: " if self.line is not None else ""
@@ -28,11 +37,15 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A topics.yaml that can't be used. *problems* are in file order; *file* is its name as the operator gave it."""
+    """A topics.yaml that can't be used. *problems* are in file order; *file* is its name as the operator gave it.
 
-    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+    *inputs* are the other files that were looked at: mending one of those may be what it takes.
+    """
+
+    def __init__(self, file: str, problems: Iterable[Problem], inputs: tuple[Path, ...] = ()) -> None:
         self.file = file
-        self.problems = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+        self.inputs = inputs
+        self.problems = in_file_order(problems)
         super().__init__(file, self.problems)
 
     def __str__(self) -> str:
@@ -41,18 +54,31 @@ class ConfigError(Exception):
         return "\n".join([head, *(f"  {self.file}:{problem}" for problem in self.problems)])
 
 
+def in_file_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Sorted by line and column; what is about the whole file comes first."""
+    return sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+
+
 @dataclass(slots=True)
 class Problems:
-    """The collector that reading and building share. Positions are found by path, or by the nearest parent's."""
+    """The collector that reading, building and linting share. Positions are found by path, or by the nearest parent's.
+
+    *found* are errors, *warnings* don't keep a file from being used.
+    """
 
     values: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     keys: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     found: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
     def add(self, path: str, message: str, *, at_key: bool = False) -> None:
         """Note a problem with the value at *path*, or with the key itself."""
         line, column = self._position(path, at_key=at_key)
         self.found.append(Problem(path, message, line, column))
+
+    def warn(self, path: str, message: str) -> None:
+        """Note a warning about the value at *path*."""
+        self.warnings.append(Problem(path, message, *self._position(path, at_key=False), WARNING))
 
     def _position(self, path: str, *, at_key: bool) -> tuple[int | None, int | None]:
         if at_key and path in self.keys:

@@ -9,12 +9,15 @@ import sys
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.config.fields import REWRITTEN
 from logrouter.config.kafka import OWNED
 from logrouter.config.kinds import Keyed, Kind, Many, Option, Section, declared
-from logrouter.config.match import OPERATORS, REWRITTEN
+from logrouter.config.operators import OPERATORS
 from logrouter.config.options import File
+from logrouter.config.regex import MAX_PROGRAM
 from logrouter.config.settings import WITHOUT_REFERENCES
 from logrouter.core.envelopes import FIELD_NAMES
+from logrouter.core.requestfields import REQUEST_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +27,20 @@ _REFERENCE: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 INTRODUCTION: Final = """\
 # topics.yaml
 
-This page is written by `python -m logrouter.config.reference`; change `logrouter/config/options.py`, not the page.
+This page is written by `python -m logrouter.config.reference`; change `logrouter/config/options.py`
+and `routeoptions.py`, not the page.
 
 logrouter takes the file that `--config` names, else `./topics.yaml`, else the one that it comes with. The file is read
 as strict YAML 1.2: `no` is text and not a boolean, a key may occur once, and there are no tags and no merge keys.
-Unknown keys are errors. `logrouter check` lists everything that is wrong with a file, with line and column, and needs
-no broker.
+Unknown keys are errors. `logrouter check` lists everything that is wrong with a file, with line and column, warns of
+what is valid and will hardly do what was meant, and needs no broker.
+
+**Editors.** `logrouter schema > topics.schema.json` writes the JSON Schema of this format. Editors that use the YAML
+language server complete, explain and check topics.yaml by it once its first line is
+
+```yaml
+# yaml-language-server: $schema=topics.schema.json
+```
 
 **Environment.** `${NAME}` stands for an environment variable, `${NAME:-default}` for the variable or the default where
 it is unset or empty, and `$${` for a literal `${`. References work in every section but `sources`, `routes` and
@@ -54,10 +65,20 @@ match:
     - severity: err
     - topic: {{glob: "k8s-*"}}
   looks_like: request                         # asks the format; whatever else the line is, it is ignored
+request:                                      # on the request itself, once it is parsed
+  status_code: {{ge: 500}}
+  method: [GET, HEAD]
+  client_ip: {{cidr: [10.0.0.0/8, "2001:db8::/32"]}}
+  path: {{regex: "^/core/v[0-9]+/"}}
 ```
 
-Fields: {fields}, `topic` (the record's Kafka topic), `label.<name>`
-(a Kubernetes label) and `field.<name>` (any other key of the envelope, by its flat or its dotted name).
+Fields of `match`: {fields}, `topic` (the record's Kafka topic), `label.<name>`
+(a Kubernetes label), `field.<name>` (any other key of the envelope, by its flat or its dotted name) and
+`header.<name>` (a header of the Kafka record, the last one where it is repeated).
+
+Fields of `request`: {requested},
+`header.<name>` (a request header) and `field.<name>` (any field of the line). `client_ip` is the one trusted address,
+before the route's policy changes it; `api` and `client_id` are what the route finds.
 
 A field that is missing, null, empty or `-` satisfies only `{{exists: false}}` and `not`. Texts are compared exactly,
 but `severity` and `facility` without regard to case. In a glob, `*` is any text, `?` any character and `[…]` one of
@@ -65,9 +86,15 @@ some characters.
 
 Operators: {operators}.
 
+`regex` is an expression of [RE2](https://github.com/google/re2/wiki/Syntax): no back references, no look-around, so
+that its time only grows with the length of the text. It may match anywhere; `^` and `$` anchor it. It compiles to
+{steps} steps at most. `gt`, `ge`, `lt` and `le` compare numbers (a text that is none satisfies none of them), and
+`cidr` takes one network or a list of them, IPv4 or IPv6.
+
 **Pre-filter.** Where every route of a source needs some text in the record (at least four plain characters of a name),
-records without it are ignored undecoded, which is most of the speed. Conditions on {rewritten} give no such text,
-nor do `exists` and `not`; one route without any switches the filter off for its source.
+records without it are ignored undecoded, which is most of the speed. Conditions on {rewritten} and headers
+give no such text, nor do `request`, `exists`, `not`, `cidr` and comparisons; one route without any switches the filter
+off for its source. The filter only saves work: with `prefilter: false` every record ends the same.
 """
 
 
@@ -100,6 +127,8 @@ def page() -> str:
         fields=fields,
         operators=", ".join(f"`{name}`" for name in OPERATORS),
         rewritten=", ".join(f"`{name}`" for name in sorted(REWRITTEN)),
+        requested=", ".join(f"`{name}`" for name in sorted(REQUEST_FIELDS)),
+        steps=MAX_PROGRAM,
     )
     return "\n".join([INTRODUCTION, *_section("", File), conditions, *_kafka()]).rstrip() + "\n"
 
@@ -140,7 +169,7 @@ def _default(option: Option) -> str:
             return f"`{option.default}`" if option.default != "" else "empty"
         case tuple():
             return f"`[{', '.join(map(str, option.default))}]`" if all(map(_plain, option.default)) else "see below"
-    return "see below" if isinstance(option.kind, Section) else "none"
+    return "none" if option.default is None else "see below"
 
 
 def _plain(value: object) -> bool:

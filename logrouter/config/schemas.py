@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from logrouter.config.inputs import InputError
 from logrouter.config.problems import did_you_mean, listed
 from logrouter.core.validate import SchemaError, Validator
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from logrouter.config.inputs import Inputs
     from logrouter.config.problems import Problems
 
 MAX_BYTES: Final = 1 << 20
@@ -33,9 +33,9 @@ def packaged() -> dict[str, bytes]:
     return found
 
 
-def load_schema(name: str, folder: Path, path: str, problems: Problems) -> Validator | None:
+def load_schema(name: str, inputs: Inputs, path: str, problems: Problems) -> Validator | None:
     """The validator for a schema by the name a route gives, or None with the problem noted."""
-    data = _bytes_of(name, folder, path, problems)
+    data = _bytes_of(name, inputs, path, problems)
     if data is None:
         return None
     try:
@@ -53,17 +53,14 @@ def load_schema(name: str, folder: Path, path: str, problems: Problems) -> Valid
         return None
 
 
-def _bytes_of(name: str, folder: Path, path: str, problems: Problems) -> bytes | None:
-    file = folder / name
+def _bytes_of(name: str, inputs: Inputs, path: str, problems: Problems) -> bytes | None:
     try:
-        if file.is_file():
-            if file.stat().st_size <= MAX_BYTES:
-                return file.read_bytes()
-            problems.add(path, f"{name} is larger than {MAX_BYTES} bytes")
-            return None
-    except OSError as error:
-        problems.add(path, f"{name} can't be read: {error.strerror}")
+        data = inputs.read(name, MAX_BYTES)
+    except InputError as error:
+        problems.add(path, f"{name} {error}")
         return None
+    if data is not None:
+        return data
     known = packaged()
     plain = name.removeprefix("schemas/").removesuffix(".json")
     if plain in known:

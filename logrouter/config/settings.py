@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config import document
 from logrouter.config.build import build
-from logrouter.config.kinds import Section
-from logrouter.config.options import Case, File, Outputs, RouteLane, TablesLane
+from logrouter.config.inputs import Inputs
+from logrouter.config.kinds import Section, usable
+from logrouter.config.options import Canary, Case, File, Outputs, RouteLane, TablesLane
 from logrouter.config.problems import ConfigError, Problem, Problems, join
 from logrouter.config.secrets import Secret, expand
+from logrouter.core.canary import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,8 @@ WITHOUT_REFERENCES: Final = frozenset({"version", "sources", "routes", "tests"})
 class Settings:
     """One topics.yaml, ready for use. `dataclasses.replace` overrides parts of it; its repr shows no secret.
 
-    *file* is the name it was loaded by, *kafka* holds librdkafka settings (`bootstrap.servers` always among them).
+    *file* is the name it was loaded by, *kafka* holds librdkafka settings (`bootstrap.servers` always among them),
+    *inputs* are the other files that the table was built from.
     """
 
     file: str
@@ -41,10 +43,13 @@ class Settings:
     outputs: Outputs
     table: RouteTable
     tests: tuple[Case, ...]
+    inputs: tuple[Path, ...] = ()
+    canary: Bounds | None = None
+    admin_token: Secret | None = None
 
     @property
     def generation(self) -> str:
-        """Twelve hex digits that name the file's content."""
+        """Twelve hex digits that name the content of the file and of its *inputs*."""
         return self.table.generation
 
 
@@ -61,34 +66,85 @@ def default_path() -> Path:
 def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     """The settings in the file at *path*, or in the default one; `ConfigError` with everything that is wrong."""
     file = path or default_path()
+    return parse(content(file), env, name=str(file), folder=file.parent)
+
+
+def content(file: Path) -> bytes:
+    """The bytes of a topics.yaml, or `ConfigError`; not much more than `parse` would take."""
     try:
         with file.open("rb") as stream:
-            data = stream.read(document.MAX_BYTES + 1)
+            return stream.read(document.MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(str(file), [Problem("", f"can't be read: {error.strerror}")]) from None
-    return parse(data, env, name=str(file), folder=file.parent)
 
 
 def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Settings:
     """The settings in the bytes of a topics.yaml; see `load`. Schema files are looked for in *folder*."""
+    examined = examine(data, env, name=name, folder=folder)
+    if examined.settings is None:
+        raise ConfigError(name, examined.problems.found, examined.inputs)
+    return examined.settings
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A topics.yaml looked at as a whole: every problem, what it declares, and the settings if nothing is wrong.
+
+    *file* has INVALID where an option could not be read; *value* is the document as plain values.
+    """
+
+    problems: Problems
+    value: Any = None
+    file: File | None = None
+    settings: Settings | None = None
+    inputs: tuple[Path, ...] = ()
+
+
+def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Examined:
+    """`parse` for those who want to know more than whether the file can be used."""
     try:
         doc = document.read(data)
     except document.DocumentError as error:
-        raise ConfigError(name, [error.problem]) from None
+        return Examined(Problems(found=[error.problem]))
     problems = Problems(doc.values, doc.keys)
     if not isinstance(doc.value, dict):
         problems.add("", "must be a mapping that begins with `version: 1`")
-        raise ConfigError(name, problems.found)
+        return Examined(problems)
     expanded = {
         key: value if key in WITHOUT_REFERENCES else _expanded(value, key, env, problems)
         for key, value in doc.value.items()
     }
     options = Section(File, partial=True).read(expanded, "", problems)
-    table = build(options, generation=sha256(data).hexdigest()[:12], folder=folder, problems=problems)
+    inputs = Inputs(folder)
+    table = build(options, generation="", inputs=inputs, problems=problems)
+    canary = _bounds(options.canary, problems)
     if problems.found:
-        raise ConfigError(name, problems.found)
+        return Examined(problems, doc.value, options, None, inputs.paths)
+    table = replace(table, generation=inputs.generation(data))
     kafka = {"bootstrap.servers": DEFAULT_BOOTSTRAP} | (options.kafka or {})
-    return Settings(name, kafka, options.route_lane, options.tables_lane, options.outputs, table, options.tests)
+    settings = Settings(
+        file=name,
+        kafka=kafka,
+        route_lane=options.route_lane,
+        tables_lane=options.tables_lane,
+        outputs=options.outputs,
+        table=table,
+        tests=options.tests,
+        inputs=inputs.paths,
+        canary=canary,
+        admin_token=options.admin.token if usable(options.admin) else None,
+    )
+    return Examined(problems, doc.value, options, settings, inputs.paths)
+
+
+def _bounds(options: Canary | None, problems: Problems) -> Bounds | None:
+    if options is None or not usable(options):
+        return None
+    limits = (options.max_rejected_ratio, options.max_unmatched_ratio, options.max_lag_growth_records)
+    if all(limit is None for limit in limits):
+        problems.add("canary", "bounds nothing: give max_rejected_ratio, max_unmatched_ratio or max_lag_growth_records")
+        return None
+    return Bounds(options.window_seconds * 1000, options.min_records, *limits)
 
 
 def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems) -> Any:

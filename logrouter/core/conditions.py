@@ -1,38 +1,49 @@
-"""Conditions on envelope fields, compiled to small values that know how to test and which bytes they need.
+"""Conditions on fields, compiled to small values that know how to test and which bytes they need.
 
     all_of(equal("program", "api-gateway"), Not(glob("host", "test-*")))
 
-`test(envelope)` decides. `tokens()` says what the raw record must hold for `test` to be able to hold: a set of byte
-strings of which at least one occurs, or None where nothing is known. `on(topic)` decides the conditions on the topic,
-which is known before any record is read.
+`test(subject)` decides about an envelope or a parsed request. `tokens()` says what the raw record must hold for `test`
+to be able to hold: a set of byte strings of which at least one occurs, or None where nothing is known. `on(topic)`
+decides the conditions on the topic, which is known before any record is read. `describe()` and `explain(subject)` are
+for people: what is asked, and which parts of it the subject fails.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+from logrouter.core.redact import redact_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from logrouter.model import Envelope
+Subject = Any
+"""What is asked about: a `model.Envelope`, or for `request:` conditions a `requestfields.Request`. A condition is made
+for one of the two by its getters."""
 
 
 class Condition(Protocol):
-    """What a route asks of an envelope. Immutable; never raises on any envelope."""
+    """What a route asks of an envelope or a request. Immutable; never raises on any of them."""
 
     @property
     def never(self) -> bool:
-        """Whether no envelope at all can satisfy it."""
+        """Whether nothing at all can satisfy it."""
 
-    def test(self, envelope: Envelope, /) -> bool:
-        """Whether it holds for the envelope."""
+    def test(self, subject: Subject, /) -> bool:
+        """Whether it holds."""
 
     def tokens(self) -> frozenset[bytes] | None:
         """Byte strings of which every satisfying record holds at least one; None if nothing is known."""
 
     def on(self, topic: str, /) -> Condition:
         """The same condition for records of one topic."""
+
+    def describe(self) -> str:
+        """What it asks, in one line."""
+
+    def explain(self, subject: Subject, /) -> list[str]:
+        """Why it does not hold: a line for each part that fails, no secrets in it; empty if it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ class Constant:
         """Whether this is the constant False."""
         return not self.holds
 
-    def test(self, _envelope: Envelope, /) -> bool:
+    def test(self, _subject: Subject, /) -> bool:
         """The constant."""
         return self.holds
 
@@ -58,6 +69,14 @@ class Constant:
         """Itself."""
         return self
 
+    def describe(self) -> str:
+        """The constant."""
+        return "always" if self.holds else "never"
+
+    def explain(self, _subject: Subject, /) -> list[str]:
+        """Nothing can be done about it."""
+        return [] if self.holds else ["never holds"]
+
 
 ALWAYS: Final = Constant(holds=True)
 NEVER: Final = Constant(holds=False)
@@ -67,18 +86,23 @@ NEVER: Final = Constant(holds=False)
 class Field:
     """One predicate on the text of one field. *needs* is what the raw record must hold, None if unknown.
 
-    An absent field fails every predicate, so `not` of a predicate holds where the field is absent.
+    An absent field fails every predicate, so `not` of a predicate holds where the field is absent. *wants* is the
+    predicate in words: `equals api-gateway`. *operator* and *operand* are the same for `implication`: for `equals` and
+    `in` a frozenset of texts, else the operand as it was compiled.
     """
 
     field: str
-    get: Callable[[Envelope], str | None]
+    get: Callable[[Subject], str | None]
     accepts: Callable[[str], bool]
     needs: frozenset[bytes] | None
+    wants: str = "is accepted"
+    operator: str = ""
+    operand: Any = None
     never: ClassVar[bool] = False
 
-    def test(self, envelope: Envelope, /) -> bool:
+    def test(self, subject: Subject, /) -> bool:
         """Whether the field is there and accepted."""
-        text = self.get(envelope)
+        text = self.get(subject)
         return text is not None and self.accepts(text)
 
     def tokens(self) -> frozenset[bytes] | None:
@@ -89,17 +113,26 @@ class Field:
         """Itself: it doesn't ask about the topic."""
         return self
 
+    def describe(self) -> str:
+        """The field and what it must be."""
+        return f"{self.field} {self.wants}"
+
+    def explain(self, subject: Subject, /) -> list[str]:
+        """What the field is instead."""
+        return [] if self.test(subject) else [f"{self.describe()}: {_found(self.field, self.get(subject))}"]
+
 
 @dataclass(frozen=True, slots=True)
 class Absent:
     """The field is not there."""
 
-    get: Callable[[Envelope], str | None]
+    get: Callable[[Subject], str | None]
+    field: str = "a field"
     never: ClassVar[bool] = False
 
-    def test(self, envelope: Envelope, /) -> bool:
+    def test(self, subject: Subject, /) -> bool:
         """Whether the field is missing or empty."""
-        return self.get(envelope) is None
+        return self.get(subject) is None
 
     def tokens(self) -> frozenset[bytes] | None:
         """Absence leaves no bytes."""
@@ -109,15 +142,24 @@ class Absent:
         """Itself."""
         return self
 
+    def describe(self) -> str:
+        """Which field must be absent."""
+        return f"{self.field} is absent"
+
+    def explain(self, subject: Subject, /) -> list[str]:
+        """What is there."""
+        return [] if self.test(subject) else [f"{self.describe()}: {_found(self.field, self.get(subject))}"]
+
 
 @dataclass(frozen=True, slots=True)
 class OfTopic:
     """A predicate on the topic's name. Decided by `on`; before that it holds for nothing and needs nothing."""
 
     accepts: Callable[[str], bool]
+    wants: str = "is accepted"
     never: ClassVar[bool] = False
 
-    def test(self, _envelope: Envelope, /) -> bool:
+    def test(self, _subject: Subject, /) -> bool:
         """An envelope doesn't know its topic."""
         return False
 
@@ -129,6 +171,14 @@ class OfTopic:
         """The answer."""
         return ALWAYS if self.accepts(topic) else NEVER
 
+    def describe(self) -> str:
+        """What the topic must be."""
+        return f"topic {self.wants}"
+
+    def explain(self, _subject: Subject, /) -> list[str]:
+        """Undecided, so it does not hold."""
+        return [f"{self.describe()}: no topic is given"]
+
 
 @dataclass(frozen=True, slots=True)
 class Not:
@@ -137,9 +187,9 @@ class Not:
     part: Condition
     never: ClassVar[bool] = False
 
-    def test(self, envelope: Envelope, /) -> bool:
+    def test(self, subject: Subject, /) -> bool:
         """The opposite."""
-        return not self.part.test(envelope)
+        return not self.part.test(subject)
 
     def tokens(self) -> frozenset[bytes] | None:
         """Nothing is known of what doesn't hold."""
@@ -150,6 +200,14 @@ class Not:
         part = self.part.on(topic)
         return Constant(not part.holds) if isinstance(part, Constant) else Not(part)
 
+    def describe(self) -> str:
+        """The opposite of the part."""
+        return f"not ({self.part.describe()})"
+
+    def explain(self, subject: Subject, /) -> list[str]:
+        """That the part holds."""
+        return [] if self.test(subject) else [f"{self.describe()}: it does hold"]
+
 
 @dataclass(frozen=True, slots=True)
 class Every:
@@ -158,9 +216,9 @@ class Every:
     parts: tuple[Condition, ...]
     never: ClassVar[bool] = False
 
-    def test(self, envelope: Envelope, /) -> bool:
+    def test(self, subject: Subject, /) -> bool:
         """Whether all hold, asked in the written order."""
-        return all(part.test(envelope) for part in self.parts)
+        return all(part.test(subject) for part in self.parts)
 
     def tokens(self) -> frozenset[bytes] | None:
         """The most selective part's tokens: fewest alternatives, then longest."""
@@ -171,6 +229,16 @@ class Every:
         """All parts on the topic."""
         return all_of(part.on(topic) for part in self.parts)
 
+    def describe(self) -> str:
+        """All parts."""
+        return " and ".join(
+            f"({part.describe()})" if isinstance(part, Some) else part.describe() for part in self.parts
+        )
+
+    def explain(self, subject: Subject, /) -> list[str]:
+        """Every part that fails, not just the first."""
+        return [line for part in self.parts for line in part.explain(subject)]
+
 
 @dataclass(frozen=True, slots=True)
 class Some:
@@ -179,9 +247,9 @@ class Some:
     parts: tuple[Condition, ...]
     never: ClassVar[bool] = False
 
-    def test(self, envelope: Envelope, /) -> bool:
+    def test(self, subject: Subject, /) -> bool:
         """Whether one holds, asked in the written order."""
-        return any(part.test(envelope) for part in self.parts)
+        return any(part.test(subject) for part in self.parts)
 
     def tokens(self) -> frozenset[bytes] | None:
         """All parts' tokens together, if all have some."""
@@ -196,6 +264,22 @@ class Some:
     def on(self, topic: str, /) -> Condition:
         """Any part on the topic."""
         return any_of(part.on(topic) for part in self.parts)
+
+    def describe(self) -> str:
+        """All parts, of which one is enough."""
+        return " or ".join(
+            f"({part.describe()})" if isinstance(part, Every) else part.describe() for part in self.parts
+        )
+
+    def explain(self, subject: Subject, /) -> list[str]:
+        """What each part fails by, as none holds."""
+        if self.test(subject):
+            return []
+        return ["none of these holds", *(f"  {line}" for part in self.parts for line in part.explain(subject))]
+
+
+def _found(field: str, text: str | None) -> str:
+    return "it is absent" if text is None else f'it is "{redact_shown(field, text)}"'
 
 
 def all_of(parts: Iterable[Condition]) -> Condition:

@@ -1,5 +1,8 @@
 """The one place with stage order: bytes -> envelope -> route -> parse -> enrich -> validate -> event.
 
+A record has one outcome for each route that has it: with `routing: first-match`, which is usual, one in all. An
+outcome's place in the tuple is its *index*, which makes its event's id differ from those of its siblings.
+
 Pure: the record's coordinates, the time and the id function come in as arguments, and nothing here raises on any
 input.  What a record ends as is a value (`model.Outcome`); counting and publishing are the caller's.
 """
@@ -12,19 +15,24 @@ import orjson
 
 from logrouter.core.enrich import allow_headers, outcome_of, status_class
 from logrouter.core.redact import redact_uri
+from logrouter.core.requestfields import Request
+from logrouter.core.routing import OnInvalid
 from logrouter.core.timestamps import epoch_ms, rfc3339
 from logrouter.model import PARTIAL, Accepted, Envelope, Ignored, Outcome, Parsed, RawRecord, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.core.routing import Route, Source
+    from logrouter.core.routing import Extras, Route, Source
 
 MAX_AHEAD_MS: Final = 5 * 60_000
 """An event time this far ahead of its record is a wrong clock: clamped to the record's time, and flagged."""
 
 MAX_EVENT_BYTES: Final = 512 * 1024
 """Larger events would be refused by a broker with default settings, for ever: rejected here instead."""
+
+INVALID: Final = "invalid"
+"""The flag of an event that is published although its schema refuses it."""
 
 _NOTHING: Final[dict[str, Any]] = {}
 _TOMBSTONE: Final = (Ignored(Reason.TOMBSTONE),)
@@ -33,7 +41,7 @@ _UNMATCHED: Final = (Ignored(Reason.UNMATCHED),)
 
 
 def process(source: Source, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str]) -> tuple[Outcome, ...]:
-    """What becomes of one record: one outcome per event in it, one at least.
+    """What becomes of one record: one outcome per event in it and route that has it, one at least.
 
     *now_ms* is the wall clock; the record's own timestamp goes before it, so that replays give the same event.
     """
@@ -52,12 +60,17 @@ def process_matching(
 ) -> tuple[Outcome, ...]:
     """`process` for a record that the pre-filter has let through."""
     if len(value) > source.max_bytes:
+        if source.might_be_ours is not None and not source.might_be_ours(value):
+            return _UNMATCHED
         return (Rejected(Stage.DECODE, Reason.TOO_LARGE, f"{len(value)} bytes, at most {source.max_bytes} are read"),)
     envelope = source.decode(value)
     if isinstance(envelope, Rejected):
         ours = source.might_be_ours
         return _UNMATCHED if ours is not None and not ours(value) else (envelope,)
-    not_request: Ignored | None = None
+    envelope.headers = record.headers
+    if source.all_matches:
+        return _every_match(source, envelope, record, now_ms, event_id)
+    left: Ignored | None = None
     for route in source.routes:
         if not route.select(envelope):
             continue
@@ -65,14 +78,65 @@ def process_matching(
             return (Rejected(Stage.DECODE, Reason.PARTIAL, "one piece of a line cut by the runtime", "", route.name),)
         parsed = route.parse(envelope)
         if isinstance(parsed, Parsed):
-            return (_finish(route, envelope, parsed, record, now_ms, event_id),)
+            if route.request is not None and not route.request.test(Request(parsed, route)):
+                left = left or Ignored(Reason.UNWANTED, route.name)
+                continue
+            if route.extras is not None:
+                return (_finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, 0),)
+            return (_finish(route, envelope, parsed, record, now_ms, event_id, 0),)
         if isinstance(parsed, Rejected):
             return (parsed._replace(route=route.name),)
         if not (route.request_only and parsed.reason is Reason.NOT_REQUEST):
             return (Ignored(parsed.reason, route.name),)
         # `looks_like: request` is a condition too, only a dear one: a later route may still want the line.
-        not_request = not_request or Ignored(parsed.reason, route.name)
-    return (not_request,) if not_request is not None else _UNMATCHED
+        left = left or Ignored(parsed.reason, route.name)
+    return (left,) if left is not None else _UNMATCHED
+
+
+def _every_match(
+    source: Source, envelope: Envelope, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str]
+) -> tuple[Outcome, ...]:
+    """The outcome of every route that has the record. A table counts it once, for the first route that names it."""
+    outcomes: list[Outcome] = []
+    counted: set[str] = set()
+    left: Ignored | None = None
+    for route in source.routes:
+        if not route.select(envelope):
+            continue
+        if envelope.flags and PARTIAL in envelope.flags:  # so it is for every route: one dead letter is enough
+            return (Rejected(Stage.DECODE, Reason.PARTIAL, "one piece of a line cut by the runtime", "", route.name),)
+        parsed = route.parse(envelope)
+        if isinstance(parsed, Rejected):
+            outcomes.append(parsed._replace(route=route.name))
+        elif isinstance(parsed, Ignored):
+            if route.request_only and parsed.reason is Reason.NOT_REQUEST:
+                left = left or Ignored(parsed.reason, route.name)
+            else:
+                outcomes.append(Ignored(parsed.reason, route.name))
+        elif route.request is not None and not route.request.test(Request(parsed, route)):
+            left = left or Ignored(Reason.UNWANTED, route.name)
+        else:
+            index = len(outcomes)
+            if route.extras is None:
+                outcome = _finish(route, envelope, parsed, record, now_ms, event_id, index)
+            else:
+                outcome = _finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, index)
+            outcomes.append(_counted_once(route, outcome, counted))
+    if outcomes:
+        return tuple(outcomes)
+    return (left,) if left is not None else _UNMATCHED
+
+
+def _counted_once(route: Route, outcome: Outcome, counted: set[str]) -> Outcome:
+    """The outcome without the tables that count the record already; *counted* grows by those that do from now on."""
+    if isinstance(outcome, Accepted):
+        tables = tuple(table for table in outcome.tables if table not in counted)
+        counted.update(tables)
+        return outcome._replace(tables=tables)
+    if isinstance(outcome, Ignored) and outcome.reason is Reason.SAMPLED:
+        # The weight of those that stay stands for this one: counted by another route it would be there twice.
+        counted.update(route.tables)
+    return outcome
 
 
 def _finish(
@@ -82,18 +146,79 @@ def _finish(
     record: RawRecord,
     now_ms: int,
     event_id: Callable[[int, int], str],
+    index: int,
 ) -> Outcome:
-    """Enrich and validate one parsed request."""
+    """Enrich and validate one parsed request: the straight path."""
+    event, time_ms = _draft(route, envelope, parsed, record, now_ms, event_id, index)
+    if not route.validator.is_valid(event):
+        pointer, message = route.validator.explain(event)
+        return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
+    value = orjson.dumps(event)
+    if len(value) > MAX_EVENT_BYTES:
+        return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
+    client = event.get("client_id")
+    key = client.encode() if client is not None else None
+    return Accepted(route.name, route.to, key, value, event, time_ms, route.tables)
+
+
+def _finish_with(
+    route: Route,
+    extras: Extras,
+    envelope: Envelope,
+    parsed: Parsed,
+    record: RawRecord,
+    now_ms: int,
+    event_id: Callable[[int, int], str],
+    index: int,
+) -> Outcome:
+    """`_finish` for a route with options that most routes don't have."""
+    if extras.sample is not None and not extras.sample(event_id(record.offset, 0)):
+        return Ignored(Reason.SAMPLED, route.name)
+    if extras.limit is not None and not extras.limit(record, now_ms):
+        return Ignored(Reason.RATE_LIMITED, route.name)
+    for enrich in extras.before:
+        enrich(parsed.event)
+    event, time_ms = _draft(route, envelope, parsed, record, now_ms, event_id, index)
+    for enrich in extras.after:
+        enrich(event)
+    topics = route.topics if extras.topics is None else extras.topics(event)
+    if extras.follow:
+        event["meta"]["stream"] = topics[0]
+    if extras.change is not None:
+        extras.change(event)
+    tables = route.tables
+    if not route.validator.is_valid(event):
+        if extras.on_invalid is OnInvalid.DROP:
+            return Ignored(Reason.INVALID, route.name)
+        if extras.on_invalid is OnInvalid.DEAD_LETTER:
+            pointer, message = route.validator.explain(event)
+            return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
+        event["flags"] = [*event.get("flags", ()), INVALID]
+        tables = ()  # its figures may be of any type
+    value = orjson.dumps(event)
+    if len(value) > MAX_EVENT_BYTES:
+        return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
+    return Accepted(route.name, topics[0], extras.key(event, record), value, event, time_ms, tables, topics[1:])
+
+
+def _draft(
+    route: Route,
+    envelope: Envelope,
+    parsed: Parsed,
+    record: RawRecord,
+    now_ms: int,
+    event_id: Callable[[int, int], str],
+    index: int,
+) -> tuple[dict[str, Any], int]:
+    """The canonical event of one parsed request, which it is made of, and its time."""
     event = parsed.event
     http = event.get("http", _NOTHING)
     status = http.get("status_code")
     if type(status) is not int:
         status = None
     client = route.client_id(parsed)
-    key: bytes | None = None
     if client is not None:
         event["client_id"], client_type = client
-        key = client[0].encode()
         if client_type is not None:
             event["client_type"] = client_type
     api = route.api(parsed)
@@ -114,7 +239,7 @@ def _finish(
             meta["uri"] = redact_uri(uri, route.query)
     meta["stream"] = route.stream
     meta["dt"] = rfc3339(time_ms)
-    meta["id"] = event_id(record.offset, 0)
+    meta["id"] = event_id(record.offset, index)
 
     event["$schema"] = route.schema_uri
     outcome = outcome_of(status)
@@ -127,7 +252,7 @@ def _finish(
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "index": 0,
+        "index": index,
     }
     if envelope.host is not None:
         source["host"] = envelope.host
@@ -135,13 +260,7 @@ def _finish(
         source["program"] = envelope.program
     if envelope.flags or parsed.flags or clock_flags:
         event["flags"] = list(dict.fromkeys((*envelope.flags, *parsed.flags, *clock_flags)))
-    if not route.validator.is_valid(event):
-        pointer, message = route.validator.explain(event)
-        return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
-    value = orjson.dumps(event)
-    if len(value) > MAX_EVENT_BYTES:
-        return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
-    return Accepted(route.name, route.to, key, value, event, time_ms, route.tables)
+    return event, time_ms
 
 
 def _protect(route: Route, http: dict[str, Any]) -> None:

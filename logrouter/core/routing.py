@@ -12,13 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.prefilter import compile_prefilter
-from logrouter.model import Envelope, Ignored, Parsed, Rejected
+from logrouter.model import Envelope, Ignored, Parsed, RawRecord, Rejected
 
 if TYPE_CHECKING:
     from logrouter.core.conditions import Condition
+    from logrouter.core.enrich import ApiRule
     from logrouter.core.validate import Validator
 
 Decoder = Callable[[bytes], Envelope | Rejected]
@@ -27,9 +29,41 @@ ClientIdOf = Callable[[Parsed], tuple[str, str | None] | None]
 ApiOf = Callable[[Parsed], tuple[str, str | None] | None]
 ClientIpOf = Callable[[str], str | None]
 WeightOf = Callable[[int | None], float]
+KeyOf = Callable[[dict[str, Any], RawRecord], bytes | None]
+
+
+class OnInvalid(StrEnum):
+    """What becomes of an event that does not satisfy its schema."""
+
+    DEAD_LETTER = "dead-letter"
+    DROP = "drop"
+    PASS = "pass"  # noqa: S105 - no password
+
 
 KAFKA_INTERNAL: Final = re.compile("_.*")
 """Kafka's own topics begin so (`__consumer_offsets`, `__transaction_state`), and other tools follow suit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a route does besides: a route that does nothing of it has none, and its requests take the straight path.
+
+    In the order they are asked: *sample* by the record's id and *limit* by record and time decide whether the request
+    goes on; *before* changes it as parsed, while address and headers are still whole; *after* changes the event;
+    *topics* says where an event goes, and `meta.stream` follows it if *follow*; *change* is what topics.yaml wants done
+    to fields; *key* reads the Kafka key from what is left. An event that the schema refuses becomes a dead letter, is
+    dropped, or passes with a flag, as *on_invalid* says.
+    """
+
+    key: KeyOf
+    sample: Callable[[str], bool] | None = None
+    limit: Callable[[RawRecord, int], bool] | None = None
+    before: tuple[Callable[[dict[str, Any]], None], ...] = ()
+    after: tuple[Callable[[dict[str, Any]], None], ...] = ()
+    topics: Callable[[dict[str, Any]], tuple[str, ...]] | None = None
+    follow: bool = False
+    change: Callable[[dict[str, Any]], None] | None = None
+    on_invalid: OnInvalid = OnInvalid.DEAD_LETTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +73,10 @@ class Route:
     *client_id* and *api* give the id and its type, the name and its version, or None for neither.
     *request_only* says that lines that are no request are ignored and not rejected; *headers* is the lower-case
     allow-list of request headers; *to* is the output topic and *stream* the `meta.stream` of its events; *tables* names
-    the tables that its events are counted in; *query* is "drop" or "keep".
+    the tables that its events are counted in; *query* is "drop" or "keep". *request* is what a parsed request must
+    satisfy (its subject is a `requestfields.Request`), *address* the client's address before any policy, for it.
+    *client_id_sources* and *api_rules* are what *client_id* and *api* were compiled from, for `core.explain`.
+    *topics* are all that its events may go to, *to* first; *extras* is None for most routes.
     """
 
     name: str
@@ -59,6 +96,12 @@ class Route:
     to: str
     stream: str
     tables: tuple[str, ...]
+    request: Condition | None = None
+    address: ClientIpOf | None = None
+    client_id_sources: tuple[str, ...] = ()
+    api_rules: tuple[ApiRule, ...] = ()
+    topics: tuple[str, ...] = ()
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +112,7 @@ class Source:
     `ignored(unmatched)` without being decoded. None means that there is nothing to filter by, or that *prefilter* is
     off. *might_be_ours* is the same test, there even if *prefilter* is off: it tells whether a record that can't be
     decoded is worth a dead letter. *topics* and *patterns* are the exact names and the expressions that select topics.
+    With *all_matches* every route that matches gets the record, else the first one only.
     Only a source made by `on` is ready for records: before that, conditions on the topic are undecided.
     """
 
@@ -79,6 +123,7 @@ class Source:
     routes: tuple[Route, ...]
     max_bytes: int
     prefilter: bool = True
+    all_matches: bool = False
     may_match: Callable[[bytes], bool] | None = None
     might_be_ours: Callable[[bytes], bool] | None = None
 
@@ -126,6 +171,11 @@ class RouteTable:
     def source_named(self, name: str, topic: str = "") -> Source | None:
         """The source of this name, compiled for records that come from *topic*, or from no topic at all."""
         return next((source.on(topic) for source in self.sources if source.name == name), None)
+
+    def event_topics(self) -> list[str]:
+        """Every topic that events may go to."""
+        routes = [route for source in self.sources for route in source.routes]
+        return sorted({topic for route in routes for topic in (route.to, *route.topics)})
 
     def subscription(self) -> list[str]:
         """What to subscribe to: exact names, and expressions that begin with "^" as librdkafka wants them.

@@ -71,6 +71,11 @@ class Validator:
         self.is_valid = self._compiled.is_valid
         self._explainer: Explainer | None = None
 
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """What it was made from."""
+        return self._schema
+
     def explain(self, event: Mapping[str, Any]) -> tuple[str, str]:
         """JSON pointer and one bounded line for the most telling error; ("", "") for a valid event.
 

@@ -69,7 +69,8 @@ def run(*, once: bool = False, lines: int = 20_000, as_json: bool = False, boots
     """
     show = screen.Screen(quiet=as_json)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in before:  # SIGINT too: a shell starts its background jobs with it ignored
+        signal.signal(number, _interrupt)
     try:
         with ExitStack() as exits:
             try:
@@ -223,7 +224,7 @@ def _recent(count: int) -> int:
 
 
 def _event_topics(settings: Settings) -> list[str]:
-    return sorted({route.to for source in settings.table.sources for route in source.routes})
+    return settings.table.event_topics()
 
 
 def _await_caught_up(stage: Stage, lines: int, requests: int) -> Picture:

@@ -62,6 +62,9 @@ class Output:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     rollup: list[tuple[int, bytes]] = field(default_factory=list)
     counts: dict[Count, int] = field(default_factory=dict)
+    """The first outcome of every record: they add up to the records read."""
+    copies: dict[Count, int] = field(default_factory=dict)
+    """Further outcomes of records that several routes had."""
     read: dict[str, list[int]] = field(default_factory=dict)
     """Records and bytes read, by source."""
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -99,7 +102,7 @@ class BatchProcessor:
         self._ids: dict[tuple[str, int], EventId] = {}
 
     def process(self, messages: Sequence[Message]) -> Output:
-        """The batch's output. One outcome is counted per event, at least one per record; nothing raises."""
+        """The batch's output. Every record is counted once, by its first outcome; nothing raises."""
         output = Output()
         sums = Accumulator()
         now_ms = self._clock_ms()
@@ -134,8 +137,11 @@ class BatchProcessor:
             if source is None or (may_match is not None and not may_match(value)):
                 not_ours += 1
                 continue
-            record = RawRecord(topic, partition, message.offset(), message.timestamp()[1], value)
-            self._one(source, record, message.headers(), event_id, now_ms, output, sums)
+            headers = message.headers()
+            record = RawRecord(
+                topic, partition, message.offset(), message.timestamp()[1], value, tuple(headers) if headers else ()
+            )
+            self._one(source, record, headers, event_id, now_ms, output, sums)
         if last is not None and topic is not None:
             positions[topic, partition] = last.offset() + 1
         if not_ours:
@@ -175,9 +181,10 @@ class BatchProcessor:
         for index, outcome in enumerate(outcomes):
             what: Count
             if isinstance(outcome, Accepted):
-                # The event itself is let go at once: a batch of them kept alive makes every line twice as slow, as each
-                # new one then lives in memory that no cache has seen.
+                # Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes.
                 output.events.append((outcome.topic, outcome.value, outcome.key))
+                if outcome.also:
+                    output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
                 what = (outcome.route, "accepted", "", "")
                 _add(sums, outcome)
             elif isinstance(outcome, Rejected):
@@ -186,6 +193,7 @@ class BatchProcessor:
             else:
                 what = (outcome.route, "ignored", "", outcome.reason)
             counts[what] = counts.get(what, 0) + 1
+            counts = output.copies
 
     def _dead_letter(self, record: RawRecord, rejected: Rejected, event_id: str, now_ms: int) -> DeadLetter:
         letter = deadletter.encode(

@@ -1,24 +1,45 @@
-"""The route process's own HTTP port: /metrics, /livez and /readyz, served beside the lane by a daemon thread."""
+"""The route process's own HTTP port: metrics, health, which configuration routes, and reloading it.
+
+Served beside the lane by daemon threads.
+"""
 
 from __future__ import annotations
 
+import hmac
+from hashlib import sha256
 from socketserver import ThreadingMixIn
 from threading import Thread
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import orjson
 from prometheus_client import make_wsgi_app
 
 from logrouter import telemetry
+from logrouter.route.live import Result
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from logrouter.config import Secret
     from logrouter.route.lane import RouteLane
+    from logrouter.route.live import Outcome
+    from logrouter.route.reload import Reloader
 
 Start = Any
 """wsgiref's start_response."""
+
+RELOAD_SECONDS: Final = 10.0
+"""How long `POST /v1/admin/reload` waits for its answer before it says 202: the reload goes on."""
+
+_STATUS: Final = {
+    Result.APPLIED: "200 OK",
+    Result.UNCHANGED: "200 OK",
+    Result.INVALID: "422 Unprocessable Content",
+    Result.REFUSED: "409 Conflict",
+    Result.ROLLED_BACK: "409 Conflict",
+}
 
 
 class PortTakenError(Exception):
@@ -37,14 +58,20 @@ class _Quiet(WSGIRequestHandler):
         """Scrapes are no news."""
 
 
-def serve(lane: RouteLane, host: str, port: int) -> int:
+def serve(lane: RouteLane, host: str, port: int, reloader: Reloader | None = None) -> int:
     """Listen on *host*:*port* (0 takes a free one) and return the port.
 
     Raises:
         PortTakenError: the address is in use or not ours.
     """
+    app = application(
+        lambda: lane.ready,
+        config=lane.live.report,
+        reload=None if reloader is None else lambda: reloader.reload(RELOAD_SECONDS),
+        token=lambda: lane.live.version.admin_token,
+    )
     try:
-        server = make_server(host, port, application(lambda: lane.ready), _Server, _Quiet)
+        server = make_server(host, port, app, _Server, _Quiet)
     except OSError as exc:
         raise PortTakenError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
@@ -52,26 +79,70 @@ def serve(lane: RouteLane, host: str, port: int) -> int:
     return server.server_port
 
 
-def application(ready: Callable[[], bool]) -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
-    """The WSGI application; *ready* is whether the lane has joined its group."""
+def application(
+    ready: Callable[[], bool],
+    *,
+    config: Callable[[], dict[str, Any]] = dict,
+    reload: Callable[[], Outcome | None] | None = None,
+    token: Callable[[], Secret | None] = lambda: None,
+) -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
+    """The WSGI application.
+
+    *ready* is whether the lane has joined its group, *config* what `/v1/config` says. *reload* reads the file, None
+    if that takes too long; *token* is what a request must carry to be allowed to, and without one nobody is.
+    """
     metrics = make_wsgi_app(telemetry.REGISTRY)
 
     def app(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        match environ.get("PATH_INFO"):
+        path, method = environ.get("PATH_INFO"), environ.get("REQUEST_METHOD")
+        secret = token()
+        if path == "/v1/admin/reload" and reload is not None and secret is not None:
+            if not _may(environ, secret):
+                return _text(start, "401 Unauthorized", "needs the admin token", ("WWW-Authenticate", "Bearer"))
+            if method != "POST":
+                return _text(start, "405 Method Not Allowed", "try POST", ("Allow", "POST"))
+            return _answer(start, reload())
+        if method not in {"GET", "HEAD"}:
+            return _text(start, "404 Not Found", "there is no such request, or no admin.token in topics.yaml")
+        match path:
             case "/metrics":
                 return cast("Iterable[bytes]", metrics(environ, start))
+            case "/v1/config":
+                return _json(start, "200 OK", config())
             case "/livez":
                 return _text(start, "200 OK", "alive")
             case "/readyz" if ready():
                 return _text(start, "200 OK", "ready")
             case "/readyz":
                 return _text(start, "503 Service Unavailable", "waiting for partitions")
-        return _text(start, "404 Not Found", "try /metrics, /livez or /readyz")
+        return _text(start, "404 Not Found", "try /metrics, /v1/config, /livez or /readyz")
 
     return app
 
 
-def _text(start: Start, status: str, text: str) -> Iterable[bytes]:
-    body = f"{text}\n".encode()
-    start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])
+def _may(environ: dict[str, Any], secret: Secret) -> bool:
+    """Whether the request carries the token; the time this takes tells nothing about either."""
+    scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    wanted = sha256(secret.reveal().encode()).digest()
+    # The server has read the header as Latin-1, whatever it was.
+    same = hmac.compare_digest(sha256(given.strip().encode("latin-1", "replace")).digest(), wanted)
+    return same and scheme.lower() == "bearer"
+
+
+def _answer(start: Start, outcome: Outcome | None) -> Iterable[bytes]:
+    if outcome is None:
+        return _json(start, "202 Accepted", {"result": "pending", "reason": "GET /v1/config tells how it went"})
+    return _json(start, _STATUS[outcome.result], outcome._asdict())
+
+
+def _json(start: Start, status: str, document: dict[str, Any]) -> Iterable[bytes]:
+    return _body(start, status, orjson.dumps(document) + b"\n", "application/json")
+
+
+def _text(start: Start, status: str, text: str, *headers: tuple[str, str]) -> Iterable[bytes]:
+    return _body(start, status, f"{text}\n".encode(), "text/plain; charset=utf-8", *headers)
+
+
+def _body(start: Start, status: str, body: bytes, kind: str, *headers: tuple[str, str]) -> Iterable[bytes]:
+    start(status, [("Content-Type", kind), ("Content-Length", str(len(body))), ("Cache-Control", "no-store"), *headers])
     return [body]

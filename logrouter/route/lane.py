@@ -19,6 +19,8 @@ from logrouter import telemetry
 from logrouter.route.batch import LOOP_HEADER, BatchProcessor, DeadLetterSettings, Output
 from logrouter.route.client import ClientError, consumer_settings, make, producer_settings
 from logrouter.route.connection import BrokerState, sleep, wait_for_topics
+from logrouter.route.held import Held
+from logrouter.route.live import Live, Version
 from logrouter.route.transaction import (
     FatalError,
     StoppedError,
@@ -74,9 +76,15 @@ def _clock_ms() -> int:
 class RouteLane:
     """One process of the consumer group. `run` returns when *stopping* turns true, or raises `FatalError`."""
 
-    def __init__(self, settings: LaneSettings, table: RouteTable, *, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, settings: LaneSettings, table: RouteTable, *, stopping: Callable[[], bool], live: Live | None = None
+    ) -> None:
         self._settings = settings
         self._table = table
+        self.live = live or Live(Version(settings, table))
+        """The version that routes, and where another one may be offered."""
+        self._held = Held(table.subscription())
+        self._cluster = ""
         self._stopping = stopping
         self._stop_by: float | None = None
         self._broker = BrokerState()
@@ -142,32 +150,25 @@ class RouteLane:
 
     def _start(self) -> None:
         s = self._settings
-        outputs = {r.to for source in self._table.sources for r in source.routes}
         found = wait_for_topics(
-            self._consumer, {*outputs, s.dead_letters.topic, s.rollup_topic}, self._broker, give_up=self._stopping
+            self._consumer,
+            {*self._table.event_topics(), s.dead_letters.topic, s.rollup_topic},
+            self._broker,
+            give_up=self._stopping,
         )
         if found.partitions[s.rollup_topic] != s.rollup_partitions:
             raise ClientError(
                 f"topic {s.rollup_topic} has {found.partitions[s.rollup_topic]} partitions but topics.yaml says "
                 f"{s.rollup_partitions}: table rows are placed by that number, so it must not change"
             )
-        self._processor = BatchProcessor(
-            self._table,
-            cluster=s.cluster or found.cluster_id,
-            rollup_partitions=s.rollup_partitions,
-            dead_letters=s.dead_letters,
-            clock_ms=_clock_ms,
-            emitter=f"{s.group}-{s.instance}",
-        )
+        self._cluster = s.cluster or found.cluster_id
+        self._processor = self._new_processor()
         self._producer.initialise()
         # The loop makes no cycles, and everything made so far lives as long as the process.
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
-        self._consumer.subscribe(
-            self._table.subscription(), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
-        telemetry.CONFIG_INFO.labels(self._table.generation).set(1)
+        self._subscribe(self._table)
         telemetry.log(
             Log.LANE_STARTED,
             lane="route",
@@ -175,6 +176,22 @@ class RouteLane:
             instance=s.instance,
             generation=self._table.generation,
             sources=",".join(self._table.subscription()),
+        )
+
+    def _new_processor(self) -> BatchProcessor:
+        s = self._settings
+        return BatchProcessor(
+            self._table,
+            cluster=self._cluster,
+            rollup_partitions=s.rollup_partitions,
+            dead_letters=s.dead_letters,
+            clock_ms=_clock_ms,
+            emitter=f"{s.group}-{s.instance}",
+        )
+
+    def _subscribe(self, table: RouteTable) -> None:
+        self._consumer.subscribe(
+            table.subscription(), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
     def _give_up(self) -> bool:
@@ -194,6 +211,8 @@ class RouteLane:
 
     def _turn(self) -> None:
         self._producer.poll()
+        if self.live.due():
+            self._swap()
         messages = self._consume()
         try:
             if messages:
@@ -214,6 +233,29 @@ class RouteLane:
             # What made one transaction fail may last: a deleted topic, a lost permission.
             sleep(self._pause(), self._stopping)
         self._observe_cluster()
+
+    def _swap(self) -> None:
+        """Go on with another version. What the former one has routed is settled first, under its own name."""
+        try:
+            self._settle()
+        except TransactionAbortedError as aborted:
+            self._rewind(aborted)
+        former = self.live.version
+        version = self.live.take()
+        if version is None:
+            return
+        try:
+            if version.table.subscription() != former.table.subscription():
+                self._subscribe(version.table)
+        except KafkaException as exc:
+            self.live.withdraw(former, f"sources: the client refuses the topics: {exc.args[0].str()}")
+            return
+        self._settings, self._table = version.settings, version.table
+        self._headers = [(LOOP_HEADER, version.generation.encode())]
+        self._processor = self._new_processor()
+        by = time.monotonic() + _REWIND_SECONDS
+        for topic, partition, offset in self._held.released(version.table.subscription()):
+            self._seek(TopicPartition(topic, partition, offset), by)
 
     def _consume(self) -> list[Message]:
         """The next batch, without errors and without records of partitions that left meanwhile."""
@@ -238,8 +280,8 @@ class RouteLane:
             self._seek_back(first_offsets(messages))
             return []
         if self._revoked:
-            return self._without_revoked(messages)
-        return messages
+            messages = self._without_revoked(messages)
+        return self._held.without(messages) if self._held.active else messages
 
     def _without_revoked(self, messages: list[Message]) -> list[Message]:
         """The records of partitions that stayed all the while.
@@ -302,6 +344,7 @@ class RouteLane:
         self._broker.up()
         self._positions |= {at: n for at, n in self._in_flight_output.positions.items() if at in self._assigned}
         _count(self._in_flight_output)
+        self.live.committed(self._in_flight_output.read, self._in_flight_output.counts)
         self._in_flight, self._in_flight_output = {}, Output()
 
     # --- going back
@@ -372,6 +415,7 @@ class RouteLane:
         self._in_flight = {at: offset for at, offset in self._in_flight.items() if at not in gone}
         for topic, partition in gone:
             self._positions.pop((topic, partition), None)
+            self._held.forget(topic, partition)
             telemetry.forget_lag(topic, partition)
 
     def _note(self, event: Log, partitions: list[TopicPartition]) -> None:
@@ -416,10 +460,13 @@ class RouteLane:
         if now < self._lag_at or not self._assigned:
             return
         self._lag_at = now + _LAG_SECONDS
+        lag: dict[Partition, int] = {}
         for (topic, partition), offset in self._positions.items():
             _low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             if high >= 0:
-                telemetry.CONSUMER_LAG.labels(topic, partition).set(max(high - offset, 0))
+                lag[topic, partition] = max(high - offset, 0)
+                telemetry.CONSUMER_LAG.labels(topic, partition).set(lag[topic, partition])
+        self.live.lagging(lag)
 
 
 def first_offsets(messages: list[Message]) -> dict[Partition, int]:
@@ -443,6 +490,8 @@ def _count(output: Output) -> None:
         telemetry.BYTES_READ.labels(source).inc(size)
     for labels, n in output.counts.items():
         telemetry.EVENTS.labels(*labels).inc(n)
+    for labels, n in output.copies.items():
+        telemetry.EVENT_COPIES.labels(*labels).inc(n)
     for name, values in (
         ("events", [value for _, value, _ in output.events]),
         ("dead_letter", [value for _, value, _ in output.dead_letters]),

@@ -1,13 +1,18 @@
-"""A route process from `Settings`: the lane's own settings, and the topics it needs."""
+"""A route process from `Settings`: the lane, what reloads it, and the topics it needs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from logrouter.config.settings import content
 from logrouter.route.batch import DeadLetterSettings
 from logrouter.route.client import ClientError
 from logrouter.route.lane import LaneSettings, RouteLane
-from logrouter.route.topics import Finding, Wanted, ensure
+from logrouter.route.live import Live, Version
+from logrouter.route.reload import Reloader, Source
+from logrouter.route.topics import Finding, Wanted, ensure, missing
 from logrouter.route.transaction import FatalError, StuckError
 
 if TYPE_CHECKING:
@@ -15,38 +20,79 @@ if TYPE_CHECKING:
 
     from logrouter.config import Settings
 
-__all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "lane", "wanted_topics"]
+__all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "lane", "reloader", "wanted_topics"]
+
+_FOLLOWED: Final = frozenset({"batch"})
+"""Options of `route_lane` that a running process follows."""
 
 
 def lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
     """The lane that `settings` describe; it connects only when run."""
-    s, outputs = settings.route_lane, settings.outputs
-    return RouteLane(
-        LaneSettings(
-            kafka=settings.kafka,
-            group=s.group,
-            instance=s.instance or default_instance,
-            dead_letters=DeadLetterSettings(outputs.dead_letter.topic, outputs.dead_letter.max_raw_bytes),
-            rollup_topic=outputs.rollup.topic,
-            rollup_partitions=outputs.rollup.partitions,
-            max_records=s.batch.max_records,
-            max_wait_ms=s.batch.max_wait_ms,
-            session_timeout_ms=s.session_timeout_ms,
-            transaction_timeout_ms=s.transaction_timeout_ms,
-            static_membership=s.static_membership,
+    version = _version(settings, default_instance)
+    return RouteLane(version.settings, version.table, stopping=stopping, live=Live(version, file=settings.file))
+
+
+def reloader(
+    lane: RouteLane, settings: Settings, *, default_instance: str, parse: Callable[[bytes], Settings]
+) -> Reloader:
+    """What keeps *lane* at the file that *settings* came from; *parse* reads its bytes as it was read at the start."""
+    path = Path(settings.file)
+
+    def refusal(new: Settings) -> str:
+        if fixed := restart_needed(settings, new):
+            return f"{', '.join(fixed)}: can't change while running, so restart with this file or take it out"
+        lost = missing(settings.kafka, new.table.own_topics - lane.live.version.table.own_topics)
+        return f"no such topic: {', '.join(lost)}; run `logrouter topics` first" if lost else ""
+
+    return Reloader(
+        lane.live,
+        Source(
+            path=path,
+            content=lambda: content(path),
+            parse=parse,
+            version=lambda new: _version(new, default_instance),
+            refusal=refusal,
         ),
-        settings.table,
-        stopping=stopping,
+        inputs=settings.inputs,
+    )
+
+
+def restart_needed(old: Settings, new: Settings) -> list[str]:
+    """What differs of that which a route process reads only when it starts, by path."""
+    kafka = {f"kafka.{key}" for key, _ in set(old.kafka.items()) ^ set(new.kafka.items())}
+    names = [option.name for option in fields(old.route_lane) if option.name not in _FOLLOWED]
+    lane = {f"route_lane.{n}" for n in names if getattr(old.route_lane, n) != getattr(new.route_lane, n)}
+    rollup = set() if old.outputs.rollup == new.outputs.rollup else {"outputs.rollup"}
+    return sorted(kafka | lane | rollup)
+
+
+def _version(settings: Settings, default_instance: str) -> Version:
+    return Version(_lane_settings(settings, default_instance), settings.table, settings.canary, settings.admin_token)
+
+
+def _lane_settings(settings: Settings, default_instance: str) -> LaneSettings:
+    s, outputs = settings.route_lane, settings.outputs
+    return LaneSettings(
+        kafka=settings.kafka,
+        group=s.group,
+        instance=s.instance or default_instance,
+        dead_letters=DeadLetterSettings(outputs.dead_letter.topic, outputs.dead_letter.max_raw_bytes),
+        rollup_topic=outputs.rollup.topic,
+        rollup_partitions=outputs.rollup.partitions,
+        max_records=s.batch.max_records,
+        max_wait_ms=s.batch.max_wait_ms,
+        session_timeout_ms=s.session_timeout_ms,
+        transaction_timeout_ms=s.transaction_timeout_ms,
+        static_membership=s.static_membership,
     )
 
 
 def wanted_topics(settings: Settings) -> list[Wanted]:
     """The output topics of `settings`. Sources are the producers' to create."""
     o = settings.outputs
-    events = sorted({route.to for source in settings.table.sources for route in source.routes})
     keep = {"cleanup.policy": "delete", "retention.ms": str(o.retention_ms)}
     return [
-        *(Wanted(name, o.partitions, o.replication_factor, keep) for name in events),
+        *(Wanted(name, o.partitions, o.replication_factor, keep) for name in settings.table.event_topics()),
         Wanted(o.dead_letter.topic, o.partitions, o.replication_factor, keep),
         Wanted(o.rollup.topic, o.rollup.partitions, o.replication_factor, keep),
     ]

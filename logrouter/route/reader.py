@@ -1,8 +1,12 @@
-"""Reads topics from outside any consumer group: what is committed, from the beginning to the end as it is now."""
+"""Reads topics from outside any consumer group: what is committed, up to the end as it is now.
+
+A consumer here is assigned its partitions and commits nothing, so the cluster never hears of a group.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -11,9 +15,12 @@ from logrouter.model import RawRecord
 from logrouter.route.client import ClientError, make, plain_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from logrouter.route.batch import Message
+
+    Place = tuple[str, int]
+    Range = tuple[int, int]
 
 _ASK_SECONDS: Final = 10.0
 _QUIET_SECONDS: Final = 30.0
@@ -25,21 +32,120 @@ def read_committed(kafka: Mapping[str, Any], topic: str) -> Iterator[tuple[bytes
     Raises:
         ClientError: no such topic, or the cluster stopped answering.
     """
-    consumer = make(
-        Consumer,
-        plain_settings(kafka)
-        | {
-            "group.id": "logrouter-reader",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        },
-    )
+    consumer = _consumer(kafka)
     try:
-        yield from _read(consumer, topic)
+        marks = {(topic, p): mark for p, mark in _watermarks(consumer, topic).items()}
+        yield from _read(consumer, {place: low for place, (low, high) in marks.items() if high > low})
     finally:
         consumer.close()
+
+
+def _consumer(kafka: Mapping[str, Any]) -> Consumer:
+    own = {
+        "group.id": "logrouter-reader",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+    }
+    return make(Consumer, plain_settings(kafka) | own)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a cluster is called, and the names of its topics."""
+
+    id: str
+    topics: frozenset[str]
+
+
+def cluster(kafka: Mapping[str, Any]) -> Cluster:
+    """Ask the cluster for its id and topics.
+
+    Raises:
+        ClientError: it does not answer.
+    """
+    consumer = _consumer(kafka)
+    try:
+        metadata = consumer.list_topics(timeout=_ASK_SECONDS)
+        return Cluster(metadata.cluster_id or "", frozenset(metadata.topics))
+    except KafkaException as exc:
+        raise ClientError(f"the Kafka cluster does not answer: {exc.args[0].str()}") from None
+    finally:
+        consumer.close()
+
+
+def read_at(kafka: Mapping[str, Any], topic: str, partition: int, offset: int) -> RawRecord:
+    """The record at one place.
+
+    Raises:
+        ClientError: there is none (any more), or the cluster does not answer.
+    """
+    consumer = _consumer(kafka)
+    try:
+        marks = _watermarks(consumer, topic)
+        if partition not in marks:
+            raise ClientError(f"topic {topic} has no partition {partition}: it has {len(marks)}")
+        low, high = marks[partition]
+        if not low <= offset < high:
+            has = f"offsets {low} to {high - 1}" if high > low else "no records"
+            raise ClientError(f"{topic}:{partition}:{offset} is not there: the partition has {has}")
+        place = topic, partition
+        for _, record in _read(consumer, {place: offset}, {place: offset + 1}):
+            return record
+        raise ClientError(f"{topic}:{partition}:{offset} is no record: a transaction's marker, or compacted away")
+    finally:
+        consumer.close()
+
+
+def read_tail(
+    kafka: Mapping[str, Any], topics: Iterable[str], *, records: int | None, since_ms: int | None = None
+) -> Iterator[RawRecord]:
+    """About the last *records* committed records of *topics* together, or all since a time, up to the present end.
+
+    The number is shared out evenly over the partitions; what a short one has no use for goes to the others. It counts
+    offsets, and transactions and compaction leave gaps in these, so there may be fewer records. With both bounds, the
+    narrower one counts.
+
+    Raises:
+        ClientError: no such topic, or the cluster stopped answering.
+    """
+    consumer = _consumer(kafka)
+    try:
+        marks = {(t, p): mark for t in topics for p, mark in _watermarks(consumer, t).items()}
+        if since_ms is not None:
+            marks = _since(consumer, marks, since_ms)
+        starts = marks if records is None else tail_of(marks, records)
+        starts = {place: mark for place, mark in starts.items() if mark[1] > mark[0]}
+        ends = {place: high for place, (_, high) in starts.items()}
+        for _, record in _read(consumer, {place: low for place, (low, _) in starts.items()}, ends):
+            yield record
+    finally:
+        consumer.close()
+
+
+def tail_of(marks: Mapping[Place, Range], records: int) -> dict[Place, Range]:
+    """The last *records* offsets of the ranges together, evenly shared: short ranges first, the rest to the longer."""
+    kept: dict[Place, Range] = {}
+    for place, (low, high) in sorted(marks.items(), key=lambda item: (item[1][1] - item[1][0], item[0])):
+        share = min(-(-records // (len(marks) - len(kept))), high - low)
+        kept[place] = high - share, high
+        records -= share
+    return kept
+
+
+def _since(consumer: Consumer, marks: Mapping[Place, Range], since_ms: int) -> dict[Place, Range]:
+    """The part of each range that was written since then."""
+    asked = [TopicPartition(topic, p, since_ms) for topic, p in marks]
+    try:
+        found = consumer.offsets_for_times(asked, timeout=_ASK_SECONDS)
+    except KafkaException as exc:
+        raise ClientError(f"cannot look for records by time: {exc.args[0].str()}") from None
+    # A partition with nothing that late answers with its end, which is written as a negative number.
+    first = {
+        (tp.topic, tp.partition): tp.offset if tp.offset >= 0 else marks[tp.topic, tp.partition][1] for tp in found
+    }
+    return {place: (max(low, first[place]), high) for place, (low, high) in marks.items()}
 
 
 def end_offsets(kafka: Mapping[str, Any], topic: str) -> dict[int, int]:
@@ -66,10 +172,12 @@ def _watermarks(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
         raise ClientError(f"cannot read topic {topic}: {exc.args[0].str()}") from None
 
 
-def _read(consumer: Consumer, topic: str) -> Iterator[tuple[bytes | None, RawRecord]]:
-    marks = _watermarks(consumer, topic)
-    left = {p for p, (low, high) in marks.items() if high > low}
-    consumer.assign([TopicPartition(topic, p, marks[p][0]) for p in left])
+def _read(
+    consumer: Consumer, starts: Mapping[Place, int], ends: Mapping[Place, int] | None = None
+) -> Iterator[tuple[bytes | None, RawRecord]]:
+    """From each start to the end of its partition, or to the one of *ends* if there are records behind it."""
+    left = set(starts)
+    consumer.assign([TopicPartition(topic, p, start) for (topic, p), start in starts.items()])
     quiet_since = time.monotonic()
     while left:
         # A short wait: consume() returns only when it has as many as asked for, or when time is up.
@@ -77,13 +185,15 @@ def _read(consumer: Consumer, topic: str) -> Iterator[tuple[bytes | None, RawRec
         if messages:
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since > _QUIET_SECONDS:
-            raise ClientError(f"topic {topic}: nothing came for {_QUIET_SECONDS:g} s")
+            raise ClientError(f"topic {min(left)[0]}: nothing came for {_QUIET_SECONDS:g} s")
         for m in cast("list[Message]", messages):
-            partition = m.partition()
+            place = m.topic(), m.partition()
             if (error := m.error()) is not None:
                 if error.name() != "_PARTITION_EOF":
-                    raise ClientError(f"cannot read topic {topic}: {error.str()}")
-                left.discard(partition)
-            elif partition in left:
+                    raise ClientError(f"cannot read topic {place[0]}: {error.str()}")
+                left.discard(place)
+            elif ends is not None and m.offset() >= ends[place]:
+                left.discard(place)
+            elif place in left:
                 headers = tuple((name, value) for name, value in m.headers() or ())
-                yield m.key(), RawRecord(topic, partition, m.offset(), m.timestamp()[1], m.value(), headers)
+                yield m.key(), RawRecord(*place, m.offset(), m.timestamp()[1], m.value(), headers)

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 from logrouter.route.client import ClientError, make, plain_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 _ASK_SECONDS: Final = 10.0
 
@@ -40,6 +40,15 @@ class Finding:
     detail: str = ""
 
 
+def missing(kafka: Mapping[str, Any], names: Collection[str]) -> list[str]:
+    """Those of *names* that are no topics.
+
+    Raises:
+        ClientError: the cluster does not answer.
+    """
+    return sorted(set(names) - _present(make(AdminClient, plain_settings(kafka))).keys()) if names else []
+
+
 def ensure(kafka: Mapping[str, Any], wanted: Sequence[Wanted], *, dry_run: bool = False) -> list[Finding]:
     """Create what is missing and compare the rest.
 
@@ -47,20 +56,25 @@ def ensure(kafka: Mapping[str, Any], wanted: Sequence[Wanted], *, dry_run: bool 
         ClientError: the cluster does not answer, or refuses to create a topic.
     """
     admin = make(AdminClient, plain_settings(kafka))
-    try:
-        present = admin.list_topics(timeout=_ASK_SECONDS).topics
-    except KafkaException as exc:
-        raise ClientError(f"the Kafka cluster does not answer: {exc.args[0].str()}") from None
-    missing = [w for w in wanted if w.name not in present]
-    findings = [Finding(w.name, "missing" if dry_run else "created", _shape(w)) for w in missing]
-    if missing and not dry_run:
-        _create(admin, missing)
+    present = _present(admin)
+    lacking = [w for w in wanted if w.name not in present]
+    findings = [Finding(w.name, "missing" if dry_run else "created", _shape(w)) for w in lacking]
+    if lacking and not dry_run:
+        _create(admin, lacking)
     there = [w for w in wanted if w.name in present]
     configs = _configs(admin, there)
     for topic in there:
         drift = _drift(topic, len(present[topic.name].partitions), configs.get(topic.name, {}))
         findings.append(Finding(topic.name, "drift" if drift else "present", "; ".join(drift) or _shape(topic)))
     return sorted(findings, key=lambda finding: finding.name)
+
+
+def _present(admin: AdminClient) -> dict[str, Any]:
+    try:
+        topics: dict[str, Any] = admin.list_topics(timeout=_ASK_SECONDS).topics
+    except KafkaException as exc:
+        raise ClientError(f"the Kafka cluster does not answer: {exc.args[0].str()}") from None
+    return topics
 
 
 def _shape(topic: Wanted) -> str:

@@ -120,7 +120,11 @@ def test_ctrl_c_ends_serve_with_zero(eventually, tmp_path):
         lines = iter(server.stdout.readline, "")
         assert any(f"127.0.0.1:{port} (Ctrl-C" in line for line in lines)
         server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 0
+        try:
+            code = server.wait(30)
+        finally:
+            server.kill()
+        assert code == 0
 
 
 def test_failed_download_names_the_jar(monkeypatch, tmp_path):

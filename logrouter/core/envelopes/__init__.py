@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 ENVELOPES: Final[Mapping[str, Decoder]] = {"rsyslog": rsyslog.decode}
 
-FIELD_PREFIXES: Final = ("label.", "field.")
-"""`label.<name>` is a Kubernetes label, `field.<name>` any other key of the envelope, flat or nested by dots."""
+FIELD_PREFIXES: Final = ("label.", "field.", "header.")
+"""`label.<name>` is a Kubernetes label, `field.<name>` any other key of the envelope, flat or nested by dots, and
+`header.<name>` a header of the Kafka record."""
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "severity": ("rsyslog.severity", "rsyslog_severity", "severity", "log.syslog.severity.name", "log.level"),
@@ -63,7 +64,10 @@ def getter(name: str) -> Getter:
         return _first_of(f"kubernetes.labels.{rest}", f"kubernetes.labels.{rest.replace('.', '_')}")
     if rest and prefix == "field":
         return _first_of(rest)
-    raise ValueError(f"no field {name!r}; there are {', '.join(sorted(FIELD_NAMES))}, label.<name> and field.<name>")
+    if rest and prefix == "header":
+        return _header_getter(rest)
+    known = ", ".join(sorted(FIELD_NAMES))
+    raise ValueError(f"no field {name!r}; there are {known}, label.<name>, field.<name> and header.<name>")
 
 
 def lookup(envelope: Envelope, name: str) -> str | None:
@@ -85,6 +89,18 @@ def _shape(envelope: Envelope) -> str | None:
 
 def _text(envelope: Envelope) -> str | None:
     return envelope.text or None
+
+
+def _header_getter(name: str) -> Getter:
+    """The last header of that name, as Kafka itself resolves repetitions, read as UTF-8."""
+
+    def get(envelope: Envelope) -> str | None:
+        for key, value in reversed(envelope.headers):
+            if key == name:
+                return _present(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
+        return None
+
+    return get
 
 
 def _keys_getter(name: str) -> Getter:

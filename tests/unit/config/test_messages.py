@@ -193,7 +193,10 @@ def test_message(text: str, message: str) -> None:
 MATCH_MESSAGES = [
     ("{}", "match: must not be empty"),
     ("[a]", "match: must be a mapping from envelope field to condition"),
-    ("{host: {}}", "match.host: needs one of equals, in, glob, prefix, suffix, contains, exists"),
+    (
+        "{host: {}}",
+        "match.host: needs one of equals, in, glob, prefix, suffix, contains, regex, gt, ge, lt, le, cidr, exists",
+    ),
     ("{host: true}", "match.host: must be text, not true"),
     ("{host: 1.5}", "match.host: must be text, not 1.5"),
     ("{host: }", "match.host: must be text, not empty"),
@@ -205,7 +208,7 @@ MATCH_MESSAGES = [
         "{host: {globb: a}}",
         (
             'match.host.globb: no such operator (did you mean "glob"?); '
-            "there are equals, in, glob, prefix, suffix, contains, exists"
+            "there are equals, in, glob, prefix, suffix, contains, regex, gt, ge, lt, le, cidr, exists"
         ),
     ),
     ("{looks_like: page}", "match.looks_like: must be `request`, not 'page'"),

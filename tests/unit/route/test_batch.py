@@ -47,10 +47,10 @@ class Message:
         return (1, START)
 
 
-def process(messages):
-    """The output of one batch with the shipped configuration."""
+def process(messages, table=None):
+    """The output of one batch, with the shipped configuration if there is no other *table*."""
     processor = BatchProcessor(
-        config.load(None, {}).table,
+        table or config.load(None, {}).table,
         cluster="test",
         rollup_partitions=4,
         dead_letters=DeadLetterSettings("dead", 2000),
@@ -75,6 +75,40 @@ def test_mixed_stream_is_counted_published_and_summed_exactly():
     assert len(output.dead_letters) == sum(n for what, n in output.counts.items() if what[1] == "rejected") > 0
     assert sums == Counter(t.client or "-" for t in truth)
     assert apis == Counter(t.api or "-" for t in truth)
+
+
+FAN_OUT = """
+version: 1
+sources: {s: {topics: rsyslog-notice, envelope: rsyslog, routing: all-matches}}
+routes:
+  - {name: all, from: s, match: {any: &ours [{program: api-gateway}, {namespace: api-gateway}], looks_like: request},
+     format: envoy, to: [a, b]}
+  - {name: some, from: s, match: {any: *ours, looks_like: request}, format: envoy, to: c, sample: 0.2}
+  - {name: rest, from: s, match: {any: *ours, looks_like: request}, format: envoy, to: d, tables: [clients]}
+"""
+
+
+def test_fan_out_counts_a_record_once_and_copies_apart():
+    """With several routes and outputs: first outcomes are the records read, tables count once."""
+    stream = list(records(4000, seed=5, start_ms=START, clients=40))
+    output = process([Message(line, n) for n, (line, _) in enumerate(stream)], config.parse(FAN_OUT.encode(), {}).table)
+    requests = sum(truth is not None for _, truth in stream)
+    everything = Counter(output.counts) + Counter(output.copies)
+    to = Counter(topic for topic, _, _ in output.events)
+    sums = Counter()
+    for _, value in output.rollup:
+        for subject, cells in decode_record(value):
+            sums[subject[0]] += sum(cell.count for cell in cells)
+    ids = [(topic, orjson.loads(value)["meta"]["id"]) for topic, value, _ in output.events]
+
+    assert sum(output.counts.values()) == output.read["s"][0] == 4000
+    assert (to["a"], to["b"], to["d"]) == (requests,) * 3
+    assert 0 < to["c"] == everything["some", "accepted", "", ""] < requests / 2
+    assert everything["some", "ignored", "", "sampled"] == requests - to["c"]
+    assert output.counts["all", "accepted", "", ""] == everything["all", "accepted", "", ""] == requests
+    assert output.copies["rest", "accepted", "", ""] == requests
+    assert sums == {"c": requests, "a": requests}
+    assert len(set(ids)) == len(ids)
 
 
 def test_positions_are_the_offset_after_the_last_record_of_each_partition():

@@ -1,0 +1,1 @@
+"""The commands that are more than the start of a lane, one module each; `logrouter.cli` collects them."""

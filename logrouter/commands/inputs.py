@@ -1,0 +1,82 @@
+"""Where the records come from that `logrouter explain` is asked about: lines, a place in Kafka, or an event's id."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+from logrouter.core import ids
+from logrouter.model import RawRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from logrouter.config import Settings
+    from logrouter.core.ids import Coordinates
+    from logrouter.route.reader import Cluster
+
+LINES_CLUSTER: Final = "lines"
+"""The cluster's name in the ids of events that were made from lines: never that of a real cluster."""
+
+_PLACE = re.compile(r"([A-Za-z0-9._-]{1,249}):(\d{1,10}):(\d{1,18})")
+
+
+class InputError(Exception):
+    """There is no such record, or no way to it; one line that says so."""
+
+
+class Place(NamedTuple):
+    """Where a record is in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+def now_ms() -> int:
+    """The wall clock, as Kafka stamps records."""
+    return time.time_ns() // 1_000_000
+
+
+def place_of(text: str) -> Place | None:
+    """`TOPIC:PARTITION:OFFSET`, or None where *text* is something else."""
+    match = _PLACE.fullmatch(text)
+    return Place(match[1], int(match[2]), int(match[3])) if match is not None else None
+
+
+def lines(stream: BinaryIO, topic: str) -> Iterator[RawRecord]:
+    """Each line as a record of *topic*, as soon as it is there. Only a line feed ends it."""
+    for number, line in enumerate(stream):
+        yield RawRecord(topic, 0, number, now_ms(), line.removesuffix(b"\n"))
+
+
+def lines_of(path: Path, topic: str) -> Iterator[RawRecord]:
+    """The lines of a file."""
+    with path.open("rb") as stream:
+        yield from lines(stream, topic)
+
+
+def from_kafka(settings: Settings, wanted: Place | Coordinates) -> tuple[str, RawRecord]:
+    """The cluster's id and the record at a place, or the one that an event's id leads to.
+
+    Raises:
+        InputError: the cluster doesn't answer, or has no such record.
+    """
+    from logrouter.route import client, reader  # noqa: PLC0415 - lines need no Kafka client
+
+    try:
+        cluster = reader.cluster(settings.kafka)
+        place = wanted if isinstance(wanted, Place) else _place_of_event(settings, cluster, wanted)
+        return cluster.id, reader.read_at(settings.kafka, place.topic, place.partition, place.offset)
+    except client.ClientError as exc:
+        raise InputError(str(exc)) from None
+
+
+def _place_of_event(settings: Settings, cluster: Cluster, event: Coordinates) -> Place:
+    """An id holds a hash of its topic, so the topics of our sources are tried."""
+    for topic in sorted(cluster.topics):
+        if ids.origin(cluster.id, topic) == event.origin and settings.table.source_of(topic) is not None:
+            return Place(topic, event.partition, event.offset)
+    raise InputError("the event's id leads to no topic of the sources in this cluster")

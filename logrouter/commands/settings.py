@@ -1,0 +1,63 @@
+"""Options that most commands share, and the settings they lead to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from logrouter import config
+from logrouter.commands.terminal import EXIT_USAGE, fail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.config import Settings
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--config` and `--bootstrap`, which arrive as *config_file* and *bootstrap*."""
+    for option in (
+        click.option(
+            "--bootstrap", metavar="HOST:PORT", envvar="LOGROUTER_BOOTSTRAP", help="Kafka brokers, over the file's."
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar="LOGROUTER_CONFIG",
+            help="The topics.yaml to use. Default: ./topics.yaml, else the one that ships with logrouter.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def complete_source(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of sources for the shell to complete; none if the file can't be read."""
+    try:
+        settings = config.load(context.params.get("config_file"), os.environ)
+    except config.ConfigError:
+        return []
+    return [source.name for source in settings.table.sources if source.name.startswith(incomplete)]
+
+
+def settings_of(path: Path | None, bootstrap: str | None, instance: str | None = None) -> Settings:
+    """The settings in the file at *path*; if it is wrong, everything that is wrong with it, and the end."""
+    try:
+        settings = config.load(path, os.environ)
+    except config.ConfigError as exc:
+        fail(str(exc), EXIT_USAGE)
+    return overridden(settings, bootstrap, instance)
+
+
+def overridden(settings: Settings, bootstrap: str | None, instance: str | None = None) -> Settings:
+    """What was given on the command line goes before what is in the file."""
+    if bootstrap:
+        settings = replace(settings, kafka={**settings.kafka, "bootstrap.servers": bootstrap})
+    if instance:
+        settings = replace(settings, route_lane=replace(settings.route_lane, instance=instance))
+    return settings

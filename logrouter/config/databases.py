@@ -1,0 +1,99 @@
+"""Knowledge that other packages keep: countries and networks by address, families by user agent. Both are extras."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.config.inputs import InputError
+from logrouter.config.kinds import usable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from logrouter.config.inputs import Inputs
+    from logrouter.config.options import GeoIp
+    from logrouter.config.problems import Problems
+
+    Find = Callable[[str], tuple[str | None, int | None]]
+
+MAX_BYTES: Final = 1 << 30
+
+
+def load_geoip(options: GeoIp | None, inputs: Inputs, problems: Problems) -> Find | None:
+    """Country code and ASN by address, from the files together; None with the problems noted, or without options."""
+    if options is None or not usable(options):
+        return None
+    try:
+        import maxminddb  # noqa: PLC0415 - an extra
+    except ImportError:
+        problems.add("geoip", "needs the package maxminddb: pip install 'logrouter[geoip]'")
+        return None
+    readers = []
+    for index, name in enumerate(options.files):
+        path = f"geoip.files[{index}]"
+        try:
+            data = inputs.read(name, MAX_BYTES)
+            if data is None:
+                problems.add(path, f"there is no file {name}")
+                continue
+            # From memory, not mapped: a file that is written over while it is mapped would take the process down.
+            readers.append(maxminddb.open_database(BytesIO(data), maxminddb.MODE_FD))
+        except InputError as error:
+            problems.add(path, f"{name} {error}")
+        except (maxminddb.InvalidDatabaseError, ValueError) as error:
+            problems.add(path, f"{name} is not an MMDB file: {error}")
+    return _finder([reader.get for reader in readers]) if len(readers) == len(options.files) else None
+
+
+def _finder(getters: Sequence[Callable[[str], Any]]) -> Find:
+    def find(address: str) -> tuple[str | None, int | None]:
+        country, asn = None, None
+        for get in getters:
+            found = _record(get, address)
+            country = country or _country(found)
+            number = found.get("autonomous_system_number")
+            asn = asn or (number if type(number) is int and 0 < number < 2**32 else None)
+        return country, asn
+
+    return find
+
+
+def _record(get: Callable[[str], Any], address: str) -> dict[str, Any]:
+    try:
+        found = get(address)
+    except Exception:  # noqa: BLE001 - a damaged database raises anything; an IPv6 address in one for IPv4 does too
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _country(found: dict[str, Any]) -> str | None:
+    country = found.get("country")
+    code = country.get("iso_code") if isinstance(country, dict) else None
+    return code if isinstance(code, str) and len(code) == 2 and code.isascii() and code.isupper() else None
+
+
+def load_agents(path: str, problems: Problems) -> Callable[[str], str | None] | None:
+    """The family by user agent; None with the problem noted."""
+    try:
+        return _agents()
+    except ImportError:
+        problems.add(path, "needs the package ua-parser: pip install 'logrouter[useragent]'")
+        return None
+
+
+@lru_cache(maxsize=1)
+def _agents() -> Callable[[str], str | None]:
+    from ua_parser import Domain  # noqa: PLC0415 - an extra
+    from ua_parser.loaders import load_builtins  # noqa: PLC0415 - likewise
+    from ua_parser.regex import Resolver  # noqa: PLC0415 - likewise; of its engines the one that takes linear time
+
+    matchers = load_builtins()
+    resolve = Resolver((matchers[0], [], []))
+
+    def family_of(agent: str) -> str | None:
+        found = resolve(agent, Domain.USER_AGENT).user_agent
+        return found.family if found is not None else None
+
+    return family_of

@@ -1,0 +1,166 @@
+"""What a route does beyond the straight path, from its options. A route without any of them gets None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from logrouter.config.changes import Check, compile_fields, refuses
+from logrouter.config.databases import load_agents
+from logrouter.config.problems import did_you_mean, join, listed
+from logrouter.config.schemas import packaged
+from logrouter.core.deadletter import coordinates
+from logrouter.core.enrich import compile_client_ip
+from logrouter.core.lookup import compile_agent, compile_geo, compile_lookup
+from logrouter.core.routing import Extras, OnInvalid
+from logrouter.core.sampling import compile_limit, compile_sample
+from logrouter.core.transform import path_of, value_at
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.config.databases import Find
+    from logrouter.config.lookups import Rows
+    from logrouter.config.options import LookupFile
+    from logrouter.config.outputs import Destinations
+    from logrouter.config.problems import Problems
+    from logrouter.config.routeoptions import RouteOptions
+    from logrouter.core.lookup import Enrich
+    from logrouter.core.routing import KeyOf
+    from logrouter.core.transform import Path
+    from logrouter.model import RawRecord
+
+CANONICAL: Final = "api_request/1.0.0"
+MAX_WEIGHT: Final = 1_000_000
+_GEO: Final = "geo"
+_AGENT: Final = "user_agent_family"
+_COUNTED_BY: Final = {"clients": "client_id", "apis": "api"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What all routes look things up in. None stands for what could not be loaded; that is noted already."""
+
+    options: Mapping[str, LookupFile]
+    rows: Mapping[str, Rows | None]
+    geoip: Find | None
+    has_geoip: bool
+
+
+def extras_of(
+    options: RouteOptions, to: Destinations, shelf: Shelf, schema: Mapping[str, Any], path: str, problems: Problems
+) -> Extras | None:
+    """The compiled extras, None if the route has none. *schema* is the one that its events must satisfy."""
+    enrich = join(path, "enrich")
+    before = [*_geo(options, shelf, schema, enrich, problems), *_agent(options, schema, enrich, problems)]
+    after = _lookups(options, shelf, schema, enrich, problems)
+    sample = options.sample.rate if options.sample is not None else 1.0
+    _check_weight(options, sample, path, problems)
+    if options.fields is not None:
+        _check_fields(options, schema, path, problems)
+    limit = options.rate_limit
+    burst = limit and (limit.burst or max(1, round(limit.events_per_second)))
+    on_invalid = OnInvalid(options.on_invalid)
+    extras = Extras(
+        key=_key(options.key),
+        sample=compile_sample(sample) if sample < 1 else None,
+        limit=compile_limit(limit.events_per_second, burst) if limit and burst else None,
+        before=tuple(before),
+        after=tuple(after),
+        topics=to.choose,
+        follow=to.choose is not None and not options.stream,
+        change=compile_fields(options.fields) if options.fields is not None else None,
+        on_invalid=on_invalid,
+    )
+    used = (extras.sample, extras.limit, extras.topics, extras.change, *before, *after)
+    plain = options.key == "client_id" and on_invalid is OnInvalid.DEAD_LETTER and len(to.topics) <= 1
+    return None if plain and all(each is None for each in used) else extras
+
+
+def _geo(options: RouteOptions, shelf: Shelf, schema: Mapping[str, Any], path: str, problems: Problems) -> list[Enrich]:
+    if not options.enrich.geoip:
+        return []
+    if not shelf.has_geoip:
+        problems.add(join(path, "geoip"), "needs the section `geoip` with its files")
+    if refuses(schema, (_GEO,)):
+        problems.add(join(path, "geoip"), f"the schema allows no field {_GEO}")
+    find = shelf.geoip
+    return [] if find is None else [compile_geo(compile_client_ip(options.client_ip.trusted_hops), find)]
+
+
+def _agent(options: RouteOptions, schema: Mapping[str, Any], path: str, problems: Problems) -> list[Enrich]:
+    if not options.enrich.user_agent:
+        return []
+    at = join(path, "user_agent")
+    if refuses(schema, (_AGENT,)):
+        problems.add(at, f"the schema allows no field {_AGENT}")
+    family_of = load_agents(at, problems)
+    return [] if family_of is None else [compile_agent(family_of)]
+
+
+def _lookups(
+    options: RouteOptions, shelf: Shelf, schema: Mapping[str, Any], path: str, problems: Problems
+) -> list[Enrich]:
+    made = []
+    for index, use in enumerate(options.enrich.lookup):
+        at = f"{join(path, 'lookup')}[{index}]" if len(options.enrich.lookup) > 1 else join(path, "lookup")
+        if use.name not in shelf.rows:
+            hint = did_you_mean(use.name, shelf.rows)
+            problems.add(at, f"there is no lookup {use.name!r}{hint}; there are {listed(shelf.rows)}")
+            continue
+        if refuses(schema, (use.into,)):
+            problems.add(at, f"the schema allows no field {use.into}")
+        rows = shelf.rows[use.name]
+        if rows is not None:
+            by = use.by or shelf.options[use.name].key
+            if refuses(_canonical(), path_of(by)):
+                problems.add(at, f"no event has a field {by} to look up: say which with `by`")
+            made.append(compile_lookup(rows, path_of(by), use.into))
+    return made
+
+
+def _check_weight(options: RouteOptions, sample: float, path: str, problems: Problems) -> None:
+    weights = [options.weight.default, *(options.weight.by_status or {}).values()]
+    if max(weights) / sample > MAX_WEIGHT:
+        problems.add(
+            join(path, "sample"),
+            f"gives events a weight of {max(weights) / sample:.10g}, at most {MAX_WEIGHT} is allowed",
+        )
+
+
+def _check_fields(options: RouteOptions, schema: Mapping[str, Any], path: str, problems: Problems) -> None:
+    needed: dict[Path, str] = {
+        (_COUNTED_BY[table],): f"the table {table} counts by" for table in options.tables if table in _COUNTED_BY
+    }
+    added = [use.into for use in options.enrich.lookup]
+    Check(schema, _canonical(), needed, added, problems).run(options.fields or (), join(path, "fields"))
+
+
+@lru_cache(maxsize=1)
+def _canonical() -> Mapping[str, Any]:
+    schema: dict[str, Any] = orjson.loads(packaged()[CANONICAL])
+    return schema
+
+
+def _key(key: str) -> KeyOf:
+    """The Kafka key of an event as it is published."""
+    if key == "none":
+        return lambda _event, _record: None
+    if key == "coordinates":
+        return _by_record
+    path = path_of(key.removeprefix("field:"))
+
+    def by_field(event: dict[str, Any], _record: RawRecord) -> bytes | None:
+        value = value_at(event, path)
+        if type(value) is str:
+            return value.encode()
+        return str(value).encode() if type(value) is int else None
+
+    return by_field
+
+
+def _by_record(_event: dict[str, Any], record: RawRecord) -> bytes:
+    return coordinates(record)

@@ -1,0 +1,54 @@
+"""Files beside a topics.yaml that its table is made from: schemas, lookups. A change of one changes the generation."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class InputError(Exception):
+    """A file that is there and can't be used; the text goes after the file's name."""
+
+
+class Inputs:
+    """Reads files relative to *folder* and remembers which, those that were looked for in vain as well."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._digests: dict[str, str] = {}
+
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """The file's content; None if there is no such file.
+
+        Raises:
+            InputError: it can't be read, or has more than *max_bytes*.
+        """
+        file = self.folder / name
+        self._digests[name] = ""
+        try:
+            if not file.is_file():
+                return None
+            with file.open("rb") as stream:
+                data = stream.read(max_bytes + 1)
+        except OSError as error:
+            raise InputError(f"can't be read: {error.strerror}") from None
+        if len(data) > max_bytes:
+            raise InputError(f"is larger than {max_bytes} bytes")
+        self._digests[name] = sha256(data).hexdigest()
+        return data
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that was asked for."""
+        return tuple(self.folder / name for name in sorted(self._digests))
+
+    def generation(self, data: bytes) -> str:
+        """Twelve hex digits that name *data*, the topics.yaml, together with what was read so far."""
+        digest = sha256(data)
+        for name, content in sorted(self._digests.items()):
+            if content:
+                digest.update(f"\0{name}\0{content}".encode())
+        return digest.hexdigest()[:12]

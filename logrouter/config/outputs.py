@@ -1,0 +1,107 @@
+"""Where a route's events go: fixed topics, or topics by fields of the event out of a set that is closed at load time.
+
+to: requests.{api}
+topics: {api: [core, search], otherwise: requests.other}     # requests.core, requests.search, requests.other
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.config.kinds import TOPIC, Text
+from logrouter.config.problems import join, listed
+from logrouter.core.transform import path_of, value_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from logrouter.config.problems import Problems
+    from logrouter.config.routeoptions import RouteOptions
+
+OTHERWISE: Final = "otherwise"
+MAX_TOPICS: Final = 1000
+FIELD: Final = r"[A-Za-z_$][A-Za-z0-9_$-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*"
+"""A field of an event, by the names that lead to it."""
+
+TEMPLATE: Final = Text(
+    rf"(?:[A-Za-z0-9._-]|\{{{FIELD}\}}){{1,249}}",
+    "a topic name (letters, digits, . _ -), or one with fields of the event in braces",
+    249,
+)
+_PLACEHOLDER = re.compile(rf"\{{({FIELD})\}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """All *topics* that a route may write, in order. *choose* picks among them; None means every event goes to all."""
+
+    topics: tuple[str, ...]
+    choose: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
+
+
+def destinations(options: RouteOptions, path: str, problems: Problems) -> Destinations:
+    """What `to` and `topics` say; without what is wrong with them, which is noted."""
+    values = {name: listed_values for name, listed_values in (options.topics or {}).items() if name != OTHERWISE}
+    otherwise = (options.topics or {}).get(OTHERWISE, ())
+    wanted = {name for template in options.to for name in _PLACEHOLDER.findall(template)}
+    if wanted and not options.topics:
+        example = ", ".join(f"{name}: [...]" for name in sorted(wanted))
+        needs = " and ".join(f"{{{name}}}" for name in sorted(wanted))
+        verb = "needs its" if len(wanted) == 1 else "need their"
+        problems.add(join(path, "to"), f"{needs} {verb} values: `topics: {{{example}, otherwise: ...}}`")
+        return Destinations(())
+    for name in sorted(values.keys() - wanted):
+        problems.add(join(join(path, "topics"), name), f"is of no use: `to` holds no {{{name}}}", at_key=True)
+    for name in sorted(wanted - values.keys()):
+        problems.add(join(path, "to"), f"{{{name}}} needs a list of its values: `topics: {{{name}: [...]}}`")
+    if len(otherwise) > 1 or (wanted and not otherwise):
+        problems.add(join(path, "topics"), "needs one topic `otherwise`, for values not listed")
+    elif otherwise and not wanted:
+        problems.add(join(join(path, "topics"), OTHERWISE), "is of no use: `to` holds no field in braces", at_key=True)
+    if not wanted:
+        return Destinations(options.to)
+    if wanted - values.keys() or len(otherwise) != 1:
+        return Destinations(())
+    return _templates(options.to, values, otherwise[0], join(path, "to"), problems)
+
+
+def _templates(
+    templates: Sequence[str], values: Mapping[str, Sequence[str]], otherwise: str, path: str, problems: Problems
+) -> Destinations:
+    made = []
+    for template in templates:
+        names = tuple(dict.fromkeys(_PLACEHOLDER.findall(template)))
+        if prod(len(values[name]) for name in names) > MAX_TOPICS:
+            problems.add(path, f"{template} stands for more than {MAX_TOPICS} topics")
+            return Destinations(())
+        topics = {
+            chosen: _filled(template, dict(zip(names, chosen, strict=True))) for chosen in _choices(names, values)
+        }
+        made.append((tuple(path_of(name) for name in names), topics))
+    every = tuple(dict.fromkeys([*(topic for _, topics in made for topic in topics.values()), otherwise]))
+    wrong = [topic for topic in every if not re.fullmatch(TOPIC.pattern, topic)]
+    if wrong:
+        problems.add(path, f"stands for names that no topic can have: {listed(name[:60] for name in wrong[:3])}")
+    return Destinations(every, _chooser(made, otherwise))
+
+
+def _choices(names: Sequence[str], values: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
+    return list(product(*(values[name] for name in names)))
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def _chooser(
+    made: Sequence[tuple[Sequence[tuple[str, ...]], Mapping[tuple[str, ...], str]]], otherwise: str
+) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
+    def choose(event: Mapping[str, Any]) -> tuple[str, ...]:
+        found = [topics.get(tuple(str(value_at(event, path)) for path in paths), otherwise) for paths, topics in made]
+        return (found[0],) if len(found) == 1 else tuple(dict.fromkeys(found))
+
+    return choose

@@ -1,0 +1,277 @@
+"""The options of a route, declared as everything in `options` is: who gets which record, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from logrouter.config.changes import Constant, InOrder, Steps
+from logrouter.config.kinds import NAME, Choice, Flag, Integer, Keyed, Many, Number, Section, Text, options
+from logrouter.config.kinds import option as opt
+from logrouter.config.match import Match, Matching, RequestConditions
+from logrouter.config.outputs import FIELD, TEMPLATE
+from logrouter.core.formats import FORMATS
+from logrouter.core.routing import OnInvalid
+
+if TYPE_CHECKING:
+    from logrouter.core.conditions import Condition
+
+FIELD_NAME = Text(FIELD, "a field of the event, like http.path", 200)
+_FIELD = Text(r"((header|field):)?[A-Za-z0-9_$@.-]{1,100}", "a field or header of the line", 110)
+_WEIGHT = Number(1, 1_000_000)
+_PATH = Text(r"/[^?#\s]*", "a path that begins with /", 500, may_be_empty=True)
+_TEMPLATE = Text(r"[A-Za-z0-9 ._{}-]*", "a name", 128, may_be_empty=True)
+
+
+@options
+class PathRule:
+    """One rule that names an API by the request's path. Just one of *prefix* and *glob* is given."""
+
+    prefix: str = opt(_PATH, "The path begins so, up to the end of a segment: `/core/v1`.", default="")
+    glob: str = opt(
+        _PATH,
+        "`*` is any part of a segment, `**` of any segments, `{api}` a segment by name: `/{api}/v*/**`.",
+        default="",
+    )
+    name: str = opt(_TEMPLATE, "The API's name; `{api}` puts in what the glob found; empty means that.", default="")
+    version: str = opt(_TEMPLATE, "The API's version, likewise.", default="")
+
+
+@options
+class Api:
+    """Where the API's name comes from."""
+
+    sources: tuple[str, ...] = opt(
+        Many(_FIELD, most=20, bare=True, unique=True),
+        "Fields or headers of the line, in order: the first that is there is the name.",
+        default=("route",),
+        key="from",
+    )
+    paths: tuple[PathRule, ...] = opt(
+        Many(Section(PathRule)), "If no field gives a name: rules on the path, the first that fits.", default=()
+    )
+
+
+@options
+class ClientId:
+    """Where the client id comes from."""
+
+    sources: tuple[str, ...] = opt(
+        Many(_FIELD, least=1, most=20, bare=True, unique=True),
+        "Fields or headers of the line, in order: the first that is there is the client id. A name with a dash is a "
+        "request header; `header:` and `field:` before a name say which it is.",
+        key="from",
+    )
+
+
+@options
+class UseLookup:
+    """A lookup file that a route's events are completed from."""
+
+    name: str = opt(NAME, "Its name in `lookups`.")
+    by: str = opt(
+        Text(FIELD, "a field of the event", 200, may_be_empty=True),
+        "Field of the event whose value is the key; empty means the field that is called like the file's key.",
+        default="",
+    )
+    into: str = opt(
+        Text(r"[a-z][a-z0-9_]{0,63}", "a name (small letters, digits, _)", 64),
+        "Field that the row becomes. The schema must allow it; the one that comes with logrouter knows `client`.",
+        default="client",
+    )
+
+
+@options
+class Enrich:
+    """What is looked up for each request."""
+
+    api: Api = opt(Section(Api, bare="sources"), "The API dimension.", default=Api())
+    client_id: ClientId = opt(
+        Section(ClientId, bare="sources"), "The client dimension.", default=ClientId(sources=("client_id",))
+    )
+    lookup: tuple[UseLookup, ...] = opt(
+        Many(Section(UseLookup, bare="name"), most=10, bare=True),
+        "Lookup files (section `lookups`) whose rows become part of the events.",
+        default=(),
+    )
+    geoip: bool = opt(
+        Flag(),
+        "Put country and network number of the client's address under `geo`, whatever *client_ip* makes of the "
+        "address itself. Needs the section `geoip`.",
+        default=False,
+    )
+    user_agent: bool = opt(
+        Flag(),
+        "Put the family of the user agent (`Firefox`, `curl`, `other`) into `user_agent_family`, whether or not the "
+        "header may be published. Needs `pip install 'logrouter[useragent]'`.",
+        default=False,
+    )
+
+
+@options
+class ClientIp:
+    """What becomes of the client's address."""
+
+    policy: str = opt(
+        Choice(("keep", "truncate", "hash")),
+        "`keep` it, `truncate` to /24 or /48, or `hash` it with *privacy.hash_key*.",
+        default="truncate",
+    )
+    trusted_hops: int = opt(
+        Integer(1, 20),
+        "How many proxies of our own append to `X-Forwarded-For`: the address so many places from the right counts, 1 "
+        "being the last, because what stands left of it is only the client's claim.",
+        default=1,
+    )
+
+
+@options
+class Weight:
+    """How many requests one logged line stands for: 1 over the sampling rate, 100 where 1 % is logged."""
+
+    default: float = opt(_WEIGHT, "For lines of every status that *by_status* does not name.", default=1.0)
+    by_status: dict[str, float] | None = opt(
+        Keyed(_WEIGHT, key=Text(r"[0-5]xx|0|[1-5][0-9][0-9]", "a status like 429, or a class like 5xx")),
+        "By status or class (`429`, `5xx`; a status goes before its class), where a gateway logs, say, every 5xx.",
+        default=None,
+    )
+
+
+@options
+class Sample:
+    """A share of the requests, the same ones on every replay; the others are `ignored` as `sampled`."""
+
+    rate: float = opt(
+        Number(0.000001, 1),
+        "Share that is kept, 0.1 for a tenth. Weights grow by 1 over it, so that sums stay right. A smaller share is "
+        "part of every larger one. Lines that can't be read are not sampled.",
+    )
+
+
+@options
+class RateLimit:
+    """A bound on events per second, for each partition of the source; those beyond are `ignored` as `rate_limited`.
+
+    Time is that of the records, and every partition is bounded on its own: what is dropped depends neither on the
+    speed of reading nor on the number of processes, and a replay drops the same, once the bucket has been full or
+    empty. Tables don't count what is dropped.
+    """
+
+    events_per_second: float = opt(Number(0.001, 1_000_000), "Events per second of record time, on average.")
+    burst: int = opt(
+        Integer(0, 1_000_000), "Events that may come at once; 0 means those of one second, one at least.", default=0
+    )
+
+
+@options
+class Fields:
+    """Changes to the event before it is validated, as steps in the order in which they are written.
+
+    Fields are named by path, like `http.client_ip`. What every event has (`$schema`, `meta.id`, `meta.dt`,
+    `meta.stream`, the record's place in `source`, `weight`) can't be changed, and steps that the schema or a table of
+    the route can't live with are errors. Tables count what is left.
+    """
+
+    keep: tuple[str, ...] = opt(
+        Many(FIELD_NAME, least=1, unique=True),
+        "Only these fields, what is below them, what every event has, and `flags`.",
+        default=(),
+    )
+    drop: tuple[str, ...] = opt(Many(FIELD_NAME, least=1, unique=True), "Without these fields.", default=())
+    rename: dict[str, str] | None = opt(
+        Keyed(FIELD_NAME, key=FIELD_NAME, least=1), "Fields under new names: `{old: new}`.", default=None
+    )
+    redact: tuple[str, ...] = opt(
+        Many(FIELD_NAME, least=1, unique=True),
+        "Texts at and below these fields become `REDACTED`; numbers and booleans there are removed.",
+        default=(),
+    )
+    assign: dict[str, Any] | None = opt(
+        Keyed(Constant(), key=FIELD_NAME, least=1),
+        "Fields with a constant value, whatever stood there.",
+        default=None,
+        key="set",
+    )
+
+
+@options
+class RouteOptions:
+    """What is taken from a source, and what becomes of it.
+
+    The first route that matches a record has it, unless its source says `routing: all-matches`.
+    """
+
+    name: str = opt(NAME, "Name of the route, in metrics and dead letters.")
+    sources: tuple[str, ...] = opt(
+        Many(NAME, least=1, bare=True, unique=True), "The source or sources that it takes from.", key="from"
+    )
+    match: Matching | None = opt(
+        Match(), "Conditions that all must hold (see *Conditions*); none means every record.", default=None
+    )
+    request: Condition | None = opt(
+        RequestConditions(),
+        "Conditions on the request itself, asked after it is parsed and before it is validated. Where they fail, the "
+        "next route may have the record; if none wants it, it is ignored (`unwanted`).",
+        default=None,
+    )
+    format: str = opt(Choice(tuple(FORMATS)), "How a request line is written.")
+    enrich: Enrich = opt(Section(Enrich), "API and client id.", default=Enrich())
+    request_headers: tuple[str, ...] = opt(
+        Many(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), most=100, unique=True),
+        "Request headers that may be published; all others are removed.",
+        default=("user-agent",),
+    )
+    client_ip: ClientIp = opt(Section(ClientIp, bare="policy"), "The client's address.", default=ClientIp())
+    query: str = opt(
+        Choice(("drop", "keep")),
+        "Query strings of request URIs: `drop` them, or `keep` them with tokens redacted.",
+        default="drop",
+    )
+    weight: Weight = opt(Section(Weight, bare="default"), "Sampling weight of a line.", default=Weight())
+    schema: str = opt(
+        Text(r"[A-Za-z0-9._/-]+", "a schema name or file", 500),
+        "JSON Schema that every event must satisfy: a file relative to this one, or one that comes with logrouter.",
+        default="api_request/1.0.0",
+    )
+    on_invalid: str = opt(
+        Choice(tuple(each.value for each in OnInvalid)),
+        "What becomes of an event that does not satisfy the schema: a `dead-letter`, nothing (`drop`: it is `ignored` "
+        "as `invalid`), or an event all the same (`pass`: it has the flag `invalid`, and tables don't count it).",
+        default=OnInvalid.DEAD_LETTER.value,
+    )
+    sample: Sample | None = opt(Section(Sample, bare="rate"), "Keep a share of the requests.", default=None)
+    rate_limit: RateLimit | None = opt(
+        Section(RateLimit, bare="events_per_second"), "Bound the events per second.", default=None
+    )
+    fields: Steps | None = opt(InOrder(Fields), "Change fields of the event.", default=None)
+    key: str = opt(
+        Text(
+            rf"client_id|api|none|coordinates|field:{FIELD}",
+            "`client_id`, `api`, `none`, `coordinates` (of the record), or `field:` and a field of the event",
+            200,
+        ),
+        "Kafka key of the events, taken from the event as it is published; events without it have no key.",
+        default="client_id",
+    )
+    to: tuple[str, ...] = opt(
+        Many(TEMPLATE, least=1, most=16, bare=True, unique=True),
+        "Topic that events go to. Of several, each gets the same event, with the same id; it counts once. "
+        "`requests.{api}` stands for a topic by a field of the event (before *fields*), out of those that *topics* "
+        "lists.",
+    )
+    topics: dict[str, tuple[str, ...]] | None = opt(
+        Keyed(
+            Many(Text(r"[A-Za-z0-9._-]{1,249}", "part of a topic name", 249), least=1, bare=True, unique=True),
+            key=Text(FIELD, "a field of the event, or `otherwise`", 200),
+        ),
+        "For each field in braces in *to* the values that have a topic of their own, and as `otherwise` the topic for "
+        "all others: `{api: [core, search], otherwise: requests.other}`. `logrouter topics` makes them all.",
+        default=None,
+    )
+    stream: str = opt(
+        Text(called="text, or empty", may_be_empty=True, max_length=249),
+        "`meta.stream` of the events; empty means the name of the topic, the first one of several.",
+        default="",
+    )
+    tables: tuple[str, ...] = opt(
+        Many(Choice(("clients", "apis")), unique=True), "Tables that count the events.", default=("clients", "apis")
+    )

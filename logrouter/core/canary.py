@@ -1,0 +1,111 @@
+"""Whether a table that has just come into force may stay: what it made of the records so far, against given bounds.
+
+trial = Trial(bounds, began_ms=now_ms)
+trial = trial.seen(accepted=90, rejected=5, unmatched=5, read=100).lagging(lags)
+match trial.verdict(now_ms): ...        # WATCHING, PASSED, or CROSSED with a reason
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Partition = tuple[str, int]
+
+
+class State(StrEnum):
+    """How a trial stands."""
+
+    WATCHING = "watching"
+    PASSED = "passed"
+    CROSSED = "crossed"
+
+
+class Verdict(NamedTuple):
+    """How a trial stands, and which bound was crossed by what."""
+
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a new table has to keep for *window_ms*. A bound that is None is not looked at.
+
+    A ratio is judged only when it is made of *min_records* at least: a single bad line is no trend.
+    """
+
+    window_ms: int
+    min_records: int
+    max_rejected_ratio: float | None = None
+    max_unmatched_ratio: float | None = None
+    max_lag_growth_records: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One table under watch. A value: every observation gives another one.
+
+    *lag_before* is each partition's lag when it was first seen in this trial, *lag* the latest: a partition that comes
+    from or goes to another worker in between says nothing about the table.
+    """
+
+    bounds: Bounds
+    began_ms: int
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    unmatched: int = 0
+    lag_before: Mapping[Partition, int] = field(default_factory=dict)
+    lag: Mapping[Partition, int] = field(default_factory=dict)
+
+    def seen(self, *, read: int, accepted: int, rejected: int, unmatched: int) -> Trial:
+        """After another batch of the new table."""
+        return replace(
+            self,
+            read=self.read + read,
+            accepted=self.accepted + accepted,
+            rejected=self.rejected + rejected,
+            unmatched=self.unmatched + unmatched,
+        )
+
+    def lagging(self, lag: Mapping[Partition, int]) -> Trial:
+        """After another look at the lag of the partitions that are ours now."""
+        before = {at: self.lag_before.get(at, records) for at, records in lag.items()}
+        return replace(self, lag_before=before, lag=dict(lag))
+
+    @property
+    def rejected_ratio(self) -> float | None:
+        """The rejected share of what was ours, None before *min_records* of it."""
+        return self._ratio(self.rejected, self.accepted + self.rejected)
+
+    @property
+    def unmatched_ratio(self) -> float | None:
+        """The share of all records that no route took, None before *min_records*."""
+        return self._ratio(self.unmatched, self.read)
+
+    @property
+    def lag_growth(self) -> int:
+        """How many records the lag has grown by."""
+        return sum(self.lag.values()) - sum(self.lag_before.values())
+
+    def verdict(self, now_ms: int) -> Verdict:
+        """A crossed bound decides, however late it is seen; else the window has to end without one."""
+        bounds = self.bounds
+        for name, value, bound in (
+            ("rejected_ratio", self.rejected_ratio, bounds.max_rejected_ratio),
+            ("unmatched_ratio", self.unmatched_ratio, bounds.max_unmatched_ratio),
+            ("lag_growth_records", self.lag_growth, bounds.max_lag_growth_records),
+        ):
+            if value is not None and bound is not None and value > bound:
+                return Verdict(State.CROSSED, f"{name} is {value:.4g}, max_{name} is {bound:.4g}")
+        if now_ms - self.began_ms >= bounds.window_ms:
+            return Verdict(State.PASSED)
+        return Verdict(State.WATCHING)
+
+    def _ratio(self, part: int, whole: int) -> float | None:
+        return part / whole if whole >= max(self.bounds.min_records, 1) else None

@@ -1,0 +1,120 @@
+"""How one record fares with two route tables: the ways in which its outcomes may differ, each by a name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from logrouter.model import Accepted, Rejected
+
+if TYPE_CHECKING:
+    from logrouter.model import Outcome
+
+
+class Effect(StrEnum):
+    """One way in which a record fares differently with the new table; it may do so in several."""
+
+    LOST = "lost"
+    """Accepted before, and not any more."""
+    REJECTED = "rejected"
+    """Becomes a dead letter that it did not become before."""
+    GAINED = "gained"
+    """Accepted, and was not before."""
+    MENDED = "mended"
+    """Was a dead letter, and is none any more."""
+    MOVED = "moved"
+    """Accepted by both, for other topics."""
+    REKEYED = "rekeyed"
+    """Accepted by both, with another key."""
+    CHANGED = "changed"
+    """Accepted by both, as another event."""
+    RELABELLED = "relabelled"
+    """Ends alike, but by another route or for another reason."""
+
+
+LOSSES: Final = frozenset({Effect.LOST, Effect.REJECTED})
+
+
+class Rejection(NamedTuple):
+    """A kind of dead letter, for counting."""
+
+    route: str
+    stage: str
+    reason: str
+    pointer: str
+
+
+def effects_of(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list[Effect]:
+    """How a record fares differently, the worst first; empty if it does not."""
+    before, after = accepted_of(old), accepted_of(new)
+    found = []
+    if before and not after:
+        found.append(Effect.LOST)
+    if rejections_of(new) - rejections_of(old):
+        found.append(Effect.REJECTED)
+    if after and not before:
+        found.append(Effect.GAINED)
+    if rejections_of(old) and not rejections_of(new):
+        found.append(Effect.MENDED)
+    if before and after:
+        found += _effects_on_events(before, after)
+    if not found and labels_of(old) != labels_of(new):
+        found.append(Effect.RELABELLED)
+    return found
+
+
+def _effects_on_events(before: list[Accepted], after: list[Accepted]) -> list[Effect]:
+    pairs = pairs_of(before, after)
+    found = []
+    if _topics(before) != _topics(after):
+        found.append(Effect.MOVED)
+    if any(one.key != other.key for one, other in pairs):
+        found.append(Effect.REKEYED)
+    if any(one.value != other.value for one, other in pairs):
+        found.append(Effect.CHANGED)
+    return found
+
+
+def _topics(events: list[Accepted]) -> Counter[str]:
+    return Counter(topic for event in events for topic in (event.topic, *event.also))
+
+
+def pairs_of(before: list[Accepted], after: list[Accepted]) -> list[tuple[Accepted, Accepted]]:
+    """Events that belong together: those of one topic, then the others as they come."""
+    left = list(after)
+    pairs, single = [], []
+    for one in before:
+        same = next((other for other in left if other.topic == one.topic), None)
+        if same is None:
+            single.append(one)
+        else:
+            left.remove(same)
+            pairs.append((one, same))
+    return pairs + list(zip(single, left, strict=False))
+
+
+def accepted_of(outcomes: tuple[Outcome, ...]) -> list[Accepted]:
+    """The accepted ones."""
+    return [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+
+
+def rejections_of(outcomes: tuple[Outcome, ...]) -> Counter[Rejection]:
+    """The rejected ones by kind."""
+    rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+    return Counter(Rejection(one.route, one.stage.value, one.reason.value, one.pointer) for one in rejected)
+
+
+def labels_of(outcomes: tuple[Outcome, ...]) -> list[str]:
+    """All of them in words."""
+    return [label(outcome) for outcome in outcomes]
+
+
+def label(outcome: Outcome) -> str:
+    """How an outcome is called in one line: `rejected by api-gateway (validate: schema /api)`."""
+    if isinstance(outcome, Accepted):
+        return f"accepted by {outcome.route} for {' and '.join((outcome.topic, *outcome.also))}"
+    if isinstance(outcome, Rejected):
+        where = f" {outcome.pointer}" if outcome.pointer else ""
+        return f"rejected by {outcome.route} ({outcome.stage}: {outcome.reason}{where})"
+    return f"ignored by {outcome.route} ({outcome.reason})"

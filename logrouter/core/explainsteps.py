@@ -1,0 +1,122 @@
+"""The steps of an explanation, and those before and after the pipeline; `core.watch` notes the ones within."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.core.redact import REDACTED, redact_shown
+from logrouter.core.timestamps import rfc3339
+from logrouter.model import ANONYMOUS, Accepted, Ignored, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from logrouter.core.routing import Route, RouteTable, Source
+    from logrouter.model import Outcome, RawRecord
+
+MAX_TEXT: Final = 400
+MAX_MEMBERS: Final = 60
+MAX_DEPTH: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was looked at: *says* is a line, *details* holds plain data. *passed* None means neither."""
+
+    stage: str
+    says: str
+    passed: bool | None = True
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The step as plain data."""
+        return {"stage": self.stage, "passed": self.passed, "says": self.says, **self.details}
+
+
+def shown(value: Any, name: str = "", depth: int = 0) -> Any:
+    """*value* as it may be shown: secrets out by the names they stand under and by their looks; everything bounded."""
+    if isinstance(value, str):
+        return redact_shown(name, value, MAX_TEXT)
+    if value is None or redact_shown(name, ""):  # nothing of an empty text is left to be redacted but for its name
+        return value if value is None else REDACTED
+    if isinstance(value, dict | list) and depth == MAX_DEPTH:
+        return "…"
+    if isinstance(value, dict):
+        members = [(redact_shown("", str(key), 100), item) for key, item in list(value.items())[:MAX_MEMBERS]]
+        more = {"…": f"{len(value) - MAX_MEMBERS} more"} if len(value) > MAX_MEMBERS else {}
+        return {key: shown(item, key, depth + 1) for key, item in members} | more
+    if isinstance(value, list):
+        return [shown(item, name, depth + 1) for item in value[:MAX_MEMBERS]]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)  # JSON writers refuse it
+    return value
+
+
+def record_step(record: RawRecord, source: str | None) -> Step:
+    """Where the record is, and which source it belongs to."""
+    details = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "time": rfc3339(record.timestamp_ms) if record.timestamp_ms > 0 else None,
+        "bytes": None if record.value is None else len(record.value),
+        "source": source,
+    }
+    size = "no value (a tombstone)" if record.value is None else f"{len(record.value)} bytes"
+    return Step("record", f"{record.topic}:{record.partition}:{record.offset}, {size}", details=details)
+
+
+def ruled_out(table: RouteTable, source: Source, topic: str) -> Iterator[Step]:
+    """The routes of the source that can't hold for any record of the topic."""
+    left = {route.name for route in source.routes}
+    for one in table.sources:
+        for route in one.routes if one.name == source.name else ():
+            if route.name not in left:
+                why = [f"no record of topic {topic} can satisfy: {route.condition.describe()}"]
+                yield Step("route", f"{route.name} does not match", passed=False, details=_tried(route, why))
+
+
+def _tried(route: Route, why: list[str]) -> dict[str, Any]:
+    return {"route": route.name, "why": why}
+
+
+def outputs_of(record: RawRecord, outcome: Outcome, event_id: str, dead_letter_topic: str) -> Iterator[Step]:
+    """What is written because of one outcome."""
+    if isinstance(outcome, Ignored):
+        yield Step("outcome", f"ignored: {outcome.reason}", passed=None)
+    elif isinstance(outcome, Rejected):
+        key = f"{record.topic}:{record.partition}:{record.offset}"
+        details: dict[str, Any] = {"topic": dead_letter_topic, "key": key, "id": event_id}
+        where = f", a dead letter for {dead_letter_topic} with key {key}" if dead_letter_topic else ""
+        yield Step("outcome", f"rejected at {outcome.stage}: {outcome.reason}{where}", passed=False, details=details)
+    else:
+        key = outcome.key.decode("utf-8", "replace") if outcome.key is not None else "no key"
+        identity = outcome.event.get("meta", {}).get("id")
+        topics = [outcome.topic, *outcome.also]
+        details = {"topics": topics, "key": key if outcome.key else None, "id": identity, "bytes": len(outcome.value)}
+        says = f"{len(outcome.value)} bytes to {' and '.join(topics)}, key {key}, event id {identity}"
+        yield Step("output", says, details=details)
+        cells = list(cells_of(outcome))
+        says = ", ".join(f"{cell['table']} row {cell['row']}" for cell in cells) or "no tables count it"
+        yield Step("tables", says, passed=bool(cells) or None, details={"cells": cells})
+
+
+def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:
+    """What the event adds to the tables: one cell for its client and one for its API, in the minute of its time."""
+    event = accepted.event
+    api = event.get("api", ANONYMOUS)
+    sums = {
+        "minute": rfc3339(accepted.time_ms // 60_000 * 60_000),
+        "count": 1,
+        "weighted": event["weight"],
+        "status": event.get("http", {}).get("status_code"),
+        "outcome": event.get("outcome"),
+        "latency_ms": event.get("total_time_ms"),
+        "bytes_received": event.get("bytes_received", 0),
+        "bytes_sent": event.get("bytes_sent", 0),
+    }
+    if "clients" in accepted.tables:
+        yield {"table": "clients", "row": event.get("client_id", ANONYMOUS), "api": api, **sums}
+    if "apis" in accepted.tables:
+        yield {"table": "apis", "row": api, **sums}

@@ -1,0 +1,229 @@
+"""What a change of topics.yaml does to real records: both tables run over the same ones, and everything that differs.
+
+    comparison = Comparison(samples=3)
+    timing = run(records, Side(old, cluster), Side(new, cluster), comparison, now_ms=…, clock=perf_counter)
+
+Counts are exact for the records given; distinct names are counted up to a bound. Nothing here reads or prints anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.core import ids
+from logrouter.core.effects import (
+    LOSSES,
+    Effect,
+    Rejection,
+    accepted_of,
+    effects_of,
+    labels_of,
+    pairs_of,
+    rejections_of,
+)
+from logrouter.core.pipeline import process
+from logrouter.core.plandiff import Change, changes
+from logrouter.model import Accepted, Ignored, Outcome, Reason, Rejected, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from logrouter.core.routing import RouteTable, Source
+    from logrouter.model import RawRecord
+
+CHUNK: Final = 500
+"""Records that one table is given before the other has its turn: long enough to time, short enough to be fair."""
+
+MAX_DISTINCT: Final = 100_000
+
+
+class Side:
+    """One table, ready for records of any topic of one cluster. *loop_header* marks outputs of ours come back."""
+
+    def __init__(self, table: RouteTable, cluster: str, *, loop_header: str = "") -> None:
+        self._table = table
+        self._cluster = cluster
+        self._loop_header = loop_header
+        self._sources: dict[str, Source | None] = {}
+        self._ids: dict[tuple[str, int], Callable[[int, int], str]] = {}
+
+    @property
+    def routes(self) -> frozenset[str]:
+        """The names of the table's routes."""
+        return frozenset(route.name for source in self._table.sources for route in source.routes)
+
+    def outcomes(self, record: RawRecord, now_ms: int) -> tuple[Outcome, ...]:
+        """What the lane would make of the record. Never raises."""
+        topic, place = record.topic, (record.topic, record.partition)
+        if topic not in self._sources:
+            self._sources[topic] = self._table.source_of(topic)
+        source = self._sources[topic]
+        if source is None:
+            return (Ignored(Reason.UNMATCHED),)
+        if record.headers and any(name == self._loop_header for name, _ in record.headers):
+            return (Ignored(Reason.LOOP),)
+        if place not in self._ids:
+            self._ids[place] = ids.for_partition(self._cluster, *place)
+        try:
+            return process(source, record, now_ms, self._ids[place])
+        except Exception as exc:  # noqa: BLE001 - the lane makes the same of a bug of ours
+            return (Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__),)
+
+
+@dataclass(slots=True)
+class RouteTally:
+    """What one route did: outcomes by kind, schema failures among them, bytes of records in and of events out."""
+
+    accepted: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    schema_failures: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one table did. *names* holds the distinct values of what becomes a label or a key."""
+
+    routes: dict[str, RouteTally] = field(default_factory=dict)
+    names: dict[str, set[str]] = field(
+        default_factory=lambda: {name: set() for name in ("routes", "reasons", "topics", "apis", "clients")}
+    )
+
+    def add(self, record: RawRecord, outcomes: tuple[Outcome, ...]) -> None:
+        """Count one record."""
+        for outcome in outcomes:
+            tally = self.routes.setdefault(outcome.route, RouteTally())
+            tally.bytes_in += len(record.value or b"")
+            self._name("routes", outcome.route)
+            if isinstance(outcome, Accepted):
+                tally.accepted += 1
+                tally.bytes_out += len(outcome.value) * (1 + len(outcome.also))
+                for topic in (outcome.topic, *outcome.also):
+                    self._name("topics", topic)
+                self._name("apis", str(outcome.event.get("api", "")))
+                self._name("clients", str(outcome.event.get("client_id", "")))
+                continue
+            self._name("reasons", outcome.reason)
+            if isinstance(outcome, Rejected):
+                tally.rejected += 1
+                tally.schema_failures += outcome.reason is Reason.SCHEMA
+            else:
+                tally.ignored += 1
+
+    def _name(self, kind: str, name: str) -> None:
+        names = self.names[kind]
+        if name and len(names) < MAX_DISTINCT:
+            names.add(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One record that fares differently: where it is, its first effect, how it ended before and ends now."""
+
+    place: str
+    effect: Effect
+    old: str
+    new: str
+    changes: tuple[Change, ...]
+
+
+class Comparison:
+    """Everything that differs over the records added; the first *samples* of each effect are kept."""
+
+    def __init__(self, samples: int = 3) -> None:
+        self._samples = samples
+        self.records = 0
+        self.bytes = 0
+        self.old = Tally()
+        self.new = Tally()
+        self.effects: Counter[Effect] = Counter()
+        self.rejections: Counter[Rejection] = Counter()
+        self.samples: list[Sample] = []
+
+    def add(self, record: RawRecord, old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> None:
+        """Compare what both tables make of one record."""
+        self.records += 1
+        self.bytes += len(record.value or b"")
+        self.old.add(record, old)
+        self.new.add(record, new)
+        found = effects_of(old, new) if old != new else []
+        for effect in found:
+            self.effects[effect] += 1
+        if found:
+            self.rejections.update(rejections_of(new) - rejections_of(old))
+            if self.effects[found[0]] <= self._samples:
+                self.samples.append(_sample(record, found[0], old, new))
+
+    @property
+    def differs(self) -> bool:
+        """Whether any record fares differently."""
+        return bool(self.effects)
+
+    @property
+    def loses(self) -> bool:
+        """Whether requests are lost or records newly rejected."""
+        return any(self.effects[effect] for effect in LOSSES)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds that each table took for *records* records, measured by turns."""
+
+    records: int = 0
+    old: float = 0.0
+    new: float = 0.0
+
+    def us_per_record(self) -> tuple[float, float]:
+        """Microseconds per record, old and new; zeros where nothing was measured."""
+        count = max(self.records, 1)
+        return self.old / count * 1e6, self.new / count * 1e6
+
+
+def run(
+    records: Iterable[RawRecord],
+    old: Side,
+    new: Side,
+    comparison: Comparison,
+    *,
+    now_ms: int,
+    clock: Callable[[], float],
+) -> Timing:
+    """Give the records to both tables in turns, add everything to *comparison*, and tell how long each took.
+
+    Who goes first changes with each chunk, as the first one fills the caches. The very first chunk is not counted, if
+    there are others.
+    """
+    stream = iter(records)
+    spent = {old: 0.0, new: 0.0}
+    timed = number = 0
+    while chunk := list(islice(stream, CHUNK)):
+        outcomes = {}
+        if number == 1:
+            spent, timed = {old: 0.0, new: 0.0}, 0
+        for side in (old, new) if number % 2 else (new, old):
+            start = clock()
+            outcomes[side] = [side.outcomes(record, now_ms) for record in chunk]
+            spent[side] += clock() - start
+        timed += len(chunk)
+        number += 1
+        for record, before, after in zip(chunk, outcomes[old], outcomes[new], strict=True):
+            comparison.add(record, before, after)
+    return Timing(timed, spent[old], spent[new])
+
+
+def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> Sample:
+    pairs = pairs_of(accepted_of(old), accepted_of(new))
+    found = [change for one, other in pairs for change in changes(one.event, other.event)]
+    keys = [(one.key, other.key) for one, other in pairs if one.key != other.key]
+    found += [Change("key", _key(one), _key(other)) for one, other in keys]
+    place = f"{record.topic}:{record.partition}:{record.offset}"
+    return Sample(place, effect, "; ".join(labels_of(old)), "; ".join(labels_of(new)), tuple(found))
+
+
+def _key(key: bytes | None) -> Any:
+    return key.decode("utf-8", "replace") if key is not None else None

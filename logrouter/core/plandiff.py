@@ -1,0 +1,34 @@
+"""What differs between two events, member by member."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+MAX_CHANGES: Final = 20
+MAX_TEXT: Final = 200
+
+
+class Change(NamedTuple):
+    """One member that differs: its JSON pointer, and both values; None where there is none."""
+
+    at: str
+    old: Any
+    new: Any
+
+
+def changes(old: Any, new: Any, at: str = "") -> list[Change]:
+    """Every member in which two JSON values differ, down to the deepest; the first twenty, long texts cut."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found: list[Change] = []
+        for name in old | new:
+            step = name.replace("~", "~0").replace("/", "~1")
+            found += changes(old.get(name), new.get(name), f"{at}/{step}")
+            if len(found) >= MAX_CHANGES:
+                break
+        return found[:MAX_CHANGES]
+    same = type(old) is type(new) and old == new
+    return [] if same else [Change(at, _bounded(old), _bounded(new))]
+
+
+def _bounded(value: Any) -> Any:
+    return value[:MAX_TEXT] + "…" if isinstance(value, str) and len(value) > MAX_TEXT else value

@@ -1,0 +1,103 @@
+"""What a route's `request:` conditions see: the fields of one parsed request, each as a text or absent.
+
+They are read before anything is written to the event: with the address as the client has it, whatever the route's
+policy makes of it, and with the id and the API that the route finds. So a request that a route does not want reaches
+the next route as it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from logrouter.core.enrich import outcome_of, status_class
+from logrouter.core.enrich.sources import field_getter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.core.routing import Route
+    from logrouter.model import Parsed
+
+    RequestGetter = Callable[["Request"], str | None]
+
+
+class Request(NamedTuple):
+    """A parsed request, and the route that asks about it: the subject of `request:` conditions."""
+
+    parsed: Parsed
+    route: Route
+
+
+REQUEST_PREFIXES: Final = ("header.", "field.")
+"""`header.<name>` is a request header, `field.<name>` any field of the line, flat or nested by dots."""
+
+REQUEST_NUMBERS: Final = frozenset({"status_code", "total_time_ms", "backend_time_ms", "bytes_sent", "bytes_received"})
+
+_IN_HTTP: Final = frozenset({"method", "protocol", "path", "status_code"})
+_IN_META: Final = frozenset({"domain", "request_id"})
+
+
+def _status(request: Request) -> int | None:
+    http = request.parsed.event.get("http")
+    status = http.get("status_code") if type(http) is dict else None
+    return status if type(status) is int else None
+
+
+def _client_ip(request: Request) -> str | None:
+    """The one trusted address, before the route's policy truncates or hashes it."""
+    http = request.parsed.event.get("http")
+    chain = http.get("client_ip") if type(http) is dict else None
+    address = request.route.address
+    return address(chain) if type(chain) is str and address is not None else None
+
+
+def _part(pair: tuple[str, str | None] | None, index: int) -> str | None:
+    return pair[index] if pair is not None else None
+
+
+_FOUND: Final = {
+    "api": lambda request: _part(request.route.api(request.parsed), 0),
+    "api_version": lambda request: _part(request.route.api(request.parsed), 1),
+    "client_id": lambda request: _part(request.route.client_id(request.parsed), 0),
+    "client_type": lambda request: _part(request.route.client_id(request.parsed), 1),
+    "client_ip": _client_ip,
+    "outcome": lambda request: outcome_of(_status(request)),
+    "status_class": lambda request: status_class(_status(request)),
+}
+
+REQUEST_FIELDS: Final = frozenset(_FOUND) | _IN_HTTP | _IN_META | REQUEST_NUMBERS
+"""Every name that `request_getter` knows, besides those with a prefix from `REQUEST_PREFIXES`."""
+
+
+def request_getter(name: str) -> RequestGetter:
+    """How to read the field *name* from a request: a text, or None if it is missing, null, "" or "-".
+
+    Raises ValueError if there is no such field; what it returns never raises.
+    """
+    if name in _FOUND:
+        return _FOUND[name]
+    if name in REQUEST_FIELDS:
+        group = "http" if name in _IN_HTTP else "meta" if name in _IN_META else None
+        return _in_event(group, name)
+    prefix, _, rest = name.partition(".")
+    if rest and f"{prefix}." in REQUEST_PREFIXES:
+        get = field_getter(f"{prefix}:{rest}")
+        return lambda request: _text(get(request.parsed))
+    raise ValueError(f"no field {name!r} in a request")
+
+
+def _in_event(group: str | None, name: str) -> RequestGetter:
+    if group is None:
+        return lambda request: _text(request.parsed.event.get(name))
+
+    def get(request: Request) -> str | None:
+        part = request.parsed.event.get(group)
+        return _text(part.get(name)) if type(part) is dict else None
+
+    return get
+
+
+def _text(value: Any) -> str | None:
+    if type(value) is str:
+        return value if value and value != "-" else None
+    return str(value) if type(value) in (int, float) else None

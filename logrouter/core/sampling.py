@@ -1,0 +1,83 @@
+"""Fewer events, by a rule that a replay repeats: shares of a route's requests, and limits on their rate.
+
+Both decide by the record alone, by its id and by its own timestamp, and never by the clock on the wall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.core.routing import Source
+    from logrouter.model import RawRecord
+
+    Sample = Callable[[str], bool]
+    Limit = Callable[[RawRecord, int], bool]
+
+_DIGEST_BYTES: Final = 8
+_MAX_BACK_MS: Final = 60_000
+"""Timestamps within a partition may go back this far; by more, a clock was wrong and is believed again."""
+
+
+def compile_sample(rate: float) -> Callable[[str], bool]:
+    """Whether the record with this id is in the share *rate* (0 to 1). A smaller share is part of every larger one."""
+    below = int(rate * 256.0**_DIGEST_BYTES)
+
+    def sample(record_id: str) -> bool:
+        return int.from_bytes(blake2b(record_id.encode(), digest_size=_DIGEST_BYTES).digest(), "big") < below
+
+    return sample
+
+
+class _Bucket:
+    """A token bucket of one partition. *at_ms* is the latest timestamp seen, *offset* the last record asked for."""
+
+    __slots__ = ("at_ms", "offset", "tokens")
+
+    def __init__(self, tokens: float, at_ms: int, offset: int) -> None:
+        self.tokens = tokens
+        self.at_ms = at_ms
+        self.offset = offset
+
+
+def compile_limit(events_per_second: float, burst: int) -> Callable[[RawRecord, int], bool]:
+    """Whether a record is within a rate, asked once per record, in order; *now_ms* serves one without a timestamp.
+
+    Each partition has a token bucket of its own that its records' timestamps fill, so that what is dropped does not
+    depend on which process reads the partition, what else it reads, or how fast. A record that is read again after a
+    rewind finds the bucket full.
+    """
+    per_ms = events_per_second / 1000
+    buckets: dict[tuple[str, int], _Bucket] = {}
+
+    def limit(record: RawRecord, now_ms: int) -> bool:
+        at_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
+        bucket = buckets.get((record.topic, record.partition))
+        if bucket is None or record.offset <= bucket.offset:
+            bucket = buckets[record.topic, record.partition] = _Bucket(burst, at_ms, record.offset)
+        bucket.offset = record.offset
+        if at_ms > bucket.at_ms:
+            bucket.tokens = min(burst, bucket.tokens + (at_ms - bucket.at_ms) * per_ms)
+            bucket.at_ms = at_ms
+        elif at_ms < bucket.at_ms - _MAX_BACK_MS:
+            # One record from the future must not keep the bucket from filling until then.
+            bucket.at_ms = at_ms
+        if bucket.tokens < 1:
+            return False
+        bucket.tokens -= 1
+        return True
+
+    return limit
+
+
+def unthrottled(source: Source) -> Source:
+    """The source with every route's sampling and rate limit off, weights as they are: for looking at single lines."""
+    routes = tuple(
+        route if route.extras is None else replace(route, extras=replace(route.extras, sample=None, limit=None))
+        for route in source.routes
+    )
+    return replace(source, routes=routes)

@@ -1,0 +1,265 @@
+"""Watchers around the functions of a source and its routes: they do what those do, and note what they said.
+
+`core.explain` runs the pipeline on a watched source. Notes are steps of an explanation, so they hold no secrets.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from logrouter.core.enrich import compile_api, compile_client_id
+from logrouter.core.explainsteps import Step, shown
+from logrouter.core.plandiff import changes
+from logrouter.core.requestfields import Request
+from logrouter.model import Ignored, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.core.conditions import Condition
+    from logrouter.core.enrich import ApiRule
+    from logrouter.core.routing import Extras, Route, Source
+    from logrouter.core.validate import Validator
+    from logrouter.model import Envelope, Parsed
+
+    Note = Callable[..., None]
+    Enrich = Callable[[dict[str, Any]], None]
+
+
+def watched(source: Source, steps: list[Step]) -> Source:
+    """The source with every function telling *steps* what it was asked and what it said. Good for one record."""
+
+    def note(stage: str, says: str, *, passed: bool | None = True, **details: Any) -> None:
+        steps.append(Step(stage, says, passed, details))
+
+    return replace(
+        source,
+        routes=tuple(_RouteWatch(route, note).route() for route in source.routes),
+        decode=_decode(source, note),
+        may_match=None if source.may_match is None else _filter(source, source.may_match, note),
+    )
+
+
+def _filter(source: Source, may_match: Callable[[bytes], bool], note: Note) -> Callable[[bytes], bool]:
+    def watch(value: bytes) -> bool:
+        passed = may_match(value)
+        tokens = sorted({token.decode() for route in source.routes for token in route.condition.tokens() or ()})
+        holds = "one" if passed else "none"
+        note("prefilter", f"the bytes hold {holds} of {', '.join(tokens)}", passed=passed, tokens=tokens)
+        return passed
+
+    return watch
+
+
+def _decode(source: Source, note: Note) -> Callable[[bytes], Envelope | Rejected]:
+    def watch(value: bytes) -> Envelope | Rejected:
+        found = source.decode(value)
+        if isinstance(found, Rejected):
+            note("envelope", f"{found.reason}: {found.detail}", passed=False)
+            return found
+        note(
+            "envelope",
+            f"shape {found.shape}",
+            shape=found.shape,
+            program=shown(found.program),
+            host=shown(found.host),
+            time=shown(found.time),
+            text=shown(found.text),
+            flags=list(found.flags),
+            fields=shown({name: item for name, item in found.fields.items() if item != found.text}),
+        )
+        return found
+
+    return watch
+
+
+class _RouteWatch:
+    """One route's functions, watched."""
+
+    def __init__(self, route: Route, note: Note) -> None:
+        self._route = route
+        self._note = note
+
+    def route(self) -> Route:
+        """The watched route."""
+        route = self._route
+        return replace(
+            route,
+            select=self.select,
+            parse=self.parse,
+            client_id=self.client_id,
+            api=self.api,
+            client_ip=self.client_ip,
+            weight=self.weight,
+            validator=cast("Validator", _ValidatorWatch(route.validator, self._note)),
+            request=route.request and cast("Condition", _RequestWatch(route, route.request, self._note)),
+            extras=route.extras and _extras(route.extras, self._note),
+        )
+
+    def select(self, envelope: Envelope) -> bool:
+        route = self._route
+        holds = route.select(envelope)
+        why = [] if holds else route.condition.explain(envelope)
+        verb = "matches" if holds else "does not match"
+        self._note("route", f"{route.name} {verb}", passed=holds, route=route.name, why=why)
+        return holds
+
+    def parse(self, envelope: Envelope) -> Parsed | Ignored | Rejected:
+        route = self._route
+        found = route.parse(envelope)
+        if isinstance(found, Ignored):
+            self._note("parse", f"{route.format}: {found.reason}", passed=False, route=route.name)
+        elif isinstance(found, Rejected):
+            says = f"{route.format}: {found.reason}, {found.detail}"
+            self._note("parse", says, passed=False, route=route.name, pointer=found.pointer)
+        else:
+            event = shown(_public(found.event, route.headers))
+            says = f"a request, read as {route.format}"
+            flags = list(found.flags)
+            self._note("parse", says, route=route.name, event=event, time=shown(found.time), flags=flags)
+        return found
+
+    def client_id(self, parsed: Parsed) -> tuple[str, str | None] | None:
+        tried = []
+        for source in self._route.client_id_sources:
+            one = compile_client_id([source], self._route.client_ip)(replace(parsed))
+            tried.append({"from": source, "found": one[0] if one else None})
+            if one:
+                break
+        found = self._route.client_id(parsed)
+        self._found("client id", "client_id", found, tried)
+        return found
+
+    def api(self, parsed: Parsed) -> tuple[str, str | None] | None:
+        tried = []
+        for rule in self._route.api_rules:
+            one = compile_api([rule])(replace(parsed))
+            tried.append({"from": _rule(rule), "found": one[0] if one else None})
+            if one:
+                break
+        found = self._route.api(parsed)
+        self._found("api", "api", found, tried)
+        return found
+
+    def _found(self, called: str, name: str, found: tuple[str, str | None] | None, tried: list[dict[str, Any]]) -> None:
+        where = f", from {tried[-1]['from']}" if found and tried else ""
+        says = f"{called} {found[0]}{where}" if found else f"no {called}"
+        self._note("enrich", says, passed=bool(found) or None, tried=tried, **{name: found[0] if found else None})
+
+    def client_ip(self, chain: str) -> str | None:
+        kept = self._route.client_ip(chain)
+        says = f"client ip {kept}" if kept else "no client ip: the address is none"
+        count = chain.count(",") + 1
+        self._note("enrich", f"{says}, of {count} in the chain", passed=bool(kept) or None, client_ip=kept)
+        return kept
+
+    def weight(self, status: int | None) -> float:
+        weight = self._route.weight(status)
+        self._note("enrich", f"stands for {weight:g} requests", weight=weight)
+        return weight
+
+
+def _public(event: dict[str, Any], headers: frozenset[str]) -> dict[str, Any]:
+    """A parsed request without what the route removes.
+
+    That is the client's address, of which is told later what the policy keeps, and headers, whose names stay.
+    """
+    http = event.get("http")
+    if not isinstance(http, dict):
+        return event
+    kept = {name: value for name, value in http.items() if name != "client_ip"}
+    if isinstance(given := http.get("request_headers"), dict):
+        kept["request_headers"] = {name: value if name in headers else "(removed)" for name, value in given.items()}
+    return {**event, "http": kept}
+
+
+def _rule(rule: ApiRule) -> str:
+    """A rule in words."""
+    kinds = (("field", rule.field), ("path prefix", rule.prefix), ("path glob", rule.glob), ("path regex", rule.regex))
+    return next((f"{kind} {text}" for kind, text in kinds if text is not None), "")
+
+
+class _RequestWatch:
+    """A route's `request:` condition that tells why it does not hold; everything else is the given one's."""
+
+    def __init__(self, route: Route, condition: Condition, note: Note) -> None:
+        self._route = route
+        self._condition = condition
+        self._note = note
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._condition, name)
+
+    def test(self, subject: Request) -> bool:
+        # Of the route itself: what its conditions look up is no step of the way.
+        request = Request(subject.parsed, self._route)
+        holds = self._condition.test(request)
+        why = [] if holds else [self._masked(line, request) for line in self._condition.explain(request)]
+        verb = "wants" if holds else "does not want"
+        self._note("request", f"{self._route.name} {verb} this request", passed=holds, route=self._route.name, why=why)
+        return holds
+
+    def _masked(self, line: str, request: Request) -> str:
+        """The line with what the policy keeps of the client's address in place of the address."""
+        http = request.parsed.event.get("http")
+        chain = http.get("client_ip") if isinstance(http, dict) else None
+        address = self._route.address(chain) if isinstance(chain, str) and self._route.address is not None else None
+        return line if address is None or chain is None else line.replace(address, self._route.client_ip(chain) or "…")
+
+
+class _ValidatorWatch:
+    """A validator that tells what it decides; everything else is the given one's."""
+
+    def __init__(self, validator: Validator, note: Note) -> None:
+        self._validator = validator
+        self._note = note
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._validator, name)
+
+    def is_valid(self, event: Any) -> bool:
+        valid = self._validator.is_valid(event)
+        schema, flags = self._validator.uri, event.get("flags", [])
+        if valid:
+            more = f", flagged {', '.join(flags)}" if flags else ""
+            self._note("validate", f"satisfies {schema or 'the schema'}{more}", flags=flags)
+        else:
+            pointer, message = self._validator.explain(event)
+            says = f"{pointer or 'the event'} {message}"
+            self._note("validate", says, passed=False, pointer=pointer, message=message, schema=schema)
+        return valid
+
+
+def _extras(extras: Extras, note: Note) -> Extras:
+    """What a route does beyond the usual, watched."""
+    return replace(
+        extras,
+        sample=extras.sample and _asked(extras.sample, "sample", "in the sample", "not in the sample", note),
+        limit=extras.limit and _asked(extras.limit, "limit", "within the rate limit", "over the rate limit", note),
+        before=tuple(_changing(each, "enrich", "adds", note) for each in extras.before),
+        after=tuple(_changing(each, "enrich", "adds", note) for each in extras.after),
+        change=extras.change and _changing(extras.change, "transform", "changes", note),
+    )
+
+
+def _asked(decide: Callable[..., bool], stage: str, yes: str, no: str, note: Note) -> Callable[..., bool]:
+    def watch(*arguments: Any) -> bool:
+        passed = decide(*arguments)
+        note(stage, yes if passed else no, passed=passed)
+        return passed
+
+    return watch
+
+
+def _changing(change: Enrich, stage: str, verb: str, note: Note) -> Enrich:
+    """Tells the members that are different afterwards: what they are now, and not what was there and may be hidden."""
+
+    def watch(event: dict[str, Any]) -> None:
+        before = deepcopy(event)
+        change(event)
+        found = {one.at: shown(one.new, one.at.replace("/", ".")) for one in changes(before, event)}
+        note(stage, f"{verb} {', '.join(found) or 'nothing'}", passed=bool(found) or None, now=found)
+
+    return watch

@@ -1,0 +1,57 @@
+"""Records of topics that have just left the subscription and still come, until the group has taken them away.
+
+The new table does not take from them, so they are neither routed nor ignored: they count as not read. Whoever gets the
+topic next begins at the committed offset; if that is us before the partition has ever left, we have to go back.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from logrouter.route.batch import Message
+
+
+class Held:
+    """Which topics are ours, and the first record set aside of each partition that no longer is."""
+
+    def __init__(self, subscription: Iterable[str]) -> None:
+        self.active = False
+        """False until the subscription has changed: nothing can be held before."""
+        self._entries = tuple(subscription)
+        self._patterns: tuple[re.Pattern[str], ...] = ()
+        self._first: dict[tuple[str, int], int] = {}
+
+    def without(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages of topics that are subscribed; the others are set aside."""
+        ours = {topic: self._ours(topic) for topic in {m.topic() for m in messages}}
+        if all(ours.values()):
+            return list(messages)
+        for m in messages:
+            if not ours[m.topic()]:
+                at = (m.topic(), m.partition())
+                self._first[at] = min(m.offset(), self._first.get(at, m.offset()))
+        return [m for m in messages if ours[m.topic()]]
+
+    def released(self, subscription: Iterable[str]) -> list[tuple[str, int, int]]:
+        """The subscription is now this; (topic, partition, offset) to go back to in what is ours again, never gone."""
+        entries = tuple(subscription)
+        if entries == self._entries:
+            return []
+        self.active = True
+        self._entries = entries
+        self._patterns = tuple(re.compile(entry) for entry in entries if entry.startswith("^"))
+        back = [(*at, offset) for at, offset in self._first.items() if self._ours(at[0])]
+        for topic, partition, _ in back:
+            del self._first[topic, partition]
+        return back
+
+    def forget(self, topic: str, partition: int) -> None:
+        """The partition has left."""
+        self._first.pop((topic, partition), None)
+
+    def _ours(self, topic: str) -> bool:
+        return topic in self._entries or any(pattern.fullmatch(topic) for pattern in self._patterns)

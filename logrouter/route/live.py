@@ -1,0 +1,251 @@
+"""Which reading of topics.yaml routes now, which one is to come, and how the last change went.
+
+Three threads meet here: the reloader offers a version, the lane takes it between two batches, the HTTP port reports. A
+version under watch (`canary:`) is judged by what the lane makes of it; if it crosses a bound, the last good is back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from logrouter import telemetry
+from logrouter.core.canary import State, Trial
+from logrouter.core.timestamps import rfc3339
+from logrouter.model import Reason
+from logrouter.telemetry import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from logrouter.config import Secret
+    from logrouter.core.canary import Bounds, Partition
+    from logrouter.core.routing import RouteTable
+    from logrouter.route.batch import Count
+    from logrouter.route.lane import LaneSettings
+
+
+class Result(StrEnum):
+    """How a reload went."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    INVALID = "invalid"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled_back"
+
+
+class Outcome(NamedTuple):
+    """How a reload went, why not, and of which generation if it could be read."""
+
+    result: Result
+    reason: str = ""
+    generation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One reading of topics.yaml, as far as a running lane follows it."""
+
+    settings: LaneSettings
+    table: RouteTable
+    canary: Bounds | None = None
+    admin_token: Secret | None = None
+
+    @property
+    def generation(self) -> str:
+        """The hash that names it."""
+        return self.table.generation
+
+
+_KEPT: Final = frozenset({Result.INVALID, Result.REFUSED, Result.ROLLED_BACK})
+"""After these the file is not what routes."""
+
+_EVENTS: Final = {
+    Result.APPLIED: Log.CONFIG_APPLIED,
+    Result.UNCHANGED: Log.CONFIG_UNCHANGED,
+    Result.INVALID: Log.CONFIG_REJECTED,
+    Result.REFUSED: Log.CONFIG_REJECTED,
+    Result.ROLLED_BACK: Log.CONFIG_ROLLED_BACK,
+}
+
+
+def _clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Live:
+    """The version in force. The lane's methods are cheap enough for every batch while nothing is to come."""
+
+    def __init__(self, version: Version, *, file: str = "", clock_ms: Callable[[], int] = _clock_ms) -> None:
+        self.version = version
+        self.pending: Version | None = None
+        self._file = file
+        self._clock_ms = clock_ms
+        self._changed = threading.Condition()
+        self._since_ms = clock_ms()
+        self._trial: Trial | None = None
+        self._passed: bool | None = None
+        self._good = version
+        self._crossed = ""
+        self._bad = ""
+        self._last = Outcome(Result.APPLIED, "", version.generation)
+        self._last_ms = self._since_ms
+        _in_force(version.generation, "", self._since_ms)
+
+    # --- the lane's
+
+    def due(self) -> bool:
+        """Whether there is a version to take; ends a trial whose time is over."""
+        if self._trial is not None:
+            self._judge()
+        return self.pending is not None
+
+    def take(self) -> Version | None:
+        """The version to go on with from now, if one is to come. What the former one did is committed before."""
+        with self._changed:
+            version, self.pending = self.pending, None
+            if version is None:
+                return None
+            former, now_ms = self.version, self._clock_ms()
+            crossed, self._crossed = self._crossed, ""
+            if crossed:
+                self._trial = None
+            else:
+                # While a trial runs, the last version that has passed stays the one to come back to.
+                self._good = self._good if self._trial is not None else former
+                self._trial = None if version.canary is None else Trial(version.canary, now_ms)
+                self._passed = None
+            self.version, self._since_ms = version, now_ms
+            telemetry.CANARY_ACTIVE.set(self._trial is not None)
+            _in_force(version.generation, former.generation, now_ms)
+            if crossed:
+                self._note(Outcome(Result.ROLLED_BACK, crossed, former.generation))
+            else:
+                self._note(Outcome(Result.APPLIED, "", version.generation))
+            self._changed.notify_all()
+            return version
+
+    def withdraw(self, former: Version, reason: str) -> None:
+        """The version just taken can't be used after all: the lane goes on with *former*."""
+        with self._changed:
+            generation, self.version = self.version.generation, former
+            self._trial = None
+            telemetry.CANARY_ACTIVE.set(0)
+            _in_force(former.generation, generation, self._clock_ms())
+            self._note(Outcome(Result.REFUSED, reason, generation))
+
+    def committed(self, read: Mapping[str, list[int]], counts: Mapping[Count, int]) -> None:
+        """A batch of the version in force is committed, with these counts."""
+        if self._trial is None:
+            return
+        by = {"accepted": 0, "rejected": 0, "unmatched": 0}
+        for (_route, outcome, _stage, reason), n in counts.items():
+            name = "unmatched" if reason == Reason.UNMATCHED else outcome
+            if name in by:
+                by[name] += n
+        self._trial = self._trial.seen(read=sum(records for records, _ in read.values()), **by)
+        self._judge()
+
+    def lagging(self, lag: Mapping[Partition, int]) -> None:
+        """How far behind the lane is, by partition."""
+        if self._trial is not None:
+            self._trial = self._trial.lagging(lag)
+            self._judge()
+
+    def _judge(self) -> None:
+        with self._changed:
+            if self._trial is None or self._crossed or self.pending is not None:
+                return
+            verdict = self._trial.verdict(self._clock_ms())
+            if verdict.state is State.PASSED:
+                self._trial, self._passed = None, True
+                telemetry.CANARY_ACTIVE.set(0)
+                telemetry.log(Log.CANARY_PASSED, file=self._file, generation=self.version.generation)
+            elif verdict.state is State.CROSSED:
+                self._crossed, self._passed = verdict.reason, False
+                self._bad, self.pending = self.version.generation, self._good
+
+    # --- the reloader's
+
+    def offer(self, version: Version, *, asked: bool) -> Outcome:
+        """Let the lane go on with *version*, unless it does so already or has found it bad. APPLIED is a promise here.
+
+        *asked* says that somebody wants an answer, even if it is that nothing has changed.
+        """
+        generation = version.generation
+        with self._changed:
+            if generation == self._bad:
+                why = "the canary has taken it back: it is tried again when the file changes"
+                return self._note(Outcome(Result.REFUSED, why, generation), again=asked)
+            self._bad = ""
+            if generation == self.version.generation and not self._crossed:
+                self.pending = None
+                return self._note(Outcome(Result.UNCHANGED, "", generation), again=asked)
+            self.pending, self._crossed = version, ""
+            return Outcome(Result.APPLIED, "", generation)
+
+    def fail(self, outcome: Outcome, *, asked: bool) -> Outcome:
+        """Note that the file could not be taken; the version in force stays, and one to come comes."""
+        with self._changed:
+            return self._note(outcome, again=asked)
+
+    # --- who waits or asks
+
+    def taken(self, generation: str, timeout: float) -> bool:
+        """Wait until the lane routes by *generation*."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.version.generation == generation, timeout)
+
+    def report(self) -> dict[str, Any]:
+        """What `GET /v1/config` says."""
+        with self._changed:
+            last, trial = self._last, self._trial
+            return {
+                "file": self._file,
+                "generation": self.version.generation,
+                "since": rfc3339(self._since_ms),
+                "valid": last.result not in _KEPT,
+                "last_reload": {"at": rfc3339(self._last_ms), **last._asdict()},
+                "last_error": last.reason if last.result in _KEPT else None,
+                "canary": self._canary(trial),
+            }
+
+    def _canary(self, trial: Trial | None) -> dict[str, Any]:
+        if trial is None:
+            state = {None: "off", True: "passed", False: "rolled_back"}[self._passed]
+            return {"state": state, "rolled_back_generation": self._bad or None}
+        return {
+            "state": State.WATCHING,
+            "until": rfc3339(trial.began_ms + trial.bounds.window_ms),
+            "falls_back_to": self._good.generation,
+            "records": trial.read,
+            "rejected_ratio": trial.rejected_ratio,
+            "unmatched_ratio": trial.unmatched_ratio,
+            "lag_growth_records": trial.lag_growth,
+        }
+
+    def _note(self, outcome: Outcome, *, again: bool = False) -> Outcome:
+        """Remember and tell how it went: once, unless somebody asked *again*."""
+        kept = outcome.result in _KEPT
+        news = outcome != self._last and outcome.result is not Result.UNCHANGED
+        telemetry.CONFIG_VALID.set(not kept)
+        if news or again or outcome.result is Result.APPLIED:
+            self._last_ms = self._clock_ms()
+            telemetry.CONFIG_RELOADS.labels(outcome.result).inc()
+            about: dict[str, Any] = {"generation": outcome.generation} if outcome.generation else {}
+            about |= {"reason": outcome.reason, "running": self.version.generation} if kept else {}
+            telemetry.log(_EVENTS[outcome.result], file=self._file, **about)
+        self._last = outcome
+        return outcome
+
+
+def _in_force(generation: str, former: str, now_ms: int) -> None:
+    if former and former != generation:
+        telemetry.forget_generation(former)
+    telemetry.CONFIG_INFO.labels(generation).set(1)
+    telemetry.CONFIG_VALID.set(1)
+    telemetry.CONFIG_LAST_RELOAD.set(now_ms / 1000)

@@ -1,0 +1,207 @@
+"""Follows topics.yaml while the lane runs: reads it when it may have changed, and offers what may come into force.
+
+All of it happens in a thread of its own; the lane only looks whether a version is there. A file that can't be used is
+told about once and not read again before it changes. SIGHUP and `POST /v1/admin/reload` have it read at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from logrouter import telemetry
+from logrouter.config import ConfigError
+from logrouter.config.watch import Watch
+from logrouter.route.client import ClientError
+from logrouter.route.live import Outcome, Result
+from logrouter.telemetry import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from logrouter.config import Settings
+    from logrouter.config.watch import Stamp
+    from logrouter.route.live import Live, Version
+
+QUIET_SECONDS: Final = 0.05
+"""A file is read when it has not changed for so long: who writes in place does not do it in one go."""
+
+PATIENCE_SECONDS: Final = 5.0
+"""A file that never comes to rest is read after so long all the same."""
+
+RETRY_SECONDS: Final = 5.0
+"""After this long the cluster is asked again about topics, if it did not answer."""
+
+HALF_WRITTEN: Final = (
+    "ends where the file in force goes on, so it may be half written: if it is meant so, rename a copy over it (mv)"
+)
+
+
+class Content(NamedTuple):
+    """The bytes of topics.yaml and the file on disk that they came from."""
+
+    data: bytes
+    inode: int
+
+
+class Source(NamedTuple):
+    """How the reloader reads: *path* is topics.yaml, *content* gives its bytes, *parse* what is in them.
+
+    *version* is what the lane takes of it, and *refusal* says why it may not (empty if it may).
+    """
+
+    path: Path
+    content: Callable[[], bytes]
+    parse: Callable[[bytes], Settings]
+    version: Callable[[Settings], Version]
+    refusal: Callable[[Settings], str]
+
+
+class Reloader:
+    """Reads for one lane. `start` it once; the thread ends with the process, or by `stop`."""
+
+    def __init__(self, live: Live, source: Source, *, inputs: Iterable[Path] = ()) -> None:
+        """*inputs* are the files besides topics.yaml that the version in force was built from."""
+        self._live = live
+        self._source = source
+        self._watch = Watch()
+        self._inputs = frozenset(inputs)
+        self._watch.follow([source.path, *inputs])
+        self._seen: Mapping[Path, Stamp] = {}
+        self._taken: Content | None = None
+        self._retry_at: float | None = None
+        self._signalled = False
+        self._stopped = False
+        self._answers = threading.Condition()
+        self._asked = self._answered = 0
+        self._answer = Outcome(Result.UNCHANGED)
+        self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, if it runs, and let go of the files."""
+        self._stopped = True
+        self._watch.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._watch.close()
+
+    def signal(self) -> None:
+        """Have the file read at once. Safe in a signal handler, as it takes no lock."""
+        self._signalled = True
+        self._watch.wake()
+
+    def reload(self, timeout: float) -> Outcome | None:
+        """Have the file read at once, and wait until that is decided and in force; None if it takes longer."""
+        by = time.monotonic() + timeout
+        with self._answers:
+            self._asked += 1
+            ticket = self._asked
+            self._watch.wake()
+            if not self._answers.wait_for(lambda: self._answered >= ticket, timeout):
+                return None
+            answer = self._answer
+        if answer.result is Result.APPLIED and not self._live.taken(answer.generation, by - time.monotonic()):
+            return None
+        return answer
+
+    def _run(self) -> None:
+        while not self._stopped:
+            try:
+                self.turn()
+            except Exception as exc:  # noqa: BLE001 - a bug of ours must not end reloading for good
+                telemetry.INTERNAL_ERRORS.labels("reload").inc()
+                telemetry.log(Log.INTERNAL_ERROR, exc_info=exc, lane="route", file=str(self._source.path))
+            if not self._signalled and self._asked == self._answered:
+                self._watch.wait()
+
+    def turn(self) -> None:
+        """Read the file if somebody asked, or if it has changed and come to rest."""
+        signalled, self._signalled = self._signalled, False
+        ticket = self._asked
+        asked = signalled or ticket > self._answered
+        stamps: Mapping[Path, Stamp] = self._watch.stamps()
+        retry = self._retry_at is not None and time.monotonic() >= self._retry_at
+        # A file that was not followed before is as good as changed: it may have been, since it was read.
+        if any(found != self._seen.get(path) for path, found in stamps.items()):
+            stamps = self._at_rest(stamps)
+        elif not asked and not retry:
+            return
+        self._seen, self._retry_at = stamps, None
+        outcome = Outcome(Result.INVALID, "internal error")
+        try:
+            outcome = self._read(asked=asked)
+        finally:
+            with self._answers:
+                self._answer, self._answered = outcome, ticket
+                self._answers.notify_all()
+
+    def _at_rest(self, stamps: Mapping[Path, Stamp]) -> Mapping[Path, Stamp]:
+        """The stamps once they have stayed the same for a moment and nobody has the file open to write."""
+        by = time.monotonic() + PATIENCE_SECONDS
+        while not self._stopped and time.monotonic() < by:
+            time.sleep(QUIET_SECONDS)
+            self._watch.wait(0)
+            again = self._watch.stamps()
+            if again == stamps and not self._watch.being_written:
+                break
+            stamps = again
+        return stamps
+
+    def _read(self, *, asked: bool) -> Outcome:
+        """Read, judge and offer."""
+        live = self._live
+        try:
+            content = self._content()
+            if self._half_written(content):
+                return live.fail(Outcome(Result.REFUSED, HALF_WRITTEN), asked=asked)
+            settings = self._source.parse(content.data)
+        except ConfigError as error:
+            self._follow(self._inputs.union(error.inputs))
+            return live.fail(Outcome(Result.INVALID, _words(error)), asked=asked)
+        self._follow(frozenset(settings.inputs))
+        try:
+            reason = self._source.refusal(settings)
+        except ClientError as error:
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            reason = f"{error}: tried again in {RETRY_SECONDS:g} s"
+        if reason:
+            return live.fail(Outcome(Result.REFUSED, reason, settings.generation), asked=asked)
+        outcome = live.offer(self._source.version(settings), asked=asked)
+        if outcome.result is not Result.REFUSED:
+            self._taken = content
+        return outcome
+
+    def _content(self) -> Content:
+        """What is in the file; white space that has come or gone at its end is no change."""
+        data, inode = self._source.content(), self._seen[self._source.path.absolute()].inode
+        if self._taken is not None and data.rstrip() == self._taken.data.rstrip():
+            data = self._taken.data
+        return Content(data, inode)
+
+    def _follow(self, inputs: frozenset[Path]) -> None:
+        self._inputs = inputs
+        self._watch.follow([self._source.path, *inputs])
+
+    def _half_written(self, content: Content) -> bool:
+        """Whether this is how a file begins that is being written over the one in force.
+
+        A file of its own that was renamed into place is whole.
+        """
+        taken = self._taken
+        return (
+            taken is not None
+            and content.inode == taken.inode
+            and taken.data.startswith(content.data)
+            and taken.data != content.data
+        )
+
+
+def _words(error: ConfigError) -> str:
+    first, *others = error.problems
+    return f"{first}; and {len(others)} more" if others else str(first)

@@ -1,0 +1,105 @@
+"""Every command explains itself: examples, exit codes, completion; colours are for terminals that want them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from logrouter.cli import cli
+
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)[0-7](?:;\d+)*m")
+
+
+def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    """Every command with its path."""
+    found: list[tuple[tuple[str, ...], click.Command]] = [(path, group)]
+    for name, command in group.commands.items():
+        found += commands(command, (*path, name)) if isinstance(command, click.Group) else [((*path, name), command)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), commands(), ids=lambda value: "-".join(value) if isinstance(value, tuple) else None
+)
+def test_every_help_shows_examples_of_itself(path, command):
+    """`--help` of every command works and has an example that begins with the command itself."""
+    result = CliRunner().invoke(cli, [*path, "--help"])
+
+    assert result.exit_code == 0
+    assert re.search(r"\*\*Examples?\*\*", command.help)
+    assert " ".join(("logrouter", *path)) in command.help.split("**Example", 1)[1]
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def on_terminal(*arguments: str, **environment: str) -> str:
+    """What a command prints on a terminal."""
+    main, other = pty.openpty()
+    env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS")}
+    command = [sys.executable, "-m", "logrouter", *arguments]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=other,
+        stderr=other,
+        env=env | {"TERM": "xterm-256color"} | environment,
+    ) as process:
+        os.close(other)
+        text = b""
+        try:
+            while part := os.read(main, 65536):
+                text += part
+        except OSError:  # the other end is closed: all is read
+            pass
+        os.close(main)
+    assert process.returncode == 0
+    return text.decode()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "LINES"]], ids=["help", "explain"])
+def test_colours_are_for_terminals_only(arguments, tmp_path):
+    """A terminal gets colours, unless NO_COLOR is set; a pipe gets none."""
+    lines = tmp_path / "lines"
+    lines.write_bytes(b'{"program":"sshd","message":"x"}\n')
+    arguments = [str(lines) if argument == "LINES" else argument for argument in arguments]
+    piped = subprocess.run(
+        [sys.executable, "-m", "logrouter", *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert COLOUR.search(on_terminal(*arguments))
+    assert not COLOUR.search(on_terminal(*arguments, NO_COLOR="1"))
+    assert "\x1b" not in piped.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_of_each_shell(shell):
+    """The script is there for each shell, asks the command by its own name, and the shell accepts it."""
+    result = CliRunner().invoke(cli, ["completion", shell])
+
+    assert result.exit_code == 0
+    assert "_LOGROUTER_COMPLETE" in result.output
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=result.stdout, text=True, check=True, timeout=60)
+
+
+def test_completion_completes_commands_and_options():
+    """What the scripts ask for is answered."""
+    asked = {**os.environ, "_LOGROUTER_COMPLETE": "bash_complete", "COMP_CWORD": "1"}
+
+    def complete(words: str, at: int) -> list[str]:
+        env = asked | {"COMP_WORDS": words, "COMP_CWORD": str(at)}
+        done = subprocess.run(
+            [sys.executable, "-m", "logrouter"], env=env, capture_output=True, text=True, check=True, timeout=60
+        )
+        return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+    assert "explain" in complete("logrouter ex", 1)
+    assert "--source" in complete("logrouter explain --so", 2)
+    assert complete("logrouter explain --source kub", 3) == ["kubernetes"]

@@ -1,0 +1,50 @@
+"""The line of a file that a problem is about: where the caret stands, and which lines are not shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from logrouter.config.excerpt import MAX_WIDTH, excerpt
+from logrouter.config.problems import Problem
+
+
+def shown(text: str, line: int | None, column: int | None) -> tuple[str, str] | None:
+    """The excerpt for a place in a text."""
+    return excerpt(text.splitlines(), Problem("", "", line, column))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "found"),
+    [
+        ("a: b", 1, 4, ("a: b", "   ^")),
+        ("a: b\nc", 2, 1, ("c", "^")),
+        ("a", 1, 9, ("a", " ^")),
+        ("", 1, 1, None),
+        ("a", 2, 1, None),
+        ("a", 0, 1, None),
+        ("a", None, None, None),
+        ("a\tb\x1b[1m", 1, 3, ("a b [1m", "  ^")),
+        ("x" * 300, 1, 1, ("x" * MAX_WIDTH, "^")),
+        ("x" * 299 + "y", 1, 300, ("x" * (MAX_WIDTH - 1) + "y", " " * (MAX_WIDTH - 1) + "^")),
+    ],
+)
+def test_excerpt(text: str, line: int | None, column: int | None, found: tuple[str, str] | None) -> None:
+    """The caret is below the character, in a line that is cut or not; no place, no excerpt."""
+    assert shown(text, line, column) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "visible"),
+    [
+        ("kafka:\n  sasl.password: x", 2, False),
+        ("kafka:\n  sasl.username: x\n  sasl.password: y", 2, True),
+        ("kafka:\n  ssl.key.pem: |\n    secret", 3, False),
+        ("kafka: {sasl.password: x,\n  group.id: y}", 2, False),
+        ("privacy: {hash_key: x}", 1, False),
+        ("admin:\n  token: x", 2, False),
+        ("kafka:\n  sasl.password: x\nsources: y", 3, True),
+    ],
+)
+def test_lines_that_may_hold_a_secret_are_not_shown(text: str, line: int, visible: bool) -> None:
+    """Neither the line of a secret setting, nor one that may be its continuation."""
+    assert (shown(text, line, 1) is not None) is visible

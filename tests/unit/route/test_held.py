@@ -1,0 +1,66 @@
+"""Records of topics that have left the subscription: set aside, and gone back to if the topic never really left."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from logrouter.route.held import Held
+
+
+class Message(NamedTuple):
+    """What librdkafka hands out, as far as it is looked at here."""
+
+    at: str
+    where: int
+    number: int
+
+    def topic(self):
+        return self.at
+
+    def partition(self):
+        return self.where
+
+    def offset(self):
+        return self.number
+
+
+A4, A5, B7 = Message("a", 0, 4), Message("a", 0, 5), Message("b", 1, 7)
+
+
+def test_nothing_is_held_before_the_subscription_changes():
+    """A lane whose subscription stays pays nothing."""
+    held = Held(["a", "b"])
+
+    assert held.released(["a", "b"]) == []
+    assert not held.active
+
+
+def test_records_of_a_topic_that_left_are_set_aside_and_gone_back_to():
+    """From the first record on that was not read, once."""
+    held = Held(["a", "b"])
+    held.released(["b"])
+    assert held.active
+    assert held.without([A4, B7, A5]) == [B7]
+    assert held.without([Message("a", 0, 6)]) == []
+
+    assert held.released(["a", "b"]) == [("a", 0, 4)]
+    assert held.without([A4, B7]) == [A4, B7]
+    assert held.released(["b"]) == []
+
+
+def test_partition_that_has_left_is_forgotten():
+    """The group's offset says where it goes on, not we."""
+    held = Held(["a", "b"])
+    held.released(["b"])
+    held.without([A4])
+    held.forget("a", 0)
+
+    assert held.released(["a", "b"]) == []
+
+
+def test_expressions_select_whole_names():
+    """As they do in topics.yaml."""
+    held = Held(["x"])
+    held.released(["^[ab]"])
+
+    assert held.without([A4, B7, Message("abc", 0, 1)]) == [A4, B7]

@@ -1,0 +1,204 @@
+"""Which version routes: offered, taken, refused, watched and taken back; told once and where it is looked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from logrouter import telemetry
+from logrouter.core.canary import Bounds
+from logrouter.core.routing import RouteTable
+from logrouter.route.live import Live, Outcome, Result, Version
+
+BOUNDS = Bounds(60_000, 10, max_rejected_ratio=0.1, max_lag_growth_records=100)
+
+
+class Clock:
+    """Milliseconds that pass when told to."""
+
+    now = 1_777_888_800_000
+
+    def __call__(self):
+        return self.now
+
+
+def version(generation, canary=None):
+    """A version of that name; the lane's settings do not matter here."""
+    return Version(None, RouteTable(generation, ()), canary)
+
+
+def live(clock=None):
+    """Version `a` in force."""
+    return Live(version("a"), file="topics.yaml", clock_ms=clock or Clock())
+
+
+def swap(to, generation, canary=None):
+    """Offer a version and take it, as the lane does."""
+    to.offer(version(generation, canary), asked=False)
+    assert to.due()
+    return to.take().generation
+
+
+def batch(to, accepted=0, rejected=0):
+    """A committed batch."""
+    to.committed(
+        {"s": [accepted + rejected, 1]},
+        {("r", "accepted", "", ""): accepted, ("r", "rejected", "validate", "schema"): rejected},
+    )
+
+
+def events(caplog):
+    """The log events so far."""
+    return [record.message for record in caplog.records]
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog):
+    caplog.set_level("INFO", "logrouter")
+
+
+def test_offered_version_is_in_force_when_the_lane_has_taken_it(caplog):
+    """Offering promises, taking does; both generations are never in the metrics together."""
+    it = live()
+    assert not it.due()
+    assert it.offer(version("b"), asked=False) == (Result.APPLIED, "", "b")
+    assert (it.version.generation, it.due()) == ("a", True)
+    assert it.take().generation == "b"
+
+    assert (it.report()["generation"], it.due(), it.take()) == ("b", False, None)
+    assert telemetry.CONFIG_INFO.labels("b")._value.get() == 1
+    assert ("a",) not in telemetry.CONFIG_INFO._metrics
+    assert events(caplog) == ["config_applied"]
+
+
+def test_version_in_force_offered_again_calls_off_the_one_to_come():
+    """The file was changed and changed back before the lane looked."""
+    it = live()
+    it.offer(version("b"), asked=False)
+
+    assert it.offer(version("a"), asked=False).result is Result.UNCHANGED
+    assert not it.due()
+
+
+def test_latest_offer_counts():
+    """Two edits between two batches: the second one."""
+    it = live()
+    it.offer(version("b"), asked=False)
+    it.offer(version("c"), asked=False)
+
+    assert it.take().generation == "c"
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_failure_is_told_once_unless_somebody_asks_again(caplog, asked):
+    """The same file failing in the same way is no news; valid stays 0 until there is a good one."""
+    it = live()
+    for _ in range(3):
+        it.fail(Outcome(Result.INVALID, "1:1: routes: lacks"), asked=asked)
+
+    assert events(caplog) == ["config_rejected"] * (3 if asked else 1)
+    assert telemetry.CONFIG_VALID._value.get() == 0
+    report = it.report()
+    assert (report["generation"], report["valid"], report["last_error"]) == ("a", False, "1:1: routes: lacks")
+    it.offer(version("a"), asked=False)
+    assert (it.report()["valid"], telemetry.CONFIG_VALID._value.get()) == (True, 1)
+
+
+def test_crossed_bound_brings_the_former_version_back(caplog):
+    """By itself at the next batch; the bad one is refused until another is offered."""
+    it = live()
+    swap(it, "b", BOUNDS)
+    assert it.report()["canary"]["state"] == "watching"
+    batch(it, accepted=80, rejected=8)
+    assert not it.due()
+    batch(it, rejected=8)
+    assert it.due()
+    assert it.take().generation == "a"
+
+    report = it.report()
+    assert (report["generation"], report["valid"]) == ("a", False)
+    assert report["canary"] == {"state": "rolled_back", "rolled_back_generation": "b"}
+    assert report["last_error"] == "rejected_ratio is 0.1667, max_rejected_ratio is 0.1"
+    assert events(caplog) == ["config_applied", "config_rolled_back"]
+    assert it.offer(version("b"), asked=False).result is Result.REFUSED
+    assert not it.due()
+    assert it.offer(version("a"), asked=False).result is Result.UNCHANGED
+    assert it.offer(version("b"), asked=False).result is Result.APPLIED
+
+
+def test_lag_that_grows_brings_the_former_version_back():
+    """A table that is valid but too dear is taken back as well."""
+    it = live()
+    swap(it, "b", BOUNDS)
+    it.lagging({("t", 0): 5})
+    it.lagging({("t", 0): 106})
+
+    assert it.take().generation == "a"
+
+
+def test_version_that_keeps_its_bounds_passes(caplog):
+    """After the window nothing brings the former one back."""
+    clock = Clock()
+    it = live(clock)
+    swap(it, "b", BOUNDS)
+    clock.now += 60_000
+    assert not it.due()
+    batch(it, rejected=1000)
+
+    assert not it.due()
+    assert it.report()["canary"]["state"] == "passed"
+    assert events(caplog) == ["config_applied", "canary_passed"]
+
+
+def test_edit_of_a_version_under_watch_falls_back_to_the_last_that_passed():
+    """The edit and its repair both go wrong: what routed before both comes back."""
+    it = live()
+    swap(it, "b", BOUNDS)
+    swap(it, "c", BOUNDS)
+    assert it.report()["canary"]["falls_back_to"] == "a"
+    batch(it, rejected=100)
+
+    assert it.take().generation == "a"
+
+
+def test_edit_that_comes_while_a_rollback_waits_goes_first():
+    """The operator was faster than the lane: the new edit is tried, under watch again."""
+    it = live()
+    swap(it, "b", BOUNDS)
+    batch(it, rejected=100)
+    it.offer(version("c", BOUNDS), asked=False)
+    assert it.take().generation == "c"
+    assert it.report()["canary"]["state"] == "watching"
+    batch(it, rejected=100)
+
+    assert it.take().generation == "a"
+
+
+def test_bad_version_read_again_while_its_rollback_waits_changes_nothing():
+    """Touching the file does not call the rollback off."""
+    it = live()
+    swap(it, "b", BOUNDS)
+    batch(it, rejected=100)
+    it.offer(version("b", BOUNDS), asked=False)
+
+    assert it.take().generation == "a"
+
+
+def test_version_without_canary_stays_whatever_happens():
+    """No bounds, no judge."""
+    it = live()
+    swap(it, "b")
+    batch(it, rejected=1000)
+
+    assert not it.due()
+    assert it.report()["canary"] == {"state": "off", "rolled_back_generation": None}
+
+
+def test_withdrawn_version_is_reported_as_refused():
+    """The client found fault with it after it was taken."""
+    it = live()
+    former = it.version
+    swap(it, "b", BOUNDS)
+    it.withdraw(former, "no such expression")
+
+    assert (it.report()["generation"], it.report()["last_error"]) == ("a", "no such expression")
+    assert not it.due()

@@ -1,0 +1,41 @@
+"""How the tail of several partitions is shared out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.route.reader import tail_of
+
+
+@pytest.mark.parametrize(
+    ("marks", "records", "starts"),
+    [
+        ({"a": (0, 100), "b": (0, 100)}, 20, {"a": 90, "b": 90}),
+        ({"a": (0, 4), "b": (50, 100)}, 20, {"a": 0, "b": 84}),
+        ({"a": (7, 7), "b": (0, 100)}, 1000, {"a": 7, "b": 0}),
+        ({"a": (0, 9), "b": (0, 9), "c": (0, 9)}, 1, {"a": 8, "b": 9, "c": 9}),
+        ({}, 5, {}),
+    ],
+)
+def test_tail_is_shared_evenly(marks, records, starts):
+    """Each partition gives its share from its end; what a short one lacks, the longer ones give."""
+    kept = tail_of({(name, 0): mark for name, mark in marks.items()}, records)
+
+    assert {name: low for (name, _), (low, _) in kept.items()} == starts
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.text(max_size=2), st.integers(0, 3)), st.tuples(st.integers(0, 50), st.integers(0, 50))
+    ),
+    st.integers(1, 200),
+)
+def test_tail_has_as_many_as_asked_for_or_all(sizes, records):
+    """Never more than asked for, never less if there are enough, and never anything from before the start."""
+    marks = {place: (low, low + size) for place, (low, size) in sizes.items()}
+    kept = tail_of(marks, records)
+
+    assert sum(high - low for low, high in kept.values()) == min(records, sum(h - low for low, h in marks.values()))
+    assert all(marks[place][0] <= low <= high == marks[place][1] for place, (low, high) in kept.items())
