@@ -57,7 +57,8 @@ def _run(settings: Settings, case: Case, number: int) -> tuple[Difference, ...]:
     source = settings.table.source_named(name)
     if source is None:
         return (Difference("source", name, None),)
-    record = RawRecord(_TOPIC, 0, number, _NOW_MS, case.line.encode())
+    headers = tuple((key, value.encode()) for key, value in (case.headers or {}).items())
+    record = RawRecord(_TOPIC, 0, number, _NOW_MS, case.line.encode(), headers)
     outcomes = process(unthrottled(source), record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
     ours = next((outcome for outcome in outcomes if outcome.route == case.expect.route), outcomes[0])
     return tuple(_compare(case.expect, ours))

@@ -211,10 +211,10 @@ def _loops(sources: Mapping[str, SourceOptions], table: RouteTable, problems: Pr
 
 
 def _duplicate_tests(file: File, problems: Problems) -> None:
-    """Tests of one line and source."""
-    first: dict[tuple[str, str], tuple[int, Case]] = {}
+    """Tests of one line, source and headers."""
+    first: dict[tuple[str, str, str], tuple[int, Case]] = {}
     for index, case in enumerate(file.tests):
-        key = (case.source or next(iter(file.sources)), case.line)
+        key = (case.source or next(iter(file.sources)), case.line, repr(case.headers))
         if key in first:
             number, other = first[key]
             wants = "expects the same" if case.expect == other.expect else "expects something else"

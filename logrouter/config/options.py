@@ -275,6 +275,11 @@ class Case:
     source: str = opt(
         Text(called="a source's name", may_be_empty=True), "Its source; empty means the first one.", default=""
     )
+    headers: dict[str, str] | None = opt(
+        Keyed(Text(called="text"), key=Text(called="a header's name", max_length=249)),
+        "Headers of the record.",
+        default=None,
+    )
     expect: Expect = opt(Section(Expect), "What is expected.")
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_PROGRAM: Final = 1000
-"""Steps of a compiled expression. The worst that was found takes some 8 µs per KiB of text and 100 steps."""
+"""Steps of a compiled expression. The worst that was found, like `(a|b)*a(a|b){200}c` on random text,
+take 0.9 ms per KiB and 100 steps. Usual ones take a few microseconds per KiB, whatever their size."""
 
 _MAX_MEMORY: Final = 1 << 20
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from logrouter.core.prefilter import compile_prefilter
 from logrouter.model import Envelope, Ignored, Parsed, RawRecord, Rejected
@@ -104,6 +104,17 @@ class Route:
     extras: Extras | None = None
 
 
+class NamePattern(Protocol):
+    """An expression on names, closed at both ends."""
+
+    @property
+    def pattern(self) -> str:
+        """Its text."""
+
+    def fullmatch(self, name: str, /) -> object:
+        """Something true if it matches all of the name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One kind of input: which topics, how their envelopes are decoded, and the routes that take from it, in order.
@@ -118,7 +129,7 @@ class Source:
 
     name: str
     topics: frozenset[str]
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[NamePattern, ...]
     decode: Decoder
     routes: tuple[Route, ...]
     max_bytes: int

@@ -6,23 +6,22 @@ topic next begins at the committed offset; if that is us before the partition ha
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from logrouter.core.routing import RouteTable
     from logrouter.route.batch import Message
 
 
 class Held:
     """Which topics are ours, and the first record set aside of each partition that no longer is."""
 
-    def __init__(self, subscription: Iterable[str]) -> None:
+    def __init__(self, table: RouteTable) -> None:
         self.active = False
         """False until the subscription has changed: nothing can be held before."""
-        self._entries = tuple(subscription)
-        self._patterns: tuple[re.Pattern[str], ...] = ()
+        self._table = table
         self._first: dict[tuple[str, int], int] = {}
 
     def without(self, messages: Sequence[Message]) -> list[Message]:
@@ -36,14 +35,12 @@ class Held:
                 self._first[at] = min(m.offset(), self._first.get(at, m.offset()))
         return [m for m in messages if ours[m.topic()]]
 
-    def released(self, subscription: Iterable[str]) -> list[tuple[str, int, int]]:
-        """The subscription is now this; (topic, partition, offset) to go back to in what is ours again, never gone."""
-        entries = tuple(subscription)
-        if entries == self._entries:
+    def released(self, table: RouteTable) -> list[tuple[str, int, int]]:
+        """The subscription is now that of *table*; (topic, partition, offset) to go back to in what is ours again."""
+        former, self._table = self._table, table
+        if table.subscription() == former.subscription():
             return []
         self.active = True
-        self._entries = entries
-        self._patterns = tuple(re.compile(entry) for entry in entries if entry.startswith("^"))
         back = [(*at, offset) for at, offset in self._first.items() if self._ours(at[0])]
         for topic, partition, _ in back:
             del self._first[topic, partition]
@@ -54,4 +51,7 @@ class Held:
         self._first.pop((topic, partition), None)
 
     def _ours(self, topic: str) -> bool:
-        return topic in self._entries or any(pattern.fullmatch(topic) for pattern in self._patterns)
+        return any(
+            topic in source.topics or any(pattern.fullmatch(topic) for pattern in source.patterns)
+            for source in self._table.sources
+        )

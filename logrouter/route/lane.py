@@ -83,7 +83,7 @@ class RouteLane:
         self._table = table
         self.live = live or Live(Version(settings, table))
         """The version that routes, and where another one may be offered."""
-        self._held = Held(table.subscription())
+        self._held = Held(table)
         self._cluster = ""
         self._stopping = stopping
         self._stop_by: float | None = None
@@ -254,7 +254,7 @@ class RouteLane:
         self._headers = [(LOOP_HEADER, version.generation.encode())]
         self._processor = self._new_processor()
         by = time.monotonic() + _REWIND_SECONDS
-        for topic, partition, offset in self._held.released(version.table.subscription()):
+        for topic, partition, offset in self._held.released(version.table):
             self._seek(TopicPartition(topic, partition, offset), by)
 
     def _consume(self) -> list[Message]:

@@ -271,8 +271,12 @@ def test_sighup_reloads_and_does_not_end_the_process(stack, lane, eventually):
     assert stack.processes[0].running
 
 
-def test_topic_that_leaves_and_comes_back_loses_nothing(stack, lane, eventually):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_topic_that_leaves_and_comes_back_loses_nothing(stack, lane, eventually, processes):
     """Sources come and go with the file: what came meanwhile to a topic that was out is read when it is in again."""
+    if processes == 2:
+        second_lane = stack.route("route-1")
+        eventually(lambda: "partitions_assigned" in second_lane.text(), 30, "a second process")
     second = f"{stack.name}.source-2"
     stack.create_topic(second, 2)
     narrow = stack.config.read_text()

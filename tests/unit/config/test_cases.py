@@ -47,6 +47,14 @@ def test_case_compares_only_what_it_names(line, expect, expected):
     assert expected == differences(line, expect)
 
 
+def test_case_has_headers():
+    """A condition on record headers can be tested, too."""
+    text = FILE.replace("program: api-gateway,", "header.env: prod,").format(line=REQUEST, expect="{outcome: accepted}")
+    with_header = text + "    headers: {env: prod}\n"
+
+    assert [run(config.parse(each.encode(), {}))[0].passed for each in (text, with_header)] == [False, True]
+
+
 def test_command_exits_with_one_when_a_test_fails(tmp_path):
     """`logrouter test` shows what was expected and what was found, and fails for a script."""
     file = tmp_path / "topics.yaml"

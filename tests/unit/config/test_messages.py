@@ -83,7 +83,7 @@ MESSAGES = [
     ),
     (
         SMALL.replace("[logs]", "['^(a']"),
-        "3:19: sources.logs.topics[0]: is not a regular expression: missing ), unterminated subpattern at position 1",
+        "3:19: sources.logs.topics[0]: is not a regular expression of RE2: missing ): ^((a)$",
     ),
     (
         SMALL.replace("[logs]", r"['^a\d']"),

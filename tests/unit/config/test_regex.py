@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrouter.config.regex import RegexError, compile_regex
+from logrouter.config.topics import split
 
 MEGABYTE = 1_000_000
 
@@ -35,6 +36,16 @@ def test_expressions_that_hang_other_engines_finish(pattern: str, text: str) -> 
 
     assert not accepts(text)
     assert time.perf_counter() - began < 10
+
+
+def test_expressions_on_topics_finish_too() -> None:
+    """What selects topics is asked of every topic of the cluster, and takes linear time as well."""
+    _, (expression,) = split(["^(([a-z]+)+|x)+[0-9]"])
+    began = time.perf_counter()
+
+    assert not expression.fullmatch("a" * 249)
+    assert expression.fullmatch("a" * 248 + "1")
+    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(
