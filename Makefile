@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 UV     := 0.13.9
 ARGS   ?=
 
-.PHONY: demo test test-long bench bench-route bench-fold check lint types docs lock clean help
+.PHONY: demo test bench bench-route bench-fold check lint types docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -23,11 +23,8 @@ $(STAMP): pyproject.toml requirements.lock
 demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once for a bounded run)
 	@$(BIN)/logrouter demo $(ARGS)
 
-test: $(STAMP)  ## the tests, on a real broker they start themselves (under 10 minutes)
-	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
-
-test-long: $(STAMP)  ## the tests that take longer still: outages, more ways to join and leave
-	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile $(ARGS)
+test: $(STAMP)  ## all tests, on a real broker they start themselves (under 10 minutes)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 bench: bench-route bench-fold  ## both benchmarks, with machine, versions and data
 

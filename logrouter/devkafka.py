@@ -152,6 +152,7 @@ class DevKafka:
             "kafka.Kafka",
             str(self._dir / "server.properties"),
         ]
+        _refuse_taken(self._port)
         with self.log_path.open("ab") as log:
             self._java = _spawn(command, log)
         self._leash.hold(self._java.pid)
@@ -211,6 +212,8 @@ class DevKafka:
             "-Xshare:auto",
             "--enable-native-access=ALL-UNNAMED",
             f"-Dlog4j2.configurationFile={self._dir / 'log4j2.properties'}",
+            # Compression libraries unpack themselves there, and nobody would remove them elsewhere.
+            f"-Djava.io.tmpdir={self._dir}",
         ]
 
     def _write_settings(self) -> None:
@@ -319,6 +322,16 @@ def _free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((_HOST, port))
             return port
+
+
+def _refuse_taken(port: int) -> None:
+    """Another broker on the port would answer in the place of ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise DevKafkaError(f"cannot listen on {_HOST}:{port}: {error.strerror}") from None
 
 
 def _spawn(command: list[str], log: object) -> subprocess.Popen[bytes]:

@@ -26,7 +26,6 @@ KAFKA_VERSION: Final = "4.3.1"
 MAVEN_URL_ENV: Final = "LOGROUTER_MAVEN_URL"
 """Environment variable that names another Maven repository, for networks without Maven Central."""
 
-MAVEN_CENTRAL: Final = "https://repo.maven.apache.org/maven2"
 _CONNECTIONS: Final = 8
 _TICK_SECONDS: Final = 1.0
 
@@ -123,10 +122,11 @@ def _download(jars: Sequence[Jar], target: Path, progress: Callable[[str], None]
 
 def _maven_context(scratch: Path) -> Any:
     try:
-        from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415  optional extra, needed only to download
+        from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415  optional extra, needed only to download
+        from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
     except ImportError as error:
         raise DevKafkaError("the embedded broker needs the extra: pip install 'logrouter[broker]'") from error
-    repository = os.environ.get(MAVEN_URL_ENV, MAVEN_CENTRAL).rstrip("/")
+    repository = os.environ.get(MAVEN_URL_ENV, MAVEN_CENTRAL_URL).rstrip("/")
     # The resolver is named, because another kind of it runs `mvn`.
     return MavenContext(
         resolver=PythonResolver(), repo_cache=scratch, local_repos=[], remote_repos={"maven": repository}, timeout=30

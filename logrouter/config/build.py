@@ -70,9 +70,21 @@ def build(file: File, *, generation: str, inputs: Inputs, problems: Problems) ->
         internal=re.compile(f"{KAFKA_INTERNAL.pattern}|{re.escape(group)}-{FAUST_SUFFIX}"),
     )
     _check_inputs(good, table, problems)
+    _check_retention(file, problems)
     if usable(file.tests):
         _check_tests(file.tests, sources, [route.name for route in routes.values()], problems)
     return table
+
+
+def _check_retention(file: File, problems: Problems) -> None:
+    """A window is answered from the coarsest rows that cover it, so these must reach at least as far back."""
+    if not usable(file.tables_lane) or not usable(file.tables_lane.retention):
+        return
+    kept = file.tables_lane.retention
+    if kept.hour_days * 24 < kept.minute_hours:
+        problems.add("tables_lane.retention.hour_days", "must be at least as long as minute_hours")
+    if kept.day_days < kept.hour_days:
+        problems.add("tables_lane.retention.day_days", "must be at least as long as hour_days")
 
 
 def _outputs(file: File, to: Mapping[int, Destinations], problems: Problems) -> set[str]:

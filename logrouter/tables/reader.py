@@ -35,9 +35,12 @@ class Reader:
         return partition_of(subject, self._partitions)
 
     def ready(self) -> bool:
-        """Whether the tables are recovered and not in a rebalance."""
+        """Whether the tables are recovered, not in a rebalance, and certainly still ours."""
         app = self._app
-        return bool(app.tables.actives_ready and not app.rebalancing and not app.should_stop)
+        lease = app.consumer.lease if app.tables.actives_ready else None
+        # Out of touch for longer than the lease, another worker may have counted on: an answer would be a guess.
+        mine = lease is None or not lease.held or lease.valid()
+        return bool(mine and app.tables.actives_ready and not app.rebalancing and not app.should_stop)
 
     def owner_url(self, partition: int) -> str | None:
         """Base URL of the worker that owns a partition, as of the last rebalance."""

@@ -73,6 +73,10 @@ def security(kafka: Mapping[str, str]) -> Security:
     servers = tuple(filter(None, (part.strip() for part in kafka.get("bootstrap.servers", "").split(","))))
     if not servers:
         raise SettingsError("kafka: bootstrap.servers names no broker")
+    for server in servers:
+        _, colon, port = server.rpartition(":")
+        if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise SettingsError(f"kafka: bootstrap.servers: {server} is not HOST:PORT")
     protocol = kafka.get("security.protocol", "plaintext").upper()
     if protocol not in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"):
         raise SettingsError("kafka: security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl")

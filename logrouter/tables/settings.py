@@ -78,7 +78,7 @@ def from_settings(
         session_timeout_ms=lane.session_timeout_ms,
         flush_interval_ms=lane.flush_interval_ms,
         instance=instance or "",
-        secret=env.get(PEER_SECRET_ENV) or None,
+        secret=_secret(env.get(PEER_SECRET_ENV) or ""),
         clock_offset_seconds=_whole_number(env.get(CLOCK_OFFSET_ENV) or "0"),
     )
 
@@ -89,3 +89,11 @@ def _whole_number(text: str) -> int:
     except ValueError:
         msg = f"{CLOCK_OFFSET_ENV} must be a whole number of seconds"
         raise SettingsError(msg) from None
+
+
+def _secret(text: str) -> str | None:
+    """A shared secret as a header can carry it: without the newline that files end in."""
+    secret = text.strip()
+    if not secret.isprintable():
+        raise SettingsError(f"{PEER_SECRET_ENV} holds control characters")
+    return secret or None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.tables.app import create, tune_gc
 from logrouter.tables.logs import quieten
+from logrouter.tables.services import PartitionCountError
 from logrouter.tables.settings import SettingsError, TablesSettings
 from logrouter.telemetry import Log, log
 
@@ -24,7 +25,7 @@ EXIT_USAGE: Final = 2
 
 
 def run(settings: TablesSettings) -> int:
-    """Run until SIGTERM or SIGINT; the exit code: 0 stopped, 1 failed, 2 cannot work like this.
+    """Run until SIGTERM or SIGINT; the exit code: 0 stopped, 1 failed, 2 the rollup topic does not fit.
 
     A worker that lost its lease does not return: the process ends at once with 75 (`lease.exit_fenced`).
     """
@@ -39,8 +40,9 @@ def run(settings: TablesSettings) -> int:
             log(Log.LANE_STARTED, lane="tables", group=settings.group)
             code = _work(create(settings), loop)
     except OSError as exc:
+        # A port or a folder in use may be free the next time: a supervisor should try again.
         log(Log.LANE_FAILED, lane="tables", error=str(exc))
-        return EXIT_USAGE
+        return EXIT_FAILED
     log(Log.LANE_STOPPED, lane="tables", code=code)
     return code
 
@@ -52,6 +54,9 @@ def _work(app: Any, loop: asyncio.AbstractEventLoop) -> int:
         worker.execute_from_commandline()
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else EXIT_FAILED
+    except PartitionCountError as exc:
+        log(Log.LANE_FAILED, lane="tables", error=str(exc))
+        return EXIT_USAGE
     except Exception as exc:  # noqa: BLE001 - the end of the process: said once, with its traceback
         log(Log.LANE_FAILED, lane="tables", error=repr(exc), exc_info=exc)
         return EXIT_FAILED

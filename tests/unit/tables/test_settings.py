@@ -97,3 +97,10 @@ def test_what_cannot_be_said_to_aiokafka_is_refused(changes, message):
     """A setting that would be dropped silently is an error that names it."""
     with pytest.raises(SettingsError, match=message):
         security({"bootstrap.servers": "k:1", **changes})
+
+
+@pytest.mark.parametrize("server", ["foo:bar", "127.0.0.1:99999", "host:"])
+def test_broker_address_that_is_none_is_one_clear_line(server):
+    """A mistyped address is a settings error that repeats it, not a traceback of the client library."""
+    with pytest.raises(SettingsError, match="is not HOST:PORT"):
+        security({"bootstrap.servers": server})
