@@ -22,8 +22,7 @@ MAX_PARTITION = (1 << 16) - 1
 MAX_OFFSET = (1 << 52) - 1
 MAX_INDEX = (1 << 14) - 1
 
-_OFFSET_LOW = (1 << 48) - 1
-_VARIANT = 0b10 << 62
+_NODE = (1 << 48) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,9 @@ def for_partition(cluster: str, topic: str, partition: int) -> Callable[[int, in
     prefix = f"{head[:8]}-{head[8:]}-8{partition & 0xFF:02x}"
 
     def event_id(offset: int, index: int = 0) -> str:
-        low = f"{_VARIANT | (offset & _OFFSET_LOW) << 14 | index:016x}"
-        return f"{prefix}{offset >> 48:x}-{low[:4]}-{low[4:]}"
+        # The low 64 bits are the variant, 48 bits of the offset and the index: 16 of them stand before the last dash.
+        high = 0x8000 | offset >> 34 & 0x3FFF
+        return f"{prefix}{offset >> 48:x}-{high:04x}-{(offset << 14 | index) & _NODE:012x}"
 
     return event_id
 

@@ -69,6 +69,8 @@ class Output:
     """Records and bytes read, by source."""
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
     """The offset after the last record read, by topic and partition: what the transaction commits."""
+    first: dict[tuple[str, int], int] = field(default_factory=dict)
+    """The offset of the first record read, by topic and partition: where an abort goes back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class BatchProcessor:
                 source = self._source_of(topic)
                 may_match = source.may_match if source is not None else None
                 event_id = self._ids_of(topic, partition)
+                output.first.setdefault((topic, partition), message.offset())
                 read = output.read.setdefault(source.name if source is not None else UNMATCHED, [0, 0])
             last = message
             read[0] += 1

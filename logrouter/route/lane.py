@@ -222,9 +222,9 @@ class RouteLane:
                 self._observe_batch(output)
                 try:
                     self._settle()
-                    self._publish(messages, output)
+                    self._publish(output)
                 except TransactionAbortedError:
-                    _keep_first(self._in_flight, first_offsets(messages))
+                    _keep_first(self._in_flight, output.first)
                     raise
             else:
                 self._settle()
@@ -312,9 +312,9 @@ class RouteLane:
                 raise FatalError(f"cannot ask for committed offsets: {error.str()}", fenced=False)
             time.sleep(0.05)
 
-    def _publish(self, messages: list[Message], output: Output) -> None:
+    def _publish(self, output: Output) -> None:
         s, produce, headers = self._settings, self._producer.produce, self._headers
-        self._in_flight, self._in_flight_output = first_offsets(messages), output
+        self._in_flight, self._in_flight_output = output.first, output
         self._positions = self._in_flight | self._positions
         self._producer.begin()
         for topic, value, key in output.events:
