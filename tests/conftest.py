@@ -7,6 +7,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+import hypothesis
 import pytest
 
 from logrouter.devkafka import DevKafka
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Answer = TypeVar("Answer")
+
+# Property tests look at new examples on every developer's run; in CI they are the same each time, so that a change fails
+# for what it changed. Examples take as long as a busy machine makes them take.
+hypothesis.settings.register_profile("developer", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 BROKER_ENV = "LOGROUTER_TEST_BROKER"
 
