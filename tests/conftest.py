@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-# Property tests look at new examples on every developer's run; in CI they are the same each time, so that a change fails
-# for what it changed. Examples take as long as a busy machine makes them take.
+# Property tests look at new examples on every developer's run; in CI they are the same each time, so that a change
+# fails for what it changed. Examples take as long as a busy machine makes them take.
 hypothesis.settings.register_profile("developer", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
