@@ -130,6 +130,8 @@ class Reloader:
         # A file that was not followed before is as good as changed: it may have been, since it was read.
         if any(found != self._seen.get(path) for path, found in stamps.items()):
             stamps = self._at_rest(stamps)
+            if self._watch.being_written and not asked:
+                return  # a slow writer: the change is still unseen, and looked at again when the file is closed
         elif not asked and not retry:
             return
         self._seen, self._retry_at = stamps, None

@@ -128,7 +128,9 @@ def test_swaps_under_load_lose_and_double_nothing(stack, lane, eventually):
     feeding = threading.Thread(target=feed)
     feeding.start()
     generations = {lane.generation}
-    for turn in range(80):
+    for turn in range(400):
+        if turn >= 80 and len(log_lines(stack, "config_applied")) > 20:
+            break  # a busy machine takes longer for as many swaps
         text = broken[turn // 5 % 4] if turn % 5 == 4 else (first, second)[turn % 2]
         if turn % 3:
             replace(stack.config, text)

@@ -98,6 +98,22 @@ def test_edit_comes_into_force_and_the_way_back_too(followed):
     assert followed.turn()["generation"] == followed.start
 
 
+def test_slow_writer_is_waited_for(followed, monkeypatch):
+    """What is valid so far is not read while its writer has the file open, however long that takes."""
+    monkeypatch.setattr(reload, "PATIENCE_SECONDS", 0.05)
+    if not followed.reloader._watch._inotify:
+        pytest.skip("inotify is not available here, and nothing else tells that a file is open")
+    other = GOOD.replace("to: out", "to: elsewhere")
+    with followed.file.open("w") as file:
+        file.write(other[: other.index("  - name: rest")])
+        file.flush()
+        meanwhile = followed.turn()["generation"]
+        file.write(other[other.index("  - name: rest") :])
+
+    assert meanwhile == followed.start
+    assert followed.turn()["generation"] != followed.start
+
+
 def test_every_beginning_of_the_file_leaves_the_table_alone(followed):
     """Written in place and stopped anywhere, also where what is there would be a whole file by itself."""
     whole = 0
