@@ -50,7 +50,7 @@ docs: $(STAMP)  ## write the pages that are made from the code
 lock: $(STAMP)  ## pin every dependency, with hashes, for every platform
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml -c requirements.lock --extra geoip --extra useragent --universal \
+	@$(BIN)/uv pip compile pyproject.toml -c requirements.lock --extra geoip --extra useragent --extra top --universal \
 	  --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements-runtime.lock
 

@@ -34,8 +34,12 @@ def test_unflushed_sums_are_answered_too(lane, eventually):
     status, top = worker.get("/v1/clients?window=1h")
     assert (status, top["total"]["count"]) == (200, lane.events)
     assert not any(offset > 0 for offset in lane.committed().values())
-    caught_up = lambda: all(p["lag"] == 0 for p in worker.get("/v1/clients")[1]["freshness"]["partitions"])  # noqa: E731
-    eventually(caught_up, timeout=5, message="no lag, markers included")
+
+    def no_lag():
+        status, body = worker.get("/v1/clients")
+        return status == 200 and all(p["lag"] == 0 for p in body["freshness"]["partitions"])
+
+    eventually(no_lag, timeout=5, message="no lag, markers included")
 
 
 def test_poison_records_are_counted_and_passed(lane, eventually):
