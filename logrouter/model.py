@@ -34,6 +34,8 @@ class Reason(StrEnum):
     EMPTY = "empty"
     UNMATCHED = "unmatched"
     NOT_REQUEST = "not_request"
+    NOT_COUNTED = "not_counted"
+    CONTROL = "control"
     UNWANTED = "unwanted"
     CANARY = "canary"
     SAMPLED = "sampled"
@@ -45,6 +47,8 @@ class Reason(StrEnum):
     INVALID_JSON = "invalid_json"
     TOO_DEEP = "too_deep"
     TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
+    BAD_COMPRESSION = "bad_compression"
     NOT_OBJECT = "not_object"
     NO_MESSAGE = "no_message"
     PARTIAL = "partial"
@@ -91,19 +95,33 @@ class Envelope:
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
+class Half(NamedTuple):
+    """One of the two lines that a gateway writes about a request: *key* is what both have, *opens* the first of them.
+
+    The second tells how the request ended and is counted; the first is not, but where a route pairs them it gives the
+    event its beginning.
+    """
+
+    key: str
+    opens: bool
+
+
 @dataclass(slots=True)
 class Parsed:
     """A request line read by a format, on its way to become an event.
 
     *event* holds canonical names only (docs/design.md, "The canonical event"), already free of null, "" and "-";
     *fields* is the line's own object, flat or nested as it was, for client-id and API sources; it may share parts with
-    *event*. *time* is the request's start as written, or None.
+    *event*. *time* is the request's start as written, or None. *outcome* is how it ended, where the format knows better
+    than the status alone tells; *half* is there if the gateway writes two lines for a request.
     """
 
     event: dict[str, Any]
     fields: dict[str, Any]
     time: str | None = None
     flags: tuple[str, ...] = ()
+    outcome: str | None = None
+    half: Half | None = None
 
 
 class Ignored(NamedTuple):
@@ -141,3 +159,6 @@ class Accepted(NamedTuple):
 
 
 Outcome = Accepted | Ignored | Rejected
+
+Decoded = Envelope | Ignored | Rejected | tuple[Envelope | Ignored | Rejected, ...]
+"""What is in a record: one line as a rule, several where the transport packs them."""

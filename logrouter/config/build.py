@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.config.databases import load_geoip
 from logrouter.config.enrichment import api_rules_of, client_id_of, client_ip_of, weight_of
 from logrouter.config.extras import Shelf, extras_of
+from logrouter.config.formats import parser_of
 from logrouter.config.kinds import usable
 from logrouter.config.lookups import load_lookups
 from logrouter.config.match import Matching
@@ -22,7 +23,6 @@ from logrouter.config.schemas import load_schema
 from logrouter.config.topics import split
 from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.formats import FORMATS
 from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
 from logrouter.model import UNMATCHED
 
@@ -149,12 +149,13 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
 
 def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Source:
     names, patterns = split(options.topics)
-    decode = ENVELOPES[options.envelope]
+    wrapping = ENVELOPES[options.envelope]
     return Source(
         name=name,
         topics=names,
         patterns=patterns,
-        decode=decode,
+        decode=wrapping.decode,
+        verbatim=wrapping.verbatim,
         routes=routes,
         max_bytes=options.max_record_bytes,
         prefilter=options.prefilter,
@@ -176,7 +177,8 @@ def _route(
     api_rules = api_rules_of(options.enrich.api, join(path, "enrich.api"), problems)
     schema = validator.schema if validator is not None else {}
     extras = extras_of(options, to, shelf, schema, path, problems)
-    if validator is None or client_ip is None or api_rules is None or not to.topics:
+    parse = parser_of(options.format, join(path, "format"), problems)
+    if validator is None or parse is None or client_ip is None or api_rules is None or not to.topics:
         return None
     matching = options.match or Matching()
     return Route(
@@ -184,8 +186,8 @@ def _route(
         condition=matching.condition,
         select=matching.condition.test,
         request_only=matching.request_only,
-        parse=FORMATS[options.format],
-        format=options.format,
+        parse=parse,
+        format=options.format.name,
         client_id=client_id_of(options.enrich.client_id, client_ip),
         api=compile_api(api_rules),
         headers=frozenset(name.lower() for name in options.request_headers),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from logrouter.config.changes import Constant, InOrder, Steps
+from logrouter.config.formats import FormatOptions
 from logrouter.config.kinds import NAME, Choice, Flag, Integer, Keyed, Many, Number, Section, Text, options
 from logrouter.config.kinds import option as opt
 from logrouter.config.match import Match, Matching, RequestConditions
 from logrouter.config.outputs import FIELD, TEMPLATE
-from logrouter.core.formats import FORMATS
 from logrouter.core.routing import OnInvalid
 
 if TYPE_CHECKING:
@@ -213,7 +213,9 @@ class RouteOptions:
         "next route may have the record; if none wants it, it is ignored (`unwanted`).",
         default=None,
     )
-    format: str = opt(Choice(tuple(FORMATS)), "How a request line is written.")
+    format: FormatOptions = opt(
+        Section(FormatOptions, bare="name"), "How a request line is written: a name, or a name with options."
+    )
     enrich: Enrich = opt(Section(Enrich), "API and client id.", default=Enrich())
     request_headers: tuple[str, ...] = opt(
         Many(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), most=100, unique=True),

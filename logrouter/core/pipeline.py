@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.core.enrich import allow_headers, outcome_of, status_class
+from logrouter.core.ids import MAX_INDEX
 from logrouter.core.redact import redact_uri
 from logrouter.core.requestfields import Request
 from logrouter.core.routing import OnInvalid
@@ -21,7 +22,7 @@ from logrouter.core.timestamps import epoch_ms, rfc3339
 from logrouter.model import PARTIAL, Accepted, Envelope, Ignored, Outcome, Parsed, RawRecord, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from logrouter.core.routing import Extras, Route, Source
 
@@ -63,13 +64,48 @@ def process_matching(
         if source.might_be_ours is not None and not source.might_be_ours(value):
             return _UNMATCHED
         return (Rejected(Stage.DECODE, Reason.TOO_LARGE, f"{len(value)} bytes, at most {source.max_bytes} are read"),)
-    envelope = source.decode(value)
-    if isinstance(envelope, Rejected):
+    found = source.decode(value)
+    if isinstance(found, Envelope):
+        return _of_line(source, found, record, now_ms, event_id, 0)
+    if isinstance(found, Rejected):
         ours = source.might_be_ours
-        return _UNMATCHED if ours is not None and not ours(value) else (envelope,)
+        return _UNMATCHED if ours is not None and not ours(value) else (found,)
+    if isinstance(found, Ignored):
+        return (found,)
+    return _of_lines(source, found, record, now_ms, event_id)
+
+
+def _of_lines(
+    source: Source,
+    lines: Sequence[Envelope | Ignored | Rejected],
+    record: RawRecord,
+    now_ms: int,
+    event_id: Callable[[int, int], str],
+) -> tuple[Outcome, ...]:
+    """The outcomes of every line that a record packs, in their order; a record that packs none is empty."""
+    if len(lines) * max(len(source.routes), 1) > MAX_INDEX:
+        return (Rejected(Stage.DECODE, Reason.TOO_MANY, f"{len(lines)} lines in one record"),)
+    outcomes: list[Outcome] = []
+    for line in lines:
+        if isinstance(line, Envelope):
+            outcomes.extend(_of_line(source, line, record, now_ms, event_id, len(outcomes)))
+        else:
+            outcomes.append(line)
+    return tuple(outcomes) or _EMPTY
+
+
+def _of_line(
+    source: Source,
+    envelope: Envelope,
+    record: RawRecord,
+    now_ms: int,
+    event_id: Callable[[int, int], str],
+    index: int,
+) -> tuple[Outcome, ...]:
+    """The outcomes of one line; *index* is the place of the first of them among those of its record."""
     envelope.headers = record.headers
     if source.all_matches:
-        return _every_match(source, envelope, record, now_ms, event_id)
+        return _every_match(source, envelope, record, now_ms, event_id, index)
     left: Ignored | None = None
     for route in source.routes:
         if not route.select(envelope):
@@ -78,12 +114,14 @@ def process_matching(
             return (Rejected(Stage.DECODE, Reason.PARTIAL, "one piece of a line cut by the runtime", "", route.name),)
         parsed = route.parse(envelope)
         if isinstance(parsed, Parsed):
+            if parsed.half is not None and parsed.half.opens:
+                return (Ignored(Reason.NOT_COUNTED, route.name),)
             if route.request is not None and not route.request.test(Request(parsed, route)):
                 left = left or Ignored(Reason.UNWANTED, route.name)
                 continue
             if route.extras is not None:
-                return (_finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, 0),)
-            return (_finish(route, envelope, parsed, record, now_ms, event_id, 0),)
+                return (_finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, index),)
+            return (_finish(route, envelope, parsed, record, now_ms, event_id, index),)
         if isinstance(parsed, Rejected):
             return (parsed._replace(route=route.name),)
         if not (route.request_only and parsed.reason is Reason.NOT_REQUEST):
@@ -94,7 +132,12 @@ def process_matching(
 
 
 def _every_match(
-    source: Source, envelope: Envelope, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str]
+    source: Source,
+    envelope: Envelope,
+    record: RawRecord,
+    now_ms: int,
+    event_id: Callable[[int, int], str],
+    first: int,
 ) -> tuple[Outcome, ...]:
     """The outcome of every route that has the record. A table counts it once, for the first route that names it."""
     outcomes: list[Outcome] = []
@@ -113,10 +156,12 @@ def _every_match(
                 left = left or Ignored(parsed.reason, route.name)
             else:
                 outcomes.append(Ignored(parsed.reason, route.name))
+        elif parsed.half is not None and parsed.half.opens:
+            outcomes.append(Ignored(Reason.NOT_COUNTED, route.name))
         elif route.request is not None and not route.request.test(Request(parsed, route)):
             left = left or Ignored(Reason.UNWANTED, route.name)
         else:
-            index = len(outcomes)
+            index = first + len(outcomes)
             if route.extras is None:
                 outcome = _finish(route, envelope, parsed, record, now_ms, event_id, index)
             else:
@@ -242,10 +287,12 @@ def _draft(
     meta["id"] = event_id(record.offset, index)
 
     event["$schema"] = route.schema_uri
-    outcome = outcome_of(status)
+    outcome = parsed.outcome or outcome_of(status)
     if outcome is not None:
         event["outcome"] = outcome
-        event["status_class"] = status_class(status)
+    kind = status_class(status)
+    if kind is not None:
+        event["status_class"] = kind
     event["weight"] = route.weight(status)
     source = event["source"] = {
         "format": route.format,

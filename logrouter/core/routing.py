@@ -16,14 +16,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from logrouter.core.prefilter import compile_prefilter
-from logrouter.model import Envelope, Ignored, Parsed, RawRecord, Rejected
+from logrouter.model import Decoded, Envelope, Ignored, Parsed, RawRecord, Rejected
 
 if TYPE_CHECKING:
     from logrouter.core.conditions import Condition
     from logrouter.core.enrich import ApiRule
     from logrouter.core.validate import Validator
 
-Decoder = Callable[[bytes], Envelope | Rejected]
+Decoder = Callable[[bytes], Decoded]
 Parser = Callable[[Envelope], Parsed | Ignored | Rejected]
 ClientIdOf = Callable[[Parsed], tuple[str, str | None] | None]
 ApiOf = Callable[[Parsed], tuple[str, str | None] | None]
@@ -123,7 +123,8 @@ class Source:
     `ignored(unmatched)` without being decoded. None means that there is nothing to filter by, or that *prefilter* is
     off. *might_be_ours* is the same test, there even if *prefilter* is off: it tells whether a record that can't be
     decoded is worth a dead letter. *topics* and *patterns* are the exact names and the expressions that select topics.
-    With *all_matches* every route that matches gets the record, else the first one only.
+    *verbatim* says that the envelope's fields stand in the record's bytes; where they don't, nothing is told before
+    decoding. With *all_matches* every route that matches gets the record, else the first one only.
     Only a source made by `on` is ready for records: before that, conditions on the topic are undecided.
     """
 
@@ -135,6 +136,7 @@ class Source:
     max_bytes: int
     prefilter: bool = True
     all_matches: bool = False
+    verbatim: bool = True
     may_match: Callable[[bytes], bool] | None = None
     might_be_ours: Callable[[bytes], bool] | None = None
 
@@ -145,7 +147,7 @@ class Source:
             condition = route.condition.on(topic)
             if not condition.never:
                 routes.append(replace(route, condition=condition, select=condition.test))
-        test = compile_prefilter(route.condition for route in routes)
+        test = compile_prefilter(route.condition for route in routes) if self.verbatim else None
         may_match = test if self.prefilter else None
         return replace(self, routes=tuple(routes), may_match=may_match, might_be_ours=test)
 

@@ -13,7 +13,7 @@ from logrouter.core.enrich import compile_api, compile_client_id
 from logrouter.core.explainsteps import Step, shown
 from logrouter.core.plandiff import changes
 from logrouter.core.requestfields import Request
-from logrouter.model import Ignored, Rejected
+from logrouter.model import Envelope, Ignored, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from logrouter.core.enrich import ApiRule
     from logrouter.core.routing import Extras, Route, Source
     from logrouter.core.validate import Validator
-    from logrouter.model import Envelope, Parsed
+    from logrouter.model import Decoded, Parsed
 
     Note = Callable[..., None]
     Enrich = Callable[[dict[str, Any]], None]
@@ -53,12 +53,22 @@ def _filter(source: Source, may_match: Callable[[bytes], bool], note: Note) -> C
     return watch
 
 
-def _decode(source: Source, note: Note) -> Callable[[bytes], Envelope | Rejected]:
-    def watch(value: bytes) -> Envelope | Rejected:
+def _decode(source: Source, note: Note) -> Callable[[bytes], Decoded]:
+    def watch(value: bytes) -> Decoded:
         found = source.decode(value)
-        if isinstance(found, Rejected):
-            note("envelope", f"{found.reason}: {found.detail}", passed=False)
-            return found
+        for each in (found,) if isinstance(found, Envelope | Ignored | Rejected) else found:
+            _envelope(each, note)
+        return found
+
+    return watch
+
+
+def _envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
+    if isinstance(found, Rejected):
+        note("envelope", f"{found.reason}: {found.detail}", passed=False)
+    elif isinstance(found, Ignored):
+        note("envelope", str(found.reason), passed=False)
+    else:
         note(
             "envelope",
             f"shape {found.shape}",
@@ -70,9 +80,6 @@ def _decode(source: Source, note: Note) -> Callable[[bytes], Envelope | Rejected
             flags=list(found.flags),
             fields=shown({name: item for name, item in found.fields.items() if item != found.text}),
         )
-        return found
-
-    return watch
 
 
 class _RouteWatch:

@@ -6,19 +6,33 @@ reads an `Envelope` without building anything, so that a line that no route want
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.envelopes import rsyslog
+from logrouter.core.envelopes import plain, rsyslog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrouter.model import Envelope, Rejected
+    from logrouter.model import Decoded, Envelope
 
-    Decoder = Callable[[bytes], Envelope | Rejected]
     Getter = Callable[[Envelope], str | None]
 
-ENVELOPES: Final[Mapping[str, Decoder]] = {"rsyslog": rsyslog.decode}
+
+class Wrapping(NamedTuple):
+    """How to read a record, and whether its bytes can be searched before that.
+
+    *decode* never raises. *verbatim* says that every field stands in the record's bytes as JSON or plain text has it,
+    so that the pre-filter (`core.prefilter`) may look for it there; compressed and encoded records are not.
+    """
+
+    decode: Callable[[bytes], Decoded]
+    verbatim: bool = True
+
+
+ENVELOPES: Final[Mapping[str, Wrapping]] = {
+    "rsyslog": Wrapping(rsyslog.decode),
+    "plain": Wrapping(plain.decode),
+}
 
 FIELD_PREFIXES: Final = ("label.", "field.", "header.")
 """`label.<name>` is a Kubernetes label, `field.<name>` any other key of the envelope, flat or nested by dots, and

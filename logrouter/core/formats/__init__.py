@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats import envoy
+from logrouter.core.formats.kind import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from logrouter.model import Envelope, Ignored, Parsed, Rejected
+    from logrouter.core.formats.kind import Format, Parser
 
-    Parser = Callable[[Envelope], Parsed | Ignored | Rejected]
+FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
+    {
+        "envoy": envoy.FORMAT,
+    }
+)
 
-FORMATS: Final[Mapping[str, Parser]] = {"envoy": envoy.parse}
+
+def parser(name: str, settings: Settings | None = None) -> Parser:
+    """The parser of a format. Raises `kind.SettingsError` for settings that it can't work with."""
+    return FORMATS[name].compile(settings or Settings())

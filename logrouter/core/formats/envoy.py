@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
+from logrouter.core.formats.kind import Format, fixed
 from logrouter.core.jsontext import MAX_DETAIL, REPAIRED, Repaired, decode_object
 from logrouter.core.redact import path_of
 from logrouter.core.unflatten import ABSENT, known_paths, unflatten
@@ -197,3 +198,11 @@ def _is_request(line: dict[str, Any], http: dict[str, Any]) -> bool:
     if type(schema) is str and schema.startswith(SCHEMA_PREFIX):
         return True
     return "method" in http and "status_code" in http
+
+
+def _signature(envelope: Envelope) -> bool:
+    """Whether the line is an object, or the transport has taken one in."""
+    return envelope.document is not None or envelope.text[:1] == "{"
+
+
+FORMAT: Final[Format] = fixed(parse, _signature)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import pytest
 
 from logrouter import config
+from logrouter.core.envelopes import ENVELOPES
+from logrouter.core.formats import FORMATS
+
+ANY_ENVELOPE = "one of " + ", ".join(f"`{name}`" for name in ENVELOPES)
+ANY_FORMAT = "one of " + ", ".join(f"`{name}`" for name in FORMATS) if len(FORMATS) > 1 else "`envoy`"
 
 SMALL = """\
 version: 1
@@ -117,7 +122,7 @@ MESSAGES = [
     ),
     (
         SMALL.replace("envelope: rsyslog", "envelope: rsylog"),
-        "3:36: sources.logs.envelope: must be `rsyslog`, not 'rsylog' (did you mean \"rsyslog\"?)",
+        f"3:36: sources.logs.envelope: must be {ANY_ENVELOPE}, not 'rsylog' (did you mean \"rsyslog\"?)",
     ),
     (
         SMALL.replace("sources:\n", "sources:\n  lo gs: {topics: x, envelope: rsyslog}\n"),
@@ -134,7 +139,7 @@ MESSAGES = [
     ),
     (
         with_route(format="envoi"),
-        "4:68: routes[0].format: must be `envoy`, not 'envoi' (did you mean \"envoy\"?)",
+        f"4:68: routes[0].format: must be {ANY_FORMAT}, not 'envoi' (did you mean \"envoy\"?)",
     ),
     (
         with_route(to="logrouter.rollup"),
@@ -240,7 +245,7 @@ def test_all_problems_are_listed_at_once_in_file_order() -> None:
 
     assert found == [
         "5:5: routes[0]: lacks `to`, which is required",
-        "8:13: routes[0].format: must be `envoy`, not 'envoi' (did you mean \"envoy\"?)",
+        f"8:13: routes[0].format: must be {ANY_FORMAT}, not 'envoi' (did you mean \"envoy\"?)",
         '9:5: routes[0].too: unknown key (did you mean "to"?)',
         "10:27: routes[1].from: there is no source 'lgs' (did you mean \"logs\"?); there are logs",
         "10:51: routes[1].to: logrouter.rollup is outputs.rollup.topic as well: events need their own topic",

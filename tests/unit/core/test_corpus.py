@@ -1,6 +1,8 @@
 """The golden corpus: what each recorded line is read as.
 
 A case is `tests/corpus/<envelope or format>/<case>.in`, the bytes of one record, and `<case>.json`, what is expected.
+Formats are read in the envelope that `ENVELOPE_OF` names, else `plain`; `<case>.settings` holds settings of a format as
+JSON. A record that packs several lines is a list.
 After a deliberate change, `LOGROUTER_WRITE_CORPUS=1 pytest tests/unit/core/test_corpus.py` writes the expectations
 anew; the difference is what is reviewed.
 """
@@ -16,8 +18,9 @@ import pytest
 
 from logrouter.core.enrich import compile_client_id, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, lookup
-from logrouter.core.formats import FORMATS
-from logrouter.model import Envelope, Ignored, Parsed, Rejected
+from logrouter.core.formats import FORMATS, parser
+from logrouter.core.formats.kind import ErrorRule, Settings
+from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 ENVELOPE_OF = {"envoy": "rsyslog"}
@@ -32,8 +35,12 @@ def cases(kind: str) -> list[str]:
     return sorted(path.stem for path in (CORPUS / kind).glob("*.in"))
 
 
-def envelope_as_json(result: Envelope | Rejected) -> dict:
+def envelope_as_json(result: Decoded) -> dict | list:
     """What a reviewer wants to see of an envelope."""
+    if isinstance(result, tuple) and not isinstance(result, Ignored | Rejected):
+        return [envelope_as_json(each) for each in result]
+    if isinstance(result, Ignored):
+        return {"ignored": result.reason}
     if isinstance(result, Rejected):
         return {"rejected": [result.stage, result.reason]}
     names = {name: lookup(result, name) for name in sorted(FIELD_NAMES - {"text", "shape"})}
@@ -55,10 +62,31 @@ def parsed_as_json(result: Parsed | Ignored | Rejected) -> dict:
         return {"ignored": result.reason}
     chain = result.event.get("http", {}).get("client_ip")
     identity = {"client_id": client_id(result), "second_address_from_the_right": chain and client_ip(chain)}
-    return {"event": result.event, "time": result.time, "flags": list(result.flags), **identity}
+    known = {"outcome": result.outcome, "half": result.half and list(result.half)}
+    return {
+        "event": result.event,
+        "time": result.time,
+        "flags": list(result.flags),
+        **identity,
+        **{name: value for name, value in known.items() if value is not None},
+    }
 
 
-def check(expected_file: Path, actual: dict) -> None:
+def settings_of(file: Path) -> Settings:
+    """The settings beside a case, if there are any."""
+    if not file.exists():
+        return Settings()
+    given = orjson.loads(file.read_bytes())
+    return Settings(
+        pattern=given.get("pattern", ""),
+        aliases={name: tuple(names) for name, names in given.get("aliases", {}).items()},
+        columns=tuple(given.get("columns", ())),
+        errors={code: ErrorRule(*rule) for code, rule in given.get("errors", {}).items()},
+        formats=tuple(given.get("formats", ())),
+    )
+
+
+def check(expected_file: Path, actual: dict | list) -> None:
     """Compare as JSON, or write the expectation."""
     got = orjson.loads(orjson.dumps(actual))
     if WRITE:
@@ -66,16 +94,22 @@ def check(expected_file: Path, actual: dict) -> None:
     assert got == orjson.loads(expected_file.read_bytes())
 
 
-@pytest.mark.parametrize("case", cases("rsyslog"))
-def test_an_rsyslog_record_is_read_as_recorded(case):
-    """Every envelope shape and trap gives the expected envelope or rejection."""
-    record = (CORPUS / "rsyslog" / f"{case}.in").read_bytes()
-    check(CORPUS / "rsyslog" / f"{case}.json", envelope_as_json(ENVELOPES["rsyslog"](record)))
+@pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind in sorted(ENVELOPES) for case in cases(kind)])
+def test_a_record_is_taken_out_of_its_envelope_as_recorded(kind, case):
+    """Every envelope shape and trap gives the expected lines or rejection."""
+    record = (CORPUS / kind / f"{case}.in").read_bytes()
+    check(CORPUS / kind / f"{case}.json", envelope_as_json(ENVELOPES[kind].decode(record)))
 
 
-@pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind in sorted(ENVELOPE_OF) for case in cases(kind)])
+@pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind in sorted(FORMATS) for case in cases(kind)])
 def test_a_line_in_its_envelope_is_parsed_as_recorded(kind, case):
     """Every generation and trap of a format gives the expected event, or the expected reason for none."""
-    envelope = ENVELOPES[ENVELOPE_OF[kind]]((CORPUS / kind / f"{case}.in").read_bytes())
+    envelope = ENVELOPES[ENVELOPE_OF.get(kind, "plain")].decode((CORPUS / kind / f"{case}.in").read_bytes())
     assert isinstance(envelope, Envelope)
-    check(CORPUS / kind / f"{case}.json", parsed_as_json(FORMATS[kind](envelope)))
+    parse = parser(kind, settings_of(CORPUS / kind / f"{case}.settings"))
+    check(CORPUS / kind / f"{case}.json", parsed_as_json(parse(envelope)))
+
+
+def test_every_format_and_envelope_has_a_corpus():
+    """A new one comes with its cases."""
+    assert [kind for kind in (*ENVELOPES, *FORMATS) if not cases(kind)] == []

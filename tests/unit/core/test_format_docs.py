@@ -9,14 +9,16 @@ import orjson
 import pytest
 
 from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, lookup
-from logrouter.core.formats import FORMATS
+from logrouter.core.formats import FORMATS, parser
 
+ENVELOPE_OF = {"envoy": "rsyslog"}
+"""The envelope of the example on a format's page, if it is not `plain`."""
 DOCS = Path(__file__).parents[3] / "docs" / "formats"
 
 
 def examples(name: str) -> tuple[bytes, dict]:
-    """The record and what it becomes: the first two JSON blocks of a page."""
-    blocks = re.findall(r"```json\n(.*?)```", (DOCS / f"{name}.md").read_text(), re.DOTALL)
+    """The record and what it becomes: the first two blocks of a page; the first may be of any language."""
+    blocks = re.findall(r"```\w+\n(.*?)\n```", (DOCS / f"{name}.md").read_text(), re.DOTALL)
     return blocks[0].encode(), orjson.loads(blocks[1])
 
 
@@ -24,7 +26,7 @@ def examples(name: str) -> tuple[bytes, dict]:
 def test_an_envelope_s_example_is_read_as_its_page_says(name):
     """Shape, text, time and every field that has a value."""
     record, expected = examples(name)
-    envelope = ENVELOPES[name](record)
+    envelope = ENVELOPES[name].decode(record)
     names = {field: lookup(envelope, field) for field in FIELD_NAMES - {"text", "shape"}}
     assert {
         "shape": envelope.shape,
@@ -40,4 +42,5 @@ def test_an_envelope_s_example_is_read_as_its_page_says(name):
 def test_a_format_s_example_is_read_as_its_page_says(name):
     """The event before it is enriched."""
     record, expected = examples(name)
-    assert FORMATS[name](ENVELOPES["rsyslog"](record)).event == expected
+    envelope = ENVELOPES[ENVELOPE_OF.get(name, "plain")].decode(record)
+    assert parser(name)(envelope).event == expected
