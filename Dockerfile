@@ -29,6 +29,7 @@ ENV PATH=/opt/logrouter/bin:$PATH \
     LOGROUTER_CONFIG=/etc/logrouter/topics.yaml \
     LOGROUTER_DATA_DIR=/data \
     LOGROUTER_HTTP_HOST=0.0.0.0 \
+    LOGROUTER_ACCESS_MODE=callers \
     LOGROUTER_LOG_FORMAT=json
 USER 10001:10001
 WORKDIR /data

@@ -41,13 +41,14 @@ WORKER = """
 import sys
 from pathlib import Path
 from logrouter import telemetry
+from logrouter.access.policy import OPEN
 from logrouter.tables import worker
 from logrouter.tables.security import Security
 from logrouter.tables.settings import TablesSettings
 telemetry.configure_logging()
 group, topic, data_dir, bootstrap, port, flush = sys.argv[1:]
 sys.exit(worker.run(TablesSettings(group, topic, 4, Path(data_dir), Security((bootstrap,)), port=int(port),
-    standby_replicas=0, flush_interval_ms=int(flush))))
+    access=OPEN, standby_replicas=0, flush_interval_ms=int(flush))))
 """
 
 

@@ -12,7 +12,7 @@ import logrouter
 
 ROOT = Path(logrouter.__file__).parent
 
-PURE = {"model", "core", "query"}
+PURE = {"model", "core", "query", "access"}
 COMMANDS = {"cli", "commands", "demo", "__main__"}
 
 # Part of the package: the parts it may import. Commands may import everything.
@@ -22,14 +22,15 @@ ALLOWED = {
     "leash": set(),
     "core": {"model"},
     "query": {"core", "model"},
+    "access": {"core"},
     "telemetry": {"model"},
-    "config": {"core", "model"},
+    "config": {"access", "core", "model"},
     "kafkajars": set(),
     "devkafka": {"kafkajars", "leash", "telemetry"},
     "supervise": {"leash", "telemetry"},
     "route": {"config", "core", "model", "telemetry"},
-    "web": {"core", "model", "query", "telemetry"},
-    "tables": {"config", "core", "model", "query", "telemetry", "web"},
+    "web": {"access", "core", "model", "query", "telemetry"},
+    "tables": {"access", "config", "core", "model", "query", "telemetry", "web"},
 }
 
 # Outside library: the parts that may import it. Whatever is not listed, any part but the pure ones may.

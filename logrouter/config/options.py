@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from logrouter.config.access import Access
 from logrouter.config.kafka import Hidden, KafkaKind
 from logrouter.config.kinds import TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
 from logrouter.config.kinds import option as opt
@@ -299,6 +300,9 @@ class File:
     privacy: Privacy = opt(Section(Privacy), "Keys for pseudonyms.", default=Privacy())
     canary: Canary | None = opt(Section(Canary), "Bounds for a table after an edit.", default=None)
     admin: Admin = opt(Section(Admin), "Requests that change something.", default=Admin())
+    access: Access = opt(
+        Section(Access), "Who may read the table view. Without this section nobody may.", default=Access()
+    )
     lookups: dict[str, LookupFile] | None = opt(
         Keyed(Section(LookupFile), partial=True), "Lookup files by name.", default=None
     )

@@ -112,7 +112,7 @@ def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema where each single value may be a reference to the environment instead."""
     if "properties" in schema:
         return schema | {"properties": {key: _or_reference(below) for key, below in schema["properties"].items()}}
-    if schema.get("type") not in ("integer", "number", "boolean", "string"):
+    if schema.get("type") not in ("integer", "number", "boolean", "string") and "enum" not in schema:
         return schema
     about = {key: schema[key] for key in ("description", "default") if key in schema}
     return {

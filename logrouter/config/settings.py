@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config import document
+from logrouter.config.access import Access
 from logrouter.config.build import build
 from logrouter.config.inputs import Inputs
 from logrouter.config.kinds import Section, usable
@@ -46,6 +47,7 @@ class Settings:
     inputs: tuple[Path, ...] = ()
     canary: Bounds | None = None
     admin_token: Secret | None = None
+    access: Access = field(default_factory=Access)
 
     @property
     def generation(self) -> str:
@@ -133,6 +135,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         inputs=inputs.paths,
         canary=canary,
         admin_token=options.admin.token if usable(options.admin) else None,
+        access=options.access,
     )
     return Examined(problems, doc.value, options, settings, inputs.paths)
 

@@ -131,7 +131,7 @@ def create(settings: TablesSettings) -> App:
     table.prepare(settings.topic, settings.retention, minute)
     app.reader = Reader(app, table, settings.partitions, url)
     app.first_services = (
-        ViewServer(app.reader, bound, settings.retention, lambda: _now_ms(settings), settings.secret),
+        ViewServer(app.reader, bound, settings.retention, lambda: _now_ms(settings), settings.secret, settings.access),
         Gate(settings.security, settings.topic, settings.partitions),
     )
     app.last_services = (Upkeep(app, table, app.reader),)

@@ -14,6 +14,7 @@ from logrouter.web.app import build
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from logrouter.access.policy import Policy
     from logrouter.query.reader import TableReader
     from logrouter.tables.retention import Retention
 
@@ -46,6 +47,7 @@ class ViewServer(Service):
         retention: Retention,
         clock: Callable[[], int],
         secret: str | None,
+        access: Policy,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,11 +56,12 @@ class ViewServer(Service):
         self._kept = {Tier.MINUTE: retention.minutes, Tier.HOUR: retention.hours, Tier.DAY: retention.days}
         self._clock = clock
         self._secret = secret
+        self._access = access
         self._runner: web.AppRunner | None = None
 
     async def on_start(self) -> None:
         """Begin to answer: not ready, until tables are recovered."""
-        app = build(self._reader, secret=self._secret, clock=self._clock, kept=self._kept)
+        app = build(self._reader, secret=self._secret, clock=self._clock, kept=self._kept, access=self._access)
         # No access log: paths name clients.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handle_signals=False)
         await self._runner.setup()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from logrouter.access.policy import CLOSED, OPEN, Policy
 from logrouter.config.secrets import Secret
 from logrouter.tables.retention import Retention
 from logrouter.tables.security import Security, SettingsError, security
@@ -46,6 +47,7 @@ class TablesSettings:
     flush_interval_ms: int = 1_000
     instance: str = ""
     secret: str | None = field(default=None, repr=False)
+    access: Policy = CLOSED
     clock_offset_seconds: int = 0
 
 
@@ -79,6 +81,7 @@ def from_settings(
         flush_interval_ms=lane.flush_interval_ms,
         instance=instance or "",
         secret=_secret(env.get(PEER_SECRET_ENV) or ""),
+        access=OPEN if settings.access.mode == "open" else CLOSED,
         clock_offset_seconds=_whole_number(env.get(CLOCK_OFFSET_ENV) or "0"),
     )
 

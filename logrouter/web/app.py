@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from logrouter.access.policy import CLOSED
 from logrouter.query.spans import KEPT
 from logrouter.telemetry import QUERY_SECONDS, REGISTRY, Log, log
 from logrouter.web import health, lists, problems, subjects
+from logrouter.web.access import Gate, Needs, guard, whoami
 from logrouter.web.peers import Peers
 from logrouter.web.problems import INTERNAL, Problem
 from logrouter.web.turns import Turns
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from logrouter.access.policy import Policy
     from logrouter.query.reader import TableReader, Tier
 
 _NAME: Final = "[^/]+"
@@ -47,32 +50,36 @@ def build(
     registry: CollectorRegistry = REGISTRY,
     kept: Mapping[Tier, int] = KEPT,
     limits: Limits | None = None,
+    access: Policy = CLOSED,
 ) -> web.Application:
     """The table view of one worker, to be served in the event loop in which *reader* may be called.
 
     *secret* is shared by all workers and authenticates the hop between them; without one, whoever reaches the port is
-    trusted. *kept* says how many buckets each tier keeps.
+    trusted. *kept* says how many buckets each tier keeps. *access* says who is let in: by default nobody.
     """
     limits = limits or Limits()
     view = View(reader, Peers(secret), clock, registry, kept, limits, Turns(limits.scans, limits.scans_waiting))
-    app = web.Application(middlewares=[_finish])
+    gate, needs = Gate(access), dict[str, Needs]()
+    app = web.Application(middlewares=[_finish, guard(gate, needs)])
     app.cleanup_ctx.append(_peers(view))
     client, api = f"/v1/clients/{{client_id:{_NAME}}}", f"/v1/apis/{{api:{_NAME}}}"
 
-    def get(path: str, handler: Callable[[web.Request], Awaitable[web.Response]], name: str) -> None:
+    def get(path: str, handler: Callable[[web.Request], Awaitable[web.Response]], name: str, needed: Needs) -> None:
+        needs[name] = needed
         app.router.add_get(path, handler, name=name, expect_handler=_expect)
 
-    get("/", health.index(view), "index")
-    get("/livez", health.live(view), "livez")
-    get("/readyz", health.ready(view), "readyz")
-    get("/metrics", health.metrics(view), "metrics")
-    get("/v1/clients", lists.ranking(view, "c"), "clients")
-    get(client, subjects.summary(view, "c"), "client")
-    get(f"{client}/series", subjects.series(view, "c"), "client_series")
-    get("/v1/apis", lists.ranking(view, "a"), "apis")
-    get(api, subjects.summary(view, "a"), "api")
-    get(f"{api}/series", subjects.series(view, "a"), "api_series")
-    get(lists.PART_PATH, lists.part(view), "part")
+    get("/", health.index(view), "index", Needs.NOTHING)
+    get("/livez", health.live(view), "livez", Needs.NOTHING)
+    get("/readyz", health.ready(view), "readyz", Needs.NOTHING)
+    get("/metrics", health.metrics(view), "metrics", Needs.METRICS)
+    get("/v1/whoami", whoami(gate), "whoami", Needs.CALLER)
+    get("/v1/clients", lists.ranking(view, "c"), "clients", Needs.EVERYTHING)
+    get(client, subjects.summary(view, "c"), "client", Needs.CLIENT)
+    get(f"{client}/series", subjects.series(view, "c"), "client_series", Needs.CLIENT)
+    get("/v1/apis", lists.ranking(view, "a"), "apis", Needs.EVERYTHING)
+    get(api, subjects.summary(view, "a"), "api", Needs.EVERYTHING)
+    get(f"{api}/series", subjects.series(view, "a"), "api_series", Needs.EVERYTHING)
+    get(lists.PART_PATH, lists.part(view), "part", Needs.WORKER)
     return app
 
 

@@ -32,6 +32,8 @@ class Type(NamedTuple):
 
 
 BAD_PARAMETER: Final = Type("bad-parameter", 400, "A parameter is not usable")
+NOT_AUTHENTICATED: Final = Type("not-authenticated", 401, "A valid token is needed")
+NOT_ALLOWED: Final = Type("not-allowed", 403, "The token does not allow this")
 UNTRUSTED_HOP: Final = Type("untrusted-hop", 403, "Not a worker of this group")
 UNKNOWN_SUBJECT: Final = Type("unknown-subject", 404, "Nothing was ever counted under this name")
 UNKNOWN_PATH: Final = Type("unknown-path", 404, "There is nothing at this path")
@@ -45,7 +47,8 @@ BUSY: Final = Type("busy", 503, "Too many lists are being computed")
 TOO_SLOW: Final = Type("too-slow", 503, "The list took too long to compute")
 
 TYPES: Final = (
-    *(BAD_PARAMETER, UNTRUSTED_HOP, UNKNOWN_SUBJECT, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_OWNER, INTERNAL),
+    *(BAD_PARAMETER, NOT_AUTHENTICATED, NOT_ALLOWED, UNTRUSTED_HOP),
+    *(UNKNOWN_SUBJECT, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_OWNER, INTERNAL),
     *(NOT_READY, OWNER_AWAY, PARTITIONS_MISSING, BUSY, TOO_SLOW),
 )
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from aiohttp import web
 
-from logrouter.core.rollup import MAX_NAME
 from logrouter.query import answers, questions
 from logrouter.query.answers import SUBJECT_FIELD
-from logrouter.query.parameters import Fault
 from logrouter.query.reader import Tier
 from logrouter.query.spans import Window, span
 from logrouter.web import problems
+from logrouter.web.names import name_of
 from logrouter.web.peers import PeerAwayError
 from logrouter.web.problems import NOT_OWNER, OWNER_AWAY, UNKNOWN_SUBJECT, Problem
 from logrouter.web.view import RETRY_SOON, document
@@ -28,22 +27,6 @@ if TYPE_CHECKING:
 
 COLLECTION: Final = {"c": "clients", "a": "apis"}
 LAST_24H: Final = Window("24h", 24 * 60)
-
-
-def name_of(kind: str, request: web.Request) -> str:
-    """The client id or API in the path, exactly as it was counted.
-
-    Read from the path as it was sent: the router's own decoding leaves what is not UTF-8 as it is, and so would take
-    one name for another.
-    """
-    field = SUBJECT_FIELD[kind]
-    try:
-        name = unquote_to_bytes(request.rel_url.raw_path.split("/")[3]).decode()
-    except UnicodeError:
-        raise problems.bad_parameters([Fault(field, "must be UTF-8, percent-encoded")]) from None
-    if len(name) > MAX_NAME:
-        raise problems.bad_parameters([Fault(field, f"is longer than the {MAX_NAME} characters that names can have")])
-    return name
 
 
 def summary(view: View, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:

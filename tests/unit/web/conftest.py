@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
+from logrouter.access.policy import OPEN
 from logrouter.core.rollup import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app, server
@@ -135,7 +136,7 @@ def tables_of(requests: list[dict[str, Any]], partitions: int = 6) -> MemoryTabl
 async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **options: Any) -> AsyncIterator[Fleet]:
     """Runs workers that share partitions evenly, and ends them."""
     tables = tables or tables_of(events())
-    options = {"clock": lambda: NOW, "registry": CollectorRegistry(), **options}
+    options = {"clock": lambda: NOW, "registry": CollectorRegistry(), "access": OPEN, **options}
     fleet = Fleet()
     fleet.tables = tables
     async with aiohttp.ClientSession() as http:

@@ -1,0 +1,120 @@
+"""Callers, and the scopes that say what each of them may see.
+
+    usage:read                  every figure of every client
+    usage:read:client=<id>      the figures of one client; its id is percent-encoded as in a path
+    metrics:read                /metrics
+    admin                       everything
+
+A scope is text wherever it is written: in topics.yaml, in a claim, and on the hop between workers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote_to_bytes
+
+from logrouter.core.rollup import MAX_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+READ: Final = "usage:read"
+METRICS: Final = "metrics:read"
+ADMIN: Final = "admin"
+CLIENT: Final = "usage:read:client="
+
+FORMS: Final = f"{READ}, {CLIENT}<id>, {METRICS} or {ADMIN}"
+"""Every scope there is, for messages."""
+
+_WORDS: Final = frozenset({READ, METRICS, ADMIN})
+
+
+class Via(StrEnum):
+    """How a caller was let in."""
+
+    TOKEN = "token"  # noqa: S105 - a word for it, not a token
+    JWT = "jwt"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever asks. *clients* are those that *scopes* name one by one; all others may be read only by `reads_all`."""
+
+    name: str
+    via: Via
+    scopes: tuple[str, ...]
+    clients: frozenset[str]
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether everything is allowed."""
+        return ADMIN in self.scopes
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether the figures of all clients, and so every total over them, may be read."""
+        return READ in self.scopes or self.is_admin
+
+    @property
+    def reads_metrics(self) -> bool:
+        """Whether /metrics may be read."""
+        return METRICS in self.scopes or self.is_admin
+
+    def may_read(self, client_id: str) -> bool:
+        """Whether the figures of this client may be read. Ids are compared exactly, as they are counted."""
+        return self.reads_all or client_id in self.clients
+
+
+def caller(name: str, via: Via, scopes: Iterable[str]) -> Caller:
+    """A caller with these scopes, each of which must be one.
+
+    Raises:
+        ValueError: a scope is none.
+    """
+    given = tuple(sorted(set(scopes)))
+    clients = set()
+    for scope in given:
+        if scope in _WORDS:
+            continue
+        client = client_of(scope)
+        if client is None:
+            raise ValueError("there is no such scope")
+        clients.add(client)
+    return Caller(name, via, given, frozenset(clients))
+
+
+def is_scope(text: str) -> bool:
+    """Whether this is a scope."""
+    return text in _WORDS or client_of(text) is not None
+
+
+def client_of(scope: str) -> str | None:
+    """The client that a scope of one client names; None if it is no such scope."""
+    if not scope.startswith(CLIENT):
+        return None
+    encoded = scope.removeprefix(CLIENT)
+    try:
+        client = unquote_to_bytes(encoded).decode()
+    except UnicodeError:
+        return None
+    # Lists of scopes have spaces between.
+    proper = encoded.isprintable() and " " not in encoded and _escapes_whole(encoded)
+    return client if proper and 0 < len(client) <= MAX_NAME else None
+
+
+def client_scope(client_id: str) -> str:
+    """The scope of one client."""
+    return CLIENT + quote(client_id, safe="")
+
+
+def _escapes_whole(encoded: str) -> bool:
+    digits = "0123456789ABCDEFabcdef"
+    parts = encoded.split("%")[1:]
+    return all(len(part) >= 2 and part[0] in digits and part[1] in digits for part in parts)
+
+
+ANYONE: Final = caller("anyone", Via.OPEN, (READ, METRICS))
+"""Everybody who reaches a worker whose `access` says `mode: open`. Nobody is an admin by that."""
