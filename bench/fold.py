@@ -32,7 +32,8 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from logrouter.core.rollup import Accumulator, pack
+from logrouter.core.accumulate import Accumulator
+from logrouter.core.rollup import pack
 from logrouter.devkafka import DevKafka
 
 PARTITIONS = 4

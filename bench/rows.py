@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from logrouter.core.rollup import Accumulator, Cell, copy_of, merge
+from logrouter.core.accumulate import Accumulator
+from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.store import batch, open_database
@@ -66,7 +67,7 @@ def partial_sums() -> list[Cell]:
 def raised(old: bytes | None, cell: Cell, bucket: int) -> bytes:
     """A row with one cell more."""
     if old is None:
-        return rows.encode_as(1, cell, bucket)
+        return rows.encode_as(1, cell, Tier.DAY, bucket)
     known = rows.cell_of(old)
     merge(known, cell)
     return rows.encode(1, known)

@@ -275,5 +275,8 @@ class RouteOptions:
         default="",
     )
     tables: tuple[str, ...] = opt(
-        Many(Choice(("clients", "apis")), unique=True), "Tables that count the events.", default=("clients", "apis")
+        Many(Choice(("clients", "apis", "urls")), unique=True),
+        "Tables that count the events. `urls` adds the most frequent URLs and the newest failed requests to the two "
+        "others; without it no path is kept in any table.",
+        default=("clients", "apis", "urls"),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.rollup import Cell, merge, quantile
+from logrouter.core.cells import Cell, merge, quantile
 from logrouter.core.timestamps import rfc3339
 from logrouter.query.parameters import By
 from logrouter.query.spans import MINUTE_MS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from logrouter.core.rollup import Cell, Subjects, copy_of, merge, partition_of
+from logrouter.core.cells import Cell, copy_of, merge
+from logrouter.core.rollup import Subjects, partition_of
 from logrouter.query.reader import Position, TableReader, Tier
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ class MemoryTables:
         bucket = tier.bucket(cell.minute)
         row = self.rows[tier].get((bucket, subject))
         if row is None:
-            self.rows[tier][bucket, subject] = copy_of(cell, bucket)
+            row = self.rows[tier][bucket, subject] = copy_of(cell, bucket)
         else:
             merge(row, cell)
+        if tier is not Tier.LIFE:
+            row.recent = []
 
 
 @dataclass(slots=True)

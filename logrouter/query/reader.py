@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from logrouter.core.rollup import Cell
+    from logrouter.core.cells import Cell
 
 
 class Tier(Enum):

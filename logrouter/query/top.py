@@ -19,7 +19,7 @@ from logrouter.query.parameters import Sort
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from logrouter.core.rollup import Cell
+    from logrouter.core.cells import Cell
     from logrouter.query.questions import Top
     from logrouter.query.spans import Span
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from logrouter import telemetry
 from logrouter.core import deadletter, ids
+from logrouter.core.accumulate import Accumulator
 from logrouter.core.pipeline import process_matching
-from logrouter.core.rollup import Accumulator, pack
+from logrouter.core.rollup import pack
 from logrouter.model import ANONYMOUS, UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.telemetry import Log
 
@@ -218,17 +219,24 @@ def _no_id(_offset: int, _index: int) -> str:
 def _add(sums: Accumulator, accepted: Accepted) -> None:
     event = accepted.event
     tables = accepted.tables
+    http = event.get("http", _NOTHING)
+    path, request_id, error = http.get("path"), event["meta"].get("request_id"), event.get("error")
     sums.add(
         event.get("client_id", ANONYMOUS) if "clients" in tables else None,
         event.get("api", ANONYMOUS),
         accepted.time_ms,
-        event.get("http", _NOTHING).get("status_code"),
+        http.get("status_code"),
         event.get("outcome"),
         event["weight"],
         event.get("bytes_received", 0),
         event.get("bytes_sent", 0),
         event.get("total_time_ms"),
+        # A schema of the operator's own may let other types pass here.
+        path if type(path) is str else None,
+        error if type(error) is dict else None,
+        request_id if type(request_id) is str else "",
         count_api="apis" in tables,
+        count_urls="urls" in tables,
     )
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.rollup import Cell, copy_of, merge
+from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.tables import rows
 from logrouter.tables.rows import NOTHING, TIERS
 
@@ -161,7 +161,9 @@ class PartitionFold:
                 for cell in cells.values():
                     bucket = tier.bucket(cell.minute)
                     if start <= bucket < stop:
-                        found.setdefault(rows.key_of(tier, bucket, subject), []).append(copy_of(cell, bucket))
+                        copied = copy_of(cell, bucket)
+                        rows.fit(tier, copied)
+                        found.setdefault(rows.key_of(tier, bucket, subject), []).append(copied)
         return found
 
     def replayed(self, kind: str, tier: Tier, start: int, stop: int) -> dict[bytes, Cell]:
@@ -185,6 +187,8 @@ class PartitionFold:
                     cell = copy_of(more, bucket)
                 else:
                     merge(cell, more)
+        if cell is not None:
+            rows.fit(tier, cell)
         return cell
 
     def _unflushed(self, subject: str) -> Iterator[Cell]:
@@ -192,10 +196,10 @@ class PartitionFold:
 
     def _raised(self, key: bytes, old: bytes | None, cells: list[Cell]) -> bytes:
         """The row after this flush."""
+        tier, bucket = rows.tier_and_bucket(key)
         if old is None:
-            bucket = rows.tier_and_bucket(key)[1]
             if len(cells) == 1:
-                return rows.encode_as(self._cut, cells[0], bucket)
+                return rows.encode_as(self._cut, cells[0], tier, bucket)
             cell = Cell(bucket)
         else:
             if rows.watermark(old) >= self._floor:
@@ -204,6 +208,7 @@ class PartitionFold:
             cell = rows.cell_of(old)
         for delta in cells:
             merge(cell, delta)
+        rows.fit(tier, cell)
         return rows.encode(self._cut, cell)
 
     def _replay(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> int:
@@ -220,6 +225,7 @@ class PartitionFold:
             if offset > watermark:
                 for delta in cells:
                     merge(cell, delta)
+                rows.fit(rows.tier_and_bucket(key)[0], cell)
                 self._replayed[key] = (offset, cell)
         return len(subjects)
 

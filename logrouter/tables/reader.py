@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faust.types import TP
 
-from logrouter.core.rollup import Cell, merge, partition_of
+from logrouter.core.cells import Cell, merge
+from logrouter.core.rollup import partition_of
 from logrouter.query.reader import Position, Tier
 from logrouter.tables import rows
 

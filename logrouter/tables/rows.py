@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.rollup import Cell, saturate
+from logrouter.core.cells import FIRST_FIELDS, Cell, saturate, upgrade
 from logrouter.query.reader import Tier
 
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
@@ -28,6 +28,8 @@ NOTHING: Final = -1
 
 _PREFIX: Final = Struct(">BI")
 _WATERMARK: Final = Struct(">Q")
+_FIRST: Final = 0x90 + FIRST_FIELDS
+"""What the cell of a row of version 1 begins with: an array of so many elements."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cell).decode
 
@@ -82,12 +84,20 @@ def encode(watermark: int, cell: Cell) -> bytes:
         return _WATERMARK.pack(watermark) + _encode(cell)
 
 
-def encode_as(watermark: int, cell: Cell, bucket: int) -> bytes:
-    """The value of the row of *bucket* with the sums of a cell that goes by another number."""
-    number, cell.minute = cell.minute, bucket
+def encode_as(watermark: int, cell: Cell, tier: Tier, bucket: int) -> bytes:
+    """The value of the row of *tier* and *bucket* with the sums of a cell that goes by another number."""
+    number, recent = cell.minute, cell.recent
+    cell.minute = bucket
+    fit(tier, cell)
     value = encode(watermark, cell)
-    cell.minute = number
+    cell.minute, cell.recent = number, recent
     return value
+
+
+def fit(tier: Tier, cell: Cell) -> None:
+    """Leave out of a cell what rows of its tier do not keep: recent failures are in lifetime rows alone."""
+    if tier is not Tier.LIFE and cell.recent:
+        cell.recent = []
 
 
 def watermark(value: bytes) -> int:
@@ -98,4 +108,7 @@ def watermark(value: bytes) -> int:
 
 def cell_of(value: bytes) -> Cell:
     """The sums in a row."""
-    return _decode(memoryview(value)[8:])
+    cell = _decode(memoryview(value)[8:])
+    if value[8] == _FIRST:
+        upgrade(cell)
+    return cell

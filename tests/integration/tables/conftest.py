@@ -17,7 +17,9 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from logrouter.core.rollup import Accumulator, Cell, merge, pack
+from logrouter.core.accumulate import Accumulator
+from logrouter.core.cells import Cell, merge
+from logrouter.core.rollup import pack
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from logrouter.core.rollup import Cell, encode_record
+from logrouter.core.cells import Cell
+from logrouter.core.rollup import encode_record
 
 pytestmark = pytest.mark.broker
 

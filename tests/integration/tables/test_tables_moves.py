@@ -10,7 +10,7 @@ import time
 import pytest
 from confluent_kafka import Producer
 
-from logrouter.core.rollup import Cell
+from logrouter.core.cells import Cell
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.lease import EXIT_FENCED

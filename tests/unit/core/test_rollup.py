@@ -9,25 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup import (
-    MAX_LATENCY_MS,
-    MAX_NAMES,
-    MAX_SUBJECTS,
-    OTHER,
-    Accumulator,
-    Cell,
-    add_name,
-    bucket,
-    bucket_value,
-    copy_of,
-    decode_record,
-    encode_record,
-    merge,
-    pack,
-    partition_of,
-    quantile,
-    saturate,
-)
+from logrouter.core.accumulate import Accumulator
+from logrouter.core.cells import MAX_NAMES, OTHER, Cell, add_name, copy_of, merge, quantile, saturate
+from logrouter.core.rollup import MAX_SUBJECTS, decode_record, encode_record, pack, partition_of
+from logrouter.core.sketches import MAX_LATENCY_MS, bucket, bucket_value
 
 LATENCIES = st.integers(0, MAX_LATENCY_MS)
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup import Cell, Head, RecordError, decode_record, encode_record
+from logrouter.core.cells import Cell, Head
+from logrouter.core.rollup import RecordError, decode_record, encode_record
 
 GOOD = [("calice", [Cell(1, 2, 2.0, 3, 4, 5, 6, 1, 60_001, 60_009, {200: 2}, {"ok": 2}, {"core": 2}, {45: 1})])]
 

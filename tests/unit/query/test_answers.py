@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup import Cell
+from logrouter.core.cells import Cell
 from logrouter.query import answers
 from logrouter.query.parameters import By, Step
 from logrouter.query.questions import Series

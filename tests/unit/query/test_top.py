@@ -5,7 +5,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup import Cell
+from logrouter.core.cells import Cell
 from logrouter.query.parameters import Sort
 from logrouter.query.top import Board, Tally, merge
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.core.rollup import Cell, copy_of, merge
+from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup import MAX_MINUTE, Cell, saturate
+from logrouter.core.cells import MAX_MINUTE, Cell, saturate
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.retention import GRACE_MINUTES, Cutoffs, Retention
@@ -46,7 +46,7 @@ def test_values_hold_watermark_and_cell(offset):
     value = rows.encode(offset, cell)
     assert (rows.watermark(value), rows.cell_of(value)) == (offset, cell)
     assert rows.encode(offset + 1, cell)[:8] > value[:8]
-    assert rows.cell_of(rows.encode_as(offset, cell, 9)).minute == 9
+    assert rows.cell_of(rows.encode_as(offset, cell, Tier.DAY, 9)).minute == 9
     assert cell.minute == 7
 
 

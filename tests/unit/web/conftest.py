@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from logrouter.access.policy import OPEN
-from logrouter.core.rollup import Accumulator
+from logrouter.core.accumulate import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app, server
 

@@ -1,0 +1,254 @@
+"""Cells: everything the tables know of one subject in one stretch of time, and how cells merge.
+
+Cells merge like sums, so the same struct serves for the partial sums of a batch, for the rows of every tier and for
+answers over many rows.  Sums, and maps of names as long as they have room, are the same in any order and grouping
+(floating-point rounding apart).  Heavy hitters are not, but always within their stated bound (`core.sketches`).
+
+A *subject* is one kind letter and a name: ``c<client_id>`` or ``a<api>``; ``c-`` and ``a-`` are the absent ones.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from logrouter.core.sketches import MAX_BUCKET, ZERO, bucket_value, join
+
+MAX_NAMES: Final = 64
+"""Outcomes and errors that a cell tells apart."""
+MAX_PAIRS: Final = 256
+"""Pairs of status and API that the cell of a client tells apart."""
+MAX_CLIENTS: Final = 64
+"""Heavy hitters among the clients of an API."""
+MAX_URLS_OF_API: Final = 64
+MAX_URLS_OF_CLIENT: Final = 32
+MAX_RECENT: Final = 20
+MAX_NAME: Final = 512
+MAX_URL: Final = 256
+MAX_ERROR: Final = 160
+MAX_REQUEST_ID: Final = 64
+OTHER: Final = "~other"
+"""Where the counts of names go that an over-full map has no room for. No API or outcome is called so."""
+
+STATUS: Final = tuple(f"{code:03d}" for code in range(1000))
+NO_STATUS: Final = "---"
+"""Stands for the three digits in front of a name when the status is not known."""
+
+MAX_MINUTE: Final = 2**32 - 1
+"""Bucket numbers are four bytes in row keys."""
+MAX_SUM: Final = 2**63 - 1
+MAX_WEIGHT: Final = 1e18
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_SUM)]
+_Millis = Annotated[int, msgspec.Meta(ge=-MAX_SUM, le=MAX_SUM)]
+_Bucket = Annotated[int, msgspec.Meta(ge=0, le=MAX_MINUTE)]
+_Weight = Annotated[float, msgspec.Meta(ge=0, le=MAX_WEIGHT)]
+_Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
+_WithStatus = Annotated[str, msgspec.Meta(max_length=MAX_NAME + 3)]
+_Status = Annotated[int, msgspec.Meta(ge=0, le=999)]
+_Names = Annotated[dict[_WithStatus, _Count], msgspec.Meta(max_length=MAX_NAMES + 1)]
+_Pairs = Annotated[dict[_WithStatus, _Count], msgspec.Meta(max_length=MAX_PAIRS + 1)]
+_Heavy = Annotated[dict[_WithStatus, _Count], msgspec.Meta(max_length=MAX_CLIENTS)]
+_Sketch = Annotated[
+    dict[Annotated[int, msgspec.Meta(ge=ZERO, le=MAX_BUCKET)], _Count],
+    msgspec.Meta(max_length=MAX_BUCKET + 2),
+]
+
+
+class Failure(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """One failed request. Failures have a total order, by time first, so the newest are the same however cells merge.
+
+    *error* is as in `Cell.error`; *peer* is the API in the cell of a client, and the client in the cell of an API.
+    """
+
+    ms: _Millis
+    error: _Name
+    peer: _Name
+    url: _Name = ""
+    request_id: _Name = ""
+
+
+class Cell(msgspec.Struct, array_like=True):
+    """Sums of one subject in one stretch of time; *minute* is the bucket number in the unit of its tier.
+
+    The numbers come first so that a reader can stop before the maps (`Head`).  Cells are mutable and shared maps are
+    never aliased: `merge` and `copy_of` make their own.
+
+    ===========  ======================================================================================================
+    status       requests by status code
+    outcome      requests by outcome
+    peer         of a client, requests by status (three digits or `NO_STATUS`) and API, as one name: ``200core``.
+                 An API's cell has no peers.
+    sketch       latencies by bucket
+    clients      of an API, heavy hitters among its clients; *clients_cut* is their error bound
+    url          heavy hitters among statuses and paths: ``404/core/x``; *url_cut* is their error bound
+    error        failed requests by status, outcome ("-" when there is none) and the gateway's words, where it has any:
+                 ``429throttled``, ``500backend_error 101503 Connection refused``
+    recent       the newest failed requests, newest first: in partial sums and lifetime rows only
+    ===========  ======================================================================================================
+    """
+
+    minute: _Bucket
+    count: _Count = 0
+    weight: _Weight = 0.0
+    bytes_in: _Count = 0
+    bytes_out: _Count = 0
+    latency_sum: _Count = 0
+    latency_max: _Count = 0
+    latency_count: _Count = 0
+    first_ms: _Millis = 0
+    last_ms: _Millis = 0
+    status: Annotated[dict[_Status, _Count], msgspec.Meta(max_length=1000)] = {}
+    outcome: _Names = {}
+    peer: _Pairs = {}
+    sketch: _Sketch = {}
+    # Since version 2 of rollup records; older rows and records end here.
+    clients: _Heavy = {}
+    clients_cut: _Count = 0
+    url: _Heavy = {}
+    url_cut: _Count = 0
+    error: _Names = {}
+    recent: Annotated[list[Failure], msgspec.Meta(max_length=MAX_RECENT)] = []
+
+
+FIRST_FIELDS: Final = 14
+"""How many fields a cell had in version 1, where *peer* of a client was requests by API alone."""
+
+
+class Head(msgspec.Struct, array_like=True):
+    """The numbers of a cell alone: decoding this skips the maps."""
+
+    minute: int
+    count: int
+    weight: float
+    bytes_in: int
+    bytes_out: int
+    latency_sum: int
+    latency_max: int
+    latency_count: int
+    first_ms: int
+    last_ms: int
+
+
+def upgrade(cell: Cell) -> None:
+    """Make a cell of version 1 one of this version: of what it counted by API the status is not known."""
+    if cell.peer:
+        cell.peer = {name if name == OTHER else NO_STATUS + name: n for name, n in cell.peer.items()}
+
+
+def copy_of(cell: Cell, number: int) -> Cell:
+    """A cell with the same sums and its own maps, for bucket *number*."""
+    return Cell(
+        number,
+        cell.count,
+        cell.weight,
+        cell.bytes_in,
+        cell.bytes_out,
+        cell.latency_sum,
+        cell.latency_max,
+        cell.latency_count,
+        cell.first_ms,
+        cell.last_ms,
+        cell.status.copy(),
+        cell.outcome.copy(),
+        cell.peer.copy(),
+        cell.sketch.copy(),
+        cell.clients.copy(),
+        cell.clients_cut,
+        cell.url.copy(),
+        cell.url_cut,
+        cell.error.copy(),
+        cell.recent.copy(),
+    )
+
+
+def add_name(names: dict[str, int], name: str, count: int, room: int = MAX_NAMES) -> None:
+    """Add to a bounded map of names: what finds no room is counted under `OTHER`, so that totals stay right."""
+    if name not in names and len(names) - (OTHER in names) >= room:
+        name = OTHER
+    names[name] = names.get(name, 0) + count
+
+
+def _merge_names(into: dict[str, int], names: dict[str, int], room: int) -> None:
+    get = into.get
+    if len(into) + len(names) <= room:
+        for name, n in names.items():
+            into[name] = get(name, 0) + n
+    else:
+        for name, n in names.items():
+            add_name(into, name, n, room)
+
+
+def url_room(cell: Cell) -> int:
+    """How many heavy hitters *url* has room for: the cell of a client has peers, that of an API has none."""
+    return MAX_URLS_OF_CLIENT if cell.peer else MAX_URLS_OF_API
+
+
+def merge(into: Cell, cell: Cell) -> None:
+    """Add *cell* to *into*, which keeps its own bucket number."""
+    if not into.count or cell.first_ms < into.first_ms:
+        into.first_ms = cell.first_ms
+    if not into.count or cell.last_ms > into.last_ms:
+        into.last_ms = cell.last_ms
+    into.count += cell.count
+    into.weight += cell.weight
+    into.bytes_in += cell.bytes_in
+    into.bytes_out += cell.bytes_out
+    into.latency_sum += cell.latency_sum
+    into.latency_count += cell.latency_count
+    if cell.latency_max > into.latency_max:  # noqa: PLR1730 - twice as fast as max()
+        into.latency_max = cell.latency_max
+    status, get = into.status, into.status.get
+    for code, n in cell.status.items():
+        status[code] = get(code, 0) + n
+    sketch, get = into.sketch, into.sketch.get
+    for index, n in cell.sketch.items():
+        sketch[index] = get(index, 0) + n
+    _merge_names(into.outcome, cell.outcome, MAX_NAMES)
+    if cell.peer:
+        _merge_names(into.peer, cell.peer, MAX_PAIRS)
+    if cell.clients:
+        into.clients_cut += join(into.clients, cell.clients, MAX_CLIENTS)
+    if cell.url:
+        into.url_cut += join(into.url, cell.url, url_room(into))
+    into.clients_cut += cell.clients_cut
+    into.url_cut += cell.url_cut
+    if cell.error:
+        _merge_names(into.error, cell.error, MAX_NAMES)
+    if cell.recent:
+        into.recent = newest(into.recent + cell.recent)
+
+
+def newest(failures: list[Failure]) -> list[Failure]:
+    """The newest of some failures, newest first."""
+    failures.sort(reverse=True)
+    return failures[:MAX_RECENT]
+
+
+def quantile(cell: Cell, q: float) -> float | None:
+    """The latency in ms below which a share *q* (0 to 1) of the requests lies, within 2 %; None without latencies."""
+    total = sum(cell.sketch.values())
+    if total <= 0:
+        return None
+    rank, seen = q * (total - 1), 0
+    for index in sorted(cell.sketch):
+        seen += cell.sketch[index]
+        if seen > rank:
+            return min(bucket_value(index), float(cell.latency_max))
+    return float(cell.latency_max)
+
+
+_SUMS: Final = (
+    *("count", "bytes_in", "bytes_out", "latency_sum", "latency_max", "latency_count", "clients_cut", "url_cut"),
+)
+
+
+def saturate(cell: Cell) -> None:
+    """Cap every sum at what the encoding can carry: absurd input ends in a stuck counter, not in a stopped lane."""
+    for name in _SUMS:
+        setattr(cell, name, min(getattr(cell, name), MAX_SUM))
+    cell.weight = min(cell.weight, MAX_WEIGHT)
+    for sums in (cell.status, cell.outcome, cell.peer, cell.sketch, cell.clients, cell.url, cell.error):
+        for key, n in sums.items():
+            sums[key] = min(n, MAX_SUM)  # type: ignore[index]  # each map keeps its own key type

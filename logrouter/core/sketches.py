@@ -1,0 +1,61 @@
+"""Summaries of a bounded size with a stated error: latencies within 2 %, and the most frequent of any number of names.
+
+*Latencies* are counted in buckets whose bounds grow by a constant factor (the mapping of Masson, Rim and Lee,
+"DDSketch", VLDB 2019).
+
+*Names* are counted by Misra and Gries's algorithm in the mergeable form of Agarwal et al., "Mergeable Summaries",
+PODS 2012: when there are more than *room* names, the count of the largest one that finds no room is taken off all, and
+what has nothing left is dropped.  What was taken off in all, the *cut*, is the error bound: the true count of a name
+lies between its estimate (0 for a name that is not kept) and its estimate plus the cut.  Whatever the order and the
+grouping, the cut is at most the sum of all counts divided by *room* + 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+MAX_LATENCY_MS: Final = 2**31 - 1
+_GAMMA: Final = 1.02 / 0.98
+_INVERSE_LOG_GAMMA: Final = 1 / math.log(_GAMMA)
+ZERO: Final = -1
+"""The bucket of 0 ms."""
+
+
+def _exact_bucket(ms: int) -> int:
+    return math.ceil(math.log(ms) * _INVERSE_LOG_GAMMA) if ms > 0 else ZERO
+
+
+_SMALL: Final = tuple(_exact_bucket(ms) for ms in range(8192))
+MAX_BUCKET: Final = _exact_bucket(MAX_LATENCY_MS)
+
+
+def bucket(ms: int) -> int:
+    """The bucket of a latency; any int is accepted, out-of-range ones are clamped."""
+    if 0 <= ms < 8192:
+        return _SMALL[ms]
+    return ZERO if ms < 0 else _exact_bucket(min(ms, MAX_LATENCY_MS))
+
+
+def bucket_value(index: int) -> float:
+    """The latency that stands for a bucket: at most 2 % away from everything that fell into it."""
+    return 0.0 if index <= ZERO else float(2 * _GAMMA**index / (_GAMMA + 1))
+
+
+def trim(counts: dict[str, int], room: int) -> int:
+    """Leave at most *room* names in *counts*; what was taken off every count is returned, to be added to the cut."""
+    if len(counts) <= room:
+        return 0
+    taken = sorted(counts.values(), reverse=True)[room]
+    kept = [(name, n - taken) for name, n in counts.items() if n > taken]
+    counts.clear()
+    counts.update(kept)
+    return taken
+
+
+def join(into: dict[str, int], counts: dict[str, int], room: int) -> int:
+    """Add the counts of another summary to *into*; returned as by `trim`. The cut of the other one is added besides."""
+    get = into.get
+    for name, n in counts.items():
+        into[name] = get(name, 0) + n
+    return trim(into, room) if len(into) > room else 0
