@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.cells import (
     MAX_CLIENTS,
-    MAX_ERROR,
     MAX_MINUTE,
     MAX_NAME,
     MAX_PAIRS,
@@ -14,8 +13,6 @@ from logrouter.core.cells import (
     MAX_SUM,
     MAX_URL,
     MAX_WEIGHT,
-    NO_STATUS,
-    STATUS,
     Cell,
     Failure,
     add_name,
@@ -23,6 +20,7 @@ from logrouter.core.cells import (
     saturate,
     url_room,
 )
+from logrouter.core.faults import NO_FAILURE, NO_STATUS, STATUS, fault_of
 from logrouter.core.sketches import MAX_LATENCY_MS, bucket, trim
 
 if TYPE_CHECKING:
@@ -34,19 +32,6 @@ _LOOSE: Final = 256
 """Names that a heavy-hitter map may hold within a batch: trimming it now and then is cheaper than keeping it short."""
 _MANY: Final = 200
 """Failures that a cell may hold within a batch."""
-NO_OUTCOME: Final = "-"
-_NO_FAILURE: Final = frozenset({"ok", "aborted"})
-
-
-def error_name(status: str, outcome: str | None, error: Mapping[str, str] | None) -> str:
-    """The name under which a failed request is counted; *status* is three digits or `NO_STATUS`. See `Cell`."""
-    name = status + (outcome or NO_OUTCOME)
-    if error:
-        words = (error.get("code"), error.get("message")) if "code" in error or "message" in error else error.values()
-        label = " ".join([word for word in words if type(word) is str and word])
-        if label:
-            name = f"{name} {label}"
-    return name[:MAX_ERROR]
 
 
 def _count(
@@ -124,7 +109,7 @@ class Accumulator:
         bytes_out: int = 0,
         latency_ms: int | None = None,
         path: str | None = None,
-        error: Mapping[str, str] | None = None,
+        error: Mapping[str, Any] | None = None,
         request_id: str = "",
         *,
         count_api: bool = True,
@@ -151,7 +136,7 @@ class Accumulator:
         if len(api) > MAX_NAME:
             api = api[:MAX_NAME]
         url = digits + path[:MAX_URL] if count_urls and path is not None else None
-        fault = error_name(digits, outcome, error) if outcome not in _NO_FAILURE else None
+        fault = fault_of(digits, outcome, error) if outcome not in NO_FAILURE else None
         failure: Failure | None = None
         cells = self._cells
         # Spelled out over `merge` of a one-event cell: this is half the price, and every request pays it twice.
@@ -207,7 +192,7 @@ class Accumulator:
                     fault,
                 )
         if count_api:
-            if failure is not None or (fault is not None and count_urls):
+            if fault is not None and count_urls:
                 failure = Failure(time_ms, fault, client or "", (path or "")[:MAX_URL], request_id[:MAX_REQUEST_ID])
             subject = "a" + api
             cell = cells.get((subject, minute))

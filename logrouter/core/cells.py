@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from logrouter.core.faults import NO_STATUS
 from logrouter.core.sketches import MAX_BUCKET, ZERO, bucket_value, join
 
 MAX_NAMES: Final = 64
@@ -26,14 +27,9 @@ MAX_URLS_OF_CLIENT: Final = 32
 MAX_RECENT: Final = 20
 MAX_NAME: Final = 512
 MAX_URL: Final = 256
-MAX_ERROR: Final = 160
 MAX_REQUEST_ID: Final = 64
 OTHER: Final = "~other"
 """Where the counts of names go that an over-full map has no room for. No API or outcome is called so."""
-
-STATUS: Final = tuple(f"{code:03d}" for code in range(1000))
-NO_STATUS: Final = "---"
-"""Stands for the three digits in front of a name when the status is not known."""
 
 MAX_MINUTE: Final = 2**32 - 1
 """Bucket numbers are four bytes in row keys."""
@@ -59,7 +55,7 @@ _Sketch = Annotated[
 class Failure(msgspec.Struct, array_like=True, frozen=True, order=True):
     """One failed request. Failures have a total order, by time first, so the newest are the same however cells merge.
 
-    *error* is as in `Cell.error`; *peer* is the API in the cell of a client, and the client in the cell of an API.
+    *error* is a fault (`core.faults`); *peer* is the API in the cell of a client, and the client in the cell of an API.
     """
 
     ms: _Millis
@@ -83,8 +79,7 @@ class Cell(msgspec.Struct, array_like=True):
     sketch       latencies by bucket
     clients      of an API, heavy hitters among its clients; *clients_cut* is their error bound
     url          heavy hitters among statuses and paths: ``404/core/x``; *url_cut* is their error bound
-    error        failed requests by status, outcome ("-" when there is none) and the gateway's words, where it has any:
-                 ``429throttled``, ``500backend_error 101503 Connection refused``
+    error        failed requests by fault (`core.faults`)
     recent       the newest failed requests, newest first: in partial sums and lifetime rows only
     ===========  ======================================================================================================
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.faults import NO_FAILURE, NO_STATUS, STATUS, fault_of, parse_fault
 from logrouter.core.redact import REDACTED, redact_shown
 from logrouter.core.timestamps import rfc3339
 from logrouter.model import ANONYMOUS, Accepted, Ignored, Rejected
@@ -106,15 +107,22 @@ def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:
     """What the event adds to the tables: one cell for its client and one for its API, in the minute of its time."""
     event = accepted.event
     api = event.get("api", ANONYMOUS)
+    urls = "urls" in accepted.tables
+    status, outcome = event.get("http", {}).get("status_code"), event.get("outcome")
+    digits = STATUS[status] if type(status) is int and 0 <= status <= 999 else NO_STATUS
+    failed = outcome not in NO_FAILURE
     sums = {
         "minute": rfc3339(accepted.time_ms // 60_000 * 60_000),
         "count": 1,
         "weighted": event["weight"],
-        "status": event.get("http", {}).get("status_code"),
-        "outcome": event.get("outcome"),
+        "status": status,
+        "outcome": outcome,
         "latency_ms": event.get("total_time_ms"),
         "bytes_received": event.get("bytes_received", 0),
         "bytes_sent": event.get("bytes_sent", 0),
+        "url": event.get("http", {}).get("path") if urls else None,
+        "error": parse_fault(fault_of(digits, outcome, event.get("error"))).label if failed else None,
+        "recent": urls and failed,
     }
     if "clients" in accepted.tables:
         yield {"table": "clients", "row": event.get("client_id", ANONYMOUS), "api": api, **sums}

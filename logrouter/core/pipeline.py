@@ -175,9 +175,10 @@ def _every_match(
 def _counted_once(route: Route, outcome: Outcome, counted: set[str]) -> Outcome:
     """The outcome without the tables that count the record already; *counted* grows by those that do from now on."""
     if isinstance(outcome, Accepted):
-        tables = tuple(table for table in outcome.tables if table not in counted)
+        tables = tuple(table for table in outcome.tables if table not in counted and table != "urls")
         counted.update(tables)
-        return outcome._replace(tables=tables)
+        # URLs are no table of their own: they are counted within those that count this one.
+        return outcome._replace(tables=(*tables, "urls") if tables and "urls" in outcome.tables else tables)
     if isinstance(outcome, Ignored) and outcome.reason is Reason.SAMPLED:
         # The weight of those that stay stands for this one: counted by another route it would be there twice.
         counted.update(route.tables)

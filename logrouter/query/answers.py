@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.cells import Cell, merge, quantile
+from logrouter.core.cells import OTHER, Cell, merge, quantile
+from logrouter.core.faults import parse_fault
 from logrouter.core.timestamps import rfc3339
 from logrouter.query.parameters import By
 from logrouter.query.spans import MINUTE_MS
@@ -45,9 +46,11 @@ def figures(cell: Cell, *, apis: bool) -> Answer:
     """Everything a cell knows; *apis* says whether its peers are APIs, or not to be shown."""
     return {
         **numbers(cell),
-        "status": {f"{code:03d}": n for code, n in sorted(cell.status.items())},
+        "status": statuses(cell),
+        "status_class": status_classes(cell),
         "outcome": ranked(cell.outcome),
-        **({"apis": ranked(cell.peer)} if apis else {}),
+        "error": ranked(errors_by_label(cell)),
+        **({"apis": ranked(by_api(cell))} if apis else {}),
         "first_seen": rfc3339(cell.first_ms) if cell.count else None,
         "last_seen": rfc3339(cell.last_ms) if cell.count else None,
     }
@@ -62,6 +65,38 @@ def numbers(cell: Cell) -> Answer:
         "bytes": {"in": cell.bytes_in, "out": cell.bytes_out},
         "latency_ms": _latency(cell),
     }
+
+
+def statuses(cell: Cell) -> dict[str, int]:
+    """Requests by status code, as three digits, in order."""
+    return {f"{code:03d}": n for code, n in sorted(cell.status.items())}
+
+
+def status_classes(cell: Cell) -> dict[str, int]:
+    """Requests by the first digit of their status, as "2xx", in order."""
+    found: dict[str, int] = {}
+    for code, n in sorted(cell.status.items()):
+        name = f"{code // 100}xx"
+        found[name] = found.get(name, 0) + n
+    return found
+
+
+def by_api(cell: Cell) -> dict[str, int]:
+    """Requests of a client by API, whatever their status."""
+    found: dict[str, int] = {}
+    for pair, n in cell.peer.items():
+        api = pair if pair == OTHER else pair[3:]
+        found[api] = found.get(api, 0) + n
+    return found
+
+
+def errors_by_label(cell: Cell) -> dict[str, int]:
+    """Failed requests by what people call their fault."""
+    found: dict[str, int] = {}
+    for fault, n in cell.error.items():
+        label = fault if fault == OTHER else parse_fault(fault).label
+        found[label] = found.get(label, 0) + n
+    return found
 
 
 def weighted(weight: float) -> float:
@@ -129,11 +164,11 @@ def _point(cell: Cell, start_ms: int, by: By | None) -> Answer:
     point = {"time": rfc3339(start_ms), **numbers(cell)}
     match by:
         case By.STATUS:
-            point["by"] = {f"{code:03d}": n for code, n in sorted(cell.status.items())}
+            point["by"] = statuses(cell)
         case By.OUTCOME:
             point["by"] = ranked(cell.outcome)
         case By.API:
-            point["by"] = ranked(cell.peer)
+            point["by"] = ranked(by_api(cell))
         case None:
             pass
     return point

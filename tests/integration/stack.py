@@ -50,7 +50,7 @@ routes:
     enrich: {{api: route, client_id: [client_id]}}
     schema: api_request/1.0.0
     to: {name}.clean
-    tables: [clients, apis]
+    tables: [clients, apis, urls]
 """
 
 

@@ -166,7 +166,7 @@ MESSAGES = [
     (with_route(request_headers="[a b]"), "4:107: routes[0].request_headers[0]: must be a header name, not 'a b'"),
     (
         with_route(tables="[clients, users]"),
-        "4:107: routes[0].tables[1]: must be one of `clients`, `apis`, not 'users'",
+        "4:107: routes[0].tables[1]: must be one of `clients`, `apis`, `urls`, not 'users' (did you mean \"urls\"?)",
     ),
     (
         with_route(enrich="{api: {paths: [{}]}}"),

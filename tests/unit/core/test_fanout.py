@@ -226,12 +226,13 @@ def test_every_matching_route_makes_an_event_of_its_own():
 @pytest.mark.parametrize(
     ("routes", "tables"),
     [
-        (["to: x", "to: y"], [("clients", "apis"), ()]),
-        (["to: x, tables: [apis]", "to: y"], [("apis",), ("clients",)]),
-        (["to: x, tables: []", "to: y"], [(), ("clients", "apis")]),
-        (["to: x, schema: strict.json", "to: y"], [None, ("clients", "apis")]),
-        (["to: x, on_invalid: drop, schema: strict.json", "to: y"], [None, ("clients", "apis")]),
-        (["to: x, on_invalid: pass, schema: strict.json", "to: y"], [(), ("clients", "apis")]),
+        (["to: x", "to: y"], [("clients", "apis", "urls"), ()]),
+        (["to: x, tables: [apis]", "to: y"], [("apis",), ("clients", "urls")]),
+        (["to: x, tables: [urls, apis]", "to: y, tables: [clients, apis]"], [("apis", "urls"), ("clients",)]),
+        (["to: x, tables: []", "to: y"], [(), ("clients", "apis", "urls")]),
+        (["to: x, schema: strict.json", "to: y"], [None, ("clients", "apis", "urls")]),
+        (["to: x, on_invalid: drop, schema: strict.json", "to: y"], [None, ("clients", "apis", "urls")]),
+        (["to: x, on_invalid: pass, schema: strict.json", "to: y"], [(), ("clients", "apis", "urls")]),
         (["to: x, sample: 0.000001", "to: y"], [None, ()]),
     ],
 )

@@ -10,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.accumulate import Accumulator
-from logrouter.core.cells import MAX_NAMES, OTHER, Cell, add_name, copy_of, merge, quantile, saturate
+from logrouter.core.cells import (
+    MAX_NAMES,
+    MAX_PAIRS,
+    MAX_RECENT,
+    OTHER,
+    Cell,
+    Failure,
+    add_name,
+    copy_of,
+    merge,
+    newest,
+    quantile,
+    saturate,
+)
 from logrouter.core.rollup import MAX_SUBJECTS, decode_record, encode_record, pack, partition_of
 from logrouter.core.sketches import MAX_LATENCY_MS, bucket, bucket_value
 
@@ -48,6 +61,7 @@ def test_quantile_of_nothing_is_none():
 
 NAMES = st.sampled_from(["core", "feed", "-", "/x/é"])
 COUNTS = st.integers(0, 2**40)
+FAILURES = st.builds(Failure, st.integers(0, 9), st.sampled_from(["404not_found", "500backend_error x"]), NAMES, NAMES)
 CELLS = st.builds(
     Cell,
     minute=st.integers(0, 2**32 - 1),
@@ -64,6 +78,12 @@ CELLS = st.builds(
     outcome=st.dictionaries(NAMES, COUNTS, max_size=4),
     peer=st.dictionaries(NAMES, COUNTS, max_size=4),
     sketch=st.dictionaries(st.integers(-1, 500), COUNTS, max_size=6),
+    clients=st.dictionaries(NAMES, COUNTS, max_size=4),
+    clients_cut=COUNTS,
+    url=st.dictionaries(NAMES, COUNTS, max_size=4),
+    url_cut=COUNTS,
+    error=st.dictionaries(NAMES, COUNTS, max_size=4),
+    recent=st.lists(FAILURES, max_size=MAX_RECENT).map(newest),
 )
 
 
@@ -109,13 +129,14 @@ def test_full_name_maps_count_further_names_together():
 
 
 def test_merge_of_wide_cells_bounds_the_names():
-    """Two cells with many different peers merge into a bounded one without losing a count."""
-    one, other = Cell(0, 1), Cell(0, 1)
-    one.peer.update({f"a{n}": 1 for n in range(60)})
-    other.peer.update({f"b{n}": 2 for n in range(60)})
-    merge(one, other)
-    assert len(one.peer) == MAX_NAMES + 1
-    assert sum(one.peer.values()) == 60 + 120
+    """Two cells with many different peers or errors merge into a bounded one without losing a count."""
+    for field, room in (("peer", MAX_PAIRS), ("outcome", MAX_NAMES), ("error", MAX_NAMES)):
+        one, other = Cell(0, 1), Cell(0, 1)
+        getattr(one, field).update({f"200a{n}": 1 for n in range(room - 4)})
+        getattr(other, field).update({f"200b{n}": 2 for n in range(60)})
+        merge(one, other)
+        assert len(getattr(one, field)) == room + 1
+        assert sum(getattr(one, field).values()) == room - 4 + 120
 
 
 def test_saturated_cell_can_be_encoded():
@@ -139,6 +160,7 @@ def events(count, *, seed=7):
             "bytes_in": rnd.randrange(100),
             "bytes_out": rnd.randrange(10_000),
             "latency_ms": rnd.choice([None, 0, 3, rnd.randrange(5000)]),
+            "path": rnd.choice([None, "/a", "/b/c"]),
         }
 
 
@@ -157,7 +179,12 @@ def test_accumulator_counts_every_event_for_its_client_and_its_api():
         assert sum(cell.latency_count for cell in cells) == sum(event["latency_ms"] is not None for event in sent)
         assert sum(cell.bytes_out for cell in cells) == sum(event["bytes_out"] for event in sent)
     assert all(sum(cell.peer.values()) == cell.count for cell in clients)
+    assert all(sum(cell.clients.values()) == cell.count for cell in apis)
     assert not any(cell.peer for cell in apis)
+    assert not any(cell.clients for cell in clients)
+    for cells in (clients, apis):
+        assert sum(sum(cell.url.values()) for cell in cells) == sum(event["path"] is not None for event in sent)
+        assert sum(sum(cell.error.values()) for cell in cells) == sum(event["outcome"] != "ok" for event in sent)
     assert all(cell.first_ms // 60_000 == cell.last_ms // 60_000 == cell.minute for cell in clients + apis)
 
 
@@ -202,6 +229,9 @@ def test_pack_splits_a_subject_with_too_many_cells():
         {"latency_ms": -3},
         {"time_ms": -1},
         {"time_ms": 10**17},
+        {"path": "z" * 50_000},
+        {"status": 500, "outcome": "backend_error", "error": {"code": "1" * 999, "message": "m" * 5000}},
+        {"status": None, "outcome": None, "error": {"code": 7, "message": None}, "request_id": "r" * 5000},
     ],
 )
 def test_absurd_event_leaves_its_record_readable(absurd):

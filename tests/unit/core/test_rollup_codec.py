@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter.core.accumulate import Accumulator
 from logrouter.core.cells import Cell, Head
-from logrouter.core.rollup import RecordError, decode_record, encode_record
+from logrouter.core.rollup import MAX_RECORD_BYTES, RecordError, decode_record, encode_record, pack
 
 GOOD = [("calice", [Cell(1, 2, 2.0, 3, 4, 5, 6, 1, 60_001, 60_009, {200: 2}, {"ok": 2}, {"core": 2}, {45: 1})])]
 
@@ -26,6 +27,36 @@ def test_head_reads_the_numbers_without_the_maps():
     assert (head.minute, head.count, head.last_ms) == (1, 2, 60_009)
 
 
+FIRST = [
+    *(1, 3, 3.0, 3, 4, 5, 6, 1, 60_001, 60_009),
+    *({200: 3}, {"ok": 3}, {"core": 2, "~other": 1}, {45: 1}),
+]
+"""A cell of version 1, as it is on the wire."""
+
+
+def test_record_of_version_1_is_read():
+    """What a route lane before the upgrade wrote is counted; by API, its status is not known."""
+    (name, (cell,)), api = decode_record(msgspec.msgpack.encode([1, [["calice", [FIRST]], ["acore", [FIRST]]]]))
+    assert (name, cell.count, cell.status, cell.sketch) == ("calice", 3, {200: 3}, {45: 1})
+    assert cell.peer == {"---core": 2, "~other": 1}
+    assert (cell.clients, cell.clients_cut, cell.url, cell.url_cut, cell.error, cell.recent) == ({}, 0, {}, 0, {}, [])
+    assert api[0] == "acore"
+
+
+def test_largest_cell_fits_a_record():
+    """However hostile the names, a subject's cell in one minute can be read back: it is never dropped for its size."""
+    accumulator = Accumulator()
+    wide = "\U0001f4a3" * 5000
+    for n in range(600):
+        name = f"{n:03d}{wide}"
+        error = {"code": name, "message": wide}
+        accumulator.add("x", name, n, n, name, path=name, error=error, request_id=name)
+        accumulator.add(name, "y", n, n, name, path=name, error=error, request_id=name)
+    for _, value in pack(accumulator.take(), 1):
+        assert len(value) < 2 * MAX_RECORD_BYTES
+        decode_record(value)
+
+
 def cell(**fields):
     """A cell with one field replaced, as the untyped list that is on the wire."""
     raw = msgspec.to_builtins(GOOD[0][1][0])
@@ -39,7 +70,7 @@ def cell(**fields):
     [
         None,
         [],
-        [2, []],
+        [3, []],
         [1, [], 3],
         [1, [["x-unknown-kind", []]]],
         [1, [["c", []]]],
@@ -51,8 +82,13 @@ def cell(**fields):
         [1, [["calice", [cell(bytes_in=2**63)]]]],
         [1, [["calice", [cell(status={1000: 1})]]]],
         [1, [["calice", [cell(sketch={10**6: 1})]]]],
-        [1, [["calice", [cell(peer={str(n): 1 for n in range(66)})]]]],
+        [1, [["calice", [cell(peer={str(n): 1 for n in range(258)})]]]],
         [1, [["calice", []]] * 513],
+        [2, [["acore", [cell(clients={str(n): 1 for n in range(65)})]]]],
+        [2, [["acore", [cell(url={"200/": -1})]]]],
+        [2, [["acore", [cell(recent=[[1, "404not_found", "alice", "/", ""]] * 21)]]]],
+        [2, [["acore", [cell(recent=[[1, "404not_found"]])]]]],
+        [2, [["acore", [cell(recent=[[1, "404not_found", "x" * 513]])]]]],
     ],
 )
 def test_malformed_record_is_refused(record):

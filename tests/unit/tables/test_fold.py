@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.core.cells import Cell, copy_of, merge
+from logrouter.core.cells import MAX_URLS_OF_CLIENT, Cell, Failure, copy_of, merge
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
@@ -23,7 +23,13 @@ def record(rnd, clients=4):
     subjects = []
     for name in rnd.sample([f"cclient{n}" for n in range(clients)] + ["acore"], rnd.randrange(1, 4)):
         cells = [
-            Cell(NOW - rnd.randrange(3), 1, 1.0, 2, 3, 4, rnd.randrange(9), 1, 5, 6, {200: 1}, {"ok": 1}, {}, {1: 1})
+            Cell(
+                *(NOW - rnd.randrange(3), 1, 1.0, 2, 3, 4, rnd.randrange(9), 1, 5, 6),
+                *({200: 1}, {"ok": 1}, {"200core": 1} if name[0] == "c" else {}, {1: 1}),
+                *({} if name[0] == "c" else {f"client{rnd.randrange(4)}": 1}, rnd.randrange(2)),
+                *({f"200/{rnd.randrange(9)}": 1}, rnd.randrange(2), {"404not_found": 1}),
+                [Failure(rnd.randrange(99), "404not_found", "x")] * rnd.randrange(3),
+            )
             for _ in range(rnd.randrange(1, 3))
         ]
         subjects.append((name, cells))
@@ -44,7 +50,9 @@ def recount(records, cutoffs=ALL):
                 for tier in Tier:
                     bucket = tier.bucket(cell.minute)
                     if cutoffs.keeps(tier, bucket):
-                        merge(found.setdefault(rows.key_of(tier, bucket, name), Cell(bucket)), cell)
+                        row = found.setdefault(rows.key_of(tier, bucket, name), Cell(bucket))
+                        merge(row, cell)
+                        rows.fit(tier, row)
     return found
 
 
@@ -142,6 +150,32 @@ def test_unflushed_rows_read_like_flushed_ones(seed):
     expected = recount(world.records[: world.next])
     assert dict(zip(expected, world.fold.cells(list(expected)), strict=True)) == expected
     assert world.fold.cell(rows.key_of(Tier.LIFE, 0, "cnobody")) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_heavy_hitters_stay_within_their_bound_through_kills(seed):
+    """More URLs than a row has room for, killed anywhere: sums are exact and every URL's count is within the cut."""
+    rnd = random.Random(seed)
+    records = [
+        [("calice", [Cell(NOW, 40, peer={"200core": 40}, url={f"200/{rnd.randrange(n + 1)}": 40 for n in range(20)})])]
+        for _ in range(30)
+    ]
+    truth = {}
+    for ((_, (cell,)),) in records:
+        for url, n in cell.url.items():
+            truth[url] = truth.get(url, 0) + n
+    world = World(records)
+    while world.next < len(records):
+        for _ in range(rnd.randrange(8)):
+            world.read()
+        if not world.flush(rnd, chunks=rnd.choice((0, 1, 2, 3, 9)), commit=rnd.random() < 0.5):
+            world.restart(wiped=rnd.random() < 0.4)
+    world.flush(rnd)
+    for row in world.cells().values():
+        assert (row.count, row.peer) == (40 * len(records), {"200core": 40 * len(records)})
+        assert len(row.url) <= MAX_URLS_OF_CLIENT
+        assert all(row.url.get(url, 0) <= n <= row.url.get(url, 0) + row.url_cut for url, n in truth.items())
 
 
 @settings(max_examples=40, deadline=None)

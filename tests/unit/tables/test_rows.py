@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.cells import MAX_MINUTE, Cell, saturate
+from logrouter.core.cells import MAX_MINUTE, Cell, Failure, saturate
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.retention import GRACE_MINUTES, Cutoffs, Retention
@@ -48,6 +49,24 @@ def test_values_hold_watermark_and_cell(offset):
     assert rows.encode(offset + 1, cell)[:8] > value[:8]
     assert rows.cell_of(rows.encode_as(offset, cell, Tier.DAY, 9)).minute == 9
     assert cell.minute == 7
+
+
+def test_rows_of_version_1_are_read():
+    """A row from before the upgrade has its sums, and of what it counted by API the status is not known."""
+    first = [7, 3, 3.0, 0, 0, 0, 0, 0, 5, 6, {200: 3}, {"ok": 3}, {"core": 2, "~other": 1}, {}]
+    cell = rows.cell_of((5).to_bytes(8, "big") + msgspec.msgpack.encode(first))
+    assert (cell.minute, cell.count, cell.status, cell.url) == (7, 3, {200: 3}, {})
+    assert cell.peer == {"---core": 2, "~other": 1}
+    assert rows.cell_of(rows.encode(6, cell)) == cell
+
+
+def test_recent_failures_are_in_lifetime_rows_alone():
+    """Rows of all tiers are written from one partial sum; the others would keep the same failures three times more."""
+    failure = Failure(1, "404not_found", "core")
+    cell = Cell(7, 1, recent=[failure])
+    kept = {tier: rows.cell_of(rows.encode_as(1, cell, tier, 0)).recent for tier in rows.TIERS}
+    assert kept == {Tier.MINUTE: [], Tier.HOUR: [], Tier.DAY: [], Tier.LIFE: [failure]}
+    assert cell.recent == [failure]
 
 
 def test_sums_that_do_not_fit_are_capped():

@@ -18,7 +18,7 @@ CALLS = [
     for match in [(None, match["target"], match[3])]
 ]
 # Names that are data, not structure.
-DATA = {"status", "outcome", "apis", "by"}
+DATA = {"status", "status_class", "outcome", "error", "apis", "by"}
 
 
 def shape(value, name=""):
