@@ -162,7 +162,9 @@ class Lane:
             for cell in cells:
                 for tier in Tier:
                     bucket = tier.bucket(cell.minute)
-                    merge(self.truth.setdefault(rows.key_of(tier, bucket, subject), Cell(bucket)), cell)
+                    row = self.truth.setdefault(rows.key_of(tier, bucket, subject), Cell(bucket))
+                    merge(row, cell)
+                    rows.fit(tier, row)
 
     def produce(self, value: bytes, partition: int, *, counted: bool = True) -> None:
         """One record, inside a transaction."""

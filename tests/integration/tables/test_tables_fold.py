@@ -49,7 +49,7 @@ def test_poison_records_are_counted_and_passed(lane, eventually):
     lane.feed(2)
     lane.producer.begin_transaction()
     for partition in range(4):
-        for value in (b"", b"\xc1nonsense", b"\x92\x02\x90", b"\x91" * 5000):
+        for value in (b"", b"\xc1nonsense", b"\x92\x03\x90", b"\x91" * 5000):
             lane.produce(value, partition)
         lane.produce(encode_record([("cunlucky", [Cell(-5)])]).replace(b"\xfb", b"\xc1"), partition)
     lane.producer.commit_transaction()
