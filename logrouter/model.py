@@ -122,6 +122,7 @@ class Parsed:
     flags: tuple[str, ...] = ()
     outcome: str | None = None
     half: Half | None = None
+    format: str | None = None
 
 
 class Ignored(NamedTuple):

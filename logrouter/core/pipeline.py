@@ -18,7 +18,7 @@ from logrouter.core.ids import MAX_INDEX
 from logrouter.core.redact import redact_uri
 from logrouter.core.requestfields import Request
 from logrouter.core.routing import OnInvalid
-from logrouter.core.timestamps import epoch_ms, rfc3339
+from logrouter.core.timestamps import epoch_ms, rfc3339, zoneless
 from logrouter.model import PARTIAL, Accepted, Envelope, Ignored, Outcome, Parsed, RawRecord, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def _draft(
         event["status_class"] = kind
     event["weight"] = route.weight(status)
     source = event["source"] = {
-        "format": route.format,
+        "format": parsed.format or route.format,
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
@@ -336,12 +336,16 @@ def _event_time(envelope: Envelope, parsed: Parsed, record_ms: int, now_ms: int)
     """
     observed_ms = record_ms if 0 < record_ms <= now_ms + MAX_AHEAD_MS else now_ms
     flags: tuple[str, ...] = ()
-    time_ms = epoch_ms(parsed.time) if parsed.time else None
+    text = parsed.time
+    time_ms = epoch_ms(text) if text else None
     if time_ms is None:
         flags = ("time_from_envelope",)
-        time_ms = epoch_ms(envelope.time) if envelope.time else None
+        text = envelope.time
+        time_ms = epoch_ms(text) if text else None
         if time_ms is None:
             return observed_ms, ("time_from_record",)
+    if text is not None and text[-1:] != "Z" and zoneless(text):
+        flags = (*flags, "time_without_zone")
     if time_ms > observed_ms + MAX_AHEAD_MS:
         return observed_ms, (*flags, "clock_clamped")
     return time_ms, flags

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from logrouter.core.timestamps import epoch_ms
+from logrouter.core.timestamps import rfc3339_ms
 from logrouter.query.reader import Tier
 from logrouter.query.spans import Window
 
@@ -131,7 +131,7 @@ def _window(text: str) -> Window | Wrong:
 
 
 def _instant(text: str) -> int | Wrong:
-    ms = epoch_ms(text)
+    ms = rfc3339_ms(text)
     if ms is not None:
         return ms
     hint = " (a + in a query string has to be written %2B)" if re.search(r"\d \d\d:\d\d$", text) else ""

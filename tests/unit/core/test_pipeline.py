@@ -125,6 +125,7 @@ def test_event_is_valid_against_both_schemas(schema):
         (changed("http.status_code", 0), {"outcome": "aborted", "status_class": "0xx"}, None),
         (changed("http.status_code", 429), {"outcome": "throttled", "status_class": "4xx"}, None),
         (changed("meta.dt", None), {}, ["time_from_envelope"]),
+        (changed("meta.dt", "2026-05-04 10:00:00,250"), {}, ["time_without_zone"]),
         (changed("meta.dt", "2031-01-01T00:00:00Z"), {}, ["clock_clamped"]),
         (changed("client_id", "x" * 1000), {}, ["suspect"]),
     ],

@@ -1,4 +1,4 @@
-"""RFC 3339 both ways."""
+"""Times as logs spell them, and RFC 3339 back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.timestamps import epoch_ms, rfc3339
+from logrouter.core.timestamps import epoch_ms, rfc3339, rfc3339_ms, zoneless
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(
@@ -70,6 +70,66 @@ def test_a_time_is_read_to_the_millisecond(text, ms):
 )
 def test_what_is_no_time_is_none(text):
     """The calendar is strict, the offset required, digits are ASCII, and nothing raises."""
+    assert rfc3339_ms(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ms", "without_zone"),
+    [
+        ("29/Feb/2024:10:00:00 +0000", 1_709_200_800_000, False),
+        ("29/Feb/2024:12:30:00.25 +0230", 1_709_200_800_250, False),
+        ("29/Feb/2024:09:00:00 -01:00", 1_709_200_800_000, False),
+        ("29/Feb/2024:10:00:00", 1_709_200_800_000, True),
+        ("2024-02-29T12:00:00+0200", 1_709_200_800_000, False),
+        ("2024-02-29 12:00:00,123 +0200", 1_709_200_800_123, False),
+        ("2024-02-29T10:00:00,123Z", 1_709_200_800_123, False),
+        ("2024-02-29 10:00:00,123", 1_709_200_800_123, True),
+        ("2024-02-29T10:00:00.1", 1_709_200_800_100, True),
+        ("2024-02-29T10:00:00", 1_709_200_800_000, True),
+        ("1709200800", 1_709_200_800_000, False),
+        ("1709200800.1239", 1_709_200_800_123, False),
+        ("1709200800123", 1_709_200_800_123, False),
+        ("1709200800123999", 1_709_200_800_123, False),
+        ("1709200800123999999", 1_709_200_800_123, False),
+    ],
+)
+def test_other_spellings_of_logs_are_read_too(text, ms, without_zone):
+    """Common log format, relatives of RFC 3339 and epoch digits; a time without zone is UTC, and can be told."""
+    assert epoch_ms(text) == ms
+    assert zoneless(text) is without_zone
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "now",
+        "30/Feb/2024:10:00:00 +0000",
+        "29/Mai/2024:10:00:00 +0000",
+        "29/feb/2024:10:00:00 +0000",
+        "29/Feb/2024 10:00:00 +0000",
+        "[29/Feb/2024:10:00:00 +0000]",
+        "29/Feb/2024:10:00:60 +0000",
+        "29/Feb/2024:24:00:00 +0000",
+        "29/Feb/2024:10:00:00 +2400",
+        "29/Feb/2024:10:00:00 UTC",
+        "29/Feb/2024:10:00",
+        "٢٩/Feb/2024:10:00:00 +0000",
+        "2024-01-01",
+        "2024-01-01T10:00Z",
+        "2024-13-01 10:00:00",
+        "20240101",
+        "12345678",
+        "17092008001",
+        "1709200800.",
+        "-1709200800",
+        "1" * 1000000,
+        "29/Feb/2024:10:00:00." + "1" * 1000000,
+    ],
+)
+def test_what_no_log_spells_so_is_no_time(text):
+    """Whatever a time is guessed from must be one in full."""
     assert epoch_ms(text) is None
 
 
@@ -77,7 +137,7 @@ def test_what_is_no_time_is_none(text):
 def test_it_agrees_with_fromisoformat(moment, timespec, separator):
     """What the standard library writes and reads back is read as the same moment, cut to milliseconds."""
     text = moment.isoformat(sep=separator, timespec=timespec)
-    assert epoch_ms(text) == (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
+    assert epoch_ms(text) == rfc3339_ms(text) == (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
 
 
 @given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
@@ -100,4 +160,5 @@ def test_what_no_calendar_holds_is_written_as_the_nearest_moment(ms, text):
 @given(st.text(max_size=40))
 def test_no_text_makes_reading_raise(text):
     """Any text is a time or None."""
+    assert zoneless(text) in (True, False)
     assert epoch_ms(text) is None or isinstance(epoch_ms(text), int)
