@@ -163,6 +163,18 @@ QUERY_SECONDS = Histogram(
     buckets=_QUERY_BUCKETS,
     registry=REGISTRY,
 )
+ACCESS_REFUSED = Counter(
+    "logrouter_access_refused",
+    "Requests that were not let in, by reason: no_token, invalid_token, expired_token, early_token, no_keys, scope, "
+    "hop, caller_rate, address_rate.",
+    ["reason"],
+    registry=REGISTRY,
+)
+ACCESS_VALID = Gauge(
+    "logrouter_access_files_valid",
+    "1 while the files of tokens, keys and certificates are in force as they are now, 0 while one is refused.",
+    registry=REGISTRY,
+)
 
 
 class Log(StrEnum):
@@ -194,6 +206,13 @@ class Log(StrEnum):
     ROLLUP_INVALID = "rollup_invalid"
     CHANGELOG_REPAIRED = "changelog_repaired"
     QUERY_FAILED = "query_failed"
+    AUDIT = "audit"
+    ACCESS_OPEN = "access_open"
+    ACCESS_CLOSED = "access_closed"
+    ACCESS_APPLIED = "access_applied"
+    ACCESS_REJECTED = "access_rejected"
+    ISSUER_KEYS = "issuer_keys"
+    ISSUER_AWAY = "issuer_away"
     CHILD_STARTED = "child_started"
     CHILD_EXITED = "child_exited"
     KAFKA_CLIENT = "kafka_client"
@@ -205,6 +224,7 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.INTERNAL_ERROR: logging.ERROR,
     Log.QUERY_FAILED: logging.ERROR,
     Log.CONFIG_REJECTED: logging.ERROR,
+    Log.ACCESS_REJECTED: logging.ERROR,
     Log.CONFIG_ROLLED_BACK: logging.ERROR,
     Log.BROKER_DOWN: logging.WARNING,
     Log.TOPIC_MISSING: logging.WARNING,
@@ -215,6 +235,9 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.CHANGELOG_REPAIRED: logging.WARNING,
     Log.CHILD_EXITED: logging.WARNING,
     Log.KAFKA_CLIENT: logging.WARNING,
+    Log.ACCESS_OPEN: logging.WARNING,
+    Log.ACCESS_CLOSED: logging.WARNING,
+    Log.ISSUER_AWAY: logging.WARNING,
 }
 
 _LOGGER: Final = logging.getLogger("logrouter")

@@ -42,6 +42,7 @@ ONLY_IN = {
     "rocksdict": {"tables"},
     "prometheus_client": {"telemetry", "route", "web"},
     "aiohttp": {"web", "tables"},
+    "jwt": {"web"},
     "inotify_simple": {"config"},
     "ruamel": {"config"},
     "re2": {"config"},

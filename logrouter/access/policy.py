@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from logrouter.access.rates import Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.access.tokens import Token
+
+ALGORITHMS: Final = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+"""Signatures that a public key verifies. There is no `none`, and no HMAC: its key would have to be published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jwt:
+    """Whose bearer tokens are believed, and what they allow.
+
+    Either *keys* is a JWKS as JSON or *url* is where one is. The values of *claim* are scopes, by way of *scopes* if
+    that is given; the value of *client_claim* names a client that the bearer may read.
+    """
+
+    issuer: str
+    audience: tuple[str, ...]
+    keys: bytes = b""
+    url: str = ""
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    leeway_seconds: int = 30
+    claim: str = "scope"
+    scopes: Mapping[str, tuple[str, ...]] | None = None
+    client_claim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Who is let in. By default nobody: a worker that was told nothing shows nothing.
 
-    With *open* everybody who reaches the port may read all usage. *metrics_open* lets everybody read /metrics.
+    With *open* everybody who reaches the port may read all usage, and nothing else here matters. *metrics_open* lets
+    everybody read /metrics. *rate* bounds each caller, *strangers* the refused requests of each address. *audit* writes
+    a line to the log for every question about usage.
     """
 
     open: bool = False
     metrics_open: bool = False
+    tokens: tuple[Token, ...] = ()
+    jwt: Jwt | None = None
+    rate: Rate = field(default_factory=lambda: Rate(100, 200))
+    strangers: Rate = field(default_factory=lambda: Rate(10, 50))
+    audit: bool = True
 
 
 CLOSED: Final = Policy()

@@ -28,6 +28,9 @@ CLIENT: Final = "usage:read:client="
 FORMS: Final = f"{READ}, {CLIENT}<id>, {METRICS} or {ADMIN}"
 """Every scope there is, for messages."""
 
+MAX_LENGTH: Final = 4096
+"""Characters that all scopes of a caller may have together: they travel in one header between workers."""
+
 _WORDS: Final = frozenset({READ, METRICS, ADMIN})
 
 
@@ -37,6 +40,7 @@ class Via(StrEnum):
     TOKEN = "token"  # noqa: S105 - a word for it, not a token
     JWT = "jwt"
     OPEN = "open"
+    HOP = "hop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,12 @@ def caller(name: str, via: Via, scopes: Iterable[str]) -> Caller:
     """A caller with these scopes, each of which must be one.
 
     Raises:
-        ValueError: a scope is none.
+        ValueError: a scope is none, or they are too many.
     """
     given = tuple(sorted(set(scopes)))
+    if sum(map(len, given)) > MAX_LENGTH:
+        msg = f"scopes have more than {MAX_LENGTH} characters together"
+        raise ValueError(msg)
     clients = set()
     for scope in given:
         if scope in _WORDS:

@@ -6,28 +6,24 @@ A route that says nothing is refused, so that a new one cannot be open by mistak
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from logrouter.access.scopes import ANYONE, Caller
 from logrouter.query import questions
 from logrouter.web import problems
+from logrouter.web.gate import caller_of, refusal
 from logrouter.web.names import name_of
-from logrouter.web.problems import NOT_ALLOWED, NOT_AUTHENTICATED, Problem
+from logrouter.web.problems import UNKNOWN_PATH, Problem
 from logrouter.web.view import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from logrouter.access.policy import Policy
+    from logrouter.access.scopes import Caller
+    from logrouter.web.gate import Gate
 
-_CALLER: Final = web.RequestKey("caller", Caller)
-REALM: Final = 'Bearer realm="logrouter"'
-UNCONFIGURED: Final = (
-    "access is not configured, so nobody is let in: give topics.yaml a section `access` with tokens_file or jwt, or "
-    "`access: {mode: open}` where everybody who reaches the port may read all usage"
-)
+__all__ = ["Needs", "caller_of", "guard", "whoami"]
 
 
 class Needs(Enum):
@@ -36,6 +32,7 @@ class Needs(Enum):
     NOTHING = auto()
     """It shows no data of anybody."""
     METRICS = auto()
+    """The right to read metrics, unless these are open."""
     CALLER = auto()
     """A known caller, whoever it is: the handler shows what that caller may read and nothing else."""
     CLIENT = auto()
@@ -43,38 +40,12 @@ class Needs(Enum):
     EVERYTHING = auto()
     """The right to read all clients."""
     WORKER = auto()
-    """Another worker asks for a caller; the handler shows what that caller may read and nothing else."""
+    """Another worker, in the name of a caller who may read all clients."""
+    WORKER_CLIENT = auto()
+    """Another worker, in the name of a caller who may read the client in the path."""
 
 
-def caller_of(request: web.Request) -> Caller:
-    """Who asks. For handlers behind `guard`; a route that needs nothing has no caller."""
-    return request[_CALLER]
-
-
-class Gate:
-    """Lets callers in by a policy."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-
-    @property
-    def open(self) -> bool:
-        """Whether everybody is let in."""
-        return self._policy.open
-
-    async def admit(self, request: web.Request, needs: Needs) -> None:
-        """Returns if the request may go on to its handler; raises a `Problem` if not."""
-        if needs is Needs.NOTHING or (needs is Needs.METRICS and self._policy.metrics_open):
-            return
-        caller = self._authenticate()
-        request[_CALLER] = caller
-        if not _allowed(caller, needs, request):
-            raise refusal("the token has no scope that allows this")
-
-    def _authenticate(self) -> Caller:
-        if self._policy.open:
-            return ANYONE
-        raise _with(Problem(NOT_AUTHENTICATED, UNCONFIGURED), REALM)
+_BETWEEN_WORKERS = frozenset({Needs.WORKER, Needs.WORKER_CLIENT})
 
 
 def guard(gate: Gate, needs: Mapping[str, Needs]) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -89,7 +60,7 @@ def guard(gate: Gate, needs: Mapping[str, Needs]) -> Callable[..., Awaitable[web
             declared = needs.get(request.match_info.route.name or "")
             if declared is None:
                 raise refusal("this route does not say what it needs")
-            await gate.admit(request, declared)
+            await _admit(gate, request, declared)
         return await handler(request)
 
     return middleware
@@ -102,27 +73,28 @@ def whoami(gate: Gate) -> Callable[[web.Request], Awaitable[web.Response]]:
         if faults := questions.nothing(request.query.items()):
             raise problems.bad_parameters(faults)
         caller = caller_of(request)
-        return json_response({"name": caller.name, "scopes": list(caller.scopes), "open": gate.open})
+        return json_response({"name": caller.name, "scopes": list(caller.scopes), "open": gate.policy.open})
 
     return handle
 
 
-def refusal(detail: str) -> Problem:
-    """The 403 of a caller that lacks a scope."""
-    return _with(Problem(NOT_ALLOWED, detail), f'{REALM}, error="insufficient_scope"')
+async def _admit(gate: Gate, request: web.Request, needs: Needs) -> None:
+    if needs is Needs.NOTHING or (needs is Needs.METRICS and gate.policy.metrics_open):
+        gate.asker(request)
+        return
+    if needs in _BETWEEN_WORKERS and gate.asker(request) is None:
+        raise Problem(UNKNOWN_PATH, "the index at / lists what there is")
+    if not _allowed(await gate.identify(request), needs, request):
+        raise refusal("no scope of the caller allows this")
 
 
 def _allowed(caller: Caller, needs: Needs, request: web.Request) -> bool:
     match needs:
         case Needs.METRICS:
             return caller.reads_metrics
-        case Needs.CLIENT:
+        case Needs.CLIENT | Needs.WORKER_CLIENT:
             return caller.reads_all or caller.may_read(name_of("c", request))
-        case Needs.EVERYTHING:
+        case Needs.EVERYTHING | Needs.WORKER:
             return caller.reads_all
-    return True
-
-
-def _with(problem: Problem, challenge: str) -> Problem:
-    problem.headers["WWW-Authenticate"] = challenge
-    return problem
+        case Needs.NOTHING | Needs.CALLER:
+            return True

@@ -12,7 +12,9 @@ from logrouter.access.policy import CLOSED
 from logrouter.query.spans import KEPT
 from logrouter.telemetry import QUERY_SECONDS, REGISTRY, Log, log
 from logrouter.web import health, lists, problems, subjects
-from logrouter.web.access import Gate, Needs, guard, whoami
+from logrouter.web.access import Needs, guard, whoami
+from logrouter.web.audit import audit
+from logrouter.web.gate import Gate
 from logrouter.web.peers import Peers
 from logrouter.web.problems import INTERNAL, Problem
 from logrouter.web.turns import Turns
@@ -20,12 +22,15 @@ from logrouter.web.view import Limits, View
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from ssl import SSLContext
 
     from prometheus_client import CollectorRegistry
 
     from logrouter.access.policy import Policy
     from logrouter.query.reader import TableReader, Tier
 
+GATE: Final = web.AppKey("gate", Gate)
+"""The gate of an application: tokens and keys can be replaced in it while it runs."""
 _NAME: Final = "[^/]+"
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
@@ -51,17 +56,20 @@ def build(
     kept: Mapping[Tier, int] = KEPT,
     limits: Limits | None = None,
     access: Policy = CLOSED,
+    peer_tls: SSLContext | None = None,
 ) -> web.Application:
     """The table view of one worker, to be served in the event loop in which *reader* may be called.
 
-    *secret* is shared by all workers and authenticates the hop between them; without one, whoever reaches the port is
-    trusted. *kept* says how many buckets each tier keeps. *access* says who is let in: by default nobody.
+    *secret* is shared by all workers and signs the hop between them, *peer_tls* is for those that are reached by https.
+    *kept* says how many buckets each tier keeps. *access* says who is let in: by default nobody.
     """
     limits = limits or Limits()
-    view = View(reader, Peers(secret), clock, registry, kept, limits, Turns(limits.scans, limits.scans_waiting))
-    gate, needs = Gate(access), dict[str, Needs]()
-    app = web.Application(middlewares=[_finish, guard(gate, needs)])
-    app.cleanup_ctx.append(_peers(view))
+    peers = Peers(secret, clock, trusting=access.open, tls=peer_tls)
+    view = View(reader, peers, clock, registry, kept, limits, Turns(limits.scans, limits.scans_waiting))
+    gate, needs = Gate(access, peers, clock), dict[str, Needs]()
+    app = web.Application(middlewares=[_finish(gate), guard(gate, needs)])
+    app[GATE] = gate
+    app.cleanup_ctx.append(_running(gate))
     client, api = f"/v1/clients/{{client_id:{_NAME}}}", f"/v1/apis/{{api:{_NAME}}}"
 
     def get(path: str, handler: Callable[[web.Request], Awaitable[web.Response]], name: str, needed: Needs) -> None:
@@ -87,28 +95,35 @@ async def _expect(_: web.Request) -> None:
     """Bodies of requests are never read, so no expectation about them matters."""
 
 
-def _peers(view: View) -> Callable[[web.Application], AsyncIterator[None]]:
+def _running(gate: Gate) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(_: web.Application) -> AsyncIterator[None]:
-        await view.peers.open()
+        await gate.peers.open()
+        await gate.open()
         yield
-        await view.peers.close()
+        await gate.close()
+        await gate.peers.close()
 
     return context
 
 
-@web.middleware
-async def _finish(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Errors become problems, every answer gets its headers and is measured."""
-    start = perf_counter()
-    response = await _respond(request, handler)
-    for name, value in _HEADERS:
-        response.headers.setdefault(name, value)
-    # The names of routes are the bounded set; requests that match none have none.
-    endpoint = request.match_info.route.name or "none"
-    QUERY_SECONDS.labels(endpoint, str(response.status)).observe(perf_counter() - start)
-    return response
+def _finish(gate: Gate) -> Callable[..., Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def middleware(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Errors become problems, every answer gets its headers, is measured and written down."""
+        start = perf_counter()
+        response = await _respond(request, handler)
+        for name, value in _HEADERS:
+            response.headers.setdefault(name, value)
+        # The names of routes are the bounded set; requests that match none have none.
+        endpoint = request.match_info.route.name or "none"
+        seconds = perf_counter() - start
+        QUERY_SECONDS.labels(endpoint, str(response.status)).observe(seconds)
+        audit(gate.policy, request, response.status, seconds)
+        return response
+
+    return middleware
 
 
 async def _respond(

@@ -19,6 +19,7 @@ from logrouter.query.reader import Position
 from logrouter.query.spans import span
 from logrouter.query.top import Board, Entry, Ranked, Tally
 from logrouter.web import problems
+from logrouter.web.access import caller_of
 from logrouter.web.peers import PeerAwayError
 from logrouter.web.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, TOO_SLOW, Problem
 from logrouter.web.turns import BusyError
@@ -27,6 +28,7 @@ from logrouter.web.view import RETRY_SOON, document
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from logrouter.access.scopes import Caller
     from logrouter.query.spans import Segment
     from logrouter.web.view import View
 
@@ -76,7 +78,7 @@ def ranking(view: View, kind: str) -> Callable[[web.Request], Awaitable[web.Resp
         if isinstance(asked, tuple):
             raise problems.bad_parameters(asked)
         now_ms = view.clock()
-        parts = await _gather(view, kind, asked, now_ms)
+        parts = await _gather(view, kind, asked, now_ms, caller_of(request))
         merged = top.merge((part.ranked() for _, part in parts), asked.sort, asked.limit)
         fresh = [answers.freshness(p, Position(o, e), url) for url, part in parts for p, o, e in part.positions]
         fresh.sort(key=lambda entry: entry["partition"])
@@ -103,12 +105,12 @@ def part(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     return handle
 
 
-async def _gather(view: View, kind: str, asked: questions.Top, now_ms: int) -> list[tuple[str, Part]]:
+async def _gather(view: View, kind: str, asked: questions.Top, now_ms: int, caller: Caller) -> list[tuple[str, Part]]:
     """Every owner's part, asked at the same time; a `Problem` unless all partitions are in them."""
     owners = _owners(view)
     urls = list(owners)
     replies = await asyncio.gather(
-        *(_ask(view, url, kind, asked, now_ms, owners[url]) for url in urls), return_exceptions=True
+        *(_ask(view, url, kind, asked, now_ms, owners[url], caller) for url in urls), return_exceptions=True
     )
     missing: dict[int, str] = {}
     parts: list[tuple[str, Part]] = []
@@ -152,7 +154,9 @@ def _missing(reasons: dict[int, str]) -> Problem:
     return Problem(PARTITIONS_MISSING, detail, missing=listed, retry_after=RETRY_SOON)
 
 
-async def _ask(view: View, url: str, kind: str, asked: questions.Top, now_ms: int, partitions: frozenset[int]) -> Part:
+async def _ask(
+    view: View, url: str, kind: str, asked: questions.Top, now_ms: int, partitions: frozenset[int], caller: Caller
+) -> Part:
     if url == view.reader.self_url():
         return await _share(view, kind, asked, now_ms, partitions)
     query = {
@@ -163,7 +167,7 @@ async def _ask(view: View, url: str, kind: str, asked: questions.Top, now_ms: in
         "sort": asked.sort.value,
         "limit": str(asked.limit),
     }
-    reply = await view.peers.get(url, f"{PART_PATH}?{urlencode(query)}", view.limits.list_timeout)
+    reply = await view.peers.get(url, f"{PART_PATH}?{urlencode(query)}", view.limits.list_timeout, caller)
     if reply.status != 200:
         raise PeerAwayError(f"answered with status {reply.status}")
     try:

@@ -1,23 +1,29 @@
 """The one hop from the worker that was asked to the worker that holds the data.
 
-A hop carries nothing of the caller but the question.  A worker never passes a hop on, so there can be no loop.
+A hop carries the question and the caller's scopes, signed with the secret that the workers share; nothing that the
+caller sent besides. The worker that gets it enforces the scopes again. A worker never passes a hop on, so there can be
+no loop.
 """
 
 from __future__ import annotations
 
-import hmac
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
+from aiohttp import web
 from yarl import URL
 
+from logrouter.access import hops
+from logrouter.access.scopes import ANYONE
 from logrouter.web.problems import UNTRUSTED_HOP, Problem
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from collections.abc import Callable
+    from ssl import SSLContext
 
-HOP: Final = "X-Logrouter-Hop"
-SECRET: Final = "X-Logrouter-Hop-Secret"  # noqa: S105 - the name of a header, not a secret
+    from logrouter.access.scopes import Caller
+
+_HOP: Final = web.RequestKey("hop", bool)
 MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -34,19 +40,31 @@ class PeerAwayError(Exception):
 
 
 class Peers:
-    """Asks other workers. Open only while the application runs."""
+    """Asks other workers. Open only while the application runs.
 
-    def __init__(self, secret: str | None) -> None:
+    Without *secret* nobody can be asked and no hop is believed, unless *trusting*: where everybody may read everything,
+    a hop proves nothing and gains nothing. *tls* is for workers that are reached by https.
+    """
+
+    def __init__(
+        self,
+        secret: str | None,
+        clock: Callable[[], int],
+        *,
+        trusting: bool = False,
+        tls: SSLContext | None = None,
+    ) -> None:
         self._secret = None if secret is None else secret.encode()
-        self._headers = {HOP: "1", **({} if secret is None else {SECRET: secret})}
+        self._clock = clock
+        self._trusting = trusting
+        self._tls = tls
         self._http: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         """Called once, in the loop that serves."""
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=64, limit_per_host=16, ttl_dns_cache=10),
+            connector=aiohttp.TCPConnector(limit=64, limit_per_host=16, ttl_dns_cache=10, ssl=self._tls or True),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers,
             trust_env=False,
         )
 
@@ -55,30 +73,58 @@ class Peers:
         if self._http is not None:
             await self._http.close()
 
-    def is_hop(self, request: web.Request) -> bool:
-        """Whether another worker asks; a request that only claims so is refused where a secret is set."""
-        if HOP not in request.headers:
-            return False
-        if self._secret is not None:
-            given = request.headers.get(SECRET, "").encode(errors="surrogateescape")
-            if not hmac.compare_digest(given, self._secret):
-                raise Problem(UNTRUSTED_HOP, f"a request with {HOP} needs the secret that the workers share")
-        return True
+    def asker(self, request: web.Request) -> Caller | None:
+        """For whom another worker asks; None if no worker asks. A request that only claims so is refused."""
+        if not any(name.lower().startswith(hops.PREFIX.lower()) for name in request.headers):
+            return None
+        found = self._asker(request)
+        if found is None:
+            raise Problem(UNTRUSTED_HOP, self._distrust())
+        request[_HOP] = True
+        return found
 
-    async def get(self, base: str, target: str, timeout: float) -> Reply:  # noqa: ASYNC109 - ends the whole exchange
-        """Asks the worker at *base* for *target* (path and query, encoded), once and within *timeout* seconds."""
+    def _asker(self, request: web.Request) -> Caller | None:
+        if self._secret is not None:
+            return hops.caller_of(self._secret, request.method, request.raw_path, request.headers, self._clock())
+        return ANYONE if self._trusting else None
+
+    def _distrust(self) -> str:
+        if self._secret is None:
+            return "this worker has no secret (LOGROUTER_PEER_SECRET), so it believes no request of another worker"
+        return "a request in the name of a worker must be signed, just now, with the secret that the workers share"
+
+    @staticmethod
+    def is_hop(request: web.Request) -> bool:
+        """Whether another worker asks, as `asker` has found."""
+        hop: bool = request.get(_HOP, False)
+        return hop
+
+    async def get(self, base: str, target: str, timeout: float, caller: Caller) -> Reply:  # noqa: ASYNC109 - ends the whole exchange
+        """Asks the worker at *base* for *target* (path and query, encoded) in the name of *caller*, once.
+
+        Raises:
+            PeerAwayError: it did not answer within *timeout* seconds, or can't be asked.
+        """
         if self._http is None:
             raise PeerAwayError("this worker is stopping")
         url = URL(base.rstrip("/") + target, encoded=True)
+        headers = self._headers(url.raw_path_qs, caller)
         try:
             async with self._http.get(
-                url, timeout=aiohttp.ClientTimeout(total=timeout), allow_redirects=False
+                url, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout), allow_redirects=False
             ) as response:
                 return Reply(response.status, response.content_type, await _bounded(response))
         except TimeoutError as exc:
             raise PeerAwayError("no answer in time") from exc
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise PeerAwayError("not reachable") from exc
+
+    def _headers(self, target: str, caller: Caller) -> dict[str, str]:
+        if self._secret is not None:
+            return hops.headers(self._secret, "GET", target, caller, self._clock())
+        if self._trusting:
+            return {hops.HOP: "1"}
+        raise PeerAwayError("this worker has no secret (LOGROUTER_PEER_SECRET) to ask others with")
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

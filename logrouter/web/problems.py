@@ -39,17 +39,19 @@ UNKNOWN_SUBJECT: Final = Type("unknown-subject", 404, "Nothing was ever counted 
 UNKNOWN_PATH: Final = Type("unknown-path", 404, "There is nothing at this path")
 METHOD_NOT_ALLOWED: Final = Type("method-not-allowed", 405, "This method is not allowed here")
 NOT_OWNER: Final = Type("not-owner", 421, "This worker does not hold the partition")
+TOO_MANY_REQUESTS: Final = Type("too-many-requests", 429, "Too many requests")
 INTERNAL: Final = Type("internal", 500, "Unexpected error")
 NOT_READY: Final = Type("not-ready", 503, "Tables are being recovered or moved")
 OWNER_AWAY: Final = Type("owner-away", 503, "The worker that holds the data does not answer")
 PARTITIONS_MISSING: Final = Type("partitions-missing", 503, "Some workers that hold the data do not answer")
+ISSUER_AWAY: Final = Type("issuer-away", 503, "Tokens cannot be verified")
 BUSY: Final = Type("busy", 503, "Too many lists are being computed")
 TOO_SLOW: Final = Type("too-slow", 503, "The list took too long to compute")
 
 TYPES: Final = (
     *(BAD_PARAMETER, NOT_AUTHENTICATED, NOT_ALLOWED, UNTRUSTED_HOP),
-    *(UNKNOWN_SUBJECT, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_OWNER, INTERNAL),
-    *(NOT_READY, OWNER_AWAY, PARTITIONS_MISSING, BUSY, TOO_SLOW),
+    *(UNKNOWN_SUBJECT, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_OWNER, TOO_MANY_REQUESTS, INTERNAL),
+    *(NOT_READY, OWNER_AWAY, PARTITIONS_MISSING, ISSUER_AWAY, BUSY, TOO_SLOW),
 )
 
 

@@ -13,6 +13,7 @@ from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.query.reader import Tier
 from logrouter.query.spans import Window, span
 from logrouter.web import problems
+from logrouter.web.access import caller_of
 from logrouter.web.names import name_of
 from logrouter.web.peers import PeerAwayError
 from logrouter.web.problems import NOT_OWNER, OWNER_AWAY, UNKNOWN_SUBJECT, Problem
@@ -21,6 +22,7 @@ from logrouter.web.view import RETRY_SOON, document
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from logrouter.access.scopes import Caller
     from logrouter.query.answers import Answer
     from logrouter.web.peers import Reply
     from logrouter.web.view import View
@@ -90,7 +92,7 @@ async def _answer(
         raise Problem(NOT_OWNER, "the partition has moved", partition=partition, retry_after=RETRY_SOON)
     path = f"/v1/{COLLECTION[kind]}/{_segment(name)}{suffix}"
     query = urlencode(list(request.query.items()))
-    return await _remote(view, partition, f"{path}?{query}" if query else path)
+    return await _remote(view, partition, f"{path}?{query}" if query else path, caller_of(request))
 
 
 def _local(view: View, partition: int, local: Callable[[int], Answer]) -> web.Response:
@@ -106,12 +108,12 @@ def _local(view: View, partition: int, local: Callable[[int], Answer]) -> web.Re
         raise view.not_ready() from exc
 
 
-async def _remote(view: View, partition: int, target: str) -> web.Response:
+async def _remote(view: View, partition: int, target: str, caller: Caller) -> web.Response:
     url = view.reader.owner_url(partition)
     if url is None or url == view.reader.self_url():
         raise _away(partition, "no worker holds it at the moment")
     try:
-        reply = await view.peers.get(url, target, view.limits.point_timeout)
+        reply = await view.peers.get(url, target, view.limits.point_timeout, caller)
     except PeerAwayError as exc:
         raise _away(partition, str(exc)) from exc
     if not _relayable(reply):

@@ -14,7 +14,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from logrouter.access.policy import OPEN
+from logrouter.access.policy import OPEN, Policy
+from logrouter.access.scopes import Via, caller
+from logrouter.access.tokens import Token, digest_of, hash_of, token_of
 from logrouter.core.accumulate import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app, server
@@ -160,6 +162,20 @@ async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **optio
 def fleet():
     """The context manager that runs a group of workers."""
     return serve_fleet
+
+
+@pytest.fixture
+def let_in():
+    """Makes a policy that lets in callers by name, each with scopes, and the headers that each of them sends."""
+
+    def make(**scopes):
+        sent = {name: token_of(name.encode().ljust(32)) for name in scopes}
+        tokens = tuple(
+            Token(caller(name, Via.TOKEN, given), digest_of(hash_of(sent[name]))) for name, given in scopes.items()
+        )
+        return Policy(tokens=tokens), {name: {"Authorization": f"Bearer {token}"} for name, token in sent.items()}
+
+    return make
 
 
 @pytest.fixture

@@ -1,0 +1,69 @@
+"""Who asked what about whom, a log event for each request. Never a token, and only a few harmless parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.telemetry import Log, log
+from logrouter.web.gate import known_caller
+from logrouter.web.names import name_of
+from logrouter.web.problems import Problem
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from logrouter.access.policy import Policy
+
+PARAMETERS: Final = ("window", "from", "to", "compare", "step", "by", "sort", "limit", "format")
+"""Parameters whose values say how something was asked. Those that may hold names or paths are not written down."""
+
+_MAX_VALUE: Final = 40
+_MAX_NAME: Final = 128
+_KINDS: Final = {"clients": "c", "apis": "a"}
+_TOO_MANY: Final = 429
+
+
+def audit(policy: Policy, request: web.Request, status: int, seconds: float) -> None:
+    """Writes the event of a request that was answered with *status*, if it is one that is written down.
+
+    That is each request to a route under /v1. Left out are those of strangers that come too fast, which would fill the
+    log, and all where everybody is let in: there is nobody to name.
+    """
+    name = request.match_info.route.name
+    if policy.open or not policy.audit or name is None or not request.path.startswith(("/v1/", "/internal/")):
+        return
+    caller = known_caller(request)
+    if caller is None and status == _TOO_MANY:
+        return
+    log(
+        Log.AUDIT,
+        who="-" if caller is None else printable(caller.name, _MAX_NAME),
+        via="-" if caller is None else caller.via.value,
+        method=request.method,
+        route=name,
+        subject=_subject(request),
+        status=status,
+        ms=round(seconds * 1000, 1),
+        **_parameters(request),
+    )
+
+
+def printable(text: str, length: int) -> str:
+    """The beginning of *text* without anything that could disguise a line of the log."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:length])
+
+
+def _subject(request: web.Request) -> str:
+    parts = request.rel_url.raw_path.split("/")
+    kind = _KINDS.get(parts[2])
+    if kind is None or len(parts) < 4:
+        return "-"
+    try:
+        return printable(name_of(kind, request), _MAX_NAME)
+    except Problem:
+        return "?"
+
+
+def _parameters(request: web.Request) -> dict[str, Any]:
+    found = {name: request.query[name] for name in PARAMETERS if name in request.query}
+    return {f"q_{name}": printable(value, _MAX_VALUE) for name, value in found.items()}

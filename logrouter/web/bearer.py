@@ -1,0 +1,100 @@
+"""Bearer tokens of an OAuth issuer (JWT): verified by PyJWT, and what their claims allow here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import jwt
+
+from logrouter.access.scopes import Via, caller, client_scope, is_scope
+from logrouter.access.tokens import Refusal
+from logrouter.core.cells import MAX_NAME
+from logrouter.web.keys import FetchedKeys, GivenKeys, KeySet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from logrouter.access.policy import Jwt
+    from logrouter.access.scopes import Caller
+    from logrouter.web.keys import Keys
+
+_MAX_WHO: Final = 200
+_ABSENT: Final = "-"
+"""The client of requests without an id: no bearer is that client, whatever its claim says."""
+
+# A header or payload that is deeply nested, or a time that is no number, is not for the library alone to bear.
+_NOT_VALID: Final = (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError)
+
+
+class Bearers:
+    """Verifies the tokens of one issuer."""
+
+    def __init__(self, policy: Jwt, keys: Keys | None = None) -> None:
+        self._policy = policy
+        self.keys: Keys = keys or _keys(policy)
+
+    def replace_keys(self, text: bytes) -> None:
+        """Takes another JWKS from now on.
+
+        Raises:
+            KeySetError: the text is none.
+        """
+        self.keys = GivenKeys(KeySet(text, self._policy.algorithms))
+
+    async def find(self, token: str) -> Caller | Refusal:
+        """Whom a token lets in."""
+        try:
+            header = jwt.get_unverified_header(token)
+        except _NOT_VALID:
+            return Refusal.INVALID
+        algorithm, kid = header.get("alg"), header.get("kid")
+        if algorithm not in self._policy.algorithms or not isinstance(kid, str | None):
+            return Refusal.INVALID
+        key = await self.keys.find(kid, algorithm)
+        if key is None:
+            return Refusal.INVALID if self.keys.known() else Refusal.NO_KEYS
+        try:
+            return self._caller(self._claims(token, key))
+        except jwt.ExpiredSignatureError:
+            return Refusal.EXPIRED
+        except jwt.ImmatureSignatureError:
+            return Refusal.EARLY
+        except _NOT_VALID:
+            return Refusal.INVALID
+
+    def _claims(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[key.algorithm_name],
+            issuer=self._policy.issuer,
+            audience=self._policy.audience,
+            leeway=self._policy.leeway_seconds,
+            options={"require": ["exp", "iss", "aud"], "enforce_minimum_key_length": True},
+        )
+        return claims
+
+    def _caller(self, claims: dict[str, Any]) -> Caller:
+        scopes = list(self._scopes(claims.get(self._policy.claim)))
+        client = claims.get(self._policy.client_claim) if self._policy.client_claim else None
+        if isinstance(client, str) and 0 < len(client) <= MAX_NAME and client != _ABSENT:
+            scopes.append(client_scope(client))
+        who = claims.get("sub") or client or "jwt"
+        return caller(str(who)[:_MAX_WHO], Via.JWT, scopes)
+
+    def _scopes(self, claim: Any) -> Iterator[str]:
+        """What a claim grants: words with spaces between, as OAuth has it, or a list. Words of others grant nothing."""
+        words = claim.split(" ") if isinstance(claim, str) else claim if isinstance(claim, list) else []
+        for word in words:
+            if not isinstance(word, str):
+                continue
+            if self._policy.scopes is not None:
+                yield from self._policy.scopes.get(word, ())
+            elif is_scope(word):
+                yield word
+
+
+def _keys(policy: Jwt) -> Keys:
+    if policy.url:
+        return FetchedKeys(policy.url, policy.algorithms)
+    return GivenKeys(KeySet(policy.keys, policy.algorithms))

@@ -1,0 +1,149 @@
+"""Letting callers in: by their token, by another worker's word, or because everybody is."""
+
+from __future__ import annotations
+
+from math import ceil
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from logrouter.access.rates import Buckets, neighbourhood
+from logrouter.access.scopes import ANYONE, Caller, Via
+from logrouter.access.tokens import PREFIX, Refusal, Tokens
+from logrouter.telemetry import ACCESS_REFUSED
+from logrouter.web.bearer import Bearers
+from logrouter.web.problems import (
+    ISSUER_AWAY,
+    NOT_ALLOWED,
+    NOT_AUTHENTICATED,
+    TOO_MANY_REQUESTS,
+    UNTRUSTED_HOP,
+    Problem,
+)
+from logrouter.web.view import RETRY_SOON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.access.policy import Policy
+    from logrouter.web.peers import Peers
+
+_CALLER: Final = web.RequestKey("caller", Caller)
+REALM: Final = 'Bearer realm="logrouter"'
+UNCONFIGURED: Final = (
+    "access is not configured, so nobody is let in: give topics.yaml a section `access` with tokens, tokens_file or "
+    "jwt, or `access: {mode: open}` where everybody who reaches the port may read all usage"
+)
+_SAID: Final = {
+    Refusal.MISSING: "send a token in the header `Authorization: Bearer ...`",
+    Refusal.INVALID: "the token is not valid",
+    Refusal.EXPIRED: "the token has expired",
+    Refusal.EARLY: "the token is not valid yet",
+}
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Who asks. For handlers behind the gate; a route that needs nothing has no caller."""
+    return request[_CALLER]
+
+
+def known_caller(request: web.Request) -> Caller | None:
+    """Who asks, as far as it was found out."""
+    return request.get(_CALLER)
+
+
+class Gate:
+    """Finds out who asks, by a policy, and how often they may."""
+
+    def __init__(
+        self, policy: Policy, peers: Peers, clock: Callable[[], int], steady: Callable[[], float] = monotonic
+    ) -> None:
+        """*clock* gives epoch milliseconds, by which tokens expire; *steady* seconds, by which rates go."""
+        self.policy = policy
+        self.peers = peers
+        self.tokens = Tokens(policy.tokens)
+        self.bearers = None if policy.jwt is None else Bearers(policy.jwt)
+        self._clock = clock
+        self._steady = steady
+        self._callers = Buckets(policy.rate)
+        self._strangers = Buckets(policy.strangers)
+
+    async def open(self) -> None:
+        """Called once, in the loop that serves."""
+        if self.bearers is not None:
+            await self.bearers.keys.open()
+
+    async def close(self) -> None:
+        """Called at the end."""
+        if self.bearers is not None:
+            await self.bearers.keys.close()
+
+    async def identify(self, request: web.Request) -> Caller:
+        """Who asks, from now on `caller_of` the request; raises a `Problem` if nobody is let in by it."""
+        caller = self.asker(request)
+        if caller is None:
+            caller = ANYONE if self.policy.open else await self._authenticate(request)
+        request[_CALLER] = caller
+        if caller.via in (Via.TOKEN, Via.JWT):
+            wait = self._callers.take(f"{caller.via}:{caller.name}", self._steady())
+            if wait > 0:
+                raise _too_many("caller_rate", wait)
+        return caller
+
+    def asker(self, request: web.Request) -> Caller | None:
+        """For whom another worker asks; None if none does."""
+        try:
+            return self.peers.asker(request)
+        except Problem as problem:
+            if problem.kind is UNTRUSTED_HOP:
+                ACCESS_REFUSED.labels("hop").inc()
+            raise
+
+    async def _authenticate(self, request: web.Request) -> Caller:
+        found = await self._find(request)
+        if isinstance(found, Caller):
+            return found
+        # Only what was refused counts, so that nobody is kept out by a neighbour behind the same address.
+        wait = self._strangers.take(neighbourhood(request.remote), self._steady())
+        if wait > 0:
+            raise _too_many("address_rate", wait)
+        ACCESS_REFUSED.labels(found.value).inc()
+        if found is Refusal.NO_KEYS:
+            raise Problem(ISSUER_AWAY, "the keys of the tokens' issuer could not be fetched", retry_after=RETRY_SOON)
+        detail = UNCONFIGURED if self.unconfigured else _SAID[found]
+        challenge = REALM if found is Refusal.MISSING else f'{REALM}, error="invalid_token"'
+        raise challenged(Problem(NOT_AUTHENTICATED, detail), challenge)
+
+    async def _find(self, request: web.Request) -> Caller | Refusal:
+        given = request.headers.getall("Authorization", [])
+        if not given:
+            return Refusal.MISSING
+        scheme, _, token = given[0].partition(" ")
+        if len(given) > 1 or scheme.lower() != "bearer":
+            return Refusal.INVALID
+        if token.startswith(PREFIX) or self.bearers is None:
+            return self.tokens.find(token, self._clock())
+        return await self.bearers.find(token)
+
+    @property
+    def unconfigured(self) -> bool:
+        """Whether nobody at all is let in."""
+        return not (self.policy.open or len(self.tokens) or self.bearers)
+
+
+def refusal(detail: str) -> Problem:
+    """The 403 of a caller that lacks a scope."""
+    ACCESS_REFUSED.labels("scope").inc()
+    return challenged(Problem(NOT_ALLOWED, detail), f'{REALM}, error="insufficient_scope"')
+
+
+def challenged(problem: Problem, challenge: str) -> Problem:
+    """The problem with what the caller should send instead."""
+    problem.headers["WWW-Authenticate"] = challenge
+    return problem
+
+
+def _too_many(reason: str, wait: float) -> Problem:
+    ACCESS_REFUSED.labels(reason).inc()
+    return Problem(TOO_MANY_REQUESTS, "ask less often", retry_after=max(1, ceil(wait)))
