@@ -51,17 +51,23 @@ def _client_ip(request: Request) -> str | None:
     return address(chain) if type(chain) is str and address is not None else None
 
 
-def _part(pair: tuple[str, str | None] | None, index: int) -> str | None:
+def _api(request: Request) -> tuple[str | None, str | None]:
+    """The API by the route's rules, else the one that the format knows from the line."""
+    event = request.parsed.event
+    return request.route.api(request.parsed) or (_text(event.get("api")), _text(event.get("api_version")))
+
+
+def _part(pair: tuple[str | None, str | None] | None, index: int) -> str | None:
     return pair[index] if pair is not None else None
 
 
 _FOUND: Final = {
-    "api": lambda request: _part(request.route.api(request.parsed), 0),
-    "api_version": lambda request: _part(request.route.api(request.parsed), 1),
+    "api": lambda request: _part(_api(request), 0),
+    "api_version": lambda request: _part(_api(request), 1),
     "client_id": lambda request: _part(request.route.client_id(request.parsed), 0),
     "client_type": lambda request: _part(request.route.client_id(request.parsed), 1),
     "client_ip": _client_ip,
-    "outcome": lambda request: outcome_of(_status(request)),
+    "outcome": lambda request: request.parsed.outcome or outcome_of(_status(request)),
     "status_class": lambda request: status_class(_status(request)),
 }
 
