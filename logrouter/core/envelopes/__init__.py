@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.envelopes import plain, rsyslog
+from logrouter.core.envelopes import cri, jsonlines, kubernetes, plain, rsyslog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,8 +30,11 @@ class Wrapping(NamedTuple):
 
 
 ENVELOPES: Final[Mapping[str, Wrapping]] = {
-    "rsyslog": Wrapping(rsyslog.decode),
+    "cri": Wrapping(cri.decode),
+    "json": Wrapping(jsonlines.decode),
+    "kubernetes": Wrapping(kubernetes.decode),
     "plain": Wrapping(plain.decode),
+    "rsyslog": Wrapping(rsyslog.decode),
 }
 
 FIELD_PREFIXES: Final = ("label.", "field.", "header.")
@@ -47,13 +50,13 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "app": ("kubernetes.labels.app",),
     "release": ("kubernetes.labels.release",),
     "stream": ("stream",),
-    "filename": ("metadata.filename", "log.file.path"),
+    "filename": ("metadata.filename", "log.file.path", "filename"),
 }
 # The container runtime's file names say what the API server would not: <pod>_<namespace>_<container>-<id>.log
 _IN_FILE_NAME: Final = {"pod": 0, "namespace": 1, "container": 2}
 _LOWER: Final = frozenset({"severity", "facility"})
 
-FIELD_NAMES: Final = frozenset(_KEYS) | {"program", "host", "shape", "text"}
+FIELD_NAMES: Final = frozenset(_KEYS) | {"process_type", "program", "host", "shape", "text"}
 """Every name that `getter` knows, besides those with a prefix from `FIELD_PREFIXES`."""
 
 
@@ -71,6 +74,10 @@ def getter(name: str) -> Getter:
             return _shape
         case "text":
             return _text
+        case "app":
+            return _app
+        case "process_type":
+            return _process_type
     if name in _KEYS:
         return _keys_getter(name)
     prefix, _, rest = name.partition(".")
@@ -103,6 +110,16 @@ def _shape(envelope: Envelope) -> str | None:
 
 def _text(envelope: Envelope) -> str | None:
     return envelope.text or None
+
+
+def _app(envelope: Envelope) -> str | None:
+    """The label, else the container's name: platforms call the containers of an app `<app>--<process type>`."""
+    app = _label_app(envelope)
+    return app if app is not None else (_container(envelope) or "").partition("--")[0] or None
+
+
+def _process_type(envelope: Envelope) -> str | None:
+    return (_container(envelope) or "").partition("--")[2] or None
 
 
 def _header_getter(name: str) -> Getter:
@@ -175,3 +192,7 @@ def _present(value: Any) -> str | None:
     if type(value) is int:
         return str(value)
     return None
+
+
+_label_app = _first_of(*_KEYS["app"])
+_container = _keys_getter("container")

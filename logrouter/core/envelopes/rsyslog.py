@@ -17,13 +17,12 @@ from typing import Any, Final
 
 import orjson
 
+from logrouter.core.envelopes.pieces import CONTAINERD, DOCKER, cut_by_docker
 from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
 _loads = orjson.loads
 
-DOCKER: Final = "docker"
-CONTAINERD: Final = "containerd"
 ECS: Final = "ecs"
 PLAIN: Final = "plain"
 CEE: Final = "cee"
@@ -38,8 +37,6 @@ _TRANSPORT: Final = frozenset(
     | {f"rsyslog.{name}" for name in _PRESERVED}
     | {f"rsyslog_{name}" for name in _PRESERVED}
 )
-_RUNTIME_PIECE: Final = 16 * 1024
-
 _COOKIE: Final = "@cee:"
 _FOLDED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?", re.DOTALL)
 _COLOUR = re.compile(r"(?:\x1b|#033)\[[0-9;?]*+[ -/]*+[@-~]")
@@ -77,7 +74,7 @@ def decode(value: bytes) -> Envelope | Rejected:
 def _docker(fields: dict[str, Any], log: str, flags: tuple[str, ...]) -> Envelope:
     if log[-1:] == "\n":
         log = log[:-1]
-    elif len(log) >= _RUNTIME_PIECE // 4 and log[-1:] != "}" and len(log.encode()) >= _RUNTIME_PIECE:
+    elif cut_by_docker(log):
         flags = (*flags, PARTIAL)
     if log[:1] != "{":
         log, flags = _clean(log, fields, flags)

@@ -108,7 +108,10 @@ TWO = "a: {topics: [a], envelope: rsyslog}; b: {topics: [b], envelope: rsyslog}"
         ),
         (
             "from: logs, match: {shape: {glob: 'x*'}}",
-            ("routes[0].match.shape.glob: no shape matches x*; there are cee, containerd, docker, ecs, plain"),
+            (
+                "routes[0].match.shape.glob: no shape matches x*; there are cee, containerd, docker, ecs, json, "
+                "kubernetes, plain"
+            ),
         ),
         (
             "from: logs, match: {severity: {regex: '^E[A-Z]X'}}",

@@ -150,7 +150,8 @@ def test_headers_of_a_record_without_any() -> None:
             "{header.: x}",
             (
                 "match.header.: no such field; there are app, container, facility, filename, host, namespace, pod, "
-                "program, release, severity, shape, stream, text, topic, label.<name>, field.<name> and header.<name>"
+                "process_type, program, release, severity, shape, stream, text, topic, "
+                "label.<name>, field.<name> and header.<name>"
             ),
         ),
     ],

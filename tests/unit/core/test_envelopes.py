@@ -32,6 +32,13 @@ KEYS = st.sampled_from(
         "$schema",
         "http",
         "x",
+        "tag",
+        "topic",
+        "logtag",
+        "docker",
+        "http_logs",
+        "log_entry",
+        "partial_message",
     ]
 )
 VALUES = st.recursive(
@@ -67,6 +74,13 @@ def envelope(**fields):
         ("container", {"metadata": {"filename": "/var/log/containers/p-1_gw_main-app-c0ffee.log"}}, "main-app"),
         ("pod", {"metadata": {"filename": "/var/log/syslog"}}, None),
         ("app", {"kubernetes": {"labels": {"app": "web"}}}, "web"),
+        ("app", {"kubernetes": {"labels": {"app": "web"}, "container_name": "shop--cron"}}, "web"),
+        ("app", {"kubernetes": {"container_name": "shop--cron"}}, "shop"),
+        ("app", {"kubernetes": {"container_name": "shop"}}, "shop"),
+        ("app", {"filename": "/var/log/containers/p-1_gw_shop--cron-c0ffee.log"}, "shop"),
+        ("process_type", {"kubernetes": {"container_name": "shop--cron--2"}}, "cron--2"),
+        ("process_type", {"kubernetes": {"container_name": "shop"}}, None),
+        ("process_type", {"filename": "/var/log/containers/p-1_gw_shop--cron-c0ffee.log"}, "cron"),
         ("release", {"kubernetes": {"labels": {"release": "canary"}}}, "canary"),
         ("label.tier", {"kubernetes": {"labels": {"tier": "front"}}}, "front"),
         ("label.app.kubernetes.io/name", {"kubernetes": {"labels": {"app.kubernetes.io/name": "w"}}}, "w"),

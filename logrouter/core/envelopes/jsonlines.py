@@ -1,0 +1,89 @@
+"""Records that are JSON themselves, with no transport around them, and those that pack several such objects.
+
+{"status": 200, …}                                                          one line
+{"message": "<line>", …}                                                    one line, with what else is known of it
+[{…}, {…}]                                                                  as many lines
+{"identifier": {…}, "http_logs": {"log_entry": [{…}, {…}]}}                 Envoy's access log service, also as
+`httpLogs`, `logEntry`
+anything that does not begin with a brace or bracket                        one line of text
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from logrouter.core.envelopes import plain
+from logrouter.core.ids import MAX_INDEX
+from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
+from logrouter.model import Decoded, Envelope, Ignored, Reason, Rejected, Stage
+
+SHAPE: Final = "json"
+
+_loads = orjson.loads
+_TEXT: Final = ("message", "log", "msg")
+_TIMES: Final = ("time", "timestamp", "@timestamp")
+_BATCHES: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
+_CONNECTIONS: Final = ("tcp_logs", "tcpLogs")
+
+
+def decode(value: bytes) -> Decoded:
+    """Every line in one record. Never raises."""
+    if value[:1] not in (b"{", b"["):
+        start = value.lstrip()[:1]
+        if start not in (b"{", b"["):
+            return plain.decode(value)
+    try:
+        found: Any = _loads(value)
+    except ValueError:
+        found = decode_object(value, Stage.DECODE)
+    if isinstance(found, Rejected):
+        return found
+    if isinstance(found, list):
+        return _several(found, {})
+    for outer, inner in _BATCHES:
+        batch = found.get(outer)
+        if type(batch) is dict and type(entries := batch.get(inner)) is list:
+            return _several(entries, {"identifier": found.get("identifier")})
+    if any(name in found for name in _CONNECTIONS):
+        return Ignored(Reason.NOT_REQUEST)
+    return _line(found, found, value)
+
+
+def _several(entries: list[Any], of_all: dict[str, Any]) -> Decoded:
+    if len(entries) > MAX_INDEX:
+        return Rejected(Stage.DECODE, Reason.TOO_MANY, f"{len(entries)} lines in one record")
+    return tuple(_entry(entry, of_all) for entry in entries)
+
+
+def _entry(entry: object, of_all: dict[str, Any]) -> Envelope | Rejected:
+    if isinstance(entry, dict):
+        return _line(entry, {**entry, **of_all})
+    if isinstance(entry, str):
+        return Envelope(plain.SHAPE, entry.rstrip("\r\n"), fields=of_all)
+    return Rejected(Stage.DECODE, Reason.NOT_OBJECT, f"JSON {type(entry).__name__}, not an object")
+
+
+def _line(document: dict[str, Any], fields: dict[str, Any], written: bytes = b"") -> Envelope:
+    """One object as a line: its text is its message, else the object as it is written, if it is alone in its record."""
+    message = _first(document, _TEXT)
+    text = message if message is not None else written.decode("utf-8", "replace").strip()
+    return Envelope(
+        SHAPE,
+        text.rstrip("\r\n"),
+        document,
+        _first(document, ("program",)),
+        _first(document, ("host", "hostname")),
+        _first(document, _TIMES),
+        fields,
+        (REPAIRED,) if isinstance(document, Repaired) else (),
+    )
+
+
+def _first(document: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = document.get(name)
+        if type(value) is str and value not in ("", "-"):
+            return value
+    return None
