@@ -56,8 +56,6 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     MALFORMED = "malformed"
     FIELD_CONFLICT = "field_conflict"
-    # rejected while enriching
-    NO_EVENT_TIME = "no_event_time"
     # rejected by the schema
     SCHEMA = "schema"
     # a programming error, caught so that the lane goes on; always alarming

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.config.fields import ENVELOPE
 from logrouter.config.implication import excludes, implies
 from logrouter.config.match import LOOKS_LIKE, read_mapping
-from logrouter.config.problems import Problem, Problems, in_file_order
+from logrouter.config.problems import Problem, Problems, in_file_order, join
 from logrouter.config.settings import content, default_path, examine
 from logrouter.config.topics import closed, split
 from logrouter.core.conditions import ALWAYS, Every, Not, Some, all_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from logrouter.config.options import Case, File, SourceOptions
@@ -41,8 +41,12 @@ class Findings:
     settings: Settings | None
 
 
-def check(path: Path | None, env: Mapping[str, str]) -> Findings:
+def check(
+    path: Path | None, env: Mapping[str, str], *, refusal: Callable[[Mapping[str, Any]], str | None] | None = None
+) -> Findings:
     """Everything that is wrong or doubtful about the file at *path*, or about the default one.
+
+    *refusal* tells what the Kafka client has against the `kafka:` settings: it alone knows them all.
 
     Raises:
         ConfigError: the file can't be read.
@@ -52,8 +56,14 @@ def check(path: Path | None, env: Mapping[str, str]) -> Findings:
     examined = examine(data, env, name=str(file), folder=file.parent)
     if examined.settings is not None and examined.file is not None:
         _lint(examined.file, examined.settings.table, examined.value, examined.problems)
+    settings = examined.settings
+    if settings is not None and refusal is not None and (why := refusal(settings.kafka)) is not None:
+        # It names settings by names of its own: what it says of one alone tells which is meant.
+        name = next((key for key, value in settings.kafka.items() if refusal({key: value}) == why), "")
+        examined.problems.add(join("kafka", name) if name else "kafka", why, at_key=True)
+        settings = None
     problems = in_file_order([*examined.problems.found, *examined.problems.warnings])
-    return Findings(str(file), data.decode("utf-8", "replace"), problems, examined.settings)
+    return Findings(str(file), data.decode("utf-8", "replace"), problems, settings)
 
 
 def _lint(file: File, table: RouteTable, document: Any, problems: Problems) -> None:

@@ -51,7 +51,10 @@ class ConfigError(Exception):
     def __str__(self) -> str:
         count = len(self.problems)
         head = f"{self.file}: {count} problem{'' if count == 1 else 's'}"
-        return "\n".join([head, *(f"  {self.file}:{problem}" for problem in self.problems)])
+        lines = (
+            f"  {self.file}:{problem}" if problem.line else f"  {self.file}: {problem}" for problem in self.problems
+        )
+        return "\n".join([head, *lines])
 
 
 def in_file_order(problems: Iterable[Problem]) -> list[Problem]:

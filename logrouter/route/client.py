@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from logrouter.config.kafka import OWNED
 from logrouter.config.secrets import REDACTED, FromEnv, Secret
@@ -146,3 +146,13 @@ def make(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) 
         for value in sorted(hidden, key=len, reverse=True):
             text = text.replace(value, REDACTED) if value else text
         raise ClientError(f"Kafka client settings: {text}") from None
+
+
+def refusal(kafka: Mapping[str, Any]) -> str | None:
+    """What librdkafka has against these settings, found by making both clients of a route lane. No broker is needed."""
+    try:
+        make(Producer, producer_settings(kafka, transactional_id="check", timeout_ms=10_000))
+        make(Consumer, consumer_settings(kafka, group="check", instance=None, session_timeout_ms=10_000)).close()
+    except ClientError as error:
+        return str(error)
+    return None

@@ -92,6 +92,7 @@ class Live:
         self._good = version
         self._crossed = ""
         self._bad = ""
+        self._in_doubt = False
         self._last = Outcome(Result.APPLIED, "", version.generation)
         self._last_ms = self._since_ms
         _in_force(version.generation, "", self._since_ms)
@@ -99,7 +100,9 @@ class Live:
     # --- the lane's
 
     def due(self) -> bool:
-        """Whether there is a version to take; ends a trial whose time is over."""
+        """Whether there is a version to take; ends a trial whose time is over. The last one taken goes for good now."""
+        if self._in_doubt:
+            self._decided()
         if self._trial is not None:
             self._judge()
         return self.pending is not None
@@ -120,13 +123,13 @@ class Live:
                 self._trial = None if version.canary is None else Trial(version.canary, now_ms)
                 self._passed = None
             self.version, self._since_ms = version, now_ms
+            self._in_doubt = True
             telemetry.CANARY_ACTIVE.set(self._trial is not None)
             _in_force(version.generation, former.generation, now_ms)
             if crossed:
                 self._note(Outcome(Result.ROLLED_BACK, crossed, former.generation))
             else:
                 self._note(Outcome(Result.APPLIED, "", version.generation))
-            self._changed.notify_all()
             return version
 
     def withdraw(self, former: Version, reason: str) -> None:
@@ -137,6 +140,13 @@ class Live:
             telemetry.CANARY_ACTIVE.set(0)
             _in_force(former.generation, generation, self._clock_ms())
             self._note(Outcome(Result.REFUSED, reason, generation))
+        self._decided()
+
+    def _decided(self) -> None:
+        """The version in force is used, or its successor is: those who wait for it can be told."""
+        with self._changed:
+            self._in_doubt = False
+            self._changed.notify_all()
 
     def committed(self, read: Mapping[str, list[int]], counts: Mapping[Count, int]) -> None:
         """A batch of the version in force is committed, with these counts."""
@@ -195,10 +205,19 @@ class Live:
 
     # --- who waits or asks
 
-    def taken(self, generation: str, timeout: float) -> bool:
-        """Wait until the lane routes by *generation*."""
+    def taken(self, generation: str, timeout: float) -> Outcome | None:
+        """Wait until the lane routes by *generation*, or has found that it can't; None if it takes longer."""
+
+        def decided() -> Outcome | None:
+            if self._in_doubt:
+                return None
+            if self.version.generation == generation:
+                return Outcome(Result.APPLIED, "", generation)
+            refused = self._last.generation == generation and self._last.result is Result.REFUSED
+            return self._last if refused else None
+
         with self._changed:
-            return self._changed.wait_for(lambda: self.version.generation == generation, timeout)
+            return self._changed.wait_for(decided, timeout)
 
     def report(self) -> dict[str, Any]:
         """What `GET /v1/config` says."""

@@ -106,8 +106,8 @@ class Reloader:
             if not self._answers.wait_for(lambda: self._answered >= ticket, timeout):
                 return None
             answer = self._answer
-        if answer.result is Result.APPLIED and not self._live.taken(answer.generation, by - time.monotonic()):
-            return None
+        if answer.result is Result.APPLIED:
+            return self._live.taken(answer.generation, by - time.monotonic())
         return answer
 
     def _run(self) -> None:

@@ -53,6 +53,29 @@ def test_warnings_are_four(tmp_path):
     assert output.splitlines()[3].startswith("1 warning: 1 source, 2 routes, generation ")
 
 
+@pytest.mark.parametrize(
+    ("setting", "place", "says"),
+    [
+        (
+            "fetch.mn.bytes: 1",
+            "2:9",
+            "kafka.fetch.mn.bytes: Kafka client settings: No such conf",
+        ),
+        (
+            "linger.ms: soon",
+            "2:9",
+            "kafka.linger.ms: Kafka client settings: Invalid value ",
+        ),
+    ],
+)
+def test_settings_that_the_kafka_client_refuses_are_errors(tmp_path, setting, place, says):
+    """No broker is needed to find out."""
+    code, output = run(GOOD.replace("version: 1\n", f"version: 1\nkafka: {{{setting}}}\n"), tmp_path)
+
+    assert code == 2
+    assert output.startswith(f"t.yaml:{place}: error: {says}")
+
+
 def test_errors_are_two(tmp_path):
     """All errors at once, each with its line and a caret."""
     code, output = run(WRONG, tmp_path)

@@ -235,6 +235,18 @@ def test_message_of_a_condition(match: str, message: str) -> None:
     assert [problem.partition("routes[0].")[2] for problem in found] == [message]
 
 
+def test_a_test_that_names_a_route_that_could_not_be_read_is_no_second_problem() -> None:
+    """One mistake gives one message, wherever its name is used."""
+    text = SMALL.replace("to: requests", "too: requests") + (
+        "tests:\n  - {source: logs, line: x, expect: {outcome: ignored, route: gateway}}\n"
+    )
+
+    assert problems_of(text) == [
+        "5:5: routes[0]: lacks `to`, which is required",
+        '9:5: routes[0].too: unknown key (did you mean "to"?)',
+    ]
+
+
 def test_all_problems_are_listed_at_once_in_file_order() -> None:
     """Problems of reading and of meaning come together, so that one round mends them all."""
     text = SMALL.replace("envoy", "envoi").replace("to: requests", "too: requests") + (

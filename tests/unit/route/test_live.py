@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from logrouter import telemetry
@@ -202,3 +204,23 @@ def test_withdrawn_version_is_reported_as_refused():
 
     assert (it.report()["generation"], it.report()["last_error"]) == ("a", "no such expression")
     assert not it.due()
+
+
+@pytest.mark.parametrize(
+    ("then", "result"),
+    [
+        (lambda it, _former: it.due(), Result.APPLIED),
+        (lambda it, former: it.withdraw(former, "no such expression"), Result.REFUSED),
+    ],
+)
+def test_whoever_waits_is_told_only_what_is_decided(then, result):
+    """A version that is taken may still be withdrawn: it is in force when the lane goes on with it."""
+    it = live()
+    former = it.version
+    swap(it, "b")
+    assert it.taken("b", 0) is None
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(it.taken, "b", 5)
+        then(it, former)
+
+        assert waiting.result().result is result

@@ -260,7 +260,12 @@ def test_reload_waits_until_the_lane_has_taken_it(followed):
     followed.reloader.start()
     followed.rename(GOOD + "# edited\n")
     assert followed.reloader.reload(0.3) is None
-    threading.Timer(0.2, followed.live.take).start()
+
+    def lane():
+        followed.live.take()
+        followed.live.due()
+
+    threading.Timer(0.2, lane).start()
 
     assert followed.reloader.reload(5).result is Result.APPLIED
     assert followed.live.version.generation != followed.start
