@@ -1,9 +1,161 @@
-"""The `access:` section: who may read the table view."""
+"""The `access:` section: who may read the table view, and the policy that it comes to."""
 
 from __future__ import annotations
 
-from logrouter.config.kinds import Choice, options
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from logrouter.access import rates
+from logrouter.access.policy import ALGORITHMS, Jwt, Policy
+from logrouter.access.scopes import FORMS, Via, caller, is_scope
+from logrouter.access.tokens import HASH_PATTERN, PREFIX, Token, digest_of
+from logrouter.config.kinds import INVALID, Choice, Flag, Integer, Keyed, Many, Number, Section, Text, options, usable
 from logrouter.config.kinds import option as opt
+from logrouter.config.problems import echo, join
+from logrouter.core.timestamps import epoch_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logrouter.config.problems import Problems
+
+_FILE = Text(r"[^\x00]*", "a file", 500, may_be_empty=True)
+_CLAIM = Text(r"[^\x00-\x20]+", "the name of a claim", 200)
+_RATE: Final = Number(0, 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One scope."""
+
+    def read(self, value: Any, path: str, problems: Problems) -> Any:
+        """The scope as it is written."""
+        if isinstance(value, str) and is_scope(value):
+            return str(value)
+        problems.add(path, f"must be {self.words()}, not {echo(value)}")
+        return INVALID
+
+    def schema(self) -> dict[str, Any]:
+        """A string."""
+        return {"type": "string", "pattern": r"^(usage:read(:client=.+)?|metrics:read|admin)$"}
+
+    def words(self) -> str:
+        """All there are."""
+        return f"a scope ({FORMS})"
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """The hash of a token. What is written instead is never repeated: it may be the token."""
+
+    def read(self, value: Any, path: str, problems: Problems) -> Any:
+        """The hash as text."""
+        made = Text(HASH_PATTERN).read(value, path, type(problems)()) if isinstance(value, str) else INVALID
+        if made is INVALID:
+            is_token = isinstance(value, str) and value.startswith(PREFIX)
+            hint = ": this is the token itself, so make another one" if is_token else ""
+            problems.add(path, f"must be {self.words()}{hint}")
+        return made
+
+    def schema(self) -> dict[str, Any]:
+        """A string."""
+        return {"type": "string", "pattern": f"^{HASH_PATTERN}$"}
+
+    def words(self) -> str:
+        """Where it comes from."""
+        return "`sha256:` and 64 hexadecimal digits, as `logrouter token` prints it"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time in RFC 3339, as epoch milliseconds."""
+
+    def read(self, value: Any, path: str, problems: Problems) -> Any:
+        """The milliseconds."""
+        found = epoch_ms(value) if isinstance(value, str) else None
+        if found is None:
+            problems.add(path, f"must be {self.words()}, not {echo(value)}")
+            return INVALID
+        return found
+
+    def schema(self) -> dict[str, Any]:
+        """A string."""
+        return {"type": "string", "format": "date-time"}
+
+    def words(self) -> str:
+        """An example."""
+        return "a time like 2030-01-31T00:00:00Z"
+
+
+@options
+class TokenOptions:
+    """One token, as `logrouter token` prints it. The token itself is kept nowhere."""
+
+    name: str = opt(
+        Text(r"[A-Za-z0-9._@-]{1,64}", "a name (letters, digits, . _ @ -; at most 64)", 64),
+        "Who sends it: what the audit log says, and whose rate is counted.",
+    )
+    hash: str = opt(Hash(), "Its SHA-256. No slow hash is needed, as a token is 256 random bits.")
+    scopes: tuple[str, ...] = opt(Many(Scope(), least=1, most=100, bare=True, unique=True), "What it allows.")
+    not_before: int | None = opt(Moment(), "From when it is valid.", default=None)
+    expires: int | None = opt(Moment(), "From when it is not valid any more.", default=None)
+
+
+@options
+class JwtOptions:
+    """Bearer tokens of an OAuth issuer. Signature, issuer, audience and times are verified; `exp` must be there."""
+
+    issuer: str = opt(Text(called="the issuer", max_length=500), "What `iss` must be, exactly.")
+    audience: tuple[str, ...] = opt(
+        Many(Text(called="an audience", max_length=500), least=1, most=20, bare=True, unique=True),
+        "One of these must be in `aud`: tokens for other services are no tokens here.",
+    )
+    jwks_file: str = opt(
+        _FILE, "The issuer's public keys: a JWKS, relative to this file. Read again when it changes.", default=""
+    )
+    jwks_url: str = opt(
+        Text(r"https?://[^\s\x00]+", "a URL", 1000, may_be_empty=True),
+        "Where they are fetched from instead: by https (or http on loopback), kept, and fetched again after 10 minutes "
+        "and, at most every 30 seconds, for a key that is not known. The last good ones stay.",
+        default="",
+    )
+    algorithms: tuple[str, ...] = opt(
+        Many(Choice(ALGORITHMS), least=1, bare=True, unique=True),
+        "Signatures that are believed. There is no `none`, and no HMAC.",
+        default=("RS256", "ES256"),
+    )
+    leeway_seconds: int = opt(Integer(0, 300), "How far the issuer's clock may differ from ours.", default=30)
+    claim: str = opt(
+        _CLAIM, "The claim that holds scopes: words with spaces between, or a list of words.", default="scope"
+    )
+    scopes: dict[str, tuple[str, ...]] | None = opt(
+        Keyed(Many(Scope(), most=100, bare=True), key=Text(r"[^\x00-\x20]+", "a word of the claim", 200)),
+        "What each word of that claim allows. Without it the words are our scopes themselves; others allow nothing.",
+        default=None,
+    )
+    client_claim: str = opt(
+        Text(r"[^\x00-\x20]*", "the name of a claim", 200, may_be_empty=True),
+        "A claim that holds a client id, such as `client_id` or `azp`: the bearer may read this client.",
+        default="",
+    )
+
+
+@options
+class CallerRate:
+    """How often each caller may ask; beyond that it gets 429 with `Retry-After`."""
+
+    requests_per_second: float = opt(_RATE, "In the long run; 0 is no bound.", default=100.0)
+    burst: int = opt(Integer(1, 1_000_000), "At once.", default=200)
+
+
+@options
+class StrangerRate:
+    """How many requests are refused with 401 to each address (or /64 of IPv6); beyond that they get 429."""
+
+    requests_per_second: float = opt(_RATE, "In the long run; 0 is no bound.", default=10.0)
+    burst: int = opt(Integer(1, 1_000_000), "At once.", default=50)
 
 
 @options
@@ -12,7 +164,103 @@ class Access:
 
     mode: str = opt(
         Choice(("callers", "open")),
-        "`callers` lets in whom this section names. `open` lets in everybody who reaches the port: for a worker that "
-        "listens on loopback.",
+        "`callers` lets in whom this section names. `open` lets in everybody who reaches the port, which is for a "
+        "worker that listens on loopback.",
         default="callers",
+    )
+    tokens_file: str = opt(
+        _FILE,
+        "A YAML file with a list of tokens, relative to this one, as `tokens` has them. Read again when it changes.",
+        default="",
+    )
+    tokens: tuple[TokenOptions, ...] = opt(
+        Many(Section(TokenOptions), partial=True), "Tokens written here. They change with a restart.", default=()
+    )
+    jwt: JwtOptions | None = opt(Section(JwtOptions), "An issuer whose bearer tokens are believed.", default=None)
+    metrics: str = opt(
+        Choice(("token", "open")),
+        "`/metrics` of the tables lane: for callers with the scope `metrics:read`, or for everybody.",
+        default="token",
+    )
+    rate: CallerRate = opt(Section(CallerRate), "Bounds for each caller.", default=CallerRate())
+    strangers: StrangerRate = opt(Section(StrangerRate), "Bounds for who is not let in.", default=StrangerRate())
+    audit: bool = opt(
+        Flag(), "Log who asked what. With `mode: open` there is nobody to name and so no such line.", default=True
+    )
+
+
+def check_access(access: Access, problems: Problems) -> None:
+    """Notes what each option alone can't say."""
+    tokens = check_tokens(access.tokens, "access.tokens", problems) if usable(access.tokens) else ()
+    jwt = access.jwt if usable(access.jwt) else None
+    if access.mode == "open" and (tokens or jwt or access.tokens_file):
+        problems.add("access.mode", "lets everybody in, so tokens, tokens_file and jwt would be of no use")
+    if jwt is not None:
+        _check_jwt(jwt, problems)
+
+
+def check_tokens(given: Iterable[TokenOptions], path: str, problems: Problems) -> tuple[Token, ...]:
+    """The tokens of a list at *path*; notes what is wrong with them."""
+    made: list[Token] = []
+    names: set[str] = set()
+    hashes: set[str] = set()
+    for index, token in enumerate(given):
+        at = f"{path}[{index}]"
+        if not usable(token):
+            continue
+        if token.name in names:
+            problems.add(join(at, "name"), f"another token is called {token.name}; the audit log must tell them apart")
+        if token.hash in hashes:
+            problems.add(join(at, "hash"), "another token has this hash")
+        if None not in (token.not_before, token.expires) and (token.not_before or 0) >= (token.expires or 0):
+            problems.add(join(at, "expires"), "must be after not_before")
+        names.add(token.name)
+        hashes.add(token.hash)
+        try:
+            who = caller(token.name, Via.TOKEN, token.scopes)
+        except ValueError as error:
+            problems.add(join(at, "scopes"), str(error))
+            continue
+        made.append(Token(who, digest_of(token.hash), token.not_before, token.expires))
+    return tuple(made)
+
+
+def _check_jwt(jwt: JwtOptions, problems: Problems) -> None:
+    if bool(jwt.jwks_file) == bool(jwt.jwks_url):
+        problems.add("access.jwt", "needs either jwks_file or jwks_url")
+    if jwt.jwks_url.startswith("http:") and not is_loopback(urlsplit(jwt.jwks_url).hostname or ""):
+        problems.add("access.jwt.jwks_url", "must be https: whoever changes the keys on their way lets in anybody")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listener at *host* is reached from this machine alone."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def policy_of(access: Access, tokens: tuple[Token, ...], keys: bytes) -> Policy:
+    """The policy that a section without problems comes to, with what was in its files."""
+    jwt = access.jwt
+    return Policy(
+        open=access.mode == "open",
+        metrics_open=access.metrics == "open",
+        tokens=tokens,
+        jwt=None
+        if jwt is None
+        else Jwt(
+            issuer=jwt.issuer,
+            audience=jwt.audience,
+            keys=keys,
+            url=jwt.jwks_url,
+            algorithms=jwt.algorithms,
+            leeway_seconds=jwt.leeway_seconds,
+            claim=jwt.claim,
+            scopes=jwt.scopes,
+            client_claim=jwt.client_claim,
+        ),
+        rate=rates.Rate(access.rate.requests_per_second, access.rate.burst),
+        strangers=rates.Rate(access.strangers.requests_per_second, access.strangers.burst),
+        audit=access.audit,
     )

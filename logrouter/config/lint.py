@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.config.accesslint import warn_access
 from logrouter.config.fields import ENVELOPE
 from logrouter.config.implication import excludes, implies
 from logrouter.config.match import LOOKS_LIKE, read_mapping
@@ -74,6 +75,7 @@ def _lint(file: File, table: RouteTable, document: Any, problems: Problems) -> N
     _unused(file, problems)
     _loops(file.sources, table, problems)
     _duplicate_tests(file, problems)
+    warn_access(file, document, problems)
 
 
 def _condition(route: RouteOptions) -> Condition:

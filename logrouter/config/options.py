@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from logrouter.config.access import Access
+from logrouter.config.endpoint import HOST, PORT, Http
 from logrouter.config.kafka import Hidden, KafkaKind
 from logrouter.config.kinds import TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
 from logrouter.config.kinds import option as opt
@@ -18,8 +19,6 @@ from logrouter.core.envelopes import ENVELOPES
 if TYPE_CHECKING:
     from logrouter.config.secrets import Secret
 
-_HOST = Text(r"[A-Za-z0-9._:\[\]-]+", "a host name or address", 255)
-_PORT = Integer(0, 65_535)
 _MILLISECONDS = Integer(1, 3_600_000)
 _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200)
 
@@ -36,8 +35,8 @@ class Batch:
 class Metrics:
     """Where the route lane serves `/metrics`, `/livez` and `/readyz`."""
 
-    host: str = opt(_HOST, "Address to listen on.", default="127.0.0.1")
-    port: int = opt(_PORT, "Port to listen on; 0 picks a free one.", default=9100)
+    host: str = opt(HOST, "Address to listen on.", default="127.0.0.1")
+    port: int = opt(PORT, "Port to listen on; 0 picks a free one.", default=9100)
 
 
 @options
@@ -105,19 +104,6 @@ class Outputs:
     )
     retention_ms: int = opt(
         Integer(-1, 10**15), "How long a new topic keeps its records; -1 is for ever.", default=7 * 24 * 3_600_000
-    )
-
-
-@options
-class Http:
-    """Where a tables worker serves the table view."""
-
-    host: str = opt(_HOST, "Address to listen on.", default="127.0.0.1")
-    port: int = opt(_PORT, "Port to listen on; 0 picks a free one.", default=6066)
-    advertise: str = opt(
-        Text(r"https?://[A-Za-z0-9._:\[\]-]+", "a base URL like http://host:8080", 255, may_be_empty=True),
-        "Base URL by which the other workers reach this one; empty means `http://host:port` of the above.",
-        default="",
     )
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config import document
-from logrouter.config.access import Access
+from logrouter.config.access import Access, check_access
 from logrouter.config.build import build
+from logrouter.config.endpoint import check_http
 from logrouter.config.inputs import Inputs
 from logrouter.config.kinds import Section, usable
 from logrouter.config.options import Canary, Case, File, Outputs, RouteLane, TablesLane
@@ -120,6 +121,10 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
     inputs = Inputs(folder)
     table = build(options, generation="", inputs=inputs, problems=problems)
     canary = _bounds(options.canary, problems)
+    if usable(options.access):
+        check_access(options.access, problems)
+    if usable(options.tables_lane):
+        check_http(options.tables_lane.http, problems)
     if problems.found:
         return Examined(problems, doc.value, options, None, inputs.paths)
     table = replace(table, generation=inputs.generation(data))

@@ -113,7 +113,7 @@ def create(settings: TablesSettings) -> App:
     """A worker's application. Takes the HTTP port at once; nothing else happens before it is started."""
     bound = listen(settings.host, settings.port)
     port: int = bound.getsockname()[1]
-    url = (settings.advertise or base_url(settings.host, port)).rstrip("/")
+    url = (settings.advertise or base_url(settings.host, port, encrypted=settings.tls is not None)).rstrip("/")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = App(settings.group, **_faust_settings(settings, url, port))
     app.replication_factor = settings.replication_factor
@@ -131,7 +131,7 @@ def create(settings: TablesSettings) -> App:
     table.prepare(settings.topic, settings.retention, minute)
     app.reader = Reader(app, table, settings.partitions, url)
     app.first_services = (
-        ViewServer(app.reader, bound, settings.retention, lambda: _now_ms(settings), settings.secret, settings.access),
+        ViewServer(app.reader, bound, settings, lambda: _now_ms(settings)),
         Gate(settings.security, settings.topic, settings.partitions),
     )
     app.last_services = (Upkeep(app, table, app.reader),)

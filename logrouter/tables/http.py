@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,15 @@ from aiohttp import web
 from mode import Service
 
 from logrouter.query.reader import Tier
-from logrouter.web.app import build
+from logrouter.tables.credentials import Follower
+from logrouter.telemetry import Log, log
+from logrouter.web.app import GATE, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.access.policy import Policy
     from logrouter.query.reader import TableReader
-    from logrouter.tables.retention import Retention
+    from logrouter.tables.settings import TablesSettings
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -31,10 +33,11 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def base_url(host: str, port: int) -> str:
+def base_url(host: str, port: int, *, encrypted: bool = False) -> str:
     """The URL of an address; a wildcard address is no address, so this machine's name stands for it."""
     name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+    scheme = "https" if encrypted else "http"
+    return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
 class ViewServer(Service):
@@ -44,30 +47,47 @@ class ViewServer(Service):
         self,
         reader: TableReader,
         bound: socket.socket,
-        retention: Retention,
+        settings: TablesSettings,
         clock: Callable[[], int],
-        secret: str | None,
-        access: Policy,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._reader = reader
         self._socket = bound
-        self._kept = {Tier.MINUTE: retention.minutes, Tier.HOUR: retention.hours, Tier.DAY: retention.days}
+        self._settings = settings
         self._clock = clock
-        self._secret = secret
-        self._access = access
+        # Made before anything starts, so that files which can't be used are one clear line.
+        self._tls = settings.tls.server() if settings.tls is not None else None
+        self._peer_tls = settings.tls.client() if settings.tls is not None else None
         self._runner: web.AppRunner | None = None
+        self._follower: Follower | None = None
 
     async def on_start(self) -> None:
         """Begin to answer: not ready, until tables are recovered."""
-        app = build(self._reader, secret=self._secret, clock=self._clock, kept=self._kept, access=self._access)
-        # No access log: paths name clients.
+        settings, kept = self._settings, self._settings.retention
+        app = build(
+            self._reader,
+            secret=settings.secret,
+            clock=self._clock,
+            kept={Tier.MINUTE: kept.minutes, Tier.HOUR: kept.hours, Tier.DAY: kept.days},
+            access=settings.access,
+            peer_tls=self._peer_tls,
+        )
+        gate = app[GATE]
+        if settings.access.open:
+            log(Log.ACCESS_OPEN, host=settings.host)
+        elif gate.unconfigured:
+            log(Log.ACCESS_CLOSED)
+        # No access log: the audit log says who asked what.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handle_signals=False)
         await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
+        await web.SockSite(self._runner, self._socket, ssl_context=self._tls).start()
+        self._follower = Follower(gate, settings.access_files, settings.tls, self._tls)
+        self._follower.start(asyncio.get_running_loop())
 
     async def on_stop(self) -> None:
         """Finish what is being answered and close."""
+        if self._follower is not None:
+            self._follower.stop()
         if self._runner is not None:
             await self._runner.cleanup()

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from logrouter.access.policy import CLOSED, OPEN, Policy
+from logrouter.access.policy import CLOSED, Policy
 from logrouter.config.secrets import Secret
+from logrouter.tables.credentials import Files, Tls, access_of
 from logrouter.tables.retention import Retention
 from logrouter.tables.security import Security, SettingsError, security
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.config import Settings
+    from logrouter.config.endpoint import Tls as TlsOptions
 
 __all__ = ["SettingsError", "TablesSettings", "from_settings"]
 
 PEER_SECRET_ENV: Final = "LOGROUTER_PEER_SECRET"  # noqa: S105 - the name of a variable
+MIN_SECRET: Final = 16
 CLOCK_OFFSET_ENV: Final = "LOGROUTER_CLOCK_OFFSET_SECONDS"
 """Added to the clock of retention: tests make rows expire with it."""
 
@@ -48,6 +51,8 @@ class TablesSettings:
     instance: str = ""
     secret: str | None = field(default=None, repr=False)
     access: Policy = CLOSED
+    access_files: Files = field(default_factory=Files)
+    tls: Tls | None = None
     clock_offset_seconds: int = 0
 
 
@@ -65,6 +70,12 @@ def from_settings(
     lane, outputs = settings.tables_lane, settings.outputs
     plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.kafka.items()}
     kept = lane.retention
+    folder = Path(settings.file).parent
+    access, files = access_of(settings, folder)
+    secret = _secret(env.get(PEER_SECRET_ENV) or "")
+    if (access.tokens or access.jwt) and secret is not None and len(secret) < MIN_SECRET:
+        msg = f"{PEER_SECRET_ENV} has fewer than {MIN_SECRET} characters: it guards what the tokens guard"
+        raise SettingsError(msg)
     return TablesSettings(
         group=lane.group,
         topic=outputs.rollup.topic,
@@ -80,10 +91,22 @@ def from_settings(
         session_timeout_ms=lane.session_timeout_ms,
         flush_interval_ms=lane.flush_interval_ms,
         instance=instance or "",
-        secret=_secret(env.get(PEER_SECRET_ENV) or ""),
-        access=OPEN if settings.access.mode == "open" else CLOSED,
+        secret=secret,
+        access=access,
+        access_files=files,
+        tls=_tls(lane.http.tls, folder),
         clock_offset_seconds=_whole_number(env.get(CLOCK_OFFSET_ENV) or "0"),
     )
+
+
+def _tls(given: TlsOptions | None, folder: Path) -> Tls | None:
+    """The files of https, tried once: what can't be used is better said now than by the first connection."""
+    if given is None:
+        return None
+    tls = Tls(folder / given.cert, folder / given.key, folder / given.ca if given.ca else None)
+    tls.server()
+    tls.client()
+    return tls
 
 
 def _whole_number(text: str) -> int:

@@ -33,14 +33,6 @@ class Bearers:
         self._policy = policy
         self.keys: Keys = keys or _keys(policy)
 
-    def replace_keys(self, text: bytes) -> None:
-        """Takes another JWKS from now on.
-
-        Raises:
-            KeySetError: the text is none.
-        """
-        self.keys = GivenKeys(KeySet(text, self._policy.algorithms))
-
     async def find(self, token: str) -> Caller | Refusal:
         """Whom a token lets in."""
         try:

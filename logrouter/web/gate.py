@@ -13,6 +13,7 @@ from logrouter.access.scopes import ANYONE, Caller, Via
 from logrouter.access.tokens import PREFIX, Refusal, Tokens
 from logrouter.telemetry import ACCESS_REFUSED
 from logrouter.web.bearer import Bearers
+from logrouter.web.keys import GivenKeys
 from logrouter.web.problems import (
     ISSUER_AWAY,
     NOT_ALLOWED,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.access.policy import Policy
+    from logrouter.web.keys import KeySet
     from logrouter.web.peers import Peers
 
 _CALLER: Final = web.RequestKey("caller", Caller)
@@ -68,6 +70,15 @@ class Gate:
         self._steady = steady
         self._callers = Buckets(policy.rate)
         self._strangers = Buckets(policy.strangers)
+
+    def replace_tokens(self, tokens: Tokens) -> None:
+        """Lets in by these from now on. In the loop that serves."""
+        self.tokens = tokens
+
+    def replace_keys(self, keys: KeySet) -> None:
+        """Believes these keys from now on. In the loop that serves."""
+        if self.bearers is not None:
+            self.bearers.keys = GivenKeys(keys)
 
     async def open(self) -> None:
         """Called once, in the loop that serves."""

@@ -1,0 +1,24 @@
+"""What is valid in `access` and will hardly do what was meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from logrouter.config.access import is_loopback
+
+if TYPE_CHECKING:
+    from logrouter.config.options import File
+    from logrouter.config.problems import Problems
+
+
+def warn_access(file: File, document: Any, problems: Problems) -> None:
+    """Doors that are open to a network, and doors that nobody can open. A file without the section says nothing."""
+    access, http = file.access, file.tables_lane.http
+    if access.mode == "open":
+        if not is_loopback(http.host):
+            problems.warn(
+                "access.mode",
+                f"lets in everybody who reaches {http.host}: whoever does may read all usage of everybody",
+            )
+    elif "access" in document and not (access.tokens or access.tokens_file or access.jwt):
+        problems.warn("access", "lets nobody in: give tokens, tokens_file or jwt")

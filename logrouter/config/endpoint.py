@@ -1,0 +1,47 @@
+"""Where the table view is served, and how it is encrypted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from logrouter.config.kinds import Integer, Section, Text, options, usable
+from logrouter.config.kinds import option as opt
+
+if TYPE_CHECKING:
+    from logrouter.config.problems import Problems
+
+HOST = Text(r"[A-Za-z0-9._:\[\]-]+", "a host name or address", 255)
+PORT = Integer(0, 65_535)
+
+
+@options
+class Tls:
+    """PEM files with which the table view is served by https. Read again when they change."""
+
+    cert: str = opt(Text(called="a file", max_length=500), "The certificate and its chain, relative to this file.")
+    key: str = opt(Text(called="a file", max_length=500), "Its private key, without a pass phrase.")
+    ca: str = opt(
+        Text(called="a file", max_length=500, may_be_empty=True),
+        "Who must have signed the certificates of the other workers; empty means whoever this machine trusts.",
+        default="",
+    )
+
+
+@options
+class Http:
+    """Where a tables worker serves the table view."""
+
+    host: str = opt(HOST, "Address to listen on.", default="127.0.0.1")
+    port: int = opt(PORT, "Port to listen on; 0 picks a free one.", default=6066)
+    advertise: str = opt(
+        Text(r"https?://[A-Za-z0-9._:\[\]-]+", "a base URL like http://host:8080", 255, may_be_empty=True),
+        "Base URL by which the other workers reach this one; empty means `http://host:port` of the above, or https.",
+        default="",
+    )
+    tls: Tls | None = opt(Section(Tls), "Serve by https.", default=None)
+
+
+def check_http(http: Http, problems: Problems) -> None:
+    """Notes what each option alone can't say."""
+    if http.tls is not None and usable(http.tls) and http.advertise.startswith("http:"):
+        problems.add("tables_lane.http.advertise", "must be https, as tables_lane.http.tls serves nothing else")

@@ -1,0 +1,51 @@
+"""The file that `access.tokens_file` names: a YAML list of tokens, read as strictly as topics.yaml itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logrouter.config import document
+from logrouter.config.access import TokenOptions, check_tokens
+from logrouter.config.kinds import Many, Section, usable
+from logrouter.config.problems import ConfigError, Problem, Problems
+
+if TYPE_CHECKING:
+    from logrouter.access.tokens import Token
+    from logrouter.config.access import Access
+
+MAX_TOKENS: Final = 1000
+
+
+def inline_tokens(access: Access) -> tuple[Token, ...]:
+    """The tokens that topics.yaml itself holds; the section is known to be right."""
+    return check_tokens(access.tokens, "access.tokens", Problems())
+
+
+def read_tokens(data: bytes, name: str) -> tuple[Token, ...]:
+    """The tokens in the bytes of a file called *name*.
+
+    Raises:
+        ConfigError: with everything that is wrong with it. No hash and no token is repeated.
+    """
+    try:
+        found = document.read(data)
+    except document.DocumentError as error:
+        raise ConfigError(name, [error.problem]) from None
+    problems = Problems(found.values, found.keys)
+    listed = Many(Section(TokenOptions), most=MAX_TOKENS, partial=True).read(
+        [] if found.value is None else found.value, "", problems
+    )
+    tokens = check_tokens(listed, "", problems) if usable(listed) else ()
+    if problems.found:
+        raise ConfigError(name, problems.found)
+    return tokens
+
+
+def together(one: tuple[Token, ...], other: tuple[Token, ...], name: str) -> tuple[Token, ...]:
+    """Tokens of topics.yaml and those of the file called *name*, which must not share a name or a hash."""
+    names = {token.caller.name for token in one} & {token.caller.name for token in other}
+    digests = {token.digest for token in one} & {token.digest for token in other}
+    if names or digests:
+        what = f"the name {min(names)}" if names else "a hash"
+        raise ConfigError(name, [Problem("", f"{what} is in access.tokens of topics.yaml as well")])
+    return (*one, *other)

@@ -1,0 +1,217 @@
+"""The files of access control: tokens, an issuer's keys, a certificate. Read at the start, and again when they change.
+
+A file that can't be used changes nothing: what was in force stays, and the log and a metric say so.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from logrouter.access.tokens import Tokens
+from logrouter.config import ConfigError
+from logrouter.config.access import policy_of
+from logrouter.config.tokens import inline_tokens, read_tokens, together
+from logrouter.config.watch import LOOK_SECONDS, Watch
+from logrouter.tables.security import SettingsError
+from logrouter.telemetry import ACCESS_VALID, Log, log
+from logrouter.web.keys import KeySet, KeySetError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from logrouter.access.policy import Policy
+    from logrouter.access.tokens import Token
+    from logrouter.config import Settings
+    from logrouter.config.watch import Stamp
+    from logrouter.web.gate import Gate
+
+MAX_BYTES: Final = 1 << 20
+_QUIET_SECONDS: Final = 0.05
+"""A file is read when it has not changed for so long: who writes in place does not do it in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files: a certificate with its chain, its key, and who signs those of the other workers (None: the usual)."""
+
+    cert: Path
+    key: Path
+    ca: Path | None = None
+
+    def server(self) -> ssl.SSLContext:
+        """For serving.
+
+        Raises:
+            SettingsError: the files can't be used.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.load(context)
+        return context
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Serve by what is in the files now; `SettingsError` if they can't be used."""
+        try:
+            # With no pass phrase at all the library would ask for one on the terminal.
+            context.load_cert_chain(self.cert, self.key, password="")
+        except (OSError, ssl.SSLError) as exc:
+            msg = f"the certificate {self.cert} with the key {self.key} cannot be used: {_reason(exc)}"
+            raise SettingsError(msg) from None
+
+    def client(self) -> ssl.SSLContext:
+        """For asking other workers; `SettingsError` if the file can't be used."""
+        try:
+            return ssl.create_default_context(cafile=self.ca)
+        except (OSError, ssl.SSLError) as exc:
+            msg = f"the certificates in {self.ca} cannot be used: {_reason(exc)}"
+            raise SettingsError(msg) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where tokens and keys are read from, and the *inline* tokens that stand in topics.yaml itself."""
+
+    tokens: Path | None = None
+    keys: Path | None = None
+    inline: tuple[Token, ...] = ()
+
+    def read_tokens(self) -> tuple[Token, ...]:
+        """All tokens as they are now; `SettingsError` if the file can't be used."""
+        if self.tokens is None:
+            return self.inline
+        try:
+            return together(self.inline, read_tokens(_content(self.tokens), str(self.tokens)), str(self.tokens))
+        except ConfigError as exc:
+            raise SettingsError(str(exc)) from None
+
+    def read_keys(self, algorithms: tuple[str, ...]) -> bytes:
+        """The JWKS as it is now; `SettingsError` if it is none, or has no key for these algorithms."""
+        if self.keys is None:
+            return b""
+        data = _content(self.keys)
+        try:
+            if not len(KeySet(data, algorithms)):
+                msg = f"{self.keys} has no key for {', '.join(algorithms)}"
+                raise SettingsError(msg)
+        except KeySetError as exc:
+            msg = f"{self.keys} {exc}"
+            raise SettingsError(msg) from None
+        return data
+
+
+def access_of(settings: Settings, folder: Path) -> tuple[Policy, Files]:
+    """The policy of a topics.yaml in *folder*, with its files as they are; `SettingsError` if they can't be used."""
+    access = settings.access
+    jwt = access.jwt
+    files = Files(
+        tokens=folder / access.tokens_file if access.tokens_file else None,
+        keys=folder / jwt.jwks_file if jwt is not None and jwt.jwks_file else None,
+        inline=inline_tokens(access),
+    )
+    keys = b"" if jwt is None else files.read_keys(jwt.algorithms)
+    return policy_of(access, files.read_tokens(), keys), files
+
+
+class Follower:
+    """Looks after the files in a thread of its own, and hands what is new to the loop that serves."""
+
+    def __init__(self, gate: Gate, files: Files, tls: Tls | None, context: ssl.SSLContext | None) -> None:
+        self._gate = gate
+        self._files = files
+        self._tls = tls
+        self._context = context
+        self._watch = Watch()
+        self._thread = threading.Thread(target=self._run, name="credentials", daemon=True)
+        self._stopped = False
+        self._loop: AbstractEventLoop | None = None
+        self._bad: set[str] = set()
+        self._readers: dict[str, tuple[tuple[Path, ...], Callable[[], Callable[[], None]]]] = {}
+        if files.tokens is not None:
+            self._readers["tokens"] = ((files.tokens,), self._tokens)
+        if files.keys is not None:
+            self._readers["keys"] = ((files.keys,), self._keys)
+        if tls is not None:
+            self._readers["certificate"] = ((tls.cert, tls.key), self._certificate)
+        self._watch.follow(path for paths, _ in self._readers.values() for path in paths)
+        self._seen = self._watch.stamps()
+
+    def start(self, loop: AbstractEventLoop) -> None:
+        """Begin. Nothing is done where there is no file."""
+        self._loop = loop
+        ACCESS_VALID.set(1)
+        if self._readers:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and let go of the files."""
+        self._stopped = True
+        self._watch.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._watch.close()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._watch.wait(LOOK_SECONDS)
+            found = self._watch.stamps()
+            if found == self._seen or self._watch.being_written:
+                continue
+            self._watch.wait(_QUIET_SECONDS)
+            if self._watch.stamps() == found and not self._stopped:
+                self._changed(found)
+
+    def _changed(self, found: dict[Path, Stamp]) -> None:
+        seen, self._seen = self._seen, found
+        self._watch.follow(list(found))
+        for what, (paths, read) in self._readers.items():
+            if all(found[path.absolute()] == seen[path.absolute()] for path in paths):
+                continue
+            try:
+                apply = read()
+            except SettingsError as exc:
+                self._bad.add(what)
+                log(Log.ACCESS_REJECTED, what=what, error=str(exc))
+            else:
+                self._bad.discard(what)
+                if self._loop is not None:
+                    self._loop.call_soon_threadsafe(apply)
+                log(Log.ACCESS_APPLIED, what=what)
+        ACCESS_VALID.set(not self._bad)
+
+    def _tokens(self) -> Callable[[], None]:
+        tokens = Tokens(self._files.read_tokens())
+        return lambda: self._gate.replace_tokens(tokens)
+
+    def _keys(self) -> Callable[[], None]:
+        policy = self._gate.policy.jwt
+        assert policy is not None, "keys without an issuer"  # noqa: S101 - a bug of ours
+        keys = KeySet(self._files.read_keys(policy.algorithms), policy.algorithms)
+        return lambda: self._gate.replace_keys(keys)
+
+    def _certificate(self) -> Callable[[], None]:
+        tls, context = self._tls, self._context
+        assert tls is not None, "a certificate without files"  # noqa: S101 - a bug of ours
+        assert context is not None, "a certificate without a server"  # noqa: S101 - a bug of ours
+        tls.server()  # what can't be used must not touch the context that serves
+        return lambda: tls.load(context)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as exc:
+        msg = f"{path} can't be read: {exc.strerror}"
+        raise SettingsError(msg) from None
+    if len(data) > MAX_BYTES:
+        msg = f"{path} is larger than {MAX_BYTES} bytes"
+        raise SettingsError(msg)
+    return data
+
+
+def _reason(exc: OSError) -> str:
+    return getattr(exc, "reason", None) or exc.strerror or type(exc).__name__
