@@ -1,4 +1,4 @@
-"""`logrouter token`: makes a token for the table view, shows it once, and writes the line that topics.yaml keeps of it."""
+"""`logrouter token`: makes a token, shows it once, and writes the line that topics.yaml keeps of it."""
 
 from __future__ import annotations
 
