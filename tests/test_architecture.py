@@ -58,9 +58,9 @@ ONLY_IN = {
 
 # All that the pure parts may import: values and computation, no files, sockets, clocks, environment or logs.
 PURE_MODULES = {
-    "__future__", "base64", "binascii", "bisect", "collections", "copy", "dataclasses", "datetime", "enum", "fnmatch",
-    "functools", "hashlib", "heapq", "hmac", "ipaddress", "itertools", "math", "operator", "re", "string", "struct",
-    "types", "typing", "urllib", "uuid", "zlib",
+    "__future__", "base64", "binascii", "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "enum",
+    "fnmatch", "functools", "hashlib", "heapq", "hmac", "ipaddress", "itertools", "math", "operator", "re", "string",
+    "struct", "types", "typing", "urllib", "uuid", "zlib",
     "jsonschema", "jsonschema_rs", "msgspec", "orjson", "referencing",
 }  # fmt: skip
 BANNED_CALLS = {"open", "print", "input", "exec", "eval", "compile", "__import__"}

@@ -156,10 +156,14 @@ def _hide(pattern: re.Pattern[bytes], raw: bytes, kept: str | int, instead: byte
     return b"".join((*parts, raw[end:])) if parts else raw
 
 
+def names_secret(name: str) -> bool:
+    """Whether what stands under such a name is a secret: `authorization`, `http.x-api-key`, `code`."""
+    return name.rpartition(".")[2].lower() in _SECRET_NAMES or _SECRET_WORD.search(name) is not None
+
+
 def redact_shown(name: str, text: str, most: int = 200) -> str:
     """The text of the field *name*, for people: without what looks like a secret, and at most *most* characters."""
-    last = name.rpartition(".")[2].lower()
-    if last in _SECRET_NAMES or _SECRET_WORD.search(name):
+    if names_secret(name):
         return REDACTED
     # Redacted before it is cut, as in dead letters: half a token is still a secret.
     kept = redact_raw(text[: 4 * most].encode("utf-8", "replace")).decode("utf-8", "replace")

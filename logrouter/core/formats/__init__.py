@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.formats import envoy
+from logrouter.core.formats import envoy, kv
 from logrouter.core.formats.kind import Settings
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         "envoy": envoy.FORMAT,
+        "kv": kv.FORMAT,
     }
 )
 

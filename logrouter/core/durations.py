@@ -1,0 +1,66 @@
+"""Durations as logs write them, in whole milliseconds.
+
+12ms  12.34ms  0.012s  750us  1m2.5s        a number and a unit, or several of them as Go prints them
+12  12.7                                    no unit: milliseconds
+{"seconds": "1", "nanos": 500000000}        a protobuf message that nobody has made a text of
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+_MAX_TEXT: Final = 48
+_MAX_MS: Final = (1 << 53) - 1
+_UNITS: Final = {
+    "": Decimal(1),
+    "h": Decimal(3_600_000),
+    "m": Decimal(60_000),
+    "s": Decimal(1000),
+    "ms": Decimal(1),
+    "us": Decimal("0.001"),
+    "µs": Decimal("0.001"),
+    "μs": Decimal("0.001"),
+    "ns": Decimal("0.000001"),
+}
+_PART = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,18})?)(h|ms|m|s|us|µs|μs|ns)", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,18})?", re.ASCII)
+
+
+def milliseconds(text: str) -> int | None:
+    """A duration rounded to milliseconds, None for any other text. Never raises."""
+    if len(text) > _MAX_TEXT:
+        return None
+    if _NUMBER.fullmatch(text) is not None:
+        return _rounded(Decimal(text))
+    total, end = Decimal(0), 0
+    for part in _PART.finditer(text):
+        if part.start() != end:
+            return None
+        end = part.end()
+        total += Decimal(part[1]) * _UNITS[part[2]]
+    return _rounded(total) if end == len(text) and end else None
+
+
+def duration_ms(value: object) -> int | None:
+    """A duration in proto-JSON: a text with unit, or a message with seconds and nanos, each a number or a text."""
+    if isinstance(value, str):
+        return milliseconds(value)
+    if not isinstance(value, dict):
+        return None
+    seconds, nanos = _count(value.get("seconds", 0)), _count(value.get("nanos", 0))
+    if seconds is None or nanos is None:
+        return None
+    return _rounded(Decimal(seconds) * 1000 + Decimal(nanos) / 1_000_000)
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, str):
+        return int(value) if len(value) <= 16 and value.isascii() and value.isdigit() else None
+    return value if type(value) is int and 0 <= value <= _MAX_MS else None
+
+
+def _rounded(ms: Decimal) -> int | None:
+    whole = int(ms + Decimal("0.5"))
+    return whole if whole <= _MAX_MS else None

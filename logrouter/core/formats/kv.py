@@ -1,0 +1,229 @@
+r"""Web logs of `key=value` pairs: of Heroku's router, of platforms built like it, of F5 and of others.
+
+    at=error code=H12 desc="Request timeout" method=GET path="/cart?x=1" host=shop.example.org request_id=0a1b
+        fwd="192.0.2.7" dyno=web.1 connect=1ms service=30000ms status=503 bytes=0 protocol=https
+    hostname=shop-prod.apps.example.org source=192.0.2.7 method=GET path=/cart status=200 connect=1ms service=11ms
+        total=0.012s bytes=512 timestamp=2026-05-01T10:00:00Z
+
+`core.keyvalue` has the grammar. A line is a request if it has a method, a path or a request line, and a status or an
+error code. Keys are compared without case, and "-" is "_". docs/formats/kv.md has the names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
+
+from logrouter.core.appspace import app_space
+from logrouter.core.durations import milliseconds
+from logrouter.core.formats.kind import ErrorRule, Format, Settings, SettingsError
+from logrouter.core.keyvalue import pairs_of
+from logrouter.core.redact import names_secret, path_of
+from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.core.formats.kind import Parser
+    from logrouter.model import Envelope
+
+REPEATED_KEY: Final = "repeated_key"
+"""Flag of a line in which a key has two values: the first counts, the second may be a client's."""
+
+TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "http.method": ("method", "request_method", "verb"),
+    "http.protocol": ("http_version", "protocol", "proto"),
+    "http.client_ip": ("source", "client_ip", "remote_addr", "fwd", "x_forwarded_for"),
+    "http.request_headers.user-agent": ("user_agent", "http_user_agent", "useragent", "ua"),
+    "http.request_headers.referer": ("referer", "referrer", "http_referer"),
+    "meta.uri": ("path", "uri", "url", "request_uri"),
+    "meta.domain": ("site_domain", "host", "hostname", "authority"),
+    "meta.request_id": ("request_id", "x_request_id"),
+    "meta.correlation_id": ("correlation_id", "trace_id"),
+    "api": ("app",),
+    "api_version": (),
+    "tenant": ("space",),
+    "application": (),
+    "route": (),
+    "stage": (),
+    "error.message": ("desc",),
+}
+NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "http.status_code": ("status", "status_code", "response_code"),
+    "backend_status_code": ("upstream_status",),
+    "bytes_sent": ("bytes", "bytes_sent", "response_size"),
+    "bytes_received": ("request_size", "bytes_received"),
+}
+TIMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "total_time_ms": ("total", "duration", "elapsed", "latency"),
+    "backend_time_ms": ("service", "upstream_time"),
+}
+_CLOCK: Final = ("timestamp", "time", "ts", "dt", "datetime")
+_REQUEST: Final = ("request",)
+_ABSENT: Final = frozenset({"", "-", "null", "(null)", "nil"})
+_CODE: Final = "code"
+_MAX_DIGITS: Final = 15
+_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
+
+_BACKEND: Final = ErrorRule("backend_error")
+_GATEWAY: Final = ErrorRule("gateway_error")
+ERRORS: Final[Mapping[str, ErrorRule]] = {
+    **dict.fromkeys(("H10", "H11", "H12", "H13", "H14", "H15", "H17", "H18", "H19", "H20", "H21"), _BACKEND),
+    **dict.fromkeys(("H22", "H23", "H24", "H80", "H81", "H82", "H83", "H99"), _GATEWAY),
+    "H26": ErrorRule("client_error"),
+    "H27": ErrorRule("aborted", 499),
+    "H28": ErrorRule("aborted", 499),
+    "H31": ErrorRule("client_error"),
+}
+"""Codes of Heroku's router: the app's faults, the platform's, the client's, and clients that went away."""
+
+
+def _compile(settings: Settings) -> Parser:
+    texts, numbers, times = (_named(table, settings) for table in (TEXTS, NUMBERS, TIMES))
+    known = {path for table in (TEXTS, NUMBERS, TIMES) for path in table}
+    for path, names in settings.aliases.items():
+        if path not in known:
+            raise SettingsError("aliases", f"kv has no field {path}; it has {', '.join(sorted(known))}")
+        for name in names:
+            if names_secret(name):
+                raise SettingsError("aliases", f"{name} is the name of a secret, which is never read")
+    errors = {**ERRORS, **settings.errors}
+    described = "error.message" in settings.aliases
+    uris = frozenset((*texts["meta.uri"], *_REQUEST, *texts["http.request_headers.referer"]))
+
+    def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+        """The request in a line of pairs. Never raises."""
+        text = envelope.text
+        if text[:1] == "{" or "=" not in text:
+            return _NO_REQUEST
+        pairs = pairs_of(text)
+        line: dict[str, str] = {}
+        for key, value in pairs.values.items():
+            if value not in _ABSENT:
+                line.setdefault(key.lower().replace("-", "_"), value)
+        code, status = _code(line, numbers["http.status_code"])
+        event = _event(line, texts, numbers, times)
+        http = event.setdefault("http", {})
+        if (status is None and code is None) or not ("method" in http or "uri" in event.get("meta", {})):
+            return _NO_REQUEST
+        if pairs.cut:
+            return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends inside a quoted value")
+        rule = errors.get(code) if code is not None else None
+        if code is not None:
+            event.setdefault("error", {})["code"] = code
+        elif "error" in event and not described:
+            del event["error"]  # what any line may describe is no fault
+        if status is not None:
+            http["status_code"] = _number(status)
+        elif rule is not None and rule.status is not None:
+            http["status_code"] = rule.status
+        fields: dict[str, Any] = dict.fromkeys(pairs.words, "true")
+        fields |= {key: value for key, value in line.items() if key not in uris and not names_secret(key)}
+        fields |= _place(line, event)
+        fields |= event
+        flags = (REPEATED_KEY,) if pairs.repeated else ()
+        return Parsed(event, fields, _first(line, _CLOCK), flags, rule.outcome if rule is not None else None)
+
+    return parse
+
+
+def _named(table: Mapping[str, tuple[str, ...]], settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The table with the names of topics.yaml before its own."""
+    aliases = settings.aliases
+    plain = {path: tuple(name.lower().replace("-", "_") for name in aliases.get(path, ())) for path in table}
+    return {path: (*plain[path], *names) for path, names in table.items()}
+
+
+def _code(line: Mapping[str, str], statuses: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """The error code and the status: what is called `code` is a status where it is three digits and none is there."""
+    status, code = _first(line, statuses), line.get(_CODE)
+    if status is not None and not any(map(str.isdecimal, status)):
+        status = None  # the state of a job, say
+    if code is not None and len(code) == 3 and code.isascii() and code.isdigit():
+        return None, status or code
+    return code, status
+
+
+def _event(
+    line: Mapping[str, str],
+    texts: Mapping[str, tuple[str, ...]],
+    numbers: Mapping[str, tuple[str, ...]],
+    times: Mapping[str, tuple[str, ...]],
+) -> dict[str, Any]:
+    """All of the event but its status and error code."""
+    event: dict[str, Any] = {}
+    for path, names in texts.items():
+        _put(event, path, _first(line, names))
+    for path, names in numbers.items():
+        value = _first(line, names)
+        if path != "http.status_code" and value is not None:
+            _put(event, path, _number(value))
+    for path, names in times.items():
+        value = _first(line, names)
+        if value is not None:
+            ms = milliseconds(value)
+            _put(event, path, ms if ms is not None else value)
+    connect, backend = milliseconds(line.get("connect", "")), event.get("backend_time_ms")
+    if connect is not None and type(backend) is int:
+        # Heroku's router prints the two parts only.
+        event.setdefault("total_time_ms", connect + backend)
+    _request_line(line, event)
+    http, meta = event.get("http", {}), event.get("meta", {})
+    if "%" in http.get("client_ip", ""):
+        http["client_ip"] = unquote_plus(http["client_ip"])
+    if "uri" in meta:
+        event.setdefault("http", {})["path"] = path_of(meta["uri"]) or "/"
+    return event
+
+
+def _request_line(line: Mapping[str, str], event: dict[str, Any]) -> None:
+    """What `request="GET /cart HTTP/1.1"` says, where no key of its own says it."""
+    method, space, rest = (_first(line, _REQUEST) or "").partition(" ")
+    if not space or not method.isalpha():
+        return
+    uri, marked, version = rest.rpartition(" HTTP/")
+    event.setdefault("http", {}).setdefault("method", method)
+    if marked:
+        event["http"].setdefault("protocol", f"HTTP/{version}")
+    if uri or rest:
+        event.setdefault("meta", {}).setdefault("uri", uri if marked else rest)
+
+
+def _place(line: Mapping[str, str], event: dict[str, Any]) -> dict[str, str]:
+    """The app and the space that the host name tells, put into the event where no key tells them."""
+    found = app_space(line["hostname"]) if "hostname" in line else None
+    if found is None:
+        return {}
+    event.setdefault("api", found.app)
+    event.setdefault("tenant", found.space)
+    return {"app": found.app, "space": found.space}
+
+
+def _first(line: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = line.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def _number(text: str) -> int | str:
+    """The number in a text; a text that holds none stays, for the schema to refuse."""
+    return int(text) if len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit() else text
+
+
+def _put(event: dict[str, Any], path: str, value: object) -> None:
+    if value is None:
+        return
+    *above, name = path.split(".")
+    for part in above:
+        event = event.setdefault(part, {})
+    event[name] = value
+
+
+def _signature(envelope: Envelope) -> bool:
+    """Whether there is any pair."""
+    return envelope.text[:1] != "{" and "=" in envelope.text
+
+
+FORMAT: Final[Format] = Format(_compile, frozenset({"aliases", "errors"}), _signature)
