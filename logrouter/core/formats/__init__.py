@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.formats import envoy, kv
+from logrouter.core.formats import aws_clf, aws_csv, aws_json, aws_xml, envoy, kv
 from logrouter.core.formats.kind import Settings
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
+        "aws_clf": aws_clf.FORMAT,
+        "aws_csv": aws_csv.FORMAT,
+        "aws_json": aws_json.FORMAT,
+        "aws_xml": aws_xml.FORMAT,
         "envoy": envoy.FORMAT,
         "kv": kv.FORMAT,
     }
