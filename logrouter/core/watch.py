@@ -147,7 +147,11 @@ class _RouteWatch:
             if one:
                 break
         found = self._route.api(parsed)
-        self._found("api", "api", found, tried)
+        told = parsed.event.get("api") if found is None else None
+        if told is not None:
+            self._note("enrich", f"api {shown(told)}, as {self._route.format} reads it", tried=tried, api=shown(told))
+        else:
+            self._found("api", "api", found, tried)
         return found
 
     def _found(self, called: str, name: str, found: tuple[str, str | None] | None, tried: list[dict[str, Any]]) -> None:

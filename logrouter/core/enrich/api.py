@@ -104,7 +104,7 @@ def _fitting(rule: ApiRule) -> Callable[[str], Named | None]:
             search = re.compile(re.escape(prefix) + ("" if prefix.endswith("/") else r"(?![^/])")).match
             groups: Mapping[str, int] = {}
         case ApiRule(prefix=None, glob=str(glob), regex=None):
-            pattern = compile_glob(glob)
+            pattern = re.compile(_of_glob(glob), re.DOTALL)
             search, groups = pattern.fullmatch, pattern.groupindex
         case ApiRule(prefix=None, glob=None, regex=str(regex)):
             pattern = _regex(regex)
@@ -133,11 +133,7 @@ def _regex(text: str) -> re.Pattern[str]:
         raise ValueError(f"regex {text!r}: {error}") from None
 
 
-def compile_glob(glob: str) -> re.Pattern[str]:
-    """A pattern for `fullmatch`: `*` in one segment, `**` in any, `{name}` a group of one segment.
-
-    Raises ValueError if a name is there twice.
-    """
+def _of_glob(glob: str) -> str:
     parts, start, seen = [], 0, set()
     for match in _GLOB_PART.finditer(glob):
         parts.append(re.escape(glob[start : match.start()]))
@@ -147,7 +143,7 @@ def compile_glob(glob: str) -> re.Pattern[str]:
         if match[1]:
             seen.add(match[1])
         parts.append(".*" if match[0] == "**" else "[^/]*" if match[0] == "*" else f"(?P<{match[1]}>[^/]+)")
-    return re.compile("".join([*parts, re.escape(glob[start:])]), re.DOTALL)
+    return "".join([*parts, re.escape(glob[start:])])
 
 
 def _template(text: str, groups: Mapping[str, int]) -> Callable[[re.Match[str]], str]:

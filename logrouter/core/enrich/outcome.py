@@ -30,24 +30,12 @@ _NAMED: Final = {
 }
 _ALWAYS_BACKEND: Final = (502, 503, 504)
 
-# Error codes of gateways that number their faults: first code, last code, what it means.
-_ERROR_CODES: Final = (
-    (101500, 101599, "backend_error"),
-    (900800, 900899, "throttled"),
-    (900900, 900999, "auth"),
-)
 
-
-def outcome_of(status: int | None, error_code: int | None = None, *, from_backend: bool | None = None) -> str | None:
+def outcome_of(status: int | None, *, from_backend: bool | None = None) -> str | None:
     """One of `OUTCOMES`, None if there is no status, or none that HTTP knows.
 
-    *error_code* is the gateway's own and goes before the status. A 5xx is the backend's unless *from_backend* is
-    False; 502, 503 and 504 are always about it.
+    A 5xx is the backend's unless *from_backend* is False; 502, 503 and 504 are always about it.
     """
-    if error_code is not None:
-        for first, last, outcome in _ERROR_CODES:
-            if first <= error_code <= last:
-                return outcome
     if status is None or not 0 <= status <= _LAST_STATUS:
         return None
     if from_backend is False and status >= 500 and status not in _ALWAYS_BACKEND:

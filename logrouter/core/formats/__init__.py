@@ -5,7 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.formats import aws_clf, aws_csv, aws_json, aws_xml, envoy, kv
+from logrouter.core.formats import (
+    envoy,
+    kv,
+    wso2_access,
+    wso2_api_log,
+    wso2_apim_metrics,
+    wso2_correlation,
+    wso2_http,
+)
 from logrouter.core.formats.kind import Settings
 
 if TYPE_CHECKING:
@@ -15,12 +23,13 @@ if TYPE_CHECKING:
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
-        "aws_clf": aws_clf.FORMAT,
-        "aws_csv": aws_csv.FORMAT,
-        "aws_json": aws_json.FORMAT,
-        "aws_xml": aws_xml.FORMAT,
         "envoy": envoy.FORMAT,
         "kv": kv.FORMAT,
+        "wso2_access": wso2_access.FORMAT,
+        "wso2_api_log": wso2_api_log.FORMAT,
+        "wso2_apim_metrics": wso2_apim_metrics.FORMAT,
+        "wso2_correlation": wso2_correlation.FORMAT,
+        "wso2_http": wso2_http.FORMAT,
     }
 )
 

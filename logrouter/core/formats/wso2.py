@@ -1,0 +1,203 @@
+"""What the dialects of WSO2 API gateways share: numbered faults, names of APIs, and words for *absent*.
+
+    900803                          throttled    429    the application's quota
+    admin--Weather:v1.2.0           provider "admin", API "Weather", version "1.2.0"
+
+A fault is known by its number: messages differ between versions of the gateway. Numbers of the transport are a base
+plus the state of the connection (101504 + 3 = 101507), so that they overlap and only tell that it was the backend.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from logrouter.core.enrich.sources import SUSPECT, bounded_name
+from logrouter.core.redact import redact_shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from logrouter.core.formats.kind import ErrorRule
+
+    FaultOf = Callable[[str | None, str | None], "Fault | None"]
+
+STATUS_FROM_ERROR: Final = "status_from_error"
+"""The flag of an event whose line has no status, so that it has the one that belongs to its error code."""
+
+MAX_API: Final = 128
+MAX_NAME: Final = 256
+MAX_ROUTE: Final = 512
+MAX_CODE: Final = 64
+MAX_MESSAGE: Final = 1000
+MAX_NUMBER: Final = 2**53 - 1
+
+_ABSENT: Final = frozenset({"", "-", "null", "N/A", "UNKNOWN"})
+
+
+class Fault(NamedTuple):
+    """What an error code means: one of `enrich.OUTCOMES`, the class of error, the status where the line has none."""
+
+    outcome: str
+    kind: str
+    status: int | None = None
+
+
+_ROWS: Final = (
+    ("900800 900802 900803 900804 900805 900806 900807 900808 900809", Fault("throttled", "throttled", 429)),
+    ("900801", Fault("throttled", "throttled", 503)),
+    ("700700", Fault("throttled", "blocked", 503)),
+    ("900900", Fault("auth", "auth", 500)),
+    ("900901 900902 900903 900904 900905 900907 900909 900911", Fault("auth", "auth", 401)),
+    ("900906", Fault("not_found", "resource", 403)),
+    ("900908 900910", Fault("auth", "auth", 403)),
+    ("900912 900913 900914 900915 900916 900917 900918", Fault("auth", "auth")),
+    ("900422", Fault("client_error", "client", 422)),
+    ("102511", Fault("client_error", "client", 400)),
+    ("101000 101001", Fault("backend_error", "backend", 502)),
+    ("101500 101501 101503 101504 101505 101506 101507 101508 101509 101510", Fault("backend_error", "backend", 502)),
+    ("900514", Fault("client_error", "other", 446)),
+    ("900967", Fault("gateway_error", "other", 500)),
+)
+FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({code: fault for codes, fault in _ROWS for code in codes.split()})
+
+PREFIXES: Final[Mapping[str, Fault]] = MappingProxyType(
+    {
+        "9008": Fault("throttled", "throttled"),
+        "9009": Fault("auth", "auth"),
+        "1015": Fault("backend_error", "backend"),
+    }
+)
+"""What a number that is in no table means, by its first four digits."""
+
+SOURCES: Final[Mapping[str, Fault]] = MappingProxyType(
+    {
+        "_auth_failure_handler_": Fault("auth", "auth"),
+        "_throttle_out_handler_": Fault("throttled", "throttled", 429),
+        "_resource_mismatch_handler_": Fault("not_found", "resource", 404),
+        "main": Fault("not_found", "resource", 404),
+        "fault": Fault("gateway_error", "other"),
+    }
+)
+"""What the sequence that reports an error tells, where its code tells nothing. `main` serves what matches no API."""
+
+_KINDS: Final = {
+    "auth": "auth",
+    "throttled": "throttled",
+    "not_found": "resource",
+    "client_error": "client",
+    "backend_error": "backend",
+}
+
+
+def compile_faults(rules: Mapping[str, ErrorRule]) -> FaultOf:
+    """How to read an error code and the source of an error; *rules* of topics.yaml go before what is known here."""
+    own = {
+        code: Fault(
+            rule.outcome,
+            FAULTS[code].kind if code in FAULTS and FAULTS[code].outcome == rule.outcome else _kind(rule.outcome),
+            rule.status if rule.status is not None else FAULTS[code].status if code in FAULTS else None,
+        )
+        for code, rule in rules.items()
+    }
+    known = {**FAULTS, **own}
+
+    def fault_of(code: str | None, source: str | None = None) -> Fault | None:
+        if code is not None:
+            fault = known.get(code) or (PREFIXES.get(code[:4]) if len(code) == 6 and is_number(code) else None)
+            if fault is not None:
+                return fault
+        return SOURCES.get(source) if source is not None else None
+
+    return fault_of
+
+
+def _kind(outcome: str) -> str:
+    return _KINDS.get(outcome, "other")
+
+
+class Api(NamedTuple):
+    """The parts of an API's full name, those that it has."""
+
+    name: str
+    version: str | None = None
+    provider: str | None = None
+
+
+def split_api(text: str) -> Api:
+    """`provider--Name:vVersion`: the provider ends at the first `--`, the name at the last `:v`.
+
+    A version keeps its own `v` (`:vv2.0` is "v2.0"). `-AT-` in a provider's name is the gateway's spelling of `@`.
+    """
+    provider, mark, rest = text.partition("--")
+    if not mark or not provider or not rest:
+        provider, rest = "", text
+    name, mark, version = rest.rpartition(":v")
+    if not mark or not name:
+        name, version = rest, ""
+    return Api(name, version or None, provider.replace("-AT-", "@") or None)
+
+
+def put_api(event: dict[str, Any], api: Api) -> tuple[str, ...]:
+    """Put an API into an event, within the bounds of its schema. Returns the flags for what had to be shortened."""
+    flags: tuple[str, ...] = ()
+    for key, text, limit in (
+        ("api", api.name, MAX_API),
+        ("api_version", api.version, MAX_API),
+        ("api_provider", api.provider, MAX_NAME),
+    ):
+        if text is not None:
+            event[key], flag = bounded(text, limit)
+            flags = flag or flags
+    return flags
+
+
+def bounded(text: str, limit: int = MAX_NAME) -> tuple[str, tuple[str, ...]]:
+    """A name within *limit*, and the flag that it needs if it was not."""
+    name = bounded_name(text, limit)
+    return name, () if name == text else (SUSPECT,)
+
+
+def error_of(code: str | None, kind: str | None, message: str | None) -> dict[str, str]:
+    """The event's `error`: what there is of code, class and message; of a message nothing that looks like a secret."""
+    parts = {
+        "code": code and bounded_name(code, MAX_CODE),
+        "class": kind and bounded_name(kind, MAX_CODE),
+        "message": message and redact_shown("message", message, MAX_MESSAGE),
+    }
+    return {name: text for name, text in parts.items() if text}
+
+
+def present(value: Any) -> str | None:
+    """A text that says something, else None."""
+    return value if type(value) is str and value not in _ABSENT else None
+
+
+def drop_empty(event: dict[str, Any]) -> None:
+    """Leave out the parts that nothing was put into."""
+    for part in ("http", "meta"):
+        if not event[part]:
+            del event[part]
+
+
+def relative(url: str) -> str:
+    """A path that begins with a slash, as some logs leave it out; an absolute URL stays as it is."""
+    return url if url[:1] == "/" or "://" in url else f"/{url}"
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a whole number in ASCII digits that any JSON reader can hold."""
+    return text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= MAX_NUMBER
+
+
+def count_of(value: Any) -> int | None:
+    """A whole number, or the text of one; None for anything else, and for what is below 0."""
+    if type(value) is int:
+        return value if 0 <= value <= MAX_NUMBER else None
+    return int(value) if type(value) is str and is_number(value) else None
+
+
+def status_of(value: Any) -> int | None:
+    """A status as a number or as text, None for what is none."""
+    status = count_of(value)
+    return status if status is not None and status <= 999 else None

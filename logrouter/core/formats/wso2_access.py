@@ -1,0 +1,271 @@
+r"""The API Access Log of a WSO2 gateway with the mediation that UC San Diego runs in it.
+
+    2026-05-01T10:00:00.118-0700 [][hMessageProcessor-56]{D_APIAccessLog.AccessLogWriter}[] INFO  Event="ERROR", …
+
+    line  := time SP "[" product "]" "[" thread "]" "{" logger "}" "[" mdc "]" SP level SP+ pairs
+    pairs := key "=" DQUOTE value DQUOTE *( ", " key "=" DQUOTE value DQUOTE )
+
+INCOMING_REQUEST opens a request, REQUEST_COMPLETE or ERROR closes it and is what counts. Thread and logger are cut from
+the left, so the logger is known by its end. Keys come in any order; unset is the text "null".
+
+Nothing is escaped: a value ends where `", Key="` follows, or the line ends. So whoever writes a user agent can write
+pairs. `_trusted` says which are believed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.core.enrich import outcome_of
+from logrouter.core.enrich.sources import SUSPECT
+from logrouter.core.formats import wso2
+from logrouter.core.formats.kind import Format
+from logrouter.core.redact import path_of
+from logrouter.model import Half, Ignored, Parsed, Reason, Rejected, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.formats.wso2 import FaultOf
+    from logrouter.model import Envelope
+
+LOGGER: Final = "APIAccessLog.AccessLogWriter"
+_LEAST_OF_LOGGER: Final = len("AccessLogWriter")
+MAX_PAIRS: Final = 64
+NO_PREFIX: Final = "no_prefix"
+"""The flag of a line that a forwarder has stripped of time, thread and logger."""
+
+INCOMING: Final = "INCOMING_REQUEST"
+COMPLETE: Final = "REQUEST_COMPLETE"
+ERROR: Final = "ERROR"
+
+_ALWAYS: Final = frozenset({"Event", "MessageID", "RequestInMethod"})
+"""Keys that every line has: one that stands there once is the gateway's own."""
+_FROM_OUTSIDE: Final = frozenset(
+    {"UserAgent", "RequestInURL", "RequestOutURL", "APPLICATION_NAME", "END_USER_NAME", "RemoteIP", "ERROR_MESSAGE"}
+)
+"""Keys whose value others than the gateway have written, so that pairs right behind it may be part of it."""
+_HARMLESS: Final = frozenset({"UserAgent", "RequestInURL", "RequestOutURL", "RequestInMethod"})
+"""Keys whose value is the client's word anyway."""
+_OF_EVENT: Final[Mapping[str, frozenset[str]]] = {
+    INCOMING: frozenset({"API", "UserAgent", "RequestInURL"}),
+    COMPLETE: frozenset(
+        {"API", "ResponseTo", "APPLICATION_NAME", "END_USER_NAME", "StatusCode", "RequestOutURL", "RequestOutMethod"}
+        | {"RequestInURL"}
+    ),
+    ERROR: frozenset(
+        {"API", "StatusCode", "RequestInURL", "UserAgent", "RemoteIP", "ErrorSource", "ERROR_CODE", "ERROR_MESSAGE"}
+    ),
+}
+"""The keys of each event besides those that all have. Others are believed only where nobody can have forged them."""
+_KNOWN: Final = _ALWAYS.union(*_OF_EVENT.values())
+_NO_SOURCE: Final = ("RequestInURL", "RequestOutURL", "UserAgent")
+"""Not for client-id and API sources: they may hold tokens, or names of internal hosts."""
+
+_SEPARATOR = re.compile(r'", ([A-Za-z_][A-Za-z0-9_]{0,63})="')
+_LAST_KEY = re.compile(r"(?:^|(?<=[\s,\]]))[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
+_TIME = re.compile(
+    r"(?:^|(?<=\s))\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?(?=\s|\Z|\[)", re.ASCII
+)
+_MAX_HEAD: Final = 1024
+
+_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
+_NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
+
+_Pairs = list[tuple[str, str]]
+_Not = Ignored | Rejected
+
+
+def _compile(settings: Settings) -> Parser:
+    fault_of = wso2.compile_faults(settings.errors)
+    return lambda envelope: _parse(envelope.text, fault_of)
+
+
+def _parse(text: str, fault_of: FaultOf) -> Parsed | _Not:
+    """One line. Never raises."""
+    line = text.strip()
+    start = _first_pair(line)
+    if start is None:
+        return _rest_of_a_line(line)
+    head = line[:start]
+    if '"' in head:
+        return _malformed("begins in the middle of a value") if _is_ours(line) else _NO_REQUEST
+    named = _logger(head)
+    if named is False:
+        return _NO_REQUEST
+    pairs = _pairs(line, start)
+    if isinstance(pairs, Rejected):
+        return pairs if named or pairs.reason is Reason.MALFORMED or _is_ours(line) else _NO_REQUEST
+    keys = {key for key, _ in pairs}
+    if "Event" not in keys:
+        return _malformed("no Event") if named or keys & _KNOWN else _NO_REQUEST
+    values, suspect = _trusted(pairs)
+    times = _TIME.findall(head[:_MAX_HEAD])  # the last is the gateway's: a syslog header may stand before it
+    flags = ((SUSPECT,) if suspect else ()) + (() if named else (NO_PREFIX,))
+    return _event(values, times[-1] if times else None, flags, fault_of)
+
+
+def _first_pair(line: str) -> int | None:
+    """Where the first key begins."""
+    end = line.find('="')
+    key = _LAST_KEY.search(line, max(end - 64, 0), end) if end > 0 else None
+    return key.start() if key is not None else None
+
+
+def _logger(head: str) -> bool | None:
+    """Whether the line is of the logger that writes requests; None if no logger is named."""
+    logger, brace, _ = head.rpartition("{")[2].partition("}")
+    if not brace:
+        return None
+    return logger.endswith(LOGGER) or (len(logger) >= _LEAST_OF_LOGGER and LOGGER.endswith(logger))
+
+
+def _rest_of_a_line(line: str) -> _Not:
+    """Something without a pair: the end of a value that holds a line end has a quote that nothing opens."""
+    if _logger(line[:_MAX_HEAD]):
+        return Rejected(Stage.PARSE, Reason.TRUNCATED, "no Event")
+    if line[-1:] == '"' and line.count('"') % 2 and line[:1] != "{":
+        return _malformed("the end of a value that began in another line")
+    return _NO_REQUEST
+
+
+def _is_ours(line: str) -> bool:
+    return any(f'{key}="' in line for key in _KNOWN)
+
+
+def _malformed(detail: str, pointer: str = "") -> Rejected:
+    return Rejected(Stage.PARSE, Reason.MALFORMED, detail, pointer)
+
+
+def _pairs(line: str, start: int) -> _Pairs | Rejected:
+    """Keys and values in the order of the line, by the grammar."""
+    equals = line.index('="', start)
+    pairs: _Pairs = []
+    key, begin = line[start:equals], equals + 2
+    for match in _SEPARATOR.finditer(line, begin):
+        pairs.append((key, line[begin : match.start()]))
+        key, begin = match[1], match.end()
+        if len(pairs) >= MAX_PAIRS:
+            return _malformed(f"more than {MAX_PAIRS} pairs")
+    if len(line) <= begin or line[-1] != '"':
+        return Rejected(Stage.PARSE, Reason.TRUNCATED, "the last value is not closed")
+    pairs.append((key, line[begin:-1]))
+    return pairs
+
+
+def _trusted(pairs: _Pairs) -> tuple[dict[str, str], bool]:
+    """The value of each key, and whether somebody seems to have forged pairs.
+
+    The first of several values counts, if nobody can have forged it: if it stands before everything that others have
+    written, or is parted from that by a pair of the gateway's own. If it can be forged, so can the others, and the key
+    has no value. Keys that the event does not have are believed only where nobody can have forged them.
+    """
+    times = _counted(pairs)
+    first: dict[str, str] = {}
+    doubtful: set[str] = set()
+    forged: set[str] = set()
+    suspect = within_reach = False
+    for key, value in pairs:
+        if key in first:
+            suspect = True
+            if key in doubtful and key not in _HARMLESS and value != first[key]:
+                forged.add(key)
+        else:
+            if key in _ALWAYS and times[key] == 1:
+                within_reach = False
+            first[key] = value
+            if within_reach:
+                doubtful.add(key)
+        within_reach = within_reach or key in _FROM_OUTSIDE
+    expected = _ALWAYS | _OF_EVENT.get(first["Event"], _KNOWN)
+    strange = {key for key in doubtful if key in _KNOWN and key not in expected}
+    believed = {key: text for key, text in first.items() if key not in forged and key not in strange}
+    values = {key: text for key, text in believed.items() if wso2.present(text) is not None}
+    return values, suspect or bool(strange)
+
+
+def _counted(pairs: _Pairs) -> dict[str, int]:
+    times: dict[str, int] = {}
+    for key, _ in pairs:
+        times[key] = times.get(key, 0) + 1
+    return times
+
+
+def _event(values: dict[str, str], time: str | None, flags: tuple[str, ...], fault_of: FaultOf) -> Parsed | _Not:
+    """The request that the line opens or closes."""
+    kind = values.get("Event")
+    if kind is None or kind not in _OF_EVENT:
+        return _malformed("no Event that can be believed" if kind is None else "unknown Event", "/Event")
+    key = values.get("ResponseTo") or (values.get("MessageID") if kind != COMPLETE else None)
+    if kind == INCOMING and key is None:
+        return _NOT_COUNTED
+    event, shortened = _request(values, key)
+    outcome: str | None = None
+    guessed: tuple[str, ...] = ()
+    if kind != INCOMING:
+        ended = _ending(kind, values, event, fault_of)
+        if isinstance(ended, Rejected):
+            return ended
+        outcome, guessed = ended
+    fields: dict[str, Any] = {name: value for name, value in values.items() if name not in _NO_SOURCE}
+    if "RemoteIP" in values:
+        fields["http.client_ip"] = values["RemoteIP"]
+    half = Half(key, opens=kind == INCOMING) if key is not None else None
+    return Parsed(event, fields, time, tuple(dict.fromkeys((*flags, *shortened, *guessed))), outcome, half)
+
+
+def _request(values: dict[str, str], key: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What was asked, by whom and of what; and flags."""
+    event: dict[str, Any] = {"http": {}, "meta": {}}
+    http, meta = event["http"], event["meta"]
+    flags: tuple[str, ...] = ()
+    if "API" in values:
+        flags = wso2.put_api(event, wso2.split_api(values["API"]))
+    if "APPLICATION_NAME" in values:
+        event["application"], flag = wso2.bounded(values["APPLICATION_NAME"])
+        flags += flag
+    if "RequestInMethod" in values:
+        http["method"] = values["RequestInMethod"]
+    if "RequestInURL" in values:
+        meta["uri"] = wso2.relative(values["RequestInURL"])
+        http["path"] = path_of(meta["uri"])
+    if "RemoteIP" in values:
+        http["client_ip"] = values["RemoteIP"]
+    if "UserAgent" in values:
+        http["request_headers"] = {"user-agent": values["UserAgent"]}
+    if key is not None:
+        meta["request_id"] = key
+    wso2.drop_empty(event)
+    return event, flags
+
+
+def _ending(
+    kind: str, values: dict[str, str], event: dict[str, Any], fault_of: FaultOf
+) -> tuple[str | None, tuple[str, ...]] | Rejected:
+    """Put in how the request ended. Returns the outcome, where it is not the status alone that tells, and flags."""
+    status = wso2.status_of(values["StatusCode"]) if "StatusCode" in values else None
+    if status is None and "StatusCode" in values:
+        return _malformed("no status", "/StatusCode")
+    outcome: str | None = None
+    flags: tuple[str, ...] = ()
+    if kind == ERROR:
+        code = values.get("ERROR_CODE")
+        fault = fault_of(code, values.get("ErrorSource"))
+        if status is None and fault is not None and fault.status is not None:
+            status, flags = fault.status, (wso2.STATUS_FROM_ERROR,)
+        outcome = fault.outcome if fault is not None else outcome_of(status, from_backend=False) or "gateway_error"
+        error = wso2.error_of(code, fault and fault.kind, values.get("ERROR_MESSAGE"))
+        if error:
+            event["error"] = error
+    if status is not None:
+        event.setdefault("http", {})["status_code"] = status
+    return outcome, flags
+
+
+def _signature(envelope: Envelope) -> bool:
+    return 'Event="' in envelope.text
+
+
+FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature)

@@ -1,0 +1,182 @@
+r"""The HTTP access logs of WSO2 gateways, http_access and http_gw: common or combined log format, or key=value.
+
+    192.0.2.7 198.51.100.1 - - [01/May/2026:10:00:00 +0000] "GET /weather/1.0 HTTP/1.1" - - "-" "curl/8"    a request
+    198.51.100.1  - [01/May/2026:10:00:00 +0000] "- - " 200 - "-" "-"                                        its answer
+    time=01/May/2026:10:00:00 +0000 … requestMethod=GET requestURL=/weather/1.0 … HTTPStatusCode=200
+
+X-Forwarded-For may come first. The pass-through transport writes a request and its answer as two lines with nothing in
+common, so the first is the request, without a status, and the second is not counted. Servlets write one line with both.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.core.enrich.sources import SUSPECT
+from logrouter.core.formats import wso2
+from logrouter.core.formats.kind import Format, fixed
+from logrouter.core.redact import path_of
+from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+
+if TYPE_CHECKING:
+    from logrouter.model import Envelope
+
+_MAX_HEAD: Final = 2048
+_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
+_NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
+
+_TIME = re.compile(r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: [+-]\d\d:?\d\d)?)\]", re.ASCII)
+# The request ends where a status and a size follow: a target holds no space, so it can't hold these.
+_RESULT = re.compile(r'" (\d{3}|-) (\d{1,16}|-)(?= |\Z)', re.ASCII)
+_SECONDS = re.compile(r" (\d{1,9})\.(\d{3})\Z", re.ASCII)
+_IN_CHAIN = re.compile(r"(?:[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*|\[[0-9A-Fa-f.:]+\](?::\d+)?|unknown),?", re.ASCII)
+_METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}", re.ASCII)
+_PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
+
+_KEY = re.compile(r"(?:^|(?<= ))([A-Za-z][A-Za-z0-9_-]{0,39})=", re.ASCII)
+_KEYS: Final = frozenset({"requestMethod", "requestURL", "HTTPStatusCode"})
+_MAX_KEYS: Final = 64
+
+
+def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+    """One line. Never raises."""
+    line = envelope.text.strip()
+    time = _TIME.search(line, 0, _MAX_HEAD)
+    if time is not None and '"' not in line[: time.start()] and line[time.end() : time.end() + 2] == ' "':
+        return _common(line[: time.start()], time[1], line[time.end() + 2 :])
+    if "requestMethod=" in line:
+        return _keyed(line)
+    return _NO_REQUEST
+
+
+def _common(head: str, time: str, rest: str) -> Parsed | Ignored | Rejected:
+    result = _RESULT.search(rest)
+    if result is None:
+        return Rejected(Stage.PARSE, Reason.TRUNCATED, "no status and size behind the request")
+    request, behind = rest[: result.start()], rest[result.end() :]
+    if _TIME.search(behind):
+        # What a client sends as X-Forwarded-For stands first, and may look like a whole line of its own.
+        return Rejected(Stage.PARSE, Reason.MALFORMED, "two lines in one")
+    if request.split() == ["-", "-"]:
+        return _NOT_COUNTED
+    chain, user, certain = _client(head)
+    took = _SECONDS.search(behind)
+    event: dict[str, Any] = {"http": _asked(request)}
+    headers = _headers(behind)
+    if headers:
+        event["http"]["request_headers"] = headers
+    if took is not None:
+        event["total_time_ms"] = int(took[1]) * 1000 + int(took[2])
+    return _finished(event, result[1], result[2], chain, user, time, () if certain else (SUSPECT,))
+
+
+def _headers(behind: str) -> dict[str, str]:
+    """Referer and user agent in ` "referer" "user agent"`. Nothing is escaped: the last quote is the user agent's."""
+    if behind[:2] != ' "':
+        return {}
+    referer, mark, agent = behind[2 : max(behind.rfind('"'), 2)].partition('" "')
+    found = {"referer": wso2.present(referer), "user-agent": wso2.present(agent) if mark else None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _asked(request: str) -> dict[str, Any]:
+    """Method, target and protocol of a request line; what is none of these is left out."""
+    method, _, rest = request.partition(" ")
+    target, _, protocol = rest.rpartition(" ")
+    http: dict[str, Any] = {}
+    if not _METHOD.fullmatch(method) or not rest:
+        return http
+    http["method"] = method
+    if _PROTOCOL.fullmatch(protocol):
+        http["protocol"] = protocol
+    else:
+        target = rest
+    if wso2.present(target) is not None:
+        http["target"] = target
+    return http
+
+
+def _finished(
+    event: dict[str, Any],
+    status: str | None,
+    size: str | None,
+    chain: str | None,
+    user: str | None,
+    time: str | None,
+    flags: tuple[str, ...] = (),
+) -> Parsed:
+    http = event["http"]
+    target = http.pop("target", None)
+    if target is not None:
+        event["meta"] = {"uri": wso2.relative(target)}
+        http["path"] = path_of(event["meta"]["uri"])
+    fields: dict[str, Any] = {}
+    if chain is not None:
+        http["client_ip"] = fields["http.client_ip"] = chain
+    if user is not None:
+        fields["user"] = user
+    code = wso2.status_of(status)
+    if code is not None:
+        http["status_code"] = code
+    sent = wso2.count_of(size)
+    if sent is not None:
+        event["bytes_sent"] = sent
+    if not http:
+        del event["http"]
+    return Parsed(event, fields, time, flags)
+
+
+def _client(head: str) -> tuple[str | None, str | None, bool]:
+    """Addresses and user in `[X-Forwarded-For ]host ident user `, and whether they can be told apart.
+
+    The identity may be missing, with its space there. A user name with spaces and a header that a client has made up
+    look alike; then there is neither an address nor a user.
+    """
+    parts = head.removesuffix(" ").rsplit(" ", 2)
+    *chain, host = parts[0].split(" ")
+    if len(parts) < 3 or not host or not all(_IN_CHAIN.fullmatch(entry) for entry in chain[1:]):
+        return None, None, False
+    if chain and chain[0] != "-" and not _IN_CHAIN.fullmatch(chain[0]):
+        return None, None, False
+    known = [text for entry in (*chain, host) if (text := wso2.present(entry.rstrip(","))) is not None]
+    return ", ".join(known) or None, wso2.present(parts[2]), True
+
+
+def _keyed(line: str) -> Parsed | Ignored | Rejected:
+    """`key=value` pairs between spaces; the first of a key counts. A target holds no space, so it can't hold a pair."""
+    starts: list[re.Match[str]] = []
+    for match in _KEY.finditer(line):
+        starts.append(match)
+        if len(starts) > _MAX_KEYS:
+            return Rejected(Stage.PARSE, Reason.MALFORMED, f"more than {_MAX_KEYS} keys")
+    if not starts:
+        return _NO_REQUEST
+    ends = [*(match.start() for match in starts[1:]), len(line)]
+    values: dict[str, str | None] = {}
+    for match, end in zip(starts, ends, strict=True):
+        values.setdefault(match[1], wso2.present(line[match.end() : end].strip()))
+    if not values.keys() >= _KEYS:
+        return _NO_REQUEST
+    method, target = values["requestMethod"], values["requestURL"]
+    if method is None and target is None:
+        return _NOT_COUNTED
+    http: dict[str, Any] = {"method": method, "protocol": values.get("requestProtocol"), "target": target}
+    event: dict[str, Any] = {"http": {name: value for name, value in http.items() if value is not None}}
+    stamp = values.get("time")
+    return _finished(
+        event,
+        values["HTTPStatusCode"],
+        values.get("bytesSent"),
+        values.get("remoteIP") or values.get("remoteHostname"),
+        None,
+        stamp.strip("[]") if stamp is not None else None,
+    )
+
+
+def _signature(envelope: Envelope) -> bool:
+    text = envelope.text
+    return "requestMethod=" in text or '] "' in text
+
+
+FORMAT: Final[Format] = fixed(parse, _signature)

@@ -1,0 +1,217 @@
+"""The API Access Log: its grammar both ways, and what forged pairs can't do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.core.formats import FORMATS, parser
+from logrouter.core.formats.wso2_access import MAX_PAIRS
+from logrouter.core.timestamps import epoch_ms
+from logrouter.model import Envelope, Half, Ignored, Parsed, Reason, Rejected
+
+PARSE = parser("wso2_access")
+PREFIX = "2026-05-01T10:00:00.118-0700 [][hMessageProcessor-56]{D_APIAccessLog.AccessLogWriter}[] INFO  "
+ABSENT = {"", "-", "null", "N/A", "UNKNOWN"}
+
+# Anything but a line end and what ends a value.
+VALUES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.sampled_from('", ='), min_size=1, max_size=20
+).filter(lambda text: '", ' not in text and text not in ABSENT and text.strip() == text)
+PLAIN = st.text('abc"=,/?&{}[] ', min_size=1, max_size=30).filter(
+    lambda text: '", ' not in text and text.strip() == text and text not in ABSENT
+)
+STATUSES = st.integers(0, 999).map(str)
+COMPLETE = st.fixed_dictionaries(
+    {"Event": st.just("REQUEST_COMPLETE"), "MessageID": VALUES, "RequestInMethod": VALUES, "StatusCode": STATUSES},
+    optional={
+        "ResponseTo": VALUES,
+        "APPLICATION_NAME": PLAIN,
+        "END_USER_NAME": VALUES,
+        "RequestInURL": VALUES.map(lambda text: f"/{text}"),
+        "RequestOutURL": VALUES,
+    },
+)
+ERROR = st.fixed_dictionaries(
+    {"Event": st.just("ERROR"), "MessageID": VALUES, "RequestInMethod": VALUES, "StatusCode": STATUSES},
+    optional={
+        "RequestInURL": VALUES.map(lambda text: f"/{text}"),
+        "UserAgent": PLAIN,
+        "RemoteIP": VALUES,
+        "ErrorSource": VALUES,
+        "ERROR_CODE": VALUES,
+        "ERROR_MESSAGE": VALUES,
+    },
+)
+
+
+def line(*pairs: tuple[str, str], prefix: str = PREFIX) -> str:
+    """A line as the gateway writes it."""
+    return prefix + ", ".join(f'{key}="{value}"' for key, value in pairs)
+
+
+def read(text: str) -> Parsed | Ignored | Rejected:
+    """What a line is read as."""
+    return PARSE(Envelope("plain", text))
+
+
+def parsed(text: str) -> Parsed:
+    """The request of a line that is one."""
+    found = read(text)
+    assert isinstance(found, Parsed), found
+    return found
+
+
+@given(st.data(), st.one_of(COMPLETE, ERROR))
+def test_render_then_parse_is_the_identity_in_any_order(data: st.DataObject, values: dict[str, str]) -> None:
+    """Quotes, commas, equals signs and braces in values are harmless; no order of keys matters."""
+    pairs = data.draw(st.permutations(list(values.items())))
+    found = parsed(line(*pairs))
+    http = found.event["http"]
+
+    assert "suspect" not in found.flags or any(len(value) > 100 for value in values.values())
+    assert found.time == "2026-05-01T10:00:00.118-0700"
+    assert http["status_code"] == int(values["StatusCode"])
+    assert http["method"] == values["RequestInMethod"]
+    assert found.event.get("meta", {}).get("uri") == values.get("RequestInURL")
+    assert http.get("client_ip") == values.get("RemoteIP")
+    assert http.get("request_headers", {}).get("user-agent") == values.get("UserAgent")
+    assert found.event.get("application") == values.get("APPLICATION_NAME")
+    for key in ("Event", "MessageID", "ResponseTo", "END_USER_NAME", "ErrorSource", "ERROR_CODE"):
+        assert found.fields.get(key) == values.get(key)
+    closes = values.get("ResponseTo") if values["Event"] == "REQUEST_COMPLETE" else values["MessageID"]
+    assert found.half == (Half(closes, opens=False) if closes else None)
+
+
+REAL = (
+    ("Event", "ERROR"),
+    ("MessageID", "urn:uuid:1"),
+    ("StatusCode", "401"),
+    ("ERROR_CODE", "900901"),
+    ("RequestInURL", "/weather"),
+    ("RequestInMethod", "GET"),
+    ("UserAgent", "curl"),
+    ("RemoteIP", "192.0.2.7"),
+)
+KEYS = st.sampled_from([*(key for key, _ in REAL), "APPLICATION_NAME", "END_USER_NAME", "API", "ResponseTo", "x"])
+
+
+@given(st.lists(st.tuples(KEYS, st.sampled_from(["200", "GET", "x", "REQUEST_COMPLETE"])), min_size=1, max_size=6))
+def test_the_first_of_several_values_counts(more: list[tuple[str, str]]) -> None:
+    """Whatever is appended to what the gateway has written, nothing that it has written changes."""
+    real = dict(REAL)
+    found = parsed(line(*REAL, *more))
+
+    assert found.event["http"]["status_code"] == 401
+    assert found.event["http"]["method"] == "GET"
+    assert found.event["error"]["code"] == "900901"
+    assert found.half == Half("urn:uuid:1", opens=False)
+    assert "application" not in found.event
+    assert found.outcome == "auth"
+    assert ("suspect" in found.flags) or not {key for key, _ in more} & (
+        real.keys() | {"APPLICATION_NAME", "END_USER_NAME", "ResponseTo"}
+    )
+
+
+@given(st.permutations(REAL), st.lists(st.tuples(KEYS, st.just("forged")), max_size=4), st.booleans())
+def test_no_user_agent_or_url_overrides_what_the_gateway_knows(
+    order: list[tuple[str, str]], forged: list[tuple[str, str]], in_url: bool
+) -> None:
+    """In any order of keys: a value is the gateway's or absent, but never that of a client."""
+    carrier = "RequestInURL" if in_url else "UserAgent"
+    pairs: list[tuple[str, str]] = []
+    for key, value in order:
+        pairs += [(key, value), *(forged if key == carrier else [])]
+    found = read(line(*pairs))
+    if isinstance(found, Rejected):
+        assert found.pointer in {"/Event", "/StatusCode"}
+        return
+    assert isinstance(found, Parsed)
+    real = dict(REAL)
+    for key in ("Event", "MessageID", "StatusCode", "ERROR_CODE", "RemoteIP"):
+        assert found.fields.get(key) in {None, real[key]}
+    assert found.fields.keys().isdisjoint({"APPLICATION_NAME", "END_USER_NAME", "ResponseTo"})
+    assert found.event.get("application") is None
+
+
+def test_a_pair_of_the_gateway_parts_values_from_what_a_client_wrote() -> None:
+    """The URL stands before the status, but the method between them is the gateway's: the first status is real."""
+    pairs = [
+        ("Event", "ERROR"),
+        ("MessageID", "m"),
+        ("RequestInURL", "/a"),
+        ("RequestInMethod", "GET"),
+        ("StatusCode", "404"),
+        ("UserAgent", 'x", StatusCode="200'),
+    ]
+    found = parsed(line(*pairs))
+    assert found.event["http"]["status_code"] == 404
+    assert found.flags == ("suspect",)
+    pairs[2] = ("RequestInURL", '/a", RequestInMethod="POST", StatusCode="200')
+    found = parsed(line(*pairs))
+    assert "status_code" not in found.event["http"]
+    assert found.flags == ("suspect",)
+
+
+def test_a_forged_event_makes_a_line_unreadable_at_most() -> None:
+    """Where nobody can tell which Event is real, there is none."""
+    found = read(line(("UserAgent", 'x", Event="REQUEST_COMPLETE'), ("Event", "ERROR"), ("MessageID", "m")))
+    assert isinstance(found, Rejected)
+    assert (found.reason, found.pointer) == (Reason.MALFORMED, "/Event")
+
+
+def test_times_are_exact_to_the_millisecond() -> None:
+    """The two halves of a request give its latency."""
+    opened = parsed(line(("Event", "INCOMING_REQUEST"), ("MessageID", "m1"), ("RequestInMethod", "GET")))
+    closing = PREFIX.replace(".118", ".127")
+    closed = parsed(line(("Event", "REQUEST_COMPLETE"), ("MessageID", "m2"), ("ResponseTo", "m1"), prefix=closing))
+
+    assert (opened.half, closed.half) == (Half("m1", opens=True), Half("m1", opens=False))
+    assert opened.time is not None
+    assert closed.time is not None
+    assert (epoch_ms(closed.time) or 0) - (epoch_ms(opened.time) or 0) == 9
+
+
+@pytest.mark.parametrize("end", range(len(PREFIX) + 1, len(line(*REAL)) - 1, 7))
+def test_no_part_of_a_line_is_a_request_of_another_kind(end: int) -> None:
+    """A line that is cut is rejected, or is one that ends where a value ends and then has no more than it says."""
+    found = read(line(*REAL)[:end])
+    assert not isinstance(found, Ignored) or end <= len(PREFIX) + 6
+    assert not isinstance(found, Parsed) or found.half is not None or found.event == {}
+
+
+def test_nothing_secret_gets_out() -> None:
+    """Tokens in URLs are in neither fields nor headers; the user is a source only; backends are not named."""
+    found = parsed(
+        line(
+            ("Event", "REQUEST_COMPLETE"),
+            ("MessageID", "m"),
+            ("END_USER_NAME", "jdoe@example.org"),
+            ("RequestOutURL", "https://backend.internal.example/?key=s3cret"),
+            ("RequestInURL", "/weather?access_token=s3cret"),
+            ("RequestInMethod", "GET"),
+        )
+    )
+    assert "s3cret" not in str(found.fields)
+    assert "internal" not in str(found.event) + str(found.fields)
+    assert "jdoe" not in str(found.event)
+    assert found.fields["END_USER_NAME"] == "jdoe@example.org"
+
+
+@given(st.text(max_size=200) | st.lists(st.sampled_from([*PREFIX, '"', "=", ", ", *KEYS.elements])).map("".join))
+def test_no_text_raises_and_the_signature_misses_nothing(text: str) -> None:
+    """Any text is read, ignored or rejected; a request is never one that auto-detection would pass over."""
+    envelope = Envelope("plain", text)
+    found = PARSE(envelope)
+    signature = FORMATS["wso2_access"].signature
+    assert signature is not None
+    assert signature(envelope) or not isinstance(found, Parsed)
+
+
+@pytest.mark.parametrize("unit", ['", a="', '="', 'Event="', "{", "2026-05-01T10:00:00 ", "a", '"'])
+def test_long_hostile_lines_end_as_data(unit: str) -> None:
+    """A megabyte of anything is answered, and pairs are bounded."""
+    assert not isinstance(read(PREFIX + unit * (1_000_000 // len(unit))), Parsed)
+    many = line(*REAL, *((f"k{number}", "v") for number in range(MAX_PAIRS)))
+    assert isinstance(read(many), Rejected)
