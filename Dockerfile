@@ -10,6 +10,8 @@ COPY requirements-runtime.lock ./
 RUN /opt/logrouter/bin/pip install --no-deps --require-hashes -r requirements-runtime.lock
 # The build backend is pinned in pyproject.toml.
 COPY pyproject.toml README.md LICENSE topics.yaml ./
+# Building gets the page's charting library by npm, checks it against the lock file and packs it.
+COPY packing ./packing
 COPY logrouter ./logrouter
 RUN /opt/logrouter/bin/pip install --no-deps . \
  && /opt/logrouter/bin/python -m compileall -q /opt/logrouter/lib \

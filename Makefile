@@ -6,19 +6,25 @@ STAMP  := $(VENV)/.installed
 UV     := 0.13.9
 ARGS   ?=
 
-.PHONY: demo test bench bench-route bench-fold check lint types docs lock clean help
+VENDOR := logrouter/web/assets/vendor
+
+.PHONY: demo charts test bench bench-route bench-fold check lint types docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements.lock packing/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "logrouter needs Python 3.11 or later: make PYTHON=python3.11")'
 	@echo "==> making the virtual environment and installing pinned dependencies (about half a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip --quiet --disable-pip-version-check install uv==$(UV)
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/python packing/fetch.py || echo "==> without it the page shows tables instead of charts; \`make charts\` tries again"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
+
+charts: $(STAMP)  ## get the page's charting library, if that failed before
+	@$(BIN)/python packing/fetch.py
 
 demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once for a bounded run)
 	@$(BIN)/logrouter demo $(ARGS)
@@ -55,4 +61,4 @@ lock: $(STAMP)  ## pin every dependency, with hashes, for every platform
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements-runtime.lock
 
 clean:  ## remove what was built here (not the download cache)
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .data
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .data $(VENDOR)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import fnmatch
+import hashlib
+import importlib.util
+import io
 import os
 import re
 import subprocess
+import tarfile
 from pathlib import Path
+
+import pytest
 
 import logrouter
 from logrouter import kafkajars
@@ -86,6 +93,69 @@ def test_ci_entry_point_is_executable_bash():
     assert os.access(script, os.X_OK)
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     assert "set -euo pipefail" in script.read_text()
+
+
+def fetcher():
+    """packing/fetch.py, which is no module of the package."""
+    spec = importlib.util.spec_from_file_location("packing_fetch", ROOT / "packing" / "fetch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def archive(**files):
+    """An npm package with these files, and its integrity."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"package/{name}")
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    data = packed.getvalue()
+    return data, "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+
+
+def test_charting_library_is_pinned_by_hash_and_names_no_registry():
+    """The lock file has version and SHA-512, the version that package.json asks for, and no address of a registry."""
+    version, integrity = fetcher().pinned()
+    assert len(base64.b64decode(integrity.removeprefix("sha512-"))) == 64
+    assert f'"uplot": "{version}"' in (ROOT / "packing" / "package.json").read_text()
+    assert "://" not in (ROOT / "packing" / "package-lock.json").read_text()
+
+
+def test_charting_library_is_taken_only_from_the_package_that_is_pinned():
+    """One bit more or less, and nothing is unpacked; a package that lacks a file is an error, too."""
+    fetch = fetcher()
+    good, integrity = archive(**{name: name.encode() for name in fetch.FILES})
+    assert fetch.unpack(good, integrity) == {ours: theirs.encode() for theirs, ours in fetch.FILES.items()}
+    with pytest.raises(fetch.FetchError, match="is pinned"):
+        fetch.unpack(good + b" ", integrity)
+    with pytest.raises(fetch.FetchError, match="has no file package/LICENSE"):
+        fetch.unpack(*archive(**{name: b"" for name in fetch.FILES if name != "LICENSE"}))
+
+
+def test_charting_library_is_fetched_once(tmp_path, monkeypatch):
+    """Until another package is pinned, what is there stays, and npm is not started."""
+    fetch = fetcher()
+    good, integrity = archive(**{name: name.encode() for name in fetch.FILES})
+    monkeypatch.setattr(fetch, "pinned", lambda: ("1.0.0", integrity))
+    asked = []
+    monkeypatch.setattr(fetch, "download", lambda version: asked.append(version) or good)
+
+    assert [fetch.fetch(tmp_path), fetch.fetch(tmp_path)] == [True, False]
+    assert asked == ["1.0.0"]
+    assert {file.name for file in tmp_path.iterdir()} == {*fetch.FILES.values(), fetch.STAMP}
+    monkeypatch.setattr(fetch, "pinned", lambda: ("1.0.1", integrity))
+    assert fetch.fetch(tmp_path)
+
+
+def test_wheels_have_the_charting_library_and_its_licence():
+    """Git leaves it out and the wheel takes it in."""
+    project = (ROOT / "pyproject.toml").read_text()
+    assert 'artifacts = ["/logrouter/web/assets/vendor/*"]' in project
+    assert 'path = "packing/hatch_hook.py"' in project
+    assert "LICENSE" in fetcher().FILES.values()
+    assert "/logrouter/web/assets/vendor/" in (ROOT / ".gitignore").read_text().split()
 
 
 def test_kafka_jars_are_pinned_by_hash():
