@@ -32,7 +32,8 @@ MAX_CODE: Final = 64
 MAX_MESSAGE: Final = 1000
 MAX_NUMBER: Final = 2**53 - 1
 
-_ABSENT: Final = frozenset({"", "-", "null", "N/A", "UNKNOWN"})
+ABSENT: Final = frozenset({"", "-", "null", "N/A", "UNKNOWN"})
+"""What these gateways write where there is nothing."""
 
 
 class Fault(NamedTuple):
@@ -170,7 +171,7 @@ def error_of(code: str | None, kind: str | None, message: str | None) -> dict[st
 
 def present(value: Any) -> str | None:
     """A text that says something, else None."""
-    return value if type(value) is str and value not in _ABSENT else None
+    return value if type(value) is str and value not in ABSENT else None
 
 
 def drop_empty(event: dict[str, Any]) -> None:

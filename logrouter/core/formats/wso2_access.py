@@ -50,22 +50,23 @@ _FROM_OUTSIDE: Final = frozenset(
 _HARMLESS: Final = frozenset({"UserAgent", "RequestInURL", "RequestOutURL", "RequestInMethod"})
 """Keys whose value is the client's word anyway."""
 _OF_EVENT: Final[Mapping[str, frozenset[str]]] = {
-    INCOMING: frozenset({"API", "UserAgent", "RequestInURL"}),
-    COMPLETE: frozenset(
-        {"API", "ResponseTo", "APPLICATION_NAME", "END_USER_NAME", "StatusCode", "RequestOutURL", "RequestOutMethod"}
-        | {"RequestInURL"}
+    INCOMING: _ALWAYS | {"API", "UserAgent", "RequestInURL"},
+    COMPLETE: _ALWAYS.union(
+        ("API", "ResponseTo", "APPLICATION_NAME", "END_USER_NAME", "StatusCode", "RequestInURL"),
+        ("RequestOutURL", "RequestOutMethod"),
     ),
-    ERROR: frozenset(
-        {"API", "StatusCode", "RequestInURL", "UserAgent", "RemoteIP", "ErrorSource", "ERROR_CODE", "ERROR_MESSAGE"}
+    ERROR: _ALWAYS.union(
+        ("API", "StatusCode", "RequestInURL", "UserAgent", "RemoteIP", "ErrorSource", "ERROR_CODE", "ERROR_MESSAGE")
     ),
 }
-"""The keys of each event besides those that all have. Others are believed only where nobody can have forged them."""
-_KNOWN: Final = _ALWAYS.union(*_OF_EVENT.values())
+"""The keys that each event has. Others are believed only where nobody can have forged them."""
+_KNOWN: Final = frozenset[str]().union(*_OF_EVENT.values())
 _NO_SOURCE: Final = ("RequestInURL", "RequestOutURL", "UserAgent")
 """Not for client-id and API sources: they may hold tokens, or names of internal hosts."""
 
-_SEPARATOR = re.compile(r'", ([A-Za-z_][A-Za-z0-9_]{0,63})="')
-_LAST_KEY = re.compile(r"(?:^|(?<=[\s,\]]))[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
+_SEPARATOR: Final = '", '
+_EQUALS: Final = '="'
+_MAX_KEY: Final = 64
 _TIME = re.compile(
     r"(?:^|(?<=\s))\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?(?=\s|\Z|\[)", re.ASCII
 )
@@ -98,20 +99,36 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | _Not:
     pairs = _pairs(line, start)
     if isinstance(pairs, Rejected):
         return pairs if named or pairs.reason is Reason.MALFORMED or _is_ours(line) else _NO_REQUEST
-    keys = {key for key, _ in pairs}
-    if "Event" not in keys:
-        return _malformed("no Event") if named or keys & _KNOWN else _NO_REQUEST
-    values, suspect = _trusted(pairs)
-    times = _TIME.findall(head[:_MAX_HEAD])  # the last is the gateway's: a syslog header may stand before it
+    values: dict[str, str] = dict(pairs)
+    if "Event" not in values:
+        return _malformed("no Event") if named or values.keys() & _KNOWN else _NO_REQUEST
+    suspect = False
+    if len(values) < len(pairs) or not values.keys() & _KNOWN <= _expected(values["Event"]):
+        values, suspect = _trusted(pairs)
+    values = {key: text for key, text in values.items() if text not in wso2.ABSENT}
     flags = ((SUSPECT,) if suspect else ()) + (() if named else (NO_PREFIX,))
-    return _event(values, times[-1] if times else None, flags, fault_of)
+    return _event(values, _time(head), flags, fault_of)
 
 
 def _first_pair(line: str) -> int | None:
     """Where the first key begins."""
-    end = line.find('="')
-    key = _LAST_KEY.search(line, max(end - 64, 0), end) if end > 0 else None
-    return key.start() if key is not None else None
+    end = line.find(_EQUALS)
+    key = line[max(end - _MAX_KEY - 1, 0) : max(end, 0)].rpartition(" ")[2].rpartition("]")[2]
+    return end - len(key) if _is_key(key) else None
+
+
+def _is_key(text: str) -> bool:
+    return text.isidentifier() and text.isascii() and len(text) <= _MAX_KEY
+
+
+def _time(head: str) -> str | None:
+    """The gateway's time, which is the last before the product: a syslog header may stand before it."""
+    before, bracket, _ = head.partition(" [")
+    text = before.rpartition(" ")[2]
+    if bracket and text[4:5] == "-" and text[10:11] == "T":
+        return text
+    times = _TIME.findall(head[:_MAX_HEAD])
+    return times[-1] if times else None
 
 
 def _logger(head: str) -> bool | None:
@@ -141,14 +158,17 @@ def _malformed(detail: str, pointer: str = "") -> Rejected:
 
 def _pairs(line: str, start: int) -> _Pairs | Rejected:
     """Keys and values in the order of the line, by the grammar."""
-    equals = line.index('="', start)
     pairs: _Pairs = []
-    key, begin = line[start:equals], equals + 2
-    for match in _SEPARATOR.finditer(line, begin):
-        pairs.append((key, line[begin : match.start()]))
-        key, begin = match[1], match.end()
-        if len(pairs) >= MAX_PAIRS:
-            return _malformed(f"more than {MAX_PAIRS} pairs")
+    key, begin, at = "", start, start
+    for piece in line[start:].split(_SEPARATOR):
+        name, equals, _ = piece.partition(_EQUALS)
+        if equals and _is_key(name):
+            if key:
+                pairs.append((key, line[begin : at - len(_SEPARATOR)]))
+            key, begin = name, at + len(name) + len(_EQUALS)
+            if len(pairs) >= MAX_PAIRS:
+                return _malformed(f"more than {MAX_PAIRS} pairs")
+        at += len(piece) + len(_SEPARATOR)
     if len(line) <= begin or line[-1] != '"':
         return Rejected(Stage.PARSE, Reason.TRUNCATED, "the last value is not closed")
     pairs.append((key, line[begin:-1]))
@@ -156,7 +176,7 @@ def _pairs(line: str, start: int) -> _Pairs | Rejected:
 
 
 def _trusted(pairs: _Pairs) -> tuple[dict[str, str], bool]:
-    """The value of each key, and whether somebody seems to have forged pairs.
+    """The value of each key in a line that may have forged pairs, and whether it seems to.
 
     The first of several values counts, if nobody can have forged it: if it stands before everything that others have
     written, or is parted from that by a pair of the gateway's own. If it can be forged, so can the others, and the key
@@ -179,11 +199,14 @@ def _trusted(pairs: _Pairs) -> tuple[dict[str, str], bool]:
             if within_reach:
                 doubtful.add(key)
         within_reach = within_reach or key in _FROM_OUTSIDE
-    expected = _ALWAYS | _OF_EVENT.get(first["Event"], _KNOWN)
-    strange = {key for key in doubtful if key in _KNOWN and key not in expected}
+    strange = (doubtful & _KNOWN) - _expected(first["Event"])
     believed = {key: text for key, text in first.items() if key not in forged and key not in strange}
-    values = {key: text for key, text in believed.items() if wso2.present(text) is not None}
-    return values, suspect or bool(strange)
+    return believed, suspect or bool(strange)
+
+
+def _expected(event: str) -> frozenset[str]:
+    """The keys that an event has."""
+    return _OF_EVENT.get(event, _KNOWN)
 
 
 def _counted(pairs: _Pairs) -> dict[str, int]:
