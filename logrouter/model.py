@@ -13,6 +13,9 @@ UNMATCHED: Final = "_unmatched"
 """Route label of records that no route claims."""
 
 
+ENCODED: Final = ""
+"""What a dead letter shows of a record that is compressed or encoded: nothing, as secrets in it can't be found."""
+
 PARTIAL: Final = "partial"
 """Envelope flag: the text is one piece of a line that the container runtime has cut."""
 
@@ -124,27 +127,33 @@ class Parsed:
 
 
 class Ignored(NamedTuple):
-    """Not ours, on purpose. Counted, never published."""
+    """Not ours, on purpose. Counted, never published. *line* is as in `Accepted`."""
 
     reason: Reason
     route: str = UNMATCHED
+    line: int = 0
 
 
 class Rejected(NamedTuple):
-    """Might be ours, but bad. Goes to the dead-letter topic: *detail* is one bounded line, *pointer* a JSON pointer."""
+    """Might be ours, but bad. Goes to the dead-letter topic: *detail* is one bounded line, *pointer* a JSON pointer.
+
+    *raw* is what the dead letter shows where that is not the record's whole value: the one line of several.
+    """
 
     stage: Stage
     reason: Reason
     detail: str = ""
     pointer: str = ""
     route: str = UNMATCHED
+    line: int = 0
+    raw: str | None = None
 
 
 class Accepted(NamedTuple):
     """One clean event: *value* is its JSON, *key* the Kafka key (client id) or None, *event* the object itself.
 
     *time_ms* is the event time, clamped, in epoch milliseconds; *tables* names the tables that count it; *also* are
-    further topics that get the same key and value.
+    further topics that get the same key and value. *line* is the place of its line in a record that packs several.
     """
 
     route: str
@@ -155,6 +164,7 @@ class Accepted(NamedTuple):
     time_ms: int
     tables: tuple[str, ...]
     also: tuple[str, ...] = ()
+    line: int = 0
 
 
 Outcome = Accepted | Ignored | Rejected

@@ -88,7 +88,7 @@ ENVELOPE: Final = Vocabulary(
     known={
         "severity": frozenset(_SEVERITIES.split()),
         "facility": frozenset(_FACILITIES.split()),
-        "shape": frozenset({"docker", "containerd", "ecs", "plain", "cee", "kubernetes", "json"}),
+        "shape": frozenset({"docker", "containerd", "ecs", "plain", "cee", "kubernetes", "json", "cloudwatch"}),
         "stream": frozenset({"stdout", "stderr"}),
     },
     raw=True,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from logrouter.core.formats.kind import Parser
 
 _FIELD: Final = Text(r"[A-Za-z0-9_$@./-]{1,200}", "the name of a field of the line", 200)
+_GLOB: Final = Text(r"[A-Za-z0-9_./#*{}-]{1,512}", "a glob for the name of a log group", 512)
 _CANONICAL: Final = Text(r"[a-z_]+(\.[a-z_-]+){0,2}", "a field of the event, like http.path", 100)
 
 
@@ -56,6 +57,12 @@ class FormatOptions:
     formats: tuple[str, ...] = opt(
         Many(Choice(tuple(FORMATS)), least=1, unique=True), "Formats to try, in order.", default=()
     )
+    log_groups: tuple[str, ...] = opt(
+        Many(_GLOB, least=1, most=50, bare=True, unique=True),
+        "Globs for the log group of a line, the first that fits: `/apigw/{api}/{stage}`. `{stage}` is the stage of "
+        "lines that name none, and every name in braces is a source for enriching: `group.api`.",
+        default=(),
+    )
 
 
 def parser_of(options: FormatOptions, path: str, problems: Problems) -> Parser | None:
@@ -67,6 +74,7 @@ def parser_of(options: FormatOptions, path: str, problems: Problems) -> Parser |
         columns=options.columns,
         errors={code: ErrorRule(rule.outcome, rule.status or None) for code, rule in (options.errors or {}).items()},
         formats=options.formats,
+        log_groups=options.log_groups,
     )
     nothing = Settings()
     given = [each.name for each in fields(Settings) if getattr(settings, each.name) != getattr(nothing, each.name)]

@@ -27,6 +27,7 @@ def encode(
 ) -> bytes:
     """The dead letter's value; at most `MAX_LETTER_BYTES`, whatever *max_raw_bytes* allows."""
     observed_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
+    shown = None if rejected.raw is None else rejected.raw.encode("utf-8", "replace")
     letter: dict[str, Any] = {
         "$schema": SCHEMA_URI,
         "meta": {"stream": stream, "dt": rfc3339(observed_ms), "id": event_id},
@@ -36,7 +37,7 @@ def encode(
         "detail": rejected.detail,
         "route": rejected.route,
         "source": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
-        "raw": _raw(record.value or b"", max_raw_bytes),
+        "raw": _raw(record.value or b"", shown, max_raw_bytes),
     }
     if rejected.pointer:
         letter["pointer"] = rejected.pointer
@@ -44,7 +45,7 @@ def encode(
     while len(value) > MAX_LETTER_BYTES:
         # Text may grow when it is written as JSON: a control character becomes six bytes.
         max_raw_bytes //= 2
-        letter["raw"] = _raw(record.value or b"", max_raw_bytes)
+        letter["raw"] = _raw(record.value or b"", shown, max_raw_bytes)
         value = orjson.dumps(letter)
     return value
 
@@ -63,11 +64,14 @@ def headers(rejected: Rejected) -> list[tuple[str, str | bytes | None]]:
     ]
 
 
-def _raw(value: bytes, max_raw_bytes: int) -> dict[str, Any]:
+def _raw(whole: bytes, shown: bytes | None, max_raw_bytes: int) -> dict[str, Any]:
+    """*shown* is the part of the record to show instead of the *whole* value, if it is not None."""
+    value = whole if shown is None else shown
     # Redacted before it is cut: a cut through the middle of a token must not hide its first half from the patterns.
     # Twice the cap is enough context, and keeps a 10 MB line cheap.
     kept = redact_raw(value[: 2 * max_raw_bytes])[:max_raw_bytes]
-    raw: dict[str, Any] = {"bytes": len(value), "truncated": len(value) > max_raw_bytes}
+    missing = len(value) > max_raw_bytes or (shown is not None and not shown)
+    raw: dict[str, Any] = {"bytes": len(value or whole), "truncated": missing}
     try:
         return {**raw, "encoding": "utf-8", "text": kept.decode()}
     except UnicodeDecodeError as exc:

@@ -12,11 +12,14 @@ Everything else that is not JSON stays an error; a cut object is never guessed a
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from logrouter.model import Reason, Rejected, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_BYTES: Final = 1 << 20
 """Default size cap of a record. Checked by whoever holds the bytes, before anything here is called."""
@@ -35,6 +38,8 @@ _ESCAPE = re.compile(
 )
 # Whole strings are consumed, so that words inside them are left alone. No sign before a digit: Infinity has its own.
 _CONSTANT = re.compile(r'("(?:[^"\\]++|\\.)*+"?)|-?Infinity|NaN|-?\d++(?:\.\d++)?+(?:[eE][+-]?\d++)?+', re.DOTALL)
+# No string is looked into, not even one that never ends: braces in strings are no braces.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _INFINITE_DIGITS: Final = 400
 _HINTS: Final = ("NaN", "Infinity", "\\x", "\\ud", "\\uD")
 
@@ -88,3 +93,46 @@ def _finite(match: re.Match[str]) -> str:
     if token[-1] in "yN" or len(token) > _INFINITE_DIGITS:
         return "null"
     return "null" if float(token) in (float("inf"), float("-inf")) else token
+
+
+def concatenated(data: bytes, most: int) -> list[tuple[Any, bytes]] | None:
+    """JSON documents with at most white space between them, each with its text; None if *data* is anything else.
+
+    Of more than *most* documents the first *most* are read.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    found: list[tuple[Any, bytes]] = []
+    for part in _spans(text):
+        if len(found) == most:
+            break
+        if part is None:
+            return None
+        try:
+            found.append((_loads(part), part.encode()))
+        except ValueError:
+            return None
+    return found
+
+
+def _spans(text: str) -> Iterator[str | None]:
+    """The outermost bracketed parts of *text*; None where something stands between them or is missing."""
+    depth = start = end = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        token = match[0]
+        if token in ("{", "["):
+            if not depth:
+                start = match.start()
+                if text[end:start].strip():
+                    yield None
+                    return
+            depth += 1
+        elif depth and token in ("}", "]"):
+            depth -= 1
+            if not depth:
+                end = match.end()
+                yield text[start:end]
+    if depth or text[end:].strip():
+        yield None

@@ -19,7 +19,19 @@ from logrouter.core.redact import redact_uri
 from logrouter.core.requestfields import Request
 from logrouter.core.routing import OnInvalid
 from logrouter.core.timestamps import epoch_ms, rfc3339, zoneless
-from logrouter.model import PARTIAL, Accepted, Envelope, Ignored, Outcome, Parsed, RawRecord, Reason, Rejected, Stage
+from logrouter.model import (
+    ENCODED,
+    PARTIAL,
+    Accepted,
+    Envelope,
+    Ignored,
+    Outcome,
+    Parsed,
+    RawRecord,
+    Reason,
+    Rejected,
+    Stage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,10 +75,12 @@ def process_matching(
     if len(value) > source.max_bytes:
         if source.might_be_ours is not None and not source.might_be_ours(value):
             return _UNMATCHED
-        return (Rejected(Stage.DECODE, Reason.TOO_LARGE, f"{len(value)} bytes, at most {source.max_bytes} are read"),)
+        detail = f"{len(value)} bytes, at most {source.max_bytes} are read"
+        return (Rejected(Stage.DECODE, Reason.TOO_LARGE, detail, raw=None if source.verbatim else ENCODED),)
     found = source.decode(value)
     if isinstance(found, Envelope):
-        return _of_line(source, found, record, now_ms, event_id, 0)
+        outcomes = _of_line(source, found, record, now_ms, event_id, 0)
+        return outcomes if source.verbatim else _of_place(outcomes, 0, found.text)
     if isinstance(found, Rejected):
         ours = source.might_be_ours
         return _UNMATCHED if ours is not None and not ours(value) else (found,)
@@ -83,15 +97,25 @@ def _of_lines(
     event_id: Callable[[int, int], str],
 ) -> tuple[Outcome, ...]:
     """The outcomes of every line that a record packs, in their order; a record that packs none is empty."""
-    if len(lines) * max(len(source.routes), 1) > MAX_INDEX:
-        return (Rejected(Stage.DECODE, Reason.TOO_MANY, f"{len(lines)} lines in one record"),)
+    if len(lines) * (max(len(source.routes), 1) if source.all_matches else 1) > MAX_INDEX:
+        detail = f"{len(lines)} lines in one record"
+        return (Rejected(Stage.DECODE, Reason.TOO_MANY, detail, raw=None if source.verbatim else ENCODED),)
     outcomes: list[Outcome] = []
-    for line in lines:
+    for place, line in enumerate(lines):
         if isinstance(line, Envelope):
-            outcomes.extend(_of_line(source, line, record, now_ms, event_id, len(outcomes)))
+            found = _of_line(source, line, record, now_ms, event_id, len(outcomes))
+            outcomes.extend(_of_place(found, place, line.text))
         else:
-            outcomes.append(line)
+            outcomes.append(line._replace(line=place))
     return tuple(outcomes) or _EMPTY
+
+
+def _of_place(outcomes: tuple[Outcome, ...], place: int, text: str) -> tuple[Outcome, ...]:
+    """The outcomes of one line as those of the line at *place*: a dead letter shows its text, not the whole record."""
+    return tuple(
+        each._replace(line=place, raw=text) if isinstance(each, Rejected) else each._replace(line=place)
+        for each in outcomes
+    )
 
 
 def _of_line(

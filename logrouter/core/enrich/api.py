@@ -104,7 +104,7 @@ def _fitting(rule: ApiRule) -> Callable[[str], Named | None]:
             search = re.compile(re.escape(prefix) + ("" if prefix.endswith("/") else r"(?![^/])")).match
             groups: Mapping[str, int] = {}
         case ApiRule(prefix=None, glob=str(glob), regex=None):
-            pattern = re.compile(_of_glob(glob), re.DOTALL)
+            pattern = compile_glob(glob)
             search, groups = pattern.fullmatch, pattern.groupindex
         case ApiRule(prefix=None, glob=None, regex=str(regex)):
             pattern = _regex(regex)
@@ -133,7 +133,11 @@ def _regex(text: str) -> re.Pattern[str]:
         raise ValueError(f"regex {text!r}: {error}") from None
 
 
-def _of_glob(glob: str) -> str:
+def compile_glob(glob: str) -> re.Pattern[str]:
+    """A pattern for `fullmatch`: `*` in one segment, `**` in any, `{name}` a group of one segment.
+
+    Raises ValueError if a name is there twice.
+    """
     parts, start, seen = [], 0, set()
     for match in _GLOB_PART.finditer(glob):
         parts.append(re.escape(glob[start : match.start()]))
@@ -143,7 +147,7 @@ def _of_glob(glob: str) -> str:
         if match[1]:
             seen.add(match[1])
         parts.append(".*" if match[0] == "**" else "[^/]*" if match[0] == "*" else f"(?P<{match[1]}>[^/]+)")
-    return "".join([*parts, re.escape(glob[start:])])
+    return re.compile("".join([*parts, re.escape(glob[start:])]), re.DOTALL)
 
 
 def _template(text: str, groups: Mapping[str, int]) -> Callable[[re.Match[str]], str]:

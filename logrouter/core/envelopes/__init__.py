@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.envelopes import cri, jsonlines, kubernetes, lines, plain, rsyslog
+from logrouter.core.envelopes import cloudwatch, cri, jsonlines, kubernetes, lines, plain, rsyslog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,7 @@ class Wrapping(NamedTuple):
 
 
 ENVELOPES: Final[Mapping[str, Wrapping]] = {
+    "cloudwatch": Wrapping(cloudwatch.decode, verbatim=False),
     "cri": Wrapping(cri.decode),
     "json": Wrapping(jsonlines.decode),
     "kubernetes": Wrapping(kubernetes.decode),
@@ -52,6 +53,9 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "release": ("kubernetes.labels.release",),
     "stream": ("stream",),
     "filename": ("metadata.filename", "log.file.path", "filename"),
+    "log_group": ("logGroup",),
+    "log_stream": ("logStream",),
+    "account": ("owner",),
 }
 # The container runtime's file names say what the API server would not: <pod>_<namespace>_<container>-<id>.log
 _IN_FILE_NAME: Final = {"pod": 0, "namespace": 1, "container": 2}

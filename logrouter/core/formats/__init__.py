@@ -6,6 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats import (
+    aws_clf,
+    aws_csv,
+    aws_json,
+    aws_xml,
     envoy,
     kv,
     wso2_access,
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
+        "aws_clf": aws_clf.FORMAT,
+        "aws_csv": aws_csv.FORMAT,
+        "aws_json": aws_json.FORMAT,
+        "aws_xml": aws_xml.FORMAT,
         "envoy": envoy.FORMAT,
         "kv": kv.FORMAT,
         "wso2_access": wso2_access.FORMAT,

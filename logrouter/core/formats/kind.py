@@ -24,7 +24,8 @@ class Settings:
 
     *pattern* is a format string as the gateway's own configuration has it; *aliases* are further names that a
     canonical field may have in the line, by canonical path; *columns* is the order of fields in lines without names;
-    *errors* are meanings of the gateway's error codes that go before the format's own; *formats* are those to try.
+    *errors* are meanings of the gateway's error codes that go before the format's own; *formats* are those to try;
+    *log_groups* are globs for the log group of a line, whose names in braces say what they hold.
     """
 
     pattern: str = ""
@@ -32,6 +33,7 @@ class Settings:
     columns: tuple[str, ...] = ()
     errors: Mapping[str, ErrorRule] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
+    log_groups: tuple[str, ...] = ()
 
 
 class SettingsError(ValueError):

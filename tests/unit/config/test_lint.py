@@ -109,8 +109,8 @@ TWO = "a: {topics: [a], envelope: rsyslog}; b: {topics: [b], envelope: rsyslog}"
         (
             "from: logs, match: {shape: {glob: 'x*'}}",
             (
-                "routes[0].match.shape.glob: no shape matches x*; there are cee, containerd, docker, ecs, json, "
-                "kubernetes, plain"
+                "routes[0].match.shape.glob: no shape matches x*; there are cee, cloudwatch, containerd, docker, ecs, "
+                "json, kubernetes, plain"
             ),
         ),
         (

@@ -149,9 +149,9 @@ def test_headers_of_a_record_without_any() -> None:
         (
             "{header.: x}",
             (
-                "match.header.: no such field; there are app, container, facility, filename, host, namespace, pod, "
-                "process_type, program, release, severity, shape, stream, text, topic, "
-                "label.<name>, field.<name> and header.<name>"
+                "match.header.: no such field; there are account, app, container, facility, filename, host, "
+                "log_group, log_stream, namespace, pod, process_type, program, release, severity, shape, stream, "
+                "text, topic, label.<name>, field.<name> and header.<name>"
             ),
         ),
     ],

@@ -23,7 +23,14 @@ from logrouter.core.formats.kind import ErrorRule, Settings
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-ENVELOPE_OF = {"envoy": "rsyslog", "wso2_access": "lines"}
+ENVELOPE_OF = {
+    "aws_clf": "cloudwatch",
+    "aws_csv": "cloudwatch",
+    "aws_json": "cloudwatch",
+    "aws_xml": "cloudwatch",
+    "envoy": "rsyslog",
+    "wso2_access": "lines",
+}
 WRITE = bool(os.environ.get("LOGROUTER_WRITE_CORPUS"))
 
 client_id = compile_client_id(["client_id", "x-wmf-user-id"])
@@ -83,6 +90,7 @@ def settings_of(file: Path) -> Settings:
         columns=tuple(given.get("columns", ())),
         errors={code: ErrorRule(*rule) for code, rule in given.get("errors", {}).items()},
         formats=tuple(given.get("formats", ())),
+        log_groups=tuple(given.get("log_groups", ())),
     )
 
 

@@ -11,7 +11,14 @@ import pytest
 from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, lookup
 from logrouter.core.formats import FORMATS, parser
 
-ENVELOPE_OF = {"envoy": "rsyslog", "wso2_access": "lines"}
+ENVELOPE_OF = {
+    "aws_clf": "cloudwatch",
+    "aws_csv": "cloudwatch",
+    "aws_json": "cloudwatch",
+    "aws_xml": "cloudwatch",
+    "envoy": "rsyslog",
+    "wso2_access": "lines",
+}
 """The envelope of the example on a format's page, if it is not `plain`."""
 DOCS = Path(__file__).parents[3] / "docs" / "formats"
 

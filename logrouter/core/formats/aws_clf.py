@@ -1,0 +1,62 @@
+r"""Access logs of Amazon API Gateway in its variant of the common log format.
+
+    192.0.2.7 - - [04/May/2026:10:00:00 +0000] "GET /orders/{id} HTTP/1.1" 200 512 <request id> <extended request id>
+    192.0.2.7 - - [04/May/2026:10:00:00 +0000] "GET GET /orders/{id} HTTP/1.1" 200 512 <request id>
+
+    address SP caller SP user SP "[" time "]" SP DQUOTE method SP (path / route key) SP protocol DQUOTE SP status SP
+    length SP request-id [SP extended-request-id]
+
+REST APIs write the path of the resource, HTTP APIs the route key, which has a method of its own or is `$default`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, is_status, unreadable
+from logrouter.core.formats.kind import Format
+from logrouter.model import Reason
+
+if TYPE_CHECKING:
+    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.model import Envelope, Ignored, Parsed, Rejected
+
+_CLIENT: Final = ("sourceIp", "caller", "user")
+_END: Final = ("status", "responseLength", "requestId", "extendedRequestId")
+
+
+def _compile(settings: Settings) -> Parser:
+    read = compile_reader(settings)
+
+    def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+        text = envelope.text.strip()
+        if is_execution_log(envelope) or not _signature(envelope):
+            return NO_REQUEST
+        client, _, rest = text.partition(" [")
+        time, _, rest = rest.partition('] "')
+        request, _, end = rest.rpartition('" ')
+        who, result = client.split(" "), end.split(" ")
+        method, _, asked = request.partition(" ")
+        asked, _, protocol = asked.rpartition(" ")
+        ended = '" ' in rest
+        if len(who) != 3 or (ended and not asked):
+            return unreadable("not the fields of this format")
+        if not ended or len(result) < 3:
+            return unreadable("the end of the line is missing", Reason.TRUNCATED)
+        if len(result) > 4 or '"' in end or not is_status(result[0]):
+            return unreadable("not the fields of this format")
+        line = dict(zip(_CLIENT, who, strict=True)) | dict(zip(_END, result, strict=False))
+        kind = "resourcePath" if asked[:1] in ("/", "-") else "routeKey"
+        line |= {"requestTime": time, "httpMethod": method, kind: asked, "protocol": protocol}
+        return read(line, envelope, ())
+
+    return parse
+
+
+def _signature(envelope: Envelope) -> bool:
+    """Whether a time in brackets is followed by a quote."""
+    before, bracket, rest = envelope.text[:1024].partition(" [")
+    return bool(bracket) and before.count(" ") >= 2 and rest[:64].find('] "') > 0
+
+
+FORMAT: Final = Format(_compile, TAKES, _signature)

@@ -1,0 +1,94 @@
+r"""Access logs of Amazon API Gateway as values between commas, in quotes or not.
+
+    192.0.2.7,-,-,04/May/2026:10:00:00 +0000,GET,/orders/{id},HTTP/1.1,200,512,<request id>,<extended request id>
+
+    line = value *("," value);  value = DQUOTE *char DQUOTE / *char-without-comma
+
+Without `columns` a line of eleven values is that of a REST API, one of ten the same without its last, and one of eight
+that of an HTTP API. The gateway doubles no quotes: a value in quotes ends where quote and comma, or quote and line end.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, is_status, unreadable
+from logrouter.core.formats.kind import Format, SettingsError
+from logrouter.core.jsontext import REPAIRED
+from logrouter.model import Reason
+
+if TYPE_CHECKING:
+    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.model import Envelope, Ignored, Parsed, Rejected
+
+_REQUEST: Final = ("requestTime", "httpMethod")
+_ANSWER: Final = ("protocol", "status", "responseLength", "requestId")
+REST: Final = ("sourceIp", "caller", "user", *_REQUEST, "resourcePath", *_ANSWER, "extendedRequestId")
+HTTP: Final = ("sourceIp", *_REQUEST, "routeKey", *_ANSWER)
+_LAYOUTS: Final = {len(names): names for names in (REST, REST[:-1], HTTP)}
+_MOST: Final = 200
+_ADDRESS = re.compile(r"[0-9A-Fa-f:]{1,40}[.:][0-9A-Fa-f.:]{1,40}")
+
+
+def _compile(settings: Settings) -> Parser:
+    read = compile_reader(settings)
+    if len(set(settings.columns)) != len(settings.columns):
+        raise SettingsError("columns", "a name is there twice")
+    layouts = {len(settings.columns): settings.columns} if settings.columns else _LAYOUTS
+
+    def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+        text = envelope.text.strip()
+        if is_execution_log(envelope) or not _signature(envelope):
+            return NO_REQUEST
+        values, repaired = split(text)
+        names = layouts.get(len(values))
+        if names is None:
+            if not settings.columns and len(values) < len(HTTP):
+                cut = _ADDRESS.fullmatch(values[0].lstrip('"')) is not None
+                return unreadable("the end of the line is missing", Reason.TRUNCATED) if cut else NO_REQUEST
+            return unreadable(f"{len(values)} values, expected {' or '.join(map(str, sorted(layouts)))}")
+        line = dict(zip(names, values, strict=True))
+        if not settings.columns and not is_status(line["status"]):
+            return NO_REQUEST
+        return read(line, envelope, (REPAIRED,) if repaired else ())
+
+    return parse
+
+
+def split(text: str) -> tuple[list[str], bool]:
+    """The values of a line, and whether a quote stood in one that was not doubled; of too many, the first ones."""
+    values: list[str] = []
+    repaired = False
+    start = 0
+    while len(values) <= _MOST:
+        if text[start : start + 1] == '"':
+            value, start, odd = _quoted(text, start + 1)
+            repaired = repaired or odd
+        else:
+            end = text.find(",", start)
+            end = len(text) if end < 0 else end
+            value, start = text[start:end], end
+        values.append(value)
+        if start >= len(text):
+            break
+        start += 1
+    return values, repaired
+
+
+def _quoted(text: str, start: int) -> tuple[str, int, bool]:
+    """The value that begins at *start*, where it ends, and whether it holds a quote of its own."""
+    end = text.find('",', start)
+    if end < 0:
+        end = len(text) - 1 if text[-1] == '"' and len(text) > start else len(text)
+    value = text[start:end]
+    return value, end + 1, '"' in value or end == len(text)
+
+
+def _signature(envelope: Envelope) -> bool:
+    """Whether there is a comma, and the line opens no other notation."""
+    text = envelope.text
+    return "," in text and text.lstrip()[:1] not in ("{", "<", "[")
+
+
+FORMAT: Final = Format(_compile, TAKES | {"columns"}, _signature)
