@@ -113,8 +113,9 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | _Not:
 def _first_pair(line: str) -> int | None:
     """Where the first key begins."""
     end = line.find(_EQUALS)
-    key = line[max(end - _MAX_KEY - 1, 0) : max(end, 0)].rpartition(" ")[2].rpartition("]")[2]
-    return end - len(key) if _is_key(key) else None
+    words = line[max(end - _MAX_KEY - 1, 0) : max(end, 0)].split()
+    key = words[-1].rpartition("]")[2] if words else ""
+    return end - len(key) if _is_key(key) and line[end - 1] == key[-1] else None
 
 
 def _is_key(text: str) -> bool:
