@@ -166,7 +166,7 @@ QUERY_SECONDS = Histogram(
 ACCESS_REFUSED = Counter(
     "logrouter_access_refused",
     "Requests that were not let in, by reason: no_token, invalid_token, expired_token, early_token, no_keys, scope, "
-    "hop, caller_rate, address_rate.",
+    "hop, host, caller_rate, address_rate.",
     ["reason"],
     registry=REGISTRY,
 )

@@ -42,12 +42,14 @@ class Jwt:
 class Policy:
     """Who is let in. By default nobody: a worker that was told nothing shows nothing.
 
-    With *open* everybody who reaches the port may read all usage, and nothing else here matters. *metrics_open* lets
-    everybody read /metrics. *rate* bounds each caller, *strangers* the refused requests of each address. *audit* writes
-    a line to the log for every question about usage.
+    With *open* everybody who reaches the port may read all usage, and of the rest only *hosts* matters: the names by
+    which requests may come (addresses always may), None for any. *metrics_open* lets everybody read /metrics. *rate*
+    bounds each caller, *strangers* the refused requests of each address. *audit* writes a line to the log for every
+    question about usage.
     """
 
     open: bool = False
+    hosts: frozenset[str] | None = None
     metrics_open: bool = False
     tokens: tuple[Token, ...] = ()
     jwt: Jwt | None = None

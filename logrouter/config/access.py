@@ -168,6 +168,12 @@ class Access:
         "worker that listens on loopback.",
         default="callers",
     )
+    hosts: tuple[str, ...] = opt(
+        Many(Text(r"[A-Za-z0-9.-]+", "a host name", 253), unique=True),
+        "With `mode: open` on loopback: names besides `localhost` that requests may come by, such as that of a proxy "
+        "which passes its own on. Others are refused, lest a web page reads usage by way of the browser.",
+        default=(),
+    )
     tokens_file: str = opt(
         _FILE,
         "A YAML file with a list of tokens, relative to this one, as `tokens` has them. Read again when it changes.",
@@ -240,11 +246,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def policy_of(access: Access, tokens: tuple[Token, ...], keys: bytes) -> Policy:
-    """The policy that a section without problems comes to, with what was in its files."""
+def policy_of(access: Access, tokens: tuple[Token, ...], keys: bytes, names: frozenset[str] | None = None) -> Policy:
+    """The policy that a section without problems comes to, with what was in its files.
+
+    *names* are those by which an open worker on loopback is known anyway, None for one that listens on a network.
+    """
     jwt = access.jwt
     return Policy(
         open=access.mode == "open",
+        hosts=None if names is None else names | {name.lower() for name in access.hosts},
         metrics_open=access.metrics == "open",
         tokens=tokens,
         jwt=None

@@ -9,10 +9,11 @@ import ssl
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from logrouter.access.tokens import Tokens
 from logrouter.config import ConfigError
-from logrouter.config.access import policy_of
+from logrouter.config.access import is_loopback, policy_of
 from logrouter.config.tokens import inline_tokens, read_tokens, together
 from logrouter.config.watch import LOOK_SECONDS, Watch
 from logrouter.tables.security import SettingsError
@@ -103,8 +104,12 @@ class Files:
         return data
 
 
-def access_of(settings: Settings, folder: Path) -> tuple[Policy, Files]:
-    """The policy of a topics.yaml in *folder*, with its files as they are; `SettingsError` if they can't be used."""
+def access_of(settings: Settings, folder: Path, host: str, advertise: str) -> tuple[Policy, Files]:
+    """The policy of a topics.yaml in *folder* for a worker that listens at *host*, with its files as they are.
+
+    Raises:
+        SettingsError: they can't be used.
+    """
     access = settings.access
     jwt = access.jwt
     files = Files(
@@ -113,7 +118,8 @@ def access_of(settings: Settings, folder: Path) -> tuple[Policy, Files]:
         inline=inline_tokens(access),
     )
     keys = b"" if jwt is None else files.read_keys(jwt.algorithms)
-    return policy_of(access, files.read_tokens(), keys), files
+    names = frozenset({"localhost", urlsplit(advertise).hostname or "localhost"}) if is_loopback(host) else None
+    return policy_of(access, files.read_tokens(), keys, names), files
 
 
 class Follower:

@@ -71,7 +71,9 @@ def from_settings(
     plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.kafka.items()}
     kept = lane.retention
     folder = Path(settings.file).parent
-    access, files = access_of(settings, folder)
+    host = lane.http.host if host is None else host
+    advertise = lane.http.advertise if advertise is None else advertise
+    access, files = access_of(settings, folder, host, advertise)
     secret = _secret(env.get(PEER_SECRET_ENV) or "")
     if (access.tokens or access.jwt) and secret is not None and len(secret) < MIN_SECRET:
         msg = f"{PEER_SECRET_ENV} has fewer than {MIN_SECRET} characters: it guards what the tokens guard"
@@ -82,9 +84,9 @@ def from_settings(
         partitions=outputs.rollup.partitions,
         data_dir=data_dir or Path(lane.data_dir),
         security=security(plain),
-        host=lane.http.host if host is None else host,
+        host=host,
         port=lane.http.port if port is None else port,
-        advertise=lane.http.advertise if advertise is None else advertise,
+        advertise=advertise,
         standby_replicas=lane.standby_replicas,
         replication_factor=outputs.replication_factor,
         retention=Retention(kept.minute_hours * 60, kept.hour_days * 24, kept.day_days),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from logrouter.access.rates import Buckets, neighbourhood
+from logrouter.access.rates import UNKNOWN, Buckets, neighbourhood
 from logrouter.access.scopes import ANYONE, Caller, Via
 from logrouter.access.tokens import PREFIX, Refusal, Tokens
 from logrouter.telemetry import ACCESS_REFUSED
@@ -32,10 +33,14 @@ if TYPE_CHECKING:
     from logrouter.web.peers import Peers
 
 _CALLER: Final = web.RequestKey("caller", Caller)
+_PORT: Final = re.compile(r":[0-9]{0,5}\Z")
 REALM: Final = 'Bearer realm="logrouter"'
 UNCONFIGURED: Final = (
     "access is not configured, so nobody is let in: give topics.yaml a section `access` with tokens, tokens_file or "
     "jwt, or `access: {mode: open}` where everybody who reaches the port may read all usage"
+)
+WRONG_NAME: Final = (
+    "this worker is open to its own machine: ask it by `localhost`, by an address, or by a name in access.hosts"
 )
 _SAID: Final = {
     Refusal.MISSING: "send a token in the header `Authorization: Bearer ...`",
@@ -92,6 +97,9 @@ class Gate:
 
     async def identify(self, request: web.Request) -> Caller:
         """Who asks, from now on `caller_of` the request; raises a `Problem` if nobody is let in by it."""
+        if self.policy.open and not _by_right_name(self.policy.hosts, request):
+            ACCESS_REFUSED.labels("host").inc()
+            raise Problem(NOT_ALLOWED, WRONG_NAME)
         caller = self.asker(request)
         if caller is None:
             caller = ANYONE if self.policy.open else await self._authenticate(request)
@@ -153,6 +161,19 @@ def challenged(problem: Problem, challenge: str) -> Problem:
     """The problem with what the caller should send instead."""
     problem.headers["WWW-Authenticate"] = challenge
     return problem
+
+
+def _by_right_name(names: frozenset[str] | None, request: web.Request) -> bool:
+    """Whether a request came by a name that is ours.
+
+    A web page can make a browser on this machine ask us, by a name of its own that it lets point to loopback, and would
+    be shown the answer. It can't make the browser say another name, nor an address.
+    """
+    if names is None:
+        return True
+    name = _PORT.sub("", request.headers.get("Host", "")).lower()
+    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    return name in names or neighbourhood(bare) != UNKNOWN
 
 
 def _too_many(reason: str, wait: float) -> Problem:
