@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +29,20 @@ if TYPE_CHECKING:
 _MARKS: Final = {True: ("yes", "green"), False: ("no", "red"), None: ("-", "dim")}
 _COLOURS: Final = {"accepted": "bold green", "ignored": "bold yellow", "rejected": "bold red"}
 _SAID: Final = frozenset(
-    {"stage", "passed", "says", "route", "topic", "partition", "offset", "bytes", "tokens", "shape", "client_id"}
+    {
+        "stage",
+        "passed",
+        "says",
+        "line",
+        "route",
+        "topic",
+        "partition",
+        "offset",
+        "bytes",
+        "tokens",
+        "shape",
+        "client_id",
+    }
     | {"api", "client_ip", "weight", "not_tried", "topics", "key", "id", "pointer", "message", "schema", "source"}
 )
 """Details that a step's line has said already."""
@@ -139,10 +153,14 @@ def _show(explanations: Iterable[Explanation], *, as_json: bool) -> None:
 
 def _print(out: Console, found: dict[str, Any]) -> None:
     """One record for people: a line per step, what it saw below, and the events at the end."""
+    line = None
     for step in found["steps"]:
+        if step.get("line") != line:
+            line = step.get("line")
+            out.print(Text(f"line {line + 1}" if line is not None else "record", "bold underline"), soft_wrap=True)
         mark, style = _MARKS[step["passed"]]
-        line = Text(f"{step['stage']:<10}", "bold") + Text(f"{mark:<4}", style) + Text(harmless(step["says"]))
-        out.print(line, soft_wrap=True)
+        shown = Text(f"{step['stage']:<10}", "bold") + Text(f"{mark:<4}", style) + Text(harmless(step["says"]))
+        out.print(shown, soft_wrap=True)
         for name, value in step.items():
             for text in _below(name, value):
                 out.print(Text(f"{'':<14}{text}", "dim"), soft_wrap=True)
@@ -151,6 +169,9 @@ def _print(out: Console, found: dict[str, Any]) -> None:
             out.print(Text(f"{'':<14}{harmless(text)}", "cyan"), soft_wrap=True)
     verdict = " ".join(filter(None, (found["outcome"], "by", found["route"])))
     why = ": ".join(filter(None, (found["stage"], found["reason"], found.get("pointer"))))
+    if len(found["outcomes"]) > 1:
+        ends = Counter(outcome["outcome"] for outcome in found["outcomes"])
+        why = "; ".join(filter(None, (why, "in all " + ", ".join(f"{count} {end}" for end, count in ends.items()))))
     out.print(Text(verdict, _COLOURS[found["outcome"]]) + Text(f" ({why})" if why else ""), soft_wrap=True)
 
 

@@ -1,7 +1,7 @@
 """The `tests:` of a topics.yaml: each line through the pipeline, and what became of it against what was expected.
 
 Sampling and rate limits are off, as they ask where a record is and not what it says. Of several outcomes the one of
-the expected route is compared, else the first.
+the expected route is compared, else the first; `outcomes` and `events` compare all of them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _run(settings: Settings, case: Case, number: int) -> tuple[Difference, ...]:
     record = RawRecord(_TOPIC, 0, number, _NOW_MS, case.line.encode(), headers)
     outcomes = process(unthrottled(source), record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
     ours = next((outcome for outcome in outcomes if outcome.route == case.expect.route), outcomes[0])
-    return tuple(_compare(case.expect, ours))
+    return (*_compare(case.expect, ours), *_compare_all(case.expect, outcomes))
 
 
 def _compare(expect: Expect, outcome: Outcome) -> list[Difference]:
@@ -72,6 +72,22 @@ def _compare(expect: Expect, outcome: Outcome) -> list[Difference]:
     ]
     if expect.event is not None:
         differences += _within(expect.event, found.get("event"), "event")
+    return differences
+
+
+def _compare_all(expect: Expect, outcomes: tuple[Outcome, ...]) -> list[Difference]:
+    """Differences of what is expected of every outcome, for records that have several."""
+    differences = []
+    if expect.outcomes:
+        found = tuple(describe(outcome)["outcome"] for outcome in outcomes)
+        if found != expect.outcomes:
+            differences.append(Difference("outcomes", list(expect.outcomes), list(found[: 2 * len(expect.outcomes)])))
+    if expect.events is not None:
+        events = [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
+        if len(events) != len(expect.events):
+            differences.append(Difference("events", f"{len(expect.events)} events", f"{len(events)} events"))
+        for place, (wanted, event) in enumerate(zip(expect.events, events, strict=False)):
+            differences += _within(wanted, event, f"events[{place}]")
     return differences
 
 

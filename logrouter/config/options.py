@@ -241,17 +241,32 @@ class GeoIp:
     )
 
 
+_OUTCOME = Choice(("accepted", "ignored", "rejected"))
+
+
 @options
 class Expect:
     """What a test expects; what is not given is not compared."""
 
-    outcome: str = opt(Choice(("accepted", "ignored", "rejected")), "How the record ends.", default="")
+    outcome: str = opt(
+        _OUTCOME, "How the record ends; of several outcomes the one of *route*, else the first.", default=""
+    )
     route: str = opt(
         Text(called="a route's name, or `_unmatched`", may_be_empty=True), "Which route had it.", default=""
     )
     stage: str = opt(Choice(("decode", "parse", "enrich", "validate")), "Where it was rejected.", default="")
     reason: str = opt(Text(called="a reason", may_be_empty=True), "Why it was ignored or rejected.", default="")
     event: Any = opt(Free("any part of the event"), "A part of the event.", default=None)
+    outcomes: tuple[str, ...] = opt(
+        Many(_OUTCOME, least=1, most=100),
+        "How each line of a record that packs several ends, in order; with `routing: all-matches` for each route.",
+        default=(),
+    )
+    events: tuple[Any, ...] | None = opt(
+        Many(Free("any part of an event"), most=100),
+        "A part of every event that the record gives, in order; `[]` if it gives none.",
+        default=None,
+    )
 
 
 @options

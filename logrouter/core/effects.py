@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.model import Accepted, Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from logrouter.model import Outcome
 
 
@@ -33,6 +35,7 @@ class Effect(StrEnum):
     """Ends alike, but by another route or for another reason."""
 
 
+_WORST_FIRST: Final = tuple(Effect)
 LOSSES: Final = frozenset({Effect.LOST, Effect.REJECTED})
 
 
@@ -46,7 +49,25 @@ class Rejection(NamedTuple):
 
 
 def effects_of(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list[Effect]:
-    """How a record fares differently, the worst first; empty if it does not."""
+    """How a record fares differently, the worst first; empty if it does not. Of several lines in it, how any does."""
+    before, after = _by_line(old), _by_line(new)
+    lines = before.keys() | after.keys()
+    found = {effect for line in lines for effect in _effects_on_line(before.get(line, ()), after.get(line, ()))}
+    return sorted(found, key=_WORST_FIRST.index)
+
+
+def _by_line(outcomes: tuple[Outcome, ...]) -> dict[int, tuple[Outcome, ...]]:
+    if len(outcomes) == 1:
+        return {outcomes[0].line: outcomes}
+    lines: dict[int, list[Outcome]] = {}
+    for outcome in outcomes:
+        lines.setdefault(outcome.line, []).append(outcome)
+    return {line: tuple(found) for line, found in lines.items()}
+
+
+def _effects_on_line(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list[Effect]:
+    if old == new:
+        return []
     before, after = accepted_of(old), accepted_of(new)
     found = []
     if before and not after:
@@ -65,7 +86,7 @@ def effects_of(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list[Effec
 
 
 def _effects_on_events(before: list[Accepted], after: list[Accepted]) -> list[Effect]:
-    pairs = pairs_of(before, after)
+    pairs = list(pairs_of(before, after))
     found = []
     if _topics(before) != _topics(after):
         found.append(Effect.MOVED)
@@ -80,8 +101,14 @@ def _topics(events: list[Accepted]) -> Counter[str]:
     return Counter(topic for event in events for topic in (event.topic, *event.also))
 
 
-def pairs_of(before: list[Accepted], after: list[Accepted]) -> list[tuple[Accepted, Accepted]]:
-    """Events that belong together: those of one topic, then the others as they come."""
+def pairs_of(before: list[Accepted], after: list[Accepted]) -> Iterator[tuple[Accepted, Accepted]]:
+    """Events that belong together, line by line: those of one topic, then the others as they come."""
+    now = _by_line(tuple(after))
+    for line, events in _by_line(tuple(before)).items():
+        yield from _pairs_of_line(accepted_of(events), accepted_of(now.get(line, ())))
+
+
+def _pairs_of_line(before: list[Accepted], after: list[Accepted]) -> list[tuple[Accepted, Accepted]]:
     left = list(after)
     pairs, single = [], []
     for one in before:

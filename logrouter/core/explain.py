@@ -62,9 +62,17 @@ def explain(
     steps += ruled_out(table, named, record.topic)
     outcomes = _outcomes(named, record, now_ms, event_id, steps)
     steps += _not_tried(named, steps)
+    several = any(outcome.line for outcome in outcomes)
     for index, outcome in enumerate(outcomes):
-        steps += outputs_of(record, outcome, event_id(record.offset, index), dead_letter_topic)
+        made = outputs_of(record, outcome, event_id(record.offset, index), dead_letter_topic)
+        steps += (_of_line(step, outcome.line) for step in made) if several else made
+    if several:
+        steps.sort(key=lambda step: step.details.get("line", -1))  # all about one line, then all about the next
     return Explanation(record, named.name, outcomes, tuple(steps))
+
+
+def _of_line(step: Step, line: int) -> Step:
+    return replace(step, details={"line": line, **step.details})
 
 
 def _outcomes(
@@ -93,9 +101,12 @@ def _not_tried(source: Source, steps: list[Step]) -> list[Step]:
 def as_dict(explanation: Explanation) -> dict[str, Any]:
     """The explanation as plain data: one object per record, with the outcome that matters most at the top.
 
-    Of several outcomes that is the first accepted one, else the first rejected one.
+    Of several outcomes that is the first accepted one, else the first rejected one. Where the record packs several
+    lines, outcomes and steps say as `line` which one they are about, from 0.
     """
     outcomes = [_outcome(outcome) for outcome in explanation.outcomes]
+    if any(outcome.line for outcome in explanation.outcomes):
+        outcomes = [{"line": each.line, **found} for each, found in zip(explanation.outcomes, outcomes, strict=True)]
     first = next((o for kind in ("accepted", "rejected") for o in outcomes if o["outcome"] == kind), outcomes[0])
     record = explanation.record
     return {

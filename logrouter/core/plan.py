@@ -38,6 +38,8 @@ CHUNK: Final = 500
 """Records that one table is given before the other has its turn: long enough to time, short enough to be fair."""
 
 MAX_DISTINCT: Final = 100_000
+MAX_PAIRS: Final = 20
+MAX_LABELS: Final = 20
 
 
 class Side:
@@ -217,12 +219,22 @@ def run(
 
 
 def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> Sample:
-    pairs = pairs_of(accepted_of(old), accepted_of(new))
+    # Of a record that packs thousands of lines a few say it all.
+    pairs = list(
+        islice((pair for pair in pairs_of(accepted_of(old), accepted_of(new)) if pair[0] != pair[1]), MAX_PAIRS)
+    )
     found = [change for one, other in pairs for change in changes(one.event, other.event)]
     keys = [(one.key, other.key) for one, other in pairs if one.key != other.key]
     found += [Change("key", _key(one), _key(other)) for one, other in keys]
     place = f"{record.topic}:{record.partition}:{record.offset}"
-    return Sample(place, effect, "; ".join(labels_of(old)), "; ".join(labels_of(new)), tuple(found))
+    return Sample(place, effect, _ended(old), _ended(new), tuple(found))
+
+
+def _ended(outcomes: tuple[Outcome, ...]) -> str:
+    """How a record ended in words; what several outcomes share is said once."""
+    labels = Counter(labels_of(outcomes))
+    told = [label if count == 1 else f"{count} times {label}" for label, count in labels.most_common(MAX_LABELS)]
+    return "; ".join([*told, "…"] if len(labels) > MAX_LABELS else told)
 
 
 def _key(key: bytes | None) -> Any:

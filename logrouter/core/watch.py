@@ -16,7 +16,7 @@ from logrouter.core.requestfields import Request
 from logrouter.model import Envelope, Ignored, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from logrouter.core.conditions import Condition
     from logrouter.core.enrich import ApiRule
@@ -29,17 +29,47 @@ if TYPE_CHECKING:
 
 
 def watched(source: Source, steps: list[Step]) -> Source:
-    """The source with every function telling *steps* what it was asked and what it said. Good for one record."""
+    """The source with every function telling *steps* what it was asked and what it said. Good for one record.
+
+    Where the record packs several lines, every step from the envelope on says as `line` which one it is about.
+    """
+    lines = _Lines()
 
     def note(stage: str, says: str, *, passed: bool | None = True, **details: Any) -> None:
-        steps.append(Step(stage, says, passed, details))
+        steps.append(
+            Step(stage, says, passed, details if lines.current is None else {"line": lines.current, **details})
+        )
 
     return replace(
         source,
-        routes=tuple(_RouteWatch(route, note).route() for route in source.routes),
-        decode=_decode(source, note),
+        routes=tuple(_RouteWatch(route, note, lines).route() for route in source.routes),
+        decode=_decode(source, note, lines),
         may_match=None if source.may_match is None else _filter(source, source.may_match, note),
     )
+
+
+class _Lines:
+    """Which of several lines is looked at: the pipeline takes one after the other, and begins with its routes."""
+
+    def __init__(self) -> None:
+        self.current: int | None = None
+        self._places: dict[int, int] = {}
+        self._kept: Decoded | None = None  # so that no other envelope gets the identity of one of these
+
+    def begin(self, found: Decoded) -> Iterator[Envelope | Ignored | Rejected]:
+        """Every line of a record in turn, as the current one."""
+        if isinstance(found, Envelope | Ignored | Rejected):
+            yield found
+            return
+        self._kept = found
+        self._places = {id(line): place for place, line in enumerate(found)}
+        for place, line in enumerate(found):
+            self.current = place
+            yield line
+
+    def at(self, envelope: Envelope) -> None:
+        """The pipeline has come to this line."""
+        self.current = self._places.get(id(envelope))
 
 
 def _filter(source: Source, may_match: Callable[[bytes], bool], note: Note) -> Callable[[bytes], bool]:
@@ -53,10 +83,10 @@ def _filter(source: Source, may_match: Callable[[bytes], bool], note: Note) -> C
     return watch
 
 
-def _decode(source: Source, note: Note) -> Callable[[bytes], Decoded]:
+def _decode(source: Source, note: Note, lines: _Lines) -> Callable[[bytes], Decoded]:
     def watch(value: bytes) -> Decoded:
         found = source.decode(value)
-        for each in (found,) if isinstance(found, Envelope | Ignored | Rejected) else found:
+        for each in lines.begin(found):
             _envelope(each, note)
         return found
 
@@ -85,9 +115,10 @@ def _envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
 class _RouteWatch:
     """One route's functions, watched."""
 
-    def __init__(self, route: Route, note: Note) -> None:
+    def __init__(self, route: Route, note: Note, lines: _Lines) -> None:
         self._route = route
         self._note = note
+        self._lines = lines
 
     def route(self) -> Route:
         """The watched route."""
@@ -107,6 +138,7 @@ class _RouteWatch:
 
     def select(self, envelope: Envelope) -> bool:
         route = self._route
+        self._lines.at(envelope)
         holds = route.select(envelope)
         why = [] if holds else route.condition.explain(envelope)
         verb = "matches" if holds else "does not match"

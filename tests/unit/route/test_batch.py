@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ import orjson
 
 import logrouter
 from logrouter import config
-from logrouter.core import deadletter
+from logrouter.core import deadletter, ids
 from logrouter.core.rollup import decode_record
 from logrouter.demo.generator import records
 from logrouter.model import RawRecord, Reason, Rejected, Stage
@@ -20,6 +21,7 @@ from logrouter.route.batch import LOOP_HEADER, BatchProcessor, DeadLetterSetting
 
 TOPIC = "rsyslog-notice"
 START = 1_777_888_800_000
+DEAD_LETTER = json.loads((Path(logrouter.__file__).parent / "schemas/dead_letter/1.0.0.json").read_text())
 
 
 class Message:
@@ -124,9 +126,8 @@ def test_dead_letter_is_valid_capped_and_tells_no_secret():
     raw = b'{"program":"api-gateway","a":"' + bearer.encode() + b'","b":"' + b"x" * 5000
     ((key, value, headers),) = process([Message(raw, 11, 3)]).dead_letters
     letter = orjson.loads(value)
-    schema = Path(logrouter.__file__).parent / "schemas/dead_letter/1.0.0.json"
 
-    jsonschema.validate(letter, json.loads(schema.read_text()))
+    jsonschema.validate(letter, DEAD_LETTER)
     assert key == b"rsyslog-notice:3:11"
     assert (letter["stage"], letter["reason"]) == ("decode", "invalid_json")
     assert letter["source"] == {"topic": TOPIC, "partition": 3, "offset": 11}
@@ -170,3 +171,40 @@ def test_bug_of_ours_costs_one_record_not_the_lane(monkeypatch, caplog):
     assert output.counts == {("_unmatched", "rejected", "parse", "internal"): 1}
     assert len(output.dead_letters) == 1
     assert len(calls) == 2
+
+
+def test_a_record_that_packs_lines_counts_once_and_its_other_lines_as_copies():
+    """Counts add up to the records read, with the copies to the lines; one bad line is one dead letter, shown alone."""
+    text = "version: 1\nsources: {s: {topics: t, envelope: cloudwatch}}\n"
+    text += "routes: [{name: aws, from: s, format: aws_json, to: clean}]\n"
+    good = '{"requestId":"r-1","httpMethod":"GET","status":"200","apiKeyId":"k-1"}'
+    bad = '{"requestId":"r-2","cookie":"a=b; c=d'
+    events = [{"id": str(n), "timestamp": START, "message": line} for n, line in enumerate([good, "text", bad, good])]
+    value = gzip.compress(orjson.dumps({"messageType": "DATA_MESSAGE", "logGroup": "/g", "logEvents": events}))
+    output = process([Message(value, 7, topic="t")], config.parse(text.encode(), {}).table)
+    ((key, letter, _),) = output.dead_letters
+    letter = orjson.loads(letter)
+
+    assert output.counts == {("aws", "accepted", "", ""): 1}
+    assert output.copies == {
+        ("aws", "ignored", "", "not_request"): 1,
+        ("aws", "rejected", "parse", "truncated"): 1,
+        ("aws", "accepted", "", ""): 1,
+    }
+    assert len(output.events) == 2
+    assert (key, letter["meta"]["id"]) == (b"t:0:7", ids.for_partition("test", "t", 0)(7, 2))
+    assert letter["raw"]["text"] == '{"requestId":"r-2","cookie":"REDACTED'
+    assert letter["raw"]["bytes"] == len(bad)
+
+
+def test_a_dead_letter_of_encoded_bytes_shows_none_of_them():
+    """They are counted, and the key leads to them."""
+    text = "version: 1\nsources: {s: {topics: t, envelope: cloudwatch}}\n"
+    text += "routes: [{name: aws, from: s, format: aws_json, to: clean}]\n"
+    value = gzip.compress(b"authorization: s3cret" * 9)[:-9]
+    ((_, letter, _),) = process([Message(value, 7, topic="t")], config.parse(text.encode(), {}).table).dead_letters
+    letter = orjson.loads(letter)
+
+    assert letter["reason"] == "bad_compression"
+    assert letter["raw"] == {"bytes": len(value), "truncated": True, "encoding": "utf-8", "text": ""}
+    jsonschema.validate(letter, DEAD_LETTER)
