@@ -79,7 +79,7 @@ def process_matching(
         return (Rejected(Stage.DECODE, Reason.TOO_LARGE, detail, raw=None if source.verbatim else ENCODED),)
     found = source.decode(value)
     if isinstance(found, Envelope):
-        outcomes = _of_line(source, found, record, now_ms, event_id, 0)
+        outcomes = _of_line(source, found, record, now_ms, event_id)
         return outcomes if source.verbatim else _of_place(outcomes, 0, found.text)
     if isinstance(found, Rejected):
         ours = source.might_be_ours
@@ -103,7 +103,7 @@ def _of_lines(
     outcomes: list[Outcome] = []
     for place, line in enumerate(lines):
         if isinstance(line, Envelope):
-            found = _of_line(source, line, record, now_ms, event_id, len(outcomes))
+            found = _of_line(source, line, record, now_ms, event_id, len(outcomes), place)
             outcomes.extend(_of_place(found, place, line.text))
         else:
             outcomes.append(line._replace(line=place))
@@ -124,12 +124,13 @@ def _of_line(
     record: RawRecord,
     now_ms: int,
     event_id: Callable[[int, int], str],
-    index: int,
+    index: int = 0,
+    place: int = 0,
 ) -> tuple[Outcome, ...]:
-    """The outcomes of one line; *index* is the place of the first of them among those of its record."""
+    """The outcomes of the line at *place* in its record; *index* is that of the first of them among the record's."""
     envelope.headers = record.headers
     if source.all_matches:
-        return _every_match(source, envelope, record, now_ms, event_id, index)
+        return _every_match(source, envelope, record, now_ms, event_id, index, place)
     left: Ignored | None = None
     for route in source.routes:
         if not route.select(envelope):
@@ -144,7 +145,7 @@ def _of_line(
                 left = left or Ignored(Reason.UNWANTED, route.name)
                 continue
             if route.extras is not None:
-                return (_finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, index),)
+                return (_finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, index, place),)
             return (_finish(route, envelope, parsed, record, now_ms, event_id, index),)
         if isinstance(parsed, Rejected):
             return (parsed._replace(route=route.name),)
@@ -162,6 +163,7 @@ def _every_match(
     now_ms: int,
     event_id: Callable[[int, int], str],
     first: int,
+    place: int,
 ) -> tuple[Outcome, ...]:
     """The outcome of every route that has the record. A table counts it once, for the first route that names it."""
     outcomes: list[Outcome] = []
@@ -189,7 +191,7 @@ def _every_match(
             if route.extras is None:
                 outcome = _finish(route, envelope, parsed, record, now_ms, event_id, index)
             else:
-                outcome = _finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, index)
+                outcome = _finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, index, place)
             outcomes.append(_counted_once(route, outcome, counted))
     if outcomes:
         return tuple(outcomes)
@@ -240,9 +242,11 @@ def _finish_with(
     now_ms: int,
     event_id: Callable[[int, int], str],
     index: int,
+    place: int,
 ) -> Outcome:
     """`_finish` for a route with options that most routes don't have."""
-    if extras.sample is not None and not extras.sample(event_id(record.offset, 0)):
+    # By the place and not by the index, which other routes move: all that have a line keep it or leave it.
+    if extras.sample is not None and not extras.sample(event_id(record.offset, place)):
         return Ignored(Reason.SAMPLED, route.name)
     if extras.limit is not None and not extras.limit(record, now_ms):
         return Ignored(Reason.RATE_LIMITED, route.name)

@@ -236,3 +236,14 @@ def test_a_file_s_tests_can_expect_something_of_every_line(expect, differences):
     settings = table(ROUTE, tests=f"tests:\n  - line: '{text}'\n    expect: {expect}\n")
 
     assert run_tests(settings)[0].differences == differences
+
+
+def test_sampling_asks_each_line_and_all_routes_agree():
+    """A payload is not kept or left as a whole, and a line that one route keeps another with that rate keeps, too."""
+    sampled = ROUTE.replace("to: x", "to: x, sample: 0.5")
+    again = sampled.replace("name: aws", "name: again")
+    single = [type(each) for each in outcomes(payload(*[request()] * 200), sampled)]
+    both = outcomes(payload(*[request()] * 200), sampled, again, routing="all-matches")
+
+    assert 60 < single.count(Accepted) < 140
+    assert [type(each) for each in both[::2]] == [type(each) for each in both[1::2]] == single
