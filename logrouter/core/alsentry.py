@@ -1,0 +1,147 @@
+"""One entry of Envoy's access log service (`HTTPAccessLogEntry`, API versions 2 and 3) as the values of a request.
+
+    {"common_properties": {"start_time": "…Z", "time_to_last_downstream_tx_byte": "0.012s", "upstream_cluster": "…",
+       "downstream_remote_address": {"socket_address": {"address": "192.0.2.7", …}}, "response_flags": {…}, …},
+     "protocol_version": "HTTP11",
+     "request": {"request_method": "GET", "authority": "…", "path": "/…", "forwarded_for": "…", "request_id": "…", …},
+     "response": {"response_code": 200, "response_body_bytes": "512", …}}
+
+Any part may be missing: a request that reached no backend, or whose client left, is a request all the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from logrouter.core.durations import duration_ms
+from logrouter.core.protojson import get, number, submessage, text, time_text
+from logrouter.core.redact import names_secret
+
+_METHODS: Final = ("", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
+_VERSIONS: Final = ("", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3")
+_NAMED_VERSIONS: Final = {"HTTP10": "HTTP/1.0", "HTTP11": "HTTP/1.1", "HTTP2": "HTTP/2", "HTTP3": "HTTP/3"}
+_UNSPECIFIED: Final = "METHOD_UNSPECIFIED"
+_PASSING: Final = frozenset(
+    {"DownstreamStart", "DownstreamPeriodic", "DownstreamTunnelSuccessfullyEstablished"}
+    | {"UpstreamPoolReady", "UpstreamPeriodic", "UpstreamEnd"}
+)
+_MAX_DEPTH: Final = 8
+
+
+def is_entry(line: dict[str, Any]) -> bool:
+    """Whether this is an entry about a request; those about connections have other properties."""
+    if get(line, "connection_properties") is not None:
+        return False
+    if submessage(line, "common_properties"):
+        return True
+    request, answer = submessage(line, "request"), get(submessage(line, "response"), "response_code")
+    return answer is not None and any(get(request, name) is not None for name in ("request_method", "path"))
+
+
+def is_passing(line: dict[str, Any]) -> bool:
+    """Whether Envoy wrote the entry while the request went on, so that another one will count it."""
+    common = submessage(line, "common_properties")
+    return get(common, "intermediate_log_entry") is True or get(common, "access_log_type") in _PASSING
+
+
+def values_of(line: dict[str, Any]) -> dict[str, Any]:
+    """The values by the names that `formats.istio` has for them; None for what is missing."""
+    common, request, response = (submessage(line, name) for name in ("common_properties", "request", "response"))
+    headers = _headers(request)
+    # Time until the first byte from the backend, less what passed before the request went there.
+    first, sent = (_ms(common, f"time_to_first_upstream_{way}_byte") for way in ("rx", "tx"))
+    return {
+        "method": _method(get(request, "request_method")),
+        "protocol": _protocol(get(line, "protocol_version")),
+        "uri": text(request, "original_path") or text(request, "path"),
+        "status": get(response, "response_code"),
+        "flags": get(common, "response_flags"),
+        "details": text(response, "response_code_details"),
+        "domain": text(request, "authority"),
+        "request_id": text(request, "request_id"),
+        "client": text(request, "forwarded_for") or headers.get("x-forwarded-for") or _client(common),
+        "total_ms": _first(_ms(common, "time_to_last_downstream_tx_byte"), _ms(common, "duration")),
+        "backend_ms": max(first - (sent or 0), 0) if first is not None else None,
+        "sent": number(response, "response_body_bytes"),
+        "received": number(request, "request_body_bytes"),
+        "headers": headers,
+        "route": text(common, "route_name"),
+        "cluster": text(common, "upstream_cluster"),
+        "reached": get(common, "upstream_remote_address") is not None or first is not None,
+        "time": time_text(get(common, "start_time")),
+        "fields": _fields(common),
+    }
+
+
+def _fields(common: dict[str, Any]) -> dict[str, Any]:
+    """What only sources of client ids and APIs read: who the peer is, and what Envoy's filters knew."""
+    fields: dict[str, Any] = {}
+    peer = submessage(submessage(common, "tls_properties"), "peer_certificate_properties")
+    names = get(peer, "subject_alt_name")
+    if type(names) is list and names and (principal := text(names[0], "uri")) is not None:
+        fields["source_principal"] = principal
+    for name, value in (
+        ("metadata", get(submessage(common, "metadata"), "filter_metadata")),
+        ("custom_tags", get(common, "custom_tags")),
+    ):
+        if type(value) is dict:
+            fields[name] = _without_secrets(value, _MAX_DEPTH)
+    return fields
+
+
+def _without_secrets(part: dict[str, Any], depth: int) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in part.items():
+        if type(value) is dict:
+            if depth:
+                kept[name] = _without_secrets(value, depth - 1)
+        elif not names_secret(name) and (type(value) is not list or all(type(each) is str for each in value)):
+            kept[name] = value
+    return kept
+
+
+def _headers(request: dict[str, Any]) -> dict[str, str]:
+    """The request headers that are logged, by lower-case name, without secrets."""
+    written = submessage(request, "request_headers")
+    headers = {
+        name.lower(): value
+        for name, value in written.items()
+        if type(value) is str and value not in ("", "-") and not names_secret(name)
+    }
+    for name, field in (("user-agent", "user_agent"), ("referer", "referer")):
+        value = text(request, field)
+        if value is not None:
+            headers[name] = value
+    return headers
+
+
+def _client(common: dict[str, Any]) -> str | None:
+    for name in ("downstream_remote_address", "downstream_direct_remote_address"):
+        address = get(common, name)
+        socket = submessage(get(address, "Address") or address, "socket_address") or submessage(
+            get(address, "Address"), "SocketAddress"
+        )
+        found = text(socket, "address")
+        if found is not None:
+            return found
+    return None
+
+
+def _method(value: object) -> str | None:
+    if type(value) is int:
+        return _METHODS[value] or None if 0 <= value < len(_METHODS) else None
+    return value if type(value) is str and value != _UNSPECIFIED else None
+
+
+def _protocol(value: object) -> str | None:
+    if type(value) is int:
+        return _VERSIONS[value] or None if 0 <= value < len(_VERSIONS) else None
+    return _NAMED_VERSIONS.get(value) if type(value) is str else None
+
+
+def _ms(common: dict[str, Any], name: str) -> int | None:
+    return duration_ms(get(common, name))
+
+
+def _first(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)

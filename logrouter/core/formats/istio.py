@@ -1,0 +1,219 @@
+r"""Requests through a service mesh: entries of Envoy's access log service, and the flat JSON that Istio has written.
+
+    {"common_properties": {…}, "request": {…}, "response": {…}}              an entry; `core.alsentry` reads it
+    {"start_time": "…", "method": "GET", "response_code": 200, "response_flags": "-", "upstream_cluster": "…", …}
+                                                                              Istio's access log as JSON
+    {"sourceIp": "…", "method": "GET", "responseCode": 200, "latency": "12.3ms", "destinationApp": "shop", …}
+                                                                              the adapter of Istio's Mixer
+    {"app": "shop", "space": "prod", "status": 200, "fwd": "…", "service": "11ms", "total": "12ms", …}
+                                                                              the same as logshuttle has set it up
+
+An entry without response is kept, with status 0. What has a response flag ended as the flag says.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from logrouter.core.alsentry import is_entry, is_passing, values_of
+from logrouter.core.durations import duration_ms
+from logrouter.core.enrich.outcome import outcome_of
+from logrouter.core.formats.kind import Format, fixed
+from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
+from logrouter.core.protojson import count_of, get, submessage, time_text, unwrapped
+from logrouter.core.redact import names_secret, path_of
+from logrouter.core.responseflags import Flag, flags_of
+from logrouter.core.upstream import service_of, upstream_of
+from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
+
+_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
+_ABSENT: Final = (None, "", "-", "unknown")
+
+_STATUS: Final = ("response_code", "status", "status_code")
+_FLAGS: Final = ("response_flags",)
+_URI: Final = ("original_path", "path", "url")
+_WITH_QUERY: Final = frozenset({*_URI, "originalPath", "referer"})
+# Names in snake case; each is looked up in camel case, too.
+_TEXTS: Final = {
+    "method": ("method", "request_method"),
+    "protocol": ("protocol",),
+    "uri": _URI,
+    "details": ("response_code_details",),
+    "domain": ("authority", "http_authority", "host"),
+    "request_id": ("request_id", "x_request_id"),
+    "client": ("x_forwarded_for", "fwd", "forwarded_for", "source_ip", "downstream_remote_address", "origin"),
+    "route": ("route_name",),
+    "cluster": ("upstream_cluster",),
+    "app": ("app", "destination_app"),
+    "space": ("space", "destination_namespace"),
+}
+_COUNTS: Final = {
+    "sent": ("bytes_sent", "response_size", "sent_bytes", "bytes"),
+    "received": ("bytes_received", "request_size", "received_bytes"),
+}
+_SPANS: Final = {
+    "total_ms": ("duration", "latency", "total"),
+    "backend_ms": ("upstream_service_time", "service"),
+}
+_TIMES: Final = ("start_time", "time", "timestamp", "request_time")
+_HEADERS: Final = (("user-agent", "user_agent"), ("referer", "referer"))
+_BATCH: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
+
+
+def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+    """The request in an envelope's text or, where the transport has taken it in, in its document. Never raises."""
+    line = envelope.document
+    flags: tuple[str, ...] = ()
+    if line is None or (envelope.text[:1] == "{" and not _known(line)):
+        if envelope.text[:1] != "{":
+            return _NO_REQUEST
+        found = decode_object(envelope.text, Stage.PARSE)
+        if isinstance(found, Rejected):
+            if found.reason is not Reason.INVALID_JSON:
+                return found
+            ended = envelope.text.rstrip()[-1:] == "}"
+            return found._replace(reason=Reason.MALFORMED if ended else Reason.TRUNCATED)
+        line, flags = found, (REPAIRED,) if isinstance(found, Repaired) else ()
+    entry = _alone(line)
+    if isinstance(entry, Rejected):
+        return entry
+    if is_entry(entry):
+        return Ignored(Reason.NOT_COUNTED) if is_passing(entry) else _request(values_of(entry), flags)
+    return _request(_flat(entry), flags) if _known(entry) else _NO_REQUEST
+
+
+def _alone(line: dict[str, Any]) -> dict[str, Any] | Rejected:
+    """The only entry of a batch; a line that is no batch is that line."""
+    for outer, inner in _BATCH:
+        entries = submessage(line, outer).get(inner)
+        if type(entries) is list:
+            if len(entries) == 1 and type(entries[0]) is dict:
+                return entries[0]
+            return Rejected(Stage.PARSE, Reason.TOO_MANY, f"{len(entries)} entries: the envelope json takes them apart")
+    return line
+
+
+def _known(line: dict[str, Any]) -> bool:
+    """Whether a line says what was asked and how it ended."""
+    if is_entry(line):
+        return True
+    asked = _one(line, _TEXTS["method"]) is not None or _one(line, _URI) is not None
+    return asked and (_one(line, _STATUS) is not None or _one(line, _FLAGS) is not None)
+
+
+def _one(line: dict[str, Any], names: tuple[str, ...]) -> Any:
+    for name in names:
+        value = get(line, name)
+        if value not in _ABSENT:
+            return value
+    return None
+
+
+def _flat(line: dict[str, Any]) -> dict[str, Any]:
+    """The values of a line without nesting, by the names that `alsentry.values_of` has for them."""
+    values: dict[str, Any] = {}
+    for name, names in _TEXTS.items():
+        value = unwrapped(_one(line, names))
+        values[name] = value if type(value) is str else None
+    for name, names in _COUNTS.items():
+        values[name] = count_of(_one(line, names))
+    for name, names in _SPANS.items():
+        value = _one(line, names)
+        count = count_of(value)
+        values[name] = count if count is not None else duration_ms(str(value) if type(value) is float else value)
+    if values["app"] is None and type(host := get(line, "destination_service_host")) is str:
+        app, space = service_of(host)
+        values["app"], values["space"] = app or None, space or values["space"]
+    headers = {name: value for name, field in _HEADERS if type(value := _one(line, (field,))) is str}
+    fields = {
+        name: value
+        for name, value in line.items()
+        if type(value) in (str, int, float, bool)
+        and value not in _ABSENT
+        and name not in _WITH_QUERY
+        and not names_secret(name)
+    }
+    return {
+        **values,
+        "status": _one(line, _STATUS),
+        "flags": _one(line, _FLAGS),
+        "time": time_text(_one(line, _TIMES)),
+        "headers": headers,
+        "reached": get(line, "upstream_host") is not None or values["cluster"] is None,
+        "fields": fields,
+    }
+
+
+def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejected:
+    """The event that the values make."""
+    written = values["status"]
+    status = 0 if written is None else count_of(written)
+    if status is None:
+        return Rejected(Stage.PARSE, Reason.MALFORMED, "the response code is no number", "/response_code")
+    upstream = upstream_of(values["cluster"] or "")
+    uri, set_flags = values["uri"], flags_of(values["flags"])
+    app, space = values.get("app") or upstream.app or None, values.get("space") or upstream.space or None
+    event = _present(
+        api=app,
+        tenant=space,
+        route=values["route"],
+        total_time_ms=values["total_ms"],
+        backend_time_ms=values["backend_ms"],
+        bytes_sent=values["sent"],
+        bytes_received=values["received"],
+        http=_present(
+            method=values["method"],
+            path=(path_of(uri) or "/") if uri is not None else None,
+            protocol=values["protocol"],
+            status_code=status,
+            client_ip=values["client"],
+            request_headers=values["headers"] or None,
+        ),
+        meta=_present(uri=uri, domain=values["domain"], request_id=values["request_id"]) or None,
+        error=_error(set_flags, values["details"]),
+    )
+    fields = {
+        **_present(
+            app=app,
+            space=space,
+            subset=upstream.subset or None,
+            port=upstream.port or None,
+            upstream_cluster=values["cluster"],
+            response_flags=",".join(flag.short for flag in set_flags) or None,
+        ),
+        **values["fields"],
+        **event,
+    }
+    return Parsed(event, fields, values["time"], flags, _outcome(status, set_flags, reached=values["reached"]))
+
+
+def _outcome(status: int, set_flags: tuple[Flag, ...], *, reached: bool) -> str | None:
+    """By the weightiest flag, else by the status, where no backend can have given it."""
+    for flag in set_flags:
+        if flag.outcome == "not_found" and status != 404:
+            return "gateway_error"
+        if flag.outcome is not None:
+            return flag.outcome
+    return None if reached or status < 500 else outcome_of(status, from_backend=False)
+
+
+def _error(set_flags: tuple[Flag, ...], details: str | None) -> dict[str, str] | None:
+    """The flags that are faults, and Envoy's own words without what follows in braces: addresses may be in there."""
+    faults = [flag for flag in set_flags if flag.outcome not in (None, "aborted")]
+    if not faults:
+        return None
+    message = details.partition("{")[0][:1024] if details is not None else ""
+    codes = ",".join(flag.short for flag in faults)[:128]
+    return {"code": codes, "class": faults[0].name, **({"message": message} if message else {})}
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _signature(envelope: Envelope) -> bool:
+    """Whether the line is an object, or the transport has taken one in."""
+    return envelope.document is not None or envelope.text[:1] == "{"
+
+
+FORMAT: Final[Format] = fixed(parse, _signature)

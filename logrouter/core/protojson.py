@@ -1,0 +1,75 @@
+"""Protobuf messages as JSON, in every way that programs write them.
+
+A field is called `response_code` or `responseCode`. A 64-bit number is a text or a number, a wrapper `{"value": 5}` or
+the value itself. A time is RFC 3339 or `{"seconds": …, "nanos": …}`. What has the default value is mostly left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_MAX: Final = (1 << 53) - 1
+_MAX_DIGITS: Final = 16
+ABSENT: Final = (None, "", "-")
+
+# Names are written in this package, never read from input, so there are few.
+_camels: dict[str, str] = {}
+
+
+def get(message: object, name: str) -> Any:
+    """The field *name* (in snake case) of a message, None if it is not there or *message* is none."""
+    if type(message) is not dict:
+        return None
+    value = message.get(name)
+    if value is None and "_" in name:
+        value = message.get(_camels.get(name) or _camel(name))
+    return None if value in ABSENT else value
+
+
+def submessage(message: object, name: str) -> dict[str, Any]:
+    """The message in the field *name*, an empty one if there is none."""
+    value = get(message, name)
+    return value if type(value) is dict else {}
+
+
+def text(message: object, name: str) -> str | None:
+    """The text in the field *name*, bare or wrapped."""
+    value = unwrapped(get(message, name))
+    return value if type(value) is str and value not in ABSENT else None
+
+
+def number(message: object, name: str) -> int | None:
+    """The whole number in the field *name*: not negative, and no larger than JSON can hold exactly."""
+    return count_of(get(message, name))
+
+
+def count_of(value: object) -> int | None:
+    """A whole number as a number, a text or a wrapper."""
+    value = unwrapped(value)
+    if type(value) is str:
+        value = int(value) if len(value) <= _MAX_DIGITS and value.isascii() and value.isdigit() else None
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _MAX else None
+
+
+def unwrapped(value: object) -> Any:
+    """The value in a wrapper."""
+    return value.get("value") if type(value) is dict and value.keys() == {"value"} else value
+
+
+def time_text(value: object) -> str | None:
+    """A time as a text that `timestamps.epoch_ms` reads."""
+    if type(value) is str:
+        return value
+    if type(value) is dict:
+        seconds, nanos = count_of(value.get("seconds", 0)), count_of(value.get("nanos", 0))
+        if seconds is not None and nanos is not None and nanos < 1_000_000_000:
+            return f"{seconds}.{nanos:09d}"
+        return None
+    return str(value) if type(value) in (int, float) else None
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return _camels.setdefault(name, first + "".join(map(str.capitalize, rest)))

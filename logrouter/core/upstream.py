@@ -1,0 +1,38 @@
+"""Names of Istio's upstream clusters: `outbound|80|v1|shop.prod.svc.cluster.local`, and what they say about the app."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+_MAX_NAME: Final = 512
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
+
+
+class Upstream(NamedTuple):
+    """Where a request went: app and namespace where the host is a service of the cluster; "" for what is not said."""
+
+    port: str = ""
+    subset: str = ""
+    app: str = ""
+    space: str = ""
+
+
+def upstream_of(cluster: str) -> Upstream:
+    """What a cluster's name says. Names of another form, such as `BlackHoleCluster`, say nothing. Never raises."""
+    if len(cluster) > _MAX_NAME:
+        return Upstream()
+    # Gateways that only pass TLS on write the same with `_.` for `|`.
+    parts = cluster.split("|", 3) if "|" in cluster else cluster.split("_.", 3)
+    if len(parts) < 4 or parts[0] not in ("outbound", "inbound"):
+        return Upstream()
+    _, port, subset, host = parts
+    return Upstream(port if port.isdecimal() else "", subset, *service_of(host))
+
+
+def service_of(host: str) -> tuple[str, str]:
+    """The app and the namespace in `shop.prod.svc.cluster.local`, two empty names for any other host."""
+    labels = host[:_MAX_NAME].split(".")
+    if len(labels) >= 3 and labels[2] == "svc" and all(map(_LABEL.fullmatch, labels[:2])):
+        return labels[0], labels[1]
+    return "", ""
