@@ -5,6 +5,7 @@ Everything here is computed from rows that were read at one moment; nothing is e
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.cells import OTHER, Cell, merge, quantile
@@ -14,9 +15,9 @@ from logrouter.query.parameters import By
 from logrouter.query.spans import MINUTE_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from logrouter.query.questions import Series
+    from logrouter.query.questions import Series, Stretch
     from logrouter.query.reader import Position
     from logrouter.query.spans import Span
 
@@ -144,34 +145,52 @@ def summary(kind: str, name: str, life: Cell, day: Sequence[Cell | None], span: 
     }
 
 
+def stretch(kind: str, asked: Stretch, cells: Sequence[Cell | None], previous: Sequence[Cell | None]) -> Answer:
+    """What a question after a stretch of time adds to a summary: its figures, and those of the stretch before."""
+    apis = kind == "c"
+    window = {} if asked.window is None else {"length": asked.window}
+    return {
+        "window": {**window, **interval(asked.span), **figures(total(cells), apis=apis)},
+        **(
+            {"previous": {**interval(asked.previous), **figures(total(previous), apis=apis)}}
+            if asked.previous is not None
+            else {}
+        ),
+    }
+
+
 def series(kind: str, name: str, asked: Series, cells: Sequence[Cell | None]) -> Answer:
     """One point per bucket of *asked*, zeros where nothing happened; *cells* are its rows in order."""
+    return {SUBJECT_FIELD[kind]: name, **points(asked, cells)}
+
+
+def points(asked: Series, cells: Sequence[Cell | None], split: Sequence[dict[str, int]] | None = None) -> Answer:
+    """The points of a series; *split* are the counts of each by what the cells themselves do not tell."""
     width_ms = asked.step.tier.value * MINUTE_MS
     empty = Cell(0)
-    points = [_point(cell or empty, (asked.start + index) * width_ms, asked.by) for index, cell in enumerate(cells)]
+    found = []
+    for index, cell in enumerate(cells):
+        point = {"time": rfc3339((asked.start + index) * width_ms), **numbers(cell or empty)}
+        if asked.by is not None:
+            point["by"] = ranked(split[index]) if split is not None else _SPLIT[asked.by](cell or empty)
+        found.append(point)
     return {
-        SUBJECT_FIELD[kind]: name,
         "from": rfc3339(asked.start * width_ms),
         "to": rfc3339(asked.stop * width_ms),
         "step": asked.step,
         "by": asked.by,
-        **({} if asked.by is None else {"keys": sorted({key for point in points for key in point["by"]})}),
-        "points": points,
+        **({} if asked.by is None else {"keys": sorted({key for point in found for key in point["by"]})}),
+        "points": found,
     }
 
 
-def _point(cell: Cell, start_ms: int, by: By | None) -> Answer:
-    point = {"time": rfc3339(start_ms), **numbers(cell)}
-    match by:
-        case By.STATUS:
-            point["by"] = statuses(cell)
-        case By.OUTCOME:
-            point["by"] = ranked(cell.outcome)
-        case By.API:
-            point["by"] = ranked(by_api(cell))
-        case None:
-            pass
-    return point
+_SPLIT: Final[Mapping[By, Callable[[Cell], dict[str, int]]]] = {
+    By.STATUS: statuses,
+    By.STATUS_CLASS: status_classes,
+    By.OUTCOME: lambda cell: ranked(cell.outcome),
+    By.API: lambda cell: ranked(by_api(cell)),
+    By.ERROR: lambda cell: ranked(errors_by_label(cell)),
+}
 
 
 def freshness(partition: int, position: Position, answered_by: str) -> Answer:
@@ -181,5 +200,17 @@ def freshness(partition: int, position: Position, answered_by: str) -> Answer:
         "offset": position.offset if position.offset >= 0 else None,
         "end": position.end if position.end >= 0 else None,
         "lag": max(position.end - position.offset - 1, 0) if position.end >= 0 else None,
+        "watermark": None if position.watermark_ms is None else rfc3339(position.watermark_ms),
         "answered_by": answered_by,
+        "role": "standby" if position.standby else "active",
     }
+
+
+def age_ms(position: Position, now_ms: int) -> int | None:
+    """How old the figures of a partition are at most: 0 when nothing is behind them, None when nobody can tell.
+
+    With records behind it, a partition is as old as the newest event that it has.
+    """
+    if 0 <= position.end <= position.offset + 1:
+        return 0
+    return None if position.watermark_ms is None else max(now_ms - position.watermark_ms, 0)

@@ -1,29 +1,27 @@
 """Query parameters, each declared once: name, kind, default and documentation.
 
-The same declarations parse requests, fill the index page and (later) the OpenAPI document.  Parsing finds every
-problem of a request at once and echoes no more than a few characters of it.
+The same declarations parse requests, fill the index page and the OpenAPI document.  Parsing finds every problem of a
+request at once and echoes no more than a few characters of it.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from logrouter.core.timestamps import rfc3339_ms
+from logrouter.core.cells import MAX_NAME, MAX_URL
+from logrouter.query.kinds import DURATION, INSTANT, STATUS, WINDOW, Kind, Wrong, choice, integer, quoted, text
 from logrouter.query.reader import Tier
-from logrouter.query.spans import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
 T_co = TypeVar("T_co", covariant=True)
-E = TypeVar("E", bound=StrEnum)
 
 MAX_FAULTS: Final = 20
-_MAX_ECHO: Final = 40
+MAX_REPEATS: Final = 20
+MAX_PATTERN: Final = 128
 
 
 class Step(StrEnum):
@@ -43,8 +41,10 @@ class By(StrEnum):
     """What the counts of each point are split by."""
 
     STATUS = "status"
+    STATUS_CLASS = "status_class"
     OUTCOME = "outcome"
     API = "api"
+    ERROR = "error"
 
 
 class Sort(StrEnum):
@@ -56,6 +56,26 @@ class Sort(StrEnum):
     LATENCY = "latency"
 
 
+class Compare(StrEnum):
+    """What the figures of a stretch of time are compared with."""
+
+    PREVIOUS = "previous"
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+class Partial(StrEnum):
+    """Whether a list may lack partitions."""
+
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
 class Fault(NamedTuple):
     """What is wrong with one parameter, as a sentence that says what would be right."""
 
@@ -63,127 +83,159 @@ class Fault(NamedTuple):
     detail: str
 
 
-class Wrong(NamedTuple):
-    """A value that is not of its kind."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[T_co]):
-    """A kind of value: how to read it, and its JSON Schema."""
-
-    read: Callable[[str], T_co | Wrong]
-    schema: Mapping[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Parameter(Generic[T_co]):
-    """One query parameter. Without it the answer is made as if *default* (in the same spelling) had been given."""
+    """One query parameter. Without it the answer is made as if *default* (in the same spelling) had been given.
+
+    One that *repeats* may be given several times; its value is a tuple. *example* is a good value, where the kind alone
+    does not tell.
+    """
 
     name: str
     kind: Kind[T_co]
     doc: str
     default: str | None = None
+    repeats: bool = False
+    example: str | None = None
 
 
-def quoted(text: str) -> str:
-    """Something a caller sent, fit to be shown: cut short, and without control characters."""
-    short = text if len(text) <= _MAX_ECHO else text[:_MAX_ECHO] + "…"
-    return repr(short)
-
-
-def choice(members: Iterable[E]) -> Kind[E]:
-    """One of a few words."""
-    words = {str(member): member for member in members}
-    wanted = "must be one of " + ", ".join(words)
-
-    def read(text: str) -> E | Wrong:
-        return words.get(text) or Wrong(f"{wanted}, not {quoted(text)}")
-
-    return Kind(read, MappingProxyType({"type": "string", "enum": list(words)}))
-
-
-def integer(low: int, high: int) -> Kind[int]:
-    """A whole number within bounds, in plain digits."""
-    digits = re.compile(rf"\d{{1,{len(str(high))}}}", re.ASCII)
-
-    def read(text: str) -> int | Wrong:
-        if digits.fullmatch(text) and low <= int(text) <= high:
-            return int(text)
-        return Wrong(f"must be a whole number from {low} to {high}, not {quoted(text)}")
-
-    return Kind(read, MappingProxyType({"type": "integer", "minimum": low, "maximum": high}))
-
-
-_UNITS: Final = MappingProxyType({"m": 1, "h": 60, "d": 1440})
-MAX_WINDOW_DAYS: Final = 400
-
-
-def _window(text: str) -> Window | Wrong:
-    if text == "life":
-        return Window(text, None)
-    if re.fullmatch(r"[1-9]\d{0,5}[mhd]", text, re.ASCII):
-        minutes = int(text[:-1]) * _UNITS[text[-1]]
-        if minutes <= MAX_WINDOW_DAYS * 1440:
-            return Window(text, minutes)
-    return Wrong(f"must be life or a length such as 15m, 1h, 24h or 7d, up to {MAX_WINDOW_DAYS}d, not {quoted(text)}")
-
-
-def _instant(text: str) -> int | Wrong:
-    ms = rfc3339_ms(text)
-    if ms is not None:
-        return ms
-    hint = " (a + in a query string has to be written %2B)" if re.search(r"\d \d\d:\d\d$", text) else ""
-    return Wrong(f"must be an RFC 3339 time with offset, such as 2026-01-31T23:00:00Z, not {quoted(text)}{hint}")
-
-
-WINDOW_KIND: Final = Kind(_window, MappingProxyType({"type": "string", "pattern": "^(life|[1-9][0-9]{0,5}[mhd])$"}))
-INSTANT_KIND: Final = Kind(_instant, MappingProxyType({"type": "string", "format": "date-time"}))
-
-WINDOW: Final = Parameter(
-    "window",
-    WINDOW_KIND,
-    "The stretch of time before now to count: 15m, 1h, 24h, 7d, ... or life. Longer ones begin at a full hour or day.",
-    "24h",
+_SINCE: Final = "Begin, rounded down to the finest step that is kept there. "
+_WINDOW_DOC: Final = (
+    "The stretch of time before now to count: 15m, 1h, 24h, 7d, ... or life. Longer ones begin at a full hour or day. "
+    "Not together with from."
 )
-SORT: Final = Parameter("sort", choice(Sort), "What to order by, largest first; latency is the mean latency.", "count")
+_WINDOW_24H: Final = Parameter("window", WINDOW, _WINDOW_DOC, "24h")
+_WINDOW: Final = Parameter("window", WINDOW, _WINDOW_DOC)
+_FROM: Final = Parameter("from", INSTANT, _SINCE + "Instead of window.", example="2026-09-21T12:00:00Z")
+_TO: Final = Parameter(
+    "to",
+    INSTANT,
+    "End, exclusive, rounded up to the finest step that is kept there. Only with from. Default: now.",
+    example="2026-09-21T13:00:00Z",
+)
+_COMPARE: Final = Parameter(
+    "compare", choice(Compare), "Add the figures of the stretch of equal length just before, as the member previous."
+)
+STRETCH: Final = (_WINDOW_24H, _FROM, _TO)
+COMPARED: Final = (*STRETCH, _COMPARE)
+ANY_STRETCH: Final = (_WINDOW, _FROM, _TO, _COMPARE)
+
+_SORT: Final = Parameter(
+    "sort", choice(Sort), "What to order by, largest first; latency is the mean latency.", "count"
+)
 LIMIT: Final = Parameter("limit", integer(1, 1000), "How many to list.", "100")
-FROM: Final = Parameter(
-    "from",
-    INSTANT_KIND,
-    "Begin of the series, rounded down to the step. Default: 1 hour, 24 hours or 30 days before to.",
+_API_LIMIT: Final = Parameter("limit", integer(1, 100), "How many APIs to show one by one, the largest.", "20")
+_PREFIX: Final = Parameter("prefix", text(MAX_NAME), "Only names that begin with this; case matters.")
+_PATTERN: Final = text(MAX_PATTERN)
+_INCLUDE: Final = Parameter(
+    "include",
+    _PATTERN,
+    "Only names that match this: `*` stands for any characters, `?` for one, case does not matter. May be repeated.",
+    repeats=True,
+    example="core*",
 )
-TO: Final = Parameter("to", INSTANT_KIND, "End of the series, exclusive, rounded up to the step. Default: now.")
-STEP: Final = Parameter(
+_EXCLUDE: Final = Parameter(
+    "exclude", _PATTERN, "No names that match this, written as include. May be repeated.", repeats=True, example="*test*"
+)
+NAMES: Final = (_INCLUDE, _EXCLUDE)
+_CURSOR: Final = Parameter(
+    "cursor", text(4 * MAX_NAME), "The next of an answer before: go on behind its last entry. The rest of the question "
+    "must be the same."
+)
+_STATUS_DOC: Final = "Only these statuses: 404, or a pattern such as 4??, 50* or 5xx; --- is none. May be repeated."
+STATUSES: Final = Parameter("status", STATUS, _STATUS_DOC, repeats=True)
+_STATUS_404: Final = Parameter("status", STATUS, _STATUS_DOC, "404", repeats=True)
+_CONTAINS: Final = Parameter("contains", text(MAX_URL), "Only URLs with this in them; case does not matter.")
+
+_SERIES_FROM: Final = Parameter(
+    "from",
+    INSTANT,
+    "Begin of the series, rounded down to the step. Default: 1 hour, 24 hours or 30 days before to.",
+    example="2026-09-21T12:00:00Z",
+)
+_SERIES_TO: Final = Parameter(
+    "to",
+    INSTANT,
+    "End of the series, exclusive, rounded up to the step. Default: now.",
+    example="2026-09-21T13:00:00Z",
+)
+_SERIES_WINDOW: Final = Parameter(
+    "window", WINDOW, "Instead of from and to: a stretch of time that ends now, such as 24h. Not life."
+)
+_STEP: Final = Parameter(
     "step", choice(Step), "Width of a point, in UTC. Minutes are kept for 24 h, hours 35 d.", "hour"
 )
-BY_ANY: Final = Parameter("by", choice(By), "Also split the counts of each point by this.")
-BY_API: Final = Parameter("by", choice((By.STATUS, By.OUTCOME)), "Also split the counts of each point by this.")
+_POINTS: Final = (_SERIES_WINDOW, _SERIES_FROM, _SERIES_TO, _STEP)
 
-TOP: Final = (WINDOW, SORT, LIMIT)
-CLIENT_SERIES: Final = (FROM, TO, STEP, BY_ANY)
-API_SERIES: Final = (FROM, TO, STEP, BY_API)
+
+def _by(*members: By) -> Parameter[By]:
+    return Parameter("by", choice(members), "Also split the counts of each point by this.")
+
+
+CSV: Final = Parameter("format", choice(Format), "json, or csv for a spreadsheet; Accept: text/csv does the same.", "json")
+MIN_OFFSET: Final = Parameter(
+    "min_offset",
+    integer(0, 2**63 - 1),
+    "Answer only when the partition has folded the rollup record with this offset, else 503 not-yet.",
+)
+MAX_STALENESS: Final = Parameter(
+    "max_staleness", DURATION, "Answer only with figures not older than this, else 503 too-stale.", example="30s"
+)
+PARTIAL: Final = Parameter(
+    "partial",
+    choice(Partial),
+    "allow: answer even if some partitions cannot be asked, say which, and set partial.",
+    "refuse",
+)
+
+OF_ONE: Final = (MIN_OFFSET, MAX_STALENESS)
+OF_ALL: Final = (PARTIAL, MAX_STALENESS)
+SUMMARY: Final = (*ANY_STRETCH, *OF_ONE)
+TOP: Final = (*COMPARED, _SORT, LIMIT, _PREFIX, *NAMES, _CURSOR, CSV, *OF_ALL)
+CLIENT_SERIES: Final = (*_POINTS, _by(*By), CSV, *OF_ONE)
+API_SERIES: Final = (*_POINTS, _by(By.STATUS, By.STATUS_CLASS, By.OUTCOME, By.ERROR), CSV, *OF_ONE)
+CLIENT_APIS: Final = (*STRETCH, *NAMES, STATUSES, CSV, *OF_ONE)
+URLS: Final = (*STRETCH, _CONTAINS, STATUSES, LIMIT, CSV, *OF_ONE)
+ERRORS: Final = (*STRETCH, CSV, *OF_ONE)
+API_CLIENTS: Final = (*STRETCH, LIMIT, CSV, *OF_ONE)
+TOTALS: Final = (*COMPARED, *OF_ALL)
+TOTALS_SERIES: Final = (*_POINTS, _by(By.STATUS, By.STATUS_CLASS, By.OUTCOME, By.API), CSV, *OF_ALL)
+CALLS: Final = (*_POINTS, *NAMES, _API_LIMIT, CSV, *OF_ALL)
+OUTCOMES: Final = (*STRETCH, *NAMES, STATUSES, LIMIT, CSV, *OF_ALL)
+UNMATCHED: Final = (*STRETCH, _CONTAINS, _STATUS_404, LIMIT, CSV, *OF_ONE)
 
 
 def read(
     parameters: Iterable[Parameter[Any]], pairs: Iterable[tuple[str, str]]
 ) -> tuple[dict[str, Any], tuple[Fault, ...]]:
-    """Values by name, defaults filled in (None where there is none), and every fault, up to `MAX_FAULTS`."""
+    """Values by name, defaults filled in (None or () where there is none), and every fault, up to `MAX_FAULTS`."""
     known = {parameter.name: parameter for parameter in parameters}
-    values = {p.name: None if p.default is None else p.kind.read(p.default) for p in known.values()}
-    seen: set[str] = set()
+    values = {parameter.name: _default(parameter) for parameter in known.values()}
+    seen: dict[str, int] = {}
     faults: list[Fault] = []
-    for name, text in pairs:
+    for name, given in pairs:
         parameter = known.get(name)
         if parameter is None:
             wanted = ", ".join(known) or "none"
             faults.append(Fault(quoted(name), f"unknown parameter; known here: {wanted}"))
-        elif name in seen:
-            faults.append(Fault(name, "given more than once"))
+            continue
+        times = seen[name] = seen.get(name, 0) + 1
+        if times > (MAX_REPEATS if parameter.repeats else 1):
+            faults.append(Fault(name, f"given more than {MAX_REPEATS} times" if parameter.repeats else _ONCE))
+            continue
+        value = parameter.kind.read(given)
+        if isinstance(value, Wrong):
+            faults.append(Fault(name, value.detail))
+        elif parameter.repeats:
+            values[name] = (value,) if times == 1 else (*values[name], value)
         else:
-            value = values[name] = parameter.kind.read(text)
-            if isinstance(value, Wrong):
-                faults.append(Fault(name, value.detail))
-        seen.add(name)
+            values[name] = value
     return values, tuple(faults[:MAX_FAULTS])
+
+
+_ONCE: Final = "given more than once"
+
+
+def _default(parameter: Parameter[Any]) -> Any:
+    value = None if parameter.default is None else parameter.kind.read(parameter.default)
+    return (() if value is None else (value,)) if parameter.repeats else value

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.timestamps import rfc3339
-from logrouter.query.parameters import API_SERIES, CLIENT_SERIES, TOP, By, Fault, Sort, Step, read
-from logrouter.query.spans import KEPT, MINUTE_MS, oldest
+from logrouter.query.cursors import Cursor, decode, fingerprint
+from logrouter.query.parameters import By, Fault, Step, read
+from logrouter.query.patterns import Names, union
+from logrouter.query.spans import KEPT, MINUTE_MS, before, between, oldest, span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from logrouter.query.parameters import Parameter
     from logrouter.query.reader import Tier
-    from logrouter.query.spans import Window
+    from logrouter.query.spans import Span, Window
 
 MAX_POINTS: Final = 1500
 _DEFAULT_POINTS: Final = {Step.MINUTE: 60, Step.HOUR: 24, Step.DAY: 30}
@@ -21,9 +24,8 @@ _DEFAULT_POINTS: Final = {Step.MINUTE: 60, Step.HOUR: 24, Step.DAY: 30}
 Faults = tuple[Fault, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A series over the buckets start <= bucket < stop of *step*'s tier."""
+class Series(NamedTuple):
+    """The buckets start <= bucket < stop of *step*'s tier."""
 
     start: int
     stop: int
@@ -31,19 +33,51 @@ class Series:
     by: By | None
 
 
+class Stretch(NamedTuple):
+    """A stretch of time: *window* as it was asked for, if it was by length, its rows, and those it is compared with."""
+
+    window: str | None
+    span: Span
+    previous: Span | None
+
+
 @dataclass(frozen=True, slots=True)
-class Top:
-    """A top list over the window that ends now."""
+class Asked:
+    """A question that can be answered: *values* by parameter, and what several of them mean together.
 
-    window: Window
-    sort: Sort
-    limit: int
+    *identity* is the same for questions that differ in nothing but which part of the list they ask for.
+    """
 
+    now_ms: int
+    values: Mapping[str, Any]
+    stretch: Stretch | None = None
+    series: Series | None = None
+    identity: str = ""
+    cursor: Cursor | None = None
 
-def top(pairs: Iterable[tuple[str, str]]) -> Top | Faults:
-    """The question after a top list."""
-    values, faults = read(TOP, pairs)
-    return faults or Top(values["window"], values["sort"], values["limit"])
+    @property
+    def time(self) -> Stretch:
+        """The stretch of time of a question that has one."""
+        if self.stretch is None:
+            raise TypeError("this question has no stretch of time")
+        return self.stretch
+
+    @property
+    def points(self) -> Series:
+        """The points of a question that has some."""
+        if self.series is None:
+            raise TypeError("this question is not after a series")
+        return self.series
+
+    @property
+    def names(self) -> Names:
+        """Which names are asked for."""
+        return Names(self.values.get("prefix") or "", self.values.get("include", ()), self.values.get("exclude", ()))
+
+    @property
+    def statuses(self) -> frozenset[str] | None:
+        """Which statuses are asked for, None for all."""
+        return union(self.values.get("status", ()))
 
 
 def nothing(pairs: Iterable[tuple[str, str]]) -> Faults:
@@ -51,24 +85,93 @@ def nothing(pairs: Iterable[tuple[str, str]]) -> Faults:
     return read((), pairs)[1]
 
 
-def series(
-    kind: str, pairs: Iterable[tuple[str, str]], now_ms: int, kept: Mapping[Tier, int] = KEPT
-) -> Series | Faults:
-    """The question after a series of a client (*kind* "c") or an API ("a")."""
-    values, faults = read(API_SERIES if kind == "a" else CLIENT_SERIES, pairs)
+def ask(
+    parameters: Sequence[Parameter[Any]],
+    pairs: Iterable[tuple[str, str]],
+    now_ms: int,
+    kept: Mapping[Tier, int] = KEPT,
+    *,
+    name: str = "",
+) -> Asked | Faults:
+    """The question that *pairs* ask of the endpoint called *name*, which takes *parameters*."""
+    pairs = list(pairs)
+    values, faults = read(parameters, pairs)
     if faults:
         return faults
+    given = {key for key, _ in pairs}
+    if "window" in given and given & {"from", "to"}:
+        return (Fault("window", "must not stand together with from or to"),)
+    if "step" in values:
+        series = _series(values, now_ms)
+        if not isinstance(series, Series):
+            return series
+        return tuple(_series_faults(series, now_ms, kept)) or Asked(now_ms, values, series=series)
+    if "window" in values:
+        stretch = _stretch(values, now_ms, kept)
+        if stretch is not None and not isinstance(stretch, Stretch):
+            return stretch
+        identity = fingerprint(name, [pair for pair in pairs if pair[0] not in _PAGING])
+        cursor = None
+        if values.get("cursor") is not None:
+            cursor = decode(values["cursor"], identity)
+            if cursor is None:
+                return (Fault("cursor", "must be the next of an answer to the same question"),)
+        return Asked(now_ms, values, stretch, None, identity, cursor)
+    return Asked(now_ms, values)
+
+
+_PAGING: Final = frozenset({"cursor", "limit", "format", "max_staleness", "partial"})
+
+
+def _stretch(values: Mapping[str, Any], now_ms: int, kept: Mapping[Tier, int]) -> Stretch | Faults | None:
+    start, stop, window = values["from"], values["to"], values["window"]
+    if start is None:
+        if stop is not None:
+            return (Fault("to", "needs from as well"),)
+        if window is None:
+            return None if values.get("compare") is None else (Fault("compare", "needs window or from"),)
+        covered, text = span(window, now_ms, kept), window.text
+    else:
+        stop = now_ms if stop is None else stop
+        if faults := tuple(_stretch_faults(start, stop, now_ms, kept)):
+            return faults
+        covered, text = between(start, stop, now_ms, kept), None
+    previous = None
+    if values.get("compare") is not None:
+        previous = before(covered, now_ms, kept)
+        if previous is None:
+            return (Fault("compare", "the stretch of equal length before is not kept any more; ask for a shorter one"),)
+    return Stretch(text, covered, previous)
+
+
+def _stretch_faults(start: int, stop: int, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[Fault]:
+    if start > now_ms:
+        yield Fault("from", "lies in the future")
+    elif start >= stop:
+        yield Fault("from", "must be before to")
+    day = Step.DAY.tier
+    first_ms = oldest(day, now_ms, kept) * day.value * MINUTE_MS
+    if start < first_ms:
+        yield Fault("from", f"reaches back before {rfc3339(first_ms)}, the oldest day that is kept now")
+
+
+def _series(values: Mapping[str, Any], now_ms: int) -> Series | Faults:
     step: Step = values["step"]
     width_ms = step.tier.value * MINUTE_MS
     now = now_ms // width_ms
+    window: Window | None = values["window"]
+    if window is not None:
+        if window.minutes is None:
+            return (Fault("window", "must be a length here: a series has a beginning"),)
+        start = (now_ms // MINUTE_MS + 1 - window.minutes) * MINUTE_MS // width_ms
+        return Series(start, now + 1, step, values.get("by"))
     # Nothing is known about the future: points beyond the current one would look like silence.
     stop = now + 1 if values["to"] is None else min(-(-values["to"] // width_ms), now + 1)
     start = stop - _DEFAULT_POINTS[step] if values["from"] is None else values["from"] // width_ms
-    asked = Series(start, stop, step, values["by"])
-    return tuple(_faults(asked, now_ms, kept)) or asked
+    return Series(start, stop, step, values.get("by"))
 
 
-def _faults(asked: Series, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[Fault]:
+def _series_faults(asked: Series, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[Fault]:
     tier, points = asked.step.tier, asked.stop - asked.start
     first = oldest(tier, now_ms, kept)
     if asked.start > tier.bucket(now_ms // MINUTE_MS):

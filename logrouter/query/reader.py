@@ -27,11 +27,15 @@ class Tier(Enum):
 class Position(NamedTuple):
     """How far a partition is folded: *offset* of the last rollup record in it (-1 none), *end* of the log (-1 unknown).
 
-    The lag in records is ``end - offset - 1``, transaction markers included, when *end* is known.
+    The lag in records is ``end - offset - 1``, transaction markers included, when *end* is known. *watermark_ms* is the
+    newest event time that is folded, in epoch milliseconds, None while none is known. *standby* says that these are not
+    the rows of the worker that folds the partition, but of one that follows it.
     """
 
     offset: int
     end: int
+    watermark_ms: int | None = None
+    standby: bool = False
 
 
 class TableReader(Protocol):

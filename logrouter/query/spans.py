@@ -56,7 +56,38 @@ def span(window: Window, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> Span:
         return Span(None, now_ms, (Segment(Tier.LIFE, 0, 1),))
     now = now_ms // MINUTE_MS
     start = _kept_start(now + 1 - window.minutes, now, kept)
-    return Span(start * MINUTE_MS, now_ms, tuple(_cover(start, now + 1)))
+    return Span(start * MINUTE_MS, now_ms, tuple(_cover(start, now + 1, now)))
+
+
+def between(from_ms: int, to_ms: int, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> Span:
+    """The rows of the time from *from_ms* up to *to_ms*, both rounded outwards to the finest step that is kept there.
+
+    The time up to now is all that is known: a later *to_ms* means now.
+    """
+    now = now_ms // MINUTE_MS
+    start = _kept_start(from_ms // MINUTE_MS, now, kept)
+    stop = min(_kept_stop(start, -(-to_ms // MINUTE_MS), now, kept), now + 1)
+    return Span(start * MINUTE_MS, min(stop * MINUTE_MS, now_ms), tuple(_cover(start, stop, now)))
+
+
+def before(after: Span, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> Span | None:
+    """The stretch of the same length just before *after*, None if there is none, or not all of it is kept.
+
+    It is made of whole steps of the finest tier that keeps all of it, so that both lengths agree to within half such a
+    step, and it may end up to one step before *after* begins.
+    """
+    if after.start_ms is None:
+        return None
+    now, start = now_ms // MINUTE_MS, after.start_ms // MINUTE_MS
+    length = -(-after.stop_ms // MINUTE_MS) - start
+    for tier in (Tier.MINUTE, Tier.HOUR, Tier.DAY):
+        width: int = tier.value
+        stop = start - start % width
+        begin = stop - max(round(length / width), 1) * width
+        # A minute that is left over at the end of an hour needs that whole hour in minutes.
+        if begin // width >= tier.bucket(now) - kept[tier]:
+            return Span(begin * MINUTE_MS, stop * MINUTE_MS, tuple(_cover(begin, stop, now)))
+    return None
 
 
 def oldest(tier: Tier, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> int:
@@ -72,7 +103,30 @@ def _kept_start(start: int, now: int, kept: Mapping[Tier, int]) -> int:
     return max(start - start % DAY, (Tier.DAY.bucket(now) - kept[Tier.DAY]) * DAY)
 
 
-def _cover(start: int, stop: int) -> Iterator[Segment]:
+def _kept_stop(start: int, stop: int, now: int, kept: Mapping[Tier, int]) -> int:
+    # The end of an hour in minutes needs the minutes from the beginning of that hour on, and so for hours of a day.
+    hours = max(start, stop - stop % DAY) // HOUR >= Tier.HOUR.bucket(now) - kept[Tier.HOUR]
+    minutes = max(start, stop - stop % HOUR) >= now - kept[Tier.MINUTE]
+    return stop if minutes and hours else _up(stop, HOUR if hours else DAY)
+
+
+def _cover(start: int, stop: int, now: int) -> Iterator[Segment]:
+    if stop > now:
+        yield from _cover_to_now(start, stop)
+        return
+    for width, tier, wider in ((1, Tier.MINUTE, HOUR), (HOUR, Tier.HOUR, DAY)):
+        edge = min(_up(start, wider), stop - stop % width)
+        if start < edge:
+            yield Segment(tier, start // width, edge // width)
+            start = edge
+    for width, tier in ((DAY, Tier.DAY), (HOUR, Tier.HOUR), (1, Tier.MINUTE)):
+        edge = stop - stop % width
+        if start < edge:
+            yield Segment(tier, start // width, edge // width)
+            start = edge
+
+
+def _cover_to_now(start: int, stop: int) -> Iterator[Segment]:
     # The last bucket may reach beyond *stop*, which is now: nothing has happened there yet.
     if start % HOUR:
         edge = min(_up(start, HOUR), stop)

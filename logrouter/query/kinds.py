@@ -1,0 +1,119 @@
+"""Kinds of query parameters: how a value is read, what is said of a wrong one, and its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+
+from logrouter.core.timestamps import rfc3339_ms
+from logrouter.query.patterns import statuses
+from logrouter.query.spans import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from enum import StrEnum
+
+    E = TypeVar("E", bound=StrEnum)
+
+T_co = TypeVar("T_co", covariant=True)
+
+_MAX_ECHO: Final = 40
+MAX_WINDOW_DAYS: Final = 400
+_UNITS: Final = MappingProxyType({"m": 1, "h": 60, "d": 1440})
+
+
+class Wrong(NamedTuple):
+    """A value that is not of its kind, as a sentence that says what would be right."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T_co]):
+    """A kind of value: how to read it, and its JSON Schema."""
+
+    read: Callable[[str], T_co | Wrong]
+    schema: Mapping[str, Any]
+
+
+def quoted(text: str) -> str:
+    """Something a caller sent, fit to be shown: cut short, and without control characters."""
+    short = text if len(text) <= _MAX_ECHO else text[:_MAX_ECHO] + "…"
+    return repr(short)
+
+
+def choice(members: Iterable[E]) -> Kind[E]:
+    """One of a few words."""
+    words = {str(member): member for member in members}
+    wanted = "must be one of " + ", ".join(words)
+
+    def read(text: str) -> E | Wrong:
+        return words.get(text) or Wrong(f"{wanted}, not {quoted(text)}")
+
+    return Kind(read, MappingProxyType({"type": "string", "enum": list(words)}))
+
+
+def integer(low: int, high: int) -> Kind[int]:
+    """A whole number within bounds, in plain digits."""
+    digits = re.compile(rf"\d{{1,{len(str(high))}}}", re.ASCII)
+
+    def read(text: str) -> int | Wrong:
+        if digits.fullmatch(text) and low <= int(text) <= high:
+            return int(text)
+        return Wrong(f"must be a whole number from {low} to {high}, not {quoted(text)}")
+
+    return Kind(read, MappingProxyType({"type": "integer", "minimum": low, "maximum": high}))
+
+
+def text(longest: int) -> Kind[str]:
+    """Any text that is not empty and not too long."""
+
+    def read(given: str) -> str | Wrong:
+        if 0 < len(given) <= longest and given.isascii():
+            return given
+        try:
+            given.encode()
+        except UnicodeEncodeError:
+            return Wrong("must be UTF-8, percent-encoded")
+        return given if 0 < len(given) <= longest else Wrong(f"must have 1 to {longest} characters")
+
+    return Kind(read, MappingProxyType({"type": "string", "minLength": 1, "maxLength": longest}))
+
+
+def _window(given: str) -> Window | Wrong:
+    if given == "life":
+        return Window(given, None)
+    if re.fullmatch(r"[1-9]\d{0,5}[mhd]", given, re.ASCII):
+        minutes = int(given[:-1]) * _UNITS[given[-1]]
+        if minutes <= MAX_WINDOW_DAYS * 1440:
+            return Window(given, minutes)
+    return Wrong(f"must be life or a length such as 15m, 1h, 24h or 7d, up to {MAX_WINDOW_DAYS}d, not {quoted(given)}")
+
+
+def _instant(given: str) -> int | Wrong:
+    ms = rfc3339_ms(given)
+    if ms is not None:
+        return ms
+    hint = " (a + in a query string has to be written %2B)" if re.search(r"\d \d\d:\d\d$", given) else ""
+    return Wrong(f"must be an RFC 3339 time with offset, such as 2026-01-31T23:00:00Z, not {quoted(given)}{hint}")
+
+
+def _duration(given: str) -> int | Wrong:
+    if re.fullmatch(r"\d{1,5}[smh]", given, re.ASCII):
+        seconds = int(given[:-1]) * {"s": 1, "m": 60, "h": 3600}[given[-1]]
+        if seconds <= 86_400:
+            return seconds
+    return Wrong(f"must be a time such as 30s, 5m or 1h, up to 24h, not {quoted(given)}")
+
+
+def _status(given: str) -> frozenset[str] | Wrong:
+    found = statuses(given)
+    return found or Wrong(f"must be a status or a pattern such as 404, 4??, 50* or 5xx, not {quoted(given)}")
+
+
+WINDOW: Final = Kind(_window, MappingProxyType({"type": "string", "pattern": "^(life|[1-9][0-9]{0,5}[mhd])$"}))
+INSTANT: Final = Kind(_instant, MappingProxyType({"type": "string", "format": "date-time"}))
+DURATION: Final = Kind(_duration, MappingProxyType({"type": "string", "pattern": "^[0-9]{1,5}[smh]$"}))
+STATUS: Final = Kind(_status, MappingProxyType({"type": "string", "pattern": r"^(---|[0-9xX?*]{1,3})$"}))

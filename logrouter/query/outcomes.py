@@ -1,0 +1,118 @@
+"""The report of outcomes: how many requests of each API ended well, and how many in which error."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from logrouter.core.cells import OTHER, Cell, merge
+from logrouter.core.faults import parse_fault
+from logrouter.query import answers
+from logrouter.query.reports import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from logrouter.query.answers import Answer
+    from logrouter.query.questions import Asked
+
+SUCCESS = "success"
+ABORTED = "aborted"
+_LEFT_BY_CLIENT = frozenset({"000", "499"})
+
+
+class Row(NamedTuple):
+    """Requests of one API with one outcome, and for failed ones one error; *error* None for those that did not fail."""
+
+    api: str
+    outcome: str
+    error: str | None
+    count: int
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True):
+    """The largest rows of one worker, and how many requests and rows there are beside them."""
+
+    rows: list[Row]
+    other: int
+
+
+class OutcomesReport:
+    """The share of one worker."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._wanted = asked.names.test()
+        self._sums: dict[str, Cell] = {}
+
+    def scans(self) -> Iterator[Scan]:
+        """All APIs of the window."""
+        for segment in self._asked.time.span.segments:
+            yield Scan("a", segment, self._add)
+
+    def _add(self, name: str, _: int, cell: Cell) -> None:
+        if self._wanted is not None and not self._wanted(name):
+            return
+        known = self._sums.get(name)
+        if known is None:
+            known = self._sums[name] = Cell(0)
+        merge(known, cell)
+
+    def part(self) -> Part:
+        """What the scans came to."""
+        statuses = self._asked.statuses
+        rows = (row for api, cell in self._sums.items() for row in rows_of(api, cell, statuses))
+        return _cut(rows, self._asked.values["limit"], 0)
+
+
+def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[Row]:
+    """The rows of one API; with *statuses* only requests with one of those.
+
+    Errors beyond what a cell keeps have no status any more: they are in their row whatever *statuses* says.
+    """
+    errors: dict[tuple[str, str], int] = {}
+    failed: dict[str, int] = {}
+    for name, n in cell.error.items():
+        if name == OTHER:
+            errors[OTHER, OTHER] = n
+            continue
+        fault = parse_fault(name)
+        failed[fault.status] = failed.get(fault.status, 0) + n
+        if statuses is None or fault.status in statuses:
+            errors[fault.outcome, fault.label] = errors.get((fault.outcome, fault.label), 0) + n
+    if statuses is None:
+        well = {SUCCESS: cell.outcome.get("ok", 0), ABORTED: cell.outcome.get("aborted", 0)}
+    else:
+        well = {SUCCESS: 0, ABORTED: 0}
+        for status, n in answers.statuses(cell).items():
+            if status in statuses:
+                well[ABORTED if status in _LEFT_BY_CLIENT else SUCCESS] += max(n - failed.get(status, 0), 0)
+    yield from (Row(api, outcome, None, n) for outcome, n in well.items() if n)
+    yield from (Row(api, outcome, label, n) for (outcome, label), n in errors.items() if n)
+
+
+def _cut(rows: Iterable[Row], limit: int, other: int) -> Part:
+    total = 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal total
+        for row in rows:
+            total += row.count
+            yield row
+
+    best = heapq.nsmallest(limit, counted(), key=lambda row: (-row.count, row.api, row.outcome, row.error or ""))
+    return Part(best, other + total - sum(row.count for row in best))
+
+
+def answer(asked: Asked, parts: Sequence[Part]) -> Answer:
+    """The report as it is sent: the largest rows first."""
+    stretch = asked.time
+    merged = _cut((row for part in parts for row in part.rows), asked.values["limit"], sum(part.other for part in parts))
+    return {
+        **({} if stretch.window is None else {"window": stretch.window}),
+        **answers.interval(stretch.span),
+        "rows": [row._asdict() for row in merged.rows],
+        "other": merged.other,
+    }

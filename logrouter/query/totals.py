@@ -1,0 +1,155 @@
+"""Figures over everything: summed from the cells of all APIs, as every event counts in exactly one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from logrouter.core.cells import OTHER, Cell, merge
+from logrouter.query import answers
+from logrouter.query.grid import Grid, GridPart, merge_grids
+from logrouter.query.parameters import By
+from logrouter.query.reports import Scan
+from logrouter.query.spans import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from logrouter.query.answers import Answer
+    from logrouter.query.questions import Asked
+    from logrouter.query.spans import Span
+
+MAX_ROWS: Final = 50_000
+"""Rows of clients that one worker reads to count clients; with more of them, their number is not told."""
+MAX_APIS: Final = 64
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True):
+    """One worker's share: the sum of its APIs, how many they are, and how many clients (None: too many to count)."""
+
+    total: Cell
+    apis: int
+    clients: int | None
+    previous: Cell | None = None
+
+
+class TotalsReport:
+    """The share of one worker of the figures over everything."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._part = Part(Cell(0), 0, None)
+
+    def scans(self) -> Iterator[Scan]:
+        """The APIs of the window and of the stretch before, and then the clients of the window."""
+        stretch = self._asked.time
+        total, apis = Cell(0), set[str]()
+        yield from _summed(stretch.span, total, apis)
+        previous = None
+        if stretch.previous is not None:
+            previous = Cell(0)
+            yield from _summed(stretch.previous, previous, set())
+        clients, rows = set[str](), 0
+
+        def count(name: str, _: int, cell: Cell) -> bool:
+            nonlocal rows
+            rows += 1
+            if cell.count:
+                clients.add(name)
+            return rows > MAX_ROWS
+
+        for segment in stretch.span.segments:
+            if rows <= MAX_ROWS:
+                yield Scan("c", segment, count)
+        self._part = Part(total, len(apis), len(clients) if rows <= MAX_ROWS else None, previous)
+
+    def part(self) -> Part:
+        """What the scans came to."""
+        return self._part
+
+
+def _summed(covered: Span, into: Cell, names: set[str]) -> Iterator[Scan]:
+    def add(name: str, _: int, cell: Cell) -> None:
+        if cell.count:
+            names.add(name)
+            merge(into, cell)
+
+    for segment in covered.segments:
+        yield Scan("a", segment, add)
+
+
+def answer(asked: Asked, parts: Sequence[Part]) -> Answer:
+    """The figures over everything as they are sent."""
+    stretch = asked.time
+    counts = [part.clients for part in parts]
+    previous = answers.total(part.previous for part in parts)
+    return {
+        **({} if stretch.window is None else {"window": stretch.window}),
+        **answers.interval(stretch.span),
+        "total": answers.figures(answers.total(part.total for part in parts), apis=False),
+        "clients": sum(n for n in counts if n is not None) if None not in counts else None,
+        "apis": sum(part.apis for part in parts),
+        **(
+            {"previous": {**answers.interval(stretch.previous), **answers.figures(previous, apis=False)}}
+            if stretch.previous is not None
+            else {}
+        ),
+    }
+
+
+class SeriesPart(msgspec.Struct, forbid_unknown_fields=True):
+    """One worker's share: its sums by bucket, and by API where that is asked for."""
+
+    cells: list[Cell]
+    grid: GridPart | None = None
+
+
+class TotalsSeries:
+    """The share of one worker of a series over everything."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._points = asked.points
+        self._cells: dict[int, Cell] = {}
+        self._grid = Grid(MAX_APIS, self._points) if self._points.by is By.API else None
+
+    def scans(self) -> Iterator[Scan]:
+        """The APIs in every bucket."""
+        points = self._points
+        yield Scan("a", Segment(points.step.tier, points.start, points.stop), self._add)
+
+    def _add(self, name: str, bucket: int, cell: Cell) -> None:
+        known = self._cells.get(bucket)
+        if known is None:
+            known = self._cells[bucket] = Cell(bucket)
+        merge(known, cell)
+        if self._grid is not None:
+            self._grid.add(name, bucket, cell)
+
+    def part(self) -> SeriesPart:
+        """What the scans came to."""
+        return SeriesPart(list(self._cells.values()), None if self._grid is None else self._grid.part())
+
+
+def series_answer(asked: Asked, parts: Sequence[SeriesPart]) -> Answer:
+    """A series over everything as it is sent."""
+    points = asked.points
+    merged: dict[int, list[Cell]] = {}
+    for part in parts:
+        for cell in part.cells:
+            merged.setdefault(cell.minute, []).append(cell)
+    cells = [answers.total(merged.get(bucket, ())) for bucket in range(points.start, points.stop)]
+    grids = [part.grid for part in parts if part.grid is not None]
+    split: list[dict[str, int]] | None = None
+    if points.by is By.API:
+        grid = merge_grids(grids, MAX_APIS, points.stop - points.start)
+        split = [
+            {
+                **{name: counts[index] for name, counts in grid.rows if counts[index]},
+                **({OTHER: grid.other[index]} if grid.other[index] else {}),
+            }
+            for index in range(points.stop - points.start)
+        ]
+    return answers.points(points, cells, split)
+
+
