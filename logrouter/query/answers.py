@@ -5,7 +5,6 @@ Everything here is computed from rows that were read at one moment; nothing is e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.cells import OTHER, Cell, merge, quantile
@@ -15,7 +14,7 @@ from logrouter.query.parameters import By
 from logrouter.query.spans import MINUTE_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from logrouter.query.questions import Series, Stretch
     from logrouter.query.reader import Position

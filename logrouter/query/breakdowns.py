@@ -11,7 +11,7 @@ from logrouter.core.timestamps import rfc3339
 from logrouter.query.answers import errors_by_label, ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from logrouter.core.cells import Cell, Failure
     from logrouter.query.answers import Answer
@@ -57,19 +57,18 @@ def urls(cell: Cell, asked: Asked) -> Answer:
     that. *other* are all requests that are not listed, whatever the reason.
     """
     statuses, fragment = asked.statuses, (asked.values.get("contains") or "").casefold()
-    found: list[tuple[int, str, str]] = []
-    for name, n in cell.url.items():
-        status, url = name[:3], name[3:]
-        if (statuses is None or status in statuses) and fragment in url.casefold():
-            found.append((-n, url, status))
-    listed = [
-        {"url": url, "status": None if status == NO_STATUS else status, "count": -n}
-        for n, url, status in sorted(found)[: asked.values["limit"]]
+    found = [
+        (-n, name[3:], name[:3])
+        for name, n in cell.url.items()
+        if (statuses is None or name[:3] in statuses) and fragment in name[3:].casefold()
     ]
+    largest = sorted(found)[: asked.values["limit"]]
     return {
-        "urls": listed,
+        "urls": [
+            {"url": url, "status": None if status == NO_STATUS else status, "count": -n} for n, url, status in largest
+        ],
         "max_undercount": cell.url_cut,
-        "other": max(cell.count - sum(entry["count"] for entry in listed), 0),
+        "other": max(cell.count + sum(n for n, *_ in largest), 0),
         "count": cell.count,
     }
 
@@ -91,18 +90,17 @@ def errors(kind: str, cell: Cell, life: Cell) -> Answer:
         "errors": [{"error": label, "count": n} for label, n in ranked(errors_by_label(cell)).items()],
         "success": cell.outcome.get("ok", 0),
         "aborted": cell.outcome.get("aborted", 0),
-        "recent": [dict(_recent(kind, failure)) for failure in life.recent],
+        "recent": [_recent(kind, failure) for failure in life.recent],
     }
 
 
-def _recent(kind: str, failure: Failure) -> Iterator[tuple[str, str | None]]:
+def _recent(kind: str, failure: Failure) -> Answer:
     fault = parse_fault(failure.error)
-    yield "time", rfc3339(failure.ms)
-    yield "status", None if fault.status == NO_STATUS else fault.status
-    yield PEER_FIELD[kind], failure.peer
-    yield "url", failure.url
-    yield "error", fault.label
-    if failure.request_id:
-        yield "request_id", failure.request_id
-
-
+    return {
+        "time": rfc3339(failure.ms),
+        "status": None if fault.status == NO_STATUS else fault.status,
+        PEER_FIELD[kind]: failure.peer,
+        "url": failure.url,
+        "error": fault.label,
+        **({"request_id": failure.request_id} if failure.request_id else {}),
+    }

@@ -29,7 +29,7 @@ class Row(NamedTuple):
     api: str
     outcome: str
     error: str | None
-    count: int
+    requests: int
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,20 +99,23 @@ def _cut(rows: Iterable[Row], limit: int, other: int) -> Part:
     def counted() -> Iterator[Row]:
         nonlocal total
         for row in rows:
-            total += row.count
+            total += row.requests
             yield row
 
-    best = heapq.nsmallest(limit, counted(), key=lambda row: (-row.count, row.api, row.outcome, row.error or ""))
-    return Part(best, other + total - sum(row.count for row in best))
+    best = heapq.nsmallest(limit, counted(), key=lambda row: (-row.requests, row.api, row.outcome, row.error or ""))
+    return Part(best, other + total - sum(row.requests for row in best))
 
 
 def answer(asked: Asked, parts: Sequence[Part]) -> Answer:
     """The report as it is sent: the largest rows first."""
     stretch = asked.time
-    merged = _cut((row for part in parts for row in part.rows), asked.values["limit"], sum(part.other for part in parts))
+    rows = (row for part in parts for row in part.rows)
+    merged = _cut(rows, asked.values["limit"], sum(part.other for part in parts))
     return {
         **({} if stretch.window is None else {"window": stretch.window}),
         **answers.interval(stretch.span),
-        "rows": [row._asdict() for row in merged.rows],
+        "rows": [
+            {"api": row.api, "outcome": row.outcome, "error": row.error, "count": row.requests} for row in merged.rows
+        ],
         "other": merged.other,
     }

@@ -120,9 +120,7 @@ STRETCH: Final = (_WINDOW_24H, _FROM, _TO)
 COMPARED: Final = (*STRETCH, _COMPARE)
 ANY_STRETCH: Final = (_WINDOW, _FROM, _TO, _COMPARE)
 
-_SORT: Final = Parameter(
-    "sort", choice(Sort), "What to order by, largest first; latency is the mean latency.", "count"
-)
+_SORT: Final = Parameter("sort", choice(Sort), "What to order by, largest first; latency is the mean latency.", "count")
 LIMIT: Final = Parameter("limit", integer(1, 1000), "How many to list.", "100")
 _API_LIMIT: Final = Parameter("limit", integer(1, 100), "How many APIs to show one by one, the largest.", "20")
 _PREFIX: Final = Parameter("prefix", text(MAX_NAME), "Only names that begin with this; case matters.")
@@ -135,12 +133,17 @@ _INCLUDE: Final = Parameter(
     example="core*",
 )
 _EXCLUDE: Final = Parameter(
-    "exclude", _PATTERN, "No names that match this, written as include. May be repeated.", repeats=True, example="*test*"
+    "exclude",
+    _PATTERN,
+    "No names that match this, written as include. May be repeated.",
+    repeats=True,
+    example="*test*",
 )
 NAMES: Final = (_INCLUDE, _EXCLUDE)
 _CURSOR: Final = Parameter(
-    "cursor", text(4 * MAX_NAME), "The next of an answer before: go on behind its last entry. The rest of the question "
-    "must be the same."
+    "cursor",
+    text(4 * MAX_NAME),
+    "The next of an answer before: go on behind its last entry. The rest of the question must be the same.",
 )
 _STATUS_DOC: Final = "Only these statuses: 404, or a pattern such as 4??, 50* or 5xx; --- is none. May be repeated."
 STATUSES: Final = Parameter("status", STATUS, _STATUS_DOC, repeats=True)
@@ -172,7 +175,9 @@ def _by(*members: By) -> Parameter[By]:
     return Parameter("by", choice(members), "Also split the counts of each point by this.")
 
 
-CSV: Final = Parameter("format", choice(Format), "json, or csv for a spreadsheet; Accept: text/csv does the same.", "json")
+CSV: Final = Parameter(
+    "format", choice(Format), "json, or csv for a spreadsheet; Accept: text/csv does the same.", "json"
+)
 MIN_OFFSET: Final = Parameter(
     "min_offset",
     integer(0, 2**63 - 1),

@@ -1,4 +1,4 @@
-"""What callers pick names and statuses by: wildcards, prefixes, fragments and status patterns, all without backtracking.
+"""What callers pick names and statuses by: wildcards, prefixes and status patterns, all without backtracking.
 
 Names are what clients and URLs made them, and patterns come from callers, so neither may cost more than its length
 times the other's: each part between two `*` is looked for once, from left to right, and never given back.

@@ -157,7 +157,7 @@ class Board:
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True):
-    """One worker's share of a list: the largest entries, how many subjects there are in all, and what they add up to."""
+    """One worker's share: the largest entries, how many subjects there are in all, and what they add up to."""
 
     entries: list[Entry]
     subjects: int

@@ -151,5 +151,3 @@ def series_answer(asked: Asked, parts: Sequence[SeriesPart]) -> Answer:
             for index in range(points.stop - points.start)
         ]
     return answers.points(points, cells, split)
-
-

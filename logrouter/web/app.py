@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from logrouter.access.policy import CLOSED
+from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
 from logrouter.query.spans import KEPT
 from logrouter.telemetry import QUERY_SECONDS, REGISTRY, Log, log
 from logrouter.web import health, lists, problems, subjects
 from logrouter.web.access import Needs, guard, whoami
 from logrouter.web.audit import audit
 from logrouter.web.gate import Gate
+from logrouter.web.gather import PART_PATH
 from logrouter.web.peers import Peers
 from logrouter.web.problems import INTERNAL, Problem
 from logrouter.web.turns import Turns
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
 GATE: Final = web.AppKey("gate", Gate)
 """The gate of an application: tokens and keys can be replaced in it while it runs."""
-_NAME: Final = "[^/]+"
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -70,25 +72,41 @@ def build(
     app = web.Application(middlewares=[_finish(gate), guard(gate, needs)])
     app[GATE] = gate
     app.cleanup_ctx.append(_running(gate))
-    client, api = f"/v1/clients/{{client_id:{_NAME}}}", f"/v1/apis/{{api:{_NAME}}}"
 
     def get(path: str, handler: Callable[[web.Request], Awaitable[web.Response]], name: str, needed: Needs) -> None:
         needs[name] = needed
         app.router.add_get(path, handler, name=name, expect_handler=_expect)
 
     get("/", health.index(view), "index", Needs.NOTHING)
-    get("/livez", health.live(view), "livez", Needs.NOTHING)
-    get("/readyz", health.ready(view), "readyz", Needs.NOTHING)
-    get("/metrics", health.metrics(view), "metrics", Needs.METRICS)
-    get("/v1/whoami", whoami(gate), "whoami", Needs.CALLER)
-    get("/v1/clients", lists.ranking(view, "c"), "clients", Needs.EVERYTHING)
-    get(client, subjects.summary(view, "c"), "client", Needs.CLIENT)
-    get(f"{client}/series", subjects.series(view, "c"), "client_series", Needs.CLIENT)
-    get("/v1/apis", lists.ranking(view, "a"), "apis", Needs.EVERYTHING)
-    get(api, subjects.summary(view, "a"), "api", Needs.EVERYTHING)
-    get(f"{api}/series", subjects.series(view, "a"), "api_series", Needs.EVERYTHING)
-    get(lists.PART_PATH, lists.part(view), "part", Needs.WORKER)
+    handlers = {
+        "livez": health.live(view),
+        "readyz": health.ready(view),
+        "metrics": health.metrics(view),
+        "openapi": health.openapi(view),
+        "whoami": whoami(gate),
+        **{name: lists.report(view, BY_NAME[name]) for name in lists.RECIPES},
+        "unmatched": subjects.unmatched(view, BY_NAME["unmatched"]),
+    }
+    for endpoint in ENDPOINTS:
+        path = re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", endpoint.path)
+        get(path, handlers.get(endpoint.name) or subjects.subject(view, endpoint), endpoint.name, _needs(endpoint))
+    get(f"{PART_PATH}{{report:[a-z_]+}}", lists.part(view), "part", Needs.WORKER)
     return app
+
+
+def _needs(endpoint: Endpoint) -> Needs:
+    if endpoint.reach is Reach.NOBODY:
+        return _OF_NOBODY.get(endpoint.name, Needs.EVERYTHING)
+    return Needs.CLIENT if "{client_id}" in endpoint.path else Needs.EVERYTHING
+
+
+_OF_NOBODY: Final = {
+    "livez": Needs.NOTHING,
+    "readyz": Needs.NOTHING,
+    "openapi": Needs.NOTHING,
+    "metrics": Needs.METRICS,
+    "whoami": Needs.CALLER,
+}
 
 
 async def _expect(_: web.Request) -> None:

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from logrouter import __version__
 from logrouter.query import questions
-from logrouter.query.parameters import API_SERIES, CLIENT_SERIES, TOP, Parameter
+from logrouter.query.endpoints import ENDPOINTS
+from logrouter.query.openapi import document
 from logrouter.web import problems
 from logrouter.web.view import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from logrouter.query.endpoints import Endpoint
+    from logrouter.query.parameters import Parameter
     from logrouter.web.view import View
 
 _STYLE: Final = (
@@ -27,24 +31,6 @@ _STYLE: Final = (
 )
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 INDEX_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
-
-ENDPOINTS: Final[tuple[tuple[str, str | None, str, tuple[Parameter[Any], ...]], ...]] = (
-    ("/v1/clients", "/v1/clients", "Top clients over all workers", TOP),
-    (
-        "/v1/clients/{client_id}",
-        "/v1/clients/-",
-        "One client: lifetime and last 24 hours; - is everybody without an id",
-        (),
-    ),
-    ("/v1/clients/{client_id}/series", "/v1/clients/-/series", "One client over time", CLIENT_SERIES),
-    ("/v1/apis", "/v1/apis", "Top APIs over all workers", TOP),
-    ("/v1/apis/{api}", None, "One API: lifetime and last 24 hours", ()),
-    ("/v1/apis/{api}/series", None, "One API over time", API_SERIES),
-    ("/livez", "/livez", "200 as long as the process works", ()),
-    ("/readyz", "/readyz", "200 when the tables are recovered, else 503", ()),
-    ("/metrics", "/metrics", "Metrics for Prometheus", ()),
-)
-"""(path, example or None, what it answers, parameters) of every public endpoint."""
 
 
 def live(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -79,6 +65,17 @@ def metrics(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     return handle
 
 
+def openapi(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of ``/openapi.json``."""
+    described = document(__version__)
+
+    async def handle(request: web.Request) -> web.Response:
+        _refuse_parameters(request)
+        return json_response(described)
+
+    return handle
+
+
 def index(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/``."""
     page = _page()
@@ -98,8 +95,8 @@ def _refuse_parameters(request: web.Request) -> None:
 
 def _page() -> str:
     entries = "".join(
-        f"<dt>{_link(path, example)}</dt><dd>{escape(does)}.{_parameters(parameters)}</dd>"
-        for path, example, does, parameters in ENDPOINTS
+        f"<dt>{_link(endpoint)}</dt><dd>{escape(endpoint.does)}.{_parameters(endpoint.parameters)}</dd>"
+        for endpoint in ENDPOINTS
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>logrouter table view</title>'
@@ -109,9 +106,10 @@ def _page() -> str:
     )
 
 
-def _link(path: str, example: str | None) -> str:
-    code = f"<code>GET {escape(path)}</code>"
-    return code if example is None else f'<a href="{escape(example)}">{code}</a>'
+def _link(endpoint: Endpoint) -> str:
+    code = f"<code>GET {escape(endpoint.path)}</code>"
+    example = endpoint.example or ("" if "{" in endpoint.path else endpoint.path)
+    return f'<a href="{escape(example)}">{code}</a>' if example else code
 
 
 def _parameters(parameters: Iterable[Parameter[Any]]) -> str:

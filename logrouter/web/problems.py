@@ -44,6 +44,8 @@ INTERNAL: Final = Type("internal", 500, "Unexpected error")
 NOT_READY: Final = Type("not-ready", 503, "Tables are being recovered or moved")
 OWNER_AWAY: Final = Type("owner-away", 503, "The worker that holds the data does not answer")
 PARTITIONS_MISSING: Final = Type("partitions-missing", 503, "Some workers that hold the data do not answer")
+NOT_YET: Final = Type("not-yet", 503, "The figures do not reach as far yet as was asked for")
+TOO_STALE: Final = Type("too-stale", 503, "The figures are older than was asked for")
 ISSUER_AWAY: Final = Type("issuer-away", 503, "Tokens cannot be verified")
 BUSY: Final = Type("busy", 503, "Too many lists are being computed")
 TOO_SLOW: Final = Type("too-slow", 503, "The list took too long to compute")
@@ -51,7 +53,7 @@ TOO_SLOW: Final = Type("too-slow", 503, "The list took too long to compute")
 TYPES: Final = (
     *(BAD_PARAMETER, NOT_AUTHENTICATED, NOT_ALLOWED, UNTRUSTED_HOP),
     *(UNKNOWN_SUBJECT, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_OWNER, TOO_MANY_REQUESTS, INTERNAL),
-    *(NOT_READY, OWNER_AWAY, PARTITIONS_MISSING, ISSUER_AWAY, BUSY, TOO_SLOW),
+    *(NOT_READY, OWNER_AWAY, PARTITIONS_MISSING, NOT_YET, TOO_STALE, ISSUER_AWAY, BUSY, TOO_SLOW),
 )
 
 

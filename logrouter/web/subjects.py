@@ -1,4 +1,4 @@
-"""One client or one API: its summary and its series, answered here or by the worker that holds it."""
+"""One client or one API: what is asked of it, answered here or by the worker that holds it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 import orjson
-from aiohttp import web
 
-from logrouter.query import answers, questions
+from logrouter.query import answers, breakdowns
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.query.reader import Tier
 from logrouter.query.spans import Window, span
@@ -17,98 +16,168 @@ from logrouter.web.access import caller_of
 from logrouter.web.names import name_of
 from logrouter.web.peers import PeerAwayError
 from logrouter.web.problems import NOT_OWNER, OWNER_AWAY, UNKNOWN_SUBJECT, Problem
-from logrouter.web.view import RETRY_SOON, document
+from logrouter.web.respond import Placed, ask, dated, respond
+from logrouter.web.view import RETRY_SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from aiohttp import web
+
     from logrouter.access.scopes import Caller
+    from logrouter.core.cells import Cell
     from logrouter.query.answers import Answer
+    from logrouter.query.endpoints import Endpoint
+    from logrouter.query.questions import Asked
+    from logrouter.query.spans import Span
     from logrouter.web.peers import Reply
     from logrouter.web.view import View
 
-COLLECTION: Final = {"c": "clients", "a": "apis"}
+    Local = Callable[["View", "Endpoint", str, Asked], Answer]
+
 LAST_24H: Final = Window("24h", 24 * 60)
+NO_API: Final = "-"
 
 
-def summary(view: View, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of ``/v1/clients/{client_id}`` and ``/v1/apis/{api}``."""
+def subject(view: View, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of an endpoint about the client or the API in its path."""
 
     async def handle(request: web.Request) -> web.Response:
-        name = name_of(kind, request)
-        if faults := questions.nothing(request.query.items()):
-            raise problems.bad_parameters(faults)
-        return await _answer(view, request, kind, name, "", lambda now_ms: _summary(view, kind, name, now_ms))
+        name = name_of(endpoint.kind, request)
+        asked = ask(view, endpoint, request.query.items())
+        field = f"{{{SUBJECT_FIELD[endpoint.kind]}}}"
+        return await _answer(view, request, endpoint, name, asked, endpoint.path.replace(field, _segment(name)))
 
     return handle
 
 
-def series(view: View, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of ``/v1/clients/{client_id}/series`` and ``/v1/apis/{api}/series``."""
+def unmatched(view: View, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of the report of requests that matched no API: these are those of one subject."""
 
     async def handle(request: web.Request) -> web.Response:
-        name = name_of(kind, request)
-        asked = questions.series(kind, request.query.items(), view.clock(), view.kept)
-        if isinstance(asked, tuple):
-            raise problems.bad_parameters(asked)
-        return await _answer(view, request, kind, name, "/series", lambda _: _series(view, kind, name, asked))
+        asked = ask(view, endpoint, request.query.items())
+        return await _answer(view, request, endpoint, NO_API, asked, endpoint.path)
 
     return handle
 
 
-def _summary(view: View, kind: str, name: str, now_ms: int) -> Answer:
+def _summary(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
+    kind = endpoint.kind
+    life = _life(view, kind, name)
+    day = span(LAST_24H, asked.now_ms, view.kept)
+    body = answers.summary(kind, name, life, _rows(view, kind + name, day), day)
+    stretch = asked.stretch
+    if stretch is None:
+        return body
+    previous = [] if stretch.previous is None else _rows(view, kind + name, stretch.previous)
+    return {**body, **answers.stretch(kind, stretch, _rows(view, kind + name, stretch.span), previous)}
+
+
+def _series(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
+    kind, points = endpoint.kind, asked.points
+    _life(view, kind, name)
+    rows = view.reader.rows(kind + name, points.step.tier, range(points.start, points.stop))
+    return answers.series(kind, name, points, rows)
+
+
+def _apis(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
+    return _broken_down(view, endpoint, name, asked, breakdowns.apis(_sum(view, endpoint, name, asked), asked))
+
+
+def _urls(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
+    return _broken_down(view, endpoint, name, asked, breakdowns.urls(_sum(view, endpoint, name, asked), asked))
+
+
+def _clients(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
+    return _broken_down(view, endpoint, name, asked, breakdowns.clients(_sum(view, endpoint, name, asked), asked))
+
+
+def _errors(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
+    kind = endpoint.kind
+    content = breakdowns.errors(kind, _sum(view, endpoint, name, asked), _life(view, kind, name))
+    return _broken_down(view, endpoint, name, asked, content)
+
+
+def _unmatched(view: View, _: Endpoint, name: str, asked: Asked) -> Answer:
+    whole = answers.total(_rows(view, "a" + name, asked.time.span))
+    return _timed(asked, breakdowns.urls(whole, asked))
+
+
+_LOCAL: Final[dict[str, Local]] = {
+    "client": _summary,
+    "client_series": _series,
+    "client_apis": _apis,
+    "client_urls": _urls,
+    "client_errors": _errors,
+    "api": _summary,
+    "api_series": _series,
+    "api_clients": _clients,
+    "api_urls": _urls,
+    "api_errors": _errors,
+    "unmatched": _unmatched,
+}
+"""What each endpoint answers from the rows of its subject."""
+
+
+def _life(view: View, kind: str, name: str) -> Cell:
     life = view.reader.rows(kind + name, Tier.LIFE, (0,))[0]
     if life is None:
-        raise _unknown(kind)
-    day = span(LAST_24H, now_ms, view.kept)
-    rows = [
+        raise Problem(UNKNOWN_SUBJECT, f"no request of this {SUBJECT_FIELD[kind]} has been counted")
+    return life
+
+
+def _rows(view: View, subject: str, covered: Span) -> list[Cell | None]:
+    return [
         cell
-        for segment in day.segments
-        for cell in view.reader.rows(kind + name, segment.tier, range(segment.start, segment.stop))
+        for segment in covered.segments
+        for cell in view.reader.rows(subject, segment.tier, range(segment.start, segment.stop))
     ]
-    return answers.summary(kind, name, life, rows, day)
 
 
-def _series(view: View, kind: str, name: str, asked: questions.Series) -> Answer:
-    if view.reader.rows(kind + name, Tier.LIFE, (0,))[0] is None:
-        raise _unknown(kind)
-    rows = view.reader.rows(kind + name, asked.step.tier, range(asked.start, asked.stop))
-    return answers.series(kind, name, asked, rows)
+def _sum(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Cell:
+    _life(view, endpoint.kind, name)
+    return answers.total(_rows(view, endpoint.kind + name, asked.time.span))
 
 
-def _unknown(kind: str) -> Problem:
-    return Problem(UNKNOWN_SUBJECT, f"no request of this {SUBJECT_FIELD[kind]} has been counted")
+def _broken_down(_: View, endpoint: Endpoint, name: str, asked: Asked, content: Answer) -> Answer:
+    return {SUBJECT_FIELD[endpoint.kind]: name, **_timed(asked, content)}
+
+
+def _timed(asked: Asked, content: Answer) -> Answer:
+    window = {} if asked.time.window is None else {"window": asked.time.window}
+    return {**window, **answers.interval(asked.time.span), **content}
 
 
 async def _answer(
-    view: View, request: web.Request, kind: str, name: str, suffix: str, local: Callable[[int], Answer]
+    view: View, request: web.Request, endpoint: Endpoint, name: str, asked: Asked, path: str
 ) -> web.Response:
     """Answers from our tables or, once, from those of the worker that holds the subject."""
-    hop = view.peers.is_hop(request)
-    partition = view.partition_of(kind + name)
+    partition = view.partition_of(endpoint.kind + name)
     if partition in view.reader.owned():
-        return _local(view, partition, local)
-    if hop:
+        return respond(request, endpoint, _local(view, endpoint, name, asked, partition))
+    if view.peers.is_hop(request):
         raise Problem(NOT_OWNER, "the partition has moved", partition=partition, retry_after=RETRY_SOON)
-    path = f"/v1/{COLLECTION[kind]}/{_segment(name)}{suffix}"
-    query = urlencode(list(request.query.items()))
-    return await _remote(view, partition, f"{path}?{query}" if query else path, caller_of(request))
+    # How the answer is written is our affair.
+    query = urlencode([(key, value) for key, value in request.query.items() if key != "format"])
+    body = await _remote(view, partition, f"{path}?{query}" if query else path, caller_of(request))
+    return respond(request, endpoint, body)
 
 
-def _local(view: View, partition: int, local: Callable[[int], Answer]) -> web.Response:
+def _local(view: View, endpoint: Endpoint, name: str, asked: Asked, partition: int) -> Answer:
     # Nothing is awaited in here: readiness, rows and position are those of one moment.
     if not view.reader.ready():
         raise view.not_ready()
-    now_ms = view.clock()
     try:
-        return document(local(now_ms), now_ms, view.freshness([partition]))
+        body = _LOCAL[endpoint.name](view, endpoint, name, asked)
+        placed = Placed(partition, view.reader.position(partition), view.reader.self_url())
     except LookupError as exc:
         if view.holds([partition]):
             raise
         raise view.not_ready() from exc
+    return dated(body, asked, [placed])
 
 
-async def _remote(view: View, partition: int, target: str, caller: Caller) -> web.Response:
+async def _remote(view: View, partition: int, target: str, caller: Caller) -> Answer:
     url = view.reader.owner_url(partition)
     if url is None or url == view.reader.self_url():
         raise _away(partition, "no worker holds it at the moment")
@@ -116,22 +185,39 @@ async def _remote(view: View, partition: int, target: str, caller: Caller) -> we
         reply = await view.peers.get(url, target, view.limits.point_timeout, caller)
     except PeerAwayError as exc:
         raise _away(partition, str(exc)) from exc
-    if not _relayable(reply):
-        raise _away(partition, f"answered with status {reply.status}")
-    return web.Response(body=reply.body, status=reply.status, content_type=reply.content_type)
+    if (problem := _problem(reply)) is not None:
+        raise problem
+    body = _object(reply) if reply.status == 200 and reply.content_type == "application/json" else None
+    if body is None or "freshness" not in body:
+        raise _away(partition, f"answered with status {reply.status}" if reply.status != 200 else "no answer of ours")
+    return body
 
 
-def _relayable(reply: Reply) -> bool:
-    """Whether this is an answer of an owner. A 404 of something else that listens there is not "unknown client"."""
-    if reply.status == 200:
-        return reply.content_type == "application/json"
-    if reply.status not in (400, 404) or reply.content_type != problems.CONTENT_TYPE:
-        return False
+_PASSED_ON: Final = {
+    kind.uri: kind for kind in (UNKNOWN_SUBJECT, problems.BAD_PARAMETER, problems.NOT_YET, problems.TOO_STALE)
+}
+"""Problems that an owner has with the question itself. All others are about the owner."""
+
+
+def _problem(reply: Reply) -> Problem | None:
+    """The owner's problem with the question. A 404 of something else that listens there is not "unknown client"."""
+    if reply.status == 200 or reply.content_type != problems.CONTENT_TYPE:
+        return None
+    body = _object(reply) or {}
+    kind = _PASSED_ON.get(str(body.pop("type", "")))
+    if kind is None or kind.status != reply.status:
+        return None
+    detail = str(body.pop("detail", ""))
+    members = {name: value for name, value in body.items() if name not in ("title", "status", "instance")}
+    return Problem(kind, detail, retry_after=RETRY_SOON if kind.status == 503 else None, **members)
+
+
+def _object(reply: Reply) -> Answer | None:
     try:
-        kind = orjson.loads(reply.body)["type"]
-    except (ValueError, KeyError, TypeError):
-        return False
-    return kind in (UNKNOWN_SUBJECT.uri, problems.BAD_PARAMETER.uri)
+        body = orjson.loads(reply.body)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _away(partition: int, reason: str) -> Problem:

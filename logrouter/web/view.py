@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from aiohttp import web
 
-from logrouter.core.timestamps import rfc3339
-from logrouter.query.answers import Answer, freshness
 from logrouter.web.problems import NOT_READY, Problem
 
 if TYPE_CHECKING:
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from logrouter.query.answers import Answer
     from logrouter.query.reader import TableReader, Tier
     from logrouter.web.peers import Peers
     from logrouter.web.turns import Turns
@@ -63,20 +62,10 @@ class View:
         """Whether this worker answers for all of these now."""
         return self.reader.ready() and self.reader.owned().issuperset(partitions)
 
-    def freshness(self, partitions: Iterable[int]) -> list[Answer]:
-        """How far these partitions of ours are folded, right now."""
-        url = self.reader.self_url()
-        return [freshness(p, self.reader.position(p), url) for p in sorted(partitions)]
-
     @staticmethod
     def not_ready() -> Problem:
         """The answer while tables are recovered or partitions move."""
         return Problem(NOT_READY, "the tables are being recovered or moved; ask again", retry_after=RETRY_SOON)
-
-
-def document(body: Answer, now_ms: int, partitions: list[Answer]) -> web.Response:
-    """An answer with its freshness."""
-    return json_response({**body, "freshness": {"at": rfc3339(now_ms), "partitions": partitions}})
 
 
 def json_response(body: Answer) -> web.Response:

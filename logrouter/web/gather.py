@@ -1,0 +1,214 @@
+"""Reports over all workers: each sums its own partitions, the one that was asked puts the shares together.
+
+A report is whole, or it is a problem that names the partitions that are missing, or it says so itself where the caller
+allows that; it is never silently partial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+from aiohttp import web
+
+from logrouter.query import questions
+from logrouter.query.kinds import Kind, Wrong, integer, quoted
+from logrouter.query.parameters import Fault, Parameter, Partial, read
+from logrouter.query.reader import Position  # noqa: TC001 - msgspec looks up the types of fields
+from logrouter.web import problems
+from logrouter.web.peers import PeerAwayError
+from logrouter.web.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, TOO_SLOW, Problem
+from logrouter.web.respond import Placed
+from logrouter.web.turns import BusyError
+from logrouter.web.view import RETRY_SOON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from logrouter.access.scopes import Caller
+    from logrouter.query.answers import Answer
+    from logrouter.query.endpoints import Endpoint
+    from logrouter.query.questions import Asked
+    from logrouter.query.reports import Report, Scan
+    from logrouter.web.view import View
+
+PART_PATH: Final = "/internal/v1/parts/"
+_CHECK_EVERY: Final = 64
+"""Rows between two looks at the time."""
+
+
+class Recipe(NamedTuple):
+    """How a report is made: the share of a worker, how it is read again, and the answer from all shares."""
+
+    report: Callable[[Asked], Report]
+    decode: Callable[[msgspec.Raw], Any]
+    answer: Callable[[Asked, Sequence[Any]], Answer]
+
+
+class Share(msgspec.Struct, forbid_unknown_fields=True):
+    """One worker's share of a report, as it travels between workers."""
+
+    part: msgspec.Raw
+    positions: list[tuple[int, Position]]
+    """Every partition that is in it, and how far."""
+
+
+class Gathered(NamedTuple):
+    """All shares of a report, what they reach to, and why which partitions are not in it."""
+
+    parts: list[Any]
+    placed: list[Placed]
+    missing: dict[int, str]
+
+
+_decode_share: Final = msgspec.msgpack.Decoder(Share).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def _partitions(text: str) -> frozenset[int] | Wrong:
+    numbers = text.split(",")
+    if all(number.isascii() and number.isdigit() and len(number) <= 6 for number in numbers):
+        return frozenset(map(int, numbers))
+    return Wrong(f"must be partition numbers with commas between, not {quoted(text)}")
+
+
+_OF_PART: Final[tuple[Parameter[Any], ...]] = (
+    Parameter("partitions", Kind(_partitions, {}), "The partitions to sum."),
+    Parameter("at", integer(0, 10**14), "The time of the question, in epoch milliseconds: one window for all workers."),
+)
+
+
+async def answer_part(view: View, request: web.Request, endpoint: Endpoint, recipe: Recipe) -> web.Response:
+    """This worker's share for another one; only about partitions that are held here."""
+    of_part = {parameter.name for parameter in _OF_PART}
+    pairs = list(request.query.items())
+    values, faults = read(_OF_PART, [pair for pair in pairs if pair[0] in of_part])
+    faults += tuple(Fault(name, "is missing") for name, value in values.items() if value is None)
+    if faults:
+        raise problems.bad_parameters(faults)
+    rest = [pair for pair in pairs if pair[0] not in of_part]
+    asked = questions.ask(endpoint.parameters, rest, values["at"], view.kept, name=endpoint.name)
+    if isinstance(asked, tuple):
+        raise problems.bad_parameters(asked)
+    part, positions = await _share(view, recipe.report(asked), values["partitions"])
+    body = _encode(Share(msgspec.Raw(_encode(part)), positions))
+    return web.Response(body=body, content_type="application/msgpack")
+
+
+async def gather(
+    view: View, endpoint: Endpoint, recipe: Recipe, asked: Asked, pairs: Iterable[tuple[str, str]], caller: Caller
+) -> Gathered:
+    """Every owner's share, asked at the same time; a `Problem` unless all partitions are in them, or need not be."""
+    owners = _owners(view)
+    urls = list(owners)
+    query = urlencode([*pairs, ("at", str(asked.now_ms))])
+    target = f"{PART_PATH}{endpoint.name}?{query}&partitions="
+    replies = await asyncio.gather(
+        *(_ask(view, url, target, recipe, asked, owners[url], caller) for url in urls), return_exceptions=True
+    )
+    found = Gathered([], [], {})
+    for url, reply in zip(urls, replies, strict=True):
+        if isinstance(reply, PeerAwayError):
+            found.missing.update(dict.fromkeys(owners[url], str(reply)))
+        elif isinstance(reply, Problem) and reply.kind in (problems.NOT_READY, NOT_OWNER):
+            found.missing.update(dict.fromkeys(owners[url], reply.detail))
+        elif isinstance(reply, BaseException):
+            raise reply
+        else:
+            part, positions = reply
+            found.parts.append(part)
+            found.placed.extend(Placed(partition, position, url) for partition, position in positions)
+    if found.missing and (asked.values.get("partial") is not Partial.ALLOW or not found.parts):
+        raise _missing(found.missing)
+    return found
+
+
+def _owners(view: View) -> dict[str, frozenset[int]]:
+    """Which partitions to ask of whom."""
+    count = view.reader.partitions()
+    if count <= 0:
+        raise view.not_ready()
+    owned = view.reader.owned()
+    urls: dict[str, set[int]] = {}
+    for partition in range(count):
+        url = view.reader.self_url() if partition in owned else view.reader.owner_url(partition)
+        urls.setdefault(url or "", set()).add(partition)
+    return {url: frozenset(partitions) for url, partitions in urls.items()}
+
+
+def _missing(reasons: dict[int, str]) -> Problem:
+    listed = [{"partition": partition, "reason": reason} for partition, reason in sorted(reasons.items())]
+    names = ", ".join(str(entry["partition"]) for entry in listed)
+    detail = f"a list needs every partition, and these cannot be asked now: {names}"
+    return Problem(PARTITIONS_MISSING, detail, missing=listed, retry_after=RETRY_SOON)
+
+
+async def _ask(
+    view: View, url: str, target: str, recipe: Recipe, asked: Asked, partitions: frozenset[int], caller: Caller
+) -> tuple[Any, list[tuple[int, Position]]]:
+    if url == view.reader.self_url():
+        return await _share(view, recipe.report(asked), partitions)
+    if not url:
+        raise PeerAwayError("no worker holds it at the moment")
+    listed = "%2C".join(map(str, sorted(partitions)))
+    reply = await view.peers.get(url, target + listed, view.limits.list_timeout, caller)
+    if reply.status != 200:
+        raise PeerAwayError(f"answered with status {reply.status}")
+    try:
+        share = _decode_share(reply.body)
+        part = recipe.decode(share.part)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise PeerAwayError("answered something else") from exc
+    if sorted(partition for partition, _ in share.positions) != sorted(partitions):
+        raise PeerAwayError("answered for other partitions")
+    return part, share.positions
+
+
+async def _share(view: View, report: Report, partitions: frozenset[int]) -> tuple[Any, list[tuple[int, Position]]]:
+    """This worker's share of a report, at most so many at a time."""
+    try:
+        async with asyncio.timeout(view.limits.list_timeout), view.turns.take():
+            return await _made(view, report, partitions)
+    except BusyError as exc:
+        raise Problem(BUSY, "too many lists are being computed; ask again", retry_after=RETRY_SOON) from exc
+    except TimeoutError as exc:
+        raise Problem(TOO_SLOW, "ask for a shorter window", retry_after=RETRY_SOON) from exc
+
+
+async def _made(view: View, report: Report, partitions: frozenset[int]) -> tuple[Any, list[tuple[int, Position]]]:
+    _check_holds(view, partitions)
+    # Positions before rows: the report may include newer records than it says, never lack any.
+    positions = [(p, view.reader.position(p)) for p in sorted(partitions)]
+    try:
+        for scan in report.scans():
+            if scan is not None:
+                await _scan(view, scan, partitions)
+            await asyncio.sleep(0)
+    except LookupError as exc:
+        _check_holds(view, partitions)
+        raise view.not_ready() from exc
+    _check_holds(view, partitions)
+    return report.part(), positions
+
+
+async def _scan(view: View, scan: Scan, partitions: frozenset[int]) -> None:
+    reader, kind, add = view.reader, scan.kind, scan.add
+    every = reader.owned() == partitions
+    until = perf_counter() + view.limits.slice
+    for number, (name, bucket, cell) in enumerate(reader.scan(kind, *scan.segment), 1):
+        if (every or reader.partition_of(kind + name) in partitions) and add(name, bucket, cell):
+            return
+        if number % _CHECK_EVERY == 0 and perf_counter() > until:
+            await asyncio.sleep(0)
+            _check_holds(view, partitions)
+            until = perf_counter() + view.limits.slice
+
+
+def _check_holds(view: View, partitions: Iterable[int]) -> None:
+    if not view.reader.ready():
+        raise view.not_ready()
+    if not view.holds(partitions):
+        raise Problem(NOT_OWNER, "a partition has moved", retry_after=RETRY_SOON)

@@ -1,0 +1,118 @@
+"""From a request to the question in it, and from figures to an answer: freshness, ETag, JSON or CSV."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import orjson
+from aiohttp import web
+
+from logrouter.core.timestamps import rfc3339
+from logrouter.query import csvtext, questions
+from logrouter.query.answers import age_ms, freshness
+from logrouter.query.parameters import Format
+from logrouter.web import problems
+from logrouter.web.problems import NOT_YET, TOO_STALE, Problem
+from logrouter.web.view import RETRY_SOON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from logrouter.query.answers import Answer
+    from logrouter.query.endpoints import Endpoint
+    from logrouter.query.questions import Asked
+    from logrouter.query.reader import Position
+    from logrouter.web.view import View
+
+_MAX_HEADER: Final = 2000
+_NOTHING: Final[Mapping[int, str]] = MappingProxyType({})
+
+
+class Placed(NamedTuple):
+    """How far one partition of an answer reaches, and who answered for it."""
+
+    partition: int
+    position: Position
+    url: str
+
+
+def ask(view: View, endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> Asked:
+    """The question that was asked; a `Problem` that lists every fault of one that can't be."""
+    asked = questions.ask(endpoint.parameters, pairs, view.clock(), view.kept, name=endpoint.name)
+    if isinstance(asked, tuple):
+        raise problems.bad_parameters(asked)
+    return asked
+
+
+def dated(body: Answer, asked: Asked, placed: Iterable[Placed], missing: Mapping[int, str] = _NOTHING) -> Answer:
+    """An answer with its freshness; a `Problem` if it is not as fresh as was asked for."""
+    found = sorted(placed)
+    least, oldest = asked.values.get("min_offset"), asked.values.get("max_staleness")
+    for partition, position, _ in found:
+        if least is not None and position.offset < least:
+            detail = f"partition {partition} is folded up to offset {position.offset}, not yet up to {least}"
+            raise Problem(NOT_YET, detail, partition=partition, retry_after=RETRY_SOON)
+        if oldest is not None:
+            age = age_ms(position, asked.now_ms)
+            if age is None or age > oldest * 1000:
+                told = "of unknown age" if age is None else f"{age / 1000:.0f} s old"
+                raise Problem(
+                    TOO_STALE, f"partition {partition} is {told}", partition=partition, retry_after=RETRY_SOON
+                )
+    return {
+        **body,
+        **({"partial": True} if missing else {}),
+        "freshness": {
+            "at": rfc3339(asked.now_ms),
+            "partitions": [freshness(*one) for one in found],
+            "stale": any(position.standby for _, position, _ in found),
+            "missing": [{"partition": p, "reason": reason} for p, reason in sorted(missing.items())],
+        },
+    }
+
+
+def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web.Response:
+    """An answer as the caller wants it: JSON or CSV, or 304 if its figures are those that the caller has."""
+    wants_csv = endpoint.rows is not None and _wants_csv(request)
+    tag = f'W/"{etag(body)}{"-csv" if wants_csv else ""}"'
+    headers = {"ETag": tag, "Vary": "Accept, Authorization"}
+    if _has(request, tag):
+        return web.Response(status=304, headers=headers)
+    if wants_csv and endpoint.rows is not None:
+        text = csvtext.encode(body, endpoint.rows)
+        name = {"Content-Disposition": f'attachment; filename="{endpoint.name}.csv"'}
+        return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers | name)
+    return web.Response(body=orjson.dumps(body), content_type="application/json", headers=headers)
+
+
+_MOVING: Final = frozenset({"freshness", "from", "to"})
+"""Members that change with time alone: the question says what they are about."""
+
+
+def etag(body: Answer) -> str:
+    """A digest of the figures of an answer: the same as long as they are."""
+    figures = {
+        name: {key: item for key, item in value.items() if key not in _MOVING} if isinstance(value, dict) else value
+        for name, value in body.items()
+        if name not in _MOVING
+    }
+    return blake2b(orjson.dumps(figures, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+
+
+def _has(request: web.Request, tag: str) -> bool:
+    given = request.headers.get("If-None-Match", "")[:_MAX_HEADER]
+    known = {one.strip().removeprefix("W/") for one in given.split(",")}
+    return tag.removeprefix("W/") in known or "*" in known
+
+
+def _wants_csv(request: web.Request) -> bool:
+    asked = request.query.get("format")
+    if asked is not None:
+        return asked == Format.CSV
+    for item in request.headers.get("Accept", "")[:_MAX_HEADER].split(","):
+        media = item.partition(";")[0].strip().lower()
+        if media in ("text/csv", "application/json", "*/*", "application/*"):
+            return media == "text/csv"
+    return False
