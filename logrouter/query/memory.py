@@ -20,6 +20,7 @@ class MemoryTables:
         self.partitions = partitions
         self.rows: dict[Tier, dict[tuple[int, str], Cell]] = {tier: {} for tier in Tier}
         self.offsets = dict.fromkeys(range(partitions), -1)
+        self.watermarks: dict[int, int] = {}
 
     def fold(self, subjects: Subjects) -> None:
         """Adds partial sums to all tiers, as one rollup record of each partition they belong to."""
@@ -29,6 +30,10 @@ class MemoryTables:
                     self._add(tier, subject, cell)
         for partition in {partition_of(subject, self.partitions) for subject, _ in subjects}:
             self.offsets[partition] += 1
+        for subject, cells in subjects:
+            partition = partition_of(subject, self.partitions)
+            newest = max(cell.last_ms for cell in cells)
+            self.watermarks[partition] = max(self.watermarks.get(partition, newest), newest)
 
     def _add(self, tier: Tier, subject: str, cell: Cell) -> None:
         bucket = tier.bucket(cell.minute)
@@ -50,6 +55,9 @@ class MemoryReader(TableReader):
     is_ready: bool = True
     mine: frozenset[int] = frozenset()
     owners: dict[int, str] = field(default_factory=dict)
+    behind: int = 0
+    """Records that are said to be in the log and not folded yet."""
+    is_standby: bool = False
 
     def partitions(self) -> int:  # noqa: D102 - as the protocol says, here and below
         return self.tables.partitions
@@ -72,7 +80,7 @@ class MemoryReader(TableReader):
     def position(self, partition: int) -> Position:  # noqa: D102
         self._check(partition)
         offset = self.tables.offsets[partition]
-        return Position(offset, offset + 1)
+        return Position(offset, offset + 1 + self.behind, self.tables.watermarks.get(partition), self.is_standby)
 
     def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:  # noqa: D102
         self._check(self.partition_of(subject))

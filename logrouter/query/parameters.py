@@ -218,11 +218,14 @@ def read(
     values = {parameter.name: _default(parameter) for parameter in known.values()}
     seen: dict[str, int] = {}
     faults: list[Fault] = []
+    unknown = False
     for name, given in pairs:
         parameter = known.get(name)
         if parameter is None:
-            wanted = ", ".join(known) or "none"
-            faults.append(Fault(quoted(name), f"unknown parameter; known here: {wanted}"))
+            # Said once: twenty times over it would be a flood.
+            wanted = "" if unknown else f"; known here: {', '.join(known) or 'none'}"
+            unknown = True
+            faults.append(Fault(quoted(name), f"unknown parameter{wanted}"))
             continue
         times = seen[name] = seen.get(name, 0) + 1
         if times > (MAX_REPEATS if parameter.repeats else 1):

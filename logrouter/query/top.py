@@ -112,6 +112,11 @@ def largest(entries: Iterable[Entry], sort: Sort, limit: int, after: Cursor | No
     return [entry for *_, entry in heapq.nsmallest(limit, keyed, key=lambda item: item[:2])]
 
 
+def cursor_of(sort: Sort, entry: Entry) -> Cursor:
+    """The place behind an entry."""
+    return Cursor(_BY[sort](entry.tally), entry.name)
+
+
 class Board:
     """Collects the rows of a window, in any order, and ranks their subjects.
 
@@ -238,7 +243,7 @@ def answer(kind: str, asked: Asked, parts: Sequence[Part]) -> Answer:
     merged = merge(parts, sort, limit + 1)
     listed = merged.entries[:limit]
     more = len(merged.entries) > limit
-    last = Cursor(_BY[sort](listed[-1].tally), listed[-1].name) if more else None
+    last = cursor_of(sort, listed[-1]) if more else None
     return {
         **({} if stretch.window is None else {"window": stretch.window}),
         **interval(stretch.span),

@@ -6,34 +6,56 @@ from hypothesis import strategies as st
 
 from logrouter.core.timestamps import rfc3339
 from logrouter.query import questions
-from logrouter.query.parameters import API_SERIES, CLIENT_SERIES, TOP, By, Sort, Step, Wrong, quoted
-from logrouter.query.questions import MAX_POINTS, Series, Top
+from logrouter.query.endpoints import BY_NAME, ENDPOINTS
+from logrouter.query.kinds import Wrong, quoted
+from logrouter.query.parameters import By, Sort, Step
+from logrouter.query.questions import MAX_POINTS, Asked, Series
 from logrouter.query.reader import Tier
-from logrouter.query.spans import KEPT, Window, oldest
+from logrouter.query.spans import KEPT, oldest
 
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z
 TEXT = st.text(max_size=30)
-NAMES = st.sampled_from(["from", "to", "step", "by", "window", "sort", "limit"]) | TEXT
-VALUES = st.sampled_from(["minute", "hour", "day", "api", "life", "7d", "2026-09-21T00:00:00Z", "5", "count"]) | TEXT
+NAMES = st.sampled_from(sorted({p.name for endpoint in ENDPOINTS for p in endpoint.parameters})) | TEXT
+VALUES = (
+    st.sampled_from(
+        ["minute", "hour", "day", "api", "life", "7d", "2026-09-21T00:00:00Z", "5", "count", "previous", "5xx", "*a?"]
+    )
+    | TEXT
+)
 
 
-@pytest.mark.parametrize("parameter", [*TOP, *CLIENT_SERIES, *API_SERIES])
+def ask(name, pairs=(), now=NOW, kept=KEPT):
+    """What is asked of an endpoint, or the faults."""
+    return questions.ask(BY_NAME[name].parameters, pairs, now, kept, name=name)
+
+
+def series(pairs, now=NOW, kept=KEPT):
+    """What points are asked for, or the faults."""
+    asked = ask("client_series", pairs, now, kept)
+    return asked.points if isinstance(asked, Asked) else asked
+
+
+@pytest.mark.parametrize("parameter", [p for endpoint in ENDPOINTS for p in endpoint.parameters], ids=lambda p: p.name)
 def test_declarations_are_whole(parameter):
     """Each has a documentation, a schema, and a default that is of its kind."""
     assert parameter.doc.endswith(".")
     assert parameter.kind.schema["type"] in {"string", "integer"}
-    assert parameter.default is None or not isinstance(parameter.kind.read(parameter.default), Wrong)
+    for good in (parameter.default, parameter.example):
+        assert good is None or not isinstance(parameter.kind.read(good), Wrong)
 
 
 def test_without_parameters_a_list_is_by_count_over_24_hours():
     """The defaults of a top list."""
-    assert questions.top([]) == Top(Window("24h", 1440), Sort.COUNT, 100)
+    asked = ask("clients")
+    assert asked.time.window == "24h"
+    assert asked.time.previous is None
+    assert (asked.values["sort"], asked.values["limit"]) == (Sort.COUNT, 100)
 
 
 @pytest.mark.parametrize(("step", "points"), [("minute", 60), ("hour", 24), ("day", 30)])
 def test_without_times_a_series_ends_now(step, points):
     """It includes the current bucket, and as many before as suit the step."""
-    asked = questions.series("c", [("step", step)], NOW)
+    asked = series([("step", step)], NOW)
     assert asked.stop == Step(step).tier.bucket(NOW // 60_000) + 1
     assert asked.stop - asked.start == points
 
@@ -42,15 +64,15 @@ def test_times_are_widened_to_full_buckets_and_cut_at_now():
     """The begin is rounded down, the end up, and the future has no points."""
     pairs = [("from", "2026-09-21T10:30:00Z"), ("to", "2026-09-21T11:00:01Z"), ("by", "status")]
     hour = 1_790_000_000_000 // 3_600_000
-    assert questions.series("c", pairs, NOW) == Series(hour - 4, hour - 2, Step.HOUR, By.STATUS)
-    asked = questions.series("c", [("from", "2026-09-21T10:30:00Z"), ("to", "2027-01-01T00:00:00Z")], NOW)
+    assert series(pairs, NOW) == Series(hour - 4, hour - 2, Step.HOUR, By.STATUS)
+    asked = series([("from", "2026-09-21T10:30:00Z"), ("to", "2027-01-01T00:00:00Z")], NOW)
     assert asked.stop == hour + 1
 
 
 def test_offsets_of_times_are_honoured():
     """12:30 in +02:00 is 10:30 in UTC."""
-    one = questions.series("c", [("from", "2026-09-21T12:30:00+02:00")], NOW)
-    assert one == questions.series("c", [("from", "2026-09-21T10:30:00Z")], NOW)
+    one = series([("from", "2026-09-21T12:30:00+02:00")], NOW)
+    assert one == series([("from", "2026-09-21T10:30:00Z")], NOW)
 
 
 @pytest.mark.parametrize("step", list(Step))
@@ -58,10 +80,10 @@ def test_the_oldest_kept_bucket_can_be_asked_for_and_no_older_one(step):
     """The refusal says where to begin, and beginning there works."""
     width = step.tier.value * 60_000
     first = oldest(step.tier, NOW) * width
-    asked = questions.series("c", [("step", step), ("from", iso(first))], NOW)
+    asked = series([("step", step), ("from", iso(first))], NOW)
     assert isinstance(asked, Series)
     assert asked.stop - asked.start == KEPT[step.tier] + 1
-    (fault,) = questions.series("c", [("step", step), ("from", iso(first - 1))], NOW)
+    (fault,) = series([("step", step), ("from", iso(first - 1))], NOW)
     assert fault.parameter == "from"
     assert iso(first) in fault.detail
 
@@ -75,24 +97,71 @@ def test_too_many_points_are_refused_with_what_to_do():
     """Where more is kept than one answer holds, the bound on points decides."""
     kept = {Tier.MINUTE: 10_000, Tier.HOUR: 10_000, Tier.DAY: 10_000}
     pairs = [("step", "minute"), ("from", "2026-09-20T00:00:00Z")]
-    (fault,) = questions.series("c", pairs, NOW, kept)
+    (fault,) = series(pairs, NOW, kept)
     assert fault.parameter == "step"
     assert "use a longer step" in fault.detail
 
 
-@given(st.lists(st.tuples(NAMES, VALUES), max_size=8), st.sampled_from("ca"))
-def test_no_parameters_raise_and_accepted_ones_are_within_bounds(pairs, kind):
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=8), st.sampled_from(ENDPOINTS))
+def test_no_parameters_raise_and_accepted_ones_are_within_bounds(pairs, endpoint):
     """Whatever is sent, the outcome is a bounded question or a few short faults."""
-    for asked in (questions.series(kind, pairs, NOW), questions.top(pairs), questions.nothing(pairs)):
-        if isinstance(asked, Series):
-            assert 0 < asked.stop - asked.start <= MAX_POINTS
-            assert asked.start >= oldest(asked.step.tier, NOW)
-            assert asked.stop <= asked.step.tier.bucket(NOW // 60_000) + 1
-        elif isinstance(asked, Top):
-            assert 1 <= asked.limit <= 1000
-        else:
-            assert len(asked) <= 20
-            assert all(len(fault.parameter) < 300 and len(fault.detail) < 600 for fault in asked)
+    asked = ask(endpoint.name, pairs)
+    if isinstance(asked, Asked):
+        assert not asked.values.get("limit") or 1 <= asked.values["limit"] <= 1000
+        if asked.series is not None:
+            assert 0 < asked.points.stop - asked.points.start <= MAX_POINTS
+            assert asked.points.start >= oldest(asked.points.step.tier, NOW)
+            assert asked.points.stop <= asked.points.step.tier.bucket(NOW // 60_000) + 1
+        if asked.stretch is not None:
+            assert asked.time.span.stop_ms <= NOW
+    else:
+        assert 0 < len(asked) <= 20
+        assert all(len(fault.parameter) < 300 and len(fault.detail) < 600 for fault in asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs", "parameter"),
+    [
+        ("clients", [("window", "1h"), ("from", "2026-09-21T10:00:00Z")], "window"),
+        ("client_series", [("window", "1h"), ("to", "2026-09-21T10:00:00Z")], "window"),
+        ("clients", [("to", "2026-09-21T10:00:00Z")], "to"),
+        ("clients", [("from", "2026-09-22T10:00:00Z")], "from"),
+        ("clients", [("from", "2020-09-22T10:00:00Z")], "from"),
+        ("clients", [("from", "2026-09-21T10:00:00Z"), ("to", "2026-09-21T10:00:00Z")], "from"),
+        ("clients", [("window", "life"), ("compare", "previous")], "compare"),
+        ("clients", [("window", "300d"), ("compare", "previous")], "compare"),
+        ("client", [("compare", "previous")], "compare"),
+        ("client_series", [("window", "life")], "window"),
+        ("clients", [("cursor", "x")], "cursor"),
+        ("client_apis", [("status", "9999")], "status"),
+        ("client_apis", [("status", "5")], "status"),
+        ("client_apis", [("include", "x" * 129)], "include"),
+        ("client_apis", [("include", "")], "include"),
+        ("client_apis", [("include", "x")] * 21, "include"),
+        ("client", [("min_offset", "-1")], "min_offset"),
+        ("client", [("max_staleness", "25h")], "max_staleness"),
+        ("client", [("format", "csv")], "'format'"),
+        ("clients", [("min_offset", "1")], "'min_offset'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_by_name(name, pairs, parameter):
+    """One fault, and it is about the right parameter."""
+    (fault,) = ask(name, pairs)
+    assert fault.parameter == parameter
+
+
+def test_a_window_of_a_series_ends_now():
+    """Instead of from and to."""
+    assert series([("window", "3h")]) == series([("from", "2026-09-21T11:14:00Z")])
+
+
+def test_repeated_parameters_are_taken_together():
+    """Patterns of names and statuses."""
+    asked = ask("client_apis", [("include", "a*"), ("include", "b*"), ("status", "404"), ("status", "5xx")])
+    assert asked.names.include == ("a*", "b*")
+    assert len(asked.statuses) == 101
+    assert ask("unmatched").statuses == {"404"}
+    assert ask("unmatched", [("status", "403")]).statuses == {"403"}
 
 
 @given(st.text())

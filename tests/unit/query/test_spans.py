@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.query.parameters import WINDOW_KIND
+from logrouter.query.kinds import WINDOW
 from logrouter.query.reader import Tier
-from logrouter.query.spans import KEPT, Window, oldest, span
+from logrouter.query.spans import KEPT, Window, before, between, oldest, span
 from logrouter.tables.retention import Retention
 
 NOWS = st.integers(1_700_000_000_000, 1_900_000_000_000)
@@ -76,8 +76,82 @@ def test_shorter_retention_never_reads_what_has_expired(now_ms, hours, more_days
         assert segment.start >= oldest(segment.tier, now_ms, kept)
 
 
+def whole(covered, now_ms, kept=KEPT):
+    """The minutes that a span covers: without gap or overlap, by rows that are kept."""
+    position = covered.start_ms // 60_000
+    for segment in covered.segments:
+        assert minutes_of(segment).start == position
+        assert segment.start < segment.stop
+        assert segment.start >= oldest(segment.tier, now_ms, kept)
+        position = minutes_of(segment).stop
+    return range(covered.start_ms // 60_000, position)
+
+
+RETENTIONS = st.tuples(st.integers(1, 3000), st.integers(0, 2000), st.integers(0, 500)).map(
+    lambda t: {
+        Tier.MINUTE: t[0],
+        Tier.HOUR: -(-t[0] // 60) + t[1],
+        Tier.DAY: -(-(-(-t[0] // 60) + t[1]) // 24) + t[2],
+    }
+)
+
+
+@given(NOWS, st.integers(0, 500 * 1440), st.integers(1, 500 * 1440), RETENTIONS)
+def test_any_stretch_of_time_is_covered_once_with_rows_that_are_kept(now_ms, ago, length, kept):
+    """Whatever is kept for how long: both ends are rounded outwards, by less than the step that is kept there."""
+    start = max(now_ms - ago * 60_000, (oldest(Tier.DAY, now_ms, kept)) * 86_400_000)
+    stop = start + length * 60_000 - 7
+    covered = between(start, stop, now_ms, kept)
+    minutes = whole(covered, now_ms, kept)
+    assert covered.start_ms <= start
+    assert start - covered.start_ms < 86_400_000
+    if stop <= now_ms:
+        assert covered.stop_ms >= stop
+        assert covered.stop_ms - stop < 86_400_000
+        assert covered.stop_ms in (minutes.stop * 60_000, now_ms)
+    else:
+        assert covered.stop_ms == now_ms
+
+
+def test_a_recent_stretch_is_exact_to_the_minute():
+    """Within what is kept in minutes nothing is added at either end."""
+    now_ms = 1_790_000_000_000
+    covered = between(now_ms - 5 * 3_600_000, now_ms - 3 * 3_600_000, now_ms)
+    assert covered.start_ms == (now_ms - 5 * 3_600_000) // 60_000 * 60_000
+    assert covered.stop_ms == -(-(now_ms - 3 * 3_600_000) // 60_000) * 60_000
+
+
+@given(NOWS, st.integers(1, 190 * 1440), RETENTIONS)
+def test_the_stretch_before_is_as_long_and_ends_where_the_other_begins(now_ms, minutes, kept):
+    """To within half a step and one step; the two never overlap."""
+    after = span(Window("", minutes), now_ms, kept)
+    previous = before(after, now_ms, kept)
+    if previous is None:
+        return
+    covered = whole(previous, now_ms, kept)
+    length = -(-after.stop_ms // 60_000) - after.start_ms // 60_000
+    assert covered.stop * 60_000 == previous.stop_ms <= after.start_ms
+    assert after.start_ms - previous.stop_ms < 86_400_000
+    assert abs(len(covered) - length) <= 720 or len(covered) == 1440
+
+
+def test_there_is_nothing_before_a_lifetime_or_what_is_kept():
+    """Then there is nothing to compare with, and no guess."""
+    now_ms = 1_790_000_000_000
+    assert before(span(Window("life", None), now_ms), now_ms) is None
+    assert before(span(Window("", 300 * 1440), now_ms), now_ms) is None
+
+
+def test_yesterday_is_24_hours_like_today():
+    """The last 24 hours are compared with the 24 full hours before them."""
+    now_ms = 1_790_000_000_000  # 14:13:20
+    previous = before(span(Window("24h", 1440), now_ms), now_ms)
+    assert previous.stop_ms - previous.start_ms == 24 * 3_600_000
+    assert previous.stop_ms % 3_600_000 == 0
+
+
 def test_windows_are_read_as_written():
     """Minutes, hours and days, up to 400 days."""
-    assert WINDOW_KIND.read("15m") == ("15m", 15)
-    assert WINDOW_KIND.read("7d") == ("7d", 7 * 1440)
-    assert WINDOW_KIND.read("400d") == ("400d", 400 * 1440)
+    assert WINDOW.read("15m") == ("15m", 15)
+    assert WINDOW.read("7d") == ("7d", 7 * 1440)
+    assert WINDOW.read("400d") == ("400d", 400 * 1440)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.cells import Cell
 from logrouter.query.parameters import Sort
-from logrouter.query.top import Board, Tally, merge
+from logrouter.query.top import Board, Part, Tally, cursor_of, merge
 
 OUTCOMES = st.dictionaries(st.sampled_from(["ok", "aborted", "backend_error"]), st.integers(1, 3), min_size=1)
 
@@ -58,13 +58,39 @@ def test_merged_lists_equal_brute_force(rows, sort, limit, workers):
     for name, row in rows:
         boards[zlib.crc32(name.encode()) % workers].add(name, row)
         groups.setdefault(name, []).append(row)
-    merged = merge((board.ranked() for board in boards), sort, limit)
+    merged = merge(map(part_of, boards), sort, limit)
     expected = sorted(groups, key=lambda name: (-value(sort, groups[name]), name))
     assert [entry.name for entry in merged.entries] == expected[:limit]
-    for name, tally in merged.entries:
+    for name, tally, _ in merged.entries:
         assert tally == tally_of(groups[name])
     assert merged.subjects == len(groups)
     assert merged.total == tally_of([row for _, row in rows])
+
+
+def part_of(board):
+    """A worker's share."""
+    return Part(board.largest(), board.subjects, board.total)
+
+
+@given(ROWS, st.sampled_from(list(Sort)), st.integers(1, 5), st.booleans())
+def test_pages_put_together_are_the_whole_list(rows, sort, limit, single):
+    """Each page begins behind the last entry of the one before, also among ties."""
+    names, after = [], None
+    if single:
+        rows = [(f"{name}-{number}", row) for number, (name, row) in enumerate(rows)]
+    while True:
+        board = Board(sort, limit, single=single, after=after)
+        for name, row in rows:
+            board.add(name, row)
+        page = board.largest()
+        if not page:
+            break
+        names += [entry.name for entry in page]
+        after = cursor_of(sort, page[-1])
+    whole = Board(sort, 1000)
+    for name, row in rows:
+        whole.add(name, row)
+    assert names == [entry.name for entry in whole.largest()]
 
 
 def tally_of(rows):
@@ -96,12 +122,12 @@ def test_a_board_of_single_rows_stays_small_and_right():
         sifted.add(f"client{n}", row)
         assert len(board._tallies) <= 1041
     assert sum(1 for _ in sifted.sift()) == 10
-    assert board.ranked() == kept.ranked() == sifted.ranked()
-    assert board.ranked().subjects == 20_000
+    assert part_of(board) == part_of(kept) == part_of(sifted)
+    assert board.subjects == 20_000
 
 
 def test_rows_without_requests_are_not_subjects():
     """An empty row is no reason to be listed."""
     board = Board(Sort.COUNT, 10)
     board.add("nobody", Cell(0))
-    assert board.ranked() == ([], 0, Tally())
+    assert part_of(board) == Part([], 0, Tally())

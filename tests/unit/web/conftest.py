@@ -41,6 +41,7 @@ CLIENTS = [
     "\n",
 ]
 APIS = ["core", "feed/v1", "-"]
+PATHS = ["/core/v1/page", "/feed/v1", "/x/<script>", "/=cmd", None]
 
 
 @dataclass
@@ -117,8 +118,11 @@ def events(seed: int = 1, count: int = 2000) -> list[dict[str, Any]]:
             "bytes_in": draw.randrange(1000),
             "bytes_out": draw.randrange(100_000),
             "latency_ms": draw.choice([None, draw.randrange(3000)]),
+            "path": draw.choice(PATHS),
+            "error": draw.choice([None, None, {"code": "101503", "message": "Connection refused"}]),
+            "request_id": f"request-{number}",
         }
-        for _ in range(count)
+        for number in range(count)
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 from logrouter.access import hops
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.web import app, server
+from logrouter.web.lists import RECIPES
 
 SHARED = "between us"
 MINE, OTHER = "client-1", "client-2"
@@ -41,13 +42,13 @@ def test_a_hop_gets_what_its_caller_may_read_and_no_more(fleet, let_in, now):
 
 
 def test_a_part_of_a_list_is_for_callers_of_all_clients(fleet, let_in, now):
-    """Whichever kind of list."""
+    """Whichever report it is of."""
     policy, _ = let_in()
 
     async def main():
         async with fleet(1, access=policy, secret=SHARED) as (worker,):
-            for kind in "ca":
-                target = f"/internal/v1/top?kind={kind}&partitions=0&at={now}"
+            for report in RECIPES:
+                target = f"/internal/v1/parts/{report}?partitions=0&at={now}"
                 assert (await worker.get(target, **signed(target, ["usage:read"], now))).status == 200
                 assert (await worker.get(target, **signed(target, [client_scope(MINE)], now))).status == 403
 

@@ -118,7 +118,7 @@ TRICKS = [
     "/v1/clients/client-2%3Fx",
     "/v1/clients/client-2#client-1",
     "/v1/apis/client-1",
-    "/internal/v1/top?kind=c&partitions=0,1,2,3,4,5&at=1790000000000",
+    "/internal/v1/parts/clients?partitions=0,1,2,3,4,5&at=1790000000000",
     "/internal/../v1/clients/client-2",
 ]
 

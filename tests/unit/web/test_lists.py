@@ -210,13 +210,13 @@ def test_a_long_scan_lets_other_requests_through(fleet, monkeypatch):
     "query",
     [
         "",
-        "kind=c",
-        "kind=x&partitions=0&at=0",
-        "kind=c&partitions=&at=0",
-        "kind=c&partitions=0,x&at=0",
-        "kind=c&partitions=99999999&at=0",
-        "kind=c&partitions=0&at=-1",
-        "kind=c&partitions=0&at=0&more=1",
+        "at=1790000000000",
+        "partitions=&at=1790000000000",
+        "partitions=0,x&at=1790000000000",
+        "partitions=99999999&at=1790000000000",
+        "partitions=0&at=-1",
+        "partitions=0&at=1790000000000&more=1",
+        "partitions=0&at=1790000000000&limit=0",
     ],
 )
 def test_a_malformed_question_between_workers_is_400(fleet, query):
@@ -224,7 +224,7 @@ def test_a_malformed_question_between_workers_is_400(fleet, query):
 
     async def main():
         async with fleet(1) as (worker,):
-            assert (await worker.get(f"/internal/v1/top?{query}", X_Logrouter_Hop="1")).status == 400
+            assert (await worker.get(f"/internal/v1/parts/clients?{query}", X_Logrouter_Hop="1")).status == 400
 
     asyncio.run(main())
 
@@ -234,8 +234,9 @@ def test_the_internal_path_is_not_there_for_callers(fleet):
 
     async def main():
         async with fleet(2) as workers:
-            target = "/internal/v1/top?kind=c&partitions=1&at=0"
+            target = "/internal/v1/parts/clients?partitions=1&at=1790000000000"
             assert (await workers[0].get(target)).status == 404
             assert (await workers[0].get(target, X_Logrouter_Hop="1")).status == 421
+            assert (await workers[0].get("/internal/v1/parts/x?at=1", X_Logrouter_Hop="1")).status == 404
 
     asyncio.run(main())

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from logrouter.core.timestamps import rfc3339
 from logrouter.web import server
 from logrouter.web.view import Limits
 
@@ -118,7 +119,9 @@ def test_freshness_names_the_offset_and_the_worker_that_answered(fleet):
                 "offset": offset,
                 "end": offset + 1,
                 "lag": 0,
+                "watermark": rfc3339(workers.tables.watermarks[partition]),
                 "answered_by": owner.reader.url,
+                "role": "active",
             }
 
     asyncio.run(main())
@@ -291,7 +294,7 @@ def test_a_hop_needs_the_secret_where_there_is_one(fleet):
                 for headers in ({}, {"X_Logrouter_Hop_Signature": "wrong"}):
                     reply = await worker.get(path("client-3"), X_Logrouter_Hop="1", **headers)
                     assert reply.status == 403
-                    part = "/internal/v1/top?kind=c&partitions=0&at=0"
+                    part = "/internal/v1/parts/clients?partitions=0&at=1790000000000"
                     assert (await worker.get(part, X_Logrouter_Hop="1", **headers)).status == 403
 
     asyncio.run(main())

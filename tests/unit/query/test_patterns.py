@@ -1,0 +1,85 @@
+"""Wildcards and status patterns, against the plainest way to say what they mean."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.query.patterns import Names, compile_wildcard, statuses, union
+
+
+def plainly(pattern, name):
+    """What a wildcard means, letter by letter."""
+    if not pattern:
+        return not name
+    if pattern[0] == "*":
+        return plainly(pattern[1:], name) or bool(name and plainly(pattern, name[1:]))
+    return bool(name) and pattern[0] in ("?", name[0]) and plainly(pattern[1:], name[1:])
+
+
+@given(st.text("ab*?", max_size=7), st.text("ab", max_size=8))
+def test_wildcards_match_as_they_read(pattern, name):
+    """Every pattern of few letters, with every name of few."""
+    assert compile_wildcard(pattern)(name) == plainly(pattern, name)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("Core*", "CORE/v1", True),
+        ("*[a-z]*", "x[A-Z]y", True),
+        ("*[a-z]*", "xby", False),
+        ("a.c", "abc", False),
+        ("*\n*", "a\nb", True),
+        ("*bc*cd", "xxxbcd", False),
+        ("STRASSE", "straße", True),
+        ("(?i)x", "x", False),
+        ("*", "", True),
+    ],
+)
+def test_wildcards_know_nothing_but_star_and_question_mark(pattern, name, matches):
+    """Case does not matter; all else stands for itself."""
+    assert compile_wildcard(pattern)(name) is matches
+
+
+@given(st.text(max_size=128), st.text(max_size=512))
+def test_any_pattern_is_answered(pattern, name):
+    """No pattern raises, and a name matches itself with its special characters covered."""
+    assert compile_wildcard(pattern)(name) in (True, False)
+    assert compile_wildcard(name.replace("*", "?"))(name)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("404", {"404"}),
+        ("50*", {f"50{n}" for n in range(10)}),
+        ("4??", {f"{n}" for n in range(400, 500)}),
+        ("5xX", {f"{n}" for n in range(500, 600)}),
+        ("---", {"---"}),
+        ("40", None),
+        ("40x4", None),
+        ("", None),
+        ("4-4", None),
+        ("٤٠٤", None),
+    ],
+)
+def test_status_patterns(pattern, expected):
+    """Digits, x or ? for one, * for the rest."""
+    assert statuses(pattern) == expected
+
+
+def test_all_statuses_and_none():
+    """`*` is every status and the missing one; no pattern is no restriction."""
+    assert len(statuses("*")) == 1001
+    assert union([]) is None
+    assert union([statuses("404"), statuses("403")]) == {"404", "403"}
+
+
+def test_names_are_picked_by_prefix_include_and_exclude():
+    """The prefix is exact in case; one include is enough; an exclude always wins."""
+    wanted = Names("co", ("*v1", "*V2"), ("*test*",)).test()
+    names = ["core/v1", "core/v2", "Core/v1", "core/v3", "core-test/v1", "x/v1"]
+    assert [name for name in names if wanted(name)] == ["core/v1", "core/v2"]
+    assert Names().test() is None

@@ -1,0 +1,139 @@
+"""How fresh an answer is: what it says, what can be asked for, and when it is the same as before."""
+
+import asyncio
+
+import pytest
+
+TARGETS = ["/v1/clients/client-3", "/v1/clients/client-3/urls", "/v1/clients", "/v1/totals", "/v1/reports/unmatched"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_etag_stays_as_long_as_the_figures_do(fleet, make_tables, requests, now, target):
+    """Time alone changes nothing; a request that is counted does."""
+    times = [now]
+
+    async def main():
+        tables = make_tables(requests)
+        async with fleet(2, tables=tables, clock=lambda: times[0]) as workers:
+            for worker in workers:
+                times[0] = now
+                reply = await worker.get(target)
+                tag = reply.headers["ETag"]
+                assert tag.startswith('W/"')
+                times[0] += 1500
+                assert (await worker.get(target)).headers["ETag"] == tag
+                same = await worker.get(target, If_None_Match=f'"x", {tag}')
+                assert (same.status, same.body, same.headers["ETag"]) == (304, b"", tag)
+                assert (await worker.get(target, If_None_Match="*")).status == 304
+                assert (await worker.get(target, If_None_Match='W/"x"')).status == 200
+            from logrouter.core.accumulate import Accumulator
+
+            sums = Accumulator()
+            sums.add("client-3", "-", now, 404, "not_found", path="/new")
+            tables.fold(sums.take())
+            for worker in workers:
+                assert (await worker.get(target, If_None_Match=tag)).status == 200
+
+    asyncio.run(main())
+
+
+def test_csv_and_json_have_etags_of_their_own(fleet):
+    """They are different representations."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            one, other = [await worker.get(f"/v1/clients?format={form}") for form in ("json", "csv")]
+            assert one.headers["ETag"] != other.headers["ETag"]
+            assert "Accept" in one.headers["Vary"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("target", ["/v1/clients/client-3", "/v1/reports/unmatched", "/v1/apis/core/series"])
+def test_an_answer_that_does_not_reach_as_far_as_asked_is_503(fleet, target):
+    """Through the owner and through others, with the time after which to ask again."""
+
+    async def main():
+        async with fleet() as workers:
+            for worker in workers:
+                fresh = (await worker.get(target)).json["freshness"]["partitions"][0]
+                mark = "&" if "?" in target else "?"
+                assert (await worker.get(f"{target}{mark}min_offset={fresh['offset']}")).status == 200
+                reply = await worker.get(f"{target}{mark}min_offset={fresh['offset'] + 1}")
+                assert (reply.status, reply.json["type"]) == (503, "urn:logrouter:problem:not-yet")
+                assert reply.json["partition"] == fresh["partition"]
+                assert int(reply.headers["Retry-After"]) > 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_answer_older_than_asked_is_503(fleet, now, target):
+    """With nothing behind it, it is of now; with records behind it, as old as its newest event."""
+    times = [now]
+
+    async def main():
+        async with fleet(clock=lambda: times[0]) as workers:
+            mark = "&" if "?" in target else "?"
+            for behind, late, status in ((0, 3_000_000, 200), (3, 0, 200), (3, 3_000_000, 503)):
+                times[0] = now + late
+                for worker in workers:
+                    worker.reader.behind = behind
+                for worker in workers:
+                    reply = await worker.get(f"{target}{mark}max_staleness=30m")
+                    assert reply.status == status
+                    if status == 503:
+                        assert reply.json["type"] == "urn:logrouter:problem:too-stale"
+                        assert "Retry-After" in reply.headers
+
+    asyncio.run(main())
+
+
+def test_a_partition_without_any_event_is_of_unknown_age(fleet, make_tables):
+    """Nobody can tell how old nothing is, unless nothing is behind it."""
+
+    async def main():
+        async with fleet(1, tables=make_tables([])) as (worker,):
+            assert (await worker.get("/v1/totals?max_staleness=1s")).status == 200
+            worker.reader.behind = 1
+            assert (await worker.get("/v1/totals?max_staleness=24h")).status == 503
+
+    asyncio.run(main())
+
+
+def test_the_answer_of_a_standby_says_so(fleet):
+    """Its partition has that role, and the whole is stale."""
+
+    async def main():
+        async with fleet(2) as workers:
+            workers[1].reader.is_standby = True
+            fresh = (await workers[0].get("/v1/totals")).json["freshness"]
+            assert fresh["stale"] is True
+            assert {one["role"] for one in fresh["partitions"]} == {"active", "standby"}
+            workers[1].reader.is_standby = False
+            assert (await workers[0].get("/v1/totals")).json["freshness"]["stale"] is False
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("target", ["/v1/clients", "/v1/totals", "/v1/totals/series", "/v1/reports/calls"])
+def test_a_partial_list_is_answered_where_it_is_allowed_and_says_what_is_missing(fleet, target):
+    """Without the permission it is refused; with nobody at all it is refused as well."""
+
+    async def main():
+        async with fleet() as workers:
+            whole = (await workers[0].get(target)).json
+            assert "partial" not in whole
+            assert whole["freshness"]["missing"] == []
+            await workers[1].stop()
+            assert (await workers[0].get(target)).status == 503
+            part = (await workers[0].get(f"{target}?partial=allow")).json
+            assert part["partial"] is True
+            assert [entry["partition"] for entry in part["freshness"]["missing"]] == [1, 4]
+            assert all(entry["reason"] for entry in part["freshness"]["missing"])
+            assert [entry["partition"] for entry in part["freshness"]["partitions"]] == [0, 2, 3, 5]
+            workers[0].reader.is_ready = False
+            await workers[2].stop()
+            assert (await workers[0].get(f"{target}?partial=allow")).status == 503
+
+    asyncio.run(main())
