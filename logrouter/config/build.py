@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.databases import load_geoip
-from logrouter.config.enrichment import api_rules_of, client_id_of, client_ip_of, weight_of
+from logrouter.config.enrichment import api_rules_of, client_id_of, client_ip_of, transport_of, weight_of
 from logrouter.config.extras import Shelf, extras_of
 from logrouter.config.formats import parser_of
 from logrouter.config.kinds import usable
@@ -183,7 +183,15 @@ def _route(
     schema = validator.schema if validator is not None else {}
     extras = extras_of(options, to, shelf, schema, path, problems)
     parse = parser_of(options.format, join(path, "format"), problems)
-    if validator is None or parse is None or client_ip is None or api_rules is None or not to.topics:
+    transport = transport_of(options.enrich, schema, join(path, "enrich"), problems)
+    if (
+        transport is None
+        or validator is None
+        or parse is None
+        or client_ip is None
+        or api_rules is None
+        or not to.topics
+    ):
         return None
     matching = options.match or Matching()
     return Route(
@@ -191,7 +199,7 @@ def _route(
         condition=matching.condition,
         select=matching.condition.test,
         request_only=matching.request_only,
-        parse=parse,
+        parse=transport(parse),
         format=options.format.name,
         client_id=client_id_of(options.enrich.client_id, client_ip),
         api=compile_api(api_rules),

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from logrouter.config.changes import refuses
 from logrouter.config.kinds import usable
 from logrouter.config.problems import join
-from logrouter.core.enrich import ApiRule, compile_api, compile_client_id, compile_client_ip, compile_weight
+from logrouter.core.enrich import (
+    ENVELOPE_PREFIX,
+    ApiRule,
+    compile_api,
+    compile_client_id,
+    compile_client_ip,
+    compile_weight,
+)
+from logrouter.core.enrich.transport import ENVELOPE_NAMES, is_envelope_field, with_transport
 from logrouter.core.redact import ip_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from logrouter.config.options import Privacy
     from logrouter.config.problems import Problems
-    from logrouter.config.routeoptions import Api, ClientId, ClientIp, Weight
+    from logrouter.config.routeoptions import Api, ClientId, ClientIp, Enrich, Weight
+    from logrouter.core.formats.kind import Parser
     from logrouter.core.routing import ClientIdOf, ClientIpOf, WeightOf
 
 
@@ -39,6 +51,25 @@ def api_rules_of(options: Api, path: str, problems: Problems) -> tuple[ApiRule, 
             return None
         rules.append(made)
     return tuple(rules)
+
+
+def transport_of(
+    options: Enrich, schema: Mapping[str, Any], path: str, problems: Problems
+) -> Callable[[Parser], Parser] | None:
+    """How a parser also gives what sources read from the envelope; None with the problems noted."""
+    if options.tenant and refuses(schema, ("tenant",)):
+        problems.add(join(path, "tenant"), "the schema allows no field tenant")
+    given = {"api.from": options.api.sources, "client_id.from": options.client_id.sources, "tenant": options.tenant}
+    found = True
+    for name, sources in given.items():
+        for index, source in enumerate(sources):
+            if source.startswith(ENVELOPE_PREFIX) and not is_envelope_field(source):
+                known = ", ".join(sorted(ENVELOPE_NAMES))
+                free = "label.<name>, field.<name> and header.<name>"
+                problems.add(f"{join(path, name)}[{index}]", f"no such field of an envelope; there are {known}, {free}")
+                found = False
+    every = (*options.api.sources, *options.client_id.sources)
+    return (lambda parse: with_transport(parse, every, options.tenant)) if found else None
 
 
 def weight_of(options: Weight, rate: float) -> WeightOf:

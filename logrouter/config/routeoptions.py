@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from logrouter.core.conditions import Condition
 
 FIELD_NAME = Text(FIELD, "a field of the event, like http.path", 200)
-_FIELD = Text(r"((header|field):)?[A-Za-z0-9_$@.-]{1,100}", "a field or header of the line", 110)
+_FIELD = Text(
+    r"((header|field):)?[A-Za-z0-9_$@.-]{1,100}|envelope:[A-Za-z0-9_$@./-]{1,100}", "a field or header of the line", 110
+)
 _WEIGHT = Number(1, 1_000_000)
 _PATH = Text(r"/[^?#\s]*", "a path that begins with /", 500, may_be_empty=True)
 _TEMPLATE = Text(r"[A-Za-z0-9 ._{}-]*", "a name", 128, may_be_empty=True)
@@ -42,7 +44,8 @@ class Api:
 
     sources: tuple[str, ...] = opt(
         Many(_FIELD, most=20, bare=True, unique=True),
-        "Fields or headers of the line, in order: the first that is there is the name.",
+        "Fields or headers of the line, or `envelope:` and a field that `match` knows, in order: the first that is "
+        "there is the name.",
         default=("route",),
         key="from",
     )
@@ -58,7 +61,8 @@ class ClientId:
     sources: tuple[str, ...] = opt(
         Many(_FIELD, least=1, most=20, bare=True, unique=True),
         "Fields or headers of the line, in order: the first that is there is the client id. A name with a dash is a "
-        "request header; `header:` and `field:` before a name say which it is.",
+        "request header; `header:` and `field:` before a name say which it is. `envelope:` before a name reads a field "
+        "that `match` knows, such as `envelope:app`.",
         key="from",
     )
 
@@ -87,6 +91,12 @@ class Enrich:
     api: Api = opt(Section(Api, bare="sources"), "The API dimension.", default=Api())
     client_id: ClientId = opt(
         Section(ClientId, bare="sources"), "The client dimension.", default=ClientId(sources=("client_id",))
+    )
+    tenant: tuple[str, ...] = opt(
+        Many(_FIELD, most=20, bare=True, unique=True),
+        "Whose traffic it is where one platform serves many: sources as for the API, such as `envelope:namespace`. "
+        "What the format reads stays where none of them is there.",
+        default=(),
     )
     lookup: tuple[UseLookup, ...] = opt(
         Many(Section(UseLookup, bare="name"), most=10, bare=True),

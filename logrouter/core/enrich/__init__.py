@@ -8,9 +8,10 @@ from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.api import ApiRule, compile_api
 from logrouter.core.enrich.client import TYPED_PREFIXES, compile_client_id
 from logrouter.core.enrich.outcome import OUTCOMES, compile_weight, outcome_of, status_class
-from logrouter.core.enrich.sources import SUSPECT, allow_headers, bounded_name, field_getter
+from logrouter.core.enrich.sources import ENVELOPE_PREFIX, SUSPECT, allow_headers, bounded_name, field_getter
 
 __all__ = [
+    "ENVELOPE_PREFIX",
     "OUTCOMES",
     "SUSPECT",
     "TYPED_PREFIXES",

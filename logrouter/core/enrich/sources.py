@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 
     from logrouter.model import Parsed
 
+ENVELOPE_PREFIX: Final = "envelope:"
+"""Begins sources that `enrich.transport` puts among the fields of a line under their whole name."""
+
 SUSPECT: Final = "suspect"
 """The flag of an event whose client id or API had to be cut or hashed."""
 
 
 def field_getter(source: str) -> Callable[[Parsed], Any]:
-    """How to read a source: `header:<name>`, `field:<name>`, a header if the name has a dash, else a field.
+    """How to read a source: `header:`, `field:` or `envelope:<name>`; else a header if it has a dash, else a field.
 
     A field is looked up as one flat key first, then as a path of nested ones.
     """
@@ -26,8 +29,10 @@ def field_getter(source: str) -> Callable[[Parsed], Any]:
         return _header_getter(name.lower())
     if colon and kind == "field":
         return _nested_getter(name)
+    if source.startswith(ENVELOPE_PREFIX):
+        return lambda parsed: parsed.fields.get(source)
     if colon:
-        raise ValueError(f"no kind of source {kind!r} in {source!r}; there are header: and field:")
+        raise ValueError(f"no kind of source {kind!r} in {source!r}; there are header:, field: and envelope:")
     return _header_getter(source.lower()) if "-" in source else _nested_getter(source)
 
 

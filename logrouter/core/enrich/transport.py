@@ -1,0 +1,57 @@
+"""What the transport knows and the line does not: whose app wrote it, in which space. Read on the route's demand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.enrich.sources import ENVELOPE_PREFIX, bounded_name, field_getter
+from logrouter.core.envelopes import FIELD_NAMES, FIELD_PREFIXES, getter
+from logrouter.model import Parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from logrouter.core.formats.kind import Parser
+    from logrouter.model import Envelope, Ignored, Rejected
+
+MAX_TENANT: Final = 256
+ENVELOPE_NAMES: Final = FIELD_NAMES - {"text"}
+"""Fields of the envelope that can be a source; so can those with one of `FIELD_PREFIXES`."""
+
+
+def is_envelope_field(source: str) -> bool:
+    """Whether a source `envelope:<name>` names a field that envelopes have."""
+    name = source.removeprefix(ENVELOPE_PREFIX)
+    return name in ENVELOPE_NAMES or any(name.startswith(prefix) and name != prefix for prefix in FIELD_PREFIXES)
+
+
+def with_transport(parse: Parser, sources: Iterable[str], tenant: Sequence[str]) -> Parser:
+    """A parser that also gives what *sources* read from the envelope, and the tenant by the first of *tenant*.
+
+    *sources* are all that the route reads; those without the prefix `envelope:` are the line's own. A parser that has
+    nothing to add is given back as it is. What the format itself tells of the tenant stays where no source knows.
+    """
+    getters = {
+        source: getter(source.removeprefix(ENVELOPE_PREFIX))
+        for source in (*sources, *tenant)
+        if source.startswith(ENVELOPE_PREFIX)
+    }
+    tenants = [field_getter(source) for source in tenant]
+    if not getters and not tenants:
+        return parse
+
+    def read(envelope: Envelope) -> Parsed | Ignored | Rejected:
+        found = parse(envelope)
+        if not isinstance(found, Parsed):
+            return found
+        known = {source: value for source, get in getters.items() if (value := get(envelope)) is not None}
+        parsed = replace(found, fields={**found.fields, **known})
+        for get in tenants:
+            value = get(parsed)
+            if type(value) is str and value not in ("", "-"):
+                parsed.event["tenant"] = bounded_name(value, MAX_TENANT)
+                break
+        return parsed
+
+    return read
