@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats import (
+    apache,
     aws_clf,
     aws_csv,
     aws_json,
@@ -13,6 +14,7 @@ from logrouter.core.formats import (
     envoy,
     istio,
     kv,
+    nginx,
     wso2_access,
     wso2_api_log,
     wso2_apim_metrics,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
+        "apache": apache.FORMAT,
         "aws_clf": aws_clf.FORMAT,
         "aws_csv": aws_csv.FORMAT,
         "aws_json": aws_json.FORMAT,
@@ -35,6 +38,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         "envoy": envoy.FORMAT,
         "istio": istio.FORMAT,
         "kv": kv.FORMAT,
+        "nginx": nginx.FORMAT,
         "wso2_access": wso2_access.FORMAT,
         "wso2_api_log": wso2_api_log.FORMAT,
         "wso2_apim_metrics": wso2_apim_metrics.FORMAT,

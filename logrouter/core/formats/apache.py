@@ -1,0 +1,203 @@
+r"""Access logs of Apache: the common or combined format, or any `LogFormat` that topics.yaml gives as *pattern*.
+
+    192.0.2.7 - ann [01/May/2026:10:00:00 +0000] "GET /core?x=1 HTTP/1.1" 200 512 "-" "curl/8"
+
+    pattern: '%a %l %u %t "%r" %>s %O "%{User-Agent}i" %D'
+    pattern: LogFormat "%{%Y-%m-%dT%H:%M:%S}t.%{msec_frac}t%{%z}t \"%r\" %>s %{ms}T" timed
+
+The pattern is Apache's own text: the format alone, or the whole directive. docs/formats/apache.md says what each
+directive of a format becomes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from logrouter.core.formats import combined
+from logrouter.core.formats.kind import Format, SettingsError
+from logrouter.core.formats.nginx import decoded
+from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, NUMBER, TOKEN, Kind, Variable
+from logrouter.core.strftime import compile_clock, compose, shape_of
+from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.linepattern import Piece
+
+DIRECTIVES: Final[dict[str, tuple[str, Kind]]] = {
+    "a": ("address", TOKEN),
+    "h": ("address", TOKEN),
+    "l": ("field:ident", TOKEN),
+    "u": ("field:remote_user", ANY),
+    "r": ("request", ANY),
+    "m": ("method", TOKEN),
+    "U": ("path", ANY),
+    "q": ("dropped", ANY),
+    "H": ("protocol", TOKEN),
+    "s": ("status", NUMBER),
+    "b": ("body_bytes_sent", NUMBER),
+    "B": ("body_bytes_sent", NUMBER),
+    "O": ("bytes_sent", NUMBER),
+    "I": ("bytes_received", NUMBER),
+    "S": ("field:bytes_transferred", NUMBER),
+    "D": ("micros", NUMBER),
+    "T": ("seconds", NUMBER),
+    "v": ("server_name", TOKEN),
+    "V": ("domain", TOKEN),
+    "p": ("field:server_port", NUMBER),
+    "P": ("field:pid", NUMBER),
+    "A": ("field:server_addr", TOKEN),
+    "X": ("connection", Kind("[X+-]")),
+    "k": ("field:keepalive_requests", NUMBER),
+    "L": ("field:log_id", TOKEN),
+    "R": ("field:handler", TOKEN),
+    "f": ("dropped", ANY),
+}
+"""What each directive means, and what it can hold; those with an argument are told by it (`_with_argument`)."""
+
+UNITS: Final = {"ms": "millis", "us": "micros", "s": "seconds"}
+"""Of `%{…}T`."""
+
+_DIRECTIVE = re.compile(r"%([!<>0-9,]*)(?:\{([^}]*)\})?([!<>0-9,]*)(\^t[io]|.?)", re.DOTALL)
+_LOG_FORMAT = re.compile(
+    r"""\s*(?:LogFormat|CustomLog\s+\S+)\s+(?:"((?:[^"\\]|\\.)*+)"|'((?:[^'\\]|\\.)*+)')""", re.IGNORECASE | re.DOTALL
+)
+_CONFIG_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_CONFIG_CHARS: Final = {'"': '"', "\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
+_ESCAPE = re.compile(r"(?:\\x[0-9A-Fa-f]{2})++|\\(.)", re.ASCII | re.DOTALL)
+_CHARS: Final = {"b": "\b", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "a": "\a", "f": "\f", '"': '"', "\\": "\\"}
+
+
+class _Format(NamedTuple):
+    """A format taken to pieces: *clocks* are the expressions of its times in pieces, *at_end* that those are ends."""
+
+    pieces: list[Piece]
+    clocks: list[re.Pattern[str]]
+    at_end: bool
+
+
+def compile_apache(settings: Settings) -> Parser:
+    """The parser of the pattern, or of the common and combined format."""
+    if not settings.pattern:
+        meanings = (*combined.MEANINGS, "micros")
+        plain = Reader(combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut)
+        return lambda envelope: plain.read(envelope.text)
+    made = _format_of(settings.pattern)
+    prepare = _setting_clock(made.clocks) if made.clocks else None
+    reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)
+    return lambda envelope: reader.read(envelope.text)
+
+
+def unescape(text: str) -> str:
+    r"""A value as it was before Apache escaped it: `\"`, `\\`, `\n`, … and bytes as `\xhh`."""
+    return _ESCAPE.sub(lambda match: decoded(match) if match[1] is None else _CHARS.get(match[1], match[0]), text)
+
+
+def _setting_clock(clocks: list[re.Pattern[str]]) -> Callable[[dict[str, str]], None]:
+    def set_clock(values: dict[str, str]) -> None:
+        parts: dict[str, str] = {}
+        for number, clock in enumerate(clocks):
+            match = clock.fullmatch(values.pop(f"clock:{number}", ""))
+            parts |= match.groupdict() if match is not None else {}
+        time = compose(parts)
+        if time is not None:
+            values.setdefault("time", time)
+
+    return set_clock
+
+
+def _format_of(pattern: str) -> _Format:
+    directive = _LOG_FORMAT.match(pattern)
+    text = (directive[1] or directive[2] or "") if directive else pattern
+    text = _CONFIG_ESCAPE.sub(lambda match: _CONFIG_CHARS.get(match[1], match[0]), text)
+    made = _Format([], [], at_end=False)
+    ends: list[int] = []
+    end = 0
+    for match in _DIRECTIVE.finditer(text):
+        made.pieces.append(text[end : match.start()])
+        made.pieces.extend(_pieces(match, made.clocks, ends))
+        end = match.end()
+    pieces = [piece for piece in [*made.pieces, text[end:]] if piece]
+    return _settled(pieces, made.clocks, ends)
+
+
+def _settled(pieces: list[Piece], clocks: list[re.Pattern[str]], ends: list[int]) -> _Format:
+    """What only the whole format tells: the last status is the one that counts, and so is the beginning of a time."""
+    meanings = [piece.meaning for piece in pieces if isinstance(piece, Variable)]
+    begins = "time" in meanings or len(ends) < len(clocks)
+    instead = {f"clock:{number}": "dropped" for number in ends} if begins else {}
+    if "final_status" in meanings:
+        instead |= {"status": "field:original_status", "final_status": "status"}
+    settled: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, Variable):
+            before = settled[-1] if settled else ""
+            if isinstance(before, Variable) and before.name == "%U" and piece.name == "%q":
+                settled[-1] = before._replace(name="%U%q", meaning="uri")
+                continue
+            settled.append(piece._replace(meaning=instead.get(piece.meaning, piece.meaning)))
+        else:
+            settled.append(piece)
+    return _Format(settled, clocks, at_end=bool(clocks) and not begins)
+
+
+def _pieces(match: re.Match[str], clocks: list[re.Pattern[str]], ends: list[int]) -> list[Piece]:
+    """What one directive writes: a value, with brackets around it for a plain time."""
+    modifiers, argument, letter = match[1] + match[3], match[2], match[4]
+    name, at = match[0], match.start() + 1
+    if letter == "%":
+        return ["%"]
+    if letter == "t" and argument is None:
+        return ["[", Variable(name, at, "time", CLF_TIME), "]"]
+    if letter == "t":
+        return [_clock(name, at, argument, clocks, ends)]
+    if letter == "s" and ">" in modifiers:
+        return [Variable(name, at, "final_status", NUMBER)]
+    meaning = _with_argument(letter, argument) if argument is not None else DIRECTIVES.get(letter)
+    if meaning is None:
+        raise SettingsError("pattern", f"at character {at}: {name!r} is no directive of a LogFormat")
+    return [Variable(name, at, *meaning)]
+
+
+def _clock(name: str, at: int, argument: str, clocks: list[re.Pattern[str]], ends: list[int]) -> Variable:
+    which, colon, text = argument.partition(":")
+    if not colon or which not in ("begin", "end"):
+        which, text = "begin", argument
+    try:
+        clock = compile_clock(text)
+    except ValueError as error:
+        raise SettingsError("pattern", f"at character {at}: {error}") from None
+    if which == "end":
+        ends.append(len(clocks))
+    clocks.append(clock)
+    return Variable(name, at, f"clock:{len(clocks) - 1}", Kind("", shape_of(clock), fixed=True))
+
+
+def _with_argument(letter: str, argument: str) -> tuple[str, Kind] | None:
+    """Directives that read something by name."""
+    name = argument.lower().replace("-", "_")
+    match letter:
+        case "i":
+            meaning = header_meaning(argument)
+            return meaning, ADDRESSES if meaning == "forwarded" else ANY
+        case "o":
+            dropped = name in ("location", "set_cookie")
+            return "dropped" if dropped else field_meaning(f"sent_http_{name}", called=argument), ANY
+        case "e" | "n" | "x" | "c":
+            return ("request_id", TOKEN) if name == "unique_id" else (field_meaning(name, called=argument), ANY)
+        case "C" | "^ti" | "^to":
+            return "dropped", ANY
+        case "T":
+            return (UNITS[argument], NUMBER) if argument in UNITS else None
+        case "a" | "h":
+            return ("field:peer_addr", TOKEN) if argument == "c" else None
+        case "p" | "P":
+            return f"field:{name}_{'port' if letter == 'p' else 'id'}", TOKEN
+        case _:
+            return None
+
+
+FORMAT: Final[Format] = Format(compile_apache, frozenset({"pattern"}), combined.signature)

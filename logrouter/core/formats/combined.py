@@ -1,0 +1,66 @@
+r"""The common and the combined log format, which nginx and Apache write by default, and what is often put around it.
+
+    [host:port ][addresses ]host ident user [time] "request" status bytes[ "referer" "agent"[ "addresses"]][ time]
+
+*addresses* is X-Forwarded-For, before or behind the rest; the time at the end is what the request took. This is no
+format of its own: nginx and apache read it where topics.yaml names no pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.linepattern import ADDRESSES, CLF_TIME
+
+if TYPE_CHECKING:
+    from logrouter.model import Envelope
+
+_TEXT: Final = r'((?:[^"\\\x00-\x1f]++|\\.)*+)'
+_BEGIN: Final = (
+    r"(?>(?=[^\s:]{0,255}[A-Za-z])([\w.-]{1,255}):(\d{1,5})[ ])?+"
+    rf"(?>({ADDRESSES.shape})[ ](?=[0-9A-Fa-f:.]{{2,45}}[ ]))?+"
+    r'([^\s"]{1,255}+)[ ]([^\s"]{1,255}+)[ ]'
+    rf'(?>((?:[^"\\\x00-\x1f]|\\.)*?)[ ]\[({CLF_TIME.shape})\][ ]")'
+)
+EXPRESSION: Final = re.compile(
+    _BEGIN + rf'{_TEXT}"[ ](\d{{3}}|-)[ ](\d{{1,19}}|-)(?>[ ]"{_TEXT}"[ ]"{_TEXT}"(?>[ ]"{_TEXT}")?+)?+'
+    r"(?>[ ](?:(\d{1,9}\.\d{1,6})|(\d{1,15})|-))?+",
+    re.ASCII | re.DOTALL,
+)
+_CUT: Final = re.compile(
+    rf'{_BEGIN}{_TEXT}(?>"[ 0-9-]*+(?>"{_TEXT}(?>"[ ]?+(?>"{_TEXT})?+)?+)?+)?+', re.ASCII | re.DOTALL
+)
+BEGIN: Final = re.compile(_BEGIN, re.ASCII | re.DOTALL)
+MEANINGS: Final = (
+    "server_name",
+    "field:server_port",
+    "forwarded",
+    "address",
+    "field:ident",
+    "field:remote_user",
+    "time",
+    "request",
+    "status",
+    "body_bytes_sent",
+    "header:referer",
+    "header:user-agent",
+    "forwarded",
+    "seconds",
+)
+"""Meanings of the groups of `EXPRESSION`, but for the last: whole numbers, of which every server has its own unit."""
+
+_TIME_LENGTH: Final = 26
+
+
+def is_cut(text: str) -> bool:
+    """Whether a line that is not of the format would be if it went on."""
+    return _CUT.fullmatch(text) is not None
+
+
+def signature(envelope: Envelope) -> bool:
+    """Whether a time in brackets stands before the first quote: no value before it can hold a quote."""
+    text = envelope.text
+    end = text.find('"') - 2
+    start = end - _TIME_LENGTH
+    return start > 0 and text[end : end + 2] == "] " and text[start - 1] == "[" and text[start + 2] == "/"

@@ -1,0 +1,221 @@
+r"""Access logs of nginx: the combined format, or any `log_format` that topics.yaml gives as *pattern*.
+
+    192.0.2.7 - ann [01/May/2026:10:00:00 +0000] "GET /core?x=1 HTTP/1.1" 200 512 "-" "curl/8"
+
+    pattern: 'escape=json {"t":"$time_iso8601","r":"$request","s":$status,"rt":$request_time}'
+    pattern: log_format timed '$remote_addr [$time_iso8601] "$request" $status $request_time';
+
+The pattern is nginx's own text: the format alone, with `escape=` before it, or the whole directive. A line in JSON is
+read by the pattern, too; where the transport has taken the object apart already, by the names in it.
+docs/formats/nginx.md says what each variable becomes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from logrouter.core.formats import combined
+from logrouter.core.formats.kind import Format, SettingsError
+from logrouter.core.jsonpattern import compile_members
+from logrouter.core.jsontext import decode_object
+from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, EPOCH_TIME, ISO_TIME, NUMBER, TOKEN, Kind, Variable
+from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_of
+from logrouter.model import Ignored, Parsed, Rejected, Stage
+
+if TYPE_CHECKING:
+    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.linepattern import Piece
+    from logrouter.model import Envelope
+
+_TRIED: Final = Kind("", r'[^\s,"]{1,128}+(?:(?:,[ ]| : )[^\s,"]{1,128}+){0,63}+', r", | : |[\w.:/@\[\]-]")
+
+VARIABLES: Final[dict[str, tuple[str, Kind]]] = {
+    "remote_addr": ("address", TOKEN),
+    "proxy_add_x_forwarded_for": ("chain", ADDRESSES),
+    "http_x_forwarded_for": ("forwarded", ADDRESSES),
+    "remote_user": ("field:remote_user", ANY),
+    "time_local": ("time", CLF_TIME),
+    "time_iso8601": ("time", ISO_TIME),
+    "msec": ("time", EPOCH_TIME),
+    "request": ("request", ANY),
+    "request_method": ("method", TOKEN),
+    "request_uri": ("uri", ANY),
+    "uri": ("path", ANY),
+    "document_uri": ("path", ANY),
+    "server_protocol": ("protocol", TOKEN),
+    "status": ("status", NUMBER),
+    "bytes_sent": ("bytes_sent", NUMBER),
+    "body_bytes_sent": ("body_bytes_sent", NUMBER),
+    "request_length": ("bytes_received", NUMBER),
+    "request_time": ("seconds", NUMBER),
+    "upstream_response_time": ("backend_seconds", _TRIED),
+    "upstream_status": ("backend_status", _TRIED),
+    "upstream_addr": ("field:upstream_addr", _TRIED),
+    "upstream_connect_time": ("field:upstream_connect_time", _TRIED),
+    "upstream_header_time": ("field:upstream_header_time", _TRIED),
+    "upstream_bytes_received": ("field:upstream_bytes_received", _TRIED),
+    "upstream_bytes_sent": ("field:upstream_bytes_sent", _TRIED),
+    "upstream_response_length": ("field:upstream_response_length", _TRIED),
+    "upstream_cache_status": ("field:upstream_cache_status", TOKEN),
+    "host": ("domain", TOKEN),
+    "http_host": ("domain", ANY),
+    "server_name": ("server_name", TOKEN),
+    "request_id": ("request_id", TOKEN),
+    "limit_req_status": ("limited", TOKEN),
+    "limit_conn_status": ("limited", TOKEN),
+    "args": ("dropped", ANY),
+    "query_string": ("dropped", ANY),
+    "request_body": ("dropped", ANY),
+    "binary_remote_addr": ("dropped", ANY),
+}
+"""What each variable means, and what it can hold. Those that begin with http_, arg_ or cookie_, and all others that a
+configuration may have made, are told by their names (`_meaning`)."""
+
+_NARROW: Final = frozenset(
+    {"connection", "connection_requests", "hostname", "https", "is_args", "nginx_version", "pid", "pipe"}
+    | {"realip_remote_addr", "realip_remote_port", "remote_port", "request_completion", "scheme", "server_addr"}
+    | {"server_port", "ssl_protocol", "ssl_cipher", "ssl_session_reused", "connection_time", "http2", "http3"}
+)
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))|\$", re.ASCII)
+_PATHS: Final = ("$uri", "$document_uri")
+_QUERIES: Final = ("$args", "$query_string")
+_DIRECTIVE = re.compile(r"\s*log_format\s+([^\s'\";]+)\s", re.ASCII)
+_ESCAPING = re.compile(r"\s*escape=(default|json|none)(?=[\s'\"])\s*", re.ASCII)
+_WORD = re.compile(
+    r"""\s*(?:'((?:[^'\\]|\\.)*+)'|"((?:[^"\\]|\\.)*+)"|((?:[^\s;'"\\]|\\.)(?:[^\s;\\]|\\.)*+))""", re.DOTALL
+)
+_CONFIG_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_BYTES = re.compile(r"(?:\\x[0-9A-Fa-f]{2})++", re.ASCII)
+
+
+def compile_nginx(settings: Settings) -> Parser:
+    """The parser of the pattern, or of the combined format."""
+    if not settings.pattern:
+        meanings = (*combined.MEANINGS, "seconds")
+        plain = Reader(
+            combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut, at_end=True
+        )
+        return lambda envelope: plain.read(envelope.text)
+    text, escaping = _format_of(settings.pattern)
+    pieces = _pieces(text)
+    reader = reader_of(pieces, undo=_UNDO[escaping], escaped=escaping != "none", at_end=True)
+    members = compile_members(pieces) if escaping == "json" else None
+    if members is None:
+        return lambda envelope: reader.read(envelope.text)
+
+    def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+        found = reader.read(envelope.text)
+        if isinstance(found, Parsed):
+            return found
+        document: Any = envelope.document
+        if document is None and envelope.text[:1] == "{":
+            document = decode_object(envelope.text, Stage.PARSE)
+        if not isinstance(document, dict):
+            return found
+        values = members(document)
+        return reader.of_values(values) if 2 * sum(value is not None for value in values) >= len(values) else found
+
+    return parse
+
+
+def unescape(text: str) -> str:
+    r"""Bytes that were escaped as `\xHH`, as the UTF-8 that they are as a rule; what is none stays escaped."""
+    return _BYTES.sub(decoded, text)
+
+
+def decoded(match: re.Match[str]) -> str:
+    """The text of a run of escaped bytes."""
+    return bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", "backslashreplace")
+
+
+def unescape_json(text: str) -> str:
+    """The inside of a JSON string as text; what is none stays as it is."""
+    try:
+        found = orjson.loads(f'"{text}"')
+    except ValueError:
+        return text
+    return found if isinstance(found, str) else text
+
+
+def _format_of(pattern: str) -> tuple[str, str]:
+    """The format itself and its kind of escaping, from a whole directive or a part of it."""
+    directive = _DIRECTIVE.match(pattern)
+    rest = pattern[directive.end() :] if directive else pattern
+    escape = _ESCAPING.match(rest)
+    if escape:
+        rest = rest[escape.end() :]
+    start = rest.lstrip()[:1]
+    if directive or start == "'" or (escape and start == '"'):
+        rest = _words(rest)
+    return rest, escape[1] if escape else "default"
+
+
+def _words(text: str) -> str:
+    """The arguments of a directive, joined as nginx joins them: without anything between."""
+    parts, at = [], 0
+    while word := _WORD.match(text, at):
+        parts.append(_CONFIG_ESCAPE.sub(_config_char, word[1] or word[2] or word[3] or ""))
+        at = word.end()
+    if text[at:].strip() not in ("", ";"):
+        raise SettingsError("pattern", f"this is no argument of log_format: {text[at:].strip()[:40]!r}")
+    return "".join(parts)
+
+
+def _config_char(match: re.Match[str]) -> str:
+    char = match[1]
+    if char in "\"'\\":
+        return char
+    return {"t": "\t", "r": "\r", "n": "\n"}.get(char, match[0])
+
+
+def _pieces(text: str) -> list[Piece]:
+    """The literals and variables of a format."""
+    pieces: list[Piece] = []
+    end = 0
+    for match in _VARIABLE.finditer(text):
+        name = match[1] or match[2]
+        if name is None:
+            raise SettingsError("pattern", f'at character {match.start() + 1}: "$" without the name of a variable')
+        pieces += (text[end : match.start()], Variable(f"${name}", match.start() + 1, *_meaning(name)))
+        end = match.end()
+    pieces = [piece for piece in [*pieces, text[end:]] if piece]
+    return _joined(pieces)
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Path and query side by side are one: that is how a URI is spelled by its parts."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        joined.append(piece)
+        names = [each.name if isinstance(each, Variable) else "" for each in joined[-3:]]
+        if len(names) == 3 and names[0] in _PATHS and names[1] == "$is_args" and names[2] in _QUERIES:
+            path = joined[-3]
+            joined[-3:] = [path._replace(name="".join(names), meaning="uri")] if isinstance(path, Variable) else []
+    return joined
+
+
+def _meaning(name: str) -> tuple[str, Kind]:
+    """What a variable means, and what it can hold."""
+    if name in VARIABLES:
+        return VARIABLES[name]
+    prefix, _, rest = name.partition("_")
+    if prefix == "http" and rest:
+        return header_meaning(rest.replace("_", "-")), ANY
+    if prefix == "cookie" or name.endswith(("_location", "_cookie")):
+        return "dropped", ANY
+    if name.startswith("jwt_claim_"):  # what a token says is not the token
+        return field_meaning(name, called=name.removeprefix("jwt_claim_")), ANY
+    called = rest if prefix == "arg" else name.replace("_", "-")
+    return field_meaning(name, called=called), TOKEN if name in _NARROW else ANY
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+_UNDO: Final = {"default": unescape, "json": unescape_json, "none": _as_it_is}
+
+FORMAT: Final[Format] = Format(compile_nginx, frozenset({"pattern"}), combined.signature)
