@@ -34,13 +34,15 @@ class Kind(NamedTuple):
     """What a variable can hold: *chars* is a class of characters, "" for all of them.
 
     *shape* is how it is written, if that is known; with *fixed* it says by itself where a value ends, whatever follows.
-    No value may be followed by what *not_before* matches, where that is not the end of it anyway.
+    No value may be followed by what *not_before* matches, where that is not the end of it anyway. *empty* is what a
+    server writes for an empty text, if that is something.
     """
 
     chars: str
     shape: str = ""
     not_before: str = ""
     fixed: bool = False
+    empty: str = ""
 
 
 ANY: Final = Kind("")
@@ -137,14 +139,16 @@ class _Compiler:
             hint = "put one of them in quotes" if self._escaped else "let the server escape values"
             raise _at(piece, f"{detail}; {hint}")
         if ends:
-            return f"({self._run(piece)})", index + 1
+            empty = f"{re.escape(piece.kind.empty)}|" if piece.kind.empty else ""
+            return f"((?>{empty}{self._run(piece)}))", index + 1
         if piece.kind.not_before and re.match(piece.kind.not_before, follows):
             raise _at(piece, f"it can't be told where {piece.name} ends: it may hold {follows[0]!r} itself")
         if piece.kind.shape:
             shape = piece.kind.shape.replace("[^", f"[^{re.escape(follows[0])}")
             return f"((?>{shape}|-|))", index + 1
         chain, index = self._search(piece, index + 1)
-        return f"(?>({self._char(piece)}*?){chain})", index
+        empty = f"{re.escape(piece.kind.empty)}|" if piece.kind.empty else ""
+        return f"(?>((?:{empty}{self._char(piece)}*?)){chain})", index
 
     def _search(self, variable: Variable, index: int) -> tuple[str, int]:
         """What follows a variable up to a character that it can't hold, or to the end of the line."""

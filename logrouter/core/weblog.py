@@ -36,6 +36,7 @@ _BYTES: Final = {"bytes_sent": ("bytes_sent", "body_bytes_sent"), "bytes_receive
 # Expressions decide; these are what they are spared.
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 _PROTOCOLS: Final = frozenset({"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"})
+_ABSENT: Final = ("-", '""')
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 _TRIES = re.compile(r", ?| : ")
@@ -95,7 +96,7 @@ def _present(
     found: dict[str, Any] = {}
     for index, name in plan:
         text = texts[index]
-        if text and text != "-" and name not in found:
+        if text and text not in _ABSENT and name not in found:
             found[name] = undo(text) if undo is not None and "\\" in text else text
     return found
 

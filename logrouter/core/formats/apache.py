@@ -31,7 +31,7 @@ DIRECTIVES: Final[dict[str, tuple[str, Kind]]] = {
     "a": ("address", TOKEN),
     "h": ("address", TOKEN),
     "l": ("field:ident", TOKEN),
-    "u": ("field:remote_user", ANY),
+    "u": ("field:remote_user", Kind("", empty='""')),
     "r": ("request", ANY),
     "m": ("method", TOKEN),
     "U": ("path", ANY),
@@ -84,7 +84,7 @@ def compile_apache(settings: Settings) -> Parser:
     if not settings.pattern:
         meanings = (*combined.MEANINGS, "micros")
         plain = Reader(combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut)
-        return lambda envelope: plain.read(envelope.text)
+        return lambda envelope: combined.read(plain, envelope)
     made = _format_of(settings.pattern)
     prepare = _setting_clock(made.clocks) if made.clocks else None
     reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)

@@ -74,11 +74,14 @@ VARIABLES: Final[dict[str, tuple[str, Kind]]] = {
 """What each variable means, and what it can hold. Those that begin with http_, arg_ or cookie_, and all others that a
 configuration may have made, are told by their names (`_meaning`)."""
 
-_NARROW: Final = frozenset(
-    {"connection", "connection_requests", "hostname", "https", "is_args", "nginx_version", "pid", "pipe"}
-    | {"realip_remote_addr", "realip_remote_port", "remote_port", "request_completion", "scheme", "server_addr"}
-    | {"server_port", "ssl_protocol", "ssl_cipher", "ssl_session_reused", "connection_time", "http2", "http3"}
-)
+_NARROW: Final = {
+    **dict.fromkeys(
+        ("connection", "connection_requests", "connection_time", "pid", "server_port", "remote_port"), NUMBER
+    ),
+    **dict.fromkeys(("realip_remote_port", "proxy_port", "proxy_protocol_port"), NUMBER),
+    **dict.fromkeys(("hostname", "https", "is_args", "nginx_version", "pipe", "realip_remote_addr", "scheme"), TOKEN),
+    **dict.fromkeys(("request_completion", "server_addr", "ssl_protocol", "ssl_cipher", "ssl_session_reused"), TOKEN),
+}
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))|\$", re.ASCII)
 _PATHS: Final = ("$uri", "$document_uri")
 _QUERIES: Final = ("$args", "$query_string")
@@ -98,7 +101,7 @@ def compile_nginx(settings: Settings) -> Parser:
         plain = Reader(
             combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut, at_end=True
         )
-        return lambda envelope: plain.read(envelope.text)
+        return lambda envelope: combined.read(plain, envelope)
     text, escaping = _format_of(settings.pattern)
     pieces = _pieces(text)
     reader = reader_of(pieces, undo=_UNDO[escaping], escaped=escaping != "none", at_end=True)
@@ -209,7 +212,7 @@ def _meaning(name: str) -> tuple[str, Kind]:
     if name.startswith("jwt_claim_"):  # what a token says is not the token
         return field_meaning(name, called=name.removeprefix("jwt_claim_")), ANY
     called = rest if prefix == "arg" else name.replace("_", "-")
-    return field_meaning(name, called=called), TOKEN if name in _NARROW else ANY
+    return field_meaning(name, called=called), _NARROW.get(name, ANY)
 
 
 def _as_it_is(text: str) -> str:
