@@ -27,6 +27,7 @@ class Stage(StrEnum):
     PARSE = "parse"
     ENRICH = "enrich"
     VALIDATE = "validate"
+    PAIR = "pair"
 
 
 class Reason(StrEnum):
@@ -61,6 +62,8 @@ class Reason(StrEnum):
     FIELD_CONFLICT = "field_conflict"
     # rejected by the schema
     SCHEMA = "schema"
+    # rejected while the two lines of a request are put together
+    NO_ROUTE = "no_route"
     # a programming error, caught so that the lane goes on; always alarming
     INTERNAL = "internal"
 
@@ -167,7 +170,24 @@ class Accepted(NamedTuple):
     line: int = 0
 
 
-Outcome = Accepted | Ignored | Rejected
+class Held(NamedTuple):
+    """One of two lines of a request, to wait for the other one for *window_ms* at most.
+
+    *event* is the draft of its event, before the route's changes of fields and before validation, and *value* that as
+    JSON; *time_ms*, *tables* and *line* are as in `Accepted`.
+    """
+
+    route: str
+    half: Half
+    window_ms: int
+    event: dict[str, Any]
+    value: bytes
+    time_ms: int
+    tables: tuple[str, ...]
+    line: int = 0
+
+
+Outcome = Accepted | Ignored | Rejected | Held
 
 Decoded = Envelope | Ignored | Rejected | tuple[Envelope | Ignored | Rejected, ...]
 """What is in a record: one line as a rule, several where the transport packs them."""

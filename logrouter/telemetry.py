@@ -36,7 +36,8 @@ RECORDS_READ = Counter("logrouter_records_read", "Kafka records read, by source.
 BYTES_READ = Counter("logrouter_read_bytes", "Bytes of record values read, by source.", ["source"], registry=REGISTRY)
 EVENTS = Counter(
     "logrouter_events",
-    "First outcome of every record: accepted, ignored or rejected, by route and reason. They add up to what was read.",
+    "First outcome of every record: accepted, held, ignored or rejected, by route and reason. They add up to what was "
+    "read. What became of those held is in `logrouter_pairing_results`.",
     ["route", "outcome", "stage", "reason"],
     registry=REGISTRY,
 )
@@ -48,7 +49,7 @@ EVENT_COPIES = Counter(
 )
 RECORDS_PRODUCED = Counter(
     "logrouter_records_produced",
-    "Records committed, by output: events, dead_letter, rollup.",
+    "Records committed, by output: events, dead_letter, rollup, pairing.",
     ["output"],
     registry=REGISTRY,
 )
@@ -104,6 +105,19 @@ CONFIG_RELOADS = Counter(
     "logrouter_config_reloads",
     "Changes of topics.yaml, by result: applied, unchanged (when asked for), invalid, refused, rolled_back.",
     ["result"],
+    registry=REGISTRY,
+)
+PAIRING_RESULTS = Counter(
+    "logrouter_pairing_results",
+    "How held lines left: paired, unpaired, never_completed, late and evicted are one event each; rejected and "
+    "no_route one dead letter; duplicate, forgotten (an opening line that had to make room) and dropped are nothing.",
+    ["route", "result"],
+    registry=REGISTRY,
+)
+PAIRING_PENDING = Gauge(
+    "logrouter_pairing_pending_lines",
+    "Lines that wait for the other one of their request, by pairing partition of this process.",
+    ["partition"],
     registry=REGISTRY,
 )
 CANARY_ACTIVE = Gauge(
@@ -193,6 +207,8 @@ class Log(StrEnum):
     TRANSACTION_ABORTED = "transaction_aborted"
     TRANSACTIONS_RESUMED = "transactions_resumed"
     SOURCE_ERROR = "source_error"
+    PAIRING_RESTORED = "pairing_restored"
+    PAIRING_INVALID = "pairing_invalid"
     CONFIG_APPLIED = "config_applied"
     CONFIG_UNCHANGED = "config_unchanged"
     CONFIG_REJECTED = "config_rejected"
@@ -231,6 +247,7 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.PARTITIONS_LOST: logging.WARNING,
     Log.TRANSACTION_ABORTED: logging.WARNING,
     Log.SOURCE_ERROR: logging.WARNING,
+    Log.PAIRING_INVALID: logging.WARNING,
     Log.ROLLUP_INVALID: logging.WARNING,
     Log.CHANGELOG_REPAIRED: logging.WARNING,
     Log.CHILD_EXITED: logging.WARNING,
@@ -302,6 +319,12 @@ def forget_lag(topic: str, partition: int) -> None:
     """Drops the lag series of a partition this process no longer owns: a stale figure would alarm for ever."""
     with contextlib.suppress(KeyError):
         CONSUMER_LAG.remove(topic, str(partition))
+
+
+def forget_pending(partition: int) -> None:
+    """Drops the series of a pairing partition this process no longer owns."""
+    with contextlib.suppress(KeyError):
+        PAIRING_PENDING.remove(str(partition))
 
 
 def forget_generation(generation: str) -> None:

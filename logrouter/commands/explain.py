@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from logrouter.model import RawRecord
 
 _MARKS: Final = {True: ("yes", "green"), False: ("no", "red"), None: ("-", "dim")}
-_COLOURS: Final = {"accepted": "bold green", "ignored": "bold yellow", "rejected": "bold red"}
+_COLOURS: Final = {"accepted": "bold green", "held": "bold cyan", "ignored": "bold yellow", "rejected": "bold red"}
 _SAID: Final = frozenset(
     {
         "stage",
@@ -125,7 +125,7 @@ def _topic_of(settings: Settings, source_name: str) -> str:
 
 
 def _explain(settings: Settings, record: RawRecord, cluster: str, source_name: str | None) -> Explanation:
-    from logrouter.route.batch import LOOP_HEADER  # noqa: PLC0415 - with the rest of the Kafka side, on demand
+    from logrouter.route.output import LOOP_HEADER  # noqa: PLC0415 - with the rest of the Kafka side, on demand
 
     return explain(
         settings.table,

@@ -76,7 +76,7 @@ def plan_command(
 
 def _compare(old: Settings, new: Settings, records: int | None, minutes: float | None, samples: int) -> dict[str, Any]:
     from logrouter.route import client, reader  # noqa: PLC0415 - only this command reads the sources
-    from logrouter.route.batch import LOOP_HEADER  # noqa: PLC0415
+    from logrouter.route.output import LOOP_HEADER  # noqa: PLC0415
 
     since_ms = None if minutes is None else now_ms() - int(minutes * 60_000)
     wanted = 10_000 if records is None and minutes is None else records

@@ -13,7 +13,7 @@ from logrouter.commands.terminal import harmless
 if TYPE_CHECKING:
     from rich.console import Console
 
-_COLUMNS: Final = ("accepted", "ignored", "rejected", "schema_failures", "bytes_in", "bytes_out")
+_COLUMNS: Final = ("accepted", "held", "ignored", "rejected", "schema_failures", "bytes_in", "bytes_out")
 _EFFECTS: Final = {
     "lost": ("requests lost: accepted before, and not any more", "bold red"),
     "rejected": ("records newly rejected", "bold red"),

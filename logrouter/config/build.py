@@ -18,6 +18,7 @@ from logrouter.config.lookups import load_lookups
 from logrouter.config.match import Matching
 from logrouter.config.options import TablesLane
 from logrouter.config.outputs import destinations
+from logrouter.config.pairs import changelog_of, check_pair, pairing_of
 from logrouter.config.problems import did_you_mean, join, listed
 from logrouter.config.schemas import load_schema
 from logrouter.config.topics import split
@@ -48,7 +49,7 @@ def build(file: File, *, generation: str, inputs: Inputs, problems: Problems) ->
     routes = dict(enumerate(file.routes)) if usable(file.routes) else {}
     routes = {index: options for index, options in routes.items() if usable(options)}
     to = {index: destinations(options, f"routes[{index}]", problems) for index, options in routes.items()}
-    outputs = _outputs(file, to, problems)
+    outputs = _outputs(file, routes, to, problems)
     shelf = _shelf(file, inputs, problems)
     _check_names(routes, problems)
     made: dict[str, list[Route]] = {name: [] for name in sources}
@@ -90,7 +91,9 @@ def _check_retention(file: File, problems: Problems) -> None:
         problems.add("tables_lane.retention.day_days", "must be at least as long as hour_days")
 
 
-def _outputs(file: File, to: Mapping[int, Destinations], problems: Problems) -> set[str]:
+def _outputs(
+    file: File, routes: Mapping[int, RouteOptions], to: Mapping[int, Destinations], problems: Problems
+) -> set[str]:
     """Topics that we write. Those of the lanes must differ from all others."""
     own: dict[str, str] = {}
     if usable(file.outputs):
@@ -98,6 +101,11 @@ def _outputs(file: File, to: Mapping[int, Destinations], problems: Problems) -> 
         if file.outputs.rollup.topic in own:
             problems.add("outputs.rollup.topic", f"{file.outputs.rollup.topic} is outputs.dead_letter.topic as well")
         own[file.outputs.rollup.topic] = "outputs.rollup.topic"
+        pairing = pairing_of(file.outputs, routes.values())
+        for topic in (pairing.topic, changelog_of(pairing.topic)) if pairing is not None else ():
+            if topic in own:
+                problems.add("outputs.pairing.topic", f"{topic} is {own[topic]} as well")
+            own[topic] = "outputs.pairing.topic"
     for index, destination in to.items():
         for topic in destination.topics:
             if topic in own:
@@ -182,6 +190,8 @@ def _route(
     api_rules = api_rules_of(options.enrich.api, join(path, "enrich.api"), problems)
     schema = validator.schema if validator is not None else {}
     extras = extras_of(options, to, shelf, schema, path, problems)
+    if options.pair is not None:
+        check_pair(options, path, problems)
     parse = parser_of(options.format, join(path, "format"), problems)
     transport = transport_of(options.enrich, schema, join(path, "enrich"), problems)
     if (
@@ -218,4 +228,5 @@ def _route(
         api_rules=api_rules,
         topics=to.topics,
         extras=extras,
+        pair_ms=options.pair.window_seconds * 1000 if options.pair is not None else None,
     )

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
+from logrouter.core.event import complete
+from logrouter.core.halves import How, encode, event_of
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
 from logrouter.core.timestamps import epoch_ms
-from logrouter.model import Accepted, Ignored, RawRecord
+from logrouter.model import Accepted, Held, Ignored, RawRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from logrouter.config.options import Case, Expect
     from logrouter.config.settings import Settings
     from logrouter.model import Outcome
@@ -58,10 +62,28 @@ def _run(settings: Settings, case: Case, number: int) -> tuple[Difference, ...]:
     if source is None:
         return (Difference("source", name, None),)
     headers = tuple((key, value.encode()) for key, value in (case.headers or {}).items())
-    record = RawRecord(_TOPIC, 0, number, _NOW_MS, case.line.encode(), headers)
-    outcomes = process(unthrottled(source), record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
+    before: list[Held] = []
+    outcomes: tuple[Outcome, ...] = ()
+    for line in (*case.after, case.line):
+        before += [outcome for outcome in outcomes if isinstance(outcome, Held)]
+        record = RawRecord(_TOPIC, 0, number, _NOW_MS, line.encode(), headers)
+        outcomes = process(unthrottled(source), record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
+    outcomes = tuple(_met(settings, outcome, before) for outcome in outcomes)
     ours = next((outcome for outcome in outcomes if outcome.route == case.expect.route), outcomes[0])
     return (*_compare(case.expect, ours), *_compare_all(case.expect, outcomes))
+
+
+def _met(settings: Settings, outcome: Outcome, before: Sequence[Held]) -> Outcome:
+    """What a held line becomes if the other one of its request is among those *before*."""
+    if not isinstance(outcome, Held):
+        return outcome
+    (_, opens), route = outcome.half, outcome.route
+    for other in before:
+        if other.route == route and other.half == (outcome.half.key, not opens):
+            opening, closing = (outcome, other) if opens else (other, outcome)
+            event = event_of(How.PAIRED, encode(opening), encode(closing))
+            return complete(settings.table.routes()[route], *event, RawRecord(_TOPIC, 0, 0, _NOW_MS, None))
+    return outcome
 
 
 def _compare(expect: Expect, outcome: Outcome) -> list[Difference]:
@@ -95,6 +117,8 @@ def describe(outcome: Outcome) -> dict[str, Any]:
     """An outcome as plain data, for comparing and for showing."""
     if isinstance(outcome, Accepted):
         return {"outcome": "accepted", "route": outcome.route, "event": outcome.event}
+    if isinstance(outcome, Held):
+        return {"outcome": "held", "route": outcome.route, "event": outcome.event}
     if isinstance(outcome, Ignored):
         return {"outcome": "ignored", "route": outcome.route, "reason": outcome.reason.value}
     return {

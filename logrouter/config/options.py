@@ -93,11 +93,37 @@ class Rollup:
 
 
 @options
+class Pairing:
+    """Where lines wait for the other one of their request, if a route says `pair`.
+
+    There are two topics: this one, and its changelog, which has the same name with `.state` behind it. If no route
+    pairs any more, lines that still wait are finished as long as this section stands in the file.
+    """
+
+    topic: str = opt(TOPIC, "Topic name.", default="logrouter.pairing")
+    partitions: int = opt(
+        Integer(1, 1_000),
+        "Partitions of both topics, so the most processes that can share them. Can't be changed while lines wait.",
+        default=8,
+    )
+    max_lines: int = opt(
+        Integer(1, 10_000_000),
+        "Lines that may wait in one partition. Beyond that the oldest has to go: a closing line as an event with the "
+        "flags `unpaired` and `evicted`, an opening one without a trace but in the metrics.",
+        default=50_000,
+    )
+    max_bytes: int = opt(
+        Integer(1_048_576, 2**40), "Bytes that they may take in memory, for each partition.", default=32 * 2**20
+    )
+
+
+@options
 class Outputs:
     """Topics that logrouter itself writes, and how `logrouter topics` creates them. A route names its own with `to`."""
 
     dead_letter: DeadLetter = opt(Section(DeadLetter), "Rejected records.", default=DeadLetter())
     rollup: Rollup = opt(Section(Rollup), "Partial sums.", default=Rollup())
+    pairing: Pairing | None = opt(Section(Pairing), "Lines that wait for the other one of their request.", default=None)
     partitions: int = opt(Integer(1, 10_000), "Partitions of a new output topic.", default=6)
     replication_factor: int = opt(
         Integer(-1, 100), "Copies of each partition of a new topic; -1 leaves it to the broker.", default=-1
@@ -241,7 +267,7 @@ class GeoIp:
     )
 
 
-_OUTCOME = Choice(("accepted", "ignored", "rejected"))
+_OUTCOME = Choice(("accepted", "held", "ignored", "rejected"))
 
 
 @options
@@ -254,7 +280,7 @@ class Expect:
     route: str = opt(
         Text(called="a route's name, or `_unmatched`", may_be_empty=True), "Which route had it.", default=""
     )
-    stage: str = opt(Choice(("decode", "parse", "enrich", "validate")), "Where it was rejected.", default="")
+    stage: str = opt(Choice(("decode", "parse", "enrich", "validate", "pair")), "Where it was rejected.", default="")
     reason: str = opt(Text(called="a reason", may_be_empty=True), "Why it was ignored or rejected.", default="")
     event: Any = opt(Free("any part of the event"), "A part of the event.", default=None)
     outcomes: tuple[str, ...] = opt(
@@ -281,6 +307,11 @@ class Case:
         Keyed(Text(called="text"), key=Text(called="a header's name", max_length=249)),
         "Headers of the record.",
         default=None,
+    )
+    after: tuple[str, ...] = opt(
+        Many(Text(called="a line as it is in the topic", max_length=200_000), most=10),
+        "Lines of the source that were read before. With `pair` one of them may be the other line of the request.",
+        default=(),
     )
     expect: Expect = opt(Section(Expect), "What is expected.")
 

@@ -173,6 +173,21 @@ class RateLimit:
 
 
 @options
+class Pair:
+    """Two lines of one request become one event: with its latency, and with what only the first line tells.
+
+    A line waits for the other one, whichever comes first. An opening line that stays alone becomes an event with the
+    flag `never_completed`, a closing one an event without latency and with the flag `unpaired`.
+    """
+
+    window_seconds: int = opt(
+        Integer(1, 86_400),
+        "How long a line waits. Longer than any request takes, and than one partition may be read behind another.",
+        default=600,
+    )
+
+
+@options
 class Fields:
     """Changes to the event before it is validated, as steps in the order in which they are written.
 
@@ -253,6 +268,12 @@ class RouteOptions:
     sample: Sample | None = opt(Section(Sample, bare="rate"), "Keep a share of the requests.", default=None)
     rate_limit: RateLimit | None = opt(
         Section(RateLimit, bare="events_per_second"), "Bound the events per second.", default=None
+    )
+    pair: Pair | None = opt(
+        Section(Pair, bare="window_seconds"),
+        "Put the two lines together that the gateway writes about a request. Only for formats that know such lines; "
+        "not together with *rate_limit*.",
+        default=None,
     )
     fields: Steps | None = opt(InOrder(Fields), "Change fields of the event.", default=None)
     key: str = opt(

@@ -13,7 +13,8 @@ from logrouter.config.build import build
 from logrouter.config.endpoint import check_http
 from logrouter.config.inputs import Inputs
 from logrouter.config.kinds import Section, usable
-from logrouter.config.options import Canary, Case, File, Outputs, RouteLane, TablesLane
+from logrouter.config.options import Canary, Case, File, Outputs, Pairing, RouteLane, TablesLane
+from logrouter.config.pairs import pairing_of
 from logrouter.config.problems import ConfigError, Problem, Problems, join
 from logrouter.config.secrets import Secret, expand
 from logrouter.core.canary import Bounds
@@ -35,7 +36,8 @@ class Settings:
     """One topics.yaml, ready for use. `dataclasses.replace` overrides parts of it; its repr shows no secret.
 
     *file* is the name it was loaded by, *kafka* holds librdkafka settings (`bootstrap.servers` always among them),
-    *inputs* are the other files that the table was built from.
+    *inputs* are the other files that the table was built from. *pairing* is where lines wait for each other, None where
+    none do.
     """
 
     file: str
@@ -49,6 +51,7 @@ class Settings:
     canary: Bounds | None = None
     admin_token: Secret | None = None
     access: Access = field(default_factory=Access)
+    pairing: Pairing | None = None
 
     @property
     def generation(self) -> str:
@@ -141,6 +144,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         canary=canary,
         admin_token=options.admin.token if usable(options.admin) else None,
         access=options.access,
+        pairing=pairing_of(options.outputs, options.routes),
     )
     return Examined(problems, doc.value, options, settings, inputs.paths)
 

@@ -278,6 +278,18 @@ class Some:
         return ["none of these holds", *(f"  {line}" for part in self.parts for line in part.explain(subject))]
 
 
+def fields_of(condition: Condition) -> frozenset[str]:
+    """The names of all fields that are asked for."""
+    match condition:
+        case Field() | Absent():
+            return frozenset({condition.field})
+        case Not():
+            return fields_of(condition.part)
+        case Every() | Some():
+            return frozenset().union(*map(fields_of, condition.parts))
+    return frozenset()
+
+
 def _found(field: str, text: str | None) -> str:
     return "it is absent" if text is None else f'it is "{redact_shown(field, text)}"'
 

@@ -6,7 +6,7 @@ from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.model import Accepted, Rejected
+from logrouter.model import Accepted, Held, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,11 +70,11 @@ def _effects_on_line(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list
         return []
     before, after = accepted_of(old), accepted_of(new)
     found = []
-    if before and not after:
+    if before and not after and not _held(new):
         found.append(Effect.LOST)
     if rejections_of(new) - rejections_of(old):
         found.append(Effect.REJECTED)
-    if after and not before:
+    if after and not before and not _held(old):
         found.append(Effect.GAINED)
     if rejections_of(old) and not rejections_of(new):
         found.append(Effect.MENDED)
@@ -126,6 +126,11 @@ def accepted_of(outcomes: tuple[Outcome, ...]) -> list[Accepted]:
     return [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
 
 
+def _held(outcomes: tuple[Outcome, ...]) -> bool:
+    """Whether the record is part of a request that becomes an event when its other line is there."""
+    return any(isinstance(outcome, Held) for outcome in outcomes)
+
+
 def rejections_of(outcomes: tuple[Outcome, ...]) -> Counter[Rejection]:
     """The rejected ones by kind."""
     rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
@@ -144,4 +149,6 @@ def label(outcome: Outcome) -> str:
     if isinstance(outcome, Rejected):
         where = f" {outcome.pointer}" if outcome.pointer else ""
         return f"rejected by {outcome.route} ({outcome.stage}: {outcome.reason}{where})"
+    if isinstance(outcome, Held):
+        return f"held by {outcome.route} for the other line of its request"
     return f"ignored by {outcome.route} ({outcome.reason})"

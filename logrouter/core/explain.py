@@ -14,7 +14,7 @@ from logrouter.core.explainsteps import Step, outputs_of, record_step, ruled_out
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
 from logrouter.core.watch import watched
-from logrouter.model import UNMATCHED, Accepted, Ignored, Outcome, Reason, Rejected, Stage
+from logrouter.model import UNMATCHED, Accepted, Held, Ignored, Outcome, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,13 +101,14 @@ def _not_tried(source: Source, steps: list[Step]) -> list[Step]:
 def as_dict(explanation: Explanation) -> dict[str, Any]:
     """The explanation as plain data: one object per record, with the outcome that matters most at the top.
 
-    Of several outcomes that is the first accepted one, else the first rejected one. Where the record packs several
-    lines, outcomes and steps say as `line` which one they are about, from 0.
+    Of several outcomes that is the first accepted one, else the first held, else the first rejected one. Where the
+    record packs several lines, outcomes and steps say as `line` which one they are about, from 0.
     """
     outcomes = [_outcome(outcome) for outcome in explanation.outcomes]
     if any(outcome.line for outcome in explanation.outcomes):
         outcomes = [{"line": each.line, **found} for each, found in zip(explanation.outcomes, outcomes, strict=True)]
-    first = next((o for kind in ("accepted", "rejected") for o in outcomes if o["outcome"] == kind), outcomes[0])
+    kinds = ("accepted", "held", "rejected")
+    first = next((o for kind in kinds for o in outcomes if o["outcome"] == kind), outcomes[0])
     record = explanation.record
     return {
         **first,
@@ -123,6 +124,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     found: dict[str, Any] = {"outcome": "", "route": outcome.route, "stage": None, "reason": None}
     if isinstance(outcome, Accepted):
         return found | {"outcome": "accepted", "topic": outcome.topic}
+    if isinstance(outcome, Held):
+        return found | {"outcome": "held"}
     if isinstance(outcome, Ignored):
         return found | {"outcome": "ignored", "reason": outcome.reason.value}
     return found | {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.core.faults import NO_FAILURE, NO_STATUS, STATUS, fault_of, parse_fault
 from logrouter.core.redact import REDACTED, redact_shown
 from logrouter.core.timestamps import rfc3339
-from logrouter.model import ANONYMOUS, Accepted, Ignored, Rejected
+from logrouter.model import ANONYMOUS, Accepted, Held, Ignored, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,6 +91,11 @@ def outputs_of(record: RawRecord, outcome: Outcome, event_id: str, dead_letter_t
         details: dict[str, Any] = {"topic": dead_letter_topic, "key": key, "id": event_id}
         where = f", a dead letter for {dead_letter_topic} with key {key}" if dead_letter_topic else ""
         yield Step("outcome", f"rejected at {outcome.stage}: {outcome.reason}{where}", passed=False, details=details)
+    elif isinstance(outcome, Held):
+        which = "opens" if outcome.half.opens else "closes"
+        details = {"half": which, "key": shown(outcome.half.key), "window_seconds": outcome.window_ms / 1000}
+        says = f"held for its other half: the line {which} a request"
+        yield Step("outcome", says, passed=None, details=details | {"draft": shown(outcome.event)})
     else:
         key = outcome.key.decode("utf-8", "replace") if outcome.key is not None else "no key"
         identity = outcome.event.get("meta", {}).get("id")

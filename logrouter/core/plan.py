@@ -26,7 +26,7 @@ from logrouter.core.effects import (
 )
 from logrouter.core.pipeline import process
 from logrouter.core.plandiff import Change, changes
-from logrouter.model import Accepted, Ignored, Outcome, Reason, Rejected, Stage
+from logrouter.model import Accepted, Held, Ignored, Outcome, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,6 +82,7 @@ class RouteTally:
     accepted: int = 0
     ignored: int = 0
     rejected: int = 0
+    held: int = 0
     schema_failures: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
@@ -109,6 +110,9 @@ class Tally:
                     self._name("topics", topic)
                 self._name("apis", str(outcome.event.get("api", "")))
                 self._name("clients", str(outcome.event.get("client_id", "")))
+                continue
+            if isinstance(outcome, Held):
+                tally.held += 1
                 continue
             self._name("reasons", outcome.reason)
             if isinstance(outcome, Rejected):

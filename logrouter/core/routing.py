@@ -76,7 +76,8 @@ class Route:
     the tables that its events are counted in; *query* is "drop" or "keep". *request* is what a parsed request must
     satisfy (its subject is a `requestfields.Request`), *address* the client's address before any policy, for it.
     *client_id_sources* and *api_rules* are what *client_id* and *api* were compiled from, for `core.explain`.
-    *topics* are all that its events may go to, *to* first; *extras* is None for most routes.
+    *topics* are all that its events may go to, *to* first; *extras* is None for most routes. *pair_ms* is how long one
+    of a request's two lines waits for the other, None where they are not paired.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Route:
     api_rules: tuple[ApiRule, ...] = ()
     topics: tuple[str, ...] = ()
     extras: Extras | None = None
+    pair_ms: int | None = None
 
 
 class NamePattern(Protocol):
@@ -189,6 +191,10 @@ class RouteTable:
         """Every topic that events may go to."""
         routes = [route for source in self.sources for route in source.routes]
         return sorted({topic for route in routes for topic in (route.to, *route.topics)})
+
+    def routes(self) -> dict[str, Route]:
+        """The routes by name, for no topic in particular."""
+        return {route.name: route for source in self.sources for route in source.routes}
 
     def subscription(self) -> list[str]:
         """What to subscribe to: exact names, and expressions that begin with "^" as librdkafka wants them.

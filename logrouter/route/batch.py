@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from logrouter import telemetry
-from logrouter.core import deadletter, ids
+from logrouter.core import halves, ids
 from logrouter.core.accumulate import Accumulator
 from logrouter.core.pipeline import process_matching
 from logrouter.core.rollup import pack
-from logrouter.model import ANONYMOUS, UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
+from logrouter.model import ANONYMOUS, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
+from logrouter.route.output import LOOP_HEADER, Output
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
@@ -19,20 +19,9 @@ if TYPE_CHECKING:
 
     from logrouter.core.routing import RouteTable, Source
     from logrouter.model import Outcome
-
-LOOP_HEADER = "logrouter-generation"
-"""Every record we publish carries it; one that we read with it is our own output come back."""
-
-Count = tuple[str, str, str, str]
-"""(route, outcome, stage, reason): the labels of `telemetry.EVENTS`."""
+    from logrouter.route.output import Count, DeadLetterSettings, Message
 
 EventId = Callable[[int, int], str]
-
-DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
-"""(key, value, headers)."""
-
-Clean = tuple[str, bytes, bytes | None]
-"""A clean event to publish: (topic, value, key)."""
 
 _TOMBSTONE: Count = (UNMATCHED, "ignored", "", Reason.TOMBSTONE)
 _EMPTY: Count = (UNMATCHED, "ignored", "", Reason.EMPTY)
@@ -40,46 +29,6 @@ _NOT_OURS: Count = (UNMATCHED, "ignored", "", Reason.UNMATCHED)
 
 
 _NOTHING: Final[dict[str, Any]] = {}
-
-
-class Message(Protocol):
-    """The part of `confluent_kafka.Message` that is read here."""
-
-    def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
-    def partition(self) -> int: ...  # noqa: D102
-    def offset(self) -> int: ...  # noqa: D102
-    def key(self) -> bytes | None: ...  # noqa: D102
-    def value(self) -> bytes | None: ...  # noqa: D102
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
-    def headers(self) -> Any: ...  # noqa: D102
-    def error(self) -> Any: ...  # noqa: D102
-
-
-@dataclass(slots=True)
-class Output:
-    """Everything to commit with one transaction."""
-
-    events: list[Clean] = field(default_factory=list)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
-    rollup: list[tuple[int, bytes]] = field(default_factory=list)
-    counts: dict[Count, int] = field(default_factory=dict)
-    """The first outcome of every record: they add up to the records read."""
-    copies: dict[Count, int] = field(default_factory=dict)
-    """Further outcomes of records that several routes had."""
-    read: dict[str, list[int]] = field(default_factory=dict)
-    """Records and bytes read, by source."""
-    positions: dict[tuple[str, int], int] = field(default_factory=dict)
-    """The offset after the last record read, by topic and partition: what the transaction commits."""
-    first: dict[tuple[str, int], int] = field(default_factory=dict)
-    """The offset of the first record read, by topic and partition: where an abort goes back to."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterSettings:
-    """Where dead letters go and how much of the raw bytes they keep."""
-
-    topic: str
-    max_raw_bytes: int
 
 
 class BatchProcessor:
@@ -94,6 +43,7 @@ class BatchProcessor:
         dead_letters: DeadLetterSettings,
         clock_ms: Callable[[], int],
         emitter: str = "logrouter",
+        pairing_partitions: int = 1,
     ) -> None:
         self._table = table
         self._cluster = cluster
@@ -101,6 +51,7 @@ class BatchProcessor:
         self._dead_letters = dead_letters
         self._clock_ms = clock_ms
         self._emitter = emitter
+        self._pairing_partitions = pairing_partitions
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
 
@@ -180,7 +131,7 @@ class BatchProcessor:
             try:
                 outcomes = process_matching(source, record, record.value or b"", now_ms, event_id)
             except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the record
-                outcomes = (_internal_error(exc, record),)
+                outcomes = (internal_error(exc, record),)
         counts = output.counts
         for index, outcome in enumerate(outcomes):
             what: Count
@@ -190,33 +141,27 @@ class BatchProcessor:
                 if outcome.also:
                     output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
                 what = (outcome.route, "accepted", "", "")
-                _add(sums, outcome)
+                add_event(sums, outcome)
             elif isinstance(outcome, Rejected):
                 what = (outcome.route, "rejected", outcome.stage, outcome.reason)
-                output.dead_letters.append(self._dead_letter(record, outcome, event_id(record.offset, index), now_ms))
+                identity = event_id(record.offset, index)
+                output.dead_letters.append(self._dead_letters.letter(record, outcome, identity, self._emitter, now_ms))
+            elif isinstance(outcome, Held):
+                what = (outcome.route, "held", "", "")
+                key = halves.place(outcome.route, outcome.half)
+                output.halves.append((halves.partition_of(key, self._pairing_partitions), key, halves.encode(outcome)))
             else:
                 what = (outcome.route, "ignored", "", outcome.reason)
             counts[what] = counts.get(what, 0) + 1
             counts = output.copies
-
-    def _dead_letter(self, record: RawRecord, rejected: Rejected, event_id: str, now_ms: int) -> DeadLetter:
-        letter = deadletter.encode(
-            record,
-            rejected,
-            event_id=event_id,
-            emitter=self._emitter,
-            stream=self._dead_letters.topic,
-            max_raw_bytes=self._dead_letters.max_raw_bytes,
-            now_ms=now_ms,
-        )
-        return deadletter.coordinates(record), letter, deadletter.headers(rejected)
 
 
 def _no_id(_offset: int, _index: int) -> str:
     raise AssertionError("no record before the first run")
 
 
-def _add(sums: Accumulator, accepted: Accepted) -> None:
+def add_event(sums: Accumulator, accepted: Accepted) -> None:
+    """Count an event in the tables that it is for."""
     event = accepted.event
     tables = accepted.tables
     http = event.get("http", _NOTHING)
@@ -240,7 +185,8 @@ def _add(sums: Accumulator, accepted: Accepted) -> None:
     )
 
 
-def _internal_error(exc: Exception, record: RawRecord) -> Rejected:
+def internal_error(exc: Exception, record: RawRecord) -> Rejected:
+    """What becomes of a record that a bug of ours stumbles over."""
     telemetry.INTERNAL_ERRORS.labels("route").inc()
     telemetry.log(
         Log.INTERNAL_ERROR, exc_info=exc, topic=record.topic, partition=record.partition, offset=record.offset

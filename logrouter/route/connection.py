@@ -13,7 +13,7 @@ from logrouter.route.transaction import FatalError, StoppedError
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from confluent_kafka import Consumer
 
@@ -101,6 +101,12 @@ def wait_for_topics(consumer: Consumer, topics: set[str], state: BrokerState, *,
         sleep(pause, give_up)
         pause = min(pause * 2, _LONGEST_PAUSE)
     raise StoppedError
+
+
+def partitions_of(consumer: Consumer, topics: Iterable[str]) -> dict[str, int]:
+    """How many partitions each topic has, 0 if there is none of that name. Raises KafkaException without an answer."""
+    found = consumer.list_topics(timeout=_ASK_SECONDS).topics
+    return {topic: len(found[topic].partitions) if topic in found else 0 for topic in topics}
 
 
 def sleep(seconds: float, give_up: Callable[[], bool]) -> None:

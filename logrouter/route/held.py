@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from logrouter.core.routing import RouteTable
-    from logrouter.route.batch import Message
+    from logrouter.route.output import Message
 
 
 class Held:

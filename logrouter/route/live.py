@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from logrouter.config import Secret
     from logrouter.core.canary import Bounds, Partition
     from logrouter.core.routing import RouteTable
-    from logrouter.route.batch import Count
-    from logrouter.route.lane import LaneSettings
+    from logrouter.route.output import Count
+    from logrouter.route.settings import LaneSettings
 
 
 class Result(StrEnum):
@@ -154,7 +154,7 @@ class Live:
             return
         by = {"accepted": 0, "rejected": 0, "unmatched": 0}
         for (_route, outcome, _stage, reason), n in counts.items():
-            name = "unmatched" if reason == Reason.UNMATCHED else outcome
+            name = "unmatched" if reason == Reason.UNMATCHED else "accepted" if outcome == "held" else outcome
             if name in by:
                 by[name] += n
         self._trial = self._trial.seen(read=sum(records for records, _ in read.values()), **by)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.settings import content
-from logrouter.route.batch import DeadLetterSettings
 from logrouter.route.client import ClientError
-from logrouter.route.lane import LaneSettings, RouteLane
+from logrouter.route.lane import RouteLane
 from logrouter.route.live import Live, Version
+from logrouter.route.output import DeadLetterSettings
+from logrouter.route.pairing import PairingSettings
 from logrouter.route.reload import Reloader, Source
+from logrouter.route.settings import LaneSettings
 from logrouter.route.topics import Finding, Wanted, ensure, missing
 from logrouter.route.transaction import FatalError, StuckError
 
@@ -24,6 +26,15 @@ __all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "lane", "
 
 _FOLLOWED: Final = frozenset({"batch"})
 """Options of `route_lane` that a running process follows."""
+
+_CHANGELOG: Final = {
+    "cleanup.policy": "compact",
+    # What no longer counts is read by whoever takes a partition over, so it should not lie there for long.
+    "segment.bytes": str(32 << 20),
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": "3600000",
+}
 
 
 def lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
@@ -63,7 +74,17 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
     names = [option.name for option in fields(old.route_lane) if option.name not in _FOLLOWED]
     lane = {f"route_lane.{n}" for n in names if getattr(old.route_lane, n) != getattr(new.route_lane, n)}
     rollup = set() if old.outputs.rollup == new.outputs.rollup else {"outputs.rollup"}
-    return sorted(kafka | lane | rollup)
+    # It can begin while a process runs, and lines that wait are finished if it is taken out.
+    begins = old.pairing is None or new.pairing is None
+    pairing = set() if begins or old.pairing == new.pairing else {"outputs.pairing"}
+    return sorted(kafka | lane | rollup | pairing)
+
+
+def _pairing(settings: Settings) -> PairingSettings | None:
+    chosen = settings.pairing
+    if chosen is None:
+        return None
+    return PairingSettings(chosen.topic, chosen.partitions, chosen.max_lines, chosen.max_bytes)
 
 
 def _version(settings: Settings, default_instance: str) -> Version:
@@ -84,6 +105,7 @@ def _lane_settings(settings: Settings, default_instance: str) -> LaneSettings:
         session_timeout_ms=s.session_timeout_ms,
         transaction_timeout_ms=s.transaction_timeout_ms,
         static_membership=s.static_membership,
+        pairing=_pairing(settings),
     )
 
 
@@ -91,10 +113,20 @@ def wanted_topics(settings: Settings) -> list[Wanted]:
     """The output topics of `settings`. Sources are the producers' to create."""
     o = settings.outputs
     keep = {"cleanup.policy": "delete", "retention.ms": str(o.retention_ms)}
+    pairing = _pairing(settings)
+    paired = []
+    if pairing is not None:
+        n = pairing.partitions
+        # By the broker's clock, so that times in a partition never go back.
+        paired.append(
+            Wanted(pairing.topic, n, o.replication_factor, keep | {"message.timestamp.type": "LogAppendTime"})
+        )
+        paired.append(Wanted(pairing.state_topic, n, o.replication_factor, _CHANGELOG))
     return [
         *(Wanted(name, o.partitions, o.replication_factor, keep) for name in settings.table.event_topics()),
         Wanted(o.dead_letter.topic, o.partitions, o.replication_factor, keep),
         Wanted(o.rollup.topic, o.rollup.partitions, o.replication_factor, keep),
+        *paired,
     ]
 
 

@@ -17,7 +17,7 @@ from logrouter.route.client import ClientError, make, plain_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from logrouter.route.batch import Message
+    from logrouter.route.output import Message
 
     Place = tuple[str, int]
     Range = tuple[int, int]

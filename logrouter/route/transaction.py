@@ -106,7 +106,7 @@ class TransactionalProducer:
     def produce(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         key: bytes | None,
         headers: Headers,
         partition: int = -1,
@@ -122,7 +122,7 @@ class TransactionalProducer:
                 if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                     # Our own limits are far lower, so the setting is: it would be refused again for ever.
                     raise FatalError(
-                        f"a record of {len(value)} bytes for {topic}: {error.str()}", fenced=False
+                        f"a record of {len(value or b'')} bytes for {topic}: {error.str()}", fenced=False
                     ) from None
                 raise self._abort_or_die(error) from None
             else:

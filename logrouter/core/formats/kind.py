@@ -51,12 +51,14 @@ class Format:
 
     *compile* makes the parser, which never raises; it raises `SettingsError` for settings that make no sense. *takes*
     names the settings that it reads. *signature* tells cheaply, without parsing, whether a line may be of this format:
-    never False for a line that the parser would read. Formats without one can't be found by `format: auto`.
+    never False for a line that the parser would read. Formats without one can't be found by `format: auto`. *halves*
+    says that the gateway writes two lines for a request and the parser tells them apart, so that they can be paired.
     """
 
     compile: Callable[[Settings], Parser]
     takes: frozenset[str] = frozenset()
     signature: Callable[[Envelope], bool] | None = None
+    halves: bool = False
 
 
 def fixed(parse: Parser, signature: Callable[[Envelope], bool] | None = None) -> Format:

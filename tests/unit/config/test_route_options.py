@@ -15,9 +15,10 @@ USES_FILE = "lookups: {clients: {file: clients.csv, key: client_id, fields: [nam
 def problems_of(route: str, *, more: str = "", source: str = "", folder: Path = Path()) -> list[str]:
     """Every problem of a file with this route, by path; `to: x` where the route says nothing of it."""
     to = "" if " to: " in f" {route}" else "to: x, "
+    form = "" if "format: " in route else "format: envoy, "
     text = (
         f"version: 1\n{more}\nsources: {{s: {{topics: t, envelope: rsyslog{source}}}}}\n"
-        f"routes: [{{name: r, from: s, format: envoy, {to}{route}}}]\n"
+        f"routes: [{{name: r, from: s, {form}{to}{route}}}]\n"
     )
     try:
         config.parse(text.encode(), {}, folder=folder)
@@ -44,6 +45,8 @@ def problems_of(route: str, *, more: str = "", source: str = "", folder: Path = 
         "fields: {drop: [client_id], set: {client_id: all}}",
         "fields: {redact: [client_id]}, tables: []",
         "on_invalid: pass, enrich: {user_agent: true}",
+        "format: wso2_access, pair: 600",
+        "format: wso2_access, pair: {window_seconds: 1}, sample: 0.5, request: {api: {prefix: A}, path: /x}",
     ],
 )
 def test_route_may_say_so(route):
@@ -55,6 +58,19 @@ def test_route_may_say_so(route):
     ("route", "message"),
     [
         ("to: []", "to: has 0 entries, 1 to 16 are allowed"),
+        ("pair: 0", "pair: must be a whole number from 1 to 86400, not 0"),
+        ("pair: 60", "pair: the format envoy has one line for a request; wso2_access, wso2_api_log may have two"),
+        (
+            "format: wso2_access, pair: 60, rate_limit: 5",
+            "pair: can't be together with `rate_limit`, which might drop one of the two lines of a request",
+        ),
+        (
+            "format: wso2_access, pair: 60, request: {any: [{api: a}, {not: {status_code: {lt: 500}}}]}",
+            (
+                "request: asks for status_code; with `pair` only what both lines tell: "
+                "api, api_version, domain, method, path, protocol, request_id"
+            ),
+        ),
         ("to: [a, a]", "to[1]: 'a' is listed twice"),
         (
             "to: 'a b'",

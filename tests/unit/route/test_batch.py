@@ -17,7 +17,8 @@ from logrouter.core.rollup import decode_record
 from logrouter.demo.generator import records
 from logrouter.model import RawRecord, Reason, Rejected, Stage
 from logrouter.route import batch
-from logrouter.route.batch import LOOP_HEADER, BatchProcessor, DeadLetterSettings
+from logrouter.route.batch import BatchProcessor
+from logrouter.route.output import LOOP_HEADER, DeadLetterSettings
 
 TOPIC = "rsyslog-notice"
 START = 1_777_888_800_000

@@ -1,0 +1,49 @@
+"""What `pair` of a route takes besides the option itself: a format that knows two lines, and one answer for both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logrouter.config.options import Pairing
+from logrouter.config.problems import join, listed
+from logrouter.core.conditions import fields_of
+from logrouter.core.formats import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logrouter.config.options import Outputs
+    from logrouter.config.problems import Problems
+    from logrouter.config.routeoptions import RouteOptions
+
+_KNOWN_AT_ONCE: Final = frozenset({"api", "api_version", "domain", "method", "path", "protocol", "request_id"})
+"""What both lines of a request tell alike, so that a condition holds for both or for neither."""
+
+
+def pairing_of(outputs: Outputs, routes: Iterable[RouteOptions]) -> Pairing | None:
+    """Where lines wait, None where none do."""
+    if outputs.pairing is not None:
+        return outputs.pairing
+    return Pairing() if any(route.pair is not None for route in routes) else None
+
+
+def changelog_of(topic: str) -> str:
+    """The changelog of a pairing topic."""
+    return f"{topic}.state"
+
+
+def check_pair(options: RouteOptions, path: str, problems: Problems) -> None:
+    """Note what a route can't pair with."""
+    at = join(path, "pair")
+    if not FORMATS[options.format.name].halves:
+        knowing = [name for name, kind in FORMATS.items() if kind.halves]
+        problems.add(at, f"the format {options.format.name} has one line for a request; {listed(knowing)} may have two")
+    if options.rate_limit is not None:
+        problems.add(at, "can't be together with `rate_limit`, which might drop one of the two lines of a request")
+    if options.request is not None:
+        later = sorted(fields_of(options.request) - _KNOWN_AT_ONCE)
+        if later:
+            problems.add(
+                join(path, "request"),
+                f"asks for {', '.join(later)}; with `pair` only what both lines tell: {listed(_KNOWN_AT_ONCE)}",
+            )

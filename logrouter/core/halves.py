@@ -1,0 +1,197 @@
+"""The two lines of one request: as records on their way to each other, and as one event once they have met.
+
+A record is a JSON array: version, whether it opens, route, window, time, tables, and the draft of the event. It holds
+all that is needed later: no line is parsed twice, and one that was held by an older topics.yaml joins as well.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+import orjson
+
+if TYPE_CHECKING:
+    from logrouter.model import Half, Held
+
+VERSION: Final = 1
+MAX_FLAGS: Final = 16
+
+NEGATIVE_LATENCY: Final = "negative_latency"
+"""The flag of an event whose closing line says an earlier time than the opening one: its latency counts as 0."""
+FAILURE: Final = {"class": "never_completed", "message": "never completed"}
+"""The `error` of a request that no line has closed."""
+
+_NESTED: Final = frozenset({"http", "meta"})
+_OF_ONE_LINE: Final = frozenset({"$schema", "source", "weight", "outcome", "status_class", "error", "flags"})
+"""What is about one of the lines, or about the end of the request: nothing of that comes from the opening line."""
+_LED_BY: Final = {
+    "client_type": "client_id",
+    "client": "client_id",
+    "api_version": "api",
+    "api_provider": "api",
+}
+"""Fields that are about another one: they come along only if that is the same in both lines."""
+
+
+class How(StrEnum):
+    """How a line has left the state of its pairing partition. A closed set: these are metric labels, some are flags."""
+
+    PAIRED = "paired"
+    UNPAIRED = "unpaired"
+    NEVER_COMPLETED = "never_completed"
+    LATE = "late"
+    EVICTED = "evicted"
+    DUPLICATE = "duplicate"
+    NO_ROUTE = "no_route"
+    FORGOTTEN = "forgotten"
+    REJECTED = "rejected"
+    DROPPED = "dropped"
+
+
+class Line(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One of two lines as it waits; *event* is the draft as JSON, the rest as in `model.Held`."""
+
+    version: int
+    opens: bool
+    route: str
+    window_ms: int
+    time_ms: int
+    tables: tuple[str, ...]
+    event: msgspec.Raw
+
+
+class Event(NamedTuple):
+    """A draft that waits no longer: what `core.event.complete` takes."""
+
+    event: dict[str, Any]
+    time_ms: int
+    tables: tuple[str, ...]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Line).decode
+
+
+def place(route: str, half: Half) -> bytes:
+    """Sixteen bytes that both lines of a request have in common, and those of no other request nor route."""
+    # The length keeps ("a", "bc") and ("ab", "c") apart.
+    return blake2b(f"{len(route)}:{route}{half.key}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The pairing partition of a key."""
+    return crc32(key) % partitions
+
+
+def encode(held: Held) -> bytes:
+    """The record of a held line."""
+    return _encode(
+        Line(
+            VERSION,
+            held.half.opens,
+            held.route,
+            held.window_ms,
+            held.time_ms,
+            held.tables,
+            msgspec.Raw(held.value),
+        )
+    )
+
+
+def decode(value: bytes) -> Line | None:
+    """The line in a record, None if it is none that this version can read. The draft in it is not looked at."""
+    try:
+        line = _decode(value)
+    except msgspec.DecodeError:
+        return None
+    return line if line.version == VERSION and line.window_ms > 0 else None
+
+
+def event_of(how: How, opening: bytes | None, closing: bytes | None) -> Event:
+    """The draft that lines become which leave as *how* says; one of the two must be there.
+
+    Raises:
+        ValueError: they are not what `encode` has written.
+    """
+    first = _loaded(opening)
+    second = _loaded(closing)
+    if second is None:
+        if first is None:
+            raise ValueError("neither line of the request")
+        return _unfinished(*first)
+    line, event = second
+    if first is None:
+        _flag(event, How.UNPAIRED)
+        if how is How.EVICTED:
+            _flag(event, How.EVICTED)
+        return Event(event, line.time_ms, line.tables)
+    begin, draft = first
+    latency = line.time_ms - begin.time_ms
+    if "total_time_ms" not in event:
+        event["total_time_ms"] = max(latency, 0)
+        if latency < 0:
+            _flag(event, NEGATIVE_LATENCY)
+    join(event, draft)
+    if how is How.LATE:
+        # The tables have counted the request already, as one that was never completed.
+        _flag(event, How.LATE)
+        return Event(event, begin.time_ms, ())
+    return Event(event, begin.time_ms, line.tables)
+
+
+def join(event: dict[str, Any], opening: dict[str, Any]) -> None:
+    """Complete the closing line's draft by what only the opening one knows. The request began when that says."""
+    for name, value in opening.items():
+        if name in _NESTED:
+            continue
+        leader = _LED_BY.get(name)
+        if name not in event and name not in _OF_ONE_LINE and (leader is None or _agree(event, opening, leader)):
+            if name == "geo" and not _agree(event.get("http", {}), opening.get("http", {}), "client_ip"):
+                continue
+            event[name] = value
+    for name in _NESTED:
+        if name in opening:
+            _fill(event.setdefault(name, {}), opening[name])
+    event["meta"]["dt"] = opening["meta"]["dt"]
+    for flag in opening.get("flags", ()):
+        _flag(event, flag)
+
+
+def _agree(one: dict[str, Any], other: dict[str, Any], name: str) -> bool:
+    return name not in one or one[name] == other.get(name)
+
+
+def _fill(into: dict[str, Any], other: dict[str, Any]) -> None:
+    for name, value in other.items():
+        if name not in into:
+            into[name] = value
+        elif isinstance(value, dict) and isinstance(into[name], dict):
+            into[name] = value | into[name]
+
+
+def _unfinished(line: Line, event: dict[str, Any]) -> Event:
+    """A request that nothing has closed: nobody knows its status, but that it failed somewhere behind the gateway."""
+    event["outcome"] = "gateway_error"
+    event["error"] = dict(FAILURE)
+    _flag(event, How.NEVER_COMPLETED)
+    return Event(event, line.time_ms, line.tables)
+
+
+def _flag(event: dict[str, Any], flag: str) -> None:
+    flags = event.get("flags", [])
+    if flag not in flags and len(flags) < MAX_FLAGS:
+        event["flags"] = [*flags, flag]
+
+
+def _loaded(value: bytes | None) -> tuple[Line, dict[str, Any]] | None:
+    if value is None:
+        return None
+    line = decode(value)
+    event = orjson.loads(line.event) if line is not None else None
+    if line is None or not isinstance(event, dict):
+        raise ValueError("no held line")
+    return line, event

@@ -1,0 +1,301 @@
+"""The lines of one pairing partition that wait for each other: who has met, whose time is over, who must make room.
+
+    state = Pending(max_lines=50_000, max_bytes=32 << 20)
+    left = state.take(key, line, value, at_ms)      # one more line; who leaves because of it
+    left += state.expire(now_ms)                    # whose window is over
+    for key, entry in state.changes(): ...          # to be written with the transaction that publishes *left*
+    state.settled()                                 # it is committed, or
+    state.rollback()                                # it is not: as if nothing since the last `settled` had happened
+
+Pure and bounded. Time is that of the records in the partition, or the clock where there are none: whoever asks says.
+
+An opening line is let go when its window is over, as a request that was never completed, but stays known for as long
+again: a closing line that comes after all is flagged, and not counted a second time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import IntEnum
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from logrouter.core import halves
+from logrouter.core.halves import How
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logrouter.core.halves import Line
+
+PARKED_MS: Final = 60_000
+"""A route that is not known for so long is gone. Until then another process may know it, or this one soon will."""
+
+GRACE_MS: Final = 30_000
+"""After a break nobody's time is over sooner than this: the lines that they wait for may not have been read yet."""
+
+MOST_EXPIRED: Final = 5_000
+"""How many lines one call lets go because of their time: bounds a transaction."""
+
+_OVERHEAD: Final = 300
+"""About what an entry takes in memory besides its bytes."""
+
+
+class Kind(IntEnum):
+    """What an entry stands for."""
+
+    OPENED = 0
+    CLOSED = 1
+    REPORTED = 2
+    """An opening line that was let go as never completed."""
+    PARKED = 3
+    """Lines that have met, or whose time is over, and whose route nobody here knows."""
+
+
+class Entry(NamedTuple):
+    """One entry of the state: it waits from *since_ms* for *wait_ms*. *how* is how lines that are parked had left."""
+
+    kind: Kind
+    since_ms: int
+    wait_ms: int
+    how: How
+    opening: bytes | None
+    closing: bytes | None
+
+    @property
+    def size(self) -> int:
+        """About how much memory it takes."""
+        return _OVERHEAD + len(self.opening or b"") + len(self.closing or b"")
+
+
+class Left(NamedTuple):
+    """Lines that wait no longer: how they left, and the records of one or both."""
+
+    how: How
+    opening: bytes | None = None
+    closing: bytes | None = None
+
+
+class _Row(msgspec.Struct, array_like=True):
+    """An entry as the changelog has it."""
+
+    kind: int
+    since_ms: int
+    wait_ms: int
+    how: str
+    opening: msgspec.Raw
+    closing: msgspec.Raw
+
+
+_NOTHING: Final = b"null"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Row).decode
+
+
+def encode(entry: Entry) -> bytes:
+    """An entry as the changelog has it."""
+    kind, since_ms, wait_ms, how, opening, closing = entry
+    return _encode(
+        _Row(kind, since_ms, wait_ms, how, msgspec.Raw(opening or _NOTHING), msgspec.Raw(closing or _NOTHING))
+    )
+
+
+def decode(value: bytes) -> Entry | None:
+    """An entry from the changelog, None if it is none that this version can read."""
+    try:
+        row = _decode(value)
+        opening, closing = _line(row.opening), _line(row.closing)
+        if opening is None and closing is None:
+            return None
+        return Entry(Kind(row.kind), row.since_ms, row.wait_ms, How(row.how), opening, closing)
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def _line(raw: msgspec.Raw) -> bytes | None:
+    line = bytes(raw)
+    return None if line == _NOTHING else line
+
+
+class Pending:
+    """The state of one partition. *max_lines* and *max_bytes* bound it: beyond them the oldest has to go."""
+
+    def __init__(self, *, max_lines: int, max_bytes: int, resumed_ms: int = 0) -> None:
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
+        self._resumed_ms = resumed_ms
+        self._entries: dict[bytes, Entry] = {}
+        # Entries that wait equally long, in the order in which their time ends.
+        self._queues: dict[tuple[int, int], OrderedDict[bytes, None]] = {}
+        self._bytes = 0
+        self._before: dict[bytes, Entry | None] = {}
+        self._in_flight: dict[bytes, Entry | None] = {}
+        self._known: frozenset[str] | None = None
+        self.at_ms = 0
+        """The latest time of a record seen."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def restore(self, entries: Iterable[tuple[bytes, Entry]]) -> None:
+        """Begin with what the changelog holds."""
+        for key, entry in entries:
+            self._insert(key, entry)
+        self._sort(list(self._queues))
+
+    def resume(self, now_ms: int) -> None:
+        """There was a break until now in which lines could not come."""
+        self._resumed_ms = max(now_ms, self._resumed_ms)
+
+    # --- lines
+
+    def take(self, key: bytes, line: Line, value: bytes, at_ms: int) -> list[Left]:
+        """One more line, and what leaves because of it: it and its other half, or what has to make room."""
+        self.at_ms = now_ms = max(self.at_ms, at_ms)
+        found = self._entries.get(key)
+        if found is None:
+            kind = Kind.OPENED if line.opens else Kind.CLOSED
+            opening, closing = (value, None) if line.opens else (None, value)
+            self._put(key, Entry(kind, now_ms, line.window_ms, How.UNPAIRED, opening, closing))
+            return self._evict()
+        if line.opens:
+            if found.closing is None:
+                return [Left(How.DUPLICATE, opening=value)]
+            self._remove(key)
+            return [Left(How.PAIRED, value, found.closing)]
+        if found.opening is None:
+            # Two lines that close one request: each is an event, as without pairing.
+            return [Left(How.UNPAIRED, closing=value)]
+        self._remove(key)
+        how = How.LATE if found.kind == Kind.REPORTED else How.PAIRED
+        return [Left(how, found.opening, value)]
+
+    def expire(self, now_ms: int) -> list[Left]:
+        """What leaves because its time is over."""
+        left: list[Left] = []
+        room = MOST_EXPIRED
+        for kind, wait_ms in list(self._queues):
+            if now_ms < self._resumed_ms + min(wait_ms, GRACE_MS):
+                continue
+            queue = self._queues[kind, wait_ms]
+            while queue and room:
+                key = next(iter(queue))
+                entry = self._entries[key]
+                if entry.since_ms + wait_ms > now_ms:
+                    break
+                self._remove(key)
+                left += self._over(key, entry, now_ms)
+                room -= 1
+            if not queue:
+                del self._queues[kind, wait_ms]
+        return left
+
+    def _over(self, key: bytes, entry: Entry, now_ms: int) -> list[Left]:
+        match entry.kind:
+            case Kind.OPENED:
+                self._put(key, entry._replace(kind=Kind.REPORTED, since_ms=now_ms))
+                return [Left(How.NEVER_COMPLETED, entry.opening)]
+            case Kind.CLOSED:
+                return [Left(How.UNPAIRED, closing=entry.closing)]
+            case Kind.PARKED:
+                return [Left(How.NO_ROUTE, entry.opening, entry.closing)]
+        return []
+
+    def park(self, left: Left, now_ms: int) -> list[Left]:
+        """Keep lines whose route is not known, and what has to make room for them."""
+        # The key is free for the next lines; what is parked is found by `unpark` alone.
+        key = blake2b(b"\0".join((b"parked", left.opening or b"", left.closing or b"")), digest_size=16).digest()
+        self._put(key, Entry(Kind.PARKED, now_ms, PARKED_MS, left.how, left.opening, left.closing))
+        return self._evict()
+
+    def unpark(self, known: frozenset[str]) -> list[Left]:
+        """What is parked and has its route among the *known* ones; looks only if these are others than last time."""
+        if known is self._known:
+            return []
+        self._known = known
+        left: list[Left] = []
+        for key in list(self._queues.get((Kind.PARKED, PARKED_MS), ())):
+            entry = self._entries[key]
+            line = halves.decode(entry.closing or entry.opening or b"")
+            if line is not None and line.route in known:
+                self._remove(key)
+                left.append(Left(entry.how, entry.opening, entry.closing))
+        return left
+
+    def _evict(self) -> list[Left]:
+        """Make room: the oldest go. A closing line is an event at once; an opening one is forgotten.
+
+        Were that reported as never completed, its closing line would make the request count twice.
+        """
+        left: list[Left] = []
+        while len(self._entries) > self._max_lines or (self._bytes > self._max_bytes and self._entries):
+            fronts = [next(iter(queue)) for queue in self._queues.values() if queue]
+            key = min(fronts, key=lambda each: self._entries[each].since_ms)
+            entry = self._remove(key)
+            if entry.kind == Kind.PARKED:
+                left.append(Left(How.NO_ROUTE, entry.opening, entry.closing))
+            elif entry.kind == Kind.CLOSED:
+                left.append(Left(How.EVICTED, closing=entry.closing))
+            else:
+                left.append(Left(How.FORGOTTEN, opening=entry.opening))
+        return left
+
+    # --- what a transaction changes
+
+    def changes(self) -> list[tuple[bytes, Entry | None]]:
+        """What differs from before, None for what is gone: the transaction that is published now carries it.
+
+        What came and went in between is not there.
+        """
+        before, self._before = self._before, {}
+        for key, entry in before.items():
+            self._in_flight.setdefault(key, entry)
+        found = [(key, self._entries.get(key), entry) for key, entry in before.items()]
+        return [(key, now) for key, now, entry in found if now is not entry]
+
+    def settled(self) -> None:
+        """What `changes` told last is committed."""
+        self._in_flight.clear()
+
+    def rollback(self) -> None:
+        """Back to what is committed."""
+        touched = set()
+        for journal in (self._before, self._in_flight):
+            for key, entry in journal.items():
+                if key in self._entries:
+                    self._drop(key)
+                if entry is not None:
+                    touched.add(self._insert(key, entry))
+            journal.clear()
+        self._sort(touched)
+        self._known = None
+
+    def _put(self, key: bytes, entry: Entry) -> None:
+        self._before.setdefault(key, self._entries.get(key))
+        if key in self._entries:
+            self._drop(key)
+        self._insert(key, entry)
+
+    def _remove(self, key: bytes) -> Entry:
+        self._before.setdefault(key, self._entries[key])
+        return self._drop(key)
+
+    def _insert(self, key: bytes, entry: Entry) -> tuple[int, int]:
+        self._entries[key] = entry
+        self._bytes += entry.size
+        queue = entry.kind, entry.wait_ms
+        self._queues.setdefault(queue, OrderedDict())[key] = None
+        return queue
+
+    def _drop(self, key: bytes) -> Entry:
+        entry = self._entries.pop(key)
+        self._bytes -= entry.size
+        del self._queues[entry.kind, entry.wait_ms][key]
+        return entry
+
+    def _sort(self, queues: Iterable[tuple[int, int]]) -> None:
+        for queue in queues:
+            keys = sorted(self._queues[queue], key=lambda key: self._entries[key].since_ms)
+            self._queues[queue] = OrderedDict.fromkeys(keys)

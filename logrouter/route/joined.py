@@ -1,0 +1,108 @@
+"""What lines that wait no longer become: events, dead letters, partial sums and counts. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from logrouter.core import halves
+from logrouter.core.accumulate import Accumulator
+from logrouter.core.event import complete
+from logrouter.core.halves import How
+from logrouter.core.rollup import pack
+from logrouter.model import UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
+from logrouter.route.batch import add_event, internal_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from logrouter.core.pairing import Left
+    from logrouter.core.routing import RouteTable
+    from logrouter.model import Outcome
+    from logrouter.route.output import DeadLetterSettings, Output
+
+_NO_EVENT = frozenset({How.DUPLICATE, How.FORGOTTEN})
+
+
+class Joined:
+    """Finishes requests with one route table. *known* are the names of its routes."""
+
+    def __init__(
+        self,
+        table: RouteTable,
+        *,
+        rollup_partitions: int,
+        dead_letters: DeadLetterSettings,
+        clock_ms: Callable[[], int],
+        emitter: str = "logrouter",
+    ) -> None:
+        self._routes = table.routes()
+        self._rollup_partitions = rollup_partitions
+        self._dead_letters = dead_letters
+        self._clock_ms = clock_ms
+        self._emitter = emitter
+        self.known = frozenset(self._routes)
+
+    def add(self, left: Sequence[Left], output: Output, malformed: Iterable[RawRecord] = ()) -> None:
+        """Put into *output* what becomes of the lines, each of a known route. *malformed* are none. Never raises."""
+        sums = Accumulator()
+        now_ms = self._clock_ms()
+        for each in left:
+            self._one(each, output, sums, now_ms)
+        for record in malformed:
+            rejected = Rejected(Stage.PAIR, Reason.MALFORMED, "a record of the pairing topic that is no held line")
+            self._reject(record, rejected, "", output, now_ms)
+            _count(output, UNMATCHED, How.REJECTED)
+        output.rollup.extend(pack(sums.take(), self._rollup_partitions))
+
+    def _one(self, left: Left, output: Output, sums: Accumulator, now_ms: int) -> None:
+        line = halves.decode(left.closing or left.opening or b"")
+        route = line.route if line is not None else UNMATCHED
+        how = left.how
+        if how in _NO_EVENT:
+            _count(output, route, how)
+            return
+        record, identity = RawRecord("", 0, 0, -1, None), ""
+        try:
+            event = halves.event_of(how, left.opening, left.closing)
+            record, identity = _place(event.event), event.event["meta"]["id"]
+            how, outcome = self._outcome(route, left, event, record)
+        except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the request
+            outcome = internal_error(exc, record)
+        if isinstance(outcome, Accepted):
+            output.events.append((outcome.topic, outcome.value, outcome.key))
+            output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
+            add_event(sums, outcome)
+        elif isinstance(outcome, Ignored) or (left.closing is None and how is not How.NO_ROUTE):
+            # A request that was never completed has no line of its own to become a dead letter.
+            how = How.DROPPED
+        elif isinstance(outcome, Rejected):
+            self._reject(record._replace(value=left.closing or left.opening), outcome, identity, output, now_ms)
+            how = how if how is How.NO_ROUTE else How.REJECTED
+        _count(output, route, how)
+
+    def _outcome(self, name: str, left: Left, event: halves.Event, record: RawRecord) -> tuple[How, Outcome]:
+        if left.how is How.NO_ROUTE:
+            detail = f"topics.yaml has no route {name} any more"
+            return left.how, Rejected(Stage.PAIR, Reason.NO_ROUTE, detail, "", name)
+        route = self._routes[name]
+        outcome = complete(route, *event, record)
+        if isinstance(outcome, Rejected) and left.opening is not None and left.closing is not None:
+            # What the opening line adds may be what the schema refuses: the request is worth more than that.
+            alone = halves.event_of(How.UNPAIRED, None, left.closing)
+            tables = alone.tables if left.how is not How.LATE else ()
+            return How.UNPAIRED, complete(route, alone.event, alone.time_ms, tables, record)
+        return left.how, outcome
+
+    def _reject(self, record: RawRecord, rejected: Rejected, identity: str, output: Output, now_ms: int) -> None:
+        # The line itself is not here any more: what was kept of it stands for it.
+        output.dead_letters.append(self._dead_letters.letter(record, rejected, identity, self._emitter, now_ms))
+
+
+def _place(event: dict[str, Any]) -> RawRecord:
+    """Where the line was that the event is of."""
+    source = event["source"]
+    return RawRecord(source["topic"], source["partition"], source["offset"], -1, None)
+
+
+def _count(output: Output, route: str, how: How) -> None:
+    output.pairing[route, how] = output.pairing.get((route, how), 0) + 1

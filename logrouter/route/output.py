@@ -1,0 +1,86 @@
+"""What a transaction is made of: everything that one batch publishes, commits and counts. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from logrouter.core import deadletter
+
+if TYPE_CHECKING:
+    from logrouter.core.halves import How
+    from logrouter.model import RawRecord, Rejected
+
+LOOP_HEADER = "logrouter-generation"
+"""Every record we publish carries it; one that we read with it is our own output come back."""
+
+Count = tuple[str, str, str, str]
+"""(route, outcome, stage, reason): the labels of `telemetry.EVENTS`."""
+
+DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
+"""(key, value, headers)."""
+
+Clean = tuple[str, bytes, bytes | None]
+"""A clean event to publish: (topic, value, key)."""
+
+Partition = tuple[str, int]
+"""(topic, partition)."""
+
+
+class Message(Protocol):
+    """The part of `confluent_kafka.Message` that is read here."""
+
+    def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
+    def partition(self) -> int: ...  # noqa: D102
+    def offset(self) -> int: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
+    def headers(self) -> Any: ...  # noqa: D102
+    def error(self) -> Any: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class Output:
+    """Everything to commit with one transaction."""
+
+    events: list[Clean] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    rollup: list[tuple[int, bytes]] = field(default_factory=list)
+    halves: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    """Lines that wait for the other one of their request: (partition, key, value) for the pairing topic."""
+    counts: dict[Count, int] = field(default_factory=dict)
+    """The first outcome of every record: they add up to the records read."""
+    copies: dict[Count, int] = field(default_factory=dict)
+    """Further outcomes of records that several routes had."""
+    read: dict[str, list[int]] = field(default_factory=dict)
+    """Records and bytes read, by source."""
+    pairing: dict[tuple[str, How], int] = field(default_factory=dict)
+    """Lines that wait no longer, by route and how they left."""
+    halves_read: list[int] = field(default_factory=lambda: [0, 0])
+    """Records and bytes read of the pairing topic."""
+    positions: dict[Partition, int] = field(default_factory=dict)
+    """The offset after the last record read, by topic and partition: what the transaction commits."""
+    first: dict[Partition, int] = field(default_factory=dict)
+    """The offset of the first record read, by topic and partition: where an abort goes back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterSettings:
+    """Where dead letters go and how much of the raw bytes they keep."""
+
+    topic: str
+    max_raw_bytes: int
+
+    def letter(self, record: RawRecord, rejected: Rejected, event_id: str, emitter: str, now_ms: int) -> DeadLetter:
+        """The dead letter of one record."""
+        letter = deadletter.encode(
+            record,
+            rejected,
+            event_id=event_id,
+            emitter=emitter,
+            stream=self.topic,
+            max_raw_bytes=self.max_raw_bytes,
+            now_ms=now_ms,
+        )
+        return deadletter.coordinates(record), letter, deadletter.headers(rejected)

@@ -1,0 +1,34 @@
+"""What a route process needs besides the route table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.route.output import DeadLetterSettings
+    from logrouter.route.pairing import PairingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """Times in milliseconds."""
+
+    kafka: Mapping[str, Any]
+    group: str
+    instance: str
+    dead_letters: DeadLetterSettings
+    rollup_topic: str
+    rollup_partitions: int
+    max_records: int = 20_000
+    max_wait_ms: int = 250
+    session_timeout_ms: int = 30_000
+    transaction_timeout_ms: int = 15_000
+    stop_timeout_ms: int = 10_000
+    static_membership: bool = False
+    cluster: str | None = None
+    """Name that event ids are made from; None takes the cluster's own id."""
+    pairing: PairingSettings | None = None
+    """None where no route pairs lines, and none that an earlier file has paired are left."""
