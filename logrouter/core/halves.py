@@ -191,7 +191,7 @@ def _loaded(value: bytes | None) -> tuple[Line, dict[str, Any]] | None:
     if value is None:
         return None
     line = decode(value)
-    event = orjson.loads(line.event) if line is not None else None
+    event = orjson.loads(memoryview(line.event)) if line is not None else None
     if line is None or not isinstance(event, dict):
         raise ValueError("no held line")
     return line, event

@@ -61,6 +61,6 @@ class Format:
     halves: bool = False
 
 
-def fixed(parse: Parser, signature: Callable[[Envelope], bool] | None = None) -> Format:
+def fixed(parse: Parser, signature: Callable[[Envelope], bool] | None = None, *, halves: bool = False) -> Format:
     """A format without settings."""
-    return Format(lambda _settings: parse, signature=signature)
+    return Format(lambda _settings: parse, signature=signature, halves=halves)

@@ -292,4 +292,4 @@ def _signature(envelope: Envelope) -> bool:
     return 'Event="' in envelope.text
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature)
+FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, halves=True)

@@ -102,4 +102,4 @@ def _signature(envelope: Envelope) -> bool:
     return TOKEN in envelope.text
 
 
-FORMAT: Final[Format] = fixed(parse, _signature)
+FORMAT: Final[Format] = fixed(parse, _signature, halves=True)

@@ -1,0 +1,285 @@
+"""Lines that wait for each other: every request once, whatever the order, the restarts and the aborts; bounded."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.core import halves, pairing
+from logrouter.core.halves import How
+from logrouter.core.pairing import GRACE_MS, PARKED_MS, Entry, Kind, Left, Pending
+from logrouter.model import Half, Held
+
+WINDOW = 60_000
+ROUTE = "access"
+
+
+def line(key: str, *, opens: bool, at: int = 0, **event: object) -> tuple[bytes, halves.Line, bytes]:
+    """A held line as the pairing topic has it: its key, what it is, and its value."""
+    draft = {"meta": {"id": f"{key}{'<' if opens else '>'}", "dt": str(at)}, **event}
+    held = Held(ROUTE, Half(key, opens), WINDOW, draft, orjson.dumps(draft), at, ("clients",))
+    value = halves.encode(held)
+    decoded = halves.decode(value)
+    assert decoded is not None
+    return halves.place(ROUTE, held.half), decoded, value
+
+
+def pending(**bounds: int) -> Pending:
+    """A state with room, unless *bounds* say otherwise."""
+    return Pending(**{"max_lines": 1000, "max_bytes": 1 << 20, **bounds})
+
+
+def told(left: list[Left]) -> list[tuple[str, str, int | None]]:
+    """How each left, the id of its event and its latency."""
+    found = []
+    for each in left:
+        event = halves.event_of(each.how, each.opening, each.closing).event
+        found.append((each.how.value, event["meta"]["id"], event.get("total_time_ms")))
+    return found
+
+
+@pytest.mark.parametrize("first", ["opening", "closing"])
+def test_two_lines_of_a_request_are_one_event(first):
+    """Whichever comes first: the event is the closing line's, with the time between the two."""
+    state = pending()
+    lines = [line("r1", opens=True, at=100), line("r1", opens=False, at=142)]
+    if first == "closing":
+        lines.reverse()
+
+    assert state.take(*lines[0], 5) == []
+    assert told(state.take(*lines[1], 6)) == [("paired", "r1>", 42)]
+    assert len(state) == 0
+
+
+def test_other_requests_and_other_routes_do_not_pair():
+    """A key is of one route; lengths keep names apart."""
+    keys = {halves.place(route, Half(key, opens=True)) for route, key in [("a", "bc"), ("ab", "c"), ("a", "b")]}
+
+    assert len(keys) == 3
+    assert halves.place("a", Half("\ud800", opens=True)) != halves.place("a", Half("", opens=True))
+
+
+def test_lines_that_stay_alone_leave_when_their_window_is_over():
+    """Not before: an opening line as a request that was never completed, a closing one without latency."""
+    state = pending()
+    state.take(*line("lost", opens=True, at=100), 1_000)
+    state.take(*line("alone", opens=False, at=100), 2_000)
+
+    assert state.expire(1_000 + WINDOW - 1) == []
+    assert told(state.expire(1_000 + WINDOW)) == [("never_completed", "lost<", None)]
+    assert told(state.expire(2_000 + WINDOW)) == [("unpaired", "alone>", None)]
+
+
+def test_request_that_never_completes_tells_so_in_every_report():
+    """It failed, it is flagged, and nobody invents a status."""
+    _, _, value = line("lost", opens=True, at=100, http={"method": "GET"})
+    event, time_ms, tables = halves.event_of(How.NEVER_COMPLETED, value, None)
+
+    assert event["outcome"] == "gateway_error"
+    assert event["error"] == {"class": "never_completed", "message": "never completed"}
+    assert event["flags"] == ["never_completed"]
+    assert event["http"] == {"method": "GET"}
+    assert (time_ms, tables) == (100, ("clients",))
+
+
+def test_closing_line_that_comes_too_late_is_not_counted_again():
+    """Within another window it still finds the beginning, for its latency; after that it is as without one."""
+    state = pending()
+    state.take(*line("slow", opens=True, at=100), 1_000)
+    state.expire(1_000 + WINDOW)
+    (late,) = state.take(*line("slow", opens=False, at=90_000), 90_000)
+    event, _, tables = halves.event_of(late.how, late.opening, late.closing)
+
+    assert told([late]) == [("late", "slow>", 89_900)]
+    assert (event["flags"], tables) == (["late"], ())
+
+    state.take(*line("slower", opens=True, at=100), 100_000)
+    state.expire(100_000 + WINDOW)
+    assert state.expire(100_000 + 2 * WINDOW) == []
+    assert len(state) == 0
+
+
+def test_each_closing_line_is_an_event_and_repeated_opening_lines_are_none():
+    """What a shipper sends twice, or a gateway closes twice."""
+    state = pending()
+    state.take(*line("r", opens=True, at=1), 1)
+    assert [each.how for each in state.take(*line("r", opens=True, at=1), 2)] == [How.DUPLICATE]
+    assert told(state.take(*line("r", opens=False, at=5), 3)) == [("paired", "r>", 4)]
+    state.take(*line("r", opens=False, at=6), 4)
+    assert told(state.take(*line("r", opens=False, at=7), 5)) == [("unpaired", "r>", None)]
+
+
+def test_full_state_lets_the_oldest_go():
+    """A closing line as an event; an opening one without, as its closing line will be one."""
+    state = pending(max_lines=2)
+    assert state.take(*line("a", opens=True), 1) == []
+    assert state.take(*line("b", opens=False), 2) == []
+    (first,) = state.take(*line("c", opens=True), 3)
+    (second,) = state.take(*line("d", opens=True), 4)
+
+    assert (first.how, first.closing) == (How.FORGOTTEN, None)
+    assert told([second]) == [("evicted", "b>", None)]
+    assert halves.event_of(second.how, None, second.closing).event["flags"] == ["unpaired", "evicted"]
+    assert len(state) == 2
+
+
+@given(st.lists(st.integers(0, 5_000), max_size=60), st.integers(1, 20), st.integers(1_000, 20_000))
+def test_state_is_bounded_in_lines_and_bytes(sizes, max_lines, max_bytes):
+    """Whatever comes, and even if it is larger than all the room."""
+    state = pending(max_lines=max_lines, max_bytes=max_bytes)
+    for number, size in enumerate(sizes):
+        state.take(*line(f"r{number}", opens=number % 2 == 0, api="x" * size), number)
+
+        assert len(state) <= max_lines
+        assert sum(entry.size for entry in state._entries.values()) == state._bytes <= max_bytes
+
+
+def test_nobody_is_late_because_of_a_break():
+    """After a pause there is a while in which the lines of before may still be read."""
+    state = pending()
+    state.take(*line("r", opens=True, at=1), 1_000)
+    state.resume(3_600_000)
+
+    assert state.expire(3_600_000 + GRACE_MS - 1) == []
+    assert len(state.expire(3_600_000 + GRACE_MS)) == 1
+
+
+def test_lines_of_an_unknown_route_wait_until_it_is_known_or_gone():
+    """Of two processes one may know a new route sooner than the other."""
+    state = pending()
+    state.take(*line("r", opens=True, at=1), 1)
+    (left,) = state.take(*line("r", opens=False, at=9), 2)
+    assert state.park(left, 10) == []
+    assert state.unpark(frozenset({"other"})) == []
+    assert told(state.unpark(frozenset({"other", ROUTE}))) == [("paired", "r>", 8)]
+
+    state.park(left, 10)
+    assert state.expire(10 + PARKED_MS - 1) == []
+    assert [each.how for each in state.expire(10 + PARKED_MS)] == [How.NO_ROUTE]
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_in_either_topic_raise(value):
+    """Whoever writes to them: a record is read or it is not."""
+    halves.decode(value)
+    pairing.decode(value)
+
+
+@given(
+    st.sampled_from(Kind),
+    st.integers(0, 2**50),
+    st.integers(1, 2**40),
+    st.sampled_from(How),
+    st.tuples(st.booleans(), st.booleans()).filter(any),
+)
+def test_changelog_gives_entries_back(kind, since_ms, wait_ms, how, there):
+    """What is written is what is read."""
+    opening, closing = (
+        line("k", opens=opens)[2] if here else None for opens, here in zip((True, False), there, strict=True)
+    )
+    entry = Entry(kind, since_ms, wait_ms, how, opening, closing)
+
+    assert pairing.decode(pairing.encode(entry)) == entry
+
+
+class Owner:
+    """One partition with its topic, its changelog and what is published, under transactions that may fail.
+
+    As the lane does it: a batch is taken while the one before commits; an abort discards both and reads them again; a
+    restart begins with the changelog. *disturb* says what happens after each batch.
+    """
+
+    def __init__(self, lines, sizes, disturb):
+        self.lines, self.sizes, self.disturb = lines, list(sizes), list(disturb)
+        self.changelog: dict[bytes, bytes] = {}
+        self.published: list[Left] = []
+        self.committed = 0
+        self.state = self.restored()
+
+    def restored(self) -> Pending:
+        state = pending(max_lines=100_000, max_bytes=1 << 30)
+        state.restore((key, pairing.decode(value)) for key, value in self.changelog.items())
+        return state
+
+    def run(self) -> list[Left]:
+        position, flight = 0, None
+        while position < len(self.lines) or flight is not None:
+            size = self.sizes.pop() if self.sizes else 3
+            batch = self.lines[position : position + size]
+            left = [each for taken in batch for each in self.state.take(*taken, 1)]
+            what = self.disturb.pop() if self.disturb else "commit"
+            if what == "restart":
+                self.state, position, flight = self.restored(), self.committed, None
+                continue
+            if flight is not None:
+                if what == "abort":
+                    self.state.rollback()
+                    position, flight = self.committed, None
+                    continue
+                self.commit(*flight)
+            position += len(batch)
+            flight = (left, self.state.changes(), position) if batch else None
+        return self.published
+
+    def commit(self, left, changes, position) -> None:
+        self.published += left
+        for key, entry in changes:
+            if entry is None:
+                del self.changelog[key]
+            else:
+                self.changelog[key] = pairing.encode(entry)
+        self.committed = position
+        self.state.settled()
+
+
+@given(st.data())
+def test_any_order_with_any_restarts_gives_every_request_once(data):
+    """Also over aborted transactions: the same events with the same latencies, and what is left waits."""
+    kinds = data.draw(st.lists(st.sampled_from(["both", "opening", "closing"]), max_size=25))
+    lines, expected = [], Counter()
+    for number, kind in enumerate(kinds):
+        latency = data.draw(st.integers(0, 1000))
+        if kind != "closing":
+            lines.append(line(f"r{number}", opens=True, at=1000))
+        if kind != "opening":
+            lines.append(line(f"r{number}", opens=False, at=1000 + latency))
+        how = {"both": "paired", "opening": "never_completed", "closing": "unpaired"}[kind]
+        expected[how, f"r{number}{'<' if kind == 'opening' else '>'}", latency if kind == "both" else None] += 1
+    lines = data.draw(st.permutations(lines))
+    steps = st.sampled_from(["commit", "commit", "abort", "restart"])
+    owner = Owner(lines, data.draw(st.lists(st.integers(1, 8))), data.draw(st.lists(steps, max_size=30)))
+    left = owner.run()
+
+    assert owner.state.changes() == []
+    assert owner.changelog.keys() == owner.state._entries.keys() == owner.restored()._entries.keys()
+    assert Counter(told(left + owner.restored().expire(10 * WINDOW))) == expected
+    assert Counter(told(left + owner.state.expire(10 * WINDOW))) == expected
+
+
+@given(st.data())
+def test_rollback_is_as_if_nothing_had_happened(data):
+    """Entries, order and size are those of the last commit, even of what left by time."""
+    state = pending()
+    for number in range(data.draw(st.integers(0, 10))):
+        state.take(*line(f"r{number}", opens=data.draw(st.booleans())), number * 1000)
+    state.changes()
+    state.settled()
+    before = dict(state._entries), state._bytes
+    for _ in range(2):
+        for _ in range(data.draw(st.integers(0, 10))):
+            key = f"r{data.draw(st.integers(0, 14))}"
+            state.take(*line(key, opens=data.draw(st.booleans())), 20_000)
+        state.expire(data.draw(st.integers(0, 3 * WINDOW)))
+        if data.draw(st.booleans()):
+            state.changes()
+    state.rollback()
+
+    assert (dict(state._entries), state._bytes) == before
+    assert state.changes() == []
+    for queue in state._queues.values():
+        since = [state._entries[key].since_ms for key in queue]
+        assert since == sorted(since)
