@@ -43,7 +43,7 @@ EVENTS = Counter(
 )
 EVENT_COPIES = Counter(
     "logrouter_event_copies",
-    "Further outcomes of records that several routes had (`routing: all-matches`). The first is in `logrouter_events`.",
+    "Further outcomes of records that several routes had, or that pack lines. The first is in `logrouter_events`.",
     ["route", "outcome", "stage", "reason"],
     registry=REGISTRY,
 )

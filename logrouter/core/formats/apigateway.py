@@ -1,8 +1,6 @@
 """What access logs of Amazon API Gateway say, in whichever notation: named texts to an event and to fields.
 
-Operators choose the names of what they log; the `$context` variables behind them are few. So names are compared without
-case, dots, dashes and underscores and without `$context.` before them: `identity.sourceIp`, `source_ip` nested in
-`identity`, and `identitySourceIp` are one name. Every value is text as the gateway put it in, or "-" where it had none.
+Every value is text as the gateway put it in, or "-" where it had none. Which name says what is in `apigatewaynames`.
 """
 
 from __future__ import annotations
@@ -14,17 +12,19 @@ from logrouter.core.enrich import outcome_of
 from logrouter.core.enrich.api import compile_glob
 from logrouter.core.envelopes import getter
 from logrouter.core.formats.apigatewayerrors import WAF, fault_of, harmless_message
+from logrouter.core.formats.apigatewaynames import plain, targets_of
 from logrouter.core.formats.kind import SettingsError
-from logrouter.core.redact import names_secret, path_of
+from logrouter.core.redact import path_of
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrouter.core.formats.kind import Settings
+    from logrouter.core.formats.apigatewaynames import Targets
+    from logrouter.core.formats.kind import ErrorRule, Settings
     from logrouter.model import Envelope
 
-    Index = dict[str, Any]
+    Index = dict[str, str]
     Reader = Callable[[dict[str, Any], Envelope, tuple[str, ...]], Parsed | Ignored | Rejected]
 
 TAKES: Final = frozenset({"aliases", "errors", "log_groups"})
@@ -32,90 +32,21 @@ TAKES: Final = frozenset({"aliases", "errors", "log_groups"})
 
 NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 
-TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "http.method": ("httpMethod", "method", "requestMethod"),
-    "http.protocol": ("protocol",),
-    "http.client_ip": ("identity.sourceIp", "sourceIp", "ip", "clientIp"),
-    "http.request_headers.user-agent": ("identity.userAgent", "userAgent"),
-    "meta.uri": ("path", "requestPath", "uri"),
-    "meta.domain": ("domainName",),
-    "meta.request_id": ("extendedRequestId", "requestId"),
-    "meta.correlation_id": (),
-    "route": ("routeKey", "resourcePath"),
-    "stage": ("stage", "stageName"),
-    "api": (),
-    "api_version": (),
-    "application": (),
-    "tenant": (),
-    "error.code": ("error.responseType", "responseType"),
-    "error.message": (
-        *("error.message", "error.messageString", "integrationErrorMessage", "integration.error"),
-        *("authorizer.error", "authorize.error", "authenticate.error", "error.validationErrorString"),
-    ),
-}
-"""Texts of the event and the variables they are read from, the first that is there. Empty ones have aliases only."""
-
-NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "http.status_code": ("status", "statusCode"),
-    "total_time_ms": ("responseLatency", "latency"),
-    "backend_time_ms": ("integrationLatency",),
-    "backend_status_code": ("integration.integrationStatus", "integrationStatus"),
-    "bytes_sent": ("responseLength",),
-    "bytes_received": ("requestLength",),
-}
-"""Numbers of the event, likewise. They are whole and written as text."""
-
-FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "apiKeyId": ("identity.apiKeyId", "apiKeyId"),
-    "client_id": ("authorizer.claims.client_id", "authorizer.jwt.claims.client_id", "claims.client_id", "client_id"),
-    "principalId": ("authorizer.principalId", "principalId"),
-    "user": ("identity.user", "user", "identity.userArn", "userArn"),
-    "caller": ("identity.caller", "caller"),
-    "apiId": ("apiId",),
-    "resourcePath": ("resourcePath",),
-    "routeKey": ("routeKey",),
-}
-"""What sources of client id and API find under these names, whatever the line calls it. None of it is published."""
-
-_TIMES: Final = ("requestTimeEpoch", "requestTime", "time", "timestamp")
 _EXECUTION_GROUP: Final = "API-Gateway-Execution-Logs_"
-_REPLACED_ID: Final = "UUID_REPLACED_INVALID_REQUEST_ID"
-_PUBLIC: Final = ("apikeyid",)
-_BULK: Final = frozenset({"body", "payload", "requestbody", "responsebody", "clientcertpem", "accesskey"})
+_ABSENT: Final = frozenset({"", "-", "UUID_REPLACED_INVALID_REQUEST_ID"})
+"""Values that are none; the last is put in place of a request id that a client chose badly."""
+_BACKEND_STATUS: Final = ("integrationstatus", "integrationintegrationstatus")
 _DIGITS = re.compile(r"[0-9]{1,16}")
 _ROUTE_KEY = re.compile(r"([A-Z]{1,16}) (/.*)", re.DOTALL)
 _MAX_NUMBER: Final = (1 << 53) - 1
 _MAX_DEPTH: Final = 8
 _MAX_CACHED: Final = 4096
 _MAX_GROUP: Final = 512
-
-_WITHOUT: Final = str.maketrans("", "", "._-")
-
-# Names of one stream are always the same; hostile input can only make these start over.
-_plain: dict[str, str | None] = {}
+_MAX_PLANS: Final = 256
+_MAX_NAMES: Final = 100
 
 _log_group = getter("log_group")
 _origin: Final = tuple((name, getter(name)) for name in ("log_group", "log_stream", "account"))
-
-
-def plain(name: str) -> str | None:
-    """The name as it is compared; None for one that holds a secret or bulk, which is never read at all."""
-    if name in _plain:
-        return _plain[name]
-    found: str | None = name.lower().translate(_WITHOUT).removeprefix("$").removeprefix("context")
-    if found in _BULK or (names_secret(name) and not (found or "").endswith(_PUBLIC)):
-        found = None
-    if len(_plain) >= _MAX_CACHED:
-        _plain.clear()
-    if len(name) <= 64:
-        _plain[name] = found
-    return found
-
-
-def plain_path(name: str) -> str | None:
-    """`plain` of a dotted name: None if any part of it holds a secret."""
-    parts = [plain(part) for part in (*name.split("."), name)]
-    return None if None in parts else "".join(part or "" for part in parts[:-1])
 
 
 def is_execution_log(envelope: Envelope) -> bool:
@@ -136,28 +67,23 @@ def compile_reader(settings: Settings) -> Reader:
 
     Raises SettingsError for an alias of no field or of a secret, and for a glob that is none.
     """
-    texts, numbers, fields = _targets(settings)
+    plan_of = _compile_plan(targets_of(settings))
     groups = _groups(settings)
-    times = tuple(filter(None, map(plain, _TIMES)))
     errors = settings.errors
 
     def read(line: dict[str, Any], envelope: Envelope, flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:
         index: Index = {}
-        public = _index(line, index, "", 0)
-        if not _is_request(index, numbers["http.status_code"]):
+        unset: set[str] = set()
+        public = _index(line, index, unset, "", 0)
+        plan = plan_of(tuple(index))
+        if not plan.is_request(unset) or index.get("eventtype") == "DISCONNECT":
             return NO_REQUEST
         event: dict[str, Any] = {}
-        for name, (path, candidates) in texts.items():
-            value = _first(index, candidates)
-            if value is not None and name == "error.message":
-                value = harmless_message(value)
-            if value:
-                _put(event, path, value)
-        for path, candidates in numbers.values():
-            value = _first(index, candidates)
-            if value is not None:
-                _put(event, path, _whole(value))
-        found = {name: value for name, candidates in fields.items() if (value := _first(index, candidates)) is not None}
+        for path, name in plan.texts:
+            _put(event, path, index[name])
+        for path, name in plan.numbers:
+            _put(event, path, _whole(index[name]))
+        found = {field: index[name] for field, name in plan.fields}
         from_group = groups(_log_group(envelope))
         public |= found | {name: value for name, get in _origin if (value := get(envelope)) is not None}
         _settle(event, found, index, from_group)
@@ -165,42 +91,60 @@ def compile_reader(settings: Settings) -> Reader:
             public["group"] = from_group
         if address := event.get("http", {}).get("client_ip"):
             public["http.client_ip"] = address
-        outcome = _fault(event, index, errors)
-        return Parsed(event, public, _first(index, times), flags, outcome)
+        outcome = _fault(event, index, unset, errors)
+        return Parsed(event, public, index[plan.time] if plan.time is not None else None, flags, outcome)
 
     return read
 
 
-def known_names(settings: Settings) -> frozenset[str]:
-    """The compared names that anything is read from."""
-    targets = _targets(settings)
-    paths = (names for part in (targets.texts, targets.numbers) for _, names in part.values())
-    return frozenset(name for names in (*paths, *targets.fields.values(), _TIMES) for name in map(plain, names) if name)
+class _Plan(NamedTuple):
+    """Which names of a line are read into what. It depends only on which names have a value."""
+
+    texts: tuple[tuple[tuple[str, ...], str], ...]
+    numbers: tuple[tuple[tuple[str, ...], str], ...]
+    fields: tuple[tuple[str, str], ...]
+    time: str | None
+    is_request: Callable[[set[str]], bool]
 
 
-class _Targets(NamedTuple):
-    """The compared names that each target is read from, and its path where it is in the event."""
+def _compile_plan(targets: Targets) -> Callable[[tuple[str, ...]], _Plan]:
+    """The plan for the names that have a value in a line. The lines of a stream are of few kinds, so plans are kept."""
+    plans: dict[tuple[str, ...], _Plan] = {}
+    status = frozenset(targets.numbers["http.status_code"][1])
+    asked = frozenset(
+        {*targets.texts["http.method"][1], *targets.texts["meta.uri"][1], *targets.texts["route"][1], "eventtype"}
+    )
 
-    texts: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
-    numbers: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
-    fields: dict[str, tuple[str, ...]]
+    def plan_of(names: tuple[str, ...]) -> _Plan:
+        known = plans.get(names)
+        if known is not None:
+            return known
+        there = frozenset(names)
 
+        def first(candidates: tuple[str, ...]) -> str | None:
+            return next((name for name in candidates if name in there), None)
 
-def _targets(settings: Settings) -> _Targets:
-    """What is read from where, aliases first."""
-    known = {**TEXTS, **NUMBERS, **FIELDS}
-    for target, names in settings.aliases.items():
-        if target not in known:
-            raise SettingsError("aliases", f"there is no field {target}; there are {', '.join(sorted(known))}")
-        for name in names:
-            if not plain_path(name):
-                raise SettingsError("aliases", f"{name} holds a secret or a body, which is never read")
-    names_of = {
-        target: tuple(filter(None, map(plain_path, (*settings.aliases.get(target, ()), *names))))
-        for target, names in known.items()
-    }
-    texts, numbers = ({name: (tuple(name.split(".")), names_of[name]) for name in part} for part in (TEXTS, NUMBERS))
-    return _Targets(texts, numbers, {name: names_of[name] for name in FIELDS})
+        def in_event(part: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> Any:
+            return tuple((path, name) for path, candidates in part.values() if (name := first(candidates)) is not None)
+
+        def is_request(unset: set[str]) -> bool:
+            # A status, be it "-", and anything that was asked for.
+            return not (status.isdisjoint(there | unset) or asked.isdisjoint(there | unset))
+
+        plan = _Plan(
+            in_event(targets.texts),
+            in_event(targets.numbers),
+            tuple((field, name) for field, names in targets.fields.items() if (name := first(names)) is not None),
+            first(targets.times),
+            is_request,
+        )
+        if len(plans) >= _MAX_PLANS:
+            plans.clear()
+        if len(names) <= _MAX_NAMES:
+            plans[names] = plan
+        return plan
+
+    return plan_of
 
 
 def _groups(settings: Settings) -> Callable[[str | None], dict[str, str]]:
@@ -212,23 +156,22 @@ def _groups(settings: Settings) -> Callable[[str | None], dict[str, str]]:
     cache: dict[str, dict[str, str]] = {}
 
     def groups(name: str | None) -> dict[str, str]:
-        if name is None or not globs:
+        if name is None or not globs or len(name) > _MAX_GROUP:
             return {}
         if name not in cache:
             if len(cache) >= _MAX_CACHED:
                 cache.clear()
-            matches = (glob.fullmatch(name) for glob in globs) if len(name) <= _MAX_GROUP else iter(())
-            cache[name[:_MAX_GROUP]] = found = next((each.groupdict() for each in matches if each is not None), {})
-            return dict(found)
-        return dict(cache[name])
+            matches = (glob.fullmatch(name) for glob in globs)
+            cache[name] = next((each.groupdict() for each in matches if each is not None), {})
+        return cache[name].copy()
 
     return groups
 
 
-def _index(part: dict[str, Any], index: Index, prefix: str, depth: int) -> dict[str, Any]:
-    """Put every value into *index* under its compared name, the first of a name.
+def _index(part: dict[str, Any], index: Index, unset: set[str], prefix: str, depth: int) -> dict[str, Any]:
+    """Put every text and whole number into *index* under its compared name, the first value of a name, as text.
 
-    Returns *part* without what is absent or may not be read.
+    Names without a value go to *unset*. Returns *part* without what is absent or may not be read.
     """
     kept: dict[str, Any] = {}
     for name, given in part.items():
@@ -236,38 +179,24 @@ def _index(part: dict[str, Any], index: Index, prefix: str, depth: int) -> dict[
         if own is None:
             continue
         key = prefix + own
-        if type(given) is dict:
-            if depth < _MAX_DEPTH and (below := _index(given, index, key, depth + 1)):
-                kept[name] = below
-            continue
-        value = given.strip() if type(given) is str else given
-        if key not in index or _absent(index[key]):
-            index[key] = value
-        if not _absent(value) and not (type(value) is list and any(type(item) in (dict, list) for item in value)):
+        kind = type(given)
+        if kind is str:
+            value = given.strip()
+            if value in _ABSENT:
+                unset.add(key)
+                continue
+            index.setdefault(key, value)
             kept[name] = value
+        elif kind is dict:
+            if depth < _MAX_DEPTH and (below := _index(given, index, unset, key, depth + 1)):
+                kept[name] = below
+        elif given is None:
+            unset.add(key)
+        elif kind is not list or not any(type(item) in (dict, list) for item in given):
+            if kind is int:
+                index.setdefault(key, str(given))
+            kept[name] = given
     return kept
-
-
-def _absent(value: Any) -> bool:
-    return value is None or value in ("", "-")
-
-
-def _first(index: Index, names: tuple[str, ...]) -> str | None:
-    for name in names:
-        value = index.get(name)
-        if type(value) is str:
-            if value and value not in ("-", _REPLACED_ID):
-                return value
-        elif type(value) is int:
-            return str(value)
-    return None
-
-
-def _is_request(index: Index, status: tuple[Any, tuple[str, ...]]) -> bool:
-    """Whether there is a status, be it "-", and anything that was asked for."""
-    if index.get("eventtype") == "DISCONNECT" or not any(name in index for name in status[1]):
-        return False
-    return any(name in index for name in ("httpmethod", "method", "routekey", "resourcepath", "path", "eventtype"))
 
 
 def _put(event: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -292,7 +221,7 @@ def _settle(event: dict[str, Any], fields: dict[str, str], index: Index, from_gr
         http.setdefault("method", route_key[1])
     if path is not None:
         http["path"] = path_of(path)
-    request_id = _first(index, ("requestid",))
+    request_id = index.get("requestid")
     if request_id is not None and request_id != meta.get("request_id"):
         meta.setdefault("correlation_id", request_id)
     if "stage" in from_group:
@@ -303,12 +232,16 @@ def _settle(event: dict[str, Any], fields: dict[str, str], index: Index, from_gr
         del event["http"]
 
 
-def _fault(event: dict[str, Any], index: Index, errors: Mapping[str, Any]) -> str | None:
+def _fault(event: dict[str, Any], index: Index, unset: set[str], errors: Mapping[str, ErrorRule]) -> str | None:
     """How the request ended, where the status alone does not tell; notes class and code of an error in the event."""
     error = event.get("error", {})
+    if message := harmless_message(error.pop("message", "")):
+        error["message"] = message
+    elif not error:
+        event.pop("error", None)
     http = event.get("http", {})
     code = error.get("code")
-    blocked = index.get("wafresponsecode") == "WAF_BLOCK" or str(index.get("wafstatus", ""))[:1] == "4"
+    blocked = index.get("wafresponsecode") == "WAF_BLOCK" or index.get("wafstatus", "")[:1] == "4"
     fault = WAF if blocked else fault_of(code)
     if fault is not None:
         event["error"] = error
@@ -321,11 +254,10 @@ def _fault(event: dict[str, Any], index: Index, errors: Mapping[str, Any]) -> st
     if rule is not None:
         if status is None and rule.status is not None:
             event.setdefault("http", {})["status_code"] = rule.status
-        return str(rule.outcome)
+        return rule.outcome
     if fault is not None:
         return fault.outcome
-    reached = [name for name in ("integrationstatus", "integrationintegrationstatus") if name in index]
-    if type(status) is int and status >= 500 and reached and backend is None:
+    if type(status) is int and status >= 500 and backend is None and not unset.isdisjoint(_BACKEND_STATUS):
         return outcome_of(status, from_backend=False)
     return None
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.formats import FORMATS, parser
-from logrouter.core.formats.apigateway import plain_path
 from logrouter.core.formats.apigatewayerrors import harmless_message
+from logrouter.core.formats.apigatewaynames import plain_path
 from logrouter.core.formats.aws_csv import HTTP, REST
 from logrouter.core.formats.kind import ErrorRule, Settings, SettingsError
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
@@ -354,3 +354,17 @@ def test_messages_name_nobody(text, expected):
 def test_long_nonsense_ends_as_one_of_the_three(kind, text):
     """A hundred kilobytes of openings that nothing closes."""
     assert isinstance(parse(kind, text), Ignored | Rejected)
+
+
+def test_an_empty_message_string_is_no_error():
+    """The gateway's own quotes in the template's quotes, with nothing between."""
+    line = '{"status":"200","httpMethod":"GET","error.messageString":""""}'
+
+    assert "error" not in parse("aws_json", line).event
+
+
+def test_a_stream_of_ever_new_keys_is_read_like_any_other():
+    """What is remembered about the keys of lines is bounded, and forgetting it changes nothing."""
+    for number in range(600):
+        parsed = parse("aws_json", f'{{"status":"200","httpMethod":"GET","k{number}":"v"}}', GROUPS)
+        assert parsed.fields[f"k{number}"] == "v"
