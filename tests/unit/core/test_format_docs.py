@@ -16,6 +16,7 @@ ENVELOPE_OF = {
     "aws_csv": "cloudwatch",
     "aws_json": "cloudwatch",
     "aws_xml": "cloudwatch",
+    "builds": "json",
     "envoy": "rsyslog",
     "wso2_access": "lines",
 }
