@@ -155,7 +155,7 @@ class _RouteWatch:
             self._note("parse", says, passed=False, route=route.name, pointer=found.pointer)
         else:
             event = shown(_public(found.event, route.headers))
-            says = f"a request, read as {route.format}"
+            says = f"a request, read as {found.format or route.format}"
             flags = list(found.flags)
             self._note("parse", says, route=route.name, event=event, time=shown(found.time), flags=flags)
         return found

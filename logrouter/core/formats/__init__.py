@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats import (
     apache,
+    auto,
     aws_clf,
     aws_csv,
     aws_json,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         "apache": apache.FORMAT,
+        "auto": auto.FORMAT,
         "aws_clf": aws_clf.FORMAT,
         "aws_csv": aws_csv.FORMAT,
         "aws_json": aws_json.FORMAT,

@@ -39,7 +39,7 @@ def _compile(settings: Settings) -> Parser:
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         text = envelope.text.strip()
-        if is_execution_log(envelope) or not _signature(envelope):
+        if is_execution_log(envelope) or not _separated(envelope):
             return NO_REQUEST
         values, repaired = split(text)
         names = layouts.get(len(values))
@@ -85,10 +85,15 @@ def _quoted(text: str, start: int) -> tuple[str, int, bool]:
     return value, end + 1, '"' in value or end == len(text)
 
 
-def _signature(envelope: Envelope) -> bool:
+def _separated(envelope: Envelope) -> bool:
     """Whether there is a comma, and the line opens no other notation."""
     text = envelope.text
     return "," in text and text.lstrip()[:1] not in ("{", "<", "[")
+
+
+def _signature(envelope: Envelope) -> bool:
+    """Whether there are the commas of the shortest line that says by itself what its columns are."""
+    return envelope.text.count(",") >= len(HTTP) - 1 and _separated(envelope)
 
 
 FORMAT: Final = Format(_compile, TAKES | {"columns"}, _signature)

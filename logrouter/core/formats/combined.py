@@ -66,14 +66,16 @@ def is_cut(text: str) -> bool:
 
 
 def signature(envelope: Envelope) -> bool:
-    """Whether a time in brackets stands before the request's quote."""
+    """Whether a time in brackets stands before the request's quote: the first, or the one after a nameless user."""
     text = envelope.text
     quote = text.find('"')
-    if text[quote + 1 : quote + 2] == '"':
-        quote = text.find('"', quote + 2)
+    return _timed(text, quote) or (text[quote + 1 : quote + 2] == '"' and _timed(text, text.find('"', quote + 2)))
+
+
+def _timed(text: str, quote: int) -> bool:
     end = quote - 2
     start = end - _TIME_LENGTH
-    return start > 0 and text[end : end + 2] == "] " and text[start - 1] == "[" and text[start + 2] == "/"
+    return start > 0 and text[end:quote] == "] " and text[start - 1] == "[" and text[start + 2] == "/"
 
 
 def read(reader: Reader, envelope: Envelope) -> Parsed | Ignored | Rejected:

@@ -222,8 +222,8 @@ def _put(event: dict[str, Any], path: str, value: object) -> None:
 
 
 def _signature(envelope: Envelope) -> bool:
-    """Whether there is any pair."""
-    return envelope.text[:1] != "{" and "=" in envelope.text
+    """Whether there are pairs: what was asked and how it ended are two at least."""
+    return envelope.text[:1] != "{" and envelope.text.count("=") >= 2
 
 
 FORMAT: Final[Format] = Format(_compile, frozenset({"aliases", "errors"}), _signature)

@@ -113,7 +113,8 @@ def _path(middle: str) -> str | None:
 
 
 def _signature(envelope: Envelope) -> bool:
-    return envelope.text.count("|") >= _COLUMNS - 1
+    """Whether a line in columns begins with a year, as its time does."""
+    return envelope.text.lstrip()[:4].isdecimal() and envelope.text.count("|") >= 5
 
 
 FORMAT: Final[Format] = fixed(parse, _signature)

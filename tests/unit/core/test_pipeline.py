@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import logrouter
 from logrouter import config
 from logrouter.core import ids
+from logrouter.core.formats import parser
 from logrouter.core.pipeline import process
 from logrouter.model import Accepted, Ignored, RawRecord, Rejected
 
@@ -207,3 +208,13 @@ def test_arbitrary_bytes_are_one_outcome(value, timestamp_ms):
     assert isinstance(
         outcome(b'{"program":"api-gateway",' + value, timestamp_ms=timestamp_ms), (Accepted, Ignored, Rejected)
     )
+
+
+def test_the_event_names_the_format_that_was_found():
+    """With `format: auto` the source's format is the real one."""
+    text = '192.0.2.7 - - [04/May/2026:10:00:00 +0000] "GET /core HTTP/1.1" 200 5'
+    auto = replace(SOURCE, routes=tuple(replace(route, parse=parser("auto"), format="auto") for route in SOURCE.routes))
+    event = outcome(line(text), source=auto).event
+
+    assert event["source"]["format"] == "nginx"
+    assert event["flags"] == ["format_nginx", "guessed"]

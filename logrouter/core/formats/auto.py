@@ -1,0 +1,89 @@
+"""Lines of several formats in one topic: each is read by the first format that can.
+
+Every format has a signature that tells cheaply whether a line may be its own. Only the parsers of those that fit are
+called, in a declared order: the more a signature says, the earlier. The event says by its flags which format it was
+(`format_nginx`), and whether only that one fitted (`detected`) or others as well (`guessed`).
+
+A line on which two formats agree is read the same way every time: nothing is remembered from line to line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.formats.kind import Format, Settings, SettingsError
+from logrouter.model import Ignored, Parsed, Reason, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from logrouter.core.formats.kind import Parser
+    from logrouter.model import Envelope
+
+NAME: Final = "auto"
+
+ORDER: Final = (
+    "wso2_apim_metrics",
+    "wso2_api_log",
+    "wso2_access",
+    "wso2_correlation",
+    "envoy",
+    "aws_json",
+    "istio",
+    "aws_xml",
+    "aws_clf",
+    "nginx",
+    "apache",
+    "wso2_http",
+    "kv",
+    "aws_csv",
+)
+"""Formats in the order they are tried in. Any other that has a signature comes behind these."""
+
+DETECTED: Final = "detected"
+GUESSED: Final = "guessed"
+
+_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
+
+
+def default_order(formats: Mapping[str, Format]) -> tuple[str, ...]:
+    """The formats that are tried where topics.yaml names none."""
+    found = [name for name, each in formats.items() if each.signature is not None]
+    return (*(name for name in ORDER if name in found), *(name for name in found if name not in ORDER))
+
+
+def _compile(settings: Settings) -> Parser:
+    from logrouter.core.formats import FORMATS  # noqa: PLC0415 - the table holds this format as well
+
+    return compile_auto(settings.formats or default_order(FORMATS), FORMATS)
+
+
+def compile_auto(names: Sequence[str], formats: Mapping[str, Format]) -> Parser:
+    """The parser that tries *names* in order. Raises `SettingsError` for one that can't be told by its looks."""
+    tried = []
+    for index, name in enumerate(names):
+        signature = formats[name].signature
+        if name == NAME or signature is None:
+            raise SettingsError(f"formats[{index}]", f"{name} has no signature to be told by")
+        flags = [(f"format_{name}", confidence) for confidence in (DETECTED, GUESSED)]
+        tried.append((signature, formats[name].compile(Settings()), name, *flags))
+
+    def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+        fitting = [each for each in tried if each[0](envelope)]
+        refused: Rejected | None = None
+        for _, read, name, alone, among in fitting:
+            found = read(envelope)
+            if isinstance(found, Parsed):
+                found.format = name
+                found.flags += alone if len(fitting) == 1 else among
+                return found
+            if isinstance(found, Rejected):
+                refused = refused or found
+            elif found.reason is not Reason.NOT_REQUEST:
+                return found
+        return refused or _NO_REQUEST
+
+    return parse
+
+
+FORMAT: Final[Format] = Format(_compile, frozenset({"formats"}))
