@@ -9,13 +9,13 @@ A line on which two formats agree is read the same way every time: nothing is re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.kind import Format, Settings, SettingsError
 from logrouter.model import Ignored, Parsed, Reason, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from logrouter.core.formats.kind import Parser
     from logrouter.model import Envelope
@@ -46,6 +46,14 @@ GUESSED: Final = "guessed"
 _NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 
 
+class _Candidate(NamedTuple):
+    """A format to try."""
+
+    name: str
+    fits: Callable[[Envelope], bool]
+    read: Parser
+
+
 def default_order(formats: Mapping[str, Format]) -> tuple[str, ...]:
     """The formats that are tried where topics.yaml names none."""
     found = [name for name, each in formats.items() if each.signature is not None]
@@ -60,22 +68,21 @@ def _compile(settings: Settings) -> Parser:
 
 def compile_auto(names: Sequence[str], formats: Mapping[str, Format]) -> Parser:
     """The parser that tries *names* in order. Raises `SettingsError` for one that can't be told by its looks."""
-    tried = []
+    tried: list[_Candidate] = []
     for index, name in enumerate(names):
         signature = formats[name].signature
         if name == NAME or signature is None:
             raise SettingsError(f"formats[{index}]", f"{name} has no signature to be told by")
-        flags = [(f"format_{name}", confidence) for confidence in (DETECTED, GUESSED)]
-        tried.append((signature, formats[name].compile(Settings()), name, *flags))
+        tried.append(_Candidate(name, signature, formats[name].compile(Settings())))
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
-        fitting = [each for each in tried if each[0](envelope)]
+        fitting = [candidate for candidate in tried if candidate.fits(envelope)]
         refused: Rejected | None = None
-        for _, read, name, alone, among in fitting:
+        for name, _, read in fitting:
             found = read(envelope)
             if isinstance(found, Parsed):
                 found.format = name
-                found.flags += alone if len(fitting) == 1 else among
+                found.flags += (f"format_{name}", DETECTED if len(fitting) == 1 else GUESSED)
                 return found
             if isinstance(found, Rejected):
                 refused = refused or found
