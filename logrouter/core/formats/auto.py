@@ -35,6 +35,7 @@ ORDER: Final = (
     "nginx",
     "apache",
     "wso2_http",
+    "builds",
     "kv",
     "aws_csv",
 )

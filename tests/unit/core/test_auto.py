@@ -95,7 +95,7 @@ def test_it_calls_no_more_parsers_than_trying_each_in_turn():
 def test_the_order_names_formats_that_there_are_and_the_rest_comes_last():
     """A new format is found without being named here."""
     assert set(ORDER) <= set(FORMATS)
-    assert default_order({"new": FORMATS["nginx"], **FORMATS})[-1] == "new"
+    assert default_order({"new": FORMATS["nginx"], **FORMATS}) == (*TRIED, "new")
     assert {*TRIED, NAME} == {name for name, each in FORMATS.items() if each.signature or name == NAME}
 
 
