@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 _MAX_TEXT: Final = 48
+_MAX_DIGITS: Final = 16
 _MAX_MS: Final = (1 << 53) - 1
 _UNITS: Final = {
     "": Decimal(1),
@@ -32,6 +33,9 @@ def milliseconds(text: str) -> int | None:
     """A duration rounded to milliseconds, None for any other text. Never raises."""
     if len(text) > _MAX_TEXT:
         return None
+    whole = text[:-2]
+    if text[-2:] == "ms" and whole.isascii() and whole.isdigit() and len(whole) < _MAX_DIGITS:
+        return int(whole)  # what most lines have, without decimals
     if _NUMBER.fullmatch(text) is not None:
         return _rounded(Decimal(text))
     total, end = Decimal(0), 0

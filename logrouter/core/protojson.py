@@ -22,7 +22,7 @@ def get(message: object, name: str) -> Any:
         return None
     value = message.get(name)
     if value is None and "_" in name:
-        value = message.get(_camels.get(name) or _camel(name))
+        value = message.get(_camels.get(name) or _camels.setdefault(name, camel_case(name)))
     return None if value in ABSENT else value
 
 
@@ -70,6 +70,7 @@ def time_text(value: object) -> str | None:
     return str(value) if type(value) in (int, float) else None
 
 
-def _camel(name: str) -> str:
+def camel_case(name: str) -> str:
+    """The name that protobuf's own JSON has for a field."""
     first, *rest = name.split("_")
-    return _camels.setdefault(name, first + "".join(map(str.capitalize, rest)))
+    return first + "".join(map(str.capitalize, rest))

@@ -24,6 +24,12 @@ _WORDS: Final = (
 _MAX_PATHS: Final = 8192
 _MAX_PATH: Final = 256
 
+_MAX_NAMES: Final = 4096
+_MAX_NAME: Final = 64
+
+# Lines of one source have the same keys.
+_secret_names: dict[str, bool] = {}
+
 # An event shows its path twice, and clients ask for the same ones again. Hostile input can only make this start over.
 _paths: dict[str, str] = {}
 
@@ -158,7 +164,14 @@ def _hide(pattern: re.Pattern[bytes], raw: bytes, kept: str | int, instead: byte
 
 def names_secret(name: str) -> bool:
     """Whether what stands under such a name is a secret: `authorization`, `http.x-api-key`, `code`."""
-    return name.rpartition(".")[2].lower() in _SECRET_NAMES or _SECRET_WORD.search(name) is not None
+    known = _secret_names.get(name)
+    if known is None:
+        known = name.rpartition(".")[2].lower() in _SECRET_NAMES or _SECRET_WORD.search(name) is not None
+        if len(_secret_names) >= _MAX_NAMES:
+            _secret_names.clear()
+        if len(name) <= _MAX_NAME:
+            _secret_names[name] = known
+    return known
 
 
 def redact_shown(name: str, text: str, most: int = 200) -> str:

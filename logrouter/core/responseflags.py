@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from logrouter.core.protojson import get
+from logrouter.core.protojson import camel_case
 
 
 class Flag(NamedTuple):
@@ -49,6 +49,7 @@ FLAGS: Final = (
     Flag("RFCF", "response_from_cache_filter", None),
 )
 
+_SPELLED: Final = {flag: frozenset({flag.name, camel_case(flag.name)}) for flag in FLAGS}
 _MAX_TEXT: Final = 256
 
 
@@ -58,5 +59,6 @@ def flags_of(value: Any) -> tuple[Flag, ...]:
         short = set(value[:_MAX_TEXT].split(","))
         return tuple(flag for flag in FLAGS if flag.short in short)
     if type(value) is dict:
-        return tuple(flag for flag in FLAGS if get(value, flag.name) not in (None, False, "false"))
+        names = {name for name, is_set in value.items() if is_set not in (None, False, "false")}
+        return tuple(flag for flag in FLAGS if not names.isdisjoint(_SPELLED[flag])) if names else ()
     return ()

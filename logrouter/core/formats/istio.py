@@ -20,7 +20,7 @@ from logrouter.core.durations import duration_ms
 from logrouter.core.enrich.outcome import outcome_of
 from logrouter.core.formats.kind import Format, fixed
 from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
-from logrouter.core.protojson import count_of, get, submessage, time_text, unwrapped
+from logrouter.core.protojson import camel_case, count_of, submessage, time_text, unwrapped
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.responseflags import Flag, flags_of
 from logrouter.core.upstream import service_of, upstream_of
@@ -28,16 +28,17 @@ from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
 _NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _ABSENT: Final = (None, "", "-", "unknown")
+_SCALARS: Final = (str, int, float, bool)
+_NOWHERE: Final = ("", 0)
 
-_STATUS: Final = ("response_code", "status", "status_code")
-_FLAGS: Final = ("response_flags",)
-_URI: Final = ("original_path", "path", "url")
-_WITH_QUERY: Final = frozenset({*_URI, "originalPath", "referer"})
-# Names in snake case; each is looked up in camel case, too.
-_TEXTS: Final = {
+# What a flat line calls the values that `alsentry.values_of` has: names in snake case, known in camel case, too; of
+# several that a line has the first counts.
+_NAMES: Final = {
     "method": ("method", "request_method"),
     "protocol": ("protocol",),
-    "uri": _URI,
+    "uri": ("original_path", "path", "url"),
+    "status": ("response_code", "status", "status_code"),
+    "flags": ("response_flags",),
     "details": ("response_code_details",),
     "domain": ("authority", "http_authority", "host"),
     "request_id": ("request_id", "x_request_id"),
@@ -46,17 +47,25 @@ _TEXTS: Final = {
     "cluster": ("upstream_cluster",),
     "app": ("app", "destination_app"),
     "space": ("space", "destination_namespace"),
-}
-_COUNTS: Final = {
+    "service_host": ("destination_service_host",),
+    "backend": ("upstream_host",),
+    "user-agent": ("user_agent",),
+    "referer": ("referer",),
     "sent": ("bytes_sent", "response_size", "sent_bytes", "bytes"),
     "received": ("bytes_received", "request_size", "received_bytes"),
-}
-_SPANS: Final = {
     "total_ms": ("duration", "latency", "total"),
     "backend_ms": ("upstream_service_time", "service"),
+    "time": ("start_time", "time", "timestamp", "request_time"),
 }
-_TIMES: Final = ("start_time", "time", "timestamp", "request_time")
-_HEADERS: Final = (("user-agent", "user_agent"), ("referer", "referer"))
+_PLACES: Final = {
+    spelled: (place, rank)
+    for place, names in _NAMES.items()
+    for rank, name in enumerate(names)
+    for spelled in (name, camel_case(name))
+}
+_TEXTS: Final = ("method", "protocol", "uri", "details", "domain", "request_id", "client", "route", "cluster")
+_HEADERS: Final = ("user-agent", "referer")
+_WITH_QUERY: Final = frozenset({"uri", "referer"})
 _BATCH: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
 
 
@@ -67,19 +76,20 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     if line is None or (envelope.text[:1] == "{" and not _known(line)):
         if envelope.text[:1] != "{":
             return _NO_REQUEST
-        found = decode_object(envelope.text, Stage.PARSE)
-        if isinstance(found, Rejected):
-            if found.reason is not Reason.INVALID_JSON:
-                return found
+        read = decode_object(envelope.text, Stage.PARSE)
+        if isinstance(read, Rejected):
+            if read.reason is not Reason.INVALID_JSON:
+                return read
             ended = envelope.text.rstrip()[-1:] == "}"
-            return found._replace(reason=Reason.MALFORMED if ended else Reason.TRUNCATED)
-        line, flags = found, (REPAIRED,) if isinstance(found, Repaired) else ()
+            return read._replace(reason=Reason.MALFORMED if ended else Reason.TRUNCATED)
+        line, flags = read, (REPAIRED,) if isinstance(read, Repaired) else ()
     entry = _alone(line)
     if isinstance(entry, Rejected):
         return entry
     if is_entry(entry):
         return Ignored(Reason.NOT_COUNTED) if is_passing(entry) else _request(values_of(entry), flags)
-    return _request(_flat(entry), flags) if _known(entry) else _NO_REQUEST
+    found = _placed(entry)
+    return _request(_flat(entry, found), flags) if _is_request(found) else _NO_REQUEST
 
 
 def _alone(line: dict[str, Any]) -> dict[str, Any] | Rejected:
@@ -95,53 +105,70 @@ def _alone(line: dict[str, Any]) -> dict[str, Any] | Rejected:
 
 def _known(line: dict[str, Any]) -> bool:
     """Whether a line says what was asked and how it ended."""
-    if is_entry(line):
-        return True
-    asked = _one(line, _TEXTS["method"]) is not None or _one(line, _URI) is not None
-    return asked and (_one(line, _STATUS) is not None or _one(line, _FLAGS) is not None)
+    return is_entry(line) or _is_request(_placed(line))
 
 
-def _one(line: dict[str, Any], names: tuple[str, ...]) -> Any:
-    for name in names:
-        value = get(line, name)
-        if value not in _ABSENT:
-            return value
-    return None
+def _is_request(found: dict[str, Any]) -> bool:
+    return ("method" in found or "uri" in found) and ("status" in found or "flags" in found)
 
 
-def _flat(line: dict[str, Any]) -> dict[str, Any]:
-    """The values of a line without nesting, by the names that `alsentry.values_of` has for them."""
-    values: dict[str, Any] = {}
-    for name, names in _TEXTS.items():
-        value = unwrapped(_one(line, names))
-        values[name] = value if type(value) is str else None
-    for name, names in _COUNTS.items():
-        values[name] = count_of(_one(line, names))
-    for name, names in _SPANS.items():
-        value = _one(line, names)
-        count = count_of(value)
-        values[name] = count if count is not None else duration_ms(str(value) if type(value) is float else value)
-    if values["app"] is None and type(host := get(line, "destination_service_host")) is str:
-        app, space = service_of(host)
-        values["app"], values["space"] = app or None, space or values["space"]
-    headers = {name: value for name, field in _HEADERS if type(value := _one(line, (field,))) is str}
-    fields = {
-        name: value
-        for name, value in line.items()
-        if type(value) in (str, int, float, bool)
-        and value not in _ABSENT
-        and name not in _WITH_QUERY
-        and not names_secret(name)
-    }
+def _placed(line: dict[str, Any]) -> dict[str, Any]:
+    """The values of a flat line by what they are."""
+    found: dict[str, Any] = {}
+    ranks: dict[str, int] = {}
+    for name, value in line.items():
+        if name in _PLACES and value not in _ABSENT:
+            place, rank = _PLACES[name]
+            if rank < ranks.get(place, len(_PLACES)):
+                found[place], ranks[place] = value, rank
+    return found
+
+
+def _flat(line: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The values of a line without nesting, of the types that those of an entry have."""
+    values: dict[str, Any] = {name: _text(found.get(name)) for name in _TEXTS}
+    app, space = _text(found.get("app")), _text(found.get("space"))
+    if app is None and (host := _text(found.get("service_host"))) is not None:
+        service = service_of(host)
+        app, space = service[0] or None, service[1] or space
     return {
         **values,
-        "status": _one(line, _STATUS),
-        "flags": _one(line, _FLAGS),
-        "time": time_text(_one(line, _TIMES)),
-        "headers": headers,
-        "reached": get(line, "upstream_host") is not None or values["cluster"] is None,
-        "fields": fields,
+        "app": app,
+        "space": space,
+        "status": found.get("status"),
+        "flags": found.get("flags"),
+        "sent": count_of(found.get("sent")),
+        "received": count_of(found.get("received")),
+        "total_ms": _span(found.get("total_ms")),
+        "backend_ms": _span(found.get("backend_ms")),
+        "time": time_text(found.get("time")),
+        "headers": {name: value for name in _HEADERS if (value := _text(found.get(name))) is not None},
+        "reached": "backend" in found or values["cluster"] is None,
+        "fields": _fields(line),
     }
+
+
+def _fields(line: dict[str, Any]) -> dict[str, Any]:
+    """Every scalar of a flat line, but for secrets and what may hold one in a query."""
+    return {
+        name: value
+        for name, value in line.items()
+        if type(value) in _SCALARS
+        and value not in _ABSENT
+        and _PLACES.get(name, _NOWHERE)[0] not in _WITH_QUERY
+        and not names_secret(name)
+    }
+
+
+def _text(value: object) -> str | None:
+    value = unwrapped(value)
+    return value if type(value) is str else None
+
+
+def _span(value: object) -> int | None:
+    """A duration with its unit, or as a number of milliseconds."""
+    count = count_of(value)
+    return count if count is not None else duration_ms(str(value) if type(value) is float else value)
 
 
 def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejected:
