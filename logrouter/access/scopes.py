@@ -67,6 +67,11 @@ class Caller:
         """Whether /metrics may be read."""
         return METRICS in self.scopes or self.is_admin
 
+    @property
+    def only(self) -> frozenset[str] | None:
+        """The clients to which the caller is confined; None if there are no such bounds."""
+        return None if self.reads_all else self.clients
+
     def may_read(self, client_id: str) -> bool:
         """Whether the figures of this client may be read. Ids are compared exactly, as they are counted."""
         return self.reads_all or client_id in self.clients

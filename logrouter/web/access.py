@@ -37,15 +37,17 @@ class Needs(Enum):
     """A known caller, whoever it is: the handler shows what that caller may read and nothing else."""
     CLIENT = auto()
     """The right to read the client in the path."""
+    CLIENTS = auto()
+    """The right to read any clients at all: the handler lists those that the caller may read and no others."""
     EVERYTHING = auto()
     """The right to read all clients."""
     WORKER = auto()
     """Another worker, in the name of a caller who may read all clients."""
-    WORKER_CLIENT = auto()
-    """Another worker, in the name of a caller who may read the client in the path."""
+    WORKER_CLIENTS = auto()
+    """Another worker, in the name of a caller who may read any clients; the handler reads no others."""
 
 
-_BETWEEN_WORKERS = frozenset({Needs.WORKER, Needs.WORKER_CLIENT})
+_BETWEEN_WORKERS = frozenset({Needs.WORKER, Needs.WORKER_CLIENTS})
 
 
 def guard(gate: Gate, needs: Mapping[str, Needs]) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -92,8 +94,10 @@ def _allowed(caller: Caller, needs: Needs, request: web.Request) -> bool:
     match needs:
         case Needs.METRICS:
             return caller.reads_metrics
-        case Needs.CLIENT | Needs.WORKER_CLIENT:
+        case Needs.CLIENT:
             return caller.reads_all or caller.may_read(name_of("c", request))
+        case Needs.CLIENTS | Needs.WORKER_CLIENTS:
+            return caller.reads_all or bool(caller.clients)
         case Needs.EVERYTHING | Needs.WORKER:
             return caller.reads_all
         case Needs.NOTHING | Needs.CALLER:

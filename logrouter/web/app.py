@@ -90,13 +90,17 @@ def build(
     for endpoint in ENDPOINTS:
         path = re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", endpoint.path)
         get(path, handlers.get(endpoint.name) or subjects.subject(view, endpoint), endpoint.name, _needs(endpoint))
-    get(f"{PART_PATH}{{report:[a-z_]+}}", lists.part(view), "part", Needs.WORKER)
+    for name in lists.RECIPES:
+        needed = Needs.WORKER_CLIENTS if name == "clients" else Needs.WORKER
+        get(f"{PART_PATH}{name}", lists.part(view, BY_NAME[name]), f"part_{name}", needed)
     return app
 
 
 def _needs(endpoint: Endpoint) -> Needs:
     if endpoint.reach is Reach.NOBODY:
         return _OF_NOBODY.get(endpoint.name, Needs.EVERYTHING)
+    if endpoint.name == "clients":
+        return Needs.CLIENTS
     return Needs.CLIENT if "{client_id}" in endpoint.path else Needs.EVERYTHING
 
 

@@ -19,6 +19,7 @@ from logrouter.query.kinds import Kind, Wrong, integer, quoted
 from logrouter.query.parameters import Fault, Parameter, Partial, read
 from logrouter.query.reader import Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web import problems
+from logrouter.web.access import caller_of
 from logrouter.web.peers import PeerAwayError
 from logrouter.web.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, TOO_SLOW, Problem
 from logrouter.web.respond import Placed
@@ -93,7 +94,7 @@ async def answer_part(view: View, request: web.Request, endpoint: Endpoint, reci
     asked = questions.ask(endpoint.parameters, rest, values["at"], view.kept, name=endpoint.name)
     if isinstance(asked, tuple):
         raise problems.bad_parameters(asked)
-    part, positions = await _share(view, recipe.report(asked), values["partitions"])
+    part, positions = await _share(view, recipe.report(asked), values["partitions"], caller_of(request).only)
     body = _encode(Share(msgspec.Raw(_encode(part)), positions))
     return web.Response(body=body, content_type="application/msgpack")
 
@@ -101,8 +102,11 @@ async def answer_part(view: View, request: web.Request, endpoint: Endpoint, reci
 async def gather(
     view: View, endpoint: Endpoint, recipe: Recipe, asked: Asked, pairs: Iterable[tuple[str, str]], caller: Caller
 ) -> Gathered:
-    """Every owner's share, asked at the same time; a `Problem` unless all partitions are in them, or need not be."""
-    owners = _owners(view)
+    """Every owner's share, asked at the same time; a `Problem` unless all partitions are in them, or need not be.
+
+    A caller who may read some clients only gets a report of these; other partitions are not even asked.
+    """
+    owners = _owners(view, caller.only)
     urls = list(owners)
     query = urlencode([*pairs, ("at", str(asked.now_ms))])
     target = f"{PART_PATH}{endpoint.name}?{query}&partitions="
@@ -126,14 +130,14 @@ async def gather(
     return found
 
 
-def _owners(view: View) -> dict[str, frozenset[int]]:
+def _owners(view: View, only: frozenset[str] | None) -> dict[str, frozenset[int]]:
     """Which partitions to ask of whom."""
     count = view.reader.partitions()
     if count <= 0:
         raise view.not_ready()
     owned = view.reader.owned()
     urls: dict[str, set[int]] = {}
-    for partition in range(count):
+    for partition in range(count) if only is None else {view.reader.partition_of(f"c{name}") for name in only}:
         url = view.reader.self_url() if partition in owned else view.reader.owner_url(partition)
         urls.setdefault(url or "", set()).add(partition)
     return {url: frozenset(partitions) for url, partitions in urls.items()}
@@ -150,7 +154,7 @@ async def _ask(
     view: View, url: str, target: str, recipe: Recipe, asked: Asked, partitions: frozenset[int], caller: Caller
 ) -> tuple[Any, list[tuple[int, Position]]]:
     if url == view.reader.self_url():
-        return await _share(view, recipe.report(asked), partitions)
+        return await _share(view, recipe.report(asked), partitions, caller.only)
     if not url:
         raise PeerAwayError("no worker holds it at the moment")
     listed = "%2C".join(map(str, sorted(partitions)))
@@ -167,25 +171,29 @@ async def _ask(
     return part, share.positions
 
 
-async def _share(view: View, report: Report, partitions: frozenset[int]) -> tuple[Any, list[tuple[int, Position]]]:
-    """This worker's share of a report, at most so many at a time."""
+async def _share(
+    view: View, report: Report, partitions: frozenset[int], only: frozenset[str] | None
+) -> tuple[Any, list[tuple[int, Position]]]:
+    """This worker's share of a report, at most so many at a time; about no client but *only* these, if given."""
     try:
         async with asyncio.timeout(view.limits.list_timeout), view.turns.take():
-            return await _made(view, report, partitions)
+            return await _made(view, report, partitions, only)
     except BusyError as exc:
         raise Problem(BUSY, "too many lists are being computed; ask again", retry_after=RETRY_SOON) from exc
     except TimeoutError as exc:
         raise Problem(TOO_SLOW, "ask for a shorter window", retry_after=RETRY_SOON) from exc
 
 
-async def _made(view: View, report: Report, partitions: frozenset[int]) -> tuple[Any, list[tuple[int, Position]]]:
+async def _made(
+    view: View, report: Report, partitions: frozenset[int], only: frozenset[str] | None
+) -> tuple[Any, list[tuple[int, Position]]]:
     _check_holds(view, partitions)
     # Positions before rows: the report may include newer records than it says, never lack any.
     positions = [(p, view.reader.position(p)) for p in sorted(partitions)]
     try:
         for scan in report.scans():
             if scan is not None:
-                await _scan(view, scan, partitions)
+                await (_scan(view, scan, partitions) if only is None else _read(view, scan, partitions, only))
             await asyncio.sleep(0)
     except LookupError as exc:
         _check_holds(view, partitions)
@@ -205,6 +213,22 @@ async def _scan(view: View, scan: Scan, partitions: frozenset[int]) -> None:
             await asyncio.sleep(0)
             _check_holds(view, partitions)
             until = perf_counter() + view.limits.slice
+
+
+async def _read(view: View, scan: Scan, partitions: frozenset[int], only: frozenset[str]) -> None:
+    """Instead of a scan, the rows of a few clients: what nobody may see is not read, and costs nothing."""
+    if scan.kind != "c":
+        raise ValueError("a report that is not about clients cannot be confined to some")
+    tier, start, stop = scan.segment
+    for name in sorted(only):
+        if view.reader.partition_of(f"c{name}") not in partitions:
+            continue
+        buckets = range(start, stop)
+        for bucket, cell in zip(buckets, view.reader.rows(f"c{name}", tier, buckets), strict=True):
+            if cell is not None:
+                scan.add(name, bucket, cell)
+        await asyncio.sleep(0)
+        _check_holds(view, partitions)
 
 
 def _check_holds(view: View, partitions: Iterable[int]) -> None:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from logrouter.query import grid, outcomes, top, totals
-from logrouter.query.endpoints import BY_NAME
 from logrouter.web.access import caller_of
 from logrouter.web.gather import Recipe, answer_part, gather
-from logrouter.web.problems import UNKNOWN_PATH, Problem
 from logrouter.web.respond import ask, dated, respond
 
 if TYPE_CHECKING:
@@ -51,14 +49,11 @@ def report(view: View, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[
     return handle
 
 
-def part(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of the shares that other workers ask for."""
+def part(view: View, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of the share in one of `RECIPES` that other workers ask for."""
+    recipe = RECIPES[endpoint.name]
 
     async def handle(request: web.Request) -> web.Response:
-        name = request.match_info["report"]
-        recipe = RECIPES.get(name)
-        if recipe is None:
-            raise Problem(UNKNOWN_PATH, "there is no such report")
-        return await answer_part(view, request, BY_NAME[name], recipe)
+        return await answer_part(view, request, endpoint, recipe)
 
     return handle
