@@ -58,9 +58,16 @@ def test_query_metrics_have_bounded_labels(fleet):
 
     asyncio.run(main())
     labels = query_labels()
-    assert {("client", "200"), ("client", "404"), ("apis", "200"), ("part", "200"), ("none", "404")} <= labels
+    assert {("client", "200"), ("client", "404"), ("apis", "200"), ("part_apis", "200"), ("none", "404")} <= labels
     names = {"index", "livez", "readyz", "metrics", "clients", "client", "client_series", "whoami"}
-    assert {endpoint for endpoint, _ in labels - before} <= names | {"apis", "api", "api_series", "part", "none"}
+    assert {endpoint for endpoint, _ in labels - before} <= names | {
+        "apis",
+        "api",
+        "api_series",
+        "part_apis",
+        "part_clients",
+        "none",
+    }
 
 
 def test_the_index_page_lists_every_endpoint_and_loads_nothing(fleet):

@@ -6,8 +6,7 @@ import pytest
 
 from logrouter.access import hops
 from logrouter.access.scopes import Via, caller, client_scope
-from logrouter.web import app, server
-from logrouter.web.lists import RECIPES
+from logrouter.web import app, lists, server
 
 SHARED = "between us"
 MINE, OTHER = "client-1", "client-2"
@@ -41,16 +40,19 @@ def test_a_hop_gets_what_its_caller_may_read_and_no_more(fleet, let_in, now):
     asyncio.run(main())
 
 
-def test_a_part_of_a_list_is_for_callers_of_all_clients(fleet, let_in, now):
-    """Whichever report it is of."""
+def test_a_share_of_a_report_is_for_callers_of_all_clients(fleet, let_in, now):
+    """Only that of the list of clients is made for a caller of one, and then it is of this one."""
     policy, _ = let_in()
 
     async def main():
         async with fleet(1, access=policy, secret=SHARED) as (worker,):
-            for report in RECIPES:
-                target = f"/internal/v1/parts/{report}?partitions=0&at={now}"
+            for report in lists.RECIPES:
+                target = f"/internal/v1/parts/{report}?partitions=0%2C1%2C2%2C3%2C4%2C5&at={now}"
                 assert (await worker.get(target, **signed(target, ["usage:read"], now))).status == 200
-                assert (await worker.get(target, **signed(target, [client_scope(MINE)], now))).status == 403
+                reply = await worker.get(target, **signed(target, [client_scope(MINE)], now))
+                assert reply.status == (200 if report == "clients" else 403)
+                assert OTHER.encode() not in reply.body
+                assert (await worker.get(target, **signed(target, ["metrics:read"], now))).status == 403
 
     asyncio.run(main())
 

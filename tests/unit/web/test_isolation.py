@@ -36,12 +36,12 @@ def expected(name, path, mine, other):
         return 200
     if path.startswith("/internal/"):
         return 404
-    return mine if path.startswith(OF_ONE) or name == "whoami" else other
+    return mine if path.startswith(OF_ONE) or name in ("whoami", "clients") else other
 
 
 def test_the_routes_are_found():
     """The tests below go through them, whatever will be added."""
-    assert {"clients", "client", "client_series", "apis", "api", "part", "metrics", "whoami"} <= {
+    assert {"clients", "client", "client_series", "apis", "api", "part_clients", "metrics", "whoami"} <= {
         n for n, _ in routes()
     }
 
@@ -108,17 +108,14 @@ TRICKS = [
     "/v1/clients/client-1,client-2",
     "/v1/clients/*",
     "/v1/clients/client-%3F",
-    "/v1/clients?window=life",
-    "/v1/clients?prefix=client-1",
-    "/v1/clients?include=client-1",
-    "/v1/clients?cursor=abc",
-    "/v1/clients?format=csv",
     "/v1/clients/client-2?format=csv",
     "/V1/clients/client-2",
     "/v1/clients/client-2%3Fx",
     "/v1/clients/client-2#client-1",
     "/v1/apis/client-1",
     "/internal/v1/parts/clients?partitions=0,1,2,3,4,5&at=1790000000000",
+    "/v1/clients?client_id=client-2",
+    "/v1/clients?cursor=abc",
     "/internal/../v1/clients/client-2",
 ]
 
@@ -210,6 +207,91 @@ def test_metrics_need_their_own_scope(fleet, let_in):
         async with fleet(1, access=policy) as (worker,):
             found = {name: (await worker.get("/metrics", **headers)).status for name, headers in sent.items()}
             assert found == {"scraper": 200, "analyst": 403, "boss": 200}
+            assert (await worker.get("/v1/clients", **sent["scraper"])).status == 403
+
+    asyncio.run(main())
+
+
+LISTS = [
+    "",
+    "?window=life",
+    "?window=life&limit=1",
+    "?window=7d&sort=latency",
+    "?window=life&prefix=client",
+    "?window=life&include=*",
+    "?window=life&exclude=zzz",
+    "?window=24h&compare=previous",
+    "?window=life&partial=allow",
+]
+
+
+@pytest.mark.parametrize("query", LISTS)
+def test_a_list_holds_the_callers_own_clients_and_nothing_of_others(fleet, let_in, requests, query):
+    """Entries, total and number of clients, in JSON and CSV: as if there were no others."""
+    policy, sent = let_in(both=[client_scope(MINE), client_scope("a/b"), client_scope("nobody")], all=["usage:read"])
+
+    async def main():
+        async with fleet(3, access=policy, secret=SHARED) as workers:
+            for worker in workers:
+                reply = await worker.get(f"/v1/clients{query}", **sent["both"])
+                assert reply.status == 200
+                body = reply.json
+                assert {entry["client_id"] for entry in body["clients"]} <= {MINE, "a/b"}
+                assert body["total"]["clients"] <= 2
+                if "limit" not in query:
+                    assert body["total"]["count"] == sum(entry["count"] for entry in body["clients"])
+                whole = await worker.get(f"/v1/clients{query.replace('limit=1', 'limit=1000')}", **sent["all"])
+                assert all(entry in whole.json["clients"] for entry in body["clients"])
+                partitions = {worker.reader.partition_of(f"c{name}") for name in (MINE, "a/b", "nobody")}
+                assert {entry["partition"] for entry in body["freshness"]["partitions"]} == partitions
+                csv = await worker.get(f"/v1/clients{query or '?window=24h'}&format=csv", **sent["both"])
+                lines = csv.body.decode().splitlines()
+                assert {line.split(",")[0] for line in lines[1:]} <= {MINE, "a/b"}
+
+    asyncio.run(main())
+
+
+def test_pages_of_a_list_stay_with_the_callers_own_clients(fleet, let_in):
+    """A cursor leads on, also one that somebody else was given, and never to others."""
+    policy, sent = let_in(both=[client_scope(MINE), client_scope(OTHER)], all=["usage:read"])
+
+    async def main():
+        async with fleet(2, access=policy, secret=SHARED) as workers:
+            target = "/v1/clients?window=life&limit=1"
+            first = (await workers[0].get(target, **sent["both"])).json
+            second = (await workers[0].get(f"{target}&cursor={quote(first['next'])}", **sent["both"])).json
+            assert sorted(page["clients"][0]["client_id"] for page in (first, second)) == [MINE, OTHER]
+            assert second["next"] is None
+            foreign = (await workers[0].get(target, **sent["all"])).json["next"]
+            found = (await workers[0].get(f"{target}&cursor={quote(foreign)}", **sent["both"])).json
+            assert {entry["client_id"] for entry in found["clients"]} <= {MINE, OTHER}
+
+    asyncio.run(main())
+
+
+def test_a_list_of_own_clients_does_not_wait_for_workers_that_hold_none_of_them(fleet, let_in):
+    """Nor does it read, count or touch what is not its own."""
+    policy, sent = let_in(mine=[client_scope(MINE)])
+
+    async def main():
+        async with fleet(3, access=policy, secret=SHARED) as workers:
+            owner = workers.owner(f"c{MINE}")
+            for worker in workers:
+                worker.reader.scan = None
+                if worker is not owner:
+                    await worker.stop()
+            reply = await owner.get("/v1/clients?window=life", **sent["mine"])
+            assert [entry["client_id"] for entry in reply.json["clients"]] == [MINE]
+
+    asyncio.run(main())
+
+
+def test_a_caller_without_any_client_has_no_list(fleet, let_in):
+    """Rather than an empty one, which would say that nobody used anything."""
+    policy, sent = let_in(scraper=["metrics:read"])
+
+    async def main():
+        async with fleet(1, access=policy) as (worker,):
             assert (await worker.get("/v1/clients", **sent["scraper"])).status == 403
 
     asyncio.run(main())
