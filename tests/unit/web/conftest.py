@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,12 @@ async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **optio
 def fleet():
     """The context manager that runs a group of workers."""
     return serve_fleet
+
+
+@pytest.fixture(scope="session")
+def reading_fleet():
+    """The same over tables that are made once: for tests that change nothing in them."""
+    return partial(serve_fleet, tables=tables_of(events()))
 
 
 @pytest.fixture
