@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final, cast
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from logrouter import telemetry
+from logrouter.route.aside import SetAside
 from logrouter.route.assignment import Assignment, first_offsets
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.client import ClientError, consumer_settings, make, producer_settings
 from logrouter.route.connection import BrokerState, partitions_of, sleep, wait_for_topics
 from logrouter.route.flight import Flight
-from logrouter.route.held import Held
 from logrouter.route.joined import Joined
 from logrouter.route.live import Live, Version
 from logrouter.route.observe import Observer
@@ -64,7 +64,7 @@ class RouteLane:
         self._table = table
         self.live = live or Live(Version(settings, table))
         """The version that routes, and where another one may be offered."""
-        self._held = Held(table)
+        self._aside = SetAside(table)
         self._cluster = ""
         self._stopping = stopping
         self._stop_by: float | None = None
@@ -179,6 +179,8 @@ class RouteLane:
             self._pairing.know(self._joined.known)
         elif s.pairing is not None:
             self._pairing = Pairing(s.pairing, s.kafka, self._joined.known)
+        if self._pairing is not None:
+            self._aside.besides = self._pairing.settings.topic
         self._flight.pairing = self._pairing
 
     def _subscribe(self, table: RouteTable) -> None:
@@ -276,7 +278,7 @@ class RouteLane:
             return
         self._settings, self._table = version.settings, version.table
         self._compile()
-        back = {(topic, partition): offset for topic, partition, offset in self._held.released(version.table)}
+        back = {(topic, partition): offset for topic, partition, offset in self._aside.released(version.table)}
         self._assignment.seek_back(back)
 
     def _misplaced(self, pairing: PairingSettings) -> str:
@@ -313,7 +315,13 @@ class RouteLane:
             self._assignment.seek_back(first_offsets(messages))
             return []
         messages = self._assignment.without_revoked(messages)
-        return self._held.without(messages) if self._held.active else messages
+        if self._pairing is not None:
+            ready = self._pairing.without_unready(messages)
+            if len(ready) < len(messages):  # they were on their way when the partition was paused
+                kept = set(map(id, ready))
+                self._assignment.seek_back(first_offsets(m for m in messages if id(m) not in kept))
+            messages = ready
+        return self._aside.without(messages) if self._aside.active else messages
 
     def _tend(self, pairing: Pairing) -> None:
         """Let partitions go on whose state is restored."""
@@ -364,6 +372,6 @@ class RouteLane:
         gone = self._assignment.lose(partitions)
         self._flight.forget(gone)
         for topic, partition in gone:
-            self._held.forget(topic, partition)
+            self._aside.forget(topic, partition)
             if self._pairing is not None and topic == self._pairing.settings.topic:
                 self._pairing.forget(partition)

@@ -73,9 +73,12 @@ class Pairing:
         if self._pending.pop(partition, None) is not None:
             telemetry.forget_pending(partition)
 
-    def ready(self, partition: int) -> bool:
-        """Whether lines of the partition can be taken."""
-        return partition in self._pending
+    def without_unready(self, messages: list[Message]) -> list[Message]:
+        """The messages, but for lines of partitions that are not ready: these must be read again when they are."""
+        if not self._restore:
+            return messages
+        topic = self.settings.topic
+        return [m for m in messages if m.topic() != topic or m.partition() in self._pending]
 
     def restored(self, now_ms: int) -> list[int]:
         """Go on restoring, if there is something to restore: the partitions that are ready now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import pytest
+from confluent_kafka import Producer
 
+from logrouter.core import pairing
+from logrouter.core.halves import How
+from logrouter.core.pairing import Entry, Kind
 from logrouter.core.rollup import decode_record
 from logrouter.route.feeder import Feeder
 from logrouter.route.reader import read_committed
+from logrouter.route.restore import Restore
 from tests.integration.fleet import Fleet, last_lines
 from tests.integration.stack import Stack
 
@@ -26,6 +32,7 @@ pytestmark = pytest.mark.broker
 REQUESTS = 4_000
 WINDOW_SECONDS = 15
 KILLS = 5
+SESSION_MS = 3000
 PAIRED = """
 outputs:
   dead_letter: {{topic: {name}.dead-letter}}
@@ -57,7 +64,7 @@ def seed() -> int:
 @pytest.fixture
 def fleet(broker, tmp_path, unique) -> Iterator[Fleet]:
     """Route processes that pair, in batches so small that a kill hits a transaction."""
-    stack = Stack(broker.bootstrap, tmp_path, unique("pair"), max_records=40, session_timeout_ms=3000)
+    stack = Stack(broker.bootstrap, tmp_path, unique("pair"), max_records=40, session_timeout_ms=SESSION_MS)
     common = stack.config.read_text().partition("outputs:")[0]
     stack.config.write_text(common + PAIRED.format(name=stack.name, window=WINDOW_SECONDS))
     stack.command("topics")
@@ -107,6 +114,15 @@ def counted(stack: Stack) -> int:
     return sum(cell.count for cells in sums for subject, row in cells if subject[0] == "a" for cell in row)
 
 
+def sleep_past_the_session(fleet: Fleet, role: str) -> None:
+    """A process is stopped until others have its partitions, and wakes up with a state that is not its own any more."""
+    zombie = fleet.running.pop(role)
+    zombie.kill(signal.SIGSTOP)
+    time.sleep(1.5 * SESSION_MS / 1000)
+    zombie.kill(signal.SIGCONT)
+    fleet.running[role] = zombie
+
+
 def test_kills_lose_and_double_no_request(fleet, seed):
     """Three processes are killed and started again amid lines in any order on four partitions."""
     rnd = random.Random(seed)
@@ -127,13 +143,16 @@ def test_kills_lose_and_double_no_request(fleet, seed):
     thread = threading.Thread(target=feed, name="feed")
     thread.start()
     try:
-        for _ in range(KILLS):
+        for number in range(KILLS):
             routed = fleet.routed()
             fleet.until(lambda routed=routed: fleet.routed() > routed, 40, "more is routed")
             time.sleep(rnd.uniform(0, 1))
             role = rnd.choice(roles)
-            fleet.kill(role)
-            fleet.start(role)
+            if number == 1:
+                sleep_past_the_session(fleet, role)
+            else:
+                fleet.kill(role)
+                fleet.start(role)
     finally:
         stopped.set()
         thread.join()
@@ -151,3 +170,84 @@ def test_kills_lose_and_double_no_request(fleet, seed):
     assert all(event["http"]["path"] for event in made if "unpaired" not in event.get("flags", ()))
     assert stack.dead_letters() == []
     assert counted(stack) == REQUESTS
+
+
+def test_pairing_begins_and_ends_with_a_reload(fleet):
+    """Lines from before stay as they were, those after pair, and lines that wait are finished without `pair`, too."""
+    stack = fleet.stack
+    paired = stack.config.read_text()
+    plain = paired.replace(f"pair: {WINDOW_SECONDS}, ", "").replace("pairing:", "#")
+    stack.config.write_text(plain)
+    fleet.start("route-0")
+
+    def events(count: int) -> list[Request]:
+        def read() -> list[Request]:
+            return [found(orjson.loads(record.value or b"")) for _, record in read_committed(stack.kafka, stack.clean)]
+
+        fleet.until(lambda: len(read()) >= count, 40, f"{count} events")
+        return sorted(read())
+
+    def lines(number: int, event: str) -> None:
+        second = number if event == "INCOMING_REQUEST" else number + 7
+        more = {"ResponseTo": f"m{number}", "MessageID": "c"} if event == "REQUEST_COMPLETE" else {}
+        stack.feed([log_line(event, number, 1_777_888_800_000 + second, **more)], partition=number % 4)
+
+    def take(text: str) -> None:
+        (stack.folder / "new.yaml").write_text(text)
+        (stack.folder / "new.yaml").rename(stack.config)
+        applied = fleet.running["route-0"].text().count("config_applied")
+        fleet.until(lambda: fleet.running["route-0"].text().count("config_applied") > applied, 20, "taken")
+
+    lines(1, "INCOMING_REQUEST")
+    lines(1, "REQUEST_COMPLETE")
+    assert events(1) == [Request("m1", None, ())]
+    take(paired)
+    lines(2, "REQUEST_COMPLETE")
+    lines(2, "INCOMING_REQUEST")
+    assert events(2)[1:] == [Request("m2", 7, ())]
+    lines(3, "REQUEST_COMPLETE")
+    fleet.until(
+        lambda: any(value.value for _, value in read_committed(stack.kafka, f"{stack.name}.pairing.state")), 20, "kept"
+    )
+    take(plain)
+
+    assert events(3)[2:] == [Request("m3", None, ("unpaired",))]
+    fleet.stop("route-0")
+
+
+def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventually):
+    """An open transaction in the changelog is waited for: committed, it is part of the state; aborted, it is not."""
+    kafka = {"bootstrap.servers": broker.bootstrap}
+    topic = topics("state", partitions=2, config={"cleanup.policy": "compact"})
+    entry = Entry(Kind.OPENED, 1, 1, How.UNPAIRED, b"[1]", None)
+    owner = Producer(kafka | {"transactional.id": topic})
+    owner.init_transactions(10)
+
+    def write(key: bytes, value: bytes | None) -> None:
+        owner.produce(topic, value, key, partition=1)
+        owner.flush(10)
+
+    owner.begin_transaction()
+    write(b"a", pairing.encode(entry))
+    write(b"b", pairing.encode(entry))
+    write(b"bad", b"no entry")
+    owner.commit_transaction(10)
+    for ends, key, gone in ((owner.commit_transaction, b"c", b"a"), (owner.abort_transaction, b"d", b"b")):
+        owner.begin_transaction()
+        write(key, pairing.encode(entry))
+        write(gone, None)
+        restore = Restore(kafka, topic)
+        restore.add(0)
+        restore.add(1)
+        done: dict[int, Any] = {}
+
+        def has(partition: int, restore: Restore = restore, done: dict[int, Any] = done) -> bool:
+            done.update(restore.step(0.1))
+            return partition in done
+
+        eventually(lambda has=has: has(0), 20, "the other partition is read")
+        assert 1 not in done
+        ends(10)
+        eventually(lambda has=has: has(1), 20, "the partition is read")
+        assert done == {0: {}, 1: {b"b": entry, b"c": entry}}
+        assert not restore

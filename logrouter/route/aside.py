@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from logrouter.route.output import Message
 
 
-class Held:
+class SetAside:
     """Which topics are ours, and the first record set aside of each partition that no longer is."""
 
     def __init__(self, table: RouteTable) -> None:
         self.active = False
         """False until the subscription has changed: nothing can be held before."""
+        self.besides = ""
+        """A topic that is ours though no source takes from it."""
         self._table = table
         self._first: dict[tuple[str, int], int] = {}
 
@@ -51,7 +53,7 @@ class Held:
         self._first.pop((topic, partition), None)
 
     def _ours(self, topic: str) -> bool:
-        return any(
+        return topic == self.besides or any(
             topic in source.topics or any(pattern.fullmatch(topic) for pattern in source.patterns)
             for source in self._table.sources
         )

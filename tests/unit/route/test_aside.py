@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from logrouter import config
-from logrouter.route.held import Held
+from logrouter.route.aside import SetAside
 
 
 class Message(NamedTuple):
@@ -40,38 +40,47 @@ A4, A5, B7 = Message("a", 0, 4), Message("a", 0, 5), Message("b", 1, 7)
 
 def test_nothing_is_held_before_the_subscription_changes():
     """A lane whose subscription stays pays nothing."""
-    held = Held(table("a", "b"))
+    aside = SetAside(table("a", "b"))
 
-    assert held.released(table("a", "b")) == []
-    assert not held.active
+    assert aside.released(table("a", "b")) == []
+    assert not aside.active
 
 
 def test_records_of_a_topic_that_left_are_set_aside_and_gone_back_to():
     """From the first record on that was not read, once."""
-    held = Held(table("a", "b"))
-    held.released(table("b"))
-    assert held.active
-    assert held.without([A4, B7, A5]) == [B7]
-    assert held.without([Message("a", 0, 6)]) == []
+    aside = SetAside(table("a", "b"))
+    aside.released(table("b"))
+    assert aside.active
+    assert aside.without([A4, B7, A5]) == [B7]
+    assert aside.without([Message("a", 0, 6)]) == []
 
-    assert held.released(table("a", "b")) == [("a", 0, 4)]
-    assert held.without([A4, B7]) == [A4, B7]
-    assert held.released(table("b")) == []
+    assert aside.released(table("a", "b")) == [("a", 0, 4)]
+    assert aside.without([A4, B7]) == [A4, B7]
+    assert aside.released(table("b")) == []
 
 
 def test_partition_that_has_left_is_forgotten():
     """The group's offset says where it goes on, not we."""
-    held = Held(table("a", "b"))
-    held.released(table("b"))
-    held.without([A4])
-    held.forget("a", 0)
+    aside = SetAside(table("a", "b"))
+    aside.released(table("b"))
+    aside.without([A4])
+    aside.forget("a", 0)
 
-    assert held.released(table("a", "b")) == []
+    assert aside.released(table("a", "b")) == []
 
 
 def test_expressions_select_whole_names():
     """As they do in topics.yaml."""
-    held = Held(table("x"))
-    held.released(table("^[ab]"))
+    aside = SetAside(table("x"))
+    aside.released(table("^[ab]"))
 
-    assert held.without([A4, B7, Message("abc", 0, 1)]) == [A4, B7]
+    assert aside.without([A4, B7, Message("abc", 0, 1)]) == [A4, B7]
+
+
+def test_topic_that_no_source_names_can_be_ours_all_the_same():
+    """Lines that wait for each other come from a topic of our own."""
+    aside = SetAside(table("a", "b"))
+    aside.released(table("b"))
+    aside.besides = "a"
+
+    assert aside.without([A4, B7]) == [A4, B7]
