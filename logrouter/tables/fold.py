@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.tables import rows
 from logrouter.tables.rows import NOTHING, TIERS
+from logrouter.tables.unflushed import Unflushed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,13 +60,15 @@ class Written(NamedTuple):
 class PartitionFold:
     """The rows of one partition that are not in the store yet.
 
-    *high* is the highest watermark in the store, *last* the offset up to which every record is folded.
+    *high* is the highest watermark in the store, *last* the offset up to which every record is folded, *newest_ms* the
+    newest event time in any row, as far as it is known.
     """
 
-    def __init__(self, read: MultiGet, high: int, last: int = NOTHING) -> None:
+    def __init__(self, read: MultiGet, high: int, last: int = NOTHING, newest_ms: int | None = None) -> None:
         self._read = read
         self.high = high
         self.last = last
+        self.newest_ms = newest_ms
         self._first = NOTHING
         self._pending: dict[str, dict[int, Cell]] = {}
         self._draining: dict[str, dict[int, Cell]] = {}
@@ -88,6 +91,9 @@ class PartitionFold:
         if offset <= self.last:
             return Folded(0, len(subjects))
         self.last = offset
+        newest = max((cell.last_ms for _, cells in subjects for cell in cells), default=self.newest_ms)
+        if newest is not None and (self.newest_ms is None or newest > self.newest_ms):
+            self.newest_ms = newest
         if offset <= self.high:
             return Folded(0, self._replay(offset, subjects, cutoffs))
         if self._first == NOTHING:
@@ -148,32 +154,9 @@ class PartitionFold:
         """`cell` for many keys, with one read of the store."""
         return [self._overlaid(key, value) for key, value in zip(keys, self._read(keys), strict=True)]
 
-    def overlay(self, kind: str, tier: Tier, start: int, stop: int) -> dict[bytes, list[Cell]]:
-        """What is to be added to the stored rows of a range, by row key: copies, so a later flush changes nothing.
-
-        Replayed rows are not in it: they are whole rows, see `replayed`.
-        """
-        found: dict[bytes, list[Cell]] = {}
-        for minutes in (self._draining, self._pending):
-            for subject, cells in minutes.items():
-                if subject[0] != kind:
-                    continue
-                for cell in cells.values():
-                    bucket = tier.bucket(cell.minute)
-                    if start <= bucket < stop:
-                        copied = copy_of(cell, bucket)
-                        rows.fit(tier, copied)
-                        found.setdefault(rows.key_of(tier, bucket, subject), []).append(copied)
-        return found
-
-    def replayed(self, kind: str, tier: Tier, start: int, stop: int) -> dict[bytes, Cell]:
-        """Rows of a range that stand in place of the stored ones, as copies."""
-        found: dict[bytes, Cell] = {}
-        for key, (_, cell) in self._replayed.items():
-            row = rows.parse_key(key)
-            if row.tier is tier and start <= row.bucket < stop and row.subject[0] == kind:
-                found[key] = copy_of(cell, row.bucket)
-        return found
+    def unflushed(self) -> Unflushed:
+        """What a scan that begins now adds to the stored rows."""
+        return Unflushed(self._replayed, (self._draining, self._pending))
 
     def _overlaid(self, key: bytes, value: bytes | None) -> Cell | None:
         tier, bucket, subject = rows.parse_key(key)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
-from logrouter.core.cells import Cell, merge
 from logrouter.core.rollup import partition_of
 from logrouter.query.reader import Position, Tier
 from logrouter.tables import rows
+from logrouter.tables.unflushed import Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from logrouter.tables.fold import PartitionFold
+    from logrouter.core.cells import Cell
     from logrouter.tables.table import UsageTable
 
 
@@ -66,7 +66,7 @@ class Reader:
         last = fold.last
         if idle is not None and last >= idle.delivered:
             last = max(last, idle.position - 1)
-        return Position(last, max(last + 1, -1 if end is None else end))
+        return Position(last, max(last + 1, -1 if end is None else end), fold.newest_ms)
 
     def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
         """One subject's cells; None where there is no row, or none that is kept."""
@@ -83,49 +83,17 @@ class Reader:
         """Every row of a kind and a range of buckets, as of the moment of the first item."""
         start = max(start, self._table.cutoffs().oldest(tier))
         wanted = Range(kind, tier, start, stop)
-        # All at once: a RocksDB iterator sees the database as of its making, so rows and overlay fit together.
+        # At once: a RocksDB iterator sees the database as of its making, so rows and unflushed sums fit together.
         parts = [
-            (partition, fold, self._table.store.iterator(partition), *_unflushed(fold, wanted))
+            (partition, fold, self._table.store.iterator(partition), fold.unflushed())
             for partition, fold in self._table.folds.items()
         ]
-        for partition, fold, iterator, overlay, replayed in parts:
-            for key, cell in _merged(stored(iterator, wanted), overlay, replayed):
+        for partition, fold, iterator, unflushed in parts:
+            for subject, bucket, cell in unflushed.merged(stored(iterator, wanted), wanted):
                 if self._table.folds.get(partition) is not fold:
                     msg = f"partition {partition} moved away"
                     raise LookupError(msg)
-                row = rows.parse_key(key)
-                yield row.subject[1:], row.bucket, cell
-
-
-class Range(NamedTuple):
-    """The rows of one subject kind with start <= bucket < stop."""
-
-    kind: str
-    tier: Tier
-    start: int
-    stop: int
-
-
-def _unflushed(fold: PartitionFold, wanted: Range) -> tuple[dict[bytes, list[Cell]], dict[bytes, Cell]]:
-    return fold.overlay(*wanted), fold.replayed(*wanted)
-
-
-def _merged(
-    found: Iterator[tuple[bytes, bytes]], overlay: dict[bytes, list[Cell]], replayed: dict[bytes, Cell]
-) -> Iterator[tuple[bytes, Cell]]:
-    for key, value in found:
-        cell = replayed.pop(key, None) or rows.cell_of(value)
-        for more in overlay.pop(key, ()):
-            merge(cell, more)
-        yield key, cell
-    for key, cell in replayed.items():
-        for more in overlay.pop(key, ()):
-            merge(cell, more)
-        yield key, cell
-    for key, (cell, *others) in overlay.items():
-        for more in others:
-            merge(cell, more)
-        yield key, cell
+                yield subject[1:], bucket, cell
 
 
 def stored(iterator: Any, wanted: Range) -> Iterator[tuple[bytes, bytes]]:

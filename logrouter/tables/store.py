@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import rocksdict
 from faust.stores import rocksdb
 
+from logrouter.core.cells import MAX_MINUTE
+from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.rows import META, NOTHING
 
@@ -101,6 +103,18 @@ class Store(rocksdb.Store):
         """The highest watermark of any row, -1 when there is none."""
         value = self._dbs[partition].get(HIGH)
         return NOTHING if value is None else int.from_bytes(value, "big", signed=True)
+
+    def newest_ms(self, partition: int) -> int | None:
+        """An event time that is in the rows, hardly older than the newest one; None when there are no rows.
+
+        It is that of one row of the last bucket; whoever folds on learns of newer ones.
+        """
+        iterator = self.iterator(partition)
+        for tier in (Tier.MINUTE, Tier.HOUR, Tier.DAY):
+            iterator.seek_for_prev(rows.prefix(tier, MAX_MINUTE) + META)
+            if iterator.valid() and iterator.key().startswith(rows.prefix(tier, 0)[:1]):
+                return rows.cell_of(iterator.value()).last_ms
+        return None
 
     def marked(self, partition: int, limit: int) -> dict[bytes, bytes | None]:
         """Rows whose last changelog record is not what is here: what is here, None for no row."""

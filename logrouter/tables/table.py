@@ -272,7 +272,9 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
                 )
                 raise FoldError(msg)
             self._next_changelog[tp.partition] = offsets[tp] + 1
-            self.folds[tp.partition] = PartitionFold(partial(store.read, tp.partition), high)
+            self.folds[tp.partition] = PartitionFold(
+                partial(store.read, tp.partition), high, newest_ms=store.newest_ms(tp.partition)
+            )
         log(Log.TABLES_RECOVERED, partitions=sorted(self.folds))
 
 

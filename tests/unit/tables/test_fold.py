@@ -13,6 +13,7 @@ from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
 from logrouter.tables.retention import Cutoffs, Retention
+from logrouter.tables.unflushed import Range
 
 NOW = 29_000_000
 ALL = Cutoffs(0, 0, 0)
@@ -256,8 +257,53 @@ def test_flush_that_is_not_over_admits_no_other():
         fold.begin_flush()
 
 
-def test_overlay_and_replayed_complete_a_scan_of_stored_rows():
-    """Stored rows, replaced by replayed ones, plus the overlay, are what `cells` gives."""
+def scanned(store, unflushed, wanted):
+    """What a scan reads, row by row."""
+    prefix = {key: value for key, value in store.items() if key[0] == rows.CODE[wanted.tier]}
+    found = ((key, prefix[key]) for key in sorted(prefix) if key[5:6] == wanted.kind.encode())
+    for subject, bucket, cell in unflushed.merged(found, wanted):
+        yield rows.key_of(wanted.tier, bucket, subject), cell
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32), tier=st.sampled_from(Tier), kind=st.sampled_from("ca"))
+def test_a_scan_reads_every_row_as_of_its_beginning_whatever_happens_meanwhile(seed, tier, kind):
+    """Stored, replayed or unflushed: each row once, with all that was folded when it began, and nothing twice.
+
+    Records are folded and flushed between the rows of the scan, which sees the store as it was.
+    """
+    rnd = random.Random(seed)
+    world = World([record(rnd) for _ in range(40)])
+    for _ in range(rnd.randrange(10)):
+        world.read()
+    world.flush(rnd, commit=False)
+    if rnd.random() < 0.5:
+        world.restart()
+        while world.next <= world.fold.high:
+            world.read()
+    for _ in range(rnd.randrange(20)):
+        world.read()
+    if half := rnd.random() < 0.3:
+        world.flush(rnd, chunks=1, commit=False)
+    wanted = Range(kind, tier, 0, NOW + 1)
+    least = recount(world.records[: world.next])
+    found = {}
+    for key, cell in scanned(dict(world.store), world.fold.unflushed(), wanted):
+        assert key not in found
+        found[key] = cell.count
+        if rnd.random() < 0.5:
+            world.read()
+        if rnd.random() < 0.3 and not half:
+            world.flush(rnd)
+    most = recount(world.records[: world.next])
+    expected = {key for key in least if key[0] == rows.CODE[tier] and key[5:6] == kind.encode()}
+    assert expected <= found.keys() <= most.keys()
+    assert all(least[key].count <= found[key] for key in expected)
+    assert all(found[key] <= most[key].count for key in found)
+
+
+def test_a_scan_of_a_quiet_partition_is_a_recount():
+    """To the last field."""
     rnd = random.Random(5)
     world = World([record(rnd) for _ in range(30)])
     for _ in range(10):
@@ -266,10 +312,17 @@ def test_overlay_and_replayed_complete_a_scan_of_stored_rows():
     world.restart()
     for _ in range(20):
         world.read()
-    scanned = {key: rows.cell_of(value) for key, value in world.store.items() if key[0] == 0 and key[5:6] == b"c"}
-    scanned |= world.fold.replayed("c", Tier.MINUTE, 0, NOW + 1)
-    for key, more in world.fold.overlay("c", Tier.MINUTE, 0, NOW + 1).items():
-        for cell in more:
-            merge(scanned.setdefault(key, Cell(cell.minute)), cell)
-    expected = {k: c for k, c in recount(world.records[: world.next]).items() if k[0] == 0 and k[5:6] == b"c"}
-    assert scanned == expected
+    found = dict(scanned(world.store, world.fold.unflushed(), Range("c", Tier.LIFE, 0, 1)))
+    assert {key: copy_of(cell, 0) for key, cell in found.items()} == {
+        k: c for k, c in recount(world.records[: world.next]).items() if k[0] == 3 and k[5:6] == b"c"
+    }
+
+
+def test_the_newest_event_time_is_known():
+    """Of everything folded, and from the rows when a partition is taken over."""
+    fold = PartitionFold(lambda keys: [None] * len(keys), rows.NOTHING)
+    assert fold.newest_ms is None
+    fold.add(0, [("calice", [Cell(NOW, 1, last_ms=700), Cell(NOW, 1, last_ms=500)])], ALL)
+    fold.add(1, [("acore", [Cell(NOW, 1, last_ms=600)])], ALL)
+    fold.add(2, [], ALL)
+    assert fold.newest_ms == 700

@@ -8,9 +8,10 @@ from logrouter.core.cells import Cell
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
-from logrouter.tables.reader import Range, stored
+from logrouter.tables.reader import stored
 from logrouter.tables.retention import Cutoffs
 from logrouter.tables.store import HIGH, MARK, Recovered, open_database
+from logrouter.tables.unflushed import Range
 
 KEPT = Cutoffs(100, 0, 0)
 

@@ -1,0 +1,89 @@
+"""What a scan adds to stored rows: partial sums that are folded and not flushed yet.
+
+It is taken at the moment in which a scan begins, together with RocksDB's own view of that moment, and without copying a
+cell, as there may be tens of thousands.  Cells go on growing while the scan reads them, and flushes write them, but the
+scan's view of the database does not see those writes: each row is read with everything that was folded when the scan
+began, perhaps with some of what was folded since, and nothing twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from logrouter.core.cells import copy_of, merge
+from logrouter.tables import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from logrouter.core.cells import Cell
+    from logrouter.query.reader import Tier
+
+    Layer = dict[str, dict[int, Cell]]
+    """Cells by subject and epoch minute."""
+
+
+class Range(NamedTuple):
+    """The rows of one subject kind with start <= bucket < stop."""
+
+    kind: str
+    tier: Tier
+    start: int
+    stop: int
+
+
+class Unflushed:
+    """A partition's unflushed sums as a scan sees them; *replayed* are whole rows in place of stored ones."""
+
+    def __init__(self, replayed: Mapping[bytes, tuple[int, Cell]], layers: Iterable[Layer]) -> None:
+        self._replayed = dict(replayed)
+        self._layers = [dict(layer) for layer in layers if layer]
+
+    def merged(self, found: Iterable[tuple[bytes, bytes]], wanted: Range) -> Iterator[tuple[str, int, Cell]]:
+        """(subject, bucket, cell) of every row of a range; *found* are the stored ones. Cells must not be changed."""
+        tier, done = wanted.tier, set[tuple[str, int]]()
+        for key, value in found:
+            _, bucket, subject = rows.parse_key(key)
+            known = self._replayed.pop(key, None)
+            cell = rows.cell_of(value) if known is None else copy_of(known[1], bucket)
+            if any(subject in layer for layer in self._layers):
+                # Done even if there is nothing to add yet: a record that comes later may add to the same minutes.
+                done.add((subject, bucket))
+                for more in self._cells(subject, tier, bucket):
+                    merge(cell, more)
+            yield subject, bucket, cell
+        for key, (_, row) in self._replayed.items():
+            at, bucket, subject = rows.parse_key(key)
+            if at is tier and subject[0] == wanted.kind and wanted.start <= bucket < wanted.stop:
+                done.add((subject, bucket))
+                yield subject, bucket, _sum([row, *self._cells(subject, tier, bucket)], bucket)
+        yield from self._new(wanted, done)
+
+    def _new(self, wanted: Range, done: set[tuple[str, int]]) -> Iterator[tuple[str, int, Cell]]:
+        """The rows that are not stored at all."""
+        kind, tier, start, stop = wanted
+        for layer in self._layers:
+            for subject, minutes in layer.items():
+                if subject[0] != kind:
+                    continue
+                for bucket in {tier.bucket(minute) for minute in minutes}:
+                    if start <= bucket < stop and (subject, bucket) not in done:
+                        done.add((subject, bucket))
+                        yield subject, bucket, _sum(self._cells(subject, tier, bucket), bucket)
+
+    def _cells(self, subject: str, tier: Tier, bucket: int) -> list[Cell]:
+        return [
+            cell
+            for layer in self._layers
+            for minute, cell in layer.get(subject, {}).items()
+            if tier.bucket(minute) == bucket
+        ]
+
+
+def _sum(cells: list[Cell], bucket: int) -> Cell:
+    if len(cells) == 1:
+        return cells[0]
+    whole = copy_of(cells[0], bucket)
+    for cell in cells[1:]:
+        merge(whole, cell)
+    return whole
