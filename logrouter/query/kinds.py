@@ -113,7 +113,13 @@ def _status(given: str) -> frozenset[str] | Wrong:
     return found or Wrong(f"must be a status or a pattern such as 404, 4??, 50* or 5xx, not {quoted(given)}")
 
 
+def _length(given: str) -> Window | Wrong:
+    found = _window(given)
+    return Wrong("must be a length here: a series has a beginning") if given == "life" else found
+
+
 WINDOW: Final = Kind(_window, MappingProxyType({"type": "string", "pattern": "^(life|[1-9][0-9]{0,5}[mhd])$"}))
+LENGTH: Final = Kind(_length, MappingProxyType({"type": "string", "pattern": "^[1-9][0-9]{0,5}[mhd]$"}))
 INSTANT: Final = Kind(_instant, MappingProxyType({"type": "string", "format": "date-time"}))
 DURATION: Final = Kind(_duration, MappingProxyType({"type": "string", "pattern": "^[0-9]{1,5}[smh]$"}))
 STATUS: Final = Kind(_status, MappingProxyType({"type": "string", "pattern": r"^(---|[0-9xX?*]{1,3})$"}))

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from logrouter.core.cells import MAX_NAME, MAX_URL
-from logrouter.query.kinds import DURATION, INSTANT, STATUS, WINDOW, Kind, Wrong, choice, integer, quoted, text
+from logrouter.query.kinds import DURATION, INSTANT, LENGTH, STATUS, WINDOW, Kind, Wrong, choice, integer, quoted, text
 from logrouter.query.reader import Tier
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ _SERIES_TO: Final = Parameter(
     example="2026-09-21T13:00:00Z",
 )
 _SERIES_WINDOW: Final = Parameter(
-    "window", WINDOW, "Instead of from and to: a stretch of time that ends now, such as 24h. Not life."
+    "window", LENGTH, "Instead of from and to: a stretch of time that ends now, such as 24h."
 )
 _STEP: Final = Parameter(
     "step", choice(Step), "Width of a point, in UTC. Minutes are kept for 24 h, hours 35 d.", "hour"

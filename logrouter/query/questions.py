@@ -103,8 +103,6 @@ def ask(
         return (Fault("window", "must not stand together with from or to"),)
     if "step" in values:
         series = _series(values, now_ms)
-        if not isinstance(series, Series):
-            return series
         return tuple(_series_faults(series, now_ms, kept)) or Asked(now_ms, values, series=series)
     if "window" in values:
         stretch = _stretch(values, now_ms, kept)
@@ -155,14 +153,12 @@ def _stretch_faults(start: int, stop: int, now_ms: int, kept: Mapping[Tier, int]
         yield Fault("from", f"reaches back before {rfc3339(first_ms)}, the oldest day that is kept now")
 
 
-def _series(values: Mapping[str, Any], now_ms: int) -> Series | Faults:
+def _series(values: Mapping[str, Any], now_ms: int) -> Series:
     step: Step = values["step"]
     width_ms = step.tier.value * MINUTE_MS
     now = now_ms // width_ms
     window: Window | None = values["window"]
-    if window is not None:
-        if window.minutes is None:
-            return (Fault("window", "must be a length here: a series has a beginning"),)
+    if window is not None and window.minutes is not None:
         start = (now_ms // MINUTE_MS + 1 - window.minutes) * MINUTE_MS // width_ms
         return Series(start, now + 1, step, values.get("by"))
     # Nothing is known about the future: points beyond the current one would look like silence.

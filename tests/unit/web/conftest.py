@@ -163,7 +163,7 @@ async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **optio
                 await worker.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fleet():
     """The context manager that runs a group of workers."""
     return serve_fleet
@@ -175,7 +175,7 @@ def reading_fleet():
     return partial(serve_fleet, tables=tables_of(events()))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def let_in():
     """Makes a policy that lets in callers by name, each with scopes, and the headers that each of them sends."""
 
