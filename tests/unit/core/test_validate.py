@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -66,8 +67,18 @@ EVENT: dict[str, Any] = {
 
 SCHEMAS: dict[str, dict[str, Any]] = {name: json.loads(data) for name, data in packaged().items()}
 VALIDATORS = {name: Validator(schema) for name, schema in SCHEMAS.items()}
-ORACLES = {name: jsonschema.Draft202012Validator(schema) for name, schema in SCHEMAS.items()}
+
+
+def whole(_validator, pattern: str, instance: Any, _schema):
+    """The `pattern` keyword as ECMA 262 has it: Python's own `$` also matches before a line feed at the end."""
+    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
+        yield jsonschema.ValidationError("pattern")
+
+
+REFERENCE = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": whole})
+ORACLES = {name: REFERENCE(schema) for name, schema in SCHEMAS.items()}
 OURS = VALIDATORS["api_request/1.0.0"]
+DT_PATTERN = f"does not match the pattern {OURS.schema['properties']['meta']['properties']['dt']['pattern']}"
 
 
 def paths(value: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -169,6 +180,7 @@ def test_compiled_and_reference_validators_agree(data: st.DataObject, name: str)
     ("path", "value", "explained"),
     [
         (("http", "status_code"), "200", ("/http/status_code", "is string, must be integer")),
+        (("meta", "dt"), "2026-05-04T10:00:00Z\n", ("/meta/dt", DT_PATTERN)),
         (("http", "status_code"), True, ("/http/status_code", "is boolean, must be integer")),
         (("http", "status_code"), 1000, ("/http/status_code", "is out of range, maximum is 999")),
         (("http", "status_code"), 200.5, ("/http/status_code", "is number, must be integer")),
