@@ -14,7 +14,7 @@ SHARED = "between us"
 MINE, OTHER = "client-1", "client-2"
 
 # What anybody may read. All else under /v1 is figures: those of one client below its own path, or of all.
-OPEN = {"index", "livez", "readyz", "openapi"}
+OPEN = {"index", "page", "livez", "readyz", "openapi"}
 OF_ONE = "/v1/clients/{client_id}"
 METHODS = ("GET", "HEAD")
 
@@ -40,8 +40,8 @@ def expected(name, path, mine, other):
     """How a route is answered: open to all, hidden from all but workers, or by whether the caller may read it."""
     if name in OPEN:
         return 200
-    if path.startswith("/internal/"):
-        return 404
+    if path.startswith(("/internal/", "/assets/")):
+        return 404  # hidden, and no file of that name
     return mine if path.startswith(OF_ONE) or name in ("whoami", "clients") else other
 
 
