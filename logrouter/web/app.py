@@ -13,7 +13,7 @@ from logrouter.access.policy import CLOSED
 from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
 from logrouter.query.spans import KEPT
 from logrouter.telemetry import QUERY_SECONDS, REGISTRY, Log, log
-from logrouter.web import health, lists, problems, subjects
+from logrouter.web import health, lists, page, problems, subjects
 from logrouter.web.access import Needs, guard, whoami
 from logrouter.web.audit import audit
 from logrouter.web.gate import Gate
@@ -77,7 +77,10 @@ def build(
         needs[name] = needed
         app.router.add_get(path, handler, name=name, expect_handler=_expect)
 
-    get("/", health.index(view), "index", Needs.NOTHING)
+    files = page.assets()
+    get("/", page.page(files), "page", Needs.NOTHING)
+    get("/assets/{file:.+}", page.asset(files), "asset", Needs.NOTHING)
+    get("/reference", health.index(view), "index", Needs.NOTHING)
     handlers = {
         "livez": health.live(view),
         "readyz": health.ready(view),

@@ -1,0 +1,162 @@
+// The start page, the lists of clients and APIs, and the reports over all of them.
+
+import { callsChart, requestsChart } from "./chart.js";
+import { bar, h, replace, table } from "./dom.js";
+import * as format from "./format.js";
+import { chartPanel, panel, tile, tilePanel } from "./panel.js";
+import { seriesOf, spoken, stretch } from "./state.js";
+import { bound, chip, link, scrolled } from "./subject.js";
+
+const SORTS = { count: "Requests", errors: "Failed", bytes: "Traffic", latency: "Mean latency" };
+const FIELD = { client: "client_id", api: "api" };
+const MANY = { client: "clients", api: "apis" };
+const PAGE = 50;
+
+/** The start page: everything at a glance. */
+export function overview(page) {
+  const numbers = tilePanel("Figures", (answer) => [answer.total, answer.previous, [
+    answer.clients === null || answer.clients === undefined ? null : tile("Clients", format.short(answer.clients), null, "seen in this time"),
+    answer.apis === null || answer.apis === undefined ? null : tile("APIs", format.short(answer.apis), null, "called in this time"),
+  ]]);
+  const requests = requestsChart(page.zoom);
+  const traffic = chartPanel({ title: "Requests over time", charts: [requests], update: requests.update });
+  const clients = ranking(page, "client", "Top clients", 10);
+  const apis = ranking(page, "api", "Top APIs", 10);
+  return {
+    element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "API usage")), numbers.element,
+      h("div", { class: "panels" }, traffic.element, clients.element, apis.element)),
+    title: "API usage",
+    load(query, signal) {
+      const when = { ...stretch(query), partial: "allow" };
+      return Promise.all([
+        numbers.load(["totals"], { ...when, compare: query.compare === "off" ? undefined : "previous" }, signal).then((answer) => {
+          if (answer) page.tell(`${format.plural(answer.total.count, "request")} in ${spoken(query)}, ${format.plural(answer.total.errors, "failed", "failed")}.`);
+          return answer;
+        }),
+        traffic.load(["totals", "series"], { ...seriesOf(query), by: "status_class", partial: "allow" }, signal),
+        clients.load(["clients"], { ...when, limit: 10 }, signal),
+        apis.load(["apis"], { ...when, limit: 10 }, signal),
+      ]);
+    },
+    destroy: () => traffic.destroy(),
+  };
+}
+
+/** All clients, or all APIs: in any order, by pattern, page by page. */
+export function list(page, kind) {
+  const title = kind === "client" ? "Clients" : "APIs";
+  const pattern = h("input", { name: "include", type: "search", "aria-label": `Only ${title} that match`, placeholder: "name, as core*", maxlength: "128", spellcheck: "false" });
+  const sort = h("select", { name: "sort", "aria-label": "Order by" }, Object.entries(SORTS).map(([value, text]) => h("option", { value }, text)));
+  const apply = (event) => {
+    event.preventDefault();
+    page.change({ include: wildcard(pattern.value.trim()), sort: sort.value === "count" ? "" : sort.value, after: "" });
+  };
+  const more = h("a", { class: "button", hidden: true }, "Next");
+  const first = h("a", { class: "button", hidden: true }, "First page");
+  const made = ranking(page, kind, `${title} by figures`, PAGE,
+    h("form", { class: "filters", role: "search", "aria-label": `Filter ${title}`, onsubmit: apply, onchange: apply }, pattern, h("label", null, "Order by ", sort)));
+  made.element.classList.add("wide");
+  return {
+    element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, title)),
+      h("div", { class: "panels" }, made.element), h("p", { class: "pages" }, first, more)),
+    title,
+    async load(query, signal) {
+      sort.value = SORTS[query.sort] ? query.sort : "count";
+      if (document.activeElement !== pattern) pattern.value = query.include || "";
+      const answer = await made.load([MANY[kind]], { ...stretch(query), sort: sort.value, include: query.include, cursor: query.after, limit: PAGE, partial: "allow" }, signal);
+      more.hidden = !answer?.next;
+      if (answer?.next) more.href = page.address(MANY[kind], null, { ...query, after: answer.next });
+      first.hidden = !query.after;
+      first.href = page.address(MANY[kind], null, { ...query, after: "" });
+      if (answer) page.tell(`${title}: ${format.plural(answer[MANY[kind]].length, "entry", "entries")} shown.`);
+      return [answer];
+    },
+    destroy() {},
+  };
+}
+
+const wildcard = (text) => (text && !/[*?]/.test(text) ? `*${text}*` : text);
+
+function ranking(page, kind, title, limit, tools) {
+  return panel({
+    title, tools, lines: Math.min(limit, 12),
+    empty: (answer) => (answer[MANY[kind]].length ? null : "Nothing in this time."),
+    render(answer, body) {
+      const entries = answer[MANY[kind]];
+      const by = SORTS[answer.sort] ? answer.sort : "count";
+      const size = { count: (row) => row.count, errors: (row) => row.errors, bytes: (row) => row.bytes.in + row.bytes.out, latency: (row) => row.latency_ms?.mean || 0 }[by];
+      const most = Math.max(...entries.map(size), 1);
+      const column = (key) => ({ title: SORTS[key], number: true, sorted: key === by });
+      const rows = entries.map((row) => {
+        const cells = { count: format.count(row.count), errors: format.percent(row.count ? row.errors / row.count : 0), bytes: format.bytes(row.bytes.in + row.bytes.out), latency: format.millis(row.latency_ms?.mean) };
+        if (by === "errors") cells.errors = `${format.count(row.errors)} (${cells.errors})`;
+        cells[by] = [bar(size(row) / most, by === "errors" ? "bad" : ""), cells[by]];
+        return [link(page, kind, row[FIELD[kind]]), ...Object.keys(SORTS).map((key) => cells[key])];
+      });
+      replace(body, scrolled(table(title, [{ title: kind === "client" ? "Client" : "API" }, ...Object.keys(SORTS).map(column)], rows)));
+    },
+  });
+}
+
+/** Reports over all clients. */
+export function reports(page) {
+  const chart = callsChart(page.zoom);
+  const calls = chartPanel({ title: "Calls by API over time", charts: [chart], update: chart.update, empty: (answer) => (answer.apis.length ? null : "No calls in this time.") });
+  const outcomes = panel({
+    title: "Success and failure by API",
+    empty: (answer) => (answer.rows.length ? null : "No requests in this time."),
+    render(answer, body) {
+      const rows = answer.rows.slice(0, 200).map((row) => [link(page, "api", row.api), row.outcome, h("span", { class: "text" }, row.error || "–"), format.count(row.count)]);
+      replace(body, scrolled(table("Requests by API, outcome and error", [{ title: "API" }, { title: "Outcome" }, { title: "Error", wide: true }, { title: "Requests", number: true }], rows)));
+    },
+  });
+  const unmatched = panel({
+    title: "URLs that no API serves",
+    empty: (answer) => (answer.urls.length ? null : "Every URL belonged to an API in this time."),
+    render(answer, body) {
+      const most = answer.urls[0].count;
+      const rows = answer.urls.map((row) => [h("code", null, row.url), chip(row.status), [bar(row.count / most, "bad"), format.count(row.count)]]);
+      replace(body, scrolled(table("Requested URLs without an API", [{ title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }], rows)), bound(answer));
+    },
+  });
+  return {
+    element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Reports")),
+      h("div", { class: "panels" }, calls.element, outcomes.element, unmatched.element)),
+    title: "Reports",
+    load(query, signal) {
+      const when = { ...stretch(query), partial: "allow" };
+      page.tell("Reports");
+      return Promise.all([
+        calls.load(["reports", "calls"], { ...seriesOf(query), partial: "allow" }, signal),
+        outcomes.load(["reports", "outcomes"], when, signal),
+        unmatched.load(["reports", "unmatched"], { ...when, limit: 50 }, signal),
+      ]);
+    },
+    destroy: () => calls.destroy(),
+  };
+}
+
+/** What a caller sees who may read certain clients alone. */
+export function own(page, names) {
+  return {
+    element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Your clients")),
+      h("div", { class: "panels" }, h("section", { class: "panel wide", "aria-label": "Your clients" },
+        h("div", { class: "body" }, h("p", { class: "muted" }, "Your token reads these clients and no others."),
+          h("ul", { class: "plain" }, names.map((name) => h("li", null, link(page, "client", name)))))))),
+    title: "Your clients",
+    load: async () => [],
+    destroy() {},
+  };
+}
+
+/** A sentence in the middle of the page, where there is nothing else. */
+export function nothing(page, title, text, links) {
+  return {
+    element: h("div", { class: "view alone" }, h("h1", { tabindex: "-1" }, title), h("p", null, text),
+      h("p", null, links.map(([label, view]) => [h("a", { class: "button", href: page.address(view, null) }, label), " "]))),
+    title,
+    load: async () => [],
+    destroy() {},
+  };
+}
+

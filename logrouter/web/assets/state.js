@@ -1,0 +1,73 @@
+// The state of the page is its address behind the #: `#/clients/abc?window=7d&sort=errors`. Nothing else is kept.
+
+export const WINDOWS = { "1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days" };
+const MINUTES = { "1h": 60, "24h": 1440, "7d": 10080, "30d": 43200 };
+const VIEWS = new Set(["", "clients", "apis", "reports"]);
+export const DEFAULT_WINDOW = "24h";
+
+/** What an address asks for: `{view, name, query}`; null when it is none of this page's. */
+export function parse(hash) {
+  const [path, search] = split(hash.replace(/^#/, "") || "/");
+  const parts = path.split("/").slice(1);
+  if (!path.startsWith("/") || parts.length > 2 || !VIEWS.has(parts[0])) return null;
+  if (parts.length === 2 && !["clients", "apis"].includes(parts[0])) return null;
+  const query = Object.fromEntries(new URLSearchParams(search));
+  if (parts.length < 2 || parts[1] === "") return { view: parts[0] || "overview", name: null, query };
+  try {
+    return { view: parts[0] === "clients" ? "client" : "api", name: decodeURIComponent(parts[1]), query };
+  } catch {
+    return null;
+  }
+}
+
+function split(text) {
+  const at = text.indexOf("?");
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** The address of a state; query members that are empty are left out. */
+export function address(view, name, query) {
+  const base = { overview: "", clients: "clients", client: "clients", apis: "apis", api: "apis", reports: "reports" }[view];
+  const kept = Object.entries(query || {}).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const search = new URLSearchParams(kept).toString();
+  return `#/${base}${name === null || name === undefined ? "" : `/${encodeURIComponent(name)}`}${search ? `?${search}` : ""}`;
+}
+
+/** The part of a query that goes with the reader from view to view: the stretch of time. */
+export function carried({ window, from, to }) {
+  return from ? { from, to } : { window };
+}
+
+/** Parameters of the stretch of time for the API. */
+export function stretch(query) {
+  if (query.from) return { from: query.from, to: query.to };
+  return { window: WINDOWS[query.window] ? query.window : DEFAULT_WINDOW };
+}
+
+/** The stretch in words: "the last 24 hours". */
+export function spoken(query) {
+  if (query.from) return "the chosen time";
+  return `the last ${WINDOWS[stretch(query).window]}`.replace("last 1 ", "last ");
+}
+
+const STEPS = { minute: 60e3, hour: 3600e3, day: 86400e3 };
+const KEPT = { minute: 24 * 3600e3, hour: 35 * 86400e3, day: 400 * 86400e3 };
+
+/** `{step, from, to}` of a series for the stretch: the finest step that is kept and gives a readable number of points. */
+export function seriesOf(query, now = Date.now()) {
+  const end = query.from && query.to ? Date.parse(query.to) : now;
+  const begin = query.from ? Date.parse(query.from) : now - MINUTES[stretch(query).window] * 60e3;
+  const most = { minute: 360, hour: 840, day: 1500 };
+  const fits = (step) => (end - begin) / STEPS[step] <= most[step] && begin >= now - KEPT[step] + 2 * STEPS[step];
+  const step = ["minute", "hour"].find(fits) || "day";
+  const width = STEPS[step];
+  // A whole number of steps that ends with the current one: as the window does.
+  const from = query.from ? Math.floor(begin / width) * width : (Math.floor(now / width) + 1) * width - Math.round((end - begin) / width) * width;
+  return { step, from: new Date(from).toISOString(), to: query.from && query.to ? query.to : undefined };
+}
+
+/** How often figures are asked for again, in ms: seldom where they change little. */
+export function pace(query) {
+  if (query.from && query.to && Date.parse(query.to) < Date.now()) return 60e3;
+  return { "1h": 5e3, "24h": 10e3, "7d": 30e3, "30d": 60e3 }[stretch(query).window] || 30e3;
+}

@@ -1,0 +1,180 @@
+// One client, or one API: the same panels the other way round.
+
+import { latencyChart, requestsChart } from "./chart.js";
+import { bar, h, replace, table } from "./dom.js";
+import * as format from "./format.js";
+import { chartPanel, panel, tilePanel } from "./panel.js";
+import { seriesOf, spoken, stretch } from "./state.js";
+
+const COLUMNS = 8;
+const KINDS = {
+  client: { many: "clients", peer: "api", word: "client" },
+  api: { many: "apis", peer: "client", word: "API" },
+};
+
+/** The view of a client or an API. *page* is what main.js gives every view. */
+export function subject(page, kind, name) {
+  const { many, peer, word } = KINDS[kind];
+  const path = [many, name];
+  const title = format.named(kind, name);
+  const seen = h("p", { class: "muted seen" }, "\u00a0");
+  const head = h("div", { class: "title" },
+    h("p", { class: "muted" }, h("a", { href: page.address(many, null) }, kind === "client" ? "Clients" : "APIs")),
+    h("h1", { tabindex: "-1" }, kind === "client" ? "Client " : "API ", h("span", { class: "name" }, title)), seen);
+  let whole = null;
+  const onselect = page.zoom;
+  const numbers = tilePanel("Figures", (answer) => [answer.window, answer.previous]);
+  const requests = requestsChart(onselect);
+  const latency = latencyChart(onselect);
+  const traffic = chartPanel({ title: "Requests over time", charts: [requests], update: requests.update });
+  const delays = chartPanel({
+    title: "Latency over time", charts: [latency], csv: false,
+    empty: (answer) => (answer.points.some((point) => point.latency_ms) ? null : "No request of this time told how long it took."),
+    update: (answer) => latency.update(answer, whole),
+  });
+  const peers = kind === "client" ? apisPanel(page) : clientsPanel(page);
+  const errors = errorsPanel(page, peer);
+  const urls = urlsPanel(page);
+  const element = h("div", { class: "view" }, head, numbers.element,
+    h("div", { class: "panels" }, traffic.element, delays.element, peers.element, errors.element, urls.element));
+
+  return {
+    element,
+    title: `${title} · ${word}`,
+    async load(query, signal) {
+      const when = stretch(query);
+      const series = { ...seriesOf(query), by: "status_class" };
+      const summary = numbers.load(path, { ...when, compare: query.compare === "off" ? undefined : "previous" }, signal).then((answer) => {
+        if (!answer) return answer;
+        whole = answer.window.latency_ms;
+        const life = answer.lifetime;
+        replace(seen, life.count ? `${format.plural(life.count, "request")} in all, the first ${format.time(life.first_seen)}, the last ${format.time(life.last_seen)}.` : "No requests yet.");
+        page.tell(`${title}: ${format.plural(answer.window.count, "request")} in ${spoken(query)}, ${format.plural(answer.window.errors, "failed", "failed")}.`);
+        return answer;
+      });
+      // Percentiles of the whole stretch stand beside the chart, so it waits for them.
+      return Promise.all([
+        summary,
+        traffic.load([...path, "series"], series, signal),
+        summary.then(() => delays.load([...path, "series"], series, signal)),
+        peers.load([...path, kind === "client" ? "apis" : "clients"], when, signal),
+        errors.load([...path, "errors"], when, signal),
+        urls.load([...path, "urls"], { ...when, contains: query.contains, status: query.status, limit: 25 }, signal),
+      ]);
+    },
+    destroy() {
+      traffic.destroy();
+      delays.destroy();
+    },
+  };
+}
+
+function apisPanel(page) {
+  return panel({
+    title: "By API and status",
+    empty: (answer) => (answer.apis.length ? null : "No requests in this time."),
+    render(answer, body) {
+      const totals = new Map();
+      for (const { status } of answer.apis) for (const [code, n] of Object.entries(status)) totals.set(code, (totals.get(code) || 0) + n);
+      const largest = [...totals].sort((a, b) => b[1] - a[1]).slice(0, COLUMNS).map(([code]) => code).sort();
+      const more = totals.size > largest.length;
+      const columns = [{ title: "API" }, { title: "Requests", number: true }, { title: "Failed", number: true },
+        ...largest.map((code) => ({ title: chip(code), number: true })), ...(more ? [{ title: "other", number: true }] : [])];
+      const rows = answer.apis.map((row) => [
+        link(page, "api", row.api), format.count(row.count), format.percent(row.count ? row.errors / row.count : 0),
+        ...largest.map((code) => (row.status[code] ? format.count(row.status[code]) : "")),
+        ...(more ? [format.count(Object.entries(row.status).reduce((n, [code, m]) => n + (largest.includes(code) ? 0 : m), 0))] : []),
+      ]);
+      replace(body, scrolled(table("Requests by API and status", columns, rows)), rest(answer.other, "request"));
+    },
+  });
+}
+
+function clientsPanel(page) {
+  return panel({
+    title: "Top clients",
+    empty: (answer) => (answer.clients.length ? null : "No requests in this time."),
+    render(answer, body) {
+      const most = answer.clients[0].count;
+      const rows = answer.clients.slice(0, 25).map((row) => [link(page, "client", row.client_id), [bar(row.count / most), format.count(row.count)]]);
+      replace(body, scrolled(table("Clients of this API", [{ title: "Client" }, { title: "Requests", number: true }], rows)), bound(answer));
+    },
+  });
+}
+
+function errorsPanel(page, peer) {
+  return panel({
+    title: "Failures",
+    render(answer, body) {
+      const failed = answer.errors.reduce((n, row) => n + row.count, 0);
+      const most = answer.errors[0]?.count;
+      const rows = answer.errors.slice(0, 12).map((row) => [row.error === "~other" ? "all others" : row.error, [bar(row.count / most, "bad"), format.count(row.count)]]);
+      const recent = (answer.recent || []).map((row) => [
+        format.time(row.time, { seconds: true }), chip(row.status),
+        h("span", { class: "text" }, row.error), link(page, peer, row[peer === "client" ? "client_id" : "api"] ?? "-"),
+        h("code", null, row.url || "–"), row.request_id ? h("code", null, row.request_id) : "–",
+      ]);
+      replace(body,
+        rows.length ? scrolled(table("Failed requests by error", [{ title: "Error" }, { title: "Requests", number: true }], rows))
+          : h("p", { class: "empty good" }, answer.success ? "Nothing failed in this time." : "No requests in this time."),
+        h("p", { class: "muted note" }, `${format.count(failed)} failed, ${format.count(answer.success)} succeeded.`),
+        recent.length ? [h("h3", null, "Newest failures"), scrolled(table("The newest failed requests, of all time",
+          [{ title: "Time" }, { title: "Status" }, { title: "Error", wide: true }, { title: peer === "api" ? "API" : "Client" }, { title: "URL", wide: true }, { title: "Request id" }], recent))] : null);
+    },
+  });
+}
+
+function urlsPanel(page) {
+  const field = h("input", { name: "contains", type: "search", "aria-label": "Only URLs that contain", placeholder: "contains", maxlength: "256", spellcheck: "false" });
+  const pattern = h("input", { name: "status", type: "search", "aria-label": "Only statuses such as 404, 4??, 5xx", placeholder: "status, as 5xx", maxlength: "3", size: "12", spellcheck: "false" });
+  const apply = (event) => {
+    event.preventDefault();
+    page.change({ contains: field.value.trim(), status: pattern.value.trim() });
+  };
+  const made = panel({
+    title: "Top URLs",
+    tools: h("form", { class: "filters", role: "search", "aria-label": "Filter URLs", onsubmit: apply, onchange: apply }, field, pattern),
+    empty: (answer) => (answer.urls.length ? null : "No URL to show: none was kept in this time, or none fits."),
+    render(answer, body) {
+      const most = answer.urls[0].count;
+      const rows = answer.urls.map((row) => [h("code", null, row.url), chip(row.status), [bar(row.count / most), format.count(row.count)]]);
+      replace(body, scrolled(table("Most frequent URLs", [{ title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }], rows)), bound(answer));
+    },
+  });
+  return {
+    ...made,
+    load(path, parameters, signal) {
+      for (const [input, value] of [[field, parameters.contains], [pattern, parameters.status]]) {
+        if (document.activeElement !== input) input.value = value || "";
+      }
+      return made.load(path, parameters, signal);
+    },
+  };
+}
+
+export const scrolled = (child) => h("div", { class: "scroll", tabindex: "0" }, child);
+
+/** A status with the colour of its class beside it. */
+export function chip(code) {
+  const text = String(code ?? "---");
+  const mark = h("span", { class: "mark", "aria-hidden": "true" });
+  mark.style.setProperty("background", `var(--c${format.classOf(text)})`);
+  return h("span", { class: "chip" }, mark, format.status(text));
+}
+
+/** A link to a client or an API; what is no real name is text. */
+export function link(page, kind, name) {
+  if (name === "~other") return h("span", { class: "muted" }, "all others");
+  return h("a", { href: page.address(kind, name), "data-key": `${kind} ${name}`, class: name === "-" ? "absent" : null }, format.named(kind, name));
+}
+
+const rest = (n, word) => (n ? h("p", { class: "muted note" }, `And ${format.plural(n, word)} that are not told apart.`) : null);
+
+/** What is known of the error of a bounded list, in words. */
+export function bound(answer) {
+  const exact = !answer.max_undercount;
+  return h("p", { class: "muted note" },
+    exact ? "These counts are exact." : `Each count may be up to ${format.count(answer.max_undercount)} too low.`,
+    answer.other ? ` ${format.plural(answer.other, "request")} had others.` : null);
+}
+
