@@ -83,7 +83,7 @@ export function chart(options) {
     const order = options.stacked ? [...shown.keys].reverse() : shown.keys;
     const series = order.map((key) => (options.stacked
       ? { paths: paths.bars({ size: [0.86, 48], align: 1 }), width: 0, fill: () => colour(options.tint(key)), points: { show: false } }
-      : { stroke: () => colour(options.tint(key)), width: 2, points: { show: shown.times.length < 3 }, spanGaps: false }));
+      : { stroke: () => colour(options.tint(key)), width: 2, points: { show: true, size: 5, fill: () => colour(options.tint(key)), filter: (_, at) => lonely(shown.rows[order[at - 1]]) }, spanGaps: false }));
     const axis = { stroke: () => colour("muted"), grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     return {
       width: Math.max(plot.clientWidth, 80),
@@ -92,11 +92,11 @@ export function chart(options) {
       tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       padding: [10, 6, 0, 0],
       scales: {
-        x: { time: true, range: () => [shown.times[0], shown.times.at(-1) + (options.stacked ? CLOCK[shown.step] : 0.001)] },
+        x: { time: true, range: () => [shown.times[0], shown.times.at(-1) + CLOCK[shown.step]] },
         y: { range: (_, __, most) => [0, most > 0 ? most * 1.06 : 1] },
       },
       axes: [
-        { ...axis, space: 70, grid: { show: false }, values: (_, ticks) => ticks.map(tick) },
+        { ...axis, size: 30, space: 70, grid: { show: false }, values: (_, ticks) => ticks.map(tick) },
         { ...axis, size: 58, space: 36, values: (_, ticks) => ticks.map((n) => (Number.isInteger(n) || !options.stacked ? options.short(n) : "")) },
       ],
       cursor: { y: false, points: { show: !options.stacked, size: 7 }, drag: { x: Boolean(options.onselect), y: false, setScale: false } },
@@ -155,6 +155,9 @@ const LATENCIES = ["p50", "p95", "p99"];
 const ORDER = ["2xx", "3xx", "1xx", "4xx", "5xx", "0xx", "none"];
 const sum = (key, { rows }) => rows[key].reduce((a, b) => a + b, 0);
 const last = (answer) => !answer.to || Date.parse(answer.to) > Date.now();
+
+/** Places of values without neighbours, which no line would show. */
+const lonely = (row) => [...row.keys()].filter((at) => row[at] !== null && (row[at - 1] ?? null) === null && (row[at + 1] ?? null) === null);
 
 /** Requests over time, stacked by the classes of their status. */
 export function requestsChart(onselect) {

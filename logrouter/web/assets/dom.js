@@ -49,9 +49,9 @@ export function table(caption, columns, rows, properties) {
       h(at ? "td" : "th", { scope: at ? null : "row", class: kind(columns[at]) }, cell))))));
 }
 
-/** A bar as long as a share (0 to 1); decoration beside a number that says the same. */
-export function bar(share, kind) {
+/** A number with a bar as long as a share (0 to 1); the bar is decoration, the number says the same. */
+export function bar(share, text, kind) {
   const element = h("span", { class: `share ${kind || ""}`, "aria-hidden": "true" });
   element.style.setProperty("--share", `${Math.max(0, Math.min(1, share || 0)) * 100}%`);
-  return element;
+  return [element, h("span", { class: "n" }, text)];
 }

@@ -11,22 +11,22 @@ export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one
 export function bytes(n) {
   let at = 0;
   for (; n >= 999.5 && at < SIZES.length - 1; at += 1) n /= 1000;
-  return `${at && n < 99.5 ? n.toPrecision(3).replace(/\.?0+$/, "") : Math.round(n)} ${SIZES[at]}`;
+  return `${at && n < 99.5 ? n.toPrecision(3).replace(/\.?0+$/, "") : Math.round(n)}\u00a0${SIZES[at]}`;
 }
 
 export function millis(n) {
   if (n === null || n === undefined) return "–";
-  if (n < 9.95) return `${Number(n.toPrecision(2))} ms`;
-  if (n < 999.5) return `${Math.round(n)} ms`;
-  return n < 99950 ? `${Number((n / 1000).toPrecision(3))} s` : `${count(Math.round(n / 1000))} s`;
+  if (n < 9.95) return `${Number(n.toPrecision(2))}\u00a0ms`;
+  if (n < 999.5) return `${Math.round(n)}\u00a0ms`;
+  return n < 99950 ? `${Number((n / 1000).toPrecision(3))}\u00a0s` : `${count(Math.round(n / 1000))}\u00a0s`;
 }
 
 export function percent(share) {
   if (!Number.isFinite(share)) return "–";
   const value = share * 100;
-  if (value === 0) return "0 %";
-  if (value < 0.01) return "< 0.01 %";
-  return `${value >= 9.95 ? value.toFixed(value > 99.9 && value < 100 ? 2 : 0) : Number(value.toPrecision(2))} %`;
+  if (value === 0) return "0\u00a0%";
+  if (value < 0.01) return "<\u00a00.01\u00a0%";
+  return `${value >= 9.95 ? value.toFixed(value > 99.9 && value < 100 ? 2 : 0) : Number(value.toPrecision(2))}\u00a0%`;
 }
 
 const pad = (n) => String(n).padStart(2, "0");

@@ -90,7 +90,7 @@ function ranking(page, kind, title, limit, tools) {
       const rows = entries.map((row) => {
         const cells = { count: format.count(row.count), errors: format.percent(row.count ? row.errors / row.count : 0), bytes: format.bytes(row.bytes.in + row.bytes.out), latency: format.millis(row.latency_ms?.mean) };
         if (by === "errors") cells.errors = `${format.count(row.errors)} (${cells.errors})`;
-        cells[by] = [bar(size(row) / most, by === "errors" ? "bad" : ""), cells[by]];
+        cells[by] = bar(size(row) / most, cells[by], by === "errors" ? "bad" : "");
         return [link(page, kind, row[FIELD[kind]]), ...Object.keys(SORTS).map((key) => cells[key])];
       });
       replace(body, scrolled(table(title, [{ title: kind === "client" ? "Client" : "API" }, ...Object.keys(SORTS).map(column)], rows)));
@@ -106,7 +106,7 @@ export function reports(page) {
     title: "Success and failure by API",
     empty: (answer) => (answer.rows.length ? null : "No requests in this time."),
     render(answer, body) {
-      const rows = answer.rows.slice(0, 200).map((row) => [link(page, "api", row.api), row.outcome, h("span", { class: "text" }, row.error || "–"), format.count(row.count)]);
+      const rows = answer.rows.map((row) => [link(page, "api", row.api), row.outcome, h("span", { class: "text" }, row.error || "–"), format.count(row.count)]);
       replace(body, scrolled(table("Requests by API, outcome and error", [{ title: "API" }, { title: "Outcome" }, { title: "Error", wide: true }, { title: "Requests", number: true }], rows)));
     },
   });
@@ -115,7 +115,7 @@ export function reports(page) {
     empty: (answer) => (answer.urls.length ? null : "Every URL belonged to an API in this time."),
     render(answer, body) {
       const most = answer.urls[0].count;
-      const rows = answer.urls.map((row) => [h("code", null, row.url), chip(row.status), [bar(row.count / most, "bad"), format.count(row.count)]]);
+      const rows = answer.urls.map((row) => [h("code", null, row.url), chip(row.status), bar(row.count / most, format.count(row.count), "bad")]);
       replace(body, scrolled(table("Requested URLs without an API", [{ title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }], rows)), bound(answer));
     },
   });
@@ -128,8 +128,8 @@ export function reports(page) {
       page.tell("Reports");
       return Promise.all([
         calls.load(["reports", "calls"], { ...seriesOf(query), partial: "allow" }, signal),
-        outcomes.load(["reports", "outcomes"], when, signal),
-        unmatched.load(["reports", "unmatched"], { ...when, limit: 50 }, signal),
+        outcomes.load(["reports", "outcomes"], { ...when, limit: 40 }, signal),
+        unmatched.load(["reports", "unmatched"], { ...stretch(query), limit: 40 }, signal),
       ]);
     },
     destroy: () => calls.destroy(),

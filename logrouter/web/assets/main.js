@@ -183,7 +183,7 @@ function theme(next) {
   } catch {
     // Storage may be forbidden; the choice then ends with the page.
   }
-  replace(byId("theme"), THEMES[chosen]);
+  replace(byId("theme"), `◐ ${THEMES[chosen]}`);
   byId("theme").setAttribute("aria-label", `Theme: ${THEMES[chosen]}`);
   window.dispatchEvent(new Event("themechange"));
 }

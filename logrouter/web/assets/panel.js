@@ -111,7 +111,7 @@ export function tiles(figures, previous, extra) {
 
 /** One number: *change* is from format.js, *kind* "bad" where more is worse. */
 export function tile(label, value, change, detail, title, kind) {
-  const trend = change ? h("span", { class: `change ${kind === "bad" ? change.trend : "plain"}` },
+  const trend = change ? h("span", { class: `change ${kind === "bad" ? change.trend : "same"}` },
     change.arrow && h("span", { class: "arrow", "aria-hidden": "true" }, change.arrow), change.text) : null;
   return h("div", { class: "tile" }, h("dt", null, label), h("dd", { class: "value", title }, value),
     h("dd", { class: "more" }, trend), h("dd", { class: "more muted" }, detail));

@@ -36,7 +36,7 @@ export function subject(page, kind, name) {
   const errors = errorsPanel(page, peer);
   const urls = urlsPanel(page);
   const element = h("div", { class: "view" }, head, numbers.element,
-    h("div", { class: "panels" }, traffic.element, delays.element, peers.element, errors.element, urls.element));
+    h("div", { class: "panels" }, traffic.element, delays.element, peers.element, errors.element, urls.element, errors.newest));
 
   return {
     element,
@@ -59,7 +59,7 @@ export function subject(page, kind, name) {
         summary.then(() => delays.load([...path, "series"], series, signal)),
         peers.load([...path, kind === "client" ? "apis" : "clients"], when, signal),
         errors.load([...path, "errors"], when, signal),
-        urls.load([...path, "urls"], { ...when, contains: query.contains, status: query.status, limit: 25 }, signal),
+        urls.load([...path, "urls"], { ...when, contains: query.contains, status: query.status, limit: 15 }, signal),
       ]);
     },
     destroy() {
@@ -96,32 +96,35 @@ function clientsPanel(page) {
     empty: (answer) => (answer.clients.length ? null : "No requests in this time."),
     render(answer, body) {
       const most = answer.clients[0].count;
-      const rows = answer.clients.slice(0, 25).map((row) => [link(page, "client", row.client_id), [bar(row.count / most), format.count(row.count)]]);
+      const rows = answer.clients.slice(0, 25).map((row) => [link(page, "client", row.client_id), bar(row.count / most, format.count(row.count))]);
       replace(body, scrolled(table("Clients of this API", [{ title: "Client" }, { title: "Requests", number: true }], rows)), bound(answer));
     },
   });
 }
 
 function errorsPanel(page, peer) {
-  return panel({
+  const list = h("div");
+  const newest = h("section", { class: "panel wide", "aria-label": "Newest failures", hidden: true }, h("div", { class: "head" }, h("h2", null, "Newest failures")), list);
+  const made = panel({
     title: "Failures",
     render(answer, body) {
       const failed = answer.errors.reduce((n, row) => n + row.count, 0);
       const most = answer.errors[0]?.count;
-      const rows = answer.errors.slice(0, 12).map((row) => [row.error === "~other" ? "all others" : row.error, [bar(row.count / most, "bad"), format.count(row.count)]]);
-      const recent = (answer.recent || []).map((row) => [
-        format.time(row.time, { seconds: true }), chip(row.status),
-        h("span", { class: "text" }, row.error), link(page, peer, row[peer === "client" ? "client_id" : "api"] ?? "-"),
-        h("code", null, row.url || "–"), row.request_id ? h("code", null, row.request_id) : "–",
-      ]);
+      const rows = answer.errors.slice(0, 12).map((row) => [row.error === "~other" ? "all others" : row.error, bar(row.count / most, format.count(row.count), "bad")]);
       replace(body,
         rows.length ? scrolled(table("Failed requests by error", [{ title: "Error" }, { title: "Requests", number: true }], rows))
           : h("p", { class: "empty good" }, answer.success ? "Nothing failed in this time." : "No requests in this time."),
-        h("p", { class: "muted note" }, `${format.count(failed)} failed, ${format.count(answer.success)} succeeded.`),
-        recent.length ? [h("h3", null, "Newest failures"), scrolled(table("The newest failed requests, of all time",
-          [{ title: "Time" }, { title: "Status" }, { title: "Error", wide: true }, { title: peer === "api" ? "API" : "Client" }, { title: "URL", wide: true }, { title: "Request id" }], recent))] : null);
+        h("p", { class: "muted note" }, `${format.count(failed)} failed, ${format.count(answer.success)} succeeded${answer.aborted ? `, in ${format.count(answer.aborted)} the client left` : ""}.`));
+      newest.hidden = !answer.recent?.length;
+      replace(list, newest.hidden ? null : scrolled(table("The newest failed requests, of all time",
+        [{ title: "Time (UTC)" }, { title: "Status" }, { title: "Error", wide: true }, { title: peer === "api" ? "API" : "Client" }, { title: "URL", wide: true }, { title: "Request id" }],
+        answer.recent.map((row) => [
+          format.time(row.time, { seconds: true }), chip(row.status), row.error, link(page, peer, row[peer === "client" ? "client_id" : "api"] ?? "-"),
+          h("code", null, row.url || "–"), row.request_id ? h("code", null, row.request_id) : "–",
+        ]))));
     },
   });
+  return { ...made, newest };
 }
 
 function urlsPanel(page) {
@@ -132,12 +135,12 @@ function urlsPanel(page) {
     page.change({ contains: field.value.trim(), status: pattern.value.trim() });
   };
   const made = panel({
-    title: "Top URLs",
+    title: "Top URLs", wide: true,
     tools: h("form", { class: "filters", role: "search", "aria-label": "Filter URLs", onsubmit: apply, onchange: apply }, field, pattern),
     empty: (answer) => (answer.urls.length ? null : "No URL to show: none was kept in this time, or none fits."),
     render(answer, body) {
       const most = answer.urls[0].count;
-      const rows = answer.urls.map((row) => [h("code", null, row.url), chip(row.status), [bar(row.count / most), format.count(row.count)]]);
+      const rows = answer.urls.map((row) => [h("code", null, row.url), chip(row.status), bar(row.count / most, format.count(row.count))]);
       replace(body, scrolled(table("Most frequent URLs", [{ title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }], rows)), bound(answer));
     },
   });
