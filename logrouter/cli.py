@@ -28,6 +28,8 @@ from logrouter.commands.settings import settings_of as _settings
 from logrouter.commands.terminal import EXIT_DRIFT, EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
 from logrouter.commands.terminal import fail as _fail
 from logrouter.commands.token import token_command
+from logrouter.commands.top import top_command
+from logrouter.commands.usage import usage_command
 from logrouter.telemetry import Log
 
 click.rich_click.TEXT_MARKUP = "markdown"
@@ -330,7 +332,16 @@ def demo(once: bool, lines: int | None, as_json: bool) -> None:  # noqa: FBT001 
     raise SystemExit(stage.run(once=once, lines=lines or 20_000, as_json=as_json))
 
 
-for _command in (check_command, schema_command, explain_command, plan_command, token_command, completion_command):
+for _command in (
+    check_command,
+    schema_command,
+    explain_command,
+    plan_command,
+    token_command,
+    usage_command,
+    top_command,
+    completion_command,
+):
     cli.add_command(_command)
 
 

@@ -15,6 +15,7 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_DRIFT: Final = 3
 EXIT_WARNINGS: Final = 4
+EXIT_UNKNOWN: Final = 5
 EXIT_FENCED: Final = 75
 
 PLAIN_WIDTH: Final = 160

@@ -1,0 +1,91 @@
+"""Figures as people read them in a terminal: short numbers, sizes, times, and how two stretches of time differ."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Figures = dict[str, Any]
+
+_SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+WINDOW_WORDS: Final = {"m": "minute", "h": "hour", "d": "day"}
+
+
+def count(number: float) -> str:
+    """A whole number with commas."""
+    return f"{round(number):,}"
+
+
+def size(number: float) -> str:
+    """Bytes with three digits and a unit."""
+    step = 0
+    while number >= 999.5 and step < len(_SIZES) - 1:
+        number /= 1000
+        step += 1
+    return f"{number:.3g} {_SIZES[step]}" if step and number < 999.5 else f"{number:,.0f} {_SIZES[step]}"
+
+
+def millis(number: float | None) -> str:
+    """A time that is given in milliseconds."""
+    if number is None:
+        return "-"
+    if number < 999.5:
+        return f"{number:.2g} ms" if number < 9.95 else f"{number:.0f} ms"
+    return f"{number / 1000:.3g} s" if number < 999_500 else f"{number / 1000:,.0f} s"
+
+
+def percent(part: float, whole: float) -> str:
+    """A share."""
+    if not whole:
+        return "-"
+    share = part / whole * 100
+    return f"{share:.0f} %" if share >= 9.95 or share == 0 else f"{share:.2g} %"
+
+
+def latency(figures: Figures, name: str) -> float | None:
+    """One member of the latency, None where no request told one."""
+    found = figures.get("latency_ms")
+    value = found.get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, (int, float)) else None
+
+
+def traffic(figures: Figures) -> int:
+    """Bytes in both directions."""
+    return int(figures["bytes"]["in"]) + int(figures["bytes"]["out"])
+
+
+def change(now: float | None, before: float | None) -> str:
+    """How *now* differs from *before*: an arrow, and words that say the same."""
+    if now is None or before is None:
+        return ""
+    if not before:
+        return "none before" if now else "none before either"
+    share = now / before - 1
+    if abs(share) < 0.005:
+        return "= as before"
+    if share >= 9.995:
+        return f"▲ {now / before:,.0f} times as much"
+    return f"▲ {percent(share, 1)} more" if share > 0 else f"▼ {percent(-share, 1)} less"
+
+
+def window_words(window: str) -> str:
+    """A window in words: "last 24 hours"."""
+    if window == "life":
+        return "all time"
+    number, unit = window[:-1], WINDOW_WORDS[window[-1]]
+    return f"last {unit}" if number == "1" else f"last {number} {unit}s"
+
+
+def moment(text: str | None) -> str:
+    """An RFC 3339 time of an answer, to the second."""
+    return "-" if not text else f"{text[:10]} {text[11:19]} UTC"
+
+
+def staleness(answer: Figures) -> str | None:
+    """Why an answer is not as fresh or as whole as it should be; None if it is."""
+    fresh = answer.get("freshness") or {}
+    if missing := fresh.get("missing"):
+        return f"partial: {len(missing)} partitions are missing"
+    if fresh.get("stale"):
+        return "a standby answered: the figures may be behind"
+    behind = sum(entry.get("lag") or 0 for entry in fresh.get("partitions", ()))
+    return f"{count(behind)} rollup records are not counted yet" if behind > 2 * len(fresh["partitions"]) else None

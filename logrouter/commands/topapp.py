@@ -1,0 +1,315 @@
+"""The application of `logrouter top`: a list that refreshes by itself, and a view of one client or API."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Input, Sparkline, Static
+
+from logrouter.commands import figures as say
+from logrouter.commands.asking import Answer, Asker, AskError, View
+from logrouter.commands.terminal import EXIT_UNKNOWN, harmless
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+WINDOWS: Final = ("15m", "1h", "24h", "7d", "30d", "life")
+SORTS: Final = {"count": "requests", "errors": "failed", "bytes": "traffic", "latency": "mean latency"}
+KINDS: Final = {"clients": ("client_id", "client"), "apis": ("api", "API")}
+LIMIT: Final = 100
+_STEPS: Final = {"15m": "minute", "1h": "minute", "24h": "hour", "7d": "hour"}
+_ABSENT: Final = {"clients": "- (no client id)", "apis": "- (no API)"}
+
+
+class Live(Screen[None]):
+    """A screen whose figures are asked for again and again. The subclasses say what is asked and how it is shown."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "window", "Window"),
+        Binding("p", "pause", "Pause"),
+        Binding("r", "now", "Ask now"),
+        Binding("q", "app.quit", "Quit"),
+    ]
+
+    app: TopApp
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = Static(id="said")
+        self.heading = Static(id="heading")
+        self._at: float | None = None
+        self._problem: str | None = None
+        self._note: str | None = None
+
+    def on_mount(self) -> None:
+        """Begin to ask."""
+        self.set_interval(self.app.every, self._tick)
+        self.set_interval(1.0, self.tell)
+        self.action_now()
+
+    def on_screen_resume(self) -> None:
+        """What is seen again is asked for again."""
+        if self._at is not None:
+            self.action_now()
+
+    def _tick(self) -> None:
+        if not self.app.paused and self.app.screen is self:
+            self.action_now()
+
+    def action_now(self) -> None:
+        """Ask now; an answer that is still awaited is no longer of interest."""
+        self.run_worker(self._ask(), exclusive=True, group="ask")
+
+    def action_pause(self) -> None:
+        """Stop asking, or go on."""
+        self.app.paused = not self.app.paused
+        self.tell()
+
+    def action_window(self) -> None:
+        """The next longer window, after the longest the shortest."""
+        self.app.window = WINDOWS[(WINDOWS.index(self.app.window) + 1) % len(WINDOWS)]
+        self.action_now()
+
+    async def _ask(self) -> None:
+        try:
+            answer = await self.ask()
+        except AskError as exc:
+            if exc.status in (401, 403) or (self._at is None and exc.code != EXIT_UNKNOWN):
+                self.app.exit(exc)
+                return
+            self._problem = harmless(str(exc))
+        else:
+            self._problem, self._note, self._at = None, say.staleness(answer), monotonic()
+            self.show(answer)
+        self.tell()
+
+    def tell(self) -> None:
+        """Say how old and how whole the figures are."""
+        if self._problem is not None:
+            self.said.update(Text(f"not updated: {self._problem}", "red"))
+        elif self._at is None:
+            self.said.update(Text("asking ...", "dim"))
+        else:
+            state = "paused" if self.app.paused else self._note or "up to date"
+            style = "yellow" if self.app.paused or self._note else "green"
+            self.said.update(Text.assemble((state, style), (f", updated {monotonic() - self._at:.0f} s ago", "dim")))
+
+    async def ask(self) -> Answer:
+        """The answer that `show` shows."""
+        raise NotImplementedError
+
+    def show(self, answer: Answer) -> None:
+        """Put an answer on the screen."""
+        raise NotImplementedError
+
+
+class ListScreen(Live):
+    """The busiest clients or APIs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "kind", "Clients/APIs", priority=True),
+        Binding("s", "sort", "Order"),
+        Binding("slash", "search", "Search"),
+        Binding("escape", "clear", "Clear search", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kind = "clients"
+        self.sort = "count"
+        self.prefix = ""
+        self.table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=True)
+        self.field = Input(placeholder="beginning of a name", max_length=512, id="search")
+        self.names: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """Heading, search field (when asked for), list, state, keys."""
+        yield self.heading
+        self.field.display = False
+        yield self.field
+        yield self.table
+        yield self.said
+        yield Footer()
+
+    def action_kind(self) -> None:
+        """Clients instead of APIs, or the other way round."""
+        self.kind = "apis" if self.kind == "clients" else "clients"
+        self.action_now()
+
+    def action_sort(self) -> None:
+        """The next order."""
+        orders = list(SORTS)
+        self.sort = orders[(orders.index(self.sort) + 1) % len(orders)]
+        self.action_now()
+
+    def action_search(self) -> None:
+        """Open the search field."""
+        self.field.display = True
+        self.field.focus()
+
+    def action_clear(self) -> None:
+        """Close the search field and list everything."""
+        self.field.value = ""
+        self.field.display = False
+        self.table.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """List what begins with what is typed."""
+        self.prefix = event.value
+        self.action_now()
+
+    def on_input_submitted(self) -> None:
+        """Go from the search field to the list."""
+        self.table.focus()
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Open the client or API of the row."""
+        if event.cursor_row < len(self.names):
+            self.app.push_screen(DetailScreen(self.kind, self.names[event.cursor_row]))
+
+    async def ask(self) -> Answer:
+        """The list."""
+        return await self.app.get(
+            self.kind, window=self.app.window, sort=self.sort, limit=LIMIT, prefix=self.prefix or None
+        )
+
+    def show(self, answer: Answer) -> None:
+        """Fill the list; the cursor stays on the name it was on."""
+        field, word = KINDS[self.kind]
+        rows = answer[self.kind]
+        row = self.table.cursor_row
+        kept = self.names[row] if row < len(self.names) else None
+        self.names = [entry[field] for entry in rows]
+        self.table.clear(columns=True)
+        self.table.add_column(word, width=40)
+        for key, title in SORTS.items():
+            self.table.add_column(Text(f"{title} ▼" if key == self.sort else title, justify="right"))
+        for entry in rows:
+            self.table.add_row(*_cells(self.kind, entry[field], entry))
+        if kept in self.names:
+            self.table.move_cursor(row=self.names.index(kept))
+        begins = f" beginning with {harmless(self.prefix)}" if self.prefix else ""
+        title = "Clients" if self.kind == "clients" else "APIs"
+        self.heading.update(
+            Text.assemble((f"{title}{begins}", "bold"), f"  {say.window_words(self.app.window)}, by {SORTS[self.sort]}")
+        )
+
+
+def _cells(kind: str, name: str, entry: dict[str, Any]) -> list[Text]:
+    shown = _ABSENT[kind] if name == "-" else harmless(name)
+    failed = f"{say.count(entry['errors'])} ({say.percent(entry['errors'], entry['count'])})"
+    return [
+        Text(shown, overflow="ellipsis", no_wrap=True),
+        Text(say.count(entry["count"]), justify="right"),
+        Text(failed, "red" if entry["errors"] else "", justify="right"),
+        Text(say.size(say.traffic(entry)), justify="right"),
+        Text(say.millis(say.latency(entry, "mean")), justify="right"),
+    ]
+
+
+class DetailScreen(Live):
+    """One client or API."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.name_asked = name
+        self.numbers = Static(id="numbers")
+        self.line = Sparkline([0.0], summary_function=max)
+        self.peers: DataTable[Text] = DataTable(cursor_type="none")
+        self.errors: DataTable[Text] = DataTable(cursor_type="none")
+
+    def compose(self) -> ComposeResult:
+        """Heading, numbers, requests over time, peers, errors, state, keys."""
+        yield self.heading
+        with VerticalScroll():
+            yield self.numbers
+            yield self.line
+            yield self.peers
+            yield self.errors
+        yield self.said
+        yield Footer()
+
+    async def ask(self) -> Answer:
+        """Summary, series, peers and errors, as one answer."""
+        window, get = self.app.window, self.app.get
+        compare = None if window == "life" else "previous"
+        peer = "apis" if self.kind == "clients" else "clients"
+        answer = await get(self.kind, self.name_asked, window=window, compare=compare)
+        span = {"window": "30d" if window == "life" else window, "step": _STEPS.get(window, "day")}
+        answer["points"] = (await get(self.kind, self.name_asked, "series", **span))["points"]
+        answer["peers"] = (await get(self.kind, self.name_asked, peer, window=window))[peer]
+        answer["errors"] = (await get(self.kind, self.name_asked, "errors", window=window))["errors"]
+        return answer
+
+    def show(self, answer: Answer) -> None:
+        """Everything that is known of the client or API."""
+        peer = "apis" if self.kind == "clients" else "clients"
+        word = KINDS[self.kind][1]
+        shown = _ABSENT[self.kind] if self.name_asked == "-" else harmless(self.name_asked)
+        self.heading.update(Text.assemble((f"{word} {shown}", "bold"), f"  {say.window_words(self.app.window)}"))
+        self.numbers.update(_numbers(answer["window"], answer.get("previous") or {}))
+        self.line.data = [float(point["count"]) for point in answer["points"]] or [0.0]
+        _fill(self.peers, KINDS[peer][1], [(row[KINDS[peer][0]], row["count"]) for row in answer["peers"][:10]])
+        _fill(self.errors, "error", [(row["error"], row["count"]) for row in answer["errors"][:10]])
+
+
+def _numbers(now: dict[str, Any], before: dict[str, Any]) -> Text:
+    late = " ".join(f"{name} {say.millis(say.latency(now, name))}" for name in ("p50", "p95", "p99"))
+    failed = f"{say.count(now['errors'])} ({say.percent(now['errors'], now['count'])})"
+    rows = (
+        ("requests", say.count(now["count"]), say.change(now["count"], before.get("count"))),
+        ("failed", failed, say.change(now["errors"], before.get("errors"))),
+        ("latency", late, say.change(say.latency(now, "p95"), say.latency(before, "p95"))),
+        ("traffic", say.size(say.traffic(now)), say.change(say.traffic(now), say.traffic(before) if before else None)),
+    )
+    return Text("\n").join(
+        Text.assemble((f"{name:<10}", "dim"), f"{value:<36}", changed) for name, value, changed in rows
+    )
+
+
+def _fill(table: DataTable[Text], title: str, rows: list[tuple[str, int]]) -> None:
+    table.clear(columns=True)
+    table.add_column(title, width=44)
+    table.add_column(Text("requests", justify="right"), width=12)
+    for name, number in rows:
+        table.add_row(Text(harmless(name), overflow="ellipsis", no_wrap=True), Text(say.count(number), justify="right"))
+
+
+class TopApp(App[AskError]):
+    """`logrouter top`. *get* asks the table view, as `Asker.get` does."""
+
+    CSS = """
+    #heading { padding: 0 1; height: 1; }
+    #said { padding: 0 1; height: 1; }
+    #numbers { padding: 1 1; height: auto; }
+    Sparkline { height: 4; margin: 0 1; }
+    DataTable { height: auto; max-height: 1fr; margin: 1 0 0 0; }
+    ListScreen DataTable { height: 1fr; margin: 0; }
+    """
+    ENABLE_COMMAND_PALETTE = False
+
+    def __init__(self, get: Callable[..., Awaitable[Answer]], window: str, every: float) -> None:
+        super().__init__()
+        self.get = get
+        self.window = window
+        self.every = every
+        self.paused = False
+
+    def on_mount(self) -> None:
+        """The list first."""
+        self.push_screen(ListScreen())
+
+
+async def run(view: View, window: str, every: float) -> AskError | None:
+    """Run the application until it is quit; what ended it, if it did not begin or was not let in."""
+    async with Asker(view) as asker:
+        return await TopApp(asker.get, window, every).run_async()
