@@ -85,7 +85,7 @@ async def _admit(gate: Gate, request: web.Request, needs: Needs) -> None:
         gate.asker(request)
         return
     if needs in _BETWEEN_WORKERS and gate.asker(request) is None:
-        raise Problem(UNKNOWN_PATH, "the index at / lists what there is")
+        raise Problem(UNKNOWN_PATH, "the page at /reference lists what there is")
     if not _allowed(await gate.identify(request), needs, request):
         raise refusal("no scope of the caller allows this")
 

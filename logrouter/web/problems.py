@@ -88,7 +88,7 @@ def from_http(error: web.HTTPException, request: web.Request) -> web.Response:
         kind, detail, headers = METHOD_NOT_ALLOWED, f"allowed: {allowed}", {"Allow": allowed}
         return _response(request, kind.uri, kind.status, kind.title, detail, {}, headers)
     if error.status == 404:
-        return from_problem(Problem(UNKNOWN_PATH, "the index at / lists what there is"), request)
+        return from_problem(Problem(UNKNOWN_PATH, "the page at /reference lists what there is"), request)
     title = HTTPStatus(error.status).phrase
     return _response(request, "about:blank", error.status, title, title, {}, {})
 

@@ -121,7 +121,7 @@ async function refresh() {
 function refused(error) {
   show({ state: "failed", text: "A token is needed", title: error.message });
   byId("token").hidden = false;
-  askToken(hasToken() ? `The token was refused: ${reason(error)}.` : "These figures are shown to callers with a token.");
+  askToken(hasToken() ? `The token was refused: ${error.message}.` : `These figures are shown to callers with a token. The server says: ${error.message}.`);
 }
 
 function unknown() {

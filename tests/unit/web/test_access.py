@@ -8,7 +8,7 @@ from aiohttp import web
 from logrouter.access.policy import CLOSED, Policy
 from logrouter.web import app, server
 
-OPEN_PATHS = ["/", "/livez", "/readyz"]
+OPEN_PATHS = ["/", "/reference", "/livez", "/readyz"]
 CLOSED_PATHS = ["/v1/whoami", "/v1/clients", "/v1/clients/-", "/v1/clients/nobody/series", "/v1/apis/core", "/metrics"]
 
 

@@ -75,7 +75,7 @@ def test_the_index_page_lists_every_endpoint_and_loads_nothing(fleet):
 
     async def main():
         async with fleet(1) as (worker,):
-            page = await worker.get("/")
+            page = await worker.get("/reference")
             text = page.body.decode()
             assert page.headers["Content-Type"] == "text/html; charset=utf-8"
             assert "script" not in text

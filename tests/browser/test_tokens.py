@@ -1,0 +1,112 @@
+"""Where the table view wants a token, the page asks for it once and keeps it to itself."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from logrouter.access.policy import CLOSED, Policy
+from logrouter.access.scopes import Via, caller, client_scope
+from logrouter.access.tokens import Token, digest_of, hash_of, token_of
+from tests.browser import stage
+
+ALL, ONE = token_of(b"all".ljust(32)), token_of(b"one".ljust(32))
+
+
+def kept(token, name, *scopes):
+    """A token as topics.yaml has it."""
+    return Token(caller(name, Via.TOKEN, scopes), digest_of(hash_of(token)))
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """A site that lets in an analyst, and client-2."""
+    policy = Policy(tokens=(kept(ALL, "analyst", "usage:read"), kept(ONE, "second", client_scope("client-2"))))
+    with stage.site(*stage.ordinary(), access=policy) as made:
+        yield made
+
+
+def enter(page, token):
+    """Fills in the dialog."""
+    page.get_by_role("dialog").get_by_label("Token", exact=True).fill(token)
+    page.get_by_role("button", name="Use the token").click()
+
+
+def test_a_token_is_asked_for_once_and_never_in_an_address(tab, guarded):
+    """Figures appear, a reload asks no more, another tab does; the token is in headers alone."""
+    opened = tab(guarded.address)
+    sent = []
+    opened.page.on("request", lambda request: sent.append(request.url))
+    page = opened.open("#/clients/client-1")
+    expect(page.get_by_role("dialog", name="A token is needed")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_label("Token", exact=True)).to_be_focused()
+    enter(page, ALL)
+    expect(page.locator(".tile .value").first).to_have_text("12")
+    page.reload()
+    expect(page.locator(".tile .value").first).to_have_text("12")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert not any(ALL in url for url in sent)
+    assert page.evaluate("document.cookie + JSON.stringify(localStorage)").count(ALL) == 0
+    assert ALL not in page.content()
+
+    other = tab(guarded.address).open("#/clients/client-1")
+    expect(other.get_by_role("dialog")).to_be_visible()
+
+
+def test_a_wrong_token_is_told_and_another_can_be_given(tab, guarded):
+    """And it can be forgotten."""
+    page = tab(guarded.address).open()
+    enter(page, "lrt_wrong")
+    expect(page.locator("#token-why")).to_contain_text("The token was refused")
+    enter(page, ALL)
+    expect(page.get_by_role("link", name="client-1")).to_be_visible()
+    page.get_by_role("button", name="Token").click()
+    page.get_by_role("button", name="Forget it").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_csv_is_saved_with_the_token(tab, guarded):
+    """A link alone could not send it."""
+    page = tab(guarded.address).open("#/clients")
+    enter(page, ALL)
+    expect(page.get_by_role("link", name="client-1")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Clients by figures as CSV").click()
+    assert download.value.suggested_filename == "clients-by-figures.csv"
+    assert download.value.path().read_text().splitlines()[1].startswith("client-1,")
+
+
+def test_a_caller_of_one_client_sees_that_one(tab, guarded):
+    """Its own page is whole, everything else leads to the list of what it may read."""
+    page = tab(guarded.address).open()
+    enter(page, ONE)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your clients")
+    page.get_by_role("link", name="client-2").click()
+    expect(page.locator(".tile .value").first).to_have_text("3")
+    expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")
+    page.get_by_role("navigation").get_by_role("link", name="APIs").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your clients")
+
+
+def test_a_client_that_the_token_does_not_allow_is_refused_in_words(tab, guarded):
+    """Nothing of it is shown, nor whether there is one."""
+    page = tab(guarded.address).open("#/clients/client-1")
+    enter(page, ONE)
+    expect(page.locator("main")).to_contain_text("Your token does not allow this.")
+    assert page.locator(".tile").count() == 0
+
+
+def test_where_nobody_is_let_in_the_operator_reads_what_to_do(tab):
+    """The reason that the table view gives is shown in the dialog."""
+    with stage.site(access=CLOSED) as closed:
+        page = tab(closed.address).open()
+        expect(page.locator("#token-why")).to_contain_text("access is not configured")
+
+
+def test_where_everybody_is_let_in_no_token_is_mentioned(tab, ordinary):
+    """No dialog and no button."""
+    page = tab(ordinary.address).open()
+    expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#token")).to_be_hidden()
