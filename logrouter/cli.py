@@ -1,7 +1,8 @@
 """The `logrouter` command: the one place that puts the lanes, their settings and the process together.
 
 Exit codes: 0 done or stopped as asked, 1 a lane failed, 2 wrong usage or configuration, 3 `topics` found drift,
-4 `check` found nothing worse than warnings, 75 fenced by another process (a supervisor should start us again).
+4 `check` found nothing worse than warnings, 5 `usage` found no such client, 75 fenced by another process (a supervisor
+should start us again).
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def cli(log_format: str, log_level: str) -> None:
         logrouter topics               # create the topics that topics.yaml needs
         logrouter run                  # both lanes on this machine
 
-    **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 4 warnings only, 75
-    fenced.
+    **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 4 warnings only,
+    5 no such client, 75 fenced.
     """
     telemetry.configure_logging(json=log_format == "json", level=log_level)
 

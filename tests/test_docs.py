@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from logrouter import cli, config, telemetry
-from logrouter.commands.terminal import EXIT_WARNINGS
+from logrouter.commands.terminal import EXIT_UNKNOWN, EXIT_WARNINGS
 from logrouter.config.schemas import packaged
 from logrouter.core.validate import Validator
 
@@ -127,7 +127,7 @@ def test_exit_codes_are_those_of_the_command():
     """The exit codes in operations.md are those of the command."""
     page = (ROOT / "docs" / "operations.md").read_text()
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
-    assert listed == {0, cli.EXIT_FAILED, cli.EXIT_USAGE, cli.EXIT_DRIFT, EXIT_WARNINGS, cli.EXIT_FENCED}
+    assert listed == {0, cli.EXIT_FAILED, cli.EXIT_USAGE, cli.EXIT_DRIFT, EXIT_WARNINGS, EXIT_UNKNOWN, cli.EXIT_FENCED}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -21,7 +21,7 @@ window.shifts = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
 }).observe({ type: 'layout-shift', buffered: true });
-"""  # noqa: E501 - a script
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ class Tab:
         self.faults: list[str] = []
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("dialog", lambda dialog: (self.faults.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.on("console", lambda message: self._console(message))
+        page.on("console", self._console)
         page.add_init_script(WATCH)
 
     def _console(self, message: Any) -> None:

@@ -9,7 +9,9 @@ from playwright.sync_api import expect
 
 def focused(page):
     """What has the focus, in a word."""
-    return page.evaluate("() => { const e = document.activeElement; return e.id || e.textContent.trim() || e.tagName; }")
+    return page.evaluate(
+        "() => { const e = document.activeElement; return e.id || e.textContent.trim() || e.tagName; }"
+    )
 
 
 def test_the_search_is_a_combobox(tab, ordinary):
@@ -151,7 +153,7 @@ def test_colours_can_be_read(tab, ordinary):
             if (contrast < 4.5) found.push(`${contrast.toFixed(2)} ${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 30)}`);
         }
         return found;
-    }"""  # noqa: E501 - a script
+    }"""
     for scheme in ("light", "dark"):
         page = tab(ordinary.address, color_scheme=scheme).open("#/clients/client-1")
         expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")

@@ -97,7 +97,7 @@ def test_reports_show_calls_outcomes_and_what_no_api_serves(tab, ordinary):
     """The three reports over all clients."""
     page = tab(ordinary.address).open("#/reports")
 
-    assert ["core", "success", "–", "9"] in rows(page, "Success and failure by API")
+    assert ["core", "success", "\u2013", "9"] in rows(page, "Success and failure by API")
     assert rows(page, "URLs that no API serves") == [["/wp-login.php", "404", "1"]]
     expect(page.get_by_role("region", name="Calls by API over time").locator(".legend")).to_contain_text("core 11")
 
@@ -293,8 +293,22 @@ def test_numbers_are_written_as_people_read_them(tab, ordinary):
 
     assert [say("short", n) for n in (0, 9999, 12_345, 3_456_789)] == ["0", "9,999", "12.3K", "3.46M"]
     assert [say("bytes", n) for n in (0, 999, 1000, 123_456, 10**18)] == ["0 B", "999 B", "1 kB", "123 kB", "1 EB"]
-    assert [say("millis", n) for n in (None, 0.5, 12.3, 999, 1500, 90_000)] == ["–", "0.5 ms", "12 ms", "999 ms", "1.5 s", "90 s"]
-    assert [say("percent", n) for n in (0, 0.00001, 0.0123, 0.5, 0.9995, 1)] == ["0 %", "< 0.01 %", "1.2 %", "50 %", "99.95 %", "100 %"]
+    assert [say("millis", n) for n in (None, 0.5, 12.3, 999, 1500, 90_000)] == [
+        "\u2013",
+        "0.5 ms",
+        "12 ms",
+        "999 ms",
+        "1.5 s",
+        "90 s",
+    ]
+    assert [say("percent", n) for n in (0, 0.00001, 0.0123, 0.5, 0.9995, 1)] == [
+        "0 %",
+        "< 0.01 %",
+        "1.2 %",
+        "50 %",
+        "99.95 %",
+        "100 %",
+    ]
     assert say("time", "2026-09-21T14:13:20Z") == "21 Sep 14:13"
     assert say("change", 3, 0)["text"] == "none before"
     assert say("change", 100, 100)["trend"] == "same"

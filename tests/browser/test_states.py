@@ -33,7 +33,7 @@ def test_while_it_loads_the_shape_is_there(tab, ordinary):
     """Skeletons until the answers come, and busy for screen readers."""
     opened = tab(ordinary.address)
     held = []
-    opened.page.route("**/v1/clients/**", lambda route: held.append(route))
+    opened.page.route("**/v1/clients/**", lambda route: held.append(route))  # noqa: PLW0108 - handlers get an attribute
     page = opened.open("#/clients/client-1")
     expect(page.locator(".skeleton").first).to_be_visible()
     assert page.locator("[aria-busy=true]").count() >= 4

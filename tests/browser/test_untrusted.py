@@ -101,16 +101,25 @@ def test_the_policy_is_in_force(tab, ordinary):
     opened = tab(ordinary.address)
     page = opened.open()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    assert page.evaluate("""() => {
+    assert (
+        page.evaluate("""() => {
         try { document.createElement('div').innerHTML = '<b>x</b>'; return 'made'; } catch (error) { return error.name; }
-    }""") == "TypeError"
+    }""")
+        == "TypeError"
+    )
     # In a task of its own: what the test's own connection runs is let through.
-    assert page.evaluate("""() => new Promise((done) => setTimeout(() => {
+    assert (
+        page.evaluate("""() => new Promise((done) => setTimeout(() => {
         try { done(new Function('return 1')()); } catch (error) { done(error.name); }
-    }))""") == "EvalError"
-    assert page.evaluate("""() => {
+    }))""")
+        == "EvalError"
+    )
+    assert (
+        page.evaluate("""() => {
         try { document.createElement('img').setAttribute('onerror', 'alert(1)'); return 'set'; } catch (error) { return error.name; }
-    }""") == "TypeError"
+    }""")
+        == "TypeError"
+    )
     page.evaluate("""() => new Promise((done) => {
         const far = document.createElement('img');
         far.onerror = done;

@@ -44,7 +44,10 @@ def test_the_page_names_only_files_that_are_there():
 def test_nothing_in_the_page_makes_markup_from_text():
     """Text from logs has no way to become an element."""
     script = "\n".join(asset.data.decode() for name, asset in OWN.items() if name.endswith(".js"))
-    assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser", script) == []
+    assert (
+        re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser", script)
+        == []
+    )
 
 
 def test_the_page_is_small():
@@ -75,7 +78,15 @@ def test_files_are_revalidated_and_compressed_when_asked(fleet):
 
 def test_only_the_files_are_served(fleet):
     """No path leads anywhere else, and the page takes no parameters."""
-    tricks = ["none.js", "../page.py", "..%2Fpage.py", "%2e%2e/page.py", "vendor/../../page.py", "/etc/passwd", "vendor"]
+    tricks = [
+        "none.js",
+        "../page.py",
+        "..%2Fpage.py",
+        "%2e%2e/page.py",
+        "vendor/../../page.py",
+        "/etc/passwd",
+        "vendor",
+    ]
 
     async def main():
         async with fleet(1) as (worker,):

@@ -195,7 +195,15 @@ def test_every_answer_has_the_security_headers(fleet):
 
     async def main():
         async with fleet(2) as workers:
-            for target in ("/", "/livez", "/metrics", "/v1/clients", "/v1/clients/client-1", "/nope", "/v1/clients?x"):
+            for target in (
+                "/reference",
+                "/livez",
+                "/metrics",
+                "/v1/clients",
+                "/v1/clients/client-1",
+                "/nope",
+                "/v1/clients?x",
+            ):
                 headers = (await workers[0].get(target)).headers
                 assert headers["Cache-Control"] == "no-store"
                 assert headers["X-Content-Type-Options"] == "nosniff"
