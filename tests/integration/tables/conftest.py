@@ -140,6 +140,7 @@ class Lane:
                 "outcome": self.rnd.choice(["ok", "not_found"]),
                 "bytes_out": self.rnd.randrange(1000),
                 "latency_ms": self.rnd.randrange(500),
+                "path": self.rnd.choice(["/a", "/b/c", None]),
             }
             for _ in range(count)
         ]
