@@ -92,10 +92,11 @@ def _count(
 class Accumulator:
     """The partial sums of one batch: every event adds to its client's and its API's cell of that minute."""
 
-    __slots__ = ("_cells",)
+    __slots__ = ("_minutes",)
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[str, int], Cell] = {}
+        # By minute, of clients and of APIs by name: a name keeps its hash, a subject made for the look-up would not.
+        self._minutes: dict[int, tuple[dict[str, Cell], dict[str, Cell]]] = {}
 
     def add(  # positional, as the hot loop calls it
         self,
@@ -121,7 +122,9 @@ class Accumulator:
         An event without a status (or an outcome) is in the count, but under no status (or outcome). *path* is without
         query and secrets, *error* the event's own.
         """
-        minute = min(max(time_ms // 60_000, 0), MAX_MINUTE)
+        minute = time_ms // 60_000
+        if not 0 <= minute <= MAX_MINUTE:
+            minute = 0 if minute < 0 else MAX_MINUTE
         if status is None or not 0 <= status <= 999:
             status, digits = None, NO_STATUS
         else:
@@ -129,7 +132,8 @@ class Accumulator:
         if latency_ms is None:
             index = None
         else:
-            latency_ms = min(max(latency_ms, 0), MAX_LATENCY_MS)
+            if not 0 <= latency_ms <= MAX_LATENCY_MS:
+                latency_ms = 0 if latency_ms < 0 else MAX_LATENCY_MS
             index = bucket(latency_ms)
         if outcome is not None and len(outcome) > MAX_NAME:
             outcome = outcome[:MAX_NAME]
@@ -138,18 +142,19 @@ class Accumulator:
         url = digits + path[:MAX_URL] if count_urls and path is not None else None
         fault = fault_of(digits, outcome, error) if outcome not in NO_FAILURE else None
         failure: Failure | None = None
-        cells = self._cells
+        cells = self._minutes.get(minute)
+        if cells is None:
+            cells = self._minutes[minute] = ({}, {})
         # Spelled out over `merge` of a one-event cell: this is half the price, and every request pays it twice.
         if client is not None:
             if len(client) > MAX_NAME:
                 client = client[:MAX_NAME]
             if fault is not None and count_urls:
                 failure = Failure(time_ms, fault, api, (path or "")[:MAX_URL], request_id[:MAX_REQUEST_ID])
-            subject = "c" + client
-            cell = cells.get((subject, minute))
+            cell = cells[0].get(client)
             if cell is None:
                 # Maps of its own: a default would be one map shared by all.
-                cells[subject, minute] = Cell(
+                cells[0][client] = Cell(
                     minute,
                     1,
                     weight,
@@ -194,10 +199,9 @@ class Accumulator:
         if count_api:
             if fault is not None and count_urls:
                 failure = Failure(time_ms, fault, client or "", (path or "")[:MAX_URL], request_id[:MAX_REQUEST_ID])
-            subject = "a" + api
-            cell = cells.get((subject, minute))
+            cell = cells[1].get(api)
             if cell is None:
-                cell = cells[subject, minute] = Cell(minute, first_ms=time_ms, last_ms=time_ms)
+                cell = cells[1][api] = Cell(minute, first_ms=time_ms, last_ms=time_ms)
             if client is not None:
                 clients = cell.clients
                 if client in clients:
@@ -223,21 +227,26 @@ class Accumulator:
 
     def take(self) -> Subjects:
         """Everything since the last call, by subject, within the bounds that a reader checks."""
-        cells, self._cells = self._cells, {}
+        minutes, self._minutes = self._minutes, {}
         subjects: dict[str, list[Cell]] = {}
-        for (subject, _), cell in cells.items():
-            if not (
-                0 <= cell.bytes_in <= MAX_SUM and 0 <= cell.bytes_out <= MAX_SUM and 0 <= cell.weight <= MAX_WEIGHT
-            ):
-                _make_readable(cell)
-            if cell.url:
-                cell.url_cut += trim(cell.url, url_room(cell))
-            if cell.clients:
-                cell.clients_cut += trim(cell.clients, MAX_CLIENTS)
-            if cell.recent:
-                cell.recent = newest(cell.recent)
-            subjects.setdefault(subject, []).append(cell)
+        for clients, apis in minutes.values():
+            for kind, cells in (("c", clients), ("a", apis)):
+                for name, cell in cells.items():
+                    _finish(cell)
+                    subjects.setdefault(kind + name, []).append(cell)
         return list(subjects.items())
+
+
+def _finish(cell: Cell) -> None:
+    """Leave in a cell what a reader of partial sums accepts."""
+    if not (0 <= cell.bytes_in <= MAX_SUM and 0 <= cell.bytes_out <= MAX_SUM and 0 <= cell.weight <= MAX_WEIGHT):
+        _make_readable(cell)
+    if len(cell.url) > 1:
+        cell.url_cut += trim(cell.url, url_room(cell))
+    if cell.clients:
+        cell.clients_cut += trim(cell.clients, MAX_CLIENTS)
+    if len(cell.recent) > 1:
+        cell.recent = newest(cell.recent)
 
 
 def _make_readable(cell: Cell) -> None:

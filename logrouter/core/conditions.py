@@ -218,7 +218,10 @@ class Every:
 
     def test(self, subject: Subject, /) -> bool:
         """Whether all hold, asked in the written order."""
-        return all(part.test(subject) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 - as in `Some`
+            if not part.test(subject):
+                return False
+        return True
 
     def tokens(self) -> frozenset[bytes] | None:
         """The most selective part's tokens: fewest alternatives, then longest."""
@@ -249,7 +252,10 @@ class Some:
 
     def test(self, subject: Subject, /) -> bool:
         """Whether one holds, asked in the written order."""
-        return any(part.test(subject) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 - asked for every line, and a generator costs more than the parts
+            if part.test(subject):
+                return True
+        return False
 
     def tokens(self) -> frozenset[bytes] | None:
         """All parts' tokens together, if all have some."""
