@@ -1,10 +1,14 @@
-"""The vocabulary every layer shares: records in, envelopes, outcomes out. Standard library only."""
+"""The vocabulary every layer shares: records in, envelopes, outcomes out.
+
+What every line makes one of is a struct of msgspec: it costs a third of a dataclass or a named tuple.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
 
 ANONYMOUS: Final = "-"
 """Table name of requests that carry no client id. No real id can be "-": it means *absent* everywhere."""
@@ -68,7 +72,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-class RawRecord(NamedTuple):
+class RawRecord(Struct, frozen=True):
     """One Kafka record as read: *value* is untouched bytes or None, *timestamp_ms* epoch milliseconds or -1."""
 
     topic: str
@@ -79,8 +83,7 @@ class RawRecord(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
-@dataclass(slots=True)
-class Envelope:
+class Envelope(Struct):
     """What the transport says about one log line.
 
     *text* is the application's line; where the application wrote JSON that the transport merged into the envelope,
@@ -94,7 +97,7 @@ class Envelope:
     program: str | None = None
     host: str | None = None
     time: str | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = {}
     flags: tuple[str, ...] = ()
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
@@ -110,8 +113,7 @@ class Half(NamedTuple):
     opens: bool
 
 
-@dataclass(slots=True)
-class Parsed:
+class Parsed(Struct):
     """A request line read by a format, on its way to become an event.
 
     *event* holds canonical names only (docs/design.md, "The canonical event"), already free of null, "" and "-";

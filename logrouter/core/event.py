@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.enrich import allow_headers, outcome_of, status_class
+from logrouter.core.enrich import ENDINGS, NO_ENDING, allow_headers
 from logrouter.core.redact import redact_uri
 from logrouter.core.routing import OnInvalid
 from logrouter.core.timestamps import epoch_ms, rfc3339, zoneless
@@ -191,10 +191,11 @@ def _draft(
     meta["id"] = event_id(record.offset, index)
 
     event["$schema"] = route.schema_uri
-    outcome = parsed.outcome or outcome_of(status)
+    outcome, kind = ENDINGS.get(status, NO_ENDING)
+    if parsed.outcome:
+        outcome = parsed.outcome
     if outcome is not None:
         event["outcome"] = outcome
-    kind = status_class(status)
     if kind is not None:
         event["status_class"] = kind
     event["weight"] = route.weight(status)
@@ -204,11 +205,13 @@ def _draft(
         "partition": record.partition,
         "offset": record.offset,
         "index": index,
+        "host": envelope.host,
+        "program": envelope.program,
     }
-    if envelope.host is not None:
-        source["host"] = envelope.host
-    if envelope.program is not None:
-        source["program"] = envelope.program
+    if envelope.host is None:
+        del source["host"]
+    if envelope.program is None:
+        del source["program"]
     if envelope.flags or parsed.flags or clock_flags:
         event["flags"] = list(dict.fromkeys((*envelope.flags, *parsed.flags, *clock_flags)))
     return event, time_ms
@@ -225,6 +228,8 @@ def _protect(route: Route, http: dict[str, Any]) -> None:
             http["client_ip"] = kept
     headers = http.get("request_headers")
     if type(headers) is dict:
+        if headers and headers.keys() <= route.headers and "referer" not in headers:
+            return
         allowed = allow_headers(headers, route.headers)
         if allowed:
             http["request_headers"] = allowed

@@ -22,6 +22,7 @@ MAX_PARTITION = (1 << 16) - 1
 MAX_OFFSET = (1 << 52) - 1
 MAX_INDEX = (1 << 14) - 1
 
+_SMALL_OFFSET = (1 << 34) - 1
 _NODE = (1 << 48) - 1
 
 
@@ -53,7 +54,11 @@ def for_partition(cluster: str, topic: str, partition: int) -> Callable[[int, in
     head = f"{origin(cluster, topic):010x}{partition >> 8:02x}"
     prefix = f"{head[:8]}-{head[8:]}-8{partition & 0xFF:02x}"
 
+    small = f"{prefix}0-8000-"  # what ids of the first 2**34 offsets begin with
+
     def event_id(offset: int, index: int = 0) -> str:
+        if 0 <= offset <= _SMALL_OFFSET:
+            return f"{small}{offset << 14 | index:012x}"
         # The low 64 bits are the variant, 48 bits of the offset and the index: 16 of them stand before the last dash.
         high = 0x8000 | offset >> 34 & 0x3FFF
         return f"{prefix}{offset >> 48:x}-{high:04x}-{(offset << 14 | index) & _NODE:012x}"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -163,7 +163,7 @@ class _RouteWatch:
     def client_id(self, parsed: Parsed) -> tuple[str, str | None] | None:
         tried = []
         for source in self._route.client_id_sources:
-            one = compile_client_id([source], self._route.client_ip)(replace(parsed))
+            one = compile_client_id([source], self._route.client_ip)(copy(parsed))
             tried.append({"from": source, "found": one[0] if one else None})
             if one:
                 break
@@ -174,7 +174,7 @@ class _RouteWatch:
     def api(self, parsed: Parsed) -> tuple[str, str | None] | None:
         tried = []
         for rule in self._route.api_rules:
-            one = compile_api([rule])(replace(parsed))
+            one = compile_api([rule])(copy(parsed))
             tried.append({"from": _rule(rule), "found": one[0] if one else None})
             if one:
                 break

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from logrouter.core import halves
 from logrouter.core.accumulate import Accumulator
 from logrouter.core.event import complete
@@ -76,7 +78,7 @@ class Joined:
             # A request that was never completed has no line of its own to become a dead letter.
             how = How.DROPPED
         elif isinstance(outcome, Rejected):
-            self._reject(record._replace(value=left.closing or left.opening), outcome, identity, output, now_ms)
+            self._reject(replace(record, value=left.closing or left.opening), outcome, identity, output, now_ms)
             how = how if how is How.NO_ROUTE else How.REJECTED
         _count(output, route, how)
 

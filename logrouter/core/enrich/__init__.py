@@ -7,11 +7,13 @@ clients, paths and addresses come again, and the input may be hostile.
 from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.api import ApiRule, compile_api
 from logrouter.core.enrich.client import TYPED_PREFIXES, compile_client_id
-from logrouter.core.enrich.outcome import OUTCOMES, compile_weight, outcome_of, status_class
+from logrouter.core.enrich.outcome import ENDINGS, NO_ENDING, OUTCOMES, compile_weight, outcome_of, status_class
 from logrouter.core.enrich.sources import ENVELOPE_PREFIX, SUSPECT, allow_headers, bounded_name, field_getter
 
 __all__ = [
+    "ENDINGS",
     "ENVELOPE_PREFIX",
+    "NO_ENDING",
     "OUTCOMES",
     "SUSPECT",
     "TYPED_PREFIXES",

@@ -39,24 +39,28 @@ def compile_client_id(
     Call it before the headers are reduced to the allowed ones, and read `parsed.flags` after it.
     """
     address = client_ip or compile_client_ip(1)
-    getters = [(field_getter(source), source.removeprefix("field:") == _IP_FIELD) for source in sources]
-    cache: dict[tuple[str, bool], tuple[tuple[str, str | None] | None, bool]] = {}
+    caches: tuple[dict[str, tuple[tuple[str, str | None] | None, bool]], ...] = ({}, {})
+    getters = [
+        (field_getter(source), is_address, caches[is_address])
+        for source in sources
+        for is_address in [source.removeprefix("field:") == _IP_FIELD]
+    ]
 
     def client_id(parsed: Parsed) -> tuple[str, str | None] | None:
-        for get, is_address in getters:
+        for get, is_address, cache in getters:
             value = get(parsed)
             if value is None:
                 continue
             text = value if type(value) is str else _usable(value)
             if not text:
                 continue
-            known = cache.get((text, is_address))
+            known = cache.get(text)
             if known is None:
                 known = _identify(text, address, is_address=is_address)
                 if len(cache) >= MAX_CACHED:
                     cache.clear()
                 if len(text) <= MAX_ID:
-                    cache[text, is_address] = known
+                    cache[text] = known
             found, suspect = known
             if found is not None:
                 if suspect:

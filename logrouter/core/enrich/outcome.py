@@ -81,4 +81,10 @@ _OUTCOMES: Final = tuple(_outcome(status) for status in range(_LAST_STATUS + 1))
 _CLASSES: Final = tuple(
     f"{status // 100}xx" if status == 0 or status >= 100 else None for status in range(_LAST_STATUS + 1)
 )
+ENDINGS: Final[Mapping[int | None, tuple[str | None, str | None]]] = dict(
+    enumerate(zip(_OUTCOMES, _CLASSES, strict=True))
+)
+"""`outcome_of` and `status_class` of every status that HTTP knows: one look for both."""
+NO_ENDING: Final = (None, None)
+"""Those of all others."""
 _STATUS_KEYS: Final = frozenset(str(status) for status, kind in enumerate(_CLASSES) if kind)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from logrouter.core.enrich.sources import ENVELOPE_PREFIX, bounded_name, field_getter
 from logrouter.core.envelopes import FIELD_NAMES, FIELD_PREFIXES, getter

@@ -10,8 +10,9 @@ character, as Jenkins writes them, is one; so is such a line without a record ar
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from logrouter.core.appspace import app_space
 from logrouter.core.formats import apache

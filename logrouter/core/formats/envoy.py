@@ -33,8 +33,6 @@ CANARY_DOMAIN: Final = "canary"
 HTTP_LEAVES: Final = ("method", "protocol", "status_code", "client_ip")
 META_LEAVES: Final = ("uri", "request_id", "dt", "domain", "stream", "id")
 TOP_LEAVES: Final = ("route", "total_time_ms", "backend_time_ms", "bytes_sent", "bytes_received")
-IDENTITIES: Final = ("client_id", "ratelimit_key")
-"""Fields that say who called: for client-id sources to read, never published as they are."""
 HEADERS: Final = "http.request_headers"
 
 G0_NAMES: Final = {
@@ -159,20 +157,26 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored:
     """The event in a nested line that holds known names only, none of them absent; the line becomes its fields."""
     http = line.get("http", {})
     meta = line.get("meta", {})
-    if not _is_request(line, http):
+    schema = line.get("$schema")
+    # A request says so itself, or at least has both a method and a status.
+    if not (type(schema) is str and schema.startswith(SCHEMA_PREFIX)) and not (
+        "method" in http and "status_code" in http
+    ):
         return _NO_REQUEST
     if meta.get("domain") == CANARY_DOMAIN:
         return _CANARY
     headers = http.get("request_headers")
-    if headers is not None and not (headers.keys() <= _LOWER_CASE and "-" not in headers.values() and headers):
+    if headers is not None and not (headers and headers.keys() <= _LOWER_CASE and "-" not in headers.values()):
         _normalise(http, headers)
     uri = meta.get("uri")
     if type(uri) is str:
         http["path"] = path_of(uri)
     event = line.copy()
-    for name in IDENTITIES:
-        if name in event:
-            del event[name]
+    # Who called is for client-id sources to read, and never published as it is.
+    if "client_id" in event:
+        del event["client_id"]
+    if "ratelimit_key" in event:
+        del event["ratelimit_key"]
     if http:
         event["http"] = http
     elif "http" in event:
@@ -190,14 +194,6 @@ def _normalise(http: dict[str, Any], headers: dict[str, Any]) -> None:
         http["request_headers"] = kept
     else:
         del http["request_headers"]
-
-
-def _is_request(line: dict[str, Any], http: dict[str, Any]) -> bool:
-    """Whether the line says so itself, or at least has both a method and a status."""
-    schema = line.get("$schema")
-    if type(schema) is str and schema.startswith(SCHEMA_PREFIX):
-        return True
-    return "method" in http and "status_code" in http
 
 
 def _signature(envelope: Envelope) -> bool:
