@@ -1,7 +1,8 @@
 """Every metric and every log event, by name.
 
 Metric labels come from bounded sets only: route and source names from topics.yaml, `Stage` and `Reason`, topics and
-partitions.  Never a client id, a path or an exception's text.  Log lines never carry payloads.
+partitions.  Never a path or an exception's text; a client id only in `TOP_CLIENTS`, whose number is bounded.  Log lines
+never carry payloads.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 REGISTRY: Final = CollectorRegistry()
 """The process's own registry: nothing a library registers by itself ends up in our scrape."""
@@ -168,6 +170,36 @@ ROLLUP_LAG = Gauge(
 TABLES_READY = Gauge(
     "logrouter_tables_ready", "1 while tables are recovered and answer queries, else 0.", registry=REGISTRY
 )
+
+
+class _TopClients:
+    """The largest clients by all their requests, with everybody else as ``other``; nothing unless it is switched on.
+
+    A client that becomes one of the largest leaves ``other``, which thereby falls: so these are gauges, not counters.
+    All of a scrape is of one moment, so the series always add up to all requests of the clients.
+    """
+
+    name: Final = "logrouter_client_requests"
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.counts: tuple[tuple[str, int], ...] = ()
+        registry.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Called at each scrape."""
+        family = GaugeMetricFamily(
+            self.name,
+            "Requests ever counted of the largest clients in the partitions of this worker, and of all others as "
+            "`other`. Off unless tables_lane.metrics.top_clients is set.",
+            labels=["client_id"],
+        )
+        for client, count in self.counts:
+            family.add_metric([client], count)
+        yield family
+
+
+TOP_CLIENTS = _TopClients(REGISTRY)
+"""Set its *counts*, all at once."""
 
 # --- table view
 QUERY_SECONDS = Histogram(

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.text import Text
+from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -64,7 +65,7 @@ class Live(Screen[None]):
 
     def action_now(self) -> None:
         """Ask now; an answer that is still awaited is no longer of interest."""
-        self.run_worker(self._ask(), exclusive=True, group="ask")
+        self._ask()
 
     def action_pause(self) -> None:
         """Stop asking, or go on."""
@@ -76,6 +77,7 @@ class Live(Screen[None]):
         self.app.window = WINDOWS[(WINDOWS.index(self.app.window) + 1) % len(WINDOWS)]
         self.action_now()
 
+    @work(exclusive=True, group="ask")
     async def _ask(self) -> None:
         try:
             answer = await self.ask()
@@ -118,6 +120,7 @@ class ListScreen(Live):
         Binding("slash", "search", "Search"),
         Binding("escape", "clear", "Clear search", show=False),
     ]
+    AUTO_FOCUS = "DataTable"
 
     def __init__(self) -> None:
         super().__init__()

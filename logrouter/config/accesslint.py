@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 def warn_access(file: File, document: Any, problems: Problems) -> None:
     """Doors that are open to a network, and doors that nobody can open. A file without the section says nothing."""
     access, http = file.access, file.tables_lane.http
+    shown = file.tables_lane.metrics.top_clients and "open" in (access.mode, access.metrics)
+    if shown and not is_loopback(http.host):
+        problems.warn("tables_lane.metrics.top_clients", f"shows client ids to everybody who reaches {http.host}")
     if access.mode == "open":
         if not is_loopback(http.host):
             problems.warn(

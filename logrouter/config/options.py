@@ -143,6 +143,18 @@ class Retention:
 
 
 @options
+class TablesMetrics:
+    """What a tables worker serves at /metrics beyond the metrics that are always there."""
+
+    top_clients: int = opt(
+        Integer(0, 1_000),
+        "So many clients have a series of their own in `logrouter_client_requests`, the largest by all requests; the "
+        'others are added up as `client_id="other"`. Whoever reads metrics then reads these client ids. 0: none.',
+        default=0,
+    )
+
+
+@options
 class TablesLane:
     """The processes that keep the per-client tables and answer for them (`logrouter tables`)."""
 
@@ -161,6 +173,7 @@ class TablesLane:
     flush_interval_ms: int = opt(
         _MILLISECONDS, "How long partial sums are gathered in memory before rows are written.", default=200
     )
+    metrics: TablesMetrics = opt(Section(TablesMetrics), "Further metrics.", default=TablesMetrics())
 
 
 @options

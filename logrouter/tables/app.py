@@ -26,6 +26,7 @@ from logrouter.tables.reader import Reader
 from logrouter.tables.recovery import TableManager
 from logrouter.tables.services import Gate, Upkeep, minutes
 from logrouter.tables.table import MAX_UNFLUSHED, UsageTable
+from logrouter.tables.topclients import TopClients
 from logrouter.tables.transport import SCHEME
 from logrouter.telemetry import Log, log
 
@@ -134,7 +135,7 @@ def create(settings: TablesSettings) -> App:
         ViewServer(app.reader, bound, settings, lambda: _now_ms(settings)),
         Gate(settings.security, settings.topic, settings.partitions),
     )
-    app.last_services = (Upkeep(app, table, app.reader),)
+    app.last_services = (Upkeep(app, table, app.reader), TopClients(app.reader, settings.top_clients))
     _fold(app, table, settings.topic)
     app.on_worker_init.connect(_quiet)
     return app

@@ -48,6 +48,7 @@ class TablesSettings:
     retention: Retention = field(default_factory=Retention)
     session_timeout_ms: int = 10_000
     flush_interval_ms: int = 1_000
+    top_clients: int = 0
     instance: str = ""
     secret: str | None = field(default=None, repr=False)
     access: Policy = CLOSED
@@ -92,6 +93,7 @@ def from_settings(
         retention=Retention(kept.minute_hours * 60, kept.hour_days * 24, kept.day_days),
         session_timeout_ms=lane.session_timeout_ms,
         flush_interval_ms=lane.flush_interval_ms,
+        top_clients=lane.metrics.top_clients,
         instance=instance or "",
         secret=secret,
         access=access,

@@ -1,0 +1,151 @@
+"""`logrouter usage`: what it prints, for people and for scripts, and what its exit code says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from logrouter.access.policy import Policy
+from logrouter.access.scopes import Via, caller
+from logrouter.access.tokens import Token, digest_of, hash_of, token_of
+from logrouter.cli import cli
+from logrouter.commands import figures as say
+from tests.browser import stage
+
+TOKEN = token_of(b"reader".ljust(32))
+
+
+@pytest.fixture(scope="module")
+def site():
+    """A table view with ordinary requests, and one from a client with a name that would drive a terminal."""
+    with stage.site(*stage.ordinary(), stage.request("\x1b[31mred\n", "a\x1b]0;b", ago=stage.HOUR)) as made:
+        yield made
+
+
+def usage(*arguments, code=0, token=None):
+    """Standard output and error of `logrouter usage`."""
+    env = {"LOGROUTER_TOKEN": token, "LOGROUTER_URL": None}
+    done = CliRunner().invoke(cli, ["usage", *arguments], env=env)
+    assert done.exit_code == code, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_people_read_a_table(site):
+    """Numbers against the day before, by API and status, errors; no colours in a pipe."""
+    out, _ = usage("client-1", "--url", site.address)
+    words = [line.split() for line in out.splitlines()]
+
+    assert words[0] == ["client-1", "last", "24", "hours"]
+    assert ["requests", "12", "▲", "100", "%", "more"] in words
+    assert ["failed", "3", "25", "%", "none", "before"] in words
+    assert ["API", "requests", "failed", "200", "304", "404", "500", "503"] in words
+    assert ["core", "11", "18", "%", "8", "1", "1", "1"] in words
+    assert ["E7", "no", "backend", "1"] in words
+    assert ["18", "requests", "since", "2026-09-20", "03:13:20", "UTC"] in words
+    assert "\x1b" not in out
+
+
+def test_scripts_read_one_object(site):
+    """With the figures of the window, those before, of the lifetime, and where they come from."""
+    out, _ = usage("client-1", "--url", site.address + "/", "--window", "7d", "--json")
+    answer = orjson.loads(out)
+
+    assert (answer["client_id"], answer["window"]["count"], answer["previous"]["count"]) == ("client-1", 18, 0)
+    assert [(row["api"], row["count"]) for row in answer["apis"]] == [("core", 17), ("feed/v1", 1)]
+    assert answer["recent"][0]["request_id"] == "r-404"
+    assert answer["freshness"]["partitions"]
+
+
+def test_all_of_its_life(site):
+    """There is nothing before it."""
+    out, _ = usage("client-1", "--url", site.address, "--window", "life", "--json")
+    answer = orjson.loads(out)
+
+    assert answer["window"]["count"] == answer["lifetime"]["count"] == 18
+    assert "previous" not in answer
+
+
+def test_names_cannot_drive_the_terminal(site):
+    """Control characters are written out."""
+    out, _ = usage("\x1b[31mred\n", "--url", site.address)
+
+    assert "\x1b" not in out
+    assert r"\x1b[31mred\n" in out
+    assert r"a\x1b]0;b" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nobody"], 5, ""),
+        ([".."], 5, ""),
+        (["client-1", "--window", "1y"], 2, "--window"),
+        (["client-1", "--window", "401d"], 2, "window"),
+        (["client-1", "--url", "ftp://x"], 2, "no URL of a table view"),
+        (["client-1", "--url", "http://a:b@127.0.0.1"], 2, "give a token"),
+        (["client-1", "--url", "http://127.0.0.1:1"], 1, "does not answer"),
+    ],
+)
+def test_exit_codes(site, arguments, code, said):
+    """Each kind of failure has its own, and one clear line on standard error."""
+    where = [] if "--url" in arguments else ["--url", site.address]
+    out, err = usage(*arguments, *where, code=code)
+
+    assert out == ""
+    assert said in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_a_token_comes_from_a_file_or_the_environment(tmp_path):
+    """Never from the command line; it is not repeated when it is refused."""
+    policy = Policy(tokens=(Token(caller("reader", Via.TOKEN, ["usage:read"]), digest_of(hash_of(TOKEN))),))
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    wrong = tmp_path / "wrong"
+    wrong.write_text("not a\ttoken")
+    with stage.site(*stage.ordinary(), access=policy) as guarded:
+        given = ["client-1", "--url", guarded.address, "--json"]
+        _, err = usage(*given, code=1)
+        assert "token" in err
+        assert orjson.loads(usage(*given, "--token-file", str(file))[0])["window"]["count"] == 12
+        assert orjson.loads(usage(*given, token=TOKEN)[0])["window"]["count"] == 12
+        _, err = usage(*given, token=TOKEN[:-1] + "x", code=1)
+        assert TOKEN[:-1] not in err
+        _, err = usage(*given, "--token-file", str(wrong), code=2)
+        assert "no token can hold" in err
+
+
+def test_something_else_than_a_table_view_is_told_apart(tmp_path):
+    """A page of another program is no answer."""
+    program = (
+        "import http.server as h\ns = h.ThreadingHTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler)\n"
+        "print(s.server_port, flush=True)\ns.serve_forever()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
+    ) as other:
+        try:
+            port = other.stdout.readline().strip()
+            _, err = usage("client-1", "--url", f"http://127.0.0.1:{port}", code=1)
+        finally:
+            other.kill()
+    assert "is no table view" in " ".join(err.split())
+
+
+def test_numbers_as_people_read_them():
+    """At the edges of each unit."""
+    assert [say.size(n) for n in (0, 999, 1000, 123_456, 10**18)] == ["0 B", "999 B", "1 kB", "123 kB", "1 EB"]
+    assert [say.millis(n) for n in (None, 0.5, 12.3, 999, 1500, 90_000)] == [
+        *("-", "0.5 ms", "12 ms", "999 ms", "1.5 s", "90 s")
+    ]
+    assert [say.percent(n, 1000) for n in (0, 1, 12, 500, 1000)] == ["0 %", "0.1 %", "1.2 %", "50 %", "100 %"]
+    assert [say.change(*pair) for pair in ((3, 0), (0, 0), (100, 100), (150, 100), (50, 100), (2000, 100))] == [
+        *("none before", "none before either", "= as before", "▲ 50 % more", "▼ 50 % less", "▲ 20 times as much")
+    ]
+    assert [say.window_words(w) for w in ("1h", "24h", "15m", "life")] == [
+        *("last hour", "last 24 hours", "last 15 minutes", "all time")
+    ]
