@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.formats.kind import SettingsError
-from logrouter.core.linepattern import Variable, compile_scan, variables_of
+from logrouter.core.linepattern import PatternError, Variable, compile_scan, variables_of
 
 if TYPE_CHECKING:
     import re
@@ -32,7 +31,7 @@ _MAX_DEPTH: Final = 8
 def compile_members(pieces: Sequence[Piece]) -> Members | None:
     """The values of the pattern's variables, in order, from an object; None if the pattern writes no object.
 
-    Raises `SettingsError` for a member in which two variables can't be told apart: nothing is escaped in it any more.
+    Raises `PatternError` for a member in which two variables can't be told apart: nothing is escaped in it any more.
     """
     template = _template(pieces)
     if template is None:
@@ -99,8 +98,8 @@ def _value_of(inside: list[Piece]) -> Callable[[str | None], Sequence[str | None
     count = len(variables_of(inside))
     try:
         match: Callable[[str], re.Match[str] | None] = compile_scan(inside, escaped=False).fullmatch
-    except SettingsError as error:
-        raise SettingsError(error.option, f"{error.detail}; give each a member of its own") from None
+    except PatternError as error:
+        raise PatternError(f"{error}; give each a member of its own") from None
 
     def values(text: str | None) -> Sequence[str | None]:
         found = match(text) if text is not None else None

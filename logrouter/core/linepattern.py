@@ -20,10 +20,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.formats.kind import SettingsError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class PatternError(ValueError):
+    """Why a pattern can't be read back, and where."""
+
 
 MAX_VARIABLES: Final = 200
 _CONTROLS: Final = r"\x00-\x1f"
@@ -79,13 +82,13 @@ def compile_scan(pieces: Sequence[Piece], *, escaped: bool = True) -> re.Pattern
     """The expression that reads lines of the pattern by `fullmatch`: a group per variable, in order.
 
     *escaped* says that the server writes quotes and control characters in values as something else. Raises
-    `SettingsError` for two variables that can't be told apart, and for a pattern without any.
+    `PatternError` for two variables that can't be told apart, and for a pattern without any.
     """
     names = variables_of(pieces)
     if not names:
-        raise SettingsError("pattern", "there is no variable in it")
+        raise PatternError("there is no variable in it")
     if len(names) > MAX_VARIABLES:
-        raise SettingsError("pattern", f"{len(names)} variables, at most {MAX_VARIABLES} are read")
+        raise PatternError(f"{len(names)} variables, at most {MAX_VARIABLES} are read")
     return re.compile(_Compiler(pieces, escaped=escaped).expression(), re.ASCII | re.DOTALL)
 
 
@@ -181,5 +184,5 @@ class _Compiler:
         return rf'(?:[^"\\{_CONTROLS}]++|\\.)*+' if self._escaped else ".*+"
 
 
-def _at(variable: Variable, detail: str) -> SettingsError:
-    return SettingsError("pattern", f"at character {variable.at}: {detail}")
+def _at(variable: Variable, detail: str) -> PatternError:
+    return PatternError(f"at character {variable.at}: {detail}")

@@ -109,7 +109,7 @@ def reader_of(
     at_end: bool = False,
     prepare: Callable[[dict[str, str]], None] | None = None,
 ) -> Reader:
-    """The reader of a pattern. Raises `SettingsError` for one that can't be read back."""
+    """The reader of a pattern. Raises `PatternError` for one that can't be read back."""
     ending = pieces[-1] if pieces and isinstance(pieces[-1], str) else ""
     return Reader(
         compile_scan(pieces, escaped=escaped),

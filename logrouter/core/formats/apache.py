@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.core.formats import combined
 from logrouter.core.formats.kind import Format, SettingsError
 from logrouter.core.formats.nginx import decoded
-from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, NUMBER, TOKEN, Kind, Variable
+from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, NUMBER, TOKEN, Kind, PatternError, Variable
 from logrouter.core.strftime import compile_clock, compose, shape_of
 from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_of
 
@@ -85,9 +85,12 @@ def compile_apache(settings: Settings) -> Parser:
         meanings = (*combined.MEANINGS, "micros")
         plain = Reader(combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut)
         return lambda envelope: combined.read(plain, envelope)
-    made = _format_of(settings.pattern)
-    prepare = _setting_clock(made.clocks) if made.clocks else None
-    reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)
+    try:
+        made = _format_of(settings.pattern)
+        prepare = _setting_clock(made.clocks) if made.clocks else None
+        reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)
+    except PatternError as error:
+        raise SettingsError("pattern", str(error)) from None
     return lambda envelope: reader.read(envelope.text)
 
 
@@ -158,7 +161,7 @@ def _pieces(match: re.Match[str], clocks: list[re.Pattern[str]], ends: list[int]
         return [Variable(name, at, "final_status", NUMBER)]
     meaning = _with_argument(letter, argument) if argument is not None else DIRECTIVES.get(letter)
     if meaning is None:
-        raise SettingsError("pattern", f"at character {at}: {name!r} is no directive of a LogFormat")
+        raise PatternError(f"at character {at}: {name!r} is no directive of a LogFormat")
     return [Variable(name, at, *meaning)]
 
 
@@ -169,7 +172,7 @@ def _clock(name: str, at: int, argument: str, clocks: list[re.Pattern[str]], end
     try:
         clock = compile_clock(text)
     except ValueError as error:
-        raise SettingsError("pattern", f"at character {at}: {error}") from None
+        raise PatternError(f"at character {at}: {error}") from None
     if which == "end":
         ends.append(len(clocks))
     clocks.append(clock)

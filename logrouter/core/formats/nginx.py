@@ -21,7 +21,18 @@ from logrouter.core.formats import combined
 from logrouter.core.formats.kind import Format, SettingsError
 from logrouter.core.jsonpattern import compile_members
 from logrouter.core.jsontext import decode_object
-from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, EPOCH_TIME, ISO_TIME, NUMBER, TOKEN, Kind, Variable
+from logrouter.core.linepattern import (
+    ADDRESSES,
+    ANY,
+    CLF_TIME,
+    EPOCH_TIME,
+    ISO_TIME,
+    NUMBER,
+    TOKEN,
+    Kind,
+    PatternError,
+    Variable,
+)
 from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_of
 from logrouter.model import Ignored, Parsed, Rejected, Stage
 
@@ -102,7 +113,14 @@ def compile_nginx(settings: Settings) -> Parser:
             combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut, at_end=True
         )
         return lambda envelope: combined.read(plain, envelope)
-    text, escaping = _format_of(settings.pattern)
+    try:
+        return _compile_pattern(settings.pattern)
+    except PatternError as error:
+        raise SettingsError("pattern", str(error)) from None
+
+
+def _compile_pattern(pattern: str) -> Parser:
+    text, escaping = _format_of(pattern)
     pieces = _pieces(text)
     reader = reader_of(pieces, undo=_UNDO[escaping], escaped=escaping != "none", at_end=True)
     members = compile_members(pieces) if escaping == "json" else None
@@ -163,7 +181,7 @@ def _words(text: str) -> str:
         parts.append(_CONFIG_ESCAPE.sub(_config_char, word[1] or word[2] or word[3] or ""))
         at = word.end()
     if text[at:].strip() not in ("", ";"):
-        raise SettingsError("pattern", f"this is no argument of log_format: {text[at:].strip()[:40]!r}")
+        raise PatternError(f"this is no argument of log_format: {text[at:].strip()[:40]!r}")
     return "".join(parts)
 
 
@@ -181,7 +199,7 @@ def _pieces(text: str) -> list[Piece]:
     for match in _VARIABLE.finditer(text):
         name = match[1] or match[2]
         if name is None:
-            raise SettingsError("pattern", f'at character {match.start() + 1}: "$" without the name of a variable')
+            raise PatternError(f'at character {match.start() + 1}: "$" without the name of a variable')
         pieces += (text[end : match.start()], Variable(f"${name}", match.start() + 1, *_meaning(name)))
         end = match.end()
     pieces = [piece for piece in [*pieces, text[end:]] if piece]
