@@ -8,7 +8,7 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
-.PHONY: demo charts test bench bench-route bench-fold check lint types docs lock clean help
+.PHONY: demo charts test fuzz bench bench-formats bench-route bench-fold check lint types docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -32,10 +32,16 @@ demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once 
 test: $(STAMP)  ## all tests, on a real broker they start themselves (under 10 minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-bench: bench-route bench-fold  ## both benchmarks, with machine, versions and data
+fuzz: $(STAMP)  ## coverage-guided fuzzing of every envelope and format, 20 s each, with a guard on time (ARGS=--list)
+	@$(BIN)/python fuzz/run.py $(ARGS)
+
+bench: bench-route bench-fold bench-formats  ## all benchmarks, with machine, versions and data
 
 bench-route: $(STAMP)  ## lines/s of the route lane, next to a bare consume loop and a plain Faust agent
 	@$(BIN)/python bench/route.py $(ARGS)
+
+bench-formats: $(STAMP)  ## µs per line of every format and envelope
+	@$(BIN)/python bench/formats.py $(ARGS)
 
 bench-fold: $(STAMP)  ## partial sums/s of the tables lane
 	@$(BIN)/python bench/fold.py $(ARGS)

@@ -185,7 +185,7 @@ def _draft(
     else:
         uri = meta.get("uri")
         if type(uri) is str:
-            meta["uri"] = redact_uri(uri, route.query)
+            meta["uri"] = redact_uri(uri, route.query) or "/"
     meta["stream"] = route.stream
     meta["dt"] = rfc3339(time_ms)
     meta["id"] = event_id(record.offset, index)

@@ -59,11 +59,11 @@ def redact_uri(uri: str, query: str = "drop") -> str:
 
 
 def path_of(uri: str) -> str:
-    """The URI's path, redacted: no query, no fragment, and of an absolute URI no scheme and host."""
+    """The URI's path, redacted: no query or fragment, nor scheme and host; "/" if nothing is left."""
     path = redact_uri(uri)
     if "://" in path and (start := _SCHEME.match(path)):
-        return path[start.end() :] or "/"
-    return path
+        path = path[start.end() :]
+    return path or "/"
 
 
 def _redact_path(path: str) -> str:

@@ -181,9 +181,7 @@ def _request(values: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]
         http["protocol"] = protocol
     if uri is None:
         return http, {}
-    path = path_of(uri)
-    if path:
-        http["path"] = path
+    http["path"] = path_of(uri)
     return http, {"uri": uri}
 
 

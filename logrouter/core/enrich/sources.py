@@ -67,6 +67,8 @@ def allow_headers(headers: Mapping[str, Any], allowed: frozenset[str]) -> dict[s
     if "referer" in kept:
         referer = kept["referer"]
         kept["referer"] = redact_uri(referer) if type(referer) is str else referer
+        if kept["referer"] == "":  # there was nothing but a query
+            del kept["referer"]
     return kept
 
 

@@ -190,7 +190,7 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
         bytes_received=values["received"],
         http=_present(
             method=values["method"],
-            path=(path_of(uri) or "/") if uri is not None else None,
+            path=path_of(uri) if uri is not None else None,
             protocol=values["protocol"],
             status_code=status,
             client_ip=values["client"],

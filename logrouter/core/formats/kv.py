@@ -172,7 +172,7 @@ def _event(
     if "%" in http.get("client_ip", ""):
         http["client_ip"] = unquote_plus(http["client_ip"])
     if "uri" in meta:
-        event.setdefault("http", {})["path"] = path_of(meta["uri"]) or "/"
+        event.setdefault("http", {})["path"] = path_of(meta["uri"])
     return event
 
 

@@ -174,6 +174,7 @@ def test_only_allowed_headers_stay_and_a_referer_loses_its_query():
     headers = {"referer": "https://example.org/a?token=x", "cookie": "c", "user-agent": "u"}
     allowed = allow_headers(headers, frozenset({"user-agent", "referer", "other"}))
     assert list(allowed.items()) == [("referer", "https://example.org/a"), ("user-agent", "u")]
+    assert allow_headers({"referer": "?token=x"}, frozenset({"referer"})) == {}
 
 
 # --- APIs

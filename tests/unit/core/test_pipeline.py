@@ -218,3 +218,10 @@ def test_the_event_names_the_format_that_was_found():
 
     assert event["source"]["format"] == "nginx"
     assert event["flags"] == ["format_nginx", "guessed"]
+
+
+def test_a_request_for_nothing_but_a_query_has_a_path():
+    """Without the query nothing is left of its URI, and an event holds no empty text."""
+    event = outcome(line(changed("meta.uri", "?access_token=s3cret"))).event
+
+    assert (event["meta"]["uri"], event["http"]["path"]) == ("/", "/")

@@ -63,6 +63,8 @@ def test_a_uri_loses_its_secrets_and_by_default_its_query(uri, dropped, kept):
         ("https://example.org?x", "/"),
         (f"/x/{JWT}", "/x/REDACTED"),
         ("*", "*"),
+        ("?x=1", "/"),
+        ("#x", "/"),
     ],
 )
 def test_the_path_is_what_is_left_of_a_uri(uri, path):
