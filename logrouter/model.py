@@ -119,7 +119,8 @@ class Parsed(Struct):
     *event* holds canonical names only (docs/design.md, "The canonical event"), already free of null, "" and "-";
     *fields* is the line's own object, flat or nested as it was, for client-id and API sources; it may share parts with
     *event*. *time* is the request's start as written, or None. *outcome* is how it ended, where the format knows better
-    than the status alone tells; *half* is there if the gateway writes two lines for a request.
+    than the status alone tells; *half* is there if the gateway writes two lines for a request. *format* is the one that
+    has read the line, where the route leaves that open.
     """
 
     event: dict[str, Any]

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
@@ -52,7 +53,7 @@ def test_it_gives_what_trying_each_in_turn_gives(kind, case):
     name, expected = winner
     if isinstance(expected, Parsed):
         confidence = DETECTED if len(fitting) == 1 else GUESSED
-        expected = replace(expected, format=name, flags=(*expected.flags, f"format_{name}", confidence))
+        expected = structs.replace(expected, format=name, flags=(*expected.flags, f"format_{name}", confidence))
     assert found == expected
 
 
