@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.core.rollup import Subjects, partition_of
-from logrouter.query.reader import Position, TableReader, Tier
+from logrouter.query.reader import Position, Segment, TableReader, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class MemoryTables:
@@ -57,7 +57,11 @@ class MemoryReader(TableReader):
     owners: dict[int, str] = field(default_factory=dict)
     behind: int = 0
     """Records that are said to be in the log and not folded yet."""
-    is_standby: bool = False
+    held: frozenset[int] = frozenset()
+    """Partitions of which this worker has a copy."""
+    others: dict[int, list[str]] = field(default_factory=dict)
+    older: MemoryTables | None = None
+    """What copies are of; the tables as they are where it is None."""
 
     def partitions(self) -> int:  # noqa: D102 - as the protocol says, here and below
         return self.tables.partitions
@@ -71,29 +75,48 @@ class MemoryReader(TableReader):
     def owner_url(self, partition: int) -> str | None:  # noqa: D102
         return self.owners.get(partition)
 
+    def other_urls(self, partition: int) -> Sequence[str]:  # noqa: D102
+        return self.others.get(partition, ())
+
     def self_url(self) -> str:  # noqa: D102
         return self.url
 
     def owned(self) -> frozenset[int]:  # noqa: D102
         return self.mine
 
+    def copies(self) -> frozenset[int]:  # noqa: D102
+        return self.held - self.mine if self.is_ready else self.held
+
     def position(self, partition: int) -> Position:  # noqa: D102
-        self._check(partition)
-        offset = self.tables.offsets[partition]
-        return Position(offset, offset + 1 + self.behind, self.tables.watermarks.get(partition), self.is_standby)
+        tables, standby = self._of(partition), not (self.is_ready and partition in self.mine)
+        offset = tables.offsets[partition]
+        end = -1 if standby else offset + 1 + self.behind
+        return Position(offset, end, tables.watermarks.get(partition), standby)
 
     def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:  # noqa: D102
-        self._check(self.partition_of(subject))
-        return [self.tables.rows[tier].get((bucket, subject)) for bucket in buckets]
+        tables = self._of(self.partition_of(subject))
+        return [tables.rows[tier].get((bucket, subject)) for bucket in buckets]
 
-    def scan(self, kind: str, tier: Tier, start: int, stop: int) -> Iterator[tuple[str, int, Cell]]:  # noqa: D102
-        begun = self.mine
-        for (bucket, subject), cell in sorted(self.tables.rows[tier].items(), key=lambda item: item[0]):
-            if not begun <= self.mine:
-                raise LookupError("a partition was lost")
-            if start <= bucket < stop and subject[0] == kind and self.partition_of(subject) in self.mine:
-                yield subject[1:], bucket, cell
+    def scan(  # noqa: D102
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
+    ) -> Iterator[tuple[str, int, Cell]]:
+        tier, start, stop = segment
+        for partition in partitions:
+            tables = self._of(partition)
+            for (bucket, subject), cell in sorted(tables.rows[tier].items(), key=lambda item: item[0]):
+                if self._of(partition) is not tables:
+                    raise LookupError("a partition was lost")
+                if (
+                    start <= bucket < stop
+                    and subject.startswith(kind + prefix)
+                    and self.partition_of(subject) == partition
+                ):
+                    yield subject[1:], bucket, cell
 
-    def _check(self, partition: int) -> None:
-        if partition not in self.mine:
-            raise LookupError(f"partition {partition} is not held here")
+    def _of(self, partition: int) -> MemoryTables:
+        """The tables that answer for a partition."""
+        if self.is_ready and partition in self.mine:
+            return self.tables
+        if partition in self.held:
+            return self.older or self.tables
+        raise LookupError(f"partition {partition} is not held here")

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from logrouter.core.cells import Cell
 
@@ -22,6 +22,14 @@ class Tier(Enum):
     def bucket(self, minute: int) -> int:
         """The bucket of an epoch minute: epoch minutes, hours or days; 0 in the lifetime tier."""
         return minute // self.value if self.value else 0
+
+
+class Segment(NamedTuple):
+    """The buckets start <= bucket < stop of one tier."""
+
+    tier: Tier
+    start: int
+    stop: int
 
 
 class Position(NamedTuple):
@@ -48,25 +56,39 @@ class TableReader(Protocol):
         """The partition that holds a subject."""
 
     def ready(self) -> bool:
-        """Whether the tables are recovered and not in a rebalance: only then are answers right."""
+        """Whether the tables are recovered and not in a rebalance: only then is what is owned surely the newest."""
 
     def owner_url(self, partition: int) -> str | None:
         """Base URL of the worker that owns a partition, `self_url` when it is this one, None when nobody is known."""
+
+    def other_urls(self, partition: int) -> Sequence[str]:
+        """Base URLs of the workers that do not own a partition, those first that are known to have a copy of it."""
 
     def self_url(self) -> str:
         """Base URL under which the other workers reach this one."""
 
     def owned(self) -> frozenset[int]:
-        """The partitions that this worker folds and answers for."""
+        """The partitions that this worker folds. Only while it is `ready` does it answer for them as their owner."""
+
+    def copies(self) -> frozenset[int]:
+        """Partitions of which this worker has rows without being their owner now: complete up to their `position`.
+
+        Standbys; all that is owned while the worker is not `ready`; none that is still being copied.
+        """
 
     def position(self, partition: int) -> Position:
-        """How far an owned partition is folded."""
+        """How far a partition is complete that is owned or a copy."""
 
     def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
-        """One subject's cells, None for a bucket without a row; the lifetime tier has the one bucket 0."""
+        """One subject's cells, None for a bucket without a row; the lifetime tier has the one bucket 0.
 
-    def scan(self, kind: str, tier: Tier, start: int, stop: int) -> Iterator[tuple[str, int, Cell]]:
-        """(name, bucket, cell) of every row of a subject kind with start <= bucket < stop, in owned partitions.
+        `LookupError` unless its partition is owned or a copy.
+        """
+
+    def scan(
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
+    ) -> Iterator[tuple[str, int, Cell]]:
+        """(name, bucket, cell) of every row of a subject kind in a segment whose name begins with *prefix*.
 
         Lazy: a caller that yields to the event loop between items keeps the worker responsive.  Rows written meanwhile
         may or may not be seen; a partition lost meanwhile ends the iteration with `LookupError`.

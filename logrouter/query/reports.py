@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from logrouter.core.cells import Cell
-    from logrouter.query.spans import Segment
+    from logrouter.query.reader import Segment
 
 
 class Scan(NamedTuple):

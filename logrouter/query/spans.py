@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.query.reader import Tier
+from logrouter.query.reader import Segment, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,14 +29,6 @@ class Window(NamedTuple):
 
     text: str
     minutes: int | None
-
-
-class Segment(NamedTuple):
-    """The buckets start <= bucket < stop of one tier."""
-
-    tier: Tier
-    start: int
-    stop: int
 
 
 class Span(NamedTuple):

@@ -10,8 +10,8 @@ from logrouter.core.cells import OTHER, Cell, merge
 from logrouter.query import answers
 from logrouter.query.grid import Grid, GridPart, merge_grids
 from logrouter.query.parameters import By
+from logrouter.query.reader import Segment
 from logrouter.query.reports import Scan
-from logrouter.query.spans import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,6 +19,7 @@ from faust.app.base import BootStrategy as FaustBootStrategy
 from faust.stores import STORES
 from yarl import URL
 
+from logrouter.tables.assignor import Assignor
 from logrouter.tables.batches import BatchSchema, scheduler
 from logrouter.tables.http import ViewServer, base_url, listen
 from logrouter.tables.lease import exit_fenced
@@ -86,6 +87,7 @@ class App(faust.App):
     async def on_shutdown(self) -> None:
         """Call when everything is stopped."""
         await super().on_shutdown()
+        cast("Any", self.tables[TABLE]).store.close()
         self._last_resort.cancel()
 
 
@@ -111,7 +113,7 @@ App.BootStrategy = BootStrategy
 
 
 def create(settings: TablesSettings) -> App:
-    """A worker's application. Takes the HTTP port at once; nothing else happens before it is started."""
+    """A worker's application. Reserves the HTTP port at once; nothing else happens before it is started."""
     bound = listen(settings.host, settings.port)
     port: int = bound.getsockname()[1]
     url = (settings.advertise or base_url(settings.host, port, encrypted=settings.tls is not None)).rstrip("/")
@@ -169,6 +171,7 @@ def _faust_settings(settings: TablesSettings, url: str, port: int) -> dict[str, 
         "producer_max_batch_size": 256 * 1024,
         "producer_linger": 0.0,
         "ConsumerScheduler": scheduler(settings.topic, f"{settings.group}-{TABLE}-changelog"),
+        "PartitionAssignor": Assignor,
         "Table": UsageTable,
         "TableManager": TableManager,
     }

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.tables import rows
+from logrouter.tables.copies import Mark
 from logrouter.tables.rows import NOTHING, TIERS
 from logrouter.tables.unflushed import Unflushed
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     MultiGet = Callable[[list[bytes]], list[bytes | None]]
 
 NOTHING_LATE: Final[Mapping[Tier, int]] = {}
+NO_TIME: Final = 2**63
+"""Later than every time that a cell can hold."""
 
 
 class FoldError(Exception):
@@ -69,6 +72,7 @@ class PartitionFold:
         self.high = high
         self.last = last
         self.newest_ms = newest_ms
+        self._mark = Mark(NOTHING, newest_ms)
         self._first = NOTHING
         self._pending: dict[str, dict[int, Cell]] = {}
         self._draining: dict[str, dict[int, Cell]] = {}
@@ -86,14 +90,25 @@ class PartitionFold:
         """Whether the next record may be in some rows already."""
         return self.last < self.high
 
-    def add(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> Folded:
-        """Fold one record; its cells become the fold's own. A record that this fold has seen already is left out."""
+    @property
+    def flushing(self) -> bool:
+        """Whether the flush that has begun has something left to take."""
+        return bool(self._draining or self._replayed)
+
+    @property
+    def mark(self) -> Mark:
+        """What the rows are complete to when nothing is left of the flush that has begun."""
+        return self._mark
+
+    def add(self, offset: int, subjects: Subjects, cutoffs: Cutoffs, now_ms: int = NO_TIME) -> Folded:
+        """Fold one record; its cells become the fold's own. A record that this fold has seen already is left out.
+
+        Event times after *now_ms* are of clocks that are wrong, and no news.
+        """
         if offset <= self.last:
             return Folded(0, len(subjects))
         self.last = offset
-        newest = max((cell.last_ms for _, cells in subjects for cell in cells), default=self.newest_ms)
-        if newest is not None and (self.newest_ms is None or newest > self.newest_ms):
-            self.newest_ms = newest
+        self._seen(subjects, now_ms)
         if offset <= self.high:
             return Folded(0, self._replay(offset, subjects, cutoffs))
         if self._first == NOTHING:
@@ -117,6 +132,7 @@ class PartitionFold:
             raise FoldError("a flush began before the last one ended")
         self._draining, self._pending = self._pending, {}
         self._floor, self._cut, self._first = self._first, self.last, NOTHING
+        self._mark = Mark(self._cut, self.newest_ms)
 
     def take(self, limit: int, cutoffs: Cutoffs) -> Written | None:
         """The next rows of this flush, at most about *limit* subjects; None when it is done.
@@ -173,6 +189,11 @@ class PartitionFold:
         if cell is not None:
             rows.fit(tier, cell)
         return cell
+
+    def _seen(self, subjects: Subjects, now_ms: int) -> None:
+        newest = max((cell.last_ms for _, cells in subjects for cell in cells if cell.last_ms <= now_ms), default=None)
+        if newest is not None and (self.newest_ms is None or newest > self.newest_ms):
+            self.newest_ms = newest
 
     def _unflushed(self, subject: str) -> Iterator[Cell]:
         return chain(self._draining.get(subject, {}).values(), self._pending.get(subject, {}).values())

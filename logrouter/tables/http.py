@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from mode import Service
@@ -17,15 +18,23 @@ from logrouter.web.app import GATE, build
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.query.reader import TableReader
+    from logrouter.tables.reader import Reader
     from logrouter.tables.settings import TablesSettings
+
+PATIENCE_SECONDS: Final = 15.0
+BACKLOG: Final = 128
+_LOOK_SECONDS: Final = 0.02
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Port 0 takes a free one, which is known from then on, before the group is joined with it."""
+    """A bound socket that does not listen yet. Port 0 takes a free one, known before the group is joined with it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        bound = socket.create_server((host, port), family=family, backlog=128)
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
     except OSError as exc:
         msg = f"cannot listen on {host}:{port}: {exc.strerror}"
         raise OSError(msg) from None
@@ -41,11 +50,16 @@ def base_url(host: str, port: int, *, encrypted: bool = False) -> str:
 
 
 class ViewServer(Service):
-    """The view, as a service that Faust starts first and stops last."""
+    """The view, as a service that Faust starts first and stops last.
+
+    Its port opens when this worker knows the group, so that what it has not itself it can ask of others; while the
+    cluster is away, after `PATIENCE_SECONDS`, to say so. It closes after everything else, and until then the view
+    answers from the rows as they are.
+    """
 
     def __init__(
         self,
-        reader: TableReader,
+        reader: Reader,
         bound: socket.socket,
         settings: TablesSettings,
         clock: Callable[[], int],
@@ -63,7 +77,7 @@ class ViewServer(Service):
         self._follower: Follower | None = None
 
     async def on_start(self) -> None:
-        """Begin to answer: not ready, until tables are recovered."""
+        """Prepare everything but the port."""
         settings, kept = self._settings, self._settings.retention
         app = build(
             self._reader,
@@ -81,9 +95,16 @@ class ViewServer(Service):
         # No access log: the audit log says who asked what.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handle_signals=False)
         await self._runner.setup()
-        await web.SockSite(self._runner, self._socket, ssl_context=self._tls).start()
         self._follower = Follower(gate, settings.access_files, settings.tls, self._tls)
         self._follower.start(asyncio.get_running_loop())
+
+    @Service.task
+    async def _open(self) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not self._reader.knows_group() and time.monotonic() < until and not self.should_stop:
+            await self.sleep(_LOOK_SECONDS)
+        if not self.should_stop and self._runner is not None:
+            await web.SockSite(self._runner, self._socket, ssl_context=self._tls, backlog=BACKLOG).start()
 
     async def on_stop(self) -> None:
         """Finish what is being answered and close."""
@@ -91,3 +112,4 @@ class ViewServer(Service):
             self._follower.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+        self._socket.close()

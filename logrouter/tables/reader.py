@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faust.types import TP
 
 from logrouter.core.rollup import partition_of
-from logrouter.query.reader import Position, Tier
+from logrouter.query.reader import Position, Segment, Tier
 from logrouter.tables import rows
+from logrouter.tables.fold import PartitionFold
+from logrouter.tables.rows import BUCKET_BYTES
 from logrouter.tables.unflushed import Range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from logrouter.core.cells import Cell
     from logrouter.tables.table import UsageTable
@@ -45,22 +48,44 @@ class Reader:
 
     def owner_url(self, partition: int) -> str | None:
         """Base URL of the worker that owns a partition, as of the last rebalance."""
-        url = self._app.assignor._tps_url.get(TP(self._table.changelog_topic_name, partition))  # noqa: SLF001
-        return None if url is None else url.rstrip("/")
+        url: str | None = self._app.assignor.owner_url(self._table.changelog_topic_name, partition)
+        return url
+
+    def other_urls(self, partition: int) -> Sequence[str]:
+        """Base URLs of the other members of the group, those first that follow the partition's changelog."""
+        urls: list[str] = self._app.assignor.other_urls(self._table.changelog_topic_name, partition)
+        return [url for url in urls if url != self._url]
+
+    def knows_group(self) -> bool:
+        """Whether it is known who owns what: not before the first rebalance."""
+        return bool(self._app.assignor.knows_group())
 
     def self_url(self) -> str:
         """This worker's base URL."""
         return self._url
 
     def owned(self) -> frozenset[int]:
-        """The partitions that this worker answers for."""
+        """The partitions that this worker folds."""
         return frozenset(self._table.folds)
+
+    def copies(self) -> frozenset[int]:
+        """Partitions of which the rows here are complete up to a known offset, without being the newest for certain."""
+        store, folds = self._table.store, self._table.folds
+        whole = {partition for partition in store.opened() if store.copied(partition) is not None}
+        return frozenset(whole - folds.keys() if self.ready() else whole | folds.keys())
 
     def position(self, partition: int) -> Position:
         """How far a partition is folded; transaction markers at the end of the log count as folded."""
         fold = self._table.folds.get(partition)
         if fold is None:
-            return Position(-1, -1)
+            mark = self._table.store.copied(partition)
+            return (
+                Position(-1, -1, None, standby=True)
+                if mark is None
+                else Position(mark.offset, -1, mark.newest_ms, standby=True)
+            )
+        if not self.ready():
+            return Position(fold.last, -1, fold.newest_ms, standby=True)
         consumer, tp = self._app.consumer, TP(self._table.source, partition)
         idle, end = consumer.idle(tp), consumer.end(tp)
         last = fold.last
@@ -70,48 +95,63 @@ class Reader:
 
     def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
         """One subject's cells; None where there is no row, or none that is kept."""
-        fold = self._table.folds.get(self.partition_of(subject))
-        if fold is None:
-            msg = f"the partition of this subject is not on {self._url}"
-            raise LookupError(msg)
-        cutoffs = self._table.cutoffs()
+        fold, cutoffs = self._held(self.partition_of(subject)).fold, self._table.cutoffs()
         kept = [bucket for bucket in buckets if cutoffs.keeps(tier, bucket)]
         cells = dict(zip(kept, fold.cells([rows.key_of(tier, bucket, subject) for bucket in kept]), strict=True))
         return [cells.get(bucket) for bucket in buckets]
 
-    def scan(self, kind: str, tier: Tier, start: int, stop: int) -> Iterator[tuple[str, int, Cell]]:
+    def scan(
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
+    ) -> Iterator[tuple[str, int, Cell]]:
         """Every row of a kind and a range of buckets, as of the moment of the first item."""
-        start = max(start, self._table.cutoffs().oldest(tier))
-        wanted = Range(kind, tier, start, stop)
+        tier, start, stop = segment
+        wanted = Range(kind + prefix, tier, max(start, self._table.cutoffs().oldest(tier)), stop)
         # At once: a RocksDB iterator sees the database as of its making, so rows and unflushed sums fit together.
-        parts = [
-            (partition, fold, self._table.store.iterator(partition), fold.unflushed())
-            for partition, fold in self._table.folds.items()
-        ]
-        for partition, fold, iterator, unflushed in parts:
+        parts = []
+        for partition in partitions:
+            held = self._held(partition)
+            parts.append((partition, held.token, self._table.store.iterator(partition), held.fold.unflushed()))
+        for partition, token, iterator, unflushed in parts:
             for subject, bucket, cell in unflushed.merged(stored(iterator, wanted), wanted):
-                if self._table.folds.get(partition) is not fold:
-                    msg = f"partition {partition} moved away"
-                    raise LookupError(msg)
+                if self._held(partition).token is not token:
+                    raise LookupError(f"partition {partition} moved away")
                 yield subject[1:], bucket, cell
+
+    def _held(self, partition: int) -> Held:
+        """The fold of a partition; for a copy one with nothing in it but the store."""
+        fold = self._table.folds.get(partition)
+        if fold is not None:
+            return Held(fold, fold)
+        store = self._table.store
+        database = store.opened().get(partition)
+        if database is None or store.copied(partition) is None:
+            raise LookupError(f"partition {partition} is not held here")
+        return Held(PartitionFold(partial(store.read, partition), rows.NOTHING), database)
+
+
+class Held(NamedTuple):
+    """What answers for a partition; *token* is another object once it has moved away, even if it came back."""
+
+    fold: PartitionFold
+    token: object
 
 
 def stored(iterator: Any, wanted: Range) -> Iterator[tuple[bytes, bytes]]:
-    """Stored rows of a range in key order; in every bucket the other kinds of subject are stepped over."""
-    kind, tier, start, stop = wanted
-    letter = kind.encode()
+    """Stored rows of a range in key order; in every bucket the other subjects are stepped over."""
+    prefix, tier, start, stop = wanted
     if start >= stop:
         return
+    letters, size = prefix.encode(), BUCKET_BYTES
     end = rows.prefix(tier, stop)
-    iterator.seek(rows.prefix(tier, start) + letter)
+    iterator.seek(rows.prefix(tier, start) + letters)
     while iterator.valid():
         key = iterator.key()
         if key >= end:
             return
-        if key[5:6] == letter:
+        if key.startswith(letters, size):
             yield key, iterator.value()
             iterator.next()
-        elif key[5:6] < letter:
-            iterator.seek(key[:5] + letter)
+        elif key[size:] < letters:
+            iterator.seek(key[:size] + letters)
         else:
-            iterator.seek(rows.prefix(tier, rows.tier_and_bucket(key)[1] + 1) + letter)
+            iterator.seek(rows.prefix(tier, rows.tier_and_bucket(key)[1] + 1) + letters)

@@ -21,12 +21,14 @@ from logrouter.query.reader import Tier
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
 CODE: Final = {tier: code for code, tier in enumerate(TIERS)}
 META: Final = b"\xff"
-"""Keys of the store's own that are no rows: they sort behind every row and are never in the changelog."""
+"""Keys of the store's own that are no rows: they sort behind every row. One is in the changelog as well (`copies`)."""
 
 NOTHING: Final = -1
 """The watermark of a row that does not exist yet."""
 
 _PREFIX: Final = Struct(">BI")
+BUCKET_BYTES: Final = _PREFIX.size
+"""How long the part of a key is that says tier and bucket."""
 _WATERMARK: Final = Struct(">Q")
 _FIRST: Final = 0x90 + FIRST_FIELDS
 """What the cell of a row of version 1 begins with: an array of so many elements."""

@@ -1,6 +1,6 @@
 """RocksDB behind Faust's table: one database per partition, recovery by whole batches, rows with the higher watermark.
 
-Beside rows a database holds keys of its own, all behind the rows and none of them in the changelog:
+Beside rows a database holds keys of its own, all behind the rows and, but for one of `copies`, not in the changelog:
 
 high     the highest watermark of any row, written together with the rows
 mark     the key of a row of which the last changelog record is not what this database holds, because an older writer's
@@ -17,13 +17,15 @@ from faust.stores import rocksdb
 
 from logrouter.core.cells import MAX_MINUTE
 from logrouter.query.reader import Tier
-from logrouter.tables import rows
+from logrouter.tables import copies, rows
+from logrouter.tables.copies import COPY, DONE, GAP
 from logrouter.tables.rows import META, NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from logrouter.tables.copies import Mark
     from logrouter.tables.retention import Cutoffs
 
 HIGH: Final = META + b"high"
@@ -68,11 +70,18 @@ def batch() -> rocksdict.WriteBatch:
 class Store(rocksdb.Store):
     """Faust's RocksDB store, opened with our options and recovered by watermark.
 
-    *cutoffs* says what is kept now; *failed* is told of an error that Faust would only log.
+    *cutoffs* says what is kept now; *failed* is told of an error that Faust would only log; *changelog_end* tells the
+    last offset in the changelog of a partition, as far as it is known.
     """
 
     cutoffs: Callable[[], Cutoffs]
     failed: Callable[[BaseException], None]
+    changelog_end: Callable[[int], int]
+
+    def opened(self) -> Mapping[int, rocksdict.Rdict]:
+        """The databases by partition; one that is closed and opened again is another one."""
+        opened: Mapping[int, rocksdict.Rdict] = self._dbs
+        return opened
 
     def iterator(self, partition: int) -> rocksdict.RdictIter:
         """A raw iterator, which sees the database as it is now."""
@@ -84,13 +93,33 @@ class Store(rocksdb.Store):
         found: list[bytes | None] = self._dbs[partition].get(keys)
         return found
 
-    def write(self, partition: int, written: dict[bytes, bytes], high: int) -> None:
-        """Rows and the highest watermark, atomically."""
-        changes = batch()
+    def write(self, partition: int, written: dict[bytes, bytes], high: int, mark: Mark | None = None) -> None:
+        """Rows, the highest watermark, and the *mark* that is reached with them, atomically."""
+        changes, database = batch(), self._dbs[partition]
         for key, value in written.items():
             changes.put(key, value)
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
-        self._dbs[partition].write(changes)
+        if mark is not None:
+            new = copies.encode(mark)
+            # After a restart the first flushes repeat what a former one had in the rows already.
+            for key, old in zip((DONE, COPY), database.get([DONE, COPY]), strict=True):
+                changes.put(key, copies.later(old, new))
+        database.write(changes)
+
+    def settle(self, partition: int) -> Mark | None:
+        """Everything in the changelog has been applied: its last mark holds. That mark."""
+        changes, database = batch(), self._dbs[partition]
+        done = database.get(DONE)
+        if done is not None:
+            changes.put(COPY, copies.later(database.get(COPY), done))
+        changes.delete(GAP)
+        database.write(changes)
+        return copies.decode(done)
+
+    def copied(self, partition: int) -> Mark | None:
+        """Up to where the rows of a partition are complete; None if that is not known, or not opened."""
+        database = self._dbs.get(partition)
+        return None if database is None else copies.decode(database.get(COPY))
 
     def delete(self, partition: int, keys: Iterable[bytes], *, marks: bool = False) -> None:
         """Remove rows, or the marks of rows."""
@@ -152,11 +181,24 @@ class Store(rocksdb.Store):
         database = self._db_for_partition(partition)
         plan = Recovered(database.get, self.cutoffs())
         for record in records:
-            plan.add(record.key, record.value)
+            if record.key != DONE:
+                plan.add(record.key, record.value)
         changes = plan.changes(self.high(partition))
         # In the same write, so that a kill leaves neither rows without their offset nor the reverse.
-        changes.put(self.offset_key, str(records[-1].offset).encode())
+        followed = copies.follow(database.get, self.offset_key, records, lambda: self.changelog_end(partition))
+        for key, value in followed.items():
+            if value is None:
+                changes.delete(key)
+            else:
+                changes.put(key, value)
         database.write(changes)
+
+    async def stop(self) -> None:
+        """Leave the databases open: the view answers from them until its port is closed. See `close`."""
+
+    def close(self) -> None:
+        """Close the databases: the last thing that a process does."""
+        self._dbs.clear()
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
         return open_database(self.partition_path(partition))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from functools import partial
+from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,7 +14,9 @@ from faust.types import TP
 
 from logrouter.core.rollup import RecordError, decode_record
 from logrouter.query.reader import Tier
+from logrouter.query.spans import MINUTE_MS
 from logrouter.tables import rows
+from logrouter.tables.copies import DONE, encode
 from logrouter.tables.fold import FoldError, PartitionFold
 from logrouter.telemetry import (
     FLUSH_SECONDS,
@@ -88,13 +91,14 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
             msg = f"records of partition {partition}, which is not recovered here"
             raise FoldError(msg)
         start, cutoffs, folded, replayed = perf_counter(), self.cutoffs(), 0, 0
+        now_ms = (self.minute() + 1) * MINUTE_MS
         for record in records:
             try:
                 subjects = decode_record(record.value or b"")
             except RecordError as exc:
                 self._refuse(record, exc)
                 subjects = []
-            done = fold.add(record.offset, subjects, cutoffs)
+            done = fold.add(record.offset, subjects, cutoffs, now_ms)
             folded += done.sums
             replayed += done.replayed
         ROLLUP_RECORDS_FOLDED.inc(len(records))
@@ -158,9 +162,11 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         fold.begin_flush()
         # The rows of a chunk reach the store before anything else runs: see `PartitionFold.take`.
         while (written := fold.take(CHUNK, self.cutoffs())) is not None:
-            self.store.write(partition, written.rows, written.high)
+            mark = None if fold.flushing else fold.mark
+            self.store.write(partition, written.rows, written.high, mark)
             _count(written)
-            await self._send(partition, fold, written.rows.items())
+            end = () if mark is None else ((DONE, encode(mark)),)
+            await self._send(partition, fold, chain(written.rows.items(), end))
             await asyncio.sleep(0)
             if self.folds.get(partition) is not fold:
                 return  # moved away meanwhile; its next owner folds the rest again
@@ -229,7 +235,13 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     async def on_start(self) -> None:
         """Call before the store opens: from then on it may be given changelog records."""
         self.store.cutoffs, self.store.failed = self.cutoffs, self.app.producer.fail
+        self.store.changelog_end = self._changelog_end
         await super().on_start()
+
+    def _changelog_end(self, partition: int) -> int:
+        tp, recovery = TP(self.changelog_topic_name, partition), self.app.tables.recovery
+        ends = (recovery.active_highwaters.get(tp), recovery.standby_highwaters.get(tp))
+        return max(*(-1 if end is None else end for end in ends), (self.app.consumer.end(tp) or 0) - 1)
 
     async def on_stop(self) -> None:
         """Call before the store closes: what is not committed by now is left to the next start."""
@@ -272,9 +284,9 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
                 )
                 raise FoldError(msg)
             self._next_changelog[tp.partition] = offsets[tp] + 1
-            self.folds[tp.partition] = PartitionFold(
-                partial(store.read, tp.partition), high, newest_ms=store.newest_ms(tp.partition)
-            )
+            mark = store.settle(tp.partition)
+            newest = store.newest_ms(tp.partition) if mark is None else mark.newest_ms
+            self.folds[tp.partition] = PartitionFold(partial(store.read, tp.partition), high, newest_ms=newest)
         log(Log.TABLES_RECOVERED, partitions=sorted(self.folds))
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class Range(NamedTuple):
-    """The rows of one subject kind with start <= bucket < stop."""
+    """The rows with start <= bucket < stop of subjects that begin with *prefix*: a kind and the beginning of a name."""
 
-    kind: str
+    prefix: str
     tier: Tier
     start: int
     stop: int
@@ -54,17 +54,17 @@ class Unflushed:
             yield subject, bucket, cell
         for key, (_, row) in self._replayed.items():
             at, bucket, subject = rows.parse_key(key)
-            if at is tier and subject[0] == wanted.kind and wanted.start <= bucket < wanted.stop:
+            if at is tier and subject.startswith(wanted.prefix) and wanted.start <= bucket < wanted.stop:
                 done.add((subject, bucket))
                 yield subject, bucket, _sum([row, *self._cells(subject, tier, bucket)], bucket)
         yield from self._new(wanted, done)
 
     def _new(self, wanted: Range, done: set[tuple[str, int]]) -> Iterator[tuple[str, int, Cell]]:
         """The rows that are not stored at all."""
-        kind, tier, start, stop = wanted
+        prefix, tier, start, stop = wanted
         for layer in self._layers:
             for subject, minutes in layer.items():
-                if subject[0] != kind:
+                if not subject.startswith(prefix):
                     continue
                 for bucket in {tier.bucket(minute) for minute in minutes}:
                     if start <= bucket < stop and (subject, bucket) not in done:

@@ -7,7 +7,7 @@ allows that; it is never silently partial.
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -27,13 +27,14 @@ from logrouter.web.turns import BusyError
 from logrouter.web.view import RETRY_SOON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from logrouter.access.scopes import Caller
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.questions import Asked
     from logrouter.query.reports import Report, Scan
+    from logrouter.web.peers import Reply
     from logrouter.web.view import View
 
 PART_PATH: Final = "/internal/v1/parts/"
@@ -102,45 +103,73 @@ async def answer_part(view: View, request: web.Request, endpoint: Endpoint, reci
 async def gather(
     view: View, endpoint: Endpoint, recipe: Recipe, asked: Asked, pairs: Iterable[tuple[str, str]], caller: Caller
 ) -> Gathered:
-    """Every owner's share, asked at the same time; a `Problem` unless all partitions are in them, or need not be.
+    """Every partition's share from the first of its holders that gives one; all holders are asked at the same time.
 
-    A caller who may read some clients only gets a report of these; other partitions are not even asked.
+    A `Problem` unless all partitions are in them, or need not be. A caller who may read some clients only gets a report
+    of these; other partitions are not even asked for.
     """
-    owners = _owners(view, caller.only)
-    urls = list(owners)
+    count = view.reader.partitions()
+    if count <= 0:
+        raise view.not_ready()
     query = urlencode([*pairs, ("at", str(asked.now_ms))])
     target = f"{PART_PATH}{endpoint.name}?{query}&partitions="
-    replies = await asyncio.gather(
-        *(_ask(view, url, target, recipe, asked, owners[url], caller) for url in urls), return_exceptions=True
-    )
-    found = Gathered([], [], {})
-    for url, reply in zip(urls, replies, strict=True):
-        if isinstance(reply, PeerAwayError):
-            found.missing.update(dict.fromkeys(owners[url], str(reply)))
-        elif isinstance(reply, Problem) and reply.kind in (problems.NOT_READY, NOT_OWNER):
-            found.missing.update(dict.fromkeys(owners[url], reply.detail))
-        elif isinstance(reply, BaseException):
-            raise reply
-        else:
-            part, positions = reply
-            found.parts.append(part)
-            found.placed.extend(Placed(partition, position, url) for partition, position in positions)
+    found, until = Gathered([], [], {}), monotonic() + view.limits.list_timeout
+    asked_of = range(count) if caller.only is None else {view.reader.partition_of(f"c{name}") for name in caller.only}
+    untried = {partition: view.candidates(partition) for partition in asked_of}
+    while untried:
+        seconds = _patience(until - monotonic(), untried)
+        holders = _next_holders(untried, found)
+        asking = (
+            _ask(view, url, target, recipe, asked, partitions, caller, seconds) for url, partitions in holders.items()
+        )
+        replies = await asyncio.gather(*asking, return_exceptions=True)
+        for (url, partitions), reply in zip(holders.items(), replies, strict=True):
+            for partition in _settle(found, url, partitions, reply):
+                untried.pop(partition, None)
     if found.missing and (asked.values.get("partial") is not Partial.ALLOW or not found.parts):
         raise _missing(found.missing)
     return found
 
 
-def _owners(view: View, only: frozenset[str] | None) -> dict[str, frozenset[int]]:
-    """Which partitions to ask of whom."""
-    count = view.reader.partitions()
-    if count <= 0:
-        raise view.not_ready()
-    owned = view.reader.owned()
-    urls: dict[str, set[int]] = {}
-    for partition in range(count) if only is None else {view.reader.partition_of(f"c{name}") for name in only}:
-        url = view.reader.self_url() if partition in owned else view.reader.owner_url(partition)
-        urls.setdefault(url or "", set()).add(partition)
-    return {url: frozenset(partitions) for url, partitions in urls.items()}
+def _patience(left: float, untried: Mapping[int, Sequence[str]]) -> float:
+    """How long to wait for this round, in seconds: half of what is left if some partition has other holders."""
+    return max(left, 0.0) * (0.5 if any(len(urls) > 1 for urls in untried.values()) else 1.0)
+
+
+def _next_holders(untried: dict[int, list[str]], found: Gathered) -> dict[str, frozenset[int]]:
+    """Whom to ask for which partitions next; what has nobody left to ask stays missing and is tried no more."""
+    holders: dict[str, set[int]] = {}
+    for partition, urls in list(untried.items()):
+        if urls:
+            holders.setdefault(urls.pop(0), set()).add(partition)
+        else:
+            found.missing.setdefault(partition, "no worker holds it at the moment")
+            del untried[partition]
+    return {url: frozenset(partitions) for url, partitions in holders.items()}
+
+
+def _settle(found: Gathered, url: str, partitions: frozenset[int], reply: Any) -> Iterable[int]:
+    """Take a holder's reply in, or why there is none; the partitions that are settled by it."""
+    if isinstance(reply, _Overloaded):
+        found.missing.update(dict.fromkeys(partitions, str(reply)))
+        return partitions
+    if isinstance(reply, PeerAwayError):
+        reason = str(reply)
+    elif isinstance(reply, Problem) and reply.kind in (problems.NOT_READY, NOT_OWNER):
+        reason = reply.detail
+    elif isinstance(reply, BaseException):
+        raise reply
+    else:
+        part, positions = reply
+        found.parts.append(part)
+        found.placed.extend(Placed(partition, position, url) for partition, position in positions)
+        given = {partition for partition, _ in positions}
+        for partition in given:
+            found.missing.pop(partition, None)
+        found.missing.update(dict.fromkeys(partitions - given, "no worker holds it at the moment"))
+        return given
+    found.missing.update(dict.fromkeys(partitions, reason))
+    return ()
 
 
 def _missing(reasons: dict[int, str]) -> Problem:
@@ -150,25 +179,40 @@ def _missing(reasons: dict[int, str]) -> Problem:
     return Problem(PARTITIONS_MISSING, detail, missing=listed, retry_after=RETRY_SOON)
 
 
+class _Overloaded(Exception):  # noqa: N818 - a reply, not a failure of ours
+    """A holder has the partitions but too much to do: no reason to make another one do the same work."""
+
+
 async def _ask(
-    view: View, url: str, target: str, recipe: Recipe, asked: Asked, partitions: frozenset[int], caller: Caller
+    view: View,
+    url: str,
+    target: str,
+    recipe: Recipe,
+    asked: Asked,
+    partitions: frozenset[int],
+    caller: Caller,
+    seconds: float,
 ) -> tuple[Any, list[tuple[int, Position]]]:
     if url == view.reader.self_url():
         return await _share(view, recipe.report(asked), partitions, caller.only)
-    if not url:
-        raise PeerAwayError("no worker holds it at the moment")
     listed = "%2C".join(map(str, sorted(partitions)))
-    reply = await view.peers.get(url, target + listed, view.limits.list_timeout, caller)
+    reply = await view.peers.get(url, target + listed, seconds, caller)
     if reply.status != 200:
-        raise PeerAwayError(f"answered with status {reply.status}")
+        said = f"answered with status {reply.status}"
+        raise _Overloaded(said) if _is_overloaded(reply) else PeerAwayError(said)
     try:
         share = _decode_share(reply.body)
         part = recipe.decode(share.part)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise PeerAwayError("answered something else") from exc
-    if sorted(partition for partition, _ in share.positions) != sorted(partitions):
+    given = [partition for partition, _ in share.positions]
+    if not given or len(set(given)) < len(given) or not partitions.issuperset(given):
         raise PeerAwayError("answered for other partitions")
     return part, share.positions
+
+
+def _is_overloaded(reply: Reply) -> bool:
+    return reply.status == 503 and any(kind.uri.encode() in reply.body[:1000] for kind in (BUSY, TOO_SLOW))
 
 
 async def _share(
@@ -187,35 +231,32 @@ async def _share(
 async def _made(
     view: View, report: Report, partitions: frozenset[int], only: frozenset[str] | None
 ) -> tuple[Any, list[tuple[int, Position]]]:
-    _check_holds(view, partitions)
+    held = sorted(partitions & (view.owned() | view.reader.copies()))
+    if not held:
+        raise view.not_held(min(partitions))
     # Positions before rows: the report may include newer records than it says, never lack any.
-    positions = [(p, view.reader.position(p)) for p in sorted(partitions)]
+    positions = [(partition, view.reader.position(partition)) for partition in held]
     try:
         for scan in report.scans():
             if scan is not None:
-                await (_scan(view, scan, partitions) if only is None else _read(view, scan, partitions, only))
+                await (_scan(view, scan, held) if only is None else _read(view, scan, held, only))
             await asyncio.sleep(0)
     except LookupError as exc:
-        _check_holds(view, partitions)
         raise view.not_ready() from exc
-    _check_holds(view, partitions)
     return report.part(), positions
 
 
-async def _scan(view: View, scan: Scan, partitions: frozenset[int]) -> None:
-    reader, kind, add = view.reader, scan.kind, scan.add
-    every = reader.owned() == partitions
+async def _scan(view: View, scan: Scan, partitions: Sequence[int]) -> None:
     until = perf_counter() + view.limits.slice
-    for number, (name, bucket, cell) in enumerate(reader.scan(kind, *scan.segment), 1):
-        if (every or reader.partition_of(kind + name) in partitions) and add(name, bucket, cell):
+    for number, row in enumerate(view.reader.scan(partitions, scan.kind, scan.segment), 1):
+        if scan.add(*row):
             return
         if number % _CHECK_EVERY == 0 and perf_counter() > until:
             await asyncio.sleep(0)
-            _check_holds(view, partitions)
             until = perf_counter() + view.limits.slice
 
 
-async def _read(view: View, scan: Scan, partitions: frozenset[int], only: frozenset[str]) -> None:
+async def _read(view: View, scan: Scan, partitions: Sequence[int], only: frozenset[str]) -> None:
     """Instead of a scan, the rows of a few clients: what nobody may see is not read, and costs nothing."""
     if scan.kind != "c":
         raise ValueError("a report that is not about clients cannot be confined to some")
@@ -228,11 +269,3 @@ async def _read(view: View, scan: Scan, partitions: frozenset[int], only: frozen
             if cell is not None:
                 scan.add(name, bucket, cell)
         await asyncio.sleep(0)
-        _check_holds(view, partitions)
-
-
-def _check_holds(view: View, partitions: Iterable[int]) -> None:
-    if not view.reader.ready():
-        raise view.not_ready()
-    if not view.holds(partitions):
-        raise Problem(NOT_OWNER, "a partition has moved", retry_after=RETRY_SOON)

@@ -64,7 +64,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's word; it is an answer more t
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
-        self.members = members
+        self.members: dict[str, object] = members
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 

@@ -15,7 +15,7 @@ from logrouter.web import problems
 from logrouter.web.access import caller_of
 from logrouter.web.names import name_of
 from logrouter.web.peers import PeerAwayError
-from logrouter.web.problems import NOT_OWNER, OWNER_AWAY, UNKNOWN_SUBJECT, Problem
+from logrouter.web.problems import NOT_READY, OWNER_AWAY, UNKNOWN_SUBJECT, Problem
 from logrouter.web.respond import Placed, ask, dated, respond
 from logrouter.web.view import RETRY_SOON
 
@@ -151,45 +151,79 @@ def _timed(asked: Asked, content: Answer) -> Answer:
 async def _answer(
     view: View, request: web.Request, endpoint: Endpoint, name: str, asked: Asked, path: str
 ) -> web.Response:
-    """Answers from our tables or, once, from those of the worker that holds the subject."""
+    """Answers from our tables or, once, from those of another worker that holds the subject."""
     partition = view.partition_of(endpoint.kind + name)
-    if partition in view.reader.owned():
-        return respond(request, endpoint, _local(view, endpoint, name, asked, partition))
     if view.peers.is_hop(request):
-        raise Problem(NOT_OWNER, "the partition has moved", partition=partition, retry_after=RETRY_SOON)
+        if not view.holds([partition]):
+            raise view.not_held(partition)
+        return respond(request, endpoint, _local(view, endpoint, name, asked, partition))
     # How the answer is written is our affair.
     query = urlencode([(key, value) for key, value in request.query.items() if key != "format"])
-    body = await _remote(view, partition, f"{path}?{query}" if query else path, caller_of(request))
-    return respond(request, endpoint, body)
+    target, problems_met = f"{path}?{query}" if query else path, list[Problem]()
+    urls = view.candidates(partition)
+    for number, url in enumerate(urls, 1):
+        last = 1 < number == len(urls)
+        try:
+            if url == view.reader.self_url():
+                body = _local(view, endpoint, name, asked, partition)
+            else:
+                body = await _remote(view, url, target, caller_of(request), last=last)
+        except Problem as problem:
+            if problem.kind not in _ELSEWHERE:
+                raise
+            problems_met.append(problem)
+        else:
+            return respond(request, endpoint, body)
+    raise _of_all(partition, problems_met)
+
+
+_ELSEWHERE: Final = frozenset({OWNER_AWAY, NOT_READY, problems.NOT_YET, problems.TOO_STALE})
+"""Problems of one holder of a partition that another one may not have."""
+
+
+def _of_all(partition: int, met: list[Problem]) -> Problem:
+    """The problem to tell when no holder answers: that one of them is asked too much, else why none could be asked."""
+    if met and all(problem.kind is NOT_READY for problem in met):
+        return met[0]
+    refused = next((problem for problem in met if problem.kind not in (OWNER_AWAY, NOT_READY)), None)
+    reasons = dict.fromkeys(problem.detail for problem in met) or ["no worker holds it at the moment"]
+    return refused or Problem(
+        OWNER_AWAY,
+        f"partition {partition} cannot be asked: {', '.join(reasons)}",
+        partition=partition,
+        retry_after=RETRY_SOON,
+    )
 
 
 def _local(view: View, endpoint: Endpoint, name: str, asked: Asked, partition: int) -> Answer:
-    # Nothing is awaited in here: readiness, rows and position are those of one moment.
-    if not view.reader.ready():
-        raise view.not_ready()
+    # Nothing is awaited in here: what is held, rows and position are those of one moment.
+    placed = [Placed(partition, view.reader.position(partition), view.reader.self_url())]
     try:
         body = _LOCAL[endpoint.name](view, endpoint, name, asked)
-        placed = Placed(partition, view.reader.position(partition), view.reader.self_url())
     except LookupError as exc:
         if view.holds([partition]):
             raise
         raise view.not_ready() from exc
-    return dated(body, asked, [placed])
+    except Problem as problem:
+        # Not to know a client is an answer too: as fresh as asked for, and of a time.
+        problem.members |= dated({}, asked, placed)
+        raise
+    return dated(body, asked, placed)
 
 
-async def _remote(view: View, partition: int, target: str, caller: Caller) -> Answer:
-    url = view.reader.owner_url(partition)
-    if url is None or url == view.reader.self_url():
-        raise _away(partition, "no worker holds it at the moment")
+async def _remote(view: View, url: str, target: str, caller: Caller, *, last: bool) -> Answer:
+    seconds = view.limits.last_timeout if last else view.limits.point_timeout
     try:
-        reply = await view.peers.get(url, target, view.limits.point_timeout, caller)
+        reply = await view.peers.get(url, target, seconds, caller)
     except PeerAwayError as exc:
-        raise _away(partition, str(exc)) from exc
+        raise Problem(OWNER_AWAY, str(exc)) from exc
     if (problem := _problem(reply)) is not None:
         raise problem
     body = _object(reply) if reply.status == 200 and reply.content_type == "application/json" else None
     if body is None or "freshness" not in body:
-        raise _away(partition, f"answered with status {reply.status}" if reply.status != 200 else "no answer of ours")
+        raise Problem(
+            OWNER_AWAY, f"answered with status {reply.status}" if reply.status != 200 else "no answer of ours"
+        )
     return body
 
 
@@ -218,15 +252,6 @@ def _object(reply: Reply) -> Answer | None:
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
-
-
-def _away(partition: int, reason: str) -> Problem:
-    return Problem(
-        OWNER_AWAY,
-        f"partition {partition} cannot be asked: {reason}",
-        partition=partition,
-        retry_after=RETRY_SOON,
-    )
 
 
 def _segment(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from aiohttp import web
 
-from logrouter.web.problems import NOT_READY, Problem
+from logrouter.web.problems import NOT_OWNER, NOT_READY, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,12 +24,18 @@ RETRY_SOON: Final = 2
 """Seconds after which recovered or moved partitions are usually served again."""
 
 
+MAX_CANDIDATES: Final = 4
+"""Workers that are asked for a partition before it counts as missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of work and waiting, in seconds and numbers."""
 
     point_timeout: float = 1.0
     """For another worker's answer about one client."""
+    last_timeout: float = 5.0
+    """For the answer of the last worker that can be asked, when others have failed."""
     list_timeout: float = 10.0
     """For a whole list, this worker's part and the others'."""
     scans: int = 2
@@ -58,14 +64,39 @@ class View:
             raise self.not_ready()
         return self.reader.partition_of(subject)
 
+    def owned(self) -> frozenset[int]:
+        """The partitions that this worker answers for as their owner now."""
+        return self.reader.owned() if self.reader.ready() else frozenset()
+
     def holds(self, partitions: Iterable[int]) -> bool:
-        """Whether this worker answers for all of these now."""
-        return self.reader.ready() and self.reader.owned().issuperset(partitions)
+        """Whether this worker can answer for all of these now, be it from copies."""
+        return (self.owned() | self.reader.copies()).issuperset(partitions)
+
+    def candidates(self, partition: int) -> list[str]:
+        """Base URLs of the workers to ask for a partition, one after the other, this one among them.
+
+        The owner's figures are the newest. Behind it come copies: our own, which costs no hop, then those of others.
+        """
+        me = self.reader.self_url()
+        if partition in self.owned():
+            return [me]
+        owner = self.reader.owner_url(partition)
+        found = [] if owner is None or owner == me else [owner]
+        if partition in self.reader.copies():
+            found.append(me)
+        found += [url for url in self.reader.other_urls(partition) if url not in (owner, me)]
+        return found[:MAX_CANDIDATES]
 
     @staticmethod
     def not_ready() -> Problem:
         """The answer while tables are recovered or partitions move."""
         return Problem(NOT_READY, "the tables are being recovered or moved; ask again", retry_after=RETRY_SOON)
+
+    @staticmethod
+    def not_held(partition: int) -> Problem:
+        """The answer to another worker that took this one for a holder of a partition."""
+        detail = f"partition {partition} is not held here"
+        return Problem(NOT_OWNER, detail, partition=partition, retry_after=RETRY_SOON)
 
 
 def json_response(body: Answer) -> web.Response:

@@ -211,7 +211,7 @@ class Lane:
     def changelog_rows(self) -> dict[bytes, Cell]:
         """The last value of every key of the changelog: what a compacted log would hold."""
         last = dict(self.read_changelog())
-        return {key: rows.cell_of(value) for key, value in last.items() if value is not None}
+        return {key: rows.cell_of(value) for key, value in last.items() if value is not None and rows.is_row(key)}
 
     def lifetimes(self, worker: Worker) -> dict[str, int]:
         """The lifetime count of every client, asked one by one."""

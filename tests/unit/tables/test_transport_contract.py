@@ -50,7 +50,10 @@ def test_versions_are_the_ones_that_were_read():
         (table_base.Collection, "on_rebalance on_recovery_completed on_start changelog_topic_name"),
         (rocksdb.Store, "_db_for_partition _open_for_partition apply_changelog_batch offset_key partition_path"),
         (app_base.BootStrategy, "server web_server"),
-        (partition_assignor.PartitionAssignor, "changelog_distribution"),
+        (
+            partition_assignor.PartitionAssignor,
+            "changelog_distribution _get_changelog_distribution _update_member_urls _global_table_standby_assignments",
+        ),
         (group_coordinator.GroupCoordinator, "_send_req"),
         (subscription_state.TopicPartitionState, "position has_valid_position"),
         (subscription_state.Assignment, "state_value"),
@@ -84,7 +87,13 @@ def test_names_exist(owner, names):
             group_coordinator.CoordinatorGroupRebalance._send_sync_group_request,
             ["await self._coordinator._send_req(request)"],
         ),
-        (partition_assignor.PartitionAssignor, ["self._tps_url = {"]),
+        # What our assignor adds reaches every member, and nobody but us looks into it.
+        (
+            partition_assignor.PartitionAssignor._perform_assignment,
+            ["changelog_distribution = self._get_changelog_distribution(assignments)"],
+        ),
+        (partition_assignor.PartitionAssignor.on_assignment, ["self.changelog_distribution = metadata."]),
+        (rocksdb.Store.stop, ["self._dbs.clear()"]),
     ],
 )
 def test_code_says_what_we_rely_on(place, fragments):

@@ -101,21 +101,6 @@ def test_a_partition_without_any_event_is_of_unknown_age(fleet, make_tables):
     asyncio.run(main())
 
 
-def test_the_answer_of_a_standby_says_so(fleet):
-    """Its partition has that role, and the whole is stale."""
-
-    async def main():
-        async with fleet(2) as workers:
-            workers[1].reader.is_standby = True
-            fresh = (await workers[0].get("/v1/totals")).json["freshness"]
-            assert fresh["stale"] is True
-            assert {one["role"] for one in fresh["partitions"]} == {"active", "standby"}
-            workers[1].reader.is_standby = False
-            assert (await workers[0].get("/v1/totals")).json["freshness"]["stale"] is False
-
-    asyncio.run(main())
-
-
 @pytest.mark.parametrize("target", ["/v1/clients", "/v1/totals", "/v1/totals/series", "/v1/reports/calls"])
 def test_a_partial_list_is_answered_where_it_is_allowed_and_says_what_is_missing(fleet, target):
     """Without the permission it is refused; with nobody at all it is refused as well."""

@@ -1,0 +1,110 @@
+"""When a database is a whole copy: marks, gaps that compaction leaves, restarts, and what is no mark."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.tables.copies import COPY, DONE, GAP, Mark, decode, encode, follow, later
+
+APPLIED = b"applied"
+
+
+class Record(NamedTuple):
+    """A record of a changelog."""
+
+    offset: int
+    key: bytes
+    value: bytes | None
+
+
+class Follower:
+    """A database that applies what it is given."""
+
+    def __init__(self, end=0):
+        self.keys, self.end = {}, end
+
+    def apply(self, *records):
+        """Apply one batch; the mark that holds after it."""
+        changes = follow(lambda keys: [self.keys.get(key) for key in keys], APPLIED, records, lambda: self.end)
+        self.keys = {key: value for key, value in {**self.keys, **changes}.items() if value is not None}
+        return decode(self.keys.get(COPY))
+
+
+def row(offset):
+    """Any row."""
+    return Record(offset, b"\x03row", b"12345678")
+
+
+def mark(offset, reached):
+    """A mark that rows are complete to."""
+    return Record(offset, DONE, encode(Mark(reached, 5)))
+
+
+def test_marks_hold_once_the_end_of_the_log_is_reached_and_at_once_from_then_on():
+    """An empty database believes none before: a row may still be missing that compaction has moved behind the mark."""
+    follower = Follower(end=4)
+    assert follower.apply(row(0), mark(1, 10)) is None
+    assert follower.apply(row(2), mark(3, 20)) is None
+    assert follower.apply(row(4)) == Mark(20, 5)
+    assert GAP not in follower.keys
+    follower.end = 100
+    assert follower.apply(row(5), mark(6, 30), row(7)) == Mark(30, 5)
+
+
+def test_a_gap_makes_marks_doubtful_until_what_was_the_end_then():
+    """The copy stays what it was before the gap; a restart in between does not make it forget."""
+    follower = Follower(end=1)
+    follower.apply(row(0), mark(1, 10))
+    follower.end = 9
+    assert follower.apply(row(2), mark(5, 20)) == Mark(10, 5)
+    restarted = Follower(end=9)
+    restarted.keys = dict(follower.keys)
+    assert restarted.apply(row(6), mark(7, 30), row(8)) == Mark(10, 5)
+    assert restarted.apply(row(9)) == Mark(30, 5)
+
+
+def test_records_that_come_again_are_no_gap_and_older_marks_change_nothing():
+    """Reading goes on at the last applied record, and an owner that starts anew repeats its marks."""
+    follower = Follower(end=1)
+    follower.apply(row(0), mark(1, 10))
+    assert follower.apply(mark(1, 10), mark(2, 7)) == Mark(10, 5)
+    assert follower.apply(mark(3, 12)) == Mark(12, 5)
+
+
+def test_what_is_no_mark_is_none():
+    """Whatever stands under its key."""
+    follower = Follower()
+    for offset, value in enumerate((None, b"", b"short", b"x" * 17)):
+        assert follower.apply(Record(offset, DONE, value)) is None
+    assert decode(None) is None
+    assert decode(encode(Mark(3, None))) == Mark(3, None)
+    assert later(encode(Mark(3, None)), encode(Mark(2, 9))) == encode(Mark(3, None))
+
+
+@given(st.data())
+def test_a_copy_lacks_nothing_up_to_its_mark_however_the_log_was_compacted(data):
+    """Flushes of random rows, compaction up to a random point, batches of random size, kills in between."""
+    log, newest, reached = [], {}, 0
+    truth = {}
+    for _ in range(data.draw(st.integers(1, 8))):
+        reached += 1
+        for key in data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=4)):
+            newest[key] = reached
+            log.append(Record(len(log), bytes([3, key]), reached.to_bytes(8, "big")))
+        truth[reached] = dict(newest)
+        log.append(mark(len(log), reached))
+    cleaned = data.draw(st.integers(0, len(log)))
+    last = {record.key: record.offset for record in log[:cleaned]}
+    kept = [record for record in log if record.offset >= cleaned or last[record.key] == record.offset]
+    follower, rows_of = Follower(end=len(log) - 1), {}
+    while kept:
+        size = data.draw(st.integers(1, 3))
+        batch, kept = kept[:size], kept[size:]
+        rows_of |= {record.key: int.from_bytes(record.value, "big") for record in batch if record.key != DONE}
+        found = follower.apply(*batch)
+        if found is not None:
+            assert all(rows_of.get(bytes([3, key]), 0) >= least for key, least in truth[found.offset].items())
+    assert found.offset == reached
