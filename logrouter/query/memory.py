@@ -101,17 +101,19 @@ class MemoryReader(TableReader):
         self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
     ) -> Iterator[tuple[str, int, Cell]]:
         tier, start, stop = segment
-        for partition in partitions:
-            tables = self._of(partition)
-            for (bucket, subject), cell in sorted(tables.rows[tier].items(), key=lambda item: item[0]):
-                if self._of(partition) is not tables:
-                    raise LookupError("a partition was lost")
-                if (
-                    start <= bucket < stop
-                    and subject.startswith(kind + prefix)
-                    and self.partition_of(subject) == partition
-                ):
-                    yield subject[1:], bucket, cell
+        begun = {partition: self._of(partition) for partition in partitions}
+        for tables in {id(tables): tables for tables in begun.values()}.values():
+            wanted = (
+                (bucket, subject)
+                for bucket, subject in tables.rows[tier]
+                if start <= bucket < stop and subject.startswith(kind + prefix)
+            )
+            for bucket, subject in sorted(wanted):
+                partition = self.partition_of(subject)
+                if begun.get(partition) is tables:
+                    if self._of(partition) is not tables:
+                        raise LookupError("a partition was lost")
+                    yield subject[1:], bucket, tables.rows[tier][bucket, subject]
 
     def _of(self, partition: int) -> MemoryTables:
         """The tables that answer for a partition."""

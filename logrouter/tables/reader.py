@@ -113,9 +113,12 @@ class Reader:
             parts.append((partition, held.token, self._table.store.iterator(partition), held.fold.unflushed()))
         for partition, token, iterator, unflushed in parts:
             for subject, bucket, cell in unflushed.merged(stored(iterator, wanted), wanted):
-                if self._held(partition).token is not token:
+                if self._token(partition) is not token:
                     raise LookupError(f"partition {partition} moved away")
                 yield subject[1:], bucket, cell
+
+    def _token(self, partition: int) -> object:
+        return self._table.folds.get(partition) or self._table.store.opened().get(partition)
 
     def _held(self, partition: int) -> Held:
         """The fold of a partition; for a copy one with nothing in it but the store."""

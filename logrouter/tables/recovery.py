@@ -1,6 +1,6 @@
 """Table recovery, mended: no position is set while records are under way, and nothing fails silently.
 
-The second and last module with private hooks into Faust, pinned by the same contract test as `transport`.
+The second module with private hooks into Faust, pinned by the same contract test as `transport`.
 """
 
 from __future__ import annotations

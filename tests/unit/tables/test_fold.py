@@ -260,7 +260,7 @@ def test_flush_that_is_not_over_admits_no_other():
 def scanned(store, unflushed, wanted):
     """What a scan reads, row by row."""
     prefix = {key: value for key, value in store.items() if key[0] == rows.CODE[wanted.tier]}
-    found = ((key, prefix[key]) for key in sorted(prefix) if key[5:6] == wanted.kind.encode())
+    found = ((key, prefix[key]) for key in sorted(prefix) if key[5:6] == wanted.prefix.encode())
     for subject, bucket, cell in unflushed.merged(found, wanted):
         yield rows.key_of(wanted.tier, bucket, subject), cell
 
