@@ -133,10 +133,9 @@ def create(settings: TablesSettings) -> App:
     minute = minutes(settings.clock_offset_seconds)
     table.prepare(settings.topic, settings.retention, minute)
     app.reader = Reader(app, table, settings.partitions, url)
-    app.first_services = (
-        ViewServer(app.reader, bound, settings, lambda: _now_ms(settings)),
-        Gate(settings.security, settings.topic, settings.partitions),
-    )
+    gate = Gate(settings.security, settings.topic, settings.partitions)
+    view = ViewServer(app.reader, bound, settings, lambda: _now_ms(settings), lambda: gate.waiting)
+    app.first_services = (view, gate)
     app.last_services = (Upkeep(app, table, app.reader), TopClients(app.reader, settings.top_clients))
     _fold(app, table, settings.topic)
     app.on_worker_init.connect(_quiet)

@@ -52,9 +52,9 @@ def base_url(host: str, port: int, *, encrypted: bool = False) -> str:
 class ViewServer(Service):
     """The view, as a service that Faust starts first and stops last.
 
-    Its port opens when this worker knows the group, so that what it has not itself it can ask of others; while the
-    cluster is away, after `PATIENCE_SECONDS`, to say so. It closes after everything else, and until then the view
-    answers from the rows as they are.
+    Its port opens when this worker knows the group, so that what it has not itself it can ask of others; if it has to
+    wait for the cluster, or anything takes longer than `PATIENCE_SECONDS`, it opens to say so. It closes after
+    everything else, and until then the view answers from the rows as they are.
     """
 
     def __init__(
@@ -63,9 +63,11 @@ class ViewServer(Service):
         bound: socket.socket,
         settings: TablesSettings,
         clock: Callable[[], int],
+        waits: Callable[[], bool],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._waits = waits
         self._reader = reader
         self._socket = bound
         self._settings = settings
@@ -101,7 +103,7 @@ class ViewServer(Service):
     @Service.task
     async def _open(self) -> None:
         until = time.monotonic() + PATIENCE_SECONDS
-        while not self._reader.knows_group() and time.monotonic() < until and not self.should_stop:
+        while not (self._reader.knows_group() or self._waits() or time.monotonic() > until or self.should_stop):
             await self.sleep(_LOOK_SECONDS)
         if not self.should_stop and self._runner is not None:
             await web.SockSite(self._runner, self._socket, ssl_context=self._tls, backlog=BACKLOG).start()

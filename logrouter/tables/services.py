@@ -42,6 +42,8 @@ class Gate(Service):
         self._topic = topic
         self._partitions = partitions
         self._said: Log | None = None
+        self.waiting = False
+        """Whether something is in the way."""
 
     async def on_start(self) -> None:
         """Return when everything is there, or when the worker is told to stop."""
@@ -52,7 +54,8 @@ class Gate(Service):
 
     async def _open(self) -> bool:
         found = await self._look()
-        if found is None or not found:
+        self.waiting = not found
+        if not found:
             return False
         if found != self._partitions:
             msg = (

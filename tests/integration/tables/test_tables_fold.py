@@ -108,7 +108,7 @@ def test_worker_waits_for_the_cluster(lane, eventually):
     """Without a broker a worker is alive but not ready, says so once, and stops when told."""
     worker = lane.worker(bootstrap="127.0.0.1:1")
     eventually(lambda: "broker_down" in worker.text(), timeout=10, message="said")
-    assert worker.get("/livez")[0] == 200
+    eventually(lambda: worker.get("/livez")[0] == 200, timeout=10, message="alive")
     assert worker.get("/readyz")[0] == 503
     assert worker.stop() == 0
     assert worker.text().count("broker_down") == 1
