@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mode import Service
 
-from logrouter.query.reader import Tier
+from logrouter.query.reader import Segment, Tier
 from logrouter.telemetry import TOP_CLIENTS
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def largest(reader: TableReader, most: int) -> Counts:
     found, until = Largest(most), perf_counter() + _SLICE
     held = reader.owned()
     try:
-        for number, (client, _, cell) in enumerate(reader.scan("c", Tier.LIFE, 0, 1), 1):
+        for number, (client, _, cell) in enumerate(reader.scan(held, "c", Segment(Tier.LIFE, 0, 1)), 1):
             found.add(client, cell.count)
             if number % _CHECK_EVERY == 0 and perf_counter() > until:
                 await asyncio.sleep(_REST)
