@@ -23,8 +23,8 @@ from logrouter.config.problems import did_you_mean, join, listed
 from logrouter.config.schemas import load_schema
 from logrouter.config.topics import split
 from logrouter.core.enrich import compile_api, compile_client_ip
-from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
+from logrouter.core.envelopes import ENVELOPES, WITH_PIECES
+from logrouter.core.routing import KAFKA_INTERNAL, Joining, Route, RouteTable, Source
 from logrouter.model import UNMATCHED
 
 if TYPE_CHECKING:
@@ -150,6 +150,9 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
     """No source may name a topic of ours, nor one that an earlier source has already."""
     taken: dict[str, str] = {}
     for name, source in sources.items():
+        if source.join_partial is not None and source.envelope not in WITH_PIECES:
+            where = listed(WITH_PIECES)
+            problems.add(f"sources.{name}.join_partial", f"{source.envelope} has no cut lines; {where} may have")
         for index, topic in enumerate(source.topics):
             path = f"sources.{name}.topics[{index}]"
             if topic.startswith("^"):
@@ -163,6 +166,8 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
 def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Source:
     names, patterns = split(options.topics)
     wrapping = ENVELOPES[options.envelope]
+    cut = options.join_partial
+    joining = None if cut is None else Joining(cut.max_bytes, cut.max_wait_seconds * 1000)
     return Source(
         name=name,
         topics=names,
@@ -173,6 +178,7 @@ def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Sou
         max_bytes=options.max_record_bytes,
         prefilter=options.prefilter,
         all_matches=options.routing == "all-matches",
+        joining=joining,
     )
 
 

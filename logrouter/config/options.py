@@ -177,6 +177,18 @@ class TablesLane:
 
 
 @options
+class JoinPartial:
+    """Lines that the container runtime has cut are put together again, if all pieces are in one partition."""
+
+    max_bytes: int = opt(
+        Integer(1_024, 8_388_608),
+        "Longer lines are given up, and each piece is a dead letter (`decode`, `partial`).",
+        default=262_144,
+    )
+    max_wait_seconds: int = opt(Integer(1, 3_600), "So are lines whose end does not come within this time.", default=30)
+
+
+@options
 class SourceOptions:
     """One kind of input."""
 
@@ -197,6 +209,13 @@ class SourceOptions:
         "first route that accepts it and names the table. Metrics count the record by its first route, and by the "
         "others as copies.",
         default="first-match",
+    )
+    join_partial: JoinPartial | None = opt(
+        Section(JoinPartial),
+        "Put lines together again that the container runtime has cut. Producers must send all lines of a container to "
+        "one partition. Every record is decoded then, whatever *prefilter* says. Without this section pieces are "
+        "rejected (`decode`, `partial`).",
+        default=None,
     )
     prefilter: bool = opt(
         Flag(),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from logrouter.core.routing import Route, Source
+    from logrouter.model import Decoded
 
 _TOMBSTONE: Final = (Ignored(Reason.TOMBSTONE),)
 _EMPTY: Final = (Ignored(Reason.EMPTY),)
@@ -64,7 +65,18 @@ def process_matching(
             return _UNMATCHED
         detail = f"{len(value)} bytes, at most {source.max_bytes} are read"
         return (Rejected(Stage.DECODE, Reason.TOO_LARGE, detail, raw=None if source.verbatim else ENCODED),)
-    found = source.decode(value)
+    return process_decoded(source, source.decode(value), record, value, now_ms, event_id)
+
+
+def process_decoded(
+    source: Source,
+    found: Decoded,
+    record: RawRecord,
+    value: bytes,
+    now_ms: int,
+    event_id: Callable[[int, int], str],
+) -> tuple[Outcome, ...]:
+    """`process` for what a record has been decoded to; *value* is its bytes."""
     if isinstance(found, Envelope):
         outcomes = _of_line(source, found, record, now_ms, event_id)
         return outcomes if source.verbatim else _of_place(outcomes, 0, found.text)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from logrouter.core.prefilter import compile_prefilter
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, RawRecord, Rejected
@@ -106,6 +106,13 @@ class Route:
     pair_ms: int | None = None
 
 
+class Joining(NamedTuple):
+    """How lines that a container runtime has cut are put together: bounds for each of them."""
+
+    max_bytes: int
+    max_wait_ms: int
+
+
 class NamePattern(Protocol):
     """An expression on names, closed at both ends."""
 
@@ -127,6 +134,8 @@ class Source:
     decoded is worth a dead letter. *topics* and *patterns* are the exact names and the expressions that select topics.
     *verbatim* says that the envelope's fields stand in the record's bytes; where they don't, nothing is told before
     decoding. With *all_matches* every route that matches gets the record, else the first one only.
+    *joining* is there if cut lines are put together. Then the pre-filter is asked about whole lines only, as a piece
+    may lack what the line has.
     Only a source made by `on` is ready for records: before that, conditions on the topic are undecided.
     """
 
@@ -139,6 +148,7 @@ class Source:
     prefilter: bool = True
     all_matches: bool = False
     verbatim: bool = True
+    joining: Joining | None = None
     may_match: Callable[[bytes], bool] | None = None
     might_be_ours: Callable[[bytes], bool] | None = None
 

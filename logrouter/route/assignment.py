@@ -32,6 +32,8 @@ class Assignment:
         self.partitions: set[Partition] = set()
         self.revoked: set[Partition] = set()
         """Those that have left during the present call of `consume()`."""
+        self.starts: dict[Partition, int] = {}
+        """Where those begin that have come during the present call and don't begin at what is committed."""
         self.positions: dict[Partition, int] = {}
         """How far those are committed of which something was."""
 
@@ -72,12 +74,17 @@ class Assignment:
         dropped = first_offsets([m for m in messages if (m.topic(), m.partition()) in self.revoked])
         back = {at: offset for at, offset in dropped.items() if at in self.partitions}
         if back:
-            self.seek_back(back | self.ask(list(back)))
+            starts = {at: offset for at, offset in self.starts.items() if at in back}
+            self.seek_back(back | self.ask(list(back)) | starts)
         return kept
 
     def ask(self, partitions: list[Partition]) -> dict[Partition, int]:
         """The group's committed offsets, without the partitions that have none."""
-        by = time.monotonic() + _REWIND_SECONDS
+        return {(p.topic, p.partition): p.offset for p in self.ask_all(partitions)}
+
+    def ask_all(self, partitions: list[Partition], seconds: float = _REWIND_SECONDS) -> list[TopicPartition]:
+        """The same with what is kept beside the offsets."""
+        by = time.monotonic() + seconds
         while True:
             try:
                 asked = [TopicPartition(*at) for at in partitions]
@@ -86,7 +93,7 @@ class Assignment:
             except KafkaException as exc:
                 error = exc.args[0]
             if error is None:
-                return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+                return [p for p in found if p.offset >= 0]
             if time.monotonic() > by:
                 raise FatalError(f"cannot ask for committed offsets: {error.str()}", fenced=False)
             time.sleep(_AGAIN_SECONDS)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter import telemetry
 from logrouter.core import halves, ids
 from logrouter.core.accumulate import Accumulator
-from logrouter.core.pipeline import process_matching
+from logrouter.core.pipeline import process, process_decoded, process_matching
 from logrouter.core.rollup import pack
 from logrouter.model import ANONYMOUS, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.output import LOOP_HEADER, Output
+from logrouter.route.rejoin import Rejoin
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _EMPTY: Count = (UNMATCHED, "ignored", "", Reason.EMPTY)
 _NOT_OURS: Count = (UNMATCHED, "ignored", "", Reason.UNMATCHED)
 
 
+_PIECE: Count = (UNMATCHED, "held", Stage.DECODE, Reason.PARTIAL)
+_UNMATCHED: Final = (Ignored(Reason.UNMATCHED),)
 _NOTHING: Final[dict[str, Any]] = {}
 
 
@@ -44,7 +47,9 @@ class BatchProcessor:
         clock_ms: Callable[[], int],
         emitter: str = "logrouter",
         pairing_partitions: int = 1,
+        rejoin: Rejoin | None = None,
     ) -> None:
+        """*rejoin* is what is left of cut lines by former batches, of other route tables even."""
         self._table = table
         self._cluster = cluster
         self._rollup_partitions = rollup_partitions
@@ -54,6 +59,8 @@ class BatchProcessor:
         self._pairing_partitions = pairing_partitions
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
+        self._rejoin = Rejoin() if rejoin is None else rejoin
+        self._rejoin.source_of = self.source_of
 
     def process(self, messages: Sequence[Message]) -> Output:
         """The batch's output. Every record is counted once, by its first outcome; nothing raises."""
@@ -77,8 +84,8 @@ class BatchProcessor:
                 if last is not None and topic is not None:
                     positions[topic, partition] = last.offset() + 1
                 topic, partition = message.topic(), message.partition()
-                source = self._source_of(topic)
-                may_match = source.may_match if source is not None else None
+                source = self.source_of(topic)
+                may_match = source.may_match if source is not None and source.joining is None else None
                 event_id = self._ids_of(topic, partition)
                 output.first.setdefault((topic, partition), message.offset())
                 read = output.read.setdefault(source.name if source is not None else UNMATCHED, [0, 0])
@@ -101,10 +108,16 @@ class BatchProcessor:
             positions[topic, partition] = last.offset() + 1
         if not_ours:
             counts[_NOT_OURS] = counts.get(_NOT_OURS, 0) + not_ours
+        if self._rejoin:
+            for joining, piece in self._rejoin.overdue(now_ms):
+                ids_of = self._ids_of(piece.topic, piece.partition)
+                self._give_up(joining, piece, ids_of, now_ms, output, sums)
+        self._rejoin.note(output)
         output.rollup.extend(pack(sums.take(), self._rollup_partitions))
         return output
 
-    def _source_of(self, topic: str) -> Source | None:
+    def source_of(self, topic: str) -> Source | None:
+        """The source of a topic, compiled for it."""
         if topic not in self._sources:
             self._sources[topic] = self._table.source_of(topic)
         return self._sources[topic]
@@ -127,12 +140,63 @@ class BatchProcessor:
         outcomes: tuple[Outcome, ...]
         if headers and any(name == LOOP_HEADER for name, _ in headers):
             outcomes = (Ignored(Reason.LOOP),)
+        elif source.joining is not None:
+            self._join(source, record, event_id, now_ms, output, sums)
+            return
         else:
             try:
                 outcomes = process_matching(source, record, record.value or b"", now_ms, event_id)
             except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the record
                 outcomes = (internal_error(exc, record),)
-        counts = output.counts
+        self._put(record, outcomes, event_id, now_ms, output, sums, output.counts)
+
+    def _join(
+        self, source: Source, record: RawRecord, event_id: EventId, now_ms: int, output: Output, sums: Accumulator
+    ) -> None:
+        """A record of a source that puts cut lines together: it waits, or ends a line, or is routed as it is."""
+        outcomes: tuple[Outcome, ...] | None = None
+        given_up: tuple[RawRecord, ...] = ()
+        try:
+            routed = self._rejoin.take(source, record, record.value or b"", now_ms)
+            given_up, ready = routed.given_up, routed.record
+            if ready is not None:
+                record, value = ready, ready.value or b""
+                if source.may_match is not None and not source.may_match(value):
+                    outcomes = _UNMATCHED
+                elif routed.found is None:
+                    outcomes = process_matching(source, record, value, now_ms, event_id)
+                else:
+                    outcomes = process_decoded(source, routed.found, record, value, now_ms, event_id)
+        except Exception as exc:  # noqa: BLE001 - see `_one`
+            outcomes = (internal_error(exc, record),)
+        if outcomes is None:
+            output.counts[_PIECE] = output.counts.get(_PIECE, 0) + 1
+        else:
+            self._put(record, outcomes, event_id, now_ms, output, sums, output.counts)
+        for piece in given_up:
+            self._give_up(source, piece, event_id, now_ms, output, sums)
+
+    def _give_up(
+        self, source: Source, piece: RawRecord, event_id: EventId, now_ms: int, output: Output, sums: Accumulator
+    ) -> None:
+        """Route a piece as it is. It was counted as held, so this is a further outcome of its record."""
+        try:
+            outcomes = process(source, piece, now_ms, event_id)
+        except Exception as exc:  # noqa: BLE001 - see `_one`
+            outcomes = (internal_error(exc, piece),)
+        self._put(piece, outcomes, event_id, now_ms, output, sums, output.copies)
+
+    def _put(
+        self,
+        record: RawRecord,
+        outcomes: tuple[Outcome, ...],
+        event_id: EventId,
+        now_ms: int,
+        output: Output,
+        sums: Accumulator,
+        counts: dict[Count, int],
+    ) -> None:
+        """Put a record's outcomes into *output*: the first one is counted in *counts*, the others as copies."""
         for index, outcome in enumerate(outcomes):
             what: Count
             if isinstance(outcome, Accepted):

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 from logrouter import telemetry
 from logrouter.route.observe import count
 from logrouter.route.output import LOOP_HEADER, Output
+from logrouter.route.rejoin import Rejoin
 from logrouter.route.transaction import TransactionAbortedError
 from logrouter.telemetry import Log
 
@@ -35,6 +36,7 @@ class Flight:
         self._assignment = assignment
         self._live = live
         self.pairing: Pairing | None = None
+        self.rejoin = Rejoin()
         self.aborts = 0
         """How many transactions in a row were aborted."""
         self._abort_causes: set[str] = set()
@@ -60,7 +62,9 @@ class Flight:
             produce(settings.rollup_topic, value, None, own, partition)
         if self.pairing is not None:
             self._publish_pairing(self.pairing, output, own)
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in output.positions.items()]
+        self.rejoin.published(output)
+        self._complete_positions(output, output.metadata.keys())
+        offsets = [TopicPartition(*at, offset, output.metadata.get(at)) for at, offset in output.positions.items()]
         metadata = self._consumer.consumer_group_metadata()
         if not self._consumer.memberid():
             # Out of the group since the batch was read. The group would refuse offsets of a former member, but not
@@ -81,7 +85,11 @@ class Flight:
         for partition, key, entry in pairing.changes():
             produce(settings.state_topic, entry, key, headers, partition)
             changed.add((settings.topic, partition))
-        without = changed - output.positions.keys()
+        self._complete_positions(output, changed)
+
+    def _complete_positions(self, output: Output, partitions: AbstractSet[Partition]) -> None:
+        """An offset for each of the partitions, where nothing was read the one that is committed already."""
+        without = partitions - output.positions.keys()
         if without:
             known = {at: offset for at, offset in self._assignment.positions.items() if at in without}
             asked = self._assignment.ask([*(without - known.keys())]) if without - known.keys() else {}
@@ -104,6 +112,7 @@ class Flight:
         self._assignment.committed(self._output.positions)
         if self.pairing is not None:
             self.pairing.settled()
+        self.rejoin.settled()
         count(self._output)
         self._live.committed(self._output.read, self._output.counts)
         self._first, self._output = {}, Output()
@@ -123,6 +132,7 @@ class Flight:
             telemetry.log(Log.TRANSACTION_ABORTED, error=cause, partitions=len(self._first))
         if self.pairing is not None:
             self.pairing.rollback()
+        self.rejoin.rollback()
         self._assignment.seek_back(self._first)
         self._first, self._output = {}, Output()
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from logrouter.route.settings import LaneSettings
 
 _MANY_ABORTS: Final = 5
+_PATIENT_SECONDS: Final = 60.0
+"""Offsets that a dead process has left in a transaction are known only when that has timed out."""
 _MAX_BATCH_BYTES: Final = 64 << 20
 """What a batch of records as large as the last ones may come to: bounds memory whatever is in the topic."""
 
@@ -167,6 +169,7 @@ class RouteLane:
             clock_ms=_clock_ms,
             emitter=emitter,
             pairing_partitions=s.pairing.partitions if s.pairing is not None else 1,
+            rejoin=self._flight.rejoin,
         )
         self._joined = Joined(
             self._table,
@@ -232,16 +235,18 @@ class RouteLane:
     def _process(self, messages: list[Message]) -> Output | None:
         """What is to be published now, None if nothing is."""
         pairing = self._pairing
-        if pairing is None and not messages:
+        if pairing is None and not messages and not self._flight.rejoin:
             return None
         began = time.perf_counter()
         if pairing is None:
             output = self._processor.process(messages)
+            if not messages and not output.pieces:
+                return None
         else:
             topic = pairing.settings.topic
             output = self._processor.process([m for m in messages if m.topic() != topic])
             left = pairing.take([m for m in messages if m.topic() == topic], output, _clock_ms())
-            if not messages and not left:
+            if not messages and not left and not output.pieces:
                 return None
             self._joined.add(left, output, pairing.malformed)
         telemetry.BATCH_SECONDS.observe(time.perf_counter() - began)
@@ -294,7 +299,10 @@ class RouteLane:
         """The next batch, without errors and without records of partitions that left meanwhile."""
         s = self._settings
         self._assignment.revoked.clear()
+        self._assignment.starts.clear()
         self._rewound = False
+        if not self._broker.is_up:
+            self._flight.rejoin.resume(_clock_ms())
         if self._pairing is not None:
             self._tend(self._pairing)
         try:
@@ -315,6 +323,7 @@ class RouteLane:
             self._assignment.seek_back(first_offsets(messages))
             return []
         messages = self._assignment.without_revoked(messages)
+        messages = self._flight.rejoin.without_replayed(messages, _clock_ms())
         if self._pairing is not None:
             ready = self._pairing.without_unready(messages)
             if len(ready) < len(messages):  # they were on their way when the partition was paused
@@ -343,13 +352,26 @@ class RouteLane:
         self._broker.up()
         pairing = self._pairing
         paired = [p for p in partitions if pairing is not None and p.topic == pairing.settings.topic]
+        again = self._start_again(partitions)
+        if paired or again:
+            consumer.incremental_assign(partitions)
         if pairing is not None and paired:
             # Nothing is read of them before their state is there.
-            consumer.incremental_assign(partitions)
             consumer.pause(paired)
             for each in paired:
                 pairing.assigned(each.partition)
         self._assignment.note(Log.PARTITIONS_ASSIGNED, partitions)
+
+    def _start_again(self, partitions: list[TopicPartition]) -> bool:
+        """Set the offset of partitions in which pieces of lines wait to the first of them. Whether there are any."""
+        found: dict[tuple[str, int], TopicPartition] = {(p.topic, p.partition): p for p in partitions}
+        joining = [at for at in found if (source := self._processor.source_of(at[0])) is not None and source.joining]
+        for committed in self._assignment.ask_all(joining, _PATIENT_SECONDS) if joining else ():
+            at = committed.topic, committed.partition
+            begin = self._flight.rejoin.replay(at, committed.offset, committed.metadata)
+            if begin < committed.offset:
+                found[at].offset = self._assignment.starts[at] = begin
+        return bool(self._assignment.starts)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -373,5 +395,6 @@ class RouteLane:
         self._flight.forget(gone)
         for topic, partition in gone:
             self._aside.forget(topic, partition)
+            self._flight.rejoin.forget((topic, partition))
             if self._pairing is not None and topic == self._pairing.settings.topic:
                 self._pairing.forget(partition)

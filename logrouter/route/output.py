@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from logrouter.core import deadletter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from logrouter.core.halves import How
+    from logrouter.core.rejoin import Key, Line
     from logrouter.model import RawRecord, Rejected
 
 LOOP_HEADER = "logrouter-generation"
@@ -61,6 +64,10 @@ class Output:
     """Records and bytes read of the pairing topic."""
     positions: dict[Partition, int] = field(default_factory=dict)
     """The offset after the last record read, by topic and partition: what the transaction commits."""
+    metadata: dict[Partition, str] = field(default_factory=dict)
+    """What is committed beside an offset: the places of pieces that wait."""
+    pieces: dict[Partition, Mapping[Key, Line]] = field(default_factory=dict)
+    """What waits after the batch."""
     first: dict[Partition, int] = field(default_factory=dict)
     """The offset of the first record read, by topic and partition: where an abort goes back to."""
 

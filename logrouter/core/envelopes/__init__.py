@@ -39,6 +39,9 @@ ENVELOPES: Final[Mapping[str, Wrapping]] = {
     "rsyslog": Wrapping(rsyslog.decode),
 }
 
+WITH_PIECES: Final = frozenset({"cri", "kubernetes", "lines", "rsyslog"})
+"""Envelopes in which a record may hold one piece of a line that the container runtime has cut."""
+
 FIELD_PREFIXES: Final = ("label.", "field.", "header.")
 """`label.<name>` is a Kubernetes label, `field.<name>` any other key of the envelope, flat or nested by dots, and
 `header.<name>` a header of the Kafka record."""

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.model import PARTIAL
+import orjson
+
+from logrouter.core.jsontext import decode_object
+from logrouter.model import PARTIAL, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.model import Envelope
@@ -19,6 +22,9 @@ KUBERNETES: Final = "kubernetes"
 
 _RUNTIME_PIECE: Final = 16 * 1024
 _TAGS: Final = ("logtag", "_p")
+_NUMBERING: Final = ("partial_message", "partial_id", "partial_ordinal", "partial_last")
+_LINES: Final = {DOCKER: ("log",), CONTAINERD: ("msg",), KUBERNETES: ("log", "message", "msg")}
+"""Where the line is, by shape."""
 _IDS: Final = ("container_id", "filename")
 """Names that identify a container, as keys of the record or as headers of it."""
 
@@ -97,6 +103,34 @@ def piece_of(envelope: Envelope) -> Piece | None:
         case "kubernetes" if envelope.document is None:
             return _shipped(envelope, name)
     return None
+
+
+def uncut(shape: str, value: bytes, text: str) -> bytes | None:
+    """The record of a line's first piece as it would be if the line, which is *text*, had never been cut.
+
+    None if there is no such record, which can't be if `piece_of` has found a piece in it.
+    """
+    if value[:1] != b"{":
+        line = cri_line(value.decode("utf-8", "replace"))
+        return None if line is None else f"{line.time} {line.stream} F {text}".encode("utf-8", "replace")
+    fields = decode_object(value, Stage.DECODE)
+    name = (
+        None if isinstance(fields, Rejected) else next(filter(lambda each: _holds(fields, each), _LINES[shape]), None)
+    )
+    if name is None or isinstance(fields, Rejected):
+        return None
+    line = cri_line(fields[name])
+    fields[name] = f"{text}\n" if line is None else f"{line.time} {line.stream} F {text}"
+    for tag in _TAGS:
+        if _holds(fields, tag):
+            fields[tag] = "F"
+    for numbering in _NUMBERING:
+        fields.pop(numbering, None)
+    return orjson.dumps(fields)
+
+
+def _holds(fields: dict[str, Any], name: str) -> bool:
+    return type(fields.get(name)) is str
 
 
 def _shipped(envelope: Envelope, stream: str) -> Piece:

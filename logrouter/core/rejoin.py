@@ -1,0 +1,185 @@
+"""Lines that a container runtime has cut, put together again: the pieces of one partition that wait for the rest.
+
+    lines = Lines(Joining(max_bytes=1 << 18, max_wait_ms=30_000))
+    taken = lines.take(piece, record, at_ms)     # what is to be routed because of this record
+    lines.snapshot(), lines.places()             # to go back to; to find the pieces again in the topic
+
+Pure and bounded. What waits can be written in a few hundred characters, as the places of the pieces: whoever reads the
+partition next reads those records once more and has the same state, whatever the reasons were that led to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.core.envelopes.pieces import Piece
+    from logrouter.core.routing import Joining
+    from logrouter.model import RawRecord
+
+MAX_PIECES: Final = 300
+"""Pieces that may wait in one partition: their places must fit into what Kafka keeps beside an offset."""
+
+MAX_TOTAL: Final = 16 << 20
+"""Bytes of records that may wait in one partition, or the longest line if that is allowed more."""
+
+_PREFIX: Final = "pieces1 "
+_BASE: Final = 36
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LOST: Final = "!"
+
+Key = tuple[str, ...]
+
+
+class Part(NamedTuple):
+    """One piece that waits: its record and the text in it."""
+
+    record: RawRecord
+    text: str
+
+
+class Line(NamedTuple):
+    """A line of which the end is missing. It is *lost* if it was given up and only its end is still to be known."""
+
+    parts: tuple[Part, ...]
+    since_ms: int
+    size: int
+    lost: bool = False
+
+
+class Taken(NamedTuple):
+    """What is to be routed because of a record.
+
+    *given_up* are pieces that wait no longer, each to be routed as it is. If *held*, the record waits, or is among
+    them; else it is to be routed as it is, or ends the line that *begins* and has the text *whole*.
+    """
+
+    given_up: tuple[RawRecord, ...] = ()
+    held: bool = False
+    begins: RawRecord | None = None
+    whole: str = ""
+
+
+class Lines:
+    """The cut lines of one partition."""
+
+    def __init__(self, bounds: Joining) -> None:
+        self.bounds = bounds
+        self._lines: dict[Key, Line] = {}
+
+    def __bool__(self) -> bool:
+        """Whether something waits."""
+        return bool(self._lines)
+
+    def take(self, piece: Piece, record: RawRecord, at_ms: int) -> Taken:
+        """One more piece, which may be a whole line."""
+        given_up = self.expire(at_ms) if self._lines else ()
+        line = self._lines.get(piece.key)
+        if line is None:
+            if piece.last:
+                return Taken(given_up)
+            return self._wait(piece, record, Line((), at_ms, 0), given_up)
+        if line.lost:
+            self._lose(piece.key, record, at_ms, ended=piece.last)
+            return Taken(given_up)
+        if line.size + len(piece.text) > self.bounds.max_bytes:
+            given_up += tuple(part.record for part in line.parts)
+            self._lose(piece.key, record, at_ms, ended=piece.last)
+            return Taken(given_up)
+        if not piece.last:
+            return self._wait(piece, record, line, given_up)
+        del self._lines[piece.key]
+        whole = "".join((*(part.text for part in line.parts), piece.text))
+        return Taken(given_up, begins=line.parts[0].record, whole=whole)
+
+    def expire(self, at_ms: int) -> tuple[RawRecord, ...]:
+        """Pieces of lines that have waited too long."""
+        given_up: tuple[RawRecord, ...] = ()
+        for key, line in list(self._lines.items()):
+            if line.since_ms + self.bounds.max_wait_ms <= at_ms:
+                self._lose(key, line.parts[-1].record, at_ms, ended=line.lost)
+                given_up += tuple(part.record for part in line.parts) if not line.lost else ()
+        return given_up
+
+    def give_up(self) -> tuple[RawRecord, ...]:
+        """All pieces: lines are not put together any more."""
+        lines, self._lines = self._lines, {}
+        return tuple(part.record for line in lines.values() if not line.lost for part in line.parts)
+
+    def _wait(self, piece: Piece, record: RawRecord, line: Line, given_up: tuple[RawRecord, ...]) -> Taken:
+        parts = (*line.parts, Part(record, piece.text))
+        self._lines[piece.key] = Line(parts, line.since_ms, line.size + len(piece.text))
+        return Taken(given_up + self._evict(), held=True)
+
+    def _evict(self) -> tuple[RawRecord, ...]:
+        """Make room: the oldest lines go."""
+        given_up: tuple[RawRecord, ...] = ()
+        while not self._fits():
+            key = min(self._lines, key=lambda each: self._lines[each].since_ms)
+            line = self._lines.pop(key)
+            given_up += tuple(part.record for part in line.parts) if not line.lost else ()
+        return given_up
+
+    def _fits(self) -> bool:
+        pieces = sum(len(line.parts) for line in self._lines.values())
+        total = sum(len(part.record.value or b"") for line in self._lines.values() for part in line.parts)
+        return pieces <= MAX_PIECES and total <= max(MAX_TOTAL, 2 * self.bounds.max_bytes)
+
+    def _lose(self, key: Key, record: RawRecord, at_ms: int, *, ended: bool) -> None:
+        """The line is given up: what still comes of it is routed as it is, up to its end."""
+        self._lines.pop(key, None)
+        if not ended:
+            self._lines[key] = Line((Part(record._replace(value=b""), ""),), at_ms, 0, lost=True)
+
+    # --- going back and going on elsewhere
+
+    def snapshot(self) -> dict[Key, Line]:
+        """The state as a value."""
+        return dict(self._lines)
+
+    def reset(self, snapshot: Mapping[Key, Line]) -> None:
+        """Be as the snapshot."""
+        self._lines = dict(snapshot)
+
+    def again(self, piece: Piece, record: RawRecord, at_ms: int, *, lost: bool) -> None:
+        """A record at one of `places`, read again: in the order of the partition, before anything else of it."""
+        if lost:
+            self._lose(piece.key, record, at_ms, ended=False)
+            return
+        line = self._lines.get(piece.key, Line((), at_ms, 0))
+        parts = (*line.parts, Part(record, piece.text))
+        self._lines[piece.key] = Line(parts, line.since_ms, line.size + len(piece.text))
+
+    def places(self) -> str:
+        """Where the pieces are, for whoever has the partition next; empty if nothing waits."""
+        found = sorted((part.record.offset, line.lost) for line in self._lines.values() for part in line.parts)
+        words, before = [], 0
+        for offset, lost in found:
+            words.append(_written(offset - before) + (_LOST if lost else ""))
+            before = offset
+        return _PREFIX + ",".join(words) if words else ""
+
+
+def places_in(text: str | None) -> dict[int, bool]:
+    """The offsets in what `Lines.places` has written, True for one of a lost line; empty for any other text."""
+    if not text or not text.startswith(_PREFIX):
+        return {}
+    found: dict[int, bool] = {}
+    offset = 0
+    for word in text.removeprefix(_PREFIX).split(","):
+        digits = word.removesuffix(_LOST)
+        if not digits or len(digits) > 12 or not all(digit in _DIGITS for digit in digits):
+            return {}
+        offset += int(digits, _BASE)
+        found[offset] = word.endswith(_LOST)
+    return found
+
+
+def _written(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, _BASE)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"

@@ -1,0 +1,212 @@
+"""Cut lines of the source partitions that this process has: what waits, across batches, aborts and owners.
+
+What waits is committed as places beside the offset of its partition. Whoever gets the partition reads those records
+once more, silently, before it goes on at the offset.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from logrouter.core.envelopes.pieces import piece_of, uncut
+from logrouter.core.rejoin import Lines, Taken, places_in
+from logrouter.model import Envelope, RawRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from logrouter.core.rejoin import Key, Line
+    from logrouter.core.routing import Source
+    from logrouter.model import Decoded
+    from logrouter.route.output import Message, Output, Partition
+
+REJOINED: Final = "rejoined"
+"""The flag of an event whose line was put together from pieces."""
+
+QUIET_MS: Final = 2_000
+"""A partition in which nothing has come for so long is read to its end: then the clock tells what is overdue."""
+
+BREAK_MS: Final = 5_000
+"""Between two turns lies as much only if something was in the way: an outage, or a process that was stopped."""
+
+
+class Routed(NamedTuple):
+    """What is to be routed because of a record: *given_up* as they are, and *record*, None if it waits.
+
+    *found* is what *record* was decoded to, None if it is to be decoded.
+    """
+
+    given_up: tuple[RawRecord, ...]
+    record: RawRecord | None
+    found: Decoded | None = None
+
+
+class _Replay:
+    """Records that are read again up to the committed offset: *places* are those that wait."""
+
+    def __init__(self, until: int, places: dict[int, bool]) -> None:
+        self.until = until
+        self.places = places
+
+
+class Rejoin:
+    """The states of all partitions of sources that say `join_partial`."""
+
+    def __init__(self) -> None:
+        self.source_of: Callable[[str], Source | None] = lambda _topic: None
+        """The source of a topic, by the route table in force."""
+        self._lines: dict[Partition, Lines] = {}
+        self._seen_ms: dict[Partition, int] = {}
+        self._turn_ms = 0
+        self._replays: dict[Partition, _Replay] = {}
+        self._committed: dict[Partition, Mapping[Key, Line]] = {}
+        self._in_flight: dict[Partition, Mapping[Key, Line]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything waits."""
+        return any(self._lines.values())
+
+    # --- records
+
+    def take(self, source: Source, record: RawRecord, value: bytes, now_ms: int) -> Routed:
+        """One more record of a source that joins."""
+        lines = self._of(source, (record.topic, record.partition))
+        self._seen_ms[record.topic, record.partition] = now_ms
+        at_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
+        found = source.decode(value) if len(value) <= source.max_bytes else None
+        piece = None
+        if isinstance(found, Envelope):
+            found.headers = record.headers
+            piece = piece_of(found)
+        if piece is None:
+            return Routed(lines.expire(at_ms), record, found)
+        taken = lines.take(piece, record, at_ms)
+        if taken.held:
+            return Routed(taken.given_up, None)
+        if taken.begins is not None and isinstance(found, Envelope):
+            return Routed(taken.given_up, *_whole(source, record, taken, found.shape))
+        return Routed(taken.given_up, record, found)
+
+    def resume(self, now_ms: int) -> None:
+        """Records could not come until now."""
+        for at in self._seen_ms:
+            self._seen_ms[at] = now_ms
+
+    def overdue(self, now_ms: int) -> Iterator[tuple[Source, RawRecord]]:
+        """Pieces that have waited too long where nothing else comes, and those of sources that don't join any more."""
+        if now_ms > self._turn_ms + BREAK_MS:
+            self.resume(now_ms)
+        self._turn_ms = now_ms
+        for (topic, partition), lines in self._lines.items():
+            replay = self._replays.get((topic, partition))
+            if not lines or (replay is not None and replay.places):
+                continue
+            source = self.source_of(topic)
+            if source is None:
+                continue
+            if source.joining is None:
+                yield from ((source, record) for record in lines.give_up())
+            elif now_ms >= self._seen_ms[topic, partition] + QUIET_MS:
+                yield from ((source, record) for record in lines.expire(now_ms))
+
+    def note(self, output: Output) -> None:
+        """Put into *output* what waits after it."""
+        for at, lines in self._lines.items():
+            snapshot = lines.snapshot()
+            if at in output.positions or snapshot != self._latest(at):
+                output.pieces[at] = snapshot
+                output.metadata[at] = lines.places()
+
+    def _latest(self, at: Partition) -> Mapping[Key, Line]:
+        return self._in_flight.get(at, self._committed.get(at, {}))
+
+    def _of(self, source: Source, at: Partition) -> Lines:
+        bounds = source.joining
+        assert bounds is not None  # noqa: S101 - such sources alone come here
+        lines = self._lines.get(at)
+        if lines is None:
+            lines = self._lines[at] = Lines(bounds)
+        lines.bounds = bounds
+        return lines
+
+    # --- transactions
+
+    def published(self, output: Output) -> None:
+        """A batch is on its way."""
+        self._in_flight = output.pieces
+
+    def settled(self) -> None:
+        """It is committed."""
+        self._committed |= {at: lines for at, lines in self._in_flight.items() if at in self._lines}
+        self._in_flight = {}
+
+    def rollback(self) -> None:
+        """It is not, nor anything since."""
+        self._in_flight = {}
+        for at, lines in self._lines.items():
+            lines.reset(self._committed.get(at, {}))
+
+    # --- partitions
+
+    def replay(self, at: Partition, committed: int, metadata: str | None) -> int:
+        """The partition is ours, and this is what its last owner has committed: the offset to begin at."""
+        self.forget(at)
+        places = {offset: lost for offset, lost in places_in(metadata).items() if offset < committed}
+        if not places:
+            return committed
+        self._replays[at] = _Replay(committed, places)
+        return min(places)
+
+    def without_replayed(self, messages: Sequence[Message], now_ms: int) -> list[Message]:
+        """The messages that are new; those that were read before bring back what waits."""
+        if not self._replays:
+            return list(messages)
+        return [m for m in messages if not self._replayed(m, now_ms)]
+
+    def _replayed(self, message: Message, now_ms: int) -> bool:
+        at, offset = (message.topic(), message.partition()), message.offset()
+        replay = self._replays.get(at)
+        if replay is None:
+            return False
+        if offset in replay.places and offset < replay.until:
+            self._again(message, now_ms, lost=replay.places.pop(offset))
+            self._committed[at] = self._lines[at].snapshot() if at in self._lines else {}
+        if offset >= replay.until - 1:
+            del self._replays[at]
+        return offset < replay.until
+
+    def _again(self, message: Message, now_ms: int, *, lost: bool) -> None:
+        source, value = self.source_of(message.topic()), message.value()
+        if source is None or source.joining is None or not value:
+            return
+        headers = message.headers()
+        at_ms = message.timestamp()[1]
+        record = RawRecord(
+            message.topic(), message.partition(), message.offset(), at_ms, value, tuple(headers) if headers else ()
+        )
+        found = source.decode(value)
+        if isinstance(found, Envelope):
+            found.headers = record.headers
+            piece = piece_of(found)
+            if piece is not None:
+                lines = self._of(source, (record.topic, record.partition))
+                lines.again(piece, record, at_ms if at_ms > 0 else now_ms, lost=lost)
+                self._seen_ms[record.topic, record.partition] = now_ms
+
+    def forget(self, at: Partition) -> None:
+        """The partition is not ours (any more)."""
+        for states in (self._lines, self._seen_ms, self._replays, self._committed, self._in_flight):
+            states.pop(at, None)
+
+
+def _whole(source: Source, record: RawRecord, taken: Taken, shape: str) -> tuple[RawRecord, Decoded | None]:
+    """The record that the last piece stands for, and what is in it."""
+    first = taken.begins
+    value = uncut(shape, first.value or b"", taken.whole) if first is not None else None
+    if value is None:
+        return record, None
+    whole = record._replace(value=value)
+    found = source.decode(value) if len(value) <= source.max_bytes else None
+    if isinstance(found, Envelope):
+        found.flags = (*found.flags, REJOINED)
+    return whole, found

@@ -1,0 +1,224 @@
+"""Cut lines across batches, aborted transactions and owners of a partition, without a broker."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter import config
+from logrouter.route.batch import BatchProcessor
+from logrouter.route.output import DeadLetterSettings, Output
+from logrouter.route.rejoin import BREAK_MS, Rejoin
+
+START = 1_777_888_800_000
+AT = ("cri", 0)
+CONFIG = """
+version: 1
+sources: {s: {topics: cri, envelope: cri%s}}
+routes: [{name: edge, from: s, match: {stream: stdout, looks_like: request}, format: envoy, to: clean}]
+"""
+JOINED = CONFIG % ", join_partial: {max_bytes: 2000, max_wait_seconds: 10}"
+REQUEST = orjson.dumps(
+    {
+        "meta": {"uri": "/a/b", "dt": "2026-05-04T10:00:00Z", "request_id": "r1"},
+        "http": {"method": "GET", "status_code": 200},
+        "total_time_ms": 5,
+    }
+).decode()
+HELD = ("_unmatched", "held", "decode", "partial")
+
+
+def piece(text: str, *, last: bool = False, stream: str = "stdout") -> bytes:
+    """One record of a container's file."""
+    return f"2026-05-04T10:00:00.000000001Z {stream} {'F' if last else 'P'} {text}".encode()
+
+
+class Message:
+    """What librdkafka hands out."""
+
+    def __init__(self, value, offset, at=START):
+        self._all = (value, offset, at)
+
+    def topic(self):
+        return AT[0]
+
+    def partition(self):
+        return AT[1]
+
+    def offset(self):
+        return self._all[1]
+
+    def value(self):
+        return self._all[0]
+
+    def headers(self):
+        return None
+
+    def timestamp(self):
+        return (1, self._all[2])
+
+
+class Owner:
+    """A process that has the partition; *text* is its topics.yaml."""
+
+    def __init__(self, text: str = JOINED) -> None:
+        self.rejoin = Rejoin()
+        self.now_ms = START
+        self.take_file(text)
+
+    def take_file(self, text: str) -> None:
+        """A new route table."""
+        self.processor = BatchProcessor(
+            config.parse(text.encode(), {}).table,
+            cluster="test",
+            rollup_partitions=1,
+            dead_letters=DeadLetterSettings("dead", 4000),
+            clock_ms=lambda: self.now_ms,
+            rejoin=self.rejoin,
+        )
+
+    def batch(self, messages: list[Message]) -> Output:
+        """A batch on its way."""
+        return self.processor.process(self.rejoin.without_replayed(messages, self.now_ms))
+
+    def commit(self, messages: list[Message]) -> Output:
+        """A batch that is committed."""
+        output = self.batch(messages)
+        self.rejoin.published(output)
+        self.rejoin.settled()
+        return output
+
+    def idle(self, now_ms: int) -> Output:
+        """Turns without records until a moment."""
+        for turn_ms in range(self.now_ms, now_ms, BREAK_MS):
+            self.now_ms = turn_ms
+            self.commit([])
+        self.now_ms = now_ms
+        return self.commit([])
+
+
+def uris(output: Output) -> list[str]:
+    """Of the clean events."""
+    return [orjson.loads(value)["meta"]["uri"] for _, value, _ in output.events]
+
+
+def test_pieces_of_two_batches_are_one_event():
+    """It is the last piece's, flagged; every record has an outcome of its own."""
+    owner = Owner()
+    first = owner.commit([Message(piece(REQUEST[:40]), 0), Message(piece("other", last=True, stream="stderr"), 1)])
+    second = owner.commit([Message(piece(REQUEST[40:50]), 2), Message(piece(REQUEST[50:], last=True), 3)])
+    ((_, value, _),) = second.events
+    event = orjson.loads(value)
+
+    assert first.counts == {HELD: 1, ("_unmatched", "ignored", "", "unmatched"): 1}
+    assert second.counts == {HELD: 1, ("edge", "accepted", "", ""): 1}
+    assert (event["meta"]["uri"], event["source"]["offset"], event["flags"]) == ("/a/b", 3, ["rejoined"])
+    assert (first.metadata, second.metadata) == ({AT: "pieces1 0"}, {AT: ""})
+    assert first.dead_letters == second.dead_letters == []
+
+
+def test_without_the_option_pieces_are_dead_letters():
+    """As always."""
+    output = Owner(CONFIG % "").commit([Message(piece(REQUEST[:40]), 0), Message(piece(REQUEST[40:], last=True), 1)])
+
+    assert output.counts[("edge", "rejected", "decode", "partial")] == 1
+    assert (output.metadata, output.pieces, uris(output)) == ({}, {}, [])
+
+
+@pytest.mark.parametrize("how", ["records", "clock", "size", "reload"])
+def test_line_that_is_given_up_ends_as_without_the_option(how):
+    """Each piece once, with its own place, as a further outcome of its record."""
+    owner = Owner()
+    owner.commit([Message(piece(REQUEST[:40]), 0), Message(piece(REQUEST[40:50]), 1)])
+    if how == "records":
+        output = owner.commit([Message(piece("other", last=True, stream="stderr"), 2, START + 10_000)])
+    elif how == "clock":
+        assert owner.idle(START + 9_999).dead_letters == []
+        output = owner.idle(START + 10_000)
+    elif how == "size":
+        output = owner.commit([Message(piece("x" * 2000), 2)])
+    else:
+        owner.take_file(CONFIG % "")
+        output = owner.commit([])
+    keys = [key for key, _, _ in output.dead_letters]
+
+    assert keys[-2:] == [b"cri:0:0", b"cri:0:1"]
+    assert output.copies == {("edge", "rejected", "decode", "partial"): 2}
+    assert output.pieces.keys() == output.metadata.keys() == {AT}
+    assert owner.idle(owner.now_ms + 60_000).dead_letters == []
+
+
+def test_owner_that_follows_has_what_waits():
+    """It reads the pieces again, and publishes and counts nothing of what was read before."""
+    log = [Message(piece(REQUEST[:40]), 4), Message(piece(REQUEST, last=True, stream="stderr"), 5)]
+    log += [Message(piece(REQUEST[40:50]), 6), Message(b"no line", 7)]
+    metadata = Owner().commit(log).metadata[AT]
+    owner = Owner()
+    assert owner.rejoin.replay(AT, 8, metadata) == 4
+    output = owner.commit([*log, Message(piece(REQUEST[50:], last=True), 8)])
+
+    assert output.counts == {("edge", "accepted", "", ""): 1}
+    assert output.positions == {AT: 9}
+    assert uris(output) == ["/a/b"]
+
+
+def test_metadata_of_somebody_else_is_left_alone():
+    """Other programs have committed there before."""
+    assert Owner().rejoin.replay(AT, 8, "2026-05-04") == 8
+    assert Owner().rejoin.replay(AT, 8, "pieces1 9") == 8
+
+
+@given(st.data())
+def test_every_line_comes_out_once_whatever_happens(data):
+    """Over batches of any size, aborts of one or two of them, and new owners who read on from what is committed."""
+    values: list[bytes] = []
+    expected: Counter[str] = Counter()
+    for number in range(data.draw(st.integers(1, 8))):
+        line = REQUEST.replace("/a/b", f"/{number}")
+        places = sorted(data.draw(st.lists(st.integers(1, len(line) - 1), max_size=3)))
+        parts = [line[a:b] for a, b in zip([0, *places], [*places, len(line)], strict=True)]
+        for index, part in enumerate(parts):
+            values += [piece("noise", last=True, stream="stderr")] * data.draw(st.integers(0, 1))
+            values.append(piece(part, last=index == len(parts) - 1))
+        expected[f"/{number}"] += 1
+    log = [Message(value, offset) for offset, value in enumerate(values)]
+    steps = data.draw(st.lists(st.sampled_from(["commit", "commit", "abort", "kill"]), max_size=15))
+    owner, at, committed, metadata = Owner(), 0, 0, ""
+    published: list[str] = []
+    flight: Output | None = None
+    outcomes: Counter[str] = Counter()
+
+    def settle() -> None:
+        nonlocal committed, metadata
+        assert flight is not None
+        owner.rejoin.settled()
+        committed, metadata = flight.positions.get(AT, committed), flight.metadata.get(AT, metadata)
+        published.extend(uris(flight))
+        for (_, outcome, _, _), n in flight.counts.items():
+            outcomes[outcome] += n
+
+    while at < len(log) or flight is not None:
+        messages = log[at : at + data.draw(st.integers(1, 4))]
+        step = steps.pop() if steps else "commit"
+        output = owner.batch(messages)
+        if step == "kill":
+            owner, flight = Owner(), None
+            at = owner.rejoin.replay(AT, committed, metadata)
+        elif step == "abort":
+            owner.rejoin.rollback()
+            at, flight = committed, None
+        else:
+            if flight is not None:
+                settle()
+            at += len(messages)
+            owner.rejoin.published(output)
+            flight = output if messages else None
+
+    assert Counter(published) == expected
+    assert outcomes.total() == len(log)
+    assert outcomes["accepted"] == expected.total()
+    assert not owner.rejoin
