@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from logrouter.route.assignment import Assignment
+    from logrouter.route.connection import BrokerState
     from logrouter.route.live import Live
     from logrouter.route.output import Partition
     from logrouter.route.pairing import Pairing
@@ -30,10 +31,18 @@ _LONGEST_PAUSE: Final = 5.0
 class Flight:
     """At most one batch is on its way. *pairing* is there if lines are paired."""
 
-    def __init__(self, consumer: Consumer, producer: TransactionalProducer, assignment: Assignment, live: Live) -> None:
+    def __init__(
+        self,
+        consumer: Consumer,
+        producer: TransactionalProducer,
+        assignment: Assignment,
+        broker: BrokerState,
+        live: Live,
+    ) -> None:
         self._consumer = consumer
         self._producer = producer
         self._assignment = assignment
+        self._broker = broker
         self._live = live
         self.pairing: Pairing | None = None
         self.rejoin = Rejoin()
@@ -95,20 +104,21 @@ class Flight:
             asked = self._assignment.ask([*(without - known.keys())]) if without - known.keys() else {}
             output.positions |= dict.fromkeys(without, 0) | asked | known
 
-    def settle(self) -> bool:
-        """Wait for the running commit, if any, and count what it made visible. Whether there was one.
+    def settle(self) -> None:
+        """Wait for the running commit, if any, and count what it made visible.
 
         Raises:
             TransactionAbortedError: it did not happen; `rewind`.
             StoppedError: asked to stop while the cluster was away.
         """
         if not self._producer.committing:
-            return False
+            return
         self._producer.settle()
         if self.aborts > 1:
             telemetry.log(Log.TRANSACTIONS_RESUMED, aborted=self.aborts)
         self.aborts = 0
         self._abort_causes.clear()
+        self._broker.up()
         self._assignment.committed(self._output.positions)
         if self.pairing is not None:
             self.pairing.settled()
@@ -116,7 +126,6 @@ class Flight:
         count(self._output)
         self._live.committed(self._output.read, self._output.counts)
         self._first, self._output = {}, Output()
-        return True
 
     def take_back(self, output: Output) -> None:
         """*output* can't be published after all, as what came before it was aborted: `rewind` is about both."""
@@ -142,4 +151,8 @@ class Flight:
 
     def forget(self, gone: AbstractSet[Partition]) -> None:
         """Whoever owns them now goes on from the committed offset: an abort must not take us back there."""
+        for topic, partition in gone:
+            self.rejoin.forget((topic, partition))
+            if self.pairing is not None and topic == self.pairing.settings.topic:
+                self.pairing.forget(partition)
         self._first = {at: offset for at, offset in self._first.items() if at not in gone}

@@ -15,13 +15,14 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from logrouter import telemetry
 from logrouter.route.aside import SetAside
-from logrouter.route.assignment import Assignment, first_offsets
+from logrouter.route.assignment import Assignment
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.client import ClientError, consumer_settings, make, producer_settings
 from logrouter.route.connection import BrokerState, partitions_of, sleep, wait_for_topics
 from logrouter.route.flight import Flight
 from logrouter.route.joined import Joined
 from logrouter.route.live import Live, Version
+from logrouter.route.membership import Membership
 from logrouter.route.observe import Observer
 from logrouter.route.pairing import Pairing
 from logrouter.route.transaction import (
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from logrouter.route.settings import LaneSettings
 
 _MANY_ABORTS: Final = 5
-_PATIENT_SECONDS: Final = 60.0
-"""Offsets that a dead process has left in a transaction are known only when that has timed out."""
 _MAX_BATCH_BYTES: Final = 64 << 20
 """What a batch of records as large as the last ones may come to: bounds memory whatever is in the topic."""
 
@@ -71,16 +70,13 @@ class RouteLane:
         self._stopping = stopping
         self._stop_by: float | None = None
         self._broker = BrokerState()
-        self._pairing: Pairing | None = None
-        self._rewound = False
         self._max_records = settings.max_records
-        self._in_group = False
-        self._stopped = False
+        self._connected = False
 
     @property
     def ready(self) -> bool:
         """Whether the process has joined its group, the cluster answers, and transactions come through."""
-        return self._in_group and self._broker.is_up and self._flight.aborts < _MANY_ABORTS
+        return self._connected and self._group.joined and self._broker.is_up and self._flight.aborts < _MANY_ABORTS
 
     def run(self) -> None:
         """Connect, then route until asked to stop.
@@ -111,12 +107,14 @@ class RouteLane:
             give_up=self._give_up,
             waiting=self._broker.down,
         )
-        self._flight = Flight(self._consumer, self._producer, self._assignment, self.live)
+        self._flight = Flight(self._consumer, self._producer, self._assignment, self._broker, self.live)
+        self._group = Membership(self._consumer, self._assignment, self._flight, self._aside, self._broker)
+        self._connected = True
         try:
             self._start()
             while not self._stopping():
                 self._turn()
-            self._settle()
+            self._flight.settle()
         except (StoppedError, TransactionAbortedError):
             pass  # nothing of the open transaction is visible; whoever goes on reads it again
         finally:
@@ -148,7 +146,7 @@ class RouteLane:
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
-        self._subscribe(self._table)
+        self._group.subscribe(self._table)
         telemetry.log(
             Log.LANE_STARTED,
             lane="route",
@@ -178,19 +176,16 @@ class RouteLane:
             clock_ms=_clock_ms,
             emitter=emitter,
         )
+        if self._pairing is None and s.pairing is not None:
+            self._flight.pairing = Pairing(s.pairing, s.kafka, self._joined.known)
         if self._pairing is not None:
             self._pairing.know(self._joined.known)
-        elif s.pairing is not None:
-            self._pairing = Pairing(s.pairing, s.kafka, self._joined.known)
-        if self._pairing is not None:
             self._aside.besides = self._pairing.settings.topic
-        self._flight.pairing = self._pairing
+        self._group.source_of = self._processor.source_of
 
-    def _subscribe(self, table: RouteTable) -> None:
-        topics = table.subscription()
-        if self._pairing is not None:
-            topics = [*topics, self._pairing.settings.topic]
-        self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+    @property
+    def _pairing(self) -> Pairing | None:
+        return self._flight.pairing
 
     def _give_up(self) -> bool:
         """Whether waiting for the cluster has to end: some time after we were asked to stop, not at once."""
@@ -219,13 +214,13 @@ class RouteLane:
             if output is not None:
                 self._observe_batch(output)
                 try:
-                    self._settle()
+                    self._flight.settle()
                     self._flight.publish(output, self._settings, self._table.generation)
                 except TransactionAbortedError:
                     self._flight.take_back(output)
                     raise
             else:
-                self._settle()
+                self._flight.settle()
         except TransactionAbortedError as aborted:
             self._flight.rewind(aborted)
             # What made one transaction fail may last: a deleted topic, a lost permission.
@@ -262,7 +257,7 @@ class RouteLane:
     def _swap(self) -> None:
         """Go on with another version. What the former one has routed is settled first, under its own name."""
         try:
-            self._settle()
+            self._flight.settle()
         except TransactionAbortedError as aborted:
             self._flight.rewind(aborted)
         former = self.live.version
@@ -274,11 +269,12 @@ class RouteLane:
             self.live.withdraw(former, reason)
             return
         if begins is not None:
-            self._pairing = Pairing(begins, version.settings.kafka, frozenset())
+            self._flight.pairing = Pairing(begins, version.settings.kafka, frozenset())
         try:
             if version.table.subscription() != former.table.subscription() or begins is not None:
-                self._subscribe(version.table)
+                self._group.subscribe(version.table)
         except KafkaException as exc:
+            self._flight.pairing = None if begins is not None else self._flight.pairing
             self.live.withdraw(former, f"sources: the client refuses the topics: {exc.args[0].str()}")
             return
         self._settings, self._table = version.settings, version.table
@@ -297,16 +293,13 @@ class RouteLane:
 
     def _consume(self) -> list[Message]:
         """The next batch, without errors and without records of partitions that left meanwhile."""
-        s = self._settings
-        self._assignment.revoked.clear()
-        self._assignment.starts.clear()
-        self._rewound = False
+        self._group.begin_call()
         if not self._broker.is_up:
             self._flight.rejoin.resume(_clock_ms())
         if self._pairing is not None:
             self._tend(self._pairing)
         try:
-            got = cast("list[Message]", self._consumer.consume(self._max_records, s.max_wait_ms / 1000))
+            got = cast("list[Message]", self._consumer.consume(self._max_records, self._settings.max_wait_ms / 1000))
         except KafkaException as exc:
             raise fatal_error(exc.args[0]) from None
         messages = [m for m in got if m.error() is None]
@@ -316,20 +309,7 @@ class RouteLane:
                     self._observer.on_source_error(message)
         elif messages:
             self._broker.up()
-        if self._stopped:
-            raise StoppedError
-        if self._rewound:
-            # An abort inside a rebalance has moved positions back: what came before or after is read again.
-            self._assignment.seek_back(first_offsets(messages))
-            return []
-        messages = self._assignment.without_revoked(messages)
-        messages = self._flight.rejoin.without_replayed(messages, _clock_ms())
-        if self._pairing is not None:
-            ready = self._pairing.without_unready(messages)
-            if len(ready) < len(messages):  # they were on their way when the partition was paused
-                kept = set(map(id, ready))
-                self._assignment.seek_back(first_offsets(m for m in messages if id(m) not in kept))
-            messages = ready
+        messages = self._flight.rejoin.without_replayed(self._group.kept(messages), _clock_ms())
         return self._aside.without(messages) if self._aside.active else messages
 
     def _tend(self, pairing: Pairing) -> None:
@@ -339,62 +319,3 @@ class RouteLane:
             self._consumer.resume([TopicPartition(pairing.settings.topic, partition) for partition in ready])
         if not self._broker.is_up:
             pairing.resume(_clock_ms())
-
-    def _settle(self) -> None:
-        if self._flight.settle():
-            self._broker.up()
-
-    # --- rebalances (called inside consume() and close())
-
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._assignment.gain(partitions)
-        self._in_group = True
-        self._broker.up()
-        pairing = self._pairing
-        paired = [p for p in partitions if pairing is not None and p.topic == pairing.settings.topic]
-        again = self._start_again(partitions)
-        if paired or again:
-            consumer.incremental_assign(partitions)
-        if pairing is not None and paired:
-            # Nothing is read of them before their state is there.
-            consumer.pause(paired)
-            for each in paired:
-                pairing.assigned(each.partition)
-        self._assignment.note(Log.PARTITIONS_ASSIGNED, partitions)
-
-    def _start_again(self, partitions: list[TopicPartition]) -> bool:
-        """Set the offset of partitions in which pieces of lines wait to the first of them. Whether there are any."""
-        found: dict[tuple[str, int], TopicPartition] = {(p.topic, p.partition): p for p in partitions}
-        joining = [at for at in found if (source := self._processor.source_of(at[0])) is not None and source.joining]
-        for committed in self._assignment.ask_all(joining, _PATIENT_SECONDS) if joining else ():
-            at = committed.topic, committed.partition
-            begin = self._flight.rejoin.replay(at, committed.offset, committed.metadata)
-            if begin < committed.offset:
-                found[at].offset = self._assignment.starts[at] = begin
-        return bool(self._assignment.starts)
-
-    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        try:
-            self._settle()
-        except TransactionAbortedError as aborted:
-            self._forget(partitions)  # first, so that nobody seeks in what is leaving
-            self._flight.rewind(aborted)
-            self._rewound = True
-        except StoppedError:
-            self._stopped = True
-        self._forget(partitions)
-        self._assignment.note(Log.PARTITIONS_REVOKED, partitions)
-
-    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # Another member owns them already; our commit, if one runs, is refused by the group's generation.
-        self._forget(partitions)
-        self._assignment.note(Log.PARTITIONS_LOST, partitions)
-
-    def _forget(self, partitions: list[TopicPartition]) -> None:
-        gone = self._assignment.lose(partitions)
-        self._flight.forget(gone)
-        for topic, partition in gone:
-            self._aside.forget(topic, partition)
-            self._flight.rejoin.forget((topic, partition))
-            if self._pairing is not None and topic == self._pairing.settings.topic:
-                self._pairing.forget(partition)

@@ -15,9 +15,10 @@ USES_FILE = "lookups: {clients: {file: clients.csv, key: client_id, fields: [nam
 def problems_of(route: str, *, more: str = "", source: str = "", folder: Path = Path()) -> list[str]:
     """Every problem of a file with this route, by path; `to: x` where the route says nothing of it."""
     to = "" if " to: " in f" {route}" else "to: x, "
+    wrapping = "" if "envelope: " in source else ", envelope: rsyslog"
     form = "" if "format: " in route else "format: envoy, "
     text = (
-        f"version: 1\n{more}\nsources: {{s: {{topics: t, envelope: rsyslog{source}}}}}\n"
+        f"version: 1\n{more}\nsources: {{s: {{topics: t{wrapping}{source}}}}}\n"
         f"routes: [{{name: r, from: s, {form}{to}{route}}}]\n"
     )
     try:
@@ -217,3 +218,11 @@ def test_message_of_a_use_of_a_lookup(tmp_path, use, message):
     found = problems_of(f"enrich: {{lookup: {use}}}", more=USES_FILE, folder=tmp_path)
 
     assert found == ([f"routes[0].enrich.lookup: {message}"] if message else [])
+
+
+def test_cut_lines_are_of_some_envelopes_only():
+    """Where no container runtime has written the lines there is nothing to put together."""
+    said = "sources.s.join_partial: json has no cut lines; cri, kubernetes, lines, rsyslog may have"
+
+    assert problems_of("", source=", join_partial: {max_bytes: 4096}") == []
+    assert problems_of("", source=", envelope: json, join_partial: {}") == [said]
