@@ -73,7 +73,7 @@ class Flight:
             self._publish_pairing(self.pairing, output, own)
         self.rejoin.published(output)
         self._complete_positions(output, output.metadata.keys())
-        offsets = [TopicPartition(*at, offset, output.metadata.get(at)) for at, offset in output.positions.items()]
+        offsets = [TopicPartition(*at, offset, output.metadata.get(at, "")) for at, offset in output.positions.items()]
         metadata = self._consumer.consumer_group_metadata()
         if not self._consumer.memberid():
             # Out of the group since the batch was read. The group would refuse offsets of a former member, but not

@@ -210,7 +210,9 @@ def test_every_line_comes_out_once_whatever_happens(data):
             at = owner.rejoin.replay(AT, committed, metadata)
         elif step == "abort":
             owner.rejoin.rollback()
-            at, flight = committed, None
+            # Back to the first record of what is discarded; records that were only read again are past.
+            first = [each.first[AT] for each in (flight, output) if each is not None and AT in each.first]
+            at, flight = min(first, default=at + len(messages)), None
         else:
             if flight is not None:
                 settle()
