@@ -8,7 +8,7 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
-.PHONY: demo charts test fuzz bench bench-formats bench-route bench-fold check lint types docs lock clean help
+.PHONY: demo charts test fuzz bench bench-formats bench-route bench-fold check lint types screenshots docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -55,6 +55,9 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	@$(BIN)/mypy
+
+screenshots: $(STAMP)  ## take the pictures of the page that the README shows (needs Debian's chromium)
+	@$(BIN)/python -m tests.browser.screenshots
 
 docs: $(STAMP)  ## write the pages that are made from the code
 	@$(BIN)/python -m logrouter.config.reference > docs/topics-yaml.md

@@ -103,7 +103,7 @@ export function tiles(figures, previous, extra) {
       sampled ? `${format.short(figures.weighted)} with their weights` : null, format.count(figures.count)),
     tile("Failed", figures.count ? format.percent(rate) : "–", previous && format.shift(rate, before), format.plural(figures.errors, "request"), null, "bad"),
     tile("Latency, 95 % within", format.millis(latency?.p95), previous && latency && format.change(latency.p95, previous.latency_ms?.p95),
-      latency && latency.p50 !== undefined ? `half within ${format.millis(latency.p50)}, 99 % within ${format.millis(latency.p99)}` : "not known", null, "bad"),
+      latency && latency.p50 !== undefined ? `half within ${format.millis(latency.p50)}, 99\u00a0% within ${format.millis(latency.p99)}` : "not known", null, "bad"),
     tile("Traffic", format.bytes(traffic), previous && format.change(traffic, previous.bytes.in + previous.bytes.out),
       `${format.bytes(figures.bytes.out)} sent, ${format.bytes(figures.bytes.in)} received`),
     extra);
