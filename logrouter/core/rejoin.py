@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec.structs import replace
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -131,7 +133,7 @@ class Lines:
         """The line is given up: what still comes of it is routed as it is, up to its end."""
         self._lines.pop(key, None)
         if not ended:
-            self._lines[key] = Line((Part(record._replace(value=b""), ""),), at_ms, 0, lost=True)
+            self._lines[key] = Line((Part(replace(record, value=b""), ""),), at_ms, 0, lost=True)
 
     # --- going back and going on elsewhere
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from logrouter.core.envelopes.pieces import piece_of, uncut
 from logrouter.core.rejoin import Lines, Taken, places_in
 from logrouter.model import Envelope, RawRecord
@@ -205,7 +207,7 @@ def _whole(source: Source, record: RawRecord, taken: Taken, shape: str) -> tuple
     value = uncut(shape, first.value or b"", taken.whole) if first is not None else None
     if value is None:
         return record, None
-    whole = record._replace(value=value)
+    whole = replace(record, value=value)
     found = source.decode(value) if len(value) <= source.max_bytes else None
     if isinstance(found, Envelope):
         found.flags = (*found.flags, REJOINED)
