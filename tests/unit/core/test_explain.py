@@ -266,3 +266,18 @@ def test_explanation_is_of_what_the_pipeline_does(mutations, value, all_matches,
     assert found["steps"][-1]["stage"] == ends[found["outcomes"][-1]["outcome"]]
 
     orjson.dumps(found)
+
+
+def test_held_line_shows_what_waits_and_for_how_long():
+    """The line is one of two: nothing is published of it yet, and its draft is shown without secrets."""
+    line = """2026-05-04T10:00:00.000+0000 [][t]{APIAccessLog.AccessLogWriter}[] INFO  Event="INCOMING_REQUEST", \
+MessageID="m1", RequestInURL="/a?token=s3cret-1", RequestInMethod="GET\""""
+    table = config.parse(FILE.replace(b"format: envoy", b"format: wso2_access\n    pair: 60"), {}).table
+    record = RawRecord(TOPIC, 0, 7, NOW, orjson.dumps({"host": "gw1", "program": "api-gateway", "message": line}))
+    found = as_dict(explain(table, record, now_ms=NOW, event_id=EVENT_ID))
+    (last,) = [step for step in found["steps"] if step["stage"] == "outcome"]
+
+    assert (found["outcome"], found["events"], found["reason"]) == ("held", [], None)
+    assert (last["half"], last["key"], last["window_seconds"]) == ("opens", "m1", 60)
+    assert last["draft"]["http"] == {"method": "GET", "path": "/a"}
+    assert "s3cret" not in orjson.dumps(found).decode()

@@ -283,6 +283,7 @@ def test_reload_waits_until_the_lane_has_taken_it(followed):
         ("route_lane: {metrics: {port: 1}}", ["route_lane.metrics"]),
         ("kafka: {bootstrap.servers: 'b:1', client.rack: r}", ["kafka.bootstrap.servers", "kafka.client.rack"]),
         ("outputs: {rollup: {partitions: 3}}", ["outputs.rollup"]),
+        ("outputs: {pairing: {topic: pairs}}", []),
     ],
 )
 def test_settings_that_need_a_restart_are_named(change, paths):
@@ -291,3 +292,31 @@ def test_settings_that_need_a_restart_are_named(change, paths):
 
     assert process.restart_needed(old, new) == paths
     assert process.restart_needed(replace(new, tests=()), new) == []
+
+
+PAIRED = GOOD.replace("format: envoy", "format: wso2_access, pair: 60".replace(", ", "\n    "), 1)
+
+
+def test_pairing_can_begin_and_end_while_running_and_not_move():
+    """Its topics are part of what a process is, once it has them."""
+    plain, paired, moved = (
+        config.parse(text.encode(), {})
+        for text in (GOOD, PAIRED, f"{PAIRED}outputs: {{pairing: {{topic: pairs, partitions: 3}}}}\n")
+    )
+
+    assert process.restart_needed(plain, paired) == process.restart_needed(paired, plain) == []
+    assert process.restart_needed(paired, moved) == ["outputs.pairing"]
+
+
+def test_topics_for_pairs_are_made_where_lines_are_paired():
+    """The changelog is compacted, times are the broker's, both have as many partitions; no source reads them."""
+    plain, paired = (config.parse(text.encode(), {}) for text in (GOOD, PAIRED))
+    made = {topic.name: topic for topic in process.wanted_topics(paired)}
+    own = {"logrouter.pairing", "logrouter.pairing.state"}
+
+    assert made.keys() - {topic.name for topic in process.wanted_topics(plain)} == own
+    assert {made[name].partitions for name in own} == {8}
+    assert made["logrouter.pairing"].config["message.timestamp.type"] == "LogAppendTime"
+    assert made["logrouter.pairing.state"].config["cleanup.policy"] == "compact"
+    assert own <= paired.table.own_topics
+    assert all(paired.table.source_of(name) is None for name in own)
