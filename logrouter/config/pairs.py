@@ -8,6 +8,8 @@ from logrouter.config.options import Pairing
 from logrouter.config.problems import join, listed
 from logrouter.core.conditions import fields_of
 from logrouter.core.formats import FORMATS
+from logrouter.core.formats.auto import NAME as AUTO
+from logrouter.core.formats.auto import default_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +37,9 @@ def changelog_of(topic: str) -> str:
 def check_pair(options: RouteOptions, path: str, problems: Problems) -> None:
     """Note what a route can't pair with."""
     at = join(path, "pair")
-    if not FORMATS[options.format.name].halves:
+    tried = options.format.formats or default_order(FORMATS)
+    names = tried if options.format.name == AUTO else (options.format.name,)
+    if not any(FORMATS[name].halves for name in names):
         knowing = [name for name, kind in FORMATS.items() if kind.halves]
         problems.add(at, f"the format {options.format.name} has one line for a request; {listed(knowing)} may have two")
     if options.rate_limit is not None:

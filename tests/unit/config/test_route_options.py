@@ -47,6 +47,8 @@ def problems_of(route: str, *, more: str = "", source: str = "", folder: Path = 
         "fields: {redact: [client_id]}, tables: []",
         "on_invalid: pass, enrich: {user_agent: true}",
         "format: wso2_access, pair: 600",
+        "format: auto, pair: 600",
+        "format: {name: auto, formats: [envoy, wso2_api_log]}, pair: 600",
         "format: wso2_access, pair: {window_seconds: 1}, sample: 0.5, request: {api: {prefix: A}, path: /x}",
     ],
 )
@@ -59,6 +61,10 @@ def test_route_may_say_so(route):
     ("route", "message"),
     [
         ("to: []", "to: has 0 entries, 1 to 16 are allowed"),
+        (
+            "format: {name: auto, formats: [envoy, kv]}, pair: 60",
+            "pair: the format auto has one line for a request; wso2_access, wso2_api_log may have two",
+        ),
         ("pair: 0", "pair: must be a whole number from 1 to 86400, not 0"),
         ("pair: 60", "pair: the format envoy has one line for a request; wso2_access, wso2_api_log may have two"),
         (
