@@ -36,6 +36,8 @@ _BYTES: Final = {"bytes_sent": ("bytes_sent", "body_bytes_sent"), "bytes_receive
 # Expressions decide; these are what they are spared.
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 _PROTOCOLS: Final = frozenset({"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"})
+# How rsyslog writes a newline, which envelopes undo. A server's line never has one: a client has written this itself.
+_NEWLINE: Final = "#012"
 _ABSENT: Final = ("-", '""')
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
@@ -72,6 +74,8 @@ class Reader:
 
     def read(self, text: str) -> Parsed | Ignored | Rejected:
         """The request in a line. Never raises."""
+        if "\n" in text:
+            text = text.replace("\n", _NEWLINE)
         match = self._match(text)
         if match is not None:
             return self.of_values(match.groups(), self._undo if "\\" in text else None)

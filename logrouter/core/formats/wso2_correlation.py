@@ -114,7 +114,8 @@ def _path(middle: str) -> str | None:
 
 def _signature(envelope: Envelope) -> bool:
     """Whether a line in columns begins with a year, as its time does."""
-    return envelope.text.lstrip()[:4].isdecimal() and envelope.text.count("|") >= 5
+    year, _, rest = envelope.text.lstrip().partition("|")
+    return year[:4].isdecimal() and rest.count("|") >= 4
 
 
 FORMAT: Final[Format] = fixed(parse, _signature)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.kind import Settings, SettingsError
 from logrouter.core.weblog import count_of, millis_of, split_request
@@ -215,6 +217,17 @@ def test_apache_patterns_may_be_pasted_as_they_are(pattern):
     """The format, escaped or not, or the whole directive."""
     parsed = parser("apache", Settings(pattern=pattern))(line('192.0.2.7 "GET / HTTP/1.1" 200'))
     assert parsed.event["http"]["status_code"] == 200
+
+
+@pytest.mark.parametrize("server", sorted(ESCAPES))
+def test_a_client_cannot_break_its_line_by_the_way_that_rsyslog_writes_a_newline(server):
+    """Servers never write one, so `#012` is the client's own text, and is put back where the envelope undid it."""
+    written = '192.0.2.7 - - [01/May/2026:10:00:00 +0000] "GET /a#012b HTTP/1.1" 200 5 "-" "x#012y"'
+    envelope = ENVELOPES["rsyslog"].decode(orjson.dumps({"message": written, "program": server}))
+    parsed = parser(server)(envelope)
+    assert isinstance(parsed, Parsed)
+    assert parsed.event["http"]["request_headers"]["user-agent"] == "x#012y"
+    assert parsed.event["meta"]["uri"] == "/a#012b"
 
 
 NGINX_SECRETS = ["$http_authorization", "$cookie_sid", "$http_x_api_key", "$arg_access_token", "$args", "$request_body"]
