@@ -181,6 +181,7 @@ REQUESTS = [
     Request("PROPFIND", "/other/method", 200),
     Request(None, None, 400, None, raw=b"\x16\x03\x01\x02\x00\x01\xfc\x03\x03\r\n\r\n"),
 ]
+FOREIGN = "nginx: starting worker 7"
 NO_AGENT = ("-", None)
 
 
@@ -268,8 +269,9 @@ def test_every_request_that_nginx_served_is_one_event_whichever_way_it_came(prod
     """Statuses, paths, users and agents are as the clients sent them; other lines on the way are left alone."""
     stack = producers.stack
     eventually(lambda: listens(producers.http), message="nginx listens")
-    ready = lambda: say(producers.udp, "nginx: starting worker 7") and records(stack, "json")  # noqa: E731
-    eventually(ready, timeout=60, message="rsyslog ships to Kafka")
+    eventually(
+        lambda: say(producers.udp, FOREIGN) and records(stack, "json"), timeout=60, message="rsyslog ships to Kafka"
+    )
     stack.route()
 
     assert [ask(producers.http, request) for request in REQUESTS] == [request.status for request in REQUESTS]
