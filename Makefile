@@ -8,7 +8,7 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
-.PHONY: demo charts test fuzz bench bench-formats bench-route bench-fold check lint types screenshots docs lock clean help
+.PHONY: demo charts test fuzz bench bench-formats bench-route bench-fold bench-process check lint types screenshots docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -45,6 +45,9 @@ bench-formats: $(STAMP)  ## µs per line of every format and envelope
 
 bench-fold: $(STAMP)  ## partial sums/s of the tables lane
 	@$(BIN)/python bench/fold.py $(ARGS)
+
+bench-process: $(STAMP)  ## CPU per line and per partial sum, without Kafka, next to another checkout: ARGS="--against FOLDER"
+	@$(BIN)/python bench/process.py $(ARGS)
 
 check: lint types  ## quality gates: ruff, mypy strict, import contract, docs
 	@$(BIN)/python -m pytest -q -p no:randomly tests/test_architecture.py tests/test_docs.py

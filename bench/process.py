@@ -1,6 +1,6 @@
 """What a line costs the route lane, and a partial sum the tables: Python alone, no Kafka, one tree next to another.
 
-    python bench/process.py [--lines 20000] [--clients 5000] [--rounds 15] [--against FOLDER]
+    python bench/process.py [--lines 5000] [--clients 5000,50000] [--rounds 25] [--against FOLDER]
 
 route   `BatchProcessor.process` on batches of the mixed stream: decode, match, parse, enrich, validate, partial sums
 fold    its rollup records decoded, merged, flushed to rows and merged with the rows there were; rows in a dictionary
@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parents[1]
 START_MS = 1_777_888_800_000
 BATCHES = 3
-WORK = tuple(os.environ.get("WORK", "route fold").split())
+WORK = ("route", "fold")
 
 
 class Line:
@@ -92,7 +92,7 @@ def serve(count: int, clients: int) -> None:
         print(work[asked.strip()](), flush=True)
 
 
-def measure(trees: list[Path], count: int, clients: int, rounds: int) -> None:
+def measure(trees: list[Path], count: int, clients: int, rounds: int, works: list[str]) -> None:
     """Ask every tree in turn, *rounds* times, and print the least time of each and the ratios to the last tree's."""
     children = [
         subprocess.Popen(
@@ -106,7 +106,7 @@ def measure(trees: list[Path], count: int, clients: int, rounds: int) -> None:
     ]
     try:
         sizes = [child.stdout.readline().strip() for child in children]
-        for work in WORK:
+        for work in works:
             found: list[list[float]] = [[] for _ in trees]
             for _ in range(rounds):
                 for child, times in zip(children, found, strict=True):
@@ -129,9 +129,10 @@ def measure(trees: list[Path], count: int, clients: int, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", type=int, default=20_000, help="lines of one batch")
+    parser.add_argument("--lines", type=int, default=5_000, help="lines of one batch")
     parser.add_argument("--clients", default="5000,50000")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--work", choices=WORK, action="append", help="one of the two alone")
     parser.add_argument("--against", type=Path, action="append", default=[], help="another checkout, measured in turn")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -140,7 +141,7 @@ def main() -> None:
         return
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}")
     for clients in args.clients.split(","):
-        measure([HERE, *args.against], args.lines, int(clients), args.rounds)
+        measure([HERE, *args.against], args.lines, int(clients), args.rounds, args.work or list(WORK))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logrouter.core import ids
@@ -14,6 +14,8 @@ indexes = st.integers(0, ids.MAX_INDEX)
 
 
 @given(st.text(max_size=20), st.text(max_size=40), partitions, offsets, indexes)
+@example("main", "t", 1, 2**34 - 1, ids.MAX_INDEX)  # the last id that is put together the short way
+@example("main", "t", 1, 2**34, 0)
 def test_id_gives_back_its_record(cluster, topic, partition, offset, index):
     """An id says which record and event it stands for, and is a canonical UUID of version 8."""
     text = ids.for_partition(cluster, topic, partition)(offset, index)
