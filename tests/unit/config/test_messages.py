@@ -181,9 +181,8 @@ MESSAGES = [
         "4:109: routes[0].enrich.client_id: has 0 entries, 1 to 20 are allowed",
     ),
     (
-        with_route(format="{name: nginx, pattern: $host $status$pid}"),
-        "4:91: routes[0].format.pattern: at character 14: nothing stands between $status and $pid, so they can't be "
-        "told apart",
+        with_route(format="{name: nginx, pattern: $host $a$b}"),
+        "4:91: routes[0].format.pattern: at character 9: nothing stands between $a and $b, so they can't be told apart",
     ),
     (
         with_route(format="{name: auto, formats: [nginx, auto]}"),
