@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 
 from logrouter.access.rates import Rate
+from logrouter.access.scopes import client_scope
 from logrouter.query.endpoints import ENDPOINTS, Reach
 from logrouter.query.openapi import document, statuses
 
@@ -113,14 +114,14 @@ def test_answers_are_as_documented(case, worker):
 @pytest.mark.parametrize("status", ["200", "304", "400", "401", "403", "404", "429", "503"])
 def test_every_documented_status_occurs(fleet, let_in, status):
     """At each endpoint that names it, each is provoked once, in the way that its description says."""
-    policy, sent = let_in(boss=["admin"], scraper=["metrics:read"])
-    headers = {"401": {}, "403": sent["scraper"], "304": sent["boss"] | {"If-None-Match": "*"}}.get(status, sent["boss"])
+    policy, sent = let_in(boss=["admin"], scraper=["metrics:read"], one=[client_scope("client-2")])
+    headers = {"401": {}, "304": sent["boss"] | {"If-None-Match": "*"}}.get(status, sent["boss"])
     documented = [endpoint for endpoint in ENDPOINTS if status in ["200", *statuses(endpoint)]]
     assert len(documented) > 8
     if status == "429":
         policy = replace(policy, rate=Rate(1, 1))
 
-    async def main():
+    async def main(headers=headers):
         async with fleet(1, access=policy) as (worker,):
             worker.reader.is_ready = status != "503"
             if status == "429":
@@ -128,6 +129,8 @@ def test_every_documented_status_occurs(fleet, let_in, status):
             for endpoint in documented:
                 name = {"404": "nobody"}.get(status, "core" if endpoint.kind == "a" else "client-1")
                 target = re.sub(r"\{\w+\}", name, endpoint.path) + ("?nonsense=1" if status == "400" else "")
+                if status == "403":
+                    headers = sent["one" if endpoint.path == "/metrics" else "scraper"]
                 reply = await worker.get(target, **headers)
                 assert (target, reply.status) == (target, int(status))
                 kind = reply.headers.get("Content-Type", "").partition(";")[0]
