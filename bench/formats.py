@@ -26,7 +26,6 @@ from targets import lines_of, records
 
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.auto import default_order
 from logrouter.core.formats.kind import Settings
 from logrouter.model import Envelope, Parsed
 
@@ -59,25 +58,6 @@ def main() -> None:
                 text for text in texts if len(text) <= LONGEST and isinstance(parse(Envelope("plain", text)), Parsed)
             ]
             report(f"format {name}", read, lambda text, parse=parse: parse(Envelope("plain", text)), args.repeat)
-    if not args.only:
-        compare(args.repeat)
-
-
-def compare(repeat: int) -> None:
-    """What `format: auto` takes for the lines of all formats, next to trying every format in turn."""
-    names = default_order(FORMATS)
-    parsers = [FORMATS[name].compile(Settings()) for name in names]
-    auto = FORMATS["auto"].compile(Settings())
-    texts = dict.fromkeys(line.decode("utf-8", "replace").rstrip("\r\n") for name in names for line in lines_of(name))
-    chosen = [text for text in texts if len(text) <= LONGEST]
-
-    def in_turn(text: str) -> None:
-        next((found for parse in parsers if isinstance(found := parse(Envelope("plain", text)), Parsed)), None)
-
-    by_auto = statistics.mean(cost(lambda text: auto(Envelope("plain", text)), text, repeat) for text in chosen)
-    by_turn = statistics.mean(cost(in_turn, text, repeat) for text in chosen)
-    print(f"\nauto over {len(chosen)} lines of all formats: {by_auto:.1f} us/line; trying each in turn: {by_turn:.1f}")
-    print(f"ratio: {by_auto / by_turn:.2f}")
 
 
 def report(name: str, lines: list, read: Callable, repeat: int) -> None:

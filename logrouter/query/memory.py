@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.core.rollup import Subjects, partition_of
+from logrouter.query.ranking import VALUE, Ranks, Top
 from logrouter.query.reader import Position, Segment, TableReader, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from logrouter.core.cells import Numbers
+    from logrouter.query.parameters import Sort
 
 
 class MemoryTables:
@@ -62,6 +66,8 @@ class MemoryReader(TableReader):
     others: dict[int, list[str]] = field(default_factory=dict)
     older: MemoryTables | None = None
     """What copies are of; the tables as they are where it is None."""
+    room: int | None = None
+    """How many names each bucket's order is known of; None: no order is known."""
 
     def partitions(self) -> int:  # noqa: D102 - as the protocol says, here and below
         return self.tables.partitions
@@ -97,9 +103,28 @@ class MemoryReader(TableReader):
         tables = self._of(self.partition_of(subject))
         return [tables.rows[tier].get((bucket, subject)) for bucket in buckets]
 
+    def numbers(self, subject: str, segment: Segment) -> list[Cell | Numbers]:  # noqa: D102
+        tier, start, stop = segment
+        return [cell for cell in self.rows(subject, tier, range(start, stop)) if cell is not None]
+
+    def ranks(self, partition: int, sort: Sort, segments: Sequence[Segment]) -> Ranks | None:  # noqa: D102
+        if self.room is None:
+            return None
+        tops, names = [], 0
+        for tier, start, stop in segments:
+            for bucket in range(start, stop):
+                top = Top()
+                for name, _, row in self.scan([partition], "c", Segment(tier, bucket, bucket + 1)):
+                    top.offer(name, VALUE[sort](row), self.room)
+                    names += 1
+                top.cut(self.room)
+                tops.append(top)
+        return Ranks(tops, names)
+
     def scan(  # noqa: D102
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
-    ) -> Iterator[tuple[str, int, Cell]]:
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
+        del whole
         tier, start, stop = segment
         begun = {partition: self._of(partition) for partition in partitions}
         for tables in {id(tables): tables for tables in begun.values()}.values():

@@ -47,7 +47,7 @@ class OutcomesReport:
         self._wanted = asked.names.test()
         self._sums: dict[str, Cell] = {}
 
-    def scans(self) -> Iterator[Scan]:
+    def work(self) -> Iterator[Scan]:
         """All APIs of the window."""
         for segment in self._asked.time.span.segments:
             yield Scan("a", segment, self._add)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from logrouter.core.cells import Cell
+    from logrouter.core.cells import Cell, Numbers
+    from logrouter.query.parameters import Sort
+    from logrouter.query.ranking import Ranks
 
 
 class Tier(Enum):
@@ -85,11 +87,21 @@ class TableReader(Protocol):
         `LookupError` unless its partition is owned or a copy.
         """
 
+    def numbers(self, subject: str, segment: Segment) -> list[Cell | Numbers]:
+        """The numbers of one subject's rows in a segment, in no order: what `rows` gives, without most maps."""
+
+    def ranks(self, partition: int, sort: Sort, segments: Sequence[Segment]) -> Ranks | None:
+        """The order of the clients of a partition in these segments, as of now; None while it is not known.
+
+        What is not known now is being found out, so it is worth while to ask again later.
+        """
+
     def scan(
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
-    ) -> Iterator[tuple[str, int, Cell]]:
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         """(name, bucket, cell) of every row of a subject kind in a segment whose name begins with *prefix*.
 
-        Lazy: a caller that yields to the event loop between items keeps the worker responsive.  Rows written meanwhile
+        Cells are not *whole* if their numbers will do.  Lazy: a caller that yields to the event loop between items
+        keeps the worker responsive.  Rows written meanwhile
         may or may not be seen; a partition lost meanwhile ends the iteration with `LookupError`.
         """

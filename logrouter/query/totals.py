@@ -41,7 +41,7 @@ class TotalsReport:
         self._asked = asked
         self._part = Part(Cell(0), 0, None)
 
-    def scans(self) -> Iterator[Scan]:
+    def work(self) -> Iterator[Scan]:
         """The APIs of the window and of the stretch before, and then the clients of the window."""
         stretch = self._asked.time
         total, apis = Cell(0), set[str]()
@@ -113,7 +113,7 @@ class TotalsSeries:
         self._cells: dict[int, Cell] = {}
         self._grid = Grid(MAX_APIS, self._points) if self._points.by is By.API else None
 
-    def scans(self) -> Iterator[Scan]:
+    def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
         points = self._points
         yield Scan("a", Segment(points.step.tier, points.start, points.stop), self._add)

@@ -19,24 +19,33 @@ at any time.
 from __future__ import annotations
 
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.tables import rows
 from logrouter.tables.copies import Mark
-from logrouter.tables.rows import NOTHING, TIERS
+from logrouter.tables.rows import BUCKET_BYTES, NOTHING, TIERS
 from logrouter.tables.unflushed import Unflushed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from logrouter.core.cells import Numbers
     from logrouter.core.rollup import Subjects
     from logrouter.query.reader import Tier
     from logrouter.tables.retention import Cutoffs
 
     MultiGet = Callable[[list[bytes]], list[bytes | None]]
 
+    class Changed(Protocol):
+        """Takes a row's key, its cell, and whether there was no such row."""
+
+        def __call__(self, key: bytes, row: Cell, *, new: bool) -> None:
+            """Be told."""
+
+
 NOTHING_LATE: Final[Mapping[Tier, int]] = {}
+_CLIENT: Final = ord("c")
 NO_TIME: Final = 2**63
 """Later than every time that a cell can hold."""
 
@@ -64,11 +73,20 @@ class PartitionFold:
     """The rows of one partition that are not in the store yet.
 
     *high* is the highest watermark in the store, *last* the offset up to which every record is folded, *newest_ms* the
-    newest event time in any row, as far as it is known.
+    newest event time in any row, as far as it is known. *changed* is told of every row of a client that is about to be
+    written, as it will be and whether it is new.
     """
 
-    def __init__(self, read: MultiGet, high: int, last: int = NOTHING, newest_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        read: MultiGet,
+        high: int,
+        last: int = NOTHING,
+        newest_ms: int | None = None,
+        changed: Changed | None = None,
+    ) -> None:
         self._read = read
+        self._changed = changed
         self.high = high
         self.last = last
         self.newest_ms = newest_ms
@@ -170,6 +188,19 @@ class PartitionFold:
         """`cell` for many keys, with one read of the store."""
         return [self._overlaid(key, value) for key, value in zip(keys, self._read(keys), strict=True)]
 
+    def numbers(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | Numbers]:
+        """The numbers of a subject's rows and of what is not flushed of them, in no order; not to be changed."""
+        keys = [rows.key_of(tier, bucket, subject) for bucket in buckets]
+        found: list[Cell | Numbers] = []
+        for key, value in zip(keys, self._read(keys), strict=True):
+            known = self._replayed.get(key)
+            if known is not None:
+                found.append(known[1])
+            elif value is not None:
+                found.append(rows.numbers_of(value))
+        found += [cell for cell in self._unflushed(subject) if tier.bucket(cell.minute) in buckets]
+        return found
+
     def unflushed(self) -> Unflushed:
         """What a scan that begins now adds to the stored rows."""
         return Unflushed(self._replayed, (self._draining, self._pending))
@@ -203,6 +234,7 @@ class PartitionFold:
         tier, bucket = rows.tier_and_bucket(key)
         if old is None:
             if len(cells) == 1:
+                self._tell(key, cells[0], new=True)
                 return rows.encode_as(self._cut, cells[0], tier, bucket)
             cell = Cell(bucket)
         else:
@@ -213,7 +245,12 @@ class PartitionFold:
         for delta in cells:
             merge(cell, delta)
         rows.fit(tier, cell)
+        self._tell(key, cell, new=old is None)
         return rows.encode(self._cut, cell)
+
+    def _tell(self, key: bytes, cell: Cell, *, new: bool) -> None:
+        if self._changed is not None and key[BUCKET_BYTES] == _CLIENT:
+            self._changed(key, cell, new=new)
 
     def _replay(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> int:
         plan: dict[bytes, list[Cell]] = {}
@@ -235,6 +272,8 @@ class PartitionFold:
 
     def _take_replayed(self, limit: int) -> Written:
         chunk = {key: self._replayed.pop(key) for key in list(islice(self._replayed, limit * len(TIERS)))}
+        for (key, (_, cell)), old in zip(chunk.items(), self._read(list(chunk)), strict=True):
+            self._tell(key, cell, new=old is None)
         return Written({key: rows.encode(mark, cell) for key, (mark, cell) in chunk.items()}, self.high)
 
 

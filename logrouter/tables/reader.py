@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faust.types import TP
 
+from logrouter.core.cells import MAX_MINUTE
 from logrouter.core.rollup import partition_of
+from logrouter.query.ranking import VALUE, Ranks, Top
 from logrouter.query.reader import Position, Segment, Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
@@ -17,7 +19,8 @@ from logrouter.tables.unflushed import Range
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from logrouter.core.cells import Cell
+    from logrouter.core.cells import Cell, Numbers
+    from logrouter.query.parameters import Sort
     from logrouter.tables.table import UsageTable
 
 
@@ -100,9 +103,35 @@ class Reader:
         cells = dict(zip(kept, fold.cells([rows.key_of(tier, bucket, subject) for bucket in kept]), strict=True))
         return [cells.get(bucket) for bucket in buckets]
 
+    def numbers(self, subject: str, segment: Segment) -> list[Cell | Numbers]:
+        """The numbers of one subject's rows in a segment."""
+        tier, start, stop = segment
+        buckets = range(max(start, self._table.cutoffs().oldest(tier)), stop)
+        return self._held(self.partition_of(subject)).fold.numbers(subject, tier, buckets) if buckets else []
+
+    def ranks(self, partition: int, sort: Sort, segments: Sequence[Segment]) -> Ranks | None:
+        """The order of a partition's clients: that of the stored rows, and what is not flushed as a top of its own."""
+        unflushed, boards = self._held(partition).fold.unflushed(), self._table.store.boards(partition)
+        cutoffs = self._table.cutoffs()
+        buckets = [
+            rows.prefix(tier, bucket)
+            for tier, start, stop in segments
+            for bucket in range(max(start, cutoffs.oldest(tier)), stop)
+        ]
+        # Asked for all of them, so that all that are unknown get built.
+        found = [boards.known(bucket, sort) for bucket in buckets]
+        known = [one for one in found if one is not None]
+        if len(known) < len(found) or unflushed.replaying:
+            return None
+        spans = [(start * tier.value, stop * tier.value) for tier, start, stop in segments if tier is not Tier.LIFE]
+        first = min((start for start, _ in spans), default=0)
+        end = max((stop for _, stop in spans), default=MAX_MINUTE + 1)
+        more = Top(unflushed.values(VALUE[sort], first, end))
+        return Ranks([one.top for one in known if one.names] + [more], sum(one.names for one in known))
+
     def scan(
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
-    ) -> Iterator[tuple[str, int, Cell]]:
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         """Every row of a kind and a range of buckets, as of the moment of the first item."""
         tier, start, stop = segment
         wanted = Range(kind + prefix, tier, max(start, self._table.cutoffs().oldest(tier)), stop)
@@ -112,7 +141,7 @@ class Reader:
             held = self._held(partition)
             parts.append((partition, held.token, self._table.store.iterator(partition), held.fold.unflushed()))
         for partition, token, iterator, unflushed in parts:
-            for subject, bucket, cell in unflushed.merged(stored(iterator, wanted), wanted):
+            for subject, bucket, cell in unflushed.merged(stored(iterator, wanted), wanted, whole=whole):
                 if self._token(partition) is not token:
                     raise LookupError(f"partition {partition} moved away")
                 yield subject[1:], bucket, cell

@@ -9,6 +9,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from logrouter.tables.rebuild import build_wanted
 from logrouter.telemetry import BROKER_UP, ROLLUP_LAG, TABLE_ROWS, TABLES_READY, Log, log
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _LONGEST_PAUSE: Final = 10.0
 _WATCH_SECONDS: Final = 2.0
 _SWEEP_SECONDS: Final = 10.0
 _MORE_SECONDS: Final = 0.2
+_BUILD_SECONDS: Final = 0.5
 
 
 class PartitionCountError(Exception):
@@ -90,7 +92,7 @@ class Gate(Service):
 
 
 class Upkeep(Service):
-    """Gauges, expiry, repair of the changelog, and one line whenever the cluster goes away or comes back."""
+    """Gauges, expiry, repair of the changelog, boards, and one line whenever the cluster goes away or comes back."""
 
     def __init__(self, app: Any, table: UsageTable, reader: Reader, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -118,6 +120,12 @@ class Upkeep(Service):
         for partition in owned:
             at = self._reader.position(partition)
             ROLLUP_LAG.labels(str(partition)).set(max(at.end - at.offset - 1, 0))
+
+    @Service.task
+    async def _build(self) -> None:
+        while not self.should_stop:
+            await self.sleep(_BUILD_SECONDS)
+            await build_wanted(self._table.store)
 
     @Service.task
     async def _sweep(self) -> None:

@@ -18,8 +18,9 @@ from faust.stores import rocksdb
 from logrouter.core.cells import MAX_MINUTE
 from logrouter.query.reader import Tier
 from logrouter.tables import copies, rows
+from logrouter.tables.boards import CLIENT, Boards
 from logrouter.tables.copies import COPY, DONE, GAP
-from logrouter.tables.rows import META, NOTHING
+from logrouter.tables.rows import BUCKET_BYTES, META, NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -78,6 +79,17 @@ class Store(rocksdb.Store):
     failed: Callable[[BaseException], None]
     changelog_end: Callable[[int], int]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._boards: dict[int, Boards] = {}
+
+    def boards(self, partition: int) -> Boards:
+        """The boards of a partition whose database is open."""
+        boards = self._boards.get(partition)
+        if boards is None:
+            boards = self._boards[partition] = Boards(self._dbs[partition])
+        return boards
+
     def opened(self) -> Mapping[int, rocksdict.Rdict]:
         """The databases by partition; one that is closed and opened again is another one."""
         opened: Mapping[int, rocksdict.Rdict] = self._dbs
@@ -95,9 +107,11 @@ class Store(rocksdb.Store):
 
     def write(self, partition: int, written: dict[bytes, bytes], high: int, mark: Mark | None = None) -> None:
         """Rows, the highest watermark, and the *mark* that is reached with them, atomically."""
-        changes, database = batch(), self._dbs[partition]
+        changes, database, boards = batch(), self._dbs[partition], self.boards(partition)
         for key, value in written.items():
             changes.put(key, value)
+        for key in boards.marks():
+            changes.put(key, b"")
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
         if mark is not None:
             new = copies.encode(mark)
@@ -105,6 +119,8 @@ class Store(rocksdb.Store):
             for key, old in zip((DONE, COPY), database.get([DONE, COPY]), strict=True):
                 changes.put(key, copies.later(old, new))
         database.write(changes)
+        if mark is not None:
+            boards.trim()
 
     def settle(self, partition: int) -> Mark | None:
         """Everything in the changelog has been applied: its last mark holds. That mark."""
@@ -183,7 +199,8 @@ class Store(rocksdb.Store):
         for record in records:
             if record.key != DONE:
                 plan.add(record.key, record.value)
-        changes = plan.changes(self.high(partition))
+        following = database.get(self.offset_key) is not None and database.get(GAP) is None
+        changes = plan.changes(self.high(partition), self.boards(partition), announced=following)
         # In the same write, so that a kill leaves neither rows without their offset nor the reverse.
         followed = copies.follow(database.get, self.offset_key, records, lambda: self.changelog_end(partition))
         for key, value in followed.items():
@@ -198,7 +215,19 @@ class Store(rocksdb.Store):
 
     def close(self) -> None:
         """Close the databases: the last thing that a process does."""
+        self._save_boards(list(self._boards))
         self._dbs.clear()
+
+    def revoke_partitions(self, table: Any, tps: set[Any]) -> None:
+        """Close what is not ours any more."""
+        self._save_boards([tp.partition for tp in tps if tp.topic in table.changelog_topic.topics])
+        super().revoke_partitions(table, tps)
+
+    def _save_boards(self, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            boards = self._boards.pop(partition, None)
+            if boards is not None:
+                boards.save()
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
         return open_database(self.partition_path(partition))
@@ -226,9 +255,12 @@ class Recovered:
         self._outdated.discard(key)
         self._newest[key] = value
 
-    def changes(self, high: int) -> rocksdict.WriteBatch:
-        """The atomic write, the highest watermark included."""
-        changes = batch()
+    def changes(self, high: int, boards: Boards | None = None, *, announced: bool = False) -> rocksdict.WriteBatch:
+        """The atomic write, the highest watermark included.
+
+        *boards* are told what changes, row by row if that is to be *announced*.
+        """
+        changes, spoilt = batch(), set[bytes]()
         keys = list(self._newest)
         for key, old in zip(keys, self._get(keys), strict=True):
             new = self._newest[key]
@@ -242,12 +274,21 @@ class Recovered:
                 marked = True
             else:
                 changes.put(key, new)
+                if boards is not None and key[BUCKET_BYTES : BUCKET_BYTES + 1] == CLIENT:
+                    if announced:
+                        boards.changed(key, rows.numbers_of(new), new=old is None)
+                    else:
+                        spoilt.add(key[:BUCKET_BYTES])
             high = high if new is None else max(high, rows.watermark(new))
             if marked:
                 changes.put(MARK + key, b"")
             else:
                 changes.delete(MARK + key)
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
+        if boards is not None:
+            boards.spoil(spoilt)
+            for mark in boards.marks():
+                changes.put(mark, b"")
         return changes
 
 

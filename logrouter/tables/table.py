@@ -18,6 +18,7 @@ from logrouter.query.spans import MINUTE_MS
 from logrouter.tables import rows
 from logrouter.tables.copies import DONE, encode
 from logrouter.tables.fold import FoldError, PartitionFold
+from logrouter.tables.rebuild import want_recent
 from logrouter.telemetry import (
     FLUSH_SECONDS,
     FOLD_SECONDS,
@@ -215,8 +216,9 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
                 log(Log.CHANGELOG_REPAIRED, partition=partition, rows=repaired)
 
     async def _expire(self, tier: Tier, partition: int, fold: PartitionFold) -> None:
-        start = self._swept.get((partition, tier), rows.prefix(tier, 0))
-        stop = rows.prefix(tier, self.retention.deletions(self.minute()).oldest(tier))
+        oldest = self.retention.deletions(self.minute()).oldest(tier)
+        start, stop = self._swept.get((partition, tier), rows.prefix(tier, 0)), rows.prefix(tier, oldest)
+        self.store.boards(partition).expire(tier, oldest)
         keys = self.store.between(partition, start, stop, SWEPT)
         # Tombstones first: a row that is gone here but not there would come back on the next recovery.
         if keys and await self._delivered(partition, fold, ((key, None) for key in keys)):
@@ -284,9 +286,15 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
                 )
                 raise FoldError(msg)
             self._next_changelog[tp.partition] = offsets[tp] + 1
-            mark = store.settle(tp.partition)
+            mark, boards = store.settle(tp.partition), store.boards(tp.partition)
+            want_recent(boards, self.minute())
             newest = store.newest_ms(tp.partition) if mark is None else mark.newest_ms
-            self.folds[tp.partition] = PartitionFold(partial(store.read, tp.partition), high, newest_ms=newest)
+            self.folds[tp.partition] = PartitionFold(
+                partial(store.read, tp.partition),
+                high,
+                newest_ms=newest,
+                changed=boards.changed,
+            )
         log(Log.TABLES_RECOVERED, partitions=sorted(self.folds))
 
 

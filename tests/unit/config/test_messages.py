@@ -180,14 +180,6 @@ MESSAGES = [
         with_route(enrich="{client_id: []}"),
         "4:109: routes[0].enrich.client_id: has 0 entries, 1 to 20 are allowed",
     ),
-    (
-        with_route(format="{name: nginx, pattern: $host $a$b}"),
-        "4:91: routes[0].format.pattern: at character 9: nothing stands between $a and $b, so they can't be told apart",
-    ),
-    (
-        with_route(format="{name: auto, formats: [nginx, auto]}"),
-        "4:98: routes[0].format.formats[1]: auto has no signature to be told by",
-    ),
     (with_route() + "tests: [{line: x, source: y, expect: {}}]", "5:27: tests[0].source: there is no source 'y'"),
     (
         with_route() + "tests: [{line: x, expect: {route: _unmatch}}]",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.cells import Cell
 from logrouter.query.parameters import Sort
-from logrouter.query.top import Board, Part, Tally, cursor_of, merge
+from logrouter.query.top import Board, Part, Sums, Tally, cursor_of, merge
 
 OUTCOMES = st.dictionaries(st.sampled_from(["ok", "aborted", "backend_error"]), st.integers(1, 3), min_size=1)
 
@@ -58,18 +58,18 @@ def test_merged_lists_equal_brute_force(rows, sort, limit, workers):
     for name, row in rows:
         boards[zlib.crc32(name.encode()) % workers].add(name, row)
         groups.setdefault(name, []).append(row)
-    merged = merge(map(part_of, boards), sort, limit)
+    merged = merge([part_of(board) for board in boards], sort, limit)
     expected = sorted(groups, key=lambda name: (-value(sort, groups[name]), name))
     assert [entry.name for entry in merged.entries] == expected[:limit]
     for name, tally, _ in merged.entries:
         assert tally == tally_of(groups[name])
     assert merged.subjects == len(groups)
-    assert merged.total == tally_of([row for _, row in rows])
+    assert merged.sums.now == tally_of([row for _, row in rows])
 
 
 def part_of(board):
     """A worker's share."""
-    return Part(board.largest(), board.subjects, board.total)
+    return Part(board.largest(), board.subjects, Sums(board.total))
 
 
 @given(ROWS, st.sampled_from(list(Sort)), st.integers(1, 5), st.booleans())
@@ -130,4 +130,4 @@ def test_rows_without_requests_are_not_subjects():
     """An empty row is no reason to be listed."""
     board = Board(Sort.COUNT, 10)
     board.add("nobody", Cell(0))
-    assert part_of(board) == Part([], 0, Tally())
+    assert part_of(board) == Part([], 0, Sums(Tally()))

@@ -105,6 +105,9 @@ def test_answers_are_as_documented(case, worker):
     # Which parameters go together is more than a schema can say: window or from, a cursor with its own question.
     unsaid = [schemathesis.checks.positive_data_acceptance]
     response = case.call(base_url=base_url, headers=headers)
+    if response.status_code == 503:
+        # Documented as well: an offset that is not reached yet, an age that is exceeded.
+        unsaid.append(schemathesis.checks.not_a_server_error)
     # Longer request lines are refused by the HTTP library, before anything of ours sees them.
     if len(response.request.path_url) < 8000:
         case.validate_response(response, headers=headers, excluded_checks=unsaid)
@@ -113,8 +116,8 @@ def test_answers_are_as_documented(case, worker):
 @pytest.mark.parametrize("status", ["200", "304", "400", "401", "403", "404", "429", "503"])
 def test_every_documented_status_occurs(fleet, let_in, status):
     """At each endpoint that names it, each is provoked once, in the way that its description says."""
-    policy, sent = let_in(boss=["admin"], scraper=["metrics:read"])
-    headers = {"401": {}, "403": sent["scraper"], "304": sent["boss"] | {"If-None-Match": "*"}}.get(status, sent["boss"])
+    policy, sent = let_in(boss=["admin"], one=[])
+    headers = {"401": {}, "403": sent["one"], "304": sent["boss"] | {"If-None-Match": "*"}}.get(status, sent["boss"])
     documented = [endpoint for endpoint in ENDPOINTS if status in ["200", *statuses(endpoint)]]
     assert len(documented) > 8
     if status == "429":

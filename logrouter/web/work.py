@@ -1,0 +1,80 @@
+"""Doing what reports ask for, in slices: others get the event loop in between."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from logrouter.query.reports import Lookup, Ranking, Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from logrouter.query.reports import Work
+    from logrouter.web.view import View
+
+_CHECK_EVERY: Final = 64
+"""Rows between two looks at the time."""
+
+
+async def do(view: View, work: Work, partitions: Sequence[int]) -> None:
+    """Do a piece of work on the rows of some partitions, which are held here; `LookupError` if one moves away."""
+    if isinstance(work, Scan):
+        await _scan(view, work, partitions)
+    elif isinstance(work, Lookup):
+        await _look_up(view, work, partitions)
+    else:
+        await _rank(view, work, partitions)
+
+
+async def do_for(view: View, work: Work, partitions: Sequence[int], only: frozenset[str]) -> None:
+    """The same for a caller who may see some clients only: what nobody may see is not read, and costs nothing.
+
+    Such a caller is told no order.
+    """
+    if isinstance(work, Scan) and work.kind == "c":
+        await _read(view, work, partitions, only)
+    elif not isinstance(work, Ranking):
+        raise ValueError("a report that is not about clients cannot be confined to some")
+
+
+async def _scan(view: View, scan: Scan, partitions: Sequence[int]) -> None:
+    kind, segment, add, whole, prefix = scan
+    until = perf_counter() + view.limits.slice
+    for number, row in enumerate(view.reader.scan(partitions, kind, segment, prefix, whole=whole), 1):
+        if add(*row):
+            return
+        if number % _CHECK_EVERY == 0 and perf_counter() > until:
+            await asyncio.sleep(0)
+            until = perf_counter() + view.limits.slice
+
+
+async def _rank(view: View, ranking: Ranking, partitions: Sequence[int]) -> None:
+    for partition in partitions:
+        ranking.take(view.reader.ranks(partition, ranking.sort, ranking.segments))
+        await asyncio.sleep(0)
+
+
+async def _look_up(view: View, lookup: Lookup, partitions: Sequence[int]) -> None:
+    kind, names, segment, add = lookup
+    until = perf_counter() + view.limits.slice
+    for name in names:
+        if view.reader.partition_of(kind + name) in partitions:
+            for row in view.reader.numbers(kind + name, segment):
+                add(name, row)
+        if perf_counter() > until:
+            await asyncio.sleep(0)
+            until = perf_counter() + view.limits.slice
+
+
+async def _read(view: View, scan: Scan, partitions: Sequence[int], only: frozenset[str]) -> None:
+    tier, start, stop = scan.segment
+    for name in sorted(only):
+        if view.reader.partition_of(f"c{name}") not in partitions:
+            continue
+        buckets = range(start, stop)
+        for bucket, cell in zip(buckets, view.reader.rows(f"c{name}", tier, buckets), strict=True):
+            if cell is not None:
+                scan.add(name, bucket, cell)
+        await asyncio.sleep(0)
