@@ -58,5 +58,6 @@ def test_no_cell_is_a_formula(name):
 def test_any_text_is_read_back(names):
     """Quotes, commas and line breaks in names move no cell."""
     lines = read(csvtext.encode({"rows": [{"api": name, "count": 1} for name in names]}, "rows"))
-    assert [line[0].removeprefix("'") if line[0][1:] in names else line[0] for line in lines[1:]] == names
+    guarded = ["'" + name if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name for name in names]
+    assert [line[0] for line in lines[1:]] == guarded
     assert all(line[1] == "1" for line in lines[1:])
