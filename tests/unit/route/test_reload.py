@@ -255,17 +255,22 @@ def test_bug_of_ours_does_not_end_reloading(followed, monkeypatch):
     assert followed.reloader.reload(5).result is Result.UNCHANGED
 
 
-def test_reload_waits_until_the_lane_has_taken_it(followed):
+def test_reload_waits_until_the_lane_has_taken_it(followed, monkeypatch):
     """Who asks is told when it is in force, not when it is promised."""
     followed.reloader.start()
     followed.rename(GOOD + "# edited\n")
     assert followed.reloader.reload(0.3) is None
+    waiting = followed.live.taken
 
     def lane():
         followed.live.take()
         followed.live.due()
 
-    threading.Timer(0.2, lane).start()
+    def taken(*asked):
+        threading.Timer(0.2, lane).start()  # not before the file is read: it would be in force already
+        return waiting(*asked)
+
+    monkeypatch.setattr(followed.live, "taken", taken)
 
     assert followed.reloader.reload(5).result is Result.APPLIED
     assert followed.live.version.generation != followed.start
