@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 import uuid
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -47,6 +48,14 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
 
     with DevKafka(progress=progress) as kafka:
         yield Broker(kafka.bootstrap)
+
+
+@pytest.fixture
+def seed() -> int:
+    """A new one for every run; pytest shows it for a failed test, and LOGROUTER_TEST_SEED gives it again."""
+    chosen = int(os.environ.get("LOGROUTER_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
+    print(f"seed {chosen}: LOGROUTER_TEST_SEED={chosen}")  # noqa: T201 - for whoever has to repeat it
+    return chosen
 
 
 @pytest.fixture

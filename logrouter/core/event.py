@@ -100,7 +100,7 @@ def hold(
             enrich(event)
     value = orjson.dumps(event)
     if len(value) > MAX_EVENT_BYTES:
-        return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
+        return _too_large(route, value)
     return Held(route.name, half, route.pair_ms or 0, event, value, time_ms, route.tables)
 
 
@@ -113,11 +113,10 @@ def complete(route: Route, event: dict[str, Any], time_ms: int, tables: tuple[st
 
 def _complete(route: Route, event: dict[str, Any], time_ms: int, tables: tuple[str, ...]) -> Outcome:
     if not route.validator.is_valid(event):
-        pointer, message = route.validator.explain(event)
-        return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
+        return _refused(route, event)
     value = orjson.dumps(event)
     if len(value) > MAX_EVENT_BYTES:
-        return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
+        return _too_large(route, value)
     client = event.get("client_id")
     key = client.encode() if client is not None else None
     return Accepted(route.name, route.to, key, value, event, time_ms, tables)
@@ -140,14 +139,22 @@ def _complete_with(
         if extras.on_invalid is OnInvalid.DROP:
             return Ignored(Reason.INVALID, route.name)
         if extras.on_invalid is OnInvalid.DEAD_LETTER:
-            pointer, message = route.validator.explain(event)
-            return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
+            return _refused(route, event)
         event["flags"] = [*event.get("flags", ()), INVALID]
         tables = ()  # its figures may be of any type
     value = orjson.dumps(event)
     if len(value) > MAX_EVENT_BYTES:
-        return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
+        return _too_large(route, value)
     return Accepted(route.name, topics[0], extras.key(event, record), value, event, time_ms, tables, topics[1:])
+
+
+def _refused(route: Route, event: dict[str, Any]) -> Rejected:
+    pointer, message = route.validator.explain(event)
+    return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
+
+
+def _too_large(route: Route, value: bytes) -> Rejected:
+    return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
 
 
 def _draft(

@@ -61,6 +61,18 @@ def decode_object(data: bytes | str, stage: Stage) -> dict[str, Any] | Rejected:
     return Rejected(stage, Reason.NOT_OBJECT, f"JSON {type(value).__name__}, not an object")
 
 
+def repairs(document: dict[str, Any]) -> tuple[str, ...]:
+    """The flags of what is read from an object: that it had to be mended, or none."""
+    return (REPAIRED,) if isinstance(document, Repaired) else ()
+
+
+def cut_or_malformed(rejected: Rejected, text: str) -> Rejected:
+    """`decode_object` has refused a line for what is no JSON: cut if it lacks its end, else malformed."""
+    if rejected.reason is not Reason.INVALID_JSON:
+        return rejected
+    return rejected._replace(reason=Reason.MALFORMED if text.rstrip()[-1:] == "}" else Reason.TRUNCATED)
+
+
 def _mend(data: bytes | str, stage: Stage, error: str) -> dict[str, Any] | Rejected:
     if "depth" in error or "ecursion" in error:
         return Rejected(stage, Reason.TOO_DEEP, error[:MAX_DETAIL])

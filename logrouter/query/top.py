@@ -85,14 +85,6 @@ class Entry(NamedTuple):
     previous: Tally | None = None
 
 
-class Ranked(NamedTuple):
-    """The largest entries in order, how many subjects there are in all, and what they add up to."""
-
-    entries: list[Entry]
-    subjects: int
-    total: Tally
-
-
 _BY: Final[dict[Sort, Callable[[Tally], float]]] = {
     Sort.COUNT: lambda t: t.count,
     Sort.ERRORS: lambda t: t.errors,

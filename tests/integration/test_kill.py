@@ -28,14 +28,6 @@ MOST_KILLS = 25
 
 
 @pytest.fixture
-def seed() -> int:
-    """A new one for every run; pytest shows it for a failed test, and LOGROUTER_TEST_SEED gives it again."""
-    chosen = int(os.environ.get("LOGROUTER_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
-    print(f"seed {chosen}: LOGROUTER_TEST_SEED={chosen}")  # noqa: T201 - for whoever has to repeat it
-    return chosen
-
-
-@pytest.fixture
 def make(tmp_path, unique) -> Iterator[Callable[..., Fleet]]:
     """Make a fleet on a broker; its processes end with the test, which shows the ends of their logs if it failed."""
     fleets: list[Fleet] = []

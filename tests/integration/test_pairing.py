@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import threading
@@ -51,14 +50,6 @@ class Request(NamedTuple):
     number: str
     latency: int | None
     flags: tuple[str, ...]
-
-
-@pytest.fixture
-def seed() -> int:
-    """A new one for every run; pytest shows it for a failed test, and LOGROUTER_TEST_SEED gives it again."""
-    chosen = int(os.environ.get("LOGROUTER_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
-    print(f"seed {chosen}: LOGROUTER_TEST_SEED={chosen}")  # noqa: T201 - for whoever has to repeat it
-    return chosen
 
 
 @pytest.fixture

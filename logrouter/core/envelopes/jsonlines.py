@@ -16,7 +16,7 @@ import orjson
 
 from logrouter.core.envelopes import plain
 from logrouter.core.ids import MAX_INDEX
-from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
+from logrouter.core.jsontext import decode_object, repairs
 from logrouter.model import Decoded, Envelope, Ignored, Reason, Rejected, Stage
 
 SHAPE: Final = "json"
@@ -77,7 +77,7 @@ def _line(document: dict[str, Any], fields: dict[str, Any], written: bytes = b""
         _first(document, ("host", "hostname")),
         _first(document, _TIMES),
         fields,
-        (REPAIRED,) if isinstance(document, Repaired) else (),
+        repairs(document),
     )
 
 

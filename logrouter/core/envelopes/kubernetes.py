@@ -11,13 +11,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
-
 from logrouter.core.envelopes.pieces import KUBERNETES, cri_line, cut_by_shipper
-from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
+from logrouter.core.jsontext import decode_object, repairs
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
-
-_loads = orjson.loads
 
 _LINE: Final = ("log", "message", "msg")
 _TIMES: Final = ("time", "@timestamp", "timestamp", "date")
@@ -32,16 +28,10 @@ _IN_TAG: Final = "containers."
 
 def decode(value: bytes) -> Envelope | Rejected:
     """The line in one record. Never raises."""
-    try:
-        fields: Any = _loads(value)
-    except ValueError:
-        fields = None
-    flags: tuple[str, ...] = ()
-    if type(fields) is not dict:
-        fields = decode_object(value, Stage.DECODE)
-        if isinstance(fields, Rejected):
-            return fields
-        flags = (REPAIRED,) if isinstance(fields, Repaired) else ()
+    fields = decode_object(value, Stage.DECODE)
+    if isinstance(fields, Rejected):
+        return fields
+    flags = repairs(fields)
     metadata = _metadata(fields)
     host = metadata.get("host") or fields.get("host") or fields.get("hostname")
     container = metadata.get("container_name") or fields.get("container_name")

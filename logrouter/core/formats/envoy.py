@@ -19,7 +19,7 @@ from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
 from logrouter.core.formats.kind import Format, fixed
-from logrouter.core.jsontext import MAX_DETAIL, REPAIRED, Repaired, decode_object
+from logrouter.core.jsontext import MAX_DETAIL, cut_or_malformed, decode_object, repairs
 from logrouter.core.redact import path_of
 from logrouter.core.unflatten import ABSENT, known_paths, unflatten
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
@@ -119,16 +119,9 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     except DecodeError:
         found = decode_object(text, Stage.PARSE)
         if isinstance(found, Rejected):
-            return _unreadable(text, found)
-        return _general(found, (REPAIRED,) if isinstance(found, Repaired) else ())
+            return cut_or_malformed(found, text)
+        return _general(found, repairs(found))
     return _request(to_builtins(common), ())
-
-
-def _unreadable(text: str, rejected: Rejected) -> Rejected:
-    if rejected.reason is not Reason.INVALID_JSON:
-        return rejected
-    reason = Reason.MALFORMED if text.rstrip()[-1:] == "}" else Reason.TRUNCATED
-    return rejected._replace(reason=reason)
 
 
 def _general(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:

@@ -19,7 +19,7 @@ from logrouter.core.alsentry import is_entry, is_passing, values_of
 from logrouter.core.durations import duration_ms
 from logrouter.core.enrich.outcome import outcome_of
 from logrouter.core.formats.kind import Format, fixed
-from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
+from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
 from logrouter.core.protojson import camel_case, count_of, submessage, time_text, unwrapped
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.responseflags import Flag, flags_of
@@ -78,11 +78,8 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
             return _NO_REQUEST
         read = decode_object(envelope.text, Stage.PARSE)
         if isinstance(read, Rejected):
-            if read.reason is not Reason.INVALID_JSON:
-                return read
-            ended = envelope.text.rstrip()[-1:] == "}"
-            return read._replace(reason=Reason.MALFORMED if ended else Reason.TRUNCATED)
-        line, flags = read, (REPAIRED,) if isinstance(read, Repaired) else ()
+            return cut_or_malformed(read, envelope.text)
+        line, flags = read, repairs(read)
     entry = _alone(line)
     if isinstance(entry, Rejected):
         return entry

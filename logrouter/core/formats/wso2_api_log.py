@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats import wso2
 from logrouter.core.formats.kind import Format, fixed
-from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
+from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
 from logrouter.core.redact import path_of
 from logrouter.model import Half, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -42,8 +42,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         return Rejected(Stage.PARSE, Reason.TRUNCATED, "no object")
     line = decode_object(rest[begin:].strip(), Stage.PARSE)
     if isinstance(line, Rejected):
-        reason = Reason.MALFORMED if rest.rstrip()[-1:] == "}" else Reason.TRUNCATED
-        return line._replace(reason=reason) if line.reason is Reason.INVALID_JSON else line
+        return cut_or_malformed(line, rest)
     texts = {key: text for key, value in line.items() if (text := wso2.present(value)) is not None}
     flow = texts.get("flow")
     if flow in _BETWEEN or (flow == _OPENS and "correlationId" not in texts):
@@ -51,8 +50,9 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     if flow not in (_OPENS, _CLOSES):
         return Rejected(Stage.PARSE, Reason.MALFORMED, "unknown flow", "/flow")
     stamp = _TIME.search(head)
-    flags = (REPAIRED,) if isinstance(line, Repaired) else ()
-    return _request(rest[:begin], texts, line.get("statusCode"), stamp and stamp[1], flags, opens=flow == _OPENS)
+    return _request(
+        rest[:begin], texts, line.get("statusCode"), stamp and stamp[1], repairs(line), opens=flow == _OPENS
+    )
 
 
 def _request(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.core.enrich import outcome_of
 from logrouter.core.formats import wso2
 from logrouter.core.formats.kind import Format
-from logrouter.core.jsontext import REPAIRED, Repaired, decode_object
+from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -54,19 +54,15 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | Ignored | Rejected:
     line = decode_object(found.strip(), Stage.PARSE)
     if isinstance(line, Rejected):
         return _unreadable(found.strip(), line)
-    flags = (REPAIRED,) if isinstance(line, Repaired) else ()
     if line.keys().isdisjoint(_LEAST):
         return Rejected(Stage.PARSE, Reason.MALFORMED, f"none of {', '.join(_LEAST)}")
-    return _request(line, flags, fault_of, faulty=name.strip() == "apim:faulty")
+    return _request(line, repairs(line), fault_of, faulty=name.strip() == "apim:faulty")
 
 
 def _unreadable(found: str, rejected: Rejected) -> Rejected:
-    if rejected.reason is not Reason.INVALID_JSON:
-        return rejected
-    if found[-1:] != "}":
-        return rejected._replace(reason=Reason.TRUNCATED)
-    java = found[1:2] not in ('"', "}")
-    return rejected._replace(reason=Reason.MALFORMED, detail="a Java map, not JSON" if java else rejected.detail)
+    told = cut_or_malformed(rejected, found)
+    java = told.reason is Reason.MALFORMED and found[1:2] not in ('"', "}")
+    return told._replace(detail="a Java map, not JSON") if java else told
 
 
 def _request(line: dict[str, Any], flags: tuple[str, ...], fault_of: FaultOf, *, faulty: bool) -> Parsed:

@@ -8,24 +8,16 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.auto import DETECTED, GUESSED, NAME, ORDER, compile_auto, default_order
 from logrouter.core.formats.kind import Settings, SettingsError
-from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected
+from logrouter.model import Ignored, Parsed, Reason, Rejected
 
-from .test_corpus import CORPUS, ENVELOPE_OF, cases
+from .test_corpus import CORPUS, cases, line_of
 
 TRIED = default_order(FORMATS)
 PARSERS = {name: parser(name) for name in (*TRIED, NAME)}
 LINES = [(kind, case) for kind in sorted(FORMATS) for case in cases(kind)]
-
-
-def envelope_of(kind, case):
-    """A line of the corpus, as fresh as a record would give it."""
-    found = ENVELOPES[ENVELOPE_OF.get(kind, "plain")].decode((CORPUS / kind / f"{case}.in").read_bytes())
-    assert isinstance(found, Envelope)
-    return found
 
 
 def reads(found):
@@ -35,8 +27,8 @@ def reads(found):
 
 def in_turn(kind, case):
     """What comes of trying every format in turn, and the signatures of which fit."""
-    fitting = [name for name in TRIED if FORMATS[name].signature(envelope_of(kind, case))]
-    results = [(name, PARSERS[name](envelope_of(kind, case))) for name in TRIED]
+    fitting = [name for name in TRIED if FORMATS[name].signature(line_of(kind, case))]
+    results = [(name, PARSERS[name](line_of(kind, case))) for name in TRIED]
     winner = next(((name, found) for name, found in results if reads(found)), None)
     refused = next((found for name, found in results if name in fitting and isinstance(found, Rejected)), None)
     return fitting, winner, refused
@@ -46,7 +38,7 @@ def in_turn(kind, case):
 def test_it_gives_what_trying_each_in_turn_gives(kind, case):
     """The same event, with the format's name and how sure that is; no event where no format has one."""
     fitting, winner, refused = in_turn(kind, case)
-    found = PARSERS[NAME](envelope_of(kind, case))
+    found = PARSERS[NAME](line_of(kind, case))
     if winner is None:
         assert found == (refused or Ignored(Reason.NOT_REQUEST))
         return
@@ -63,7 +55,7 @@ def test_no_signature_misses_a_line_that_its_parser_reads(kind, case):
     missed = [
         name
         for name in TRIED
-        if reads(PARSERS[name](envelope_of(kind, case))) and not FORMATS[name].signature(envelope_of(kind, case))
+        if reads(PARSERS[name](line_of(kind, case))) and not FORMATS[name].signature(line_of(kind, case))
     ]
     assert missed == []
 
@@ -85,8 +77,8 @@ def test_it_calls_no_more_parsers_than_trying_each_in_turn():
     in_all = 0
     for kind, case in LINES:
         before = calls.total()
-        auto(envelope_of(kind, case))
-        results = [reads(PARSERS[name](envelope_of(kind, case))) for name in TRIED]
+        auto(line_of(kind, case))
+        results = [reads(PARSERS[name](line_of(kind, case))) for name in TRIED]
         needed = results.index(True) + 1 if True in results else len(TRIED)
         assert calls.total() - before <= needed, (kind, case)
         in_all += needed

@@ -1,8 +1,8 @@
 """The golden corpus: what each recorded line is read as.
 
 A case is `tests/corpus/<envelope or format>/<case>.in`, the bytes of one record, and `<case>.json`, what is expected.
-Formats are read in the envelope that `ENVELOPE_OF` names, else `plain`; `<case>.settings` holds settings of a format as
-JSON. A record that packs several lines is a list.
+Formats are read in the envelope that a file `envelope` beside the cases names, else `plain`; `<case>.settings` holds
+settings of a format as JSON. A record that packs several lines is a list.
 After a deliberate change, `LOGROUTER_WRITE_CORPUS=1 pytest tests/unit/core/test_corpus.py` writes the expectations
 anew; the difference is what is reviewed.
 """
@@ -17,21 +17,12 @@ import orjson
 import pytest
 
 from logrouter.core.enrich import compile_client_id, compile_client_ip
-from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, lookup
+from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, Wrapping, lookup
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.kind import ErrorRule, Settings
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-ENVELOPE_OF = {
-    "aws_clf": "cloudwatch",
-    "aws_csv": "cloudwatch",
-    "aws_json": "cloudwatch",
-    "aws_xml": "cloudwatch",
-    "builds": "json",
-    "envoy": "rsyslog",
-    "wso2_access": "lines",
-}
 WRITE = bool(os.environ.get("LOGROUTER_WRITE_CORPUS"))
 
 client_id = compile_client_id(["client_id", "x-wmf-user-id"])
@@ -41,6 +32,19 @@ client_ip = compile_client_ip(2)
 def cases(kind: str) -> list[str]:
     """The names of the cases of one kind."""
     return sorted(path.stem for path in (CORPUS / kind).glob("*.in"))
+
+
+def wrapping_of(kind: str) -> Wrapping:
+    """The envelope that the lines of a format are in, on its page as well."""
+    named = CORPUS / kind / "envelope"
+    return ENVELOPES[named.read_text().strip() if named.exists() else "plain"]
+
+
+def line_of(kind: str, case: str) -> Envelope:
+    """The line of one case of a format, as fresh as a record would give it."""
+    found = wrapping_of(kind).decode((CORPUS / kind / f"{case}.in").read_bytes())
+    assert isinstance(found, Envelope)
+    return found
 
 
 def envelope_as_json(result: Decoded) -> dict | list:
@@ -113,10 +117,8 @@ def test_a_record_is_taken_out_of_its_envelope_as_recorded(kind, case):
 @pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind in sorted(FORMATS) for case in cases(kind)])
 def test_a_line_in_its_envelope_is_parsed_as_recorded(kind, case):
     """Every generation and trap of a format gives the expected event, or the expected reason for none."""
-    envelope = ENVELOPES[ENVELOPE_OF.get(kind, "plain")].decode((CORPUS / kind / f"{case}.in").read_bytes())
-    assert isinstance(envelope, Envelope)
     parse = parser(kind, settings_of(CORPUS / kind / f"{case}.settings"))
-    check(CORPUS / kind / f"{case}.json", parsed_as_json(parse(envelope)))
+    check(CORPUS / kind / f"{case}.json", parsed_as_json(parse(line_of(kind, case))))
 
 
 def test_every_format_and_envelope_has_a_corpus():

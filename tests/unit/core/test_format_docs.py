@@ -11,16 +11,8 @@ import pytest
 from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, lookup
 from logrouter.core.formats import FORMATS, parser
 
-ENVELOPE_OF = {
-    "aws_clf": "cloudwatch",
-    "aws_csv": "cloudwatch",
-    "aws_json": "cloudwatch",
-    "aws_xml": "cloudwatch",
-    "builds": "json",
-    "envoy": "rsyslog",
-    "wso2_access": "lines",
-}
-"""The envelope of the example on a format's page, if it is not `plain`."""
+from .test_corpus import wrapping_of
+
 DOCS = Path(__file__).parents[3] / "docs" / "formats"
 
 
@@ -50,5 +42,5 @@ def test_an_envelope_s_example_is_read_as_its_page_says(name):
 def test_a_format_s_example_is_read_as_its_page_says(name):
     """The event before it is enriched."""
     record, expected = examples(name)
-    envelope = ENVELOPES[ENVELOPE_OF.get(name, "plain")].decode(record)
+    envelope = wrapping_of(name).decode(record)
     assert parser(name)(envelope).event == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -20,34 +21,12 @@ from logrouter.route import batch
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import LOOP_HEADER, DeadLetterSettings
 
+from . import messages
+from .messages import START
+
 TOPIC = "rsyslog-notice"
-START = 1_777_888_800_000
+Message = partial(messages.Message, topic=TOPIC)
 DEAD_LETTER = json.loads((Path(logrouter.__file__).parent / "schemas/dead_letter/1.0.0.json").read_text())
-
-
-class Message:
-    """What librdkafka hands out, as far as a batch looks at it."""
-
-    def __init__(self, value, offset, partition=0, topic=TOPIC, headers=None):
-        self._all = (topic, partition, offset, value, headers)
-
-    def topic(self):
-        return self._all[0]
-
-    def partition(self):
-        return self._all[1]
-
-    def offset(self):
-        return self._all[2]
-
-    def value(self):
-        return self._all[3]
-
-    def headers(self):
-        return self._all[4]
-
-    def timestamp(self):
-        return (1, START)
 
 
 def process(messages, table=None):

@@ -18,7 +18,8 @@ from logrouter.route.joined import Joined
 from logrouter.route.output import DeadLetterSettings, Output
 from logrouter.route.pairing import Pairing, PairingSettings
 
-START = 1_777_888_800_000
+from .messages import START, Message
+
 LETTERS = DeadLetterSettings("dead", 4000)
 CONFIG = """
 version: 1
@@ -46,34 +47,6 @@ def log_line(event: str, key: str, second: str, **more: str) -> bytes:
 
 OPENING = log_line("INCOMING_REQUEST", "r1", "01.000", UserAgent="curl/8")
 CLOSING = log_line("REQUEST_COMPLETE", "r1", "01.250", StatusCode="200", APPLICATION_NAME="tide-app")
-
-
-class Message:
-    """What librdkafka hands out."""
-
-    def __init__(self, value, offset, partition=0, topic="wso2", key=None, at=START):
-        self._all = (topic, partition, offset, key, value, at)
-
-    def topic(self):
-        return self._all[0]
-
-    def partition(self):
-        return self._all[1]
-
-    def offset(self):
-        return self._all[2]
-
-    def key(self):
-        return self._all[3]
-
-    def value(self):
-        return self._all[4]
-
-    def headers(self):
-        return None
-
-    def timestamp(self):
-        return (1, self._all[5])
 
 
 class Restored:
@@ -119,14 +92,14 @@ class Path:
 
     def hold(self, *lines: bytes) -> Output:
         """The lines as a batch of the source, each in another partition."""
-        return self.processor.process([Message(value, 7, partition) for partition, value in enumerate(lines)])
+        return self.processor.process([Message(value, 7, partition, "wso2") for partition, value in enumerate(lines)])
 
     def join(self, output: Output, now_ms: int = START, at_ms: int = START) -> Output:
         """What is held in *output* as a batch of the pairing topic, written at *at_ms*, and the time."""
         joined = Output()
         messages = []
         for partition, key, value in output.halves:
-            messages.append(Message(value, self.offset, partition, "pairing", key, at_ms))
+            messages.append(Message(value, self.offset, partition, "pairing", key=key, at=at_ms))
             self.offset += 1
         left = self.pairing.take(messages, joined, now_ms)
         self.joined.add(left, joined, self.pairing.malformed)

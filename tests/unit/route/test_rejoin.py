@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import orjson
 import pytest
@@ -14,7 +15,9 @@ from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import DeadLetterSettings, Output
 from logrouter.route.rejoin import BREAK_MS, Rejoin
 
-START = 1_777_888_800_000
+from . import messages
+from .messages import START
+
 AT = ("cri", 0)
 CONFIG = """
 version: 1
@@ -29,37 +32,13 @@ REQUEST = orjson.dumps(
         "total_time_ms": 5,
     }
 ).decode()
+Message = partial(messages.Message, topic=AT[0])
 HELD = ("_unmatched", "held", "decode", "partial")
 
 
 def piece(text: str, *, last: bool = False, stream: str = "stdout") -> bytes:
     """One record of a container's file."""
     return f"2026-05-04T10:00:00.000000001Z {stream} {'F' if last else 'P'} {text}".encode()
-
-
-class Message:
-    """What librdkafka hands out."""
-
-    def __init__(self, value, offset, at=START):
-        self._all = (value, offset, at)
-
-    def topic(self):
-        return AT[0]
-
-    def partition(self):
-        return AT[1]
-
-    def offset(self):
-        return self._all[1]
-
-    def value(self):
-        return self._all[0]
-
-    def headers(self):
-        return None
-
-    def timestamp(self):
-        return (1, self._all[2])
 
 
 class Owner:
@@ -135,7 +114,7 @@ def test_line_that_is_given_up_ends_as_without_the_option(how):
     owner = Owner()
     owner.commit([Message(piece(REQUEST[:40]), 0), Message(piece(REQUEST[40:50]), 1)])
     if how == "records":
-        output = owner.commit([Message(piece("other", last=True, stream="stderr"), 2, START + 10_000)])
+        output = owner.commit([Message(piece("other", last=True, stream="stderr"), 2, at=START + 10_000)])
     elif how == "clock":
         assert owner.idle(START + 9_999).dead_letters == []
         output = owner.idle(START + 10_000)

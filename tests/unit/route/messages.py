@@ -1,0 +1,34 @@
+"""Messages without a broker."""
+
+from __future__ import annotations
+
+START = 1_777_888_800_000
+"""When they were written, in epoch milliseconds, if nothing else is said."""
+
+
+class Message:
+    """What librdkafka hands out, as far as a batch looks at it."""
+
+    def __init__(self, value, offset, partition=0, topic="logs", *, key=None, headers=None, at=START):
+        self._all = (topic, partition, offset, key, value, headers, at)
+
+    def topic(self):
+        return self._all[0]
+
+    def partition(self):
+        return self._all[1]
+
+    def offset(self):
+        return self._all[2]
+
+    def key(self):
+        return self._all[3]
+
+    def value(self):
+        return self._all[4]
+
+    def headers(self):
+        return self._all[5]
+
+    def timestamp(self):
+        return (1, self._all[6])
