@@ -68,7 +68,7 @@ class Failure(msgspec.Struct, array_like=True, frozen=True, order=True):
 class Cell(msgspec.Struct, array_like=True):
     """Sums of one subject in one stretch of time; *minute* is the bucket number in the unit of its tier.
 
-    The numbers come first so that a reader can stop before the maps (`Head`).  Cells are mutable and shared maps are
+    The numbers come first so that a reader can stop before the maps (`Numbers`).  Cells are mutable and shared maps are
     never aliased: `merge` and `copy_of` make their own.
 
     ===========  ======================================================================================================
@@ -111,19 +111,21 @@ FIRST_FIELDS: Final = 14
 """How many fields a cell had in version 1, where *peer* of a client was requests by API alone."""
 
 
-class Head(msgspec.Struct, array_like=True):
-    """The numbers of a cell alone: decoding this skips the maps."""
+class Numbers(msgspec.Struct, array_like=True):
+    """The numbers of a cell and its outcomes: decoding this skips the other maps, which are most of a cell."""
 
     minute: int
-    count: int
-    weight: float
-    bytes_in: int
-    bytes_out: int
-    latency_sum: int
-    latency_max: int
-    latency_count: int
-    first_ms: int
-    last_ms: int
+    count: int = 0
+    weight: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    latency_sum: int = 0
+    latency_max: int = 0
+    latency_count: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    status: msgspec.Raw = msgspec.Raw()
+    outcome: dict[str, int] = {}
 
 
 def upgrade(cell: Cell) -> None:

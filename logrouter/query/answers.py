@@ -16,6 +16,7 @@ from logrouter.query.spans import MINUTE_MS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from logrouter.core.cells import Numbers
     from logrouter.query.questions import Series, Stretch
     from logrouter.query.reader import Position
     from logrouter.query.spans import Span
@@ -37,7 +38,7 @@ def total(cells: Iterable[Cell | None]) -> Cell:
     return into
 
 
-def errors(cell: Cell) -> int:
+def errors(cell: Cell | Numbers) -> int:
     """How many requests ended neither well nor by the client hanging up: nobody has failed that one."""
     return cell.count - cell.outcome.get("ok", 0) - cell.outcome.get("aborted", 0)
 

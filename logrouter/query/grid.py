@@ -91,7 +91,7 @@ class CallsReport:
         self._wanted = asked.names.test()
         self._grid = Grid(asked.values["limit"], asked.points)
 
-    def scans(self) -> Iterator[Scan]:
+    def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
         points = self._points
         yield Scan("a", Segment(points.step.tier, points.start, points.stop), self._add)
@@ -101,7 +101,7 @@ class CallsReport:
             self._grid.add(name, bucket, cell)
 
     def part(self) -> GridPart:
-        """What the scans came to."""
+        """What the work came to."""
         return self._grid.part()
 
 

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from logrouter.core.cells import Cell, copy_of, merge
 from logrouter.core.rollup import Subjects, partition_of
+from logrouter.query.ranking import VALUE, Order, Top, buckets, order
 from logrouter.query.reader import Position, Segment, TableReader, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from logrouter.core.cells import Numbers
+    from logrouter.query.parameters import Sort
 
 
 class MemoryTables:
@@ -62,6 +66,8 @@ class MemoryReader(TableReader):
     others: dict[int, list[str]] = field(default_factory=dict)
     older: MemoryTables | None = None
     """What copies are of; the tables as they are where it is None."""
+    room: int | None = 1000
+    """How many names the top of a bucket has; None: no order is known."""
 
     def partitions(self) -> int:  # noqa: D102 - as the protocol says, here and below
         return self.tables.partitions
@@ -97,9 +103,37 @@ class MemoryReader(TableReader):
         tables = self._of(self.partition_of(subject))
         return [tables.rows[tier].get((bucket, subject)) for bucket in buckets]
 
+    def numbers(  # noqa: D102
+        self, partition: int, subjects: Sequence[str], segment: Segment
+    ) -> Iterable[tuple[str, Cell | Numbers]]:
+        tables, (tier, start, stop) = self._of(partition), segment
+        for subject in subjects:
+            for bucket in range(start, stop):
+                if (cell := tables.rows[tier].get((bucket, subject))) is not None:
+                    yield subject, cell
+
+    def order(  # noqa: D102
+        self,
+        partition: int,
+        sort: Sort,
+        segments: Sequence[Segment],
+        limit: int,
+        wanted: Callable[[str], bool] | None = None,
+    ) -> Order | None:
+        if self.room is None:
+            return None
+        tops = []
+        for tier, bucket in buckets(segments):
+            top = Top()
+            for name, _, row in self.scan([partition], "c", Segment(tier, bucket, bucket + 1)):
+                top.offer(name, VALUE[sort](row), self.room)
+            tops.append(top)
+        return order(tops, {}, limit, wanted)
+
     def scan(  # noqa: D102
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
-    ) -> Iterator[tuple[str, int, Cell]]:
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
+        del whole
         tier, start, stop = segment
         begun = {partition: self._of(partition) for partition in partitions}
         for tables in {id(tables): tables for tables in begun.values()}.values():

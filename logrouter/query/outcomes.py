@@ -47,7 +47,7 @@ class OutcomesReport:
         self._wanted = asked.names.test()
         self._sums: dict[str, Cell] = {}
 
-    def scans(self) -> Iterator[Scan]:
+    def work(self) -> Iterator[Scan]:
         """All APIs of the window."""
         for segment in self._asked.time.span.segments:
             yield Scan("a", segment, self._add)
@@ -61,7 +61,7 @@ class OutcomesReport:
         merge(known, cell)
 
     def part(self) -> Part:
-        """What the scans came to."""
+        """What the work came to."""
         statuses = self._asked.statuses
         rows = (row for api, cell in self._sums.items() for row in rows_of(api, cell, statuses))
         return _cut(rows, self._asked.values["limit"], 0)

@@ -6,9 +6,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from logrouter.core.cells import Cell
+    from logrouter.core.cells import Cell, Numbers
+    from logrouter.query.parameters import Sort
+    from logrouter.query.ranking import Order
 
 
 class Tier(Enum):
@@ -85,11 +87,33 @@ class TableReader(Protocol):
         `LookupError` unless its partition is owned or a copy.
         """
 
+    def numbers(
+        self, partition: int, subjects: Sequence[str], segment: Segment
+    ) -> Iterable[tuple[str, Cell | Numbers]]:
+        """(subject, numbers) of every row that some subjects of a partition have in a segment, in no order.
+
+        A row may come in pieces that add up to it. They are as of now: to be used at once, and not changed.
+        """
+
+    def order(
+        self,
+        partition: int,
+        sort: Sort,
+        segments: Sequence[Segment],
+        limit: int,
+        wanted: Callable[[str], bool] | None = None,
+    ) -> Order | None:
+        """The *limit* clients of a partition that can be worth most in some segments, as of now.
+
+        *sort* is one of `ranking.RANKED`. None if it is not known: then only a scan can tell.
+        """
+
     def scan(
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
-    ) -> Iterator[tuple[str, int, Cell]]:
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         """(name, bucket, cell) of every row of a subject kind in a segment whose name begins with *prefix*.
 
-        Lazy: a caller that yields to the event loop between items keeps the worker responsive.  Rows written meanwhile
-        may or may not be seen; a partition lost meanwhile ends the iteration with `LookupError`.
+        Where *whole* cells are not asked for, their numbers may do.  Lazy: a caller that yields to the event loop
+        between items keeps the worker responsive.  Rows written meanwhile may or may not be seen; a partition lost
+        meanwhile ends the iteration with `LookupError`.
         """

@@ -123,11 +123,13 @@ def ranking(field: str, members: str) -> Schema:
             **INTERVAL,
             "sort": {"enum": [member.value for member in Sort]},
             "limit": COUNT,
-            "total": object_of({members: COUNT, **_LISTED}),
+            "exact": {"type": "boolean"},
+            "max_unlisted": nullable(COUNT),
+            "total": nullable(object_of({members: nullable(COUNT), **_LISTED})),
             members: list_of(entry),
             "next": nullable(TEXT),
         },
-        {**_WINDOW, "previous": previous},
+        {**_WINDOW, "previous": nullable(previous)},
     )
 
 

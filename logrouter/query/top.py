@@ -12,21 +12,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.timestamps import rfc3339
-from logrouter.query.answers import SUBJECT_FIELD, Answer, errors, interval, mean, weighted
-from logrouter.query.cursors import Cursor, encode
+from logrouter.query.answers import errors
+from logrouter.query.cursors import Cursor
 from logrouter.query.parameters import Sort
-from logrouter.query.reports import Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from logrouter.core.cells import Cell
-    from logrouter.query.questions import Asked
-    from logrouter.query.spans import Span
-
-COLLECTION: Final = {"c": "clients", "a": "apis"}
-"""What a list of a subject kind is called in answers and paths."""
+    from logrouter.core.cells import Cell, Numbers
 
 _STEP: Final = 2000
 """Subjects that are sorted at a time: about a millisecond."""
@@ -46,7 +39,7 @@ class Tally(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     first_ms: int = 0
     last_ms: int = 0
 
-    def add(self, cell: Cell) -> None:
+    def add(self, cell: Cell | Numbers) -> None:
         """Add one row."""
         self._seen(cell.first_ms, cell.last_ms)
         self.count += cell.count
@@ -85,7 +78,7 @@ class Entry(NamedTuple):
     previous: Tally | None = None
 
 
-_BY: Final[dict[Sort, Callable[[Tally], float]]] = {
+BY: Final[dict[Sort, Callable[[Tally], float]]] = {
     Sort.COUNT: lambda t: t.count,
     Sort.ERRORS: lambda t: t.errors,
     Sort.BYTES: lambda t: t.bytes_in + t.bytes_out,
@@ -96,7 +89,7 @@ _BY: Final[dict[Sort, Callable[[Tally], float]]] = {
 
 def largest(entries: Iterable[Entry], sort: Sort, limit: int, after: Cursor | None = None) -> list[Entry]:
     """The largest entries first, ties by name: one order, whoever sorts. With *after*, those behind that place."""
-    value = _BY[sort]
+    value = BY[sort]
     keyed = ((-value(entry.tally), entry.name, entry) for entry in entries)
     if after is not None:
         place = (-after.value, after.name)
@@ -106,7 +99,7 @@ def largest(entries: Iterable[Entry], sort: Sort, limit: int, after: Cursor | No
 
 def cursor_of(sort: Sort, entry: Entry) -> Cursor:
     """The place behind an entry."""
-    return Cursor(_BY[sort](entry.tally), entry.name)
+    return Cursor(BY[sort](entry.tally), entry.name)
 
 
 class Board:
@@ -126,7 +119,7 @@ class Board:
         self.subjects = 0
         self.total = Tally()
 
-    def add(self, name: str, cell: Cell) -> None:
+    def add(self, name: str, cell: Cell | Numbers) -> None:
         """Count one row."""
         if not cell.count:
             return
@@ -154,120 +147,39 @@ class Board:
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True):
-    """One worker's share: the largest entries, how many subjects there are in all, and what they add up to."""
+    """One worker's share: the largest entries, and what is known of all that match.
+
+    *subjects* and *total* are None where not every row was read. Who is missing though it matches comes behind the
+    entries, or is worth *bound* at most, which is None where everybody was looked at.
+    """
 
     entries: list[Entry]
-    subjects: int
-    total: Tally
+    subjects: int | None
+    total: Tally | None
     previous: Tally | None = None
-
-
-class TopReport:
-    """The share of one worker of a top list, as a report (`query.reports.Report`)."""
-
-    def __init__(self, kind: str, asked: Asked) -> None:
-        self._kind = kind
-        self._asked = asked
-        # One more than is shown tells whether there are more.
-        self._limit, self._sort = asked.values["limit"] + 1, asked.values["sort"]
-        self._wanted = asked.names.test()
-        self._board = self._board_of(asked.time.span)
-        self._part = Part([], 0, Tally())
-
-    def _board_of(self, covered: Span) -> Board:
-        first = covered.segments[0]
-        single = len(covered.segments) == 1 and first.stop - first.start == 1
-        return Board(self._sort, self._limit, single=single, after=self._asked.cursor)
-
-    def scans(self) -> Iterator[Scan | None]:
-        """The window, and then for what was found in it the stretch before."""
-        board, wanted, stretch = self._board, self._wanted, self._asked.time
-        for segment in stretch.span.segments:
-            yield Scan(self._kind, segment, _adder(board.add, wanted))
-        for _ in board.sift():
-            yield None
-        entries = board.largest()
-        self._part = Part(entries, board.subjects, board.total)
-        if stretch.previous is None:
-            return
-        before, listed = Tally(), {entry.name: Tally() for entry in entries}
-
-        def add(name: str, cell: Cell) -> None:
-            before.add(cell)
-            if (known := listed.get(name)) is not None:
-                known.add(cell)
-
-        for segment in stretch.previous.segments:
-            yield Scan(self._kind, segment, _adder(add, wanted))
-        self._part.entries = [entry._replace(previous=listed[entry.name]) for entry in entries]
-        self._part.previous = before
-
-    def part(self) -> Part:
-        """What the scans came to."""
-        return self._part
-
-
-def _adder(
-    add: Callable[[str, Cell], None], wanted: Callable[[str], bool] | None
-) -> Callable[[str, int, Cell], bool | None]:
-    if wanted is None:
-        return lambda name, _, cell: add(name, cell)
-    return lambda name, _, cell: add(name, cell) if wanted(name) else None
+    bound: int | None = None
 
 
 def merge(parts: Iterable[Part], sort: Sort, limit: int) -> Part:
     """One list of the lists of workers that share no subject."""
-    merged = Part([], 0, Tally())
-    for part in parts:
-        merged.entries += part.entries
-        merged.subjects += part.subjects
-        merged.total.join(part.total)
-        if part.previous is not None:
-            merged.previous = merged.previous or Tally()
-            merged.previous.join(part.previous)
-    merged.entries = largest(merged.entries, sort, limit)
+    parts = list(parts)
+    subjects = [part.subjects for part in parts]
+    merged = Part(
+        largest((entry for part in parts for entry in part.entries), sort, limit),
+        None if None in subjects else sum(number for number in subjects if number is not None),
+        _joined(part.total for part in parts),
+    )
+    if any(part.previous is not None for part in parts):
+        merged.previous = _joined(part.previous for part in parts)
+    bounds = [part.bound for part in parts if part.bound is not None]
+    merged.bound = max(bounds) if bounds else None
     return merged
 
 
-def answer(kind: str, asked: Asked, parts: Sequence[Part]) -> Answer:
-    """A top list as it is sent."""
-    limit, sort, stretch = asked.values["limit"], asked.values["sort"], asked.time
-    merged = merge(parts, sort, limit + 1)
-    listed = merged.entries[:limit]
-    more = len(merged.entries) > limit
-    last = cursor_of(sort, listed[-1]) if more else None
-    return {
-        **({} if stretch.window is None else {"window": stretch.window}),
-        **interval(stretch.span),
-        "sort": sort,
-        "limit": limit,
-        "total": {COLLECTION[kind]: merged.subjects, **_numbers(merged.total)},
-        **_previous(stretch.previous, merged.previous),
-        COLLECTION[kind]: [
-            {
-                SUBJECT_FIELD[kind]: entry.name,
-                **_numbers(entry.tally),
-                **({} if entry.previous is None else {"previous": _numbers(entry.previous)}),
-            }
-            for entry in listed
-        ],
-        "next": None if last is None else encode(last, asked.identity),
-    }
-
-
-def _previous(covered: Span | None, tally: Tally | None) -> Answer:
-    return {} if covered is None else {"previous": {**interval(covered), **_numbers(tally or Tally())}}
-
-
-def _numbers(tally: Tally) -> Answer:
-    return {
-        "count": tally.count,
-        "weighted": weighted(tally.weight),
-        "errors": tally.errors,
-        "bytes": {"in": tally.bytes_in, "out": tally.bytes_out},
-        "latency_ms": {"mean": mean(tally.latency_sum, tally.latency_count), "max": tally.latency_max}
-        if tally.latency_count
-        else None,
-        "first_seen": rfc3339(tally.first_ms) if tally.count else None,
-        "last_seen": rfc3339(tally.last_ms) if tally.count else None,
-    }
+def _joined(tallies: Iterable[Tally | None]) -> Tally | None:
+    total = Tally()
+    for tally in tallies:
+        if tally is None:
+            return None
+        total.join(tally)
+    return total

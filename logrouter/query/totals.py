@@ -16,6 +16,7 @@ from logrouter.query.reports import Scan
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from logrouter.core.cells import Numbers
     from logrouter.query.answers import Answer
     from logrouter.query.questions import Asked
     from logrouter.query.spans import Span
@@ -41,7 +42,7 @@ class TotalsReport:
         self._asked = asked
         self._part = Part(Cell(0), 0, None)
 
-    def scans(self) -> Iterator[Scan]:
+    def work(self) -> Iterator[Scan]:
         """The APIs of the window and of the stretch before, and then the clients of the window."""
         stretch = self._asked.time
         total, apis = Cell(0), set[str]()
@@ -52,7 +53,7 @@ class TotalsReport:
             yield from _summed(stretch.previous, previous, set())
         clients, rows = set[str](), 0
 
-        def count(name: str, _: int, cell: Cell) -> bool:
+        def count(name: str, _: int, cell: Cell | Numbers) -> bool:
             nonlocal rows
             rows += 1
             if cell.count:
@@ -61,11 +62,11 @@ class TotalsReport:
 
         for segment in stretch.span.segments:
             if rows <= MAX_ROWS:
-                yield Scan("c", segment, count)
+                yield Scan("c", segment, count, whole=False)
         self._part = Part(total, len(apis), len(clients) if rows <= MAX_ROWS else None, previous)
 
     def part(self) -> Part:
-        """What the scans came to."""
+        """What the work came to."""
         return self._part
 
 
@@ -113,7 +114,7 @@ class TotalsSeries:
         self._cells: dict[int, Cell] = {}
         self._grid = Grid(MAX_APIS, self._points) if self._points.by is By.API else None
 
-    def scans(self) -> Iterator[Scan]:
+    def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
         points = self._points
         yield Scan("a", Segment(points.step.tier, points.start, points.stop), self._add)
@@ -127,7 +128,7 @@ class TotalsSeries:
             self._grid.add(name, bucket, cell)
 
     def part(self) -> SeriesPart:
-        """What the scans came to."""
+        """What the work came to."""
         return SeriesPart(list(self._cells.values()), None if self._grid is None else self._grid.part())
 
 

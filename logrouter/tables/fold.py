@@ -28,10 +28,12 @@ from logrouter.tables.rows import NOTHING, TIERS
 from logrouter.tables.unflushed import Unflushed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from logrouter.core.cells import Numbers
     from logrouter.core.rollup import Subjects
     from logrouter.query.reader import Tier
+    from logrouter.tables.boards import Boards
     from logrouter.tables.retention import Cutoffs
 
     MultiGet = Callable[[list[bytes]], list[bytes | None]]
@@ -64,11 +66,19 @@ class PartitionFold:
     """The rows of one partition that are not in the store yet.
 
     *high* is the highest watermark in the store, *last* the offset up to which every record is folded, *newest_ms* the
-    newest event time in any row, as far as it is known.
+    newest event time in any row, as far as it is known. *boards* are offered every row that is about to be written.
     """
 
-    def __init__(self, read: MultiGet, high: int, last: int = NOTHING, newest_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        read: MultiGet,
+        high: int,
+        last: int = NOTHING,
+        newest_ms: int | None = None,
+        boards: Boards | None = None,
+    ) -> None:
         self._read = read
+        self._boards = boards
         self.high = high
         self.last = last
         self.newest_ms = newest_ms
@@ -170,6 +180,22 @@ class PartitionFold:
         """`cell` for many keys, with one read of the store."""
         return [self._overlaid(key, value) for key, value in zip(keys, self._read(keys), strict=True)]
 
+    def numbers(
+        self, subjects: Sequence[str], tier: Tier, buckets: Sequence[int]
+    ) -> Iterator[tuple[str, Cell | Numbers]]:
+        """The numbers of some subjects' rows and of what is not flushed of them, in no order; not to be changed."""
+        keys = [rows.key_of(tier, bucket, subject) for subject in subjects for bucket in buckets]
+        for key, value in zip(keys, self._read(keys), strict=True):
+            known = self._replayed.get(key)
+            if known is not None:
+                yield rows.parse_key(key).subject, known[1]
+            elif value is not None:
+                yield rows.parse_key(key).subject, rows.numbers_of(value)
+        for subject in subjects:
+            for cell in self._unflushed(subject):
+                if tier.bucket(cell.minute) in buckets:
+                    yield subject, cell
+
     def unflushed(self) -> Unflushed:
         """What a scan that begins now adds to the stored rows."""
         return Unflushed(self._replayed, (self._draining, self._pending))
@@ -203,6 +229,7 @@ class PartitionFold:
         tier, bucket = rows.tier_and_bucket(key)
         if old is None:
             if len(cells) == 1:
+                self._offer(key, cells[0])
                 return rows.encode_as(self._cut, cells[0], tier, bucket)
             cell = Cell(bucket)
         else:
@@ -213,7 +240,12 @@ class PartitionFold:
         for delta in cells:
             merge(cell, delta)
         rows.fit(tier, cell)
+        self._offer(key, cell)
         return rows.encode(self._cut, cell)
+
+    def _offer(self, key: bytes, cell: Cell) -> None:
+        if self._boards is not None and self._boards.takes(key):
+            self._boards.offer(key, cell)
 
     def _replay(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> int:
         plan: dict[bytes, list[Cell]] = {}
@@ -235,6 +267,8 @@ class PartitionFold:
 
     def _take_replayed(self, limit: int) -> Written:
         chunk = {key: self._replayed.pop(key) for key in list(islice(self._replayed, limit * len(TIERS)))}
+        for key, (_, cell) in chunk.items():
+            self._offer(key, cell)
         return Written({key: rows.encode(mark, cell) for key, (mark, cell) in chunk.items()}, self.high)
 
 

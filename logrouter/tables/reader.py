@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faust.types import TP
 
+from logrouter.core.cells import MAX_MINUTE
 from logrouter.core.rollup import partition_of
+from logrouter.query.ranking import VALUE, Order, buckets, order
 from logrouter.query.reader import Position, Segment, Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
@@ -15,9 +17,10 @@ from logrouter.tables.rows import BUCKET_BYTES
 from logrouter.tables.unflushed import Range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from logrouter.core.cells import Cell
+    from logrouter.core.cells import Cell, Numbers
+    from logrouter.query.parameters import Sort
     from logrouter.tables.table import UsageTable
 
 
@@ -100,9 +103,36 @@ class Reader:
         cells = dict(zip(kept, fold.cells([rows.key_of(tier, bucket, subject) for bucket in kept]), strict=True))
         return [cells.get(bucket) for bucket in buckets]
 
+    def numbers(
+        self, partition: int, subjects: Sequence[str], segment: Segment
+    ) -> Iterable[tuple[str, Cell | Numbers]]:
+        """The numbers of some subjects of a partition: of every row in a segment, perhaps in several pieces."""
+        tier, start, stop = segment
+        kept = range(max(start, self._table.cutoffs().oldest(tier)), stop)
+        return self._held(partition).fold.numbers(subjects, tier, kept)
+
+    def order(
+        self,
+        partition: int,
+        sort: Sort,
+        segments: Sequence[Segment],
+        limit: int,
+        wanted: Callable[[str], bool] | None = None,
+    ) -> Order | None:
+        """Which clients of a partition can be worth most in some segments; None if that is not known."""
+        held, boards = self._held(partition), self._table.store.boards(partition)
+        unflushed = held.fold.unflushed()
+        if not boards.whole or unflushed.replaying:
+            return None
+        spans = [(start * tier.value, stop * tier.value or MAX_MINUTE) for tier, start, stop in segments]
+        minutes = range(min(first for first, _ in spans), max(end for _, end in spans))
+        more = unflushed.values(VALUE[sort], minutes)
+        tops = [boards.top(sort, tier, bucket) for tier, bucket in buckets(segments)]
+        return order(tops, more, limit, wanted)
+
     def scan(
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = ""
-    ) -> Iterator[tuple[str, int, Cell]]:
+        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         """Every row of a kind and a range of buckets, as of the moment of the first item."""
         tier, start, stop = segment
         wanted = Range(kind + prefix, tier, max(start, self._table.cutoffs().oldest(tier)), stop)
@@ -112,7 +142,7 @@ class Reader:
             held = self._held(partition)
             parts.append((partition, held.token, self._table.store.iterator(partition), held.fold.unflushed()))
         for partition, token, iterator, unflushed in parts:
-            for subject, bucket, cell in unflushed.merged(stored(iterator, wanted), wanted):
+            for subject, bucket, cell in unflushed.merged(stored(iterator, wanted), wanted, whole=whole):
                 if self._token(partition) is not token:
                     raise LookupError(f"partition {partition} moved away")
                 yield subject[1:], bucket, cell

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.cells import FIRST_FIELDS, Cell, saturate, upgrade
+from logrouter.core.cells import FIRST_FIELDS, Cell, Numbers, saturate, upgrade
 from logrouter.query.reader import Tier
 
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
@@ -34,6 +34,7 @@ _FIRST: Final = 0x90 + FIRST_FIELDS
 """What the cell of a row of version 1 begins with: an array of so many elements."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cell).decode
+_decode_numbers = msgspec.msgpack.Decoder(Numbers).decode
 
 
 class Key(NamedTuple):
@@ -114,3 +115,8 @@ def cell_of(value: bytes) -> Cell:
     if value[8] == _FIRST:
         upgrade(cell)
     return cell
+
+
+def numbers_of(value: bytes) -> Numbers:
+    """The numbers in a row, at a fifth of the cost of all of it."""
+    return _decode_numbers(memoryview(value)[8:])

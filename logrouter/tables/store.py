@@ -3,6 +3,7 @@
 Beside rows a database holds keys of its own, all behind the rows and, but for one of `copies`, not in the changelog:
 
 high     the highest watermark of any row, written together with the rows
+rank     what `boards` keeps, and "whole"
 mark     the key of a row of which the last changelog record is not what this database holds, because an older writer's
          record came after it, or because the row has expired: whoever owns the partition next sends it again
 """
@@ -18,6 +19,7 @@ from faust.stores import rocksdb
 from logrouter.core.cells import MAX_MINUTE
 from logrouter.query.reader import Tier
 from logrouter.tables import copies, rows
+from logrouter.tables.boards import Boards
 from logrouter.tables.copies import COPY, DONE, GAP
 from logrouter.tables.rows import META, NOTHING
 
@@ -34,6 +36,7 @@ MARK: Final = META + b"mark"
 _CACHE_BYTES: Final = 64 << 20
 _WRITE_BUFFER_BYTES: Final = 16 << 20
 _OPEN_FILES: Final = 256
+_TOPS_AT_ONCE: Final = 100
 _cache = rocksdict.Cache(_CACHE_BYTES)
 """Shared by all partitions of this process."""
 
@@ -78,6 +81,19 @@ class Store(rocksdb.Store):
     failed: Callable[[BaseException], None]
     changelog_end: Callable[[int], int]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._boards: dict[int, tuple[rocksdict.Rdict, Boards]] = {}
+
+    def boards(self, partition: int) -> Boards:
+        """The tops of a partition whose database is open."""
+        database = self._dbs[partition]
+        known, boards = self._boards.get(partition, (None, None))
+        if boards is None or known is not database:
+            boards = Boards(database.get, empty=database.get(HIGH) is None)
+            self._boards[partition] = database, boards
+        return boards
+
     def opened(self) -> Mapping[int, rocksdict.Rdict]:
         """The databases by partition; one that is closed and opened again is another one."""
         opened: Mapping[int, rocksdict.Rdict] = self._dbs
@@ -95,16 +111,20 @@ class Store(rocksdb.Store):
 
     def write(self, partition: int, written: dict[bytes, bytes], high: int, mark: Mark | None = None) -> None:
         """Rows, the highest watermark, and the *mark* that is reached with them, atomically."""
-        changes, database = batch(), self._dbs[partition]
+        changes, database, boards = batch(), self._dbs[partition], self.boards(partition)
         for key, value in written.items():
             changes.put(key, value)
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
+        boards.begin(changes)
         if mark is not None:
+            boards.save(changes)
             new = copies.encode(mark)
             # After a restart the first flushes repeat what a former one had in the rows already.
             for key, old in zip((DONE, COPY), database.get([DONE, COPY]), strict=True):
                 changes.put(key, copies.later(old, new))
         database.write(changes)
+        if mark is not None:
+            boards.saved()
 
     def settle(self, partition: int) -> Mark | None:
         """Everything in the changelog has been applied: its last mark holds. That mark."""
@@ -127,6 +147,14 @@ class Store(rocksdb.Store):
         for key in keys:
             changes.delete(MARK + key if marks else key)
         self._dbs[partition].write(changes)
+
+    def forget_tops(self, partition: int, tier: Tier, oldest: int) -> None:
+        """Remove the tops of buckets before *oldest*."""
+        changes, database = batch(), self._dbs[partition]
+        for start, stop in self.boards(partition).forget(tier, oldest):
+            for key in _keys(database, start, stop, _TOPS_AT_ONCE):
+                changes.delete(key)
+        database.write(changes)
 
     def high(self, partition: int) -> int:
         """The highest watermark of any row, -1 when there is none."""
@@ -179,7 +207,8 @@ class Store(rocksdb.Store):
 
     def _apply(self, partition: int, records: list[Any]) -> None:
         database = self._db_for_partition(partition)
-        plan = Recovered(database.get, self.cutoffs())
+        boards = self.boards(partition)
+        plan = Recovered(database.get, self.cutoffs(), boards)
         for record in records:
             if record.key != DONE:
                 plan.add(record.key, record.value)
@@ -191,13 +220,16 @@ class Store(rocksdb.Store):
                 changes.delete(key)
             else:
                 changes.put(key, value)
+        boards.save(changes)
         database.write(changes)
+        boards.saved()
 
     async def stop(self) -> None:
         """Leave the databases open: the view answers from them until its port is closed. See `close`."""
 
     def close(self) -> None:
         """Close the databases: the last thing that a process does."""
+        self._boards.clear()
         self._dbs.clear()
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
@@ -208,12 +240,18 @@ class Recovered:
     """What a run of changelog records does to a database.
 
     Of two rows the one with the higher watermark stays, wherever it comes from.  A row past its time is not written:
-    it is marked, so that the owner removes it from the changelog too.
+    it is marked, so that the owner removes it from the changelog too.  *boards* are offered the rows that stay.
     """
 
-    def __init__(self, get: Callable[[list[bytes]], list[bytes | None]], cutoffs: Cutoffs) -> None:
+    def __init__(
+        self,
+        get: Callable[[list[bytes]], list[bytes | None]],
+        cutoffs: Cutoffs,
+        boards: Boards,
+    ) -> None:
         self._get = get
         self._cutoffs = cutoffs
+        self._boards = boards
         self._newest: dict[bytes, bytes | None] = {}
         self._outdated: set[bytes] = set()
 
@@ -239,16 +277,23 @@ class Recovered:
                 changes.delete(key)
                 marked = True
             elif old is not None and old[:8] > new[:8]:
+                self._offer(key, old)  # the process that wrote it may have been killed before it saved its tops
                 marked = True
             else:
                 changes.put(key, new)
+                self._offer(key, new)
             high = high if new is None else max(high, rows.watermark(new))
             if marked:
                 changes.put(MARK + key, b"")
             else:
                 changes.delete(MARK + key)
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
+        self._boards.begin(changes)
         return changes
+
+    def _offer(self, key: bytes, value: bytes) -> None:
+        if self._boards.takes(key):
+            self._boards.offer(key, rows.numbers_of(value))
 
 
 def _keys(database: rocksdict.Rdict, start: bytes, stop: bytes, limit: int) -> list[bytes]:

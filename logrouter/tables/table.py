@@ -215,8 +215,9 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
                 log(Log.CHANGELOG_REPAIRED, partition=partition, rows=repaired)
 
     async def _expire(self, tier: Tier, partition: int, fold: PartitionFold) -> None:
-        start = self._swept.get((partition, tier), rows.prefix(tier, 0))
-        stop = rows.prefix(tier, self.retention.deletions(self.minute()).oldest(tier))
+        oldest = self.retention.deletions(self.minute()).oldest(tier)
+        self.store.forget_tops(partition, tier, oldest)
+        start, stop = self._swept.get((partition, tier), rows.prefix(tier, 0)), rows.prefix(tier, oldest)
         keys = self.store.between(partition, start, stop, SWEPT)
         # Tombstones first: a row that is gone here but not there would come back on the next recovery.
         if keys and await self._delivered(partition, fold, ((key, None) for key in keys)):
@@ -286,7 +287,9 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
             self._next_changelog[tp.partition] = offsets[tp] + 1
             mark = store.settle(tp.partition)
             newest = store.newest_ms(tp.partition) if mark is None else mark.newest_ms
-            self.folds[tp.partition] = PartitionFold(partial(store.read, tp.partition), high, newest_ms=newest)
+            self.folds[tp.partition] = PartitionFold(
+                partial(store.read, tp.partition), high, newest_ms=newest, boards=store.boards(tp.partition)
+            )
         log(Log.TABLES_RECOVERED, partitions=sorted(self.folds))
 
 

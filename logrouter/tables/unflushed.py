@@ -14,9 +14,9 @@ from logrouter.core.cells import copy_of, merge
 from logrouter.tables import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from logrouter.core.cells import Cell
+    from logrouter.core.cells import Cell, Numbers
     from logrouter.query.reader import Tier
 
     Layer = dict[str, dict[int, Cell]]
@@ -39,14 +39,39 @@ class Unflushed:
         self._replayed = dict(replayed)
         self._layers = [dict(layer) for layer in layers if layer]
 
-    def merged(self, found: Iterable[tuple[bytes, bytes]], wanted: Range) -> Iterator[tuple[str, int, Cell]]:
-        """(subject, bucket, cell) of every row of a range; *found* are the stored ones. Cells must not be changed."""
+    @property
+    def replaying(self) -> bool:
+        """Whether there are rows that stand in place of stored ones."""
+        return bool(self._replayed)
+
+    def values(self, value: Callable[[Cell], int], wanted: range) -> dict[str, int]:
+        """What clients are worth by the cells of these epoch minutes, by name."""
+        found: dict[str, int] = {}
+        for layer in self._layers:
+            for subject, minutes in layer.items():
+                if subject[0] == "c":
+                    for minute, cell in minutes.items():
+                        if minute in wanted and (more := value(cell)):
+                            found[subject[1:]] = found.get(subject[1:], 0) + more
+        return found
+
+    def merged(
+        self, found: Iterable[tuple[bytes, bytes]], wanted: Range, *, whole: bool = True
+    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
+        """(subject, bucket, cell) of every row of a range; *found* are the stored ones. Cells must not be changed.
+
+        Where nothing is added to it, a row that need not be *whole* is its numbers.
+        """
         tier, done = wanted.tier, set[tuple[str, int]]()
         for key, value in found:
             _, bucket, subject = rows.parse_key(key)
             known = self._replayed.pop(key, None)
+            more_of_it = any(subject in layer for layer in self._layers)
+            if not (whole or more_of_it or known):
+                yield subject, bucket, rows.numbers_of(value)
+                continue
             cell = rows.cell_of(value) if known is None else copy_of(known[1], bucket)
-            if any(subject in layer for layer in self._layers):
+            if more_of_it:
                 # Done even if there is nothing to add yet: a record that comes later may add to the same minutes.
                 done.add((subject, bucket))
                 for more in self._cells(subject, tier, bucket):

@@ -7,7 +7,7 @@ allows that; it is never silently partial.
 from __future__ import annotations
 
 import asyncio
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -25,6 +25,7 @@ from logrouter.web.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, TOO_SLOW
 from logrouter.web.respond import Placed
 from logrouter.web.turns import BusyError
 from logrouter.web.view import RETRY_SOON
+from logrouter.web.work import do, do_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,13 +34,11 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.questions import Asked
-    from logrouter.query.reports import Report, Scan
+    from logrouter.query.reports import Report
     from logrouter.web.peers import Reply
     from logrouter.web.view import View
 
 PART_PATH: Final = "/internal/v1/parts/"
-_CHECK_EVERY: Final = 64
-"""Rows between two looks at the time."""
 
 
 class Recipe(NamedTuple):
@@ -237,35 +236,10 @@ async def _made(
     # Positions before rows: the report may include newer records than it says, never lack any.
     positions = [(partition, view.reader.position(partition)) for partition in held]
     try:
-        for scan in report.scans():
-            if scan is not None:
-                await (_scan(view, scan, held) if only is None else _read(view, scan, held, only))
+        for work in report.work():
+            if work is not None:
+                await (do(view, work, held) if only is None else do_for(view, work, held, only))
             await asyncio.sleep(0)
     except LookupError as exc:
         raise view.not_ready() from exc
     return report.part(), positions
-
-
-async def _scan(view: View, scan: Scan, partitions: Sequence[int]) -> None:
-    until = perf_counter() + view.limits.slice
-    for number, row in enumerate(view.reader.scan(partitions, scan.kind, scan.segment), 1):
-        if scan.add(*row):
-            return
-        if number % _CHECK_EVERY == 0 and perf_counter() > until:
-            await asyncio.sleep(0)
-            until = perf_counter() + view.limits.slice
-
-
-async def _read(view: View, scan: Scan, partitions: Sequence[int], only: frozenset[str]) -> None:
-    """Instead of a scan, the rows of a few clients: what nobody may see is not read, and costs nothing."""
-    if scan.kind != "c":
-        raise ValueError("a report that is not about clients cannot be confined to some")
-    tier, start, stop = scan.segment
-    for name in sorted(only):
-        if view.reader.partition_of(f"c{name}") not in partitions:
-            continue
-        buckets = range(start, stop)
-        for bucket, cell in zip(buckets, view.reader.rows(f"c{name}", tier, buckets), strict=True):
-            if cell is not None:
-                scan.add(name, bucket, cell)
-        await asyncio.sleep(0)

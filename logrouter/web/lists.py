@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from logrouter.query import grid, outcomes, top, totals
+from logrouter.query import grid, outcomes, top, toplist, totals
 from logrouter.web.access import caller_of
 from logrouter.web.gather import Recipe, answer_part, gather
 from logrouter.web.respond import ask, dated, respond
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _TOP: Final = msgspec.msgpack.Decoder(top.Part).decode
 
 RECIPES: Final = {
-    "clients": Recipe(partial(top.TopReport, "c"), _TOP, partial(top.answer, "c")),
-    "apis": Recipe(partial(top.TopReport, "a"), _TOP, partial(top.answer, "a")),
+    "clients": Recipe(partial(toplist.TopReport, "c"), _TOP, partial(toplist.answer, "c")),
+    "apis": Recipe(partial(toplist.TopReport, "a"), _TOP, partial(toplist.answer, "a")),
     "totals": Recipe(totals.TotalsReport, msgspec.msgpack.Decoder(totals.Part).decode, totals.answer),
     "totals_series": Recipe(
         totals.TotalsSeries, msgspec.msgpack.Decoder(totals.SeriesPart).decode, totals.series_answer

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.accumulate import Accumulator
-from logrouter.core.cells import Cell, Head
+from logrouter.core.cells import Cell, Numbers
 from logrouter.core.rollup import MAX_RECORD_BYTES, RecordError, decode_record, encode_record, pack
 
 GOOD = [("calice", [Cell(1, 2, 2.0, 3, 4, 5, 6, 1, 60_001, 60_009, {200: 2}, {"ok": 2}, {"core": 2}, {45: 1})])]
@@ -23,8 +23,8 @@ def test_record_round_trips():
 
 def test_head_reads_the_numbers_without_the_maps():
     """A scan can stop after the fixed numbers of a cell."""
-    head = msgspec.msgpack.decode(msgspec.msgpack.encode(GOOD[0][1][0]), type=Head)
-    assert (head.minute, head.count, head.last_ms) == (1, 2, 60_009)
+    numbers = msgspec.msgpack.decode(msgspec.msgpack.encode(GOOD[0][1][0]), type=Numbers)
+    assert (numbers.minute, numbers.count, numbers.last_ms) == (1, 2, 60_009)
 
 
 FIRST = [

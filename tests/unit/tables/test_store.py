@@ -7,6 +7,7 @@ import pytest
 from logrouter.core.cells import Cell
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
+from logrouter.tables.boards import Boards
 from logrouter.tables.fold import PartitionFold
 from logrouter.tables.reader import stored
 from logrouter.tables.retention import Cutoffs
@@ -29,7 +30,7 @@ def row(name, offset, bucket=200):
 
 def recover(database, *records):
     """Apply changelog records as one batch."""
-    plan = Recovered(database.get, KEPT)
+    plan = Recovered(database.get, KEPT, Boards(database.get, empty=True))
     for key, value in records:
         plan.add(key, value)
     database.write(plan.changes(high(database)))

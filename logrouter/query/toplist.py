@@ -1,0 +1,210 @@
+"""The list of the largest clients or APIs, as a report: by a scan of all rows, or by the order that tops give.
+
+A scan is exact, counts what it reads, and costs some microseconds per row. With many clients the order
+(`query.ranking`) tells who has to be looked up, and what nobody else exceeds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.timestamps import rfc3339
+from logrouter.query.answers import SUBJECT_FIELD, Answer, interval, mean, weighted
+from logrouter.query.cursors import encode
+from logrouter.query.parameters import Sort
+from logrouter.query.ranking import RANKED, Order, together
+from logrouter.query.reports import Lookup, Ranking, Scan
+from logrouter.query.top import BY, Board, Entry, Part, Tally, cursor_of, largest, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from logrouter.core.cells import Cell, Numbers
+    from logrouter.query.questions import Asked
+    from logrouter.query.reports import Work
+    from logrouter.query.spans import Span
+
+    Add = Callable[[str, Cell | Numbers], None]
+
+COLLECTION: Final = {"c": "clients", "a": "apis"}
+"""What a list of a subject kind is called in answers and paths."""
+
+FEW: Final = 2_000
+"""So many clients are scanned rather than ordered: a scan counts them as well."""
+MANY_ROWS: Final = 100_000
+"""After so many rows of names that match, a scan is given up for the order: some tenths of a second."""
+_AT_ONCE: Final = 100
+"""Names that are looked up before it is asked whether that is enough."""
+
+
+class TopReport:
+    """The share of one worker of a top list, as a report (`query.reports.Report`)."""
+
+    def __init__(self, kind: str, asked: Asked) -> None:
+        self._kind = kind
+        self._asked = asked
+        # One more than is shown tells whether there are more.
+        self._limit: int = asked.values["limit"] + 1
+        self._sort: Sort = asked.values["sort"]
+        self._wanted = asked.names.test()
+        self._part = Part([], 0, Tally())
+
+    def work(self) -> Iterator[Work | None]:
+        """The window, and then for what was found in it the stretch before."""
+        found = (yield from self._order()) if self._kind == "c" else None
+        if found is None or (found.bound == 0 and len(found.candidates) <= FEW):
+            yield from self._by_scan()
+        elif self._wanted is None or not (yield from self._by_scan(MANY_ROWS)):
+            yield from self._by_order(found)
+
+    def part(self) -> Part:
+        """What the work came to."""
+        return self._part
+
+    # --- by the order
+
+    def _order(self) -> Generator[Work | None, None, Order | None]:
+        """Who has to be looked up; None if that is not known, or not to be told."""
+        orders: list[Order | None] = []
+        # A mean can be anything: there, the busiest clients are those that are looked at.
+        sort = self._sort if self._sort in RANKED else Sort.COUNT
+        yield Ranking(sort, self._asked.time.span.segments, max(self._room, FEW), self._wanted, orders.append)
+        known = [found for found in orders if found is not None]
+        return together(known) if known and len(known) == len(orders) else None
+
+    @property
+    def _room(self) -> int:
+        """How many names may be looked up; the pages before this one are not known any more."""
+        return 2 * self._limit + (100 if self._asked.cursor is None else 1_000)
+
+    def _by_order(self, found: Order) -> Iterator[Work | None]:
+        stretch, shown, ranked = self._asked.time, self._limit - 1, self._sort in RANKED
+        best: list[Entry] = []
+        at, bound = 0, found.bound
+        while at < min(len(found.candidates), self._room):
+            names = [name for _, name in found.candidates[at : at + _AT_ONCE]]
+            at += len(names)
+            looked_up = yield from self._looked_up(names, stretch.span)
+            entries = (entry for entry in looked_up if entry.tally.count)
+            best = largest([*best, *entries], self._sort, self._limit, self._asked.cursor)
+            bound = max(found.candidates[at].most if at < len(found.candidates) else 0, found.bound)
+            if ranked and len(best) > shown and BY[self._sort](best[shown - 1].tally) > bound:
+                break
+        if stretch.previous is not None:
+            former = yield from self._looked_up([entry.name for entry in best], stretch.previous)
+            best = [entry._replace(previous=old.tally) for entry, old in zip(best, former, strict=True)]
+        self._part = Part(best, None, None, bound=bound)
+
+    def _looked_up(self, names: Sequence[str], covered: Span) -> Generator[Work | None, None, list[Entry]]:
+        tallies = {name: Tally() for name in names}
+
+        def add(name: str, row: Cell | Numbers) -> None:
+            tallies[name].add(row)
+
+        for segment in covered.segments:
+            yield Lookup(names, segment, add)
+        return [Entry(name, tally) for name, tally in tallies.items()]
+
+    # --- by a scan
+
+    def _by_scan(self, most: int | None = None) -> Generator[Work | None, None, bool]:
+        """The list by all rows; False if there are more than *most*."""
+        stretch = self._asked.time
+        board = self._board_of(stretch.span)
+        if not (yield from self._scanned(stretch.span, board.add, most)):
+            return False
+        for _ in board.sift():
+            yield None
+        entries = board.largest()
+        part = Part(entries, board.subjects, board.total)
+        if stretch.previous is not None:
+            before, listed = Tally(), {entry.name: Tally() for entry in entries}
+
+            def add(name: str, row: Cell | Numbers) -> None:
+                before.add(row)
+                if (known := listed.get(name)) is not None:
+                    known.add(row)
+
+            if not (yield from self._scanned(stretch.previous, add, most)):
+                return False
+            part.entries = [entry._replace(previous=listed[entry.name]) for entry in entries]
+            part.previous = before
+        self._part = part
+        return True
+
+    def _board_of(self, covered: Span) -> Board:
+        first = covered.segments[0]
+        single = len(covered.segments) == 1 and first.stop - first.start == 1
+        return Board(self._sort, self._limit, single=single, after=self._asked.cursor)
+
+    def _scanned(self, covered: Span, add: Add, most: int | None) -> Generator[Work | None, None, bool]:
+        wanted, left = self._wanted, most
+
+        def some(name: str, _: int, row: Cell | Numbers) -> bool:
+            nonlocal left
+            if left is not None:
+                left -= 1
+                if left < 0:
+                    return True
+            if wanted is None or wanted(name):
+                add(name, row)
+            return False
+
+        for segment in covered.segments:
+            yield Scan(self._kind, segment, some, whole=False, prefix=self._asked.names.prefix)
+        return left is None or left >= 0
+
+
+def answer(kind: str, asked: Asked, parts: Sequence[Part]) -> Answer:
+    """A top list as it is sent."""
+    limit, sort, stretch = asked.values["limit"], asked.values["sort"], asked.time
+    merged = merge(parts, sort, limit + 1)
+    listed = merged.entries[:limit]
+    last = cursor_of(sort, listed[-1]) if len(merged.entries) > limit else None
+    bound, before = _bound(merged, sort, listed, limit), merged.previous
+    return {
+        **({} if stretch.window is None else {"window": stretch.window}),
+        **interval(stretch.span),
+        "sort": sort,
+        "limit": limit,
+        "exact": bound is None,
+        "max_unlisted": bound,
+        "total": None if merged.total is None else {COLLECTION[kind]: merged.subjects, **_numbers(merged.total)},
+        **(
+            {}
+            if stretch.previous is None
+            else {"previous": None if before is None else {**interval(stretch.previous), **_numbers(before)}}
+        ),
+        COLLECTION[kind]: [
+            {
+                SUBJECT_FIELD[kind]: entry.name,
+                **_numbers(entry.tally),
+                **({} if entry.previous is None else {"previous": _numbers(entry.previous)}),
+            }
+            for entry in listed
+        ],
+        "next": None if last is None else encode(last, asked.identity),
+    }
+
+
+def _bound(merged: Part, sort: Sort, listed: Sequence[Entry], limit: int) -> int | None:
+    """What somebody may be worth who belongs into the list and was not looked at; None if there is nobody."""
+    if not merged.bound:
+        return None
+    if sort in RANKED and len(listed) == limit and BY[sort](listed[-1].tally) > merged.bound:
+        return None
+    return merged.bound
+
+
+def _numbers(tally: Tally) -> Answer:
+    return {
+        "count": tally.count,
+        "weighted": weighted(tally.weight),
+        "errors": tally.errors,
+        "bytes": {"in": tally.bytes_in, "out": tally.bytes_out},
+        "latency_ms": {"mean": mean(tally.latency_sum, tally.latency_count), "max": tally.latency_max}
+        if tally.latency_count
+        else None,
+        "first_seen": rfc3339(tally.first_ms) if tally.count else None,
+        "last_seen": rfc3339(tally.last_ms) if tally.count else None,
+    }

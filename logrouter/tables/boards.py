@@ -1,0 +1,136 @@
+"""The tops of one database (`query.ranking`): offered every row of a client that is written, and saved with the rows.
+
+Keys, all behind the rows and none of them in the changelog:
+
+rank     order (1 byte) · tier · bucket: a top
+whole    the tops know every row: there from the first row on, or never
+
+Tops are saved with the last write of a flush. What a killed process wrote before that is folded again, and each row
+that it touches is written and offered again (`fold`); so tops are whole whenever rows are, and nothing must be rebuilt.
+On a copy, and in recovery, they are saved with every write.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from logrouter.query.parameters import Sort
+from logrouter.query.ranking import RANKED, ROOM, Top
+from logrouter.query.reader import Tier
+from logrouter.tables import rows
+from logrouter.tables.rows import BUCKET_BYTES, META
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rocksdict import WriteBatch
+
+    from logrouter.core.cells import Cell, Numbers
+
+    MultiGet = Callable[[list[bytes]], list[bytes | None]]
+
+RANK: Final = META + b"rank"
+WHOLE: Final = META + b"whole"
+MAX_OPEN: Final = 32
+"""Buckets with tops in memory after a write: of this hour and day, of the lifetime, and of what comes late."""
+
+_CLIENT: Final = ord("c")
+_MINUTE: Final = rows.CODE[Tier.MINUTE]
+_OF: Final = {sort: RANK + bytes([number]) for number, sort in enumerate(RANKED)}
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Top).decode
+
+
+class Board:
+    """The tops of one bucket."""
+
+    __slots__ = ("bytes", "changed", "count", "errors", "room")
+
+    def __init__(self, room: int, tops: Iterable[Top]) -> None:
+        self.room = room
+        self.count, self.errors, self.bytes = tops
+        self.changed = False
+
+    def top(self, sort: Sort) -> Top:
+        """The top of one order."""
+        return {Sort.COUNT: self.count, Sort.ERRORS: self.errors, Sort.BYTES: self.bytes}[sort]
+
+
+class Boards:
+    """All tops of one database, which is read by *read*; *empty* says whether it has no row yet."""
+
+    def __init__(self, read: MultiGet, *, empty: bool) -> None:
+        self._read = read
+        self._open: dict[bytes, Board] = {}
+        self._begun = not empty
+        self.whole = empty or read([WHOLE])[0] is not None
+        """Whether the tops know every row; those of a database from before there were tops do not."""
+
+    def takes(self, key: bytes) -> bool:
+        """Whether rows of this kind and tier are to be offered."""
+        return key[BUCKET_BYTES] == _CLIENT and key[0] != _MINUTE and self.whole
+
+    def offer(self, key: bytes, row: Cell | Numbers) -> None:
+        """A row that it `takes` is being written with these sums."""
+        board = self._open.get(key[:BUCKET_BYTES]) or self._opened(key[:BUCKET_BYTES])
+        # Every row of every flush passes here, and nearly all stay below every floor: so no calls for these.
+        count, size, outcome = row.count, row.bytes_in + row.bytes_out, row.outcome
+        errors = count
+        if "ok" in outcome:
+            errors -= outcome["ok"]
+        if "aborted" in outcome:
+            errors -= outcome["aborted"]
+        if count > board.count.floor:
+            board.count.offer(key[BUCKET_BYTES + 1 :].decode(), count, board.room)
+            board.changed = True
+        if errors > board.errors.floor:
+            board.errors.offer(key[BUCKET_BYTES + 1 :].decode(), errors, board.room)
+            board.changed = True
+        if size > board.bytes.floor:
+            board.bytes.offer(key[BUCKET_BYTES + 1 :].decode(), size, board.room)
+            board.changed = True
+
+    def top(self, sort: Sort, tier: Tier, bucket: int) -> Top:
+        """One top, as of what was offered so far. Neither to be changed nor to be kept."""
+        prefix = rows.prefix(tier, bucket)
+        board = self._open.get(prefix)
+        if board is not None:
+            return board.top(sort)
+        return _decoded(self._read([_OF[sort] + prefix])[0])
+
+    def begin(self, changes: WriteBatch) -> None:
+        """Add to a write of rows, if it is the first one, that all rows are offered."""
+        if not self._begun:
+            changes.put(WHOLE, b"")
+            self._begun = True
+
+    def save(self, changes: WriteBatch) -> None:
+        """Add what has changed to the write that brings the last rows which were offered."""
+        for prefix, board in self._open.items():
+            if board.changed:
+                for sort, key in _OF.items():
+                    changes.put(key + prefix, _encode(board.top(sort)))
+                board.changed = False
+
+    def saved(self) -> None:
+        """What `save` added is in the database: boards that were opened first leave memory."""
+        for prefix in list(self._open)[:-MAX_OPEN]:
+            del self._open[prefix]
+
+    def forget(self, tier: Tier, oldest: int) -> list[tuple[bytes, bytes]]:
+        """Drop the buckets before *oldest* from memory; between which keys, from the first on, their tops are saved."""
+        first, stop = rows.prefix(tier, 0), rows.prefix(tier, oldest)
+        for prefix in [prefix for prefix in self._open if first <= prefix < stop]:
+            del self._open[prefix]
+        return [(key + first, key + stop) for key in _OF.values()]
+
+    def _opened(self, prefix: bytes) -> Board:
+        tops = [_decoded(value) for value in self._read([key + prefix for key in _OF.values()])]
+        board = self._open[prefix] = Board(ROOM[rows.TIERS[prefix[0]]], tops)
+        return board
+
+
+def _decoded(value: bytes | None) -> Top:
+    return Top() if value is None else _decode(value)

@@ -1,0 +1,92 @@
+"""Doing what reports ask for, in slices: others get the event loop in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from logrouter.query.reports import Lookup, Ranking, Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from logrouter.query.reports import Work
+    from logrouter.web.view import View
+
+_CHECK_EVERY: Final = 64
+"""Rows between two looks at the time."""
+_KEYS_AT_ONCE: Final = 500
+"""Rows that are looked up by one read of the store: about a millisecond."""
+
+
+async def do(view: View, work: Work, partitions: Sequence[int]) -> None:
+    """Do a piece of work on the rows of some partitions, which are held here; `LookupError` if one moves away."""
+    if isinstance(work, Scan):
+        await _scan(view, work, partitions)
+    elif isinstance(work, Lookup):
+        await _look_up(view, work, partitions)
+    else:
+        await _rank(view, work, partitions)
+
+
+async def do_for(view: View, work: Work, partitions: Sequence[int], only: frozenset[str]) -> None:
+    """The same for a caller who may see some clients only: what nobody may see is not read, and costs nothing.
+
+    Such a caller is told no order.
+    """
+    if isinstance(work, Scan) and work.kind == "c":
+        await _read(view, work, partitions, only)
+    elif not isinstance(work, Ranking):
+        raise ValueError("a report that is not about clients cannot be confined to some")
+
+
+async def _scan(view: View, scan: Scan, partitions: Sequence[int]) -> None:
+    kind, segment, add, whole, prefix = scan
+    until = perf_counter() + view.limits.slice
+    for number, row in enumerate(view.reader.scan(partitions, kind, segment, prefix, whole=whole), 1):
+        if add(*row):
+            return
+        if number % _CHECK_EVERY == 0 and perf_counter() > until:
+            await asyncio.sleep(0)
+            until = perf_counter() + view.limits.slice
+
+
+async def _rank(view: View, ranking: Ranking, partitions: Sequence[int]) -> None:
+    sort, segments, limit, wanted, take = ranking
+    for partition in partitions:
+        take(view.reader.order(partition, sort, segments, limit, wanted))
+        await asyncio.sleep(0)
+
+
+async def _look_up(view: View, lookup: Lookup, partitions: Sequence[int]) -> None:
+    names, segment, add = lookup
+    placed = defaultdict[int, list[str]](list)
+    for name in names:
+        placed[view.reader.partition_of(f"c{name}")].append(f"c{name}")
+    some = max(_KEYS_AT_ONCE // (segment.stop - segment.start), 1)
+    until = perf_counter() + view.limits.slice
+    for partition in placed.keys() & set(partitions):
+        for subjects in _chunks(placed[partition], some):
+            for subject, row in view.reader.numbers(partition, subjects, segment):
+                add(subject[1:], row)
+            if perf_counter() > until:
+                await asyncio.sleep(0)
+                until = perf_counter() + view.limits.slice
+
+
+def _chunks(names: list[str], size: int) -> Iterator[list[str]]:
+    return (names[start : start + size] for start in range(0, len(names), size))
+
+
+async def _read(view: View, scan: Scan, partitions: Sequence[int], only: frozenset[str]) -> None:
+    tier, start, stop = scan.segment
+    for name in sorted(only):
+        if view.reader.partition_of(f"c{name}") not in partitions or not name.startswith(scan.prefix):
+            continue
+        buckets = range(start, stop)
+        for bucket, cell in zip(buckets, view.reader.rows(f"c{name}", tier, buckets), strict=True):
+            if cell is not None:
+                scan.add(name, bucket, cell)
+        await asyncio.sleep(0)
