@@ -8,7 +8,7 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
-.PHONY: demo charts test fuzz bench bench-formats bench-route bench-fold bench-process check lint types screenshots docs lock clean help
+.PHONY: demo charts test fuzz bench bench-formats bench-route bench-fold bench-serve bench-process check lint types screenshots docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -35,7 +35,7 @@ test: $(STAMP)  ## all tests, on a real broker they start themselves (under 10 m
 fuzz: $(STAMP)  ## coverage-guided fuzzing of every envelope and format, 20 s each, with a guard on time (ARGS=--list)
 	@$(BIN)/python fuzz/run.py $(ARGS)
 
-bench: bench-route bench-fold bench-formats  ## all benchmarks, with machine, versions and data
+bench: bench-route bench-fold bench-formats bench-serve  ## all benchmarks, with machine, versions and data
 
 bench-route: $(STAMP)  ## lines/s of the route lane, next to a bare consume loop and a plain Faust agent
 	@$(BIN)/python bench/route.py $(ARGS)
@@ -45,6 +45,9 @@ bench-formats: $(STAMP)  ## µs per line of every format and envelope
 
 bench-fold: $(STAMP)  ## partial sums/s of the tables lane
 	@$(BIN)/python bench/fold.py $(ARGS)
+
+bench-serve: $(STAMP)  ## how fast a tables worker with a million clients answers, at rest and while it folds
+	@$(BIN)/python bench/serve.py $(ARGS)
 
 bench-process: $(STAMP)  ## CPU per line and per partial sum, without Kafka, next to another checkout: ARGS="--against FOLDER"
 	@$(BIN)/python bench/process.py $(ARGS)

@@ -9,12 +9,15 @@ A *subject* is one kind letter and a name: ``c<client_id>`` or ``a<api>``; ``c-`
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
 from logrouter.core.faults import NO_STATUS
 from logrouter.core.sketches import MAX_BUCKET, ZERO, bucket_value, join, trim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_NAMES: Final = 64
 """Outcomes and errors that a cell tells apart."""
@@ -236,17 +239,26 @@ def newest(failures: list[Failure]) -> list[Failure]:
     return failures[:MAX_RECENT]
 
 
-def quantile(cell: Cell, q: float) -> float | None:
-    """The latency in ms below which a share *q* (0 to 1) of the requests lies, within 2 %; None without latencies."""
-    total = sum(cell.sketch.values())
+def quantiles(cell: Cell, shares: Sequence[float]) -> list[float] | None:
+    """The latencies in ms below which some rising shares (0 to 1) of the requests lie, each within 2 %.
+
+    None without latencies.
+    """
+    sketch = cell.sketch
+    total = sum(sketch.values())
     if total <= 0:
         return None
-    rank, seen = q * (total - 1), 0
-    for index in sorted(cell.sketch):
-        seen += cell.sketch[index]
-        if seen > rank:
-            return min(bucket_value(index), float(cell.latency_max))
-    return float(cell.latency_max)
+    found: list[float] = []
+    longest, left = float(cell.latency_max), iter(shares)
+    rank, seen = next(left) * (total - 1), 0
+    for index in sorted(sketch):
+        seen += sketch[index]
+        while seen > rank:
+            found.append(min(bucket_value(index), longest))
+            if len(found) == len(shares):
+                return found
+            rank = next(left) * (total - 1)
+    return found
 
 
 _SUMS: Final = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.cells import OTHER, Cell, merge, quantile
+from logrouter.core.cells import OTHER, Cell, merge, quantiles
 from logrouter.core.faults import parse_fault
 from logrouter.core.timestamps import rfc3339
 from logrouter.query.parameters import By
@@ -26,7 +26,8 @@ Answer = dict[str, Any]
 SUBJECT_FIELD: Final = {"c": "client_id", "a": "api"}
 """What a subject kind is called in answers."""
 
-_QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+_QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_SHARES: Final = tuple(_QUANTILES.values())
 
 
 def total(cells: Iterable[Cell | None]) -> Cell:
@@ -113,12 +114,12 @@ def mean(latency_sum: int, latency_count: int) -> float | None:
 def _latency(cell: Cell) -> Answer | None:
     if not cell.latency_count:
         return None
-    percentiles = {name: quantile(cell, q) for name, q in _QUANTILES}
+    values = quantiles(cell, _SHARES) or [None] * len(_SHARES)
     return {
         "count": cell.latency_count,
         "mean": mean(cell.latency_sum, cell.latency_count),
         "max": cell.latency_max,
-        **{name: None if value is None else round(value, 3) for name, value in percentiles.items()},
+        **{name: None if n is None else round(n, 3) for name, n in zip(_QUANTILES, values, strict=True)},
     }
 
 

@@ -184,14 +184,16 @@ class PartitionFold:
         self, subjects: Sequence[str], tier: Tier, buckets: Sequence[int]
     ) -> Iterator[tuple[str, Cell | Numbers]]:
         """The numbers of some subjects' rows and of what is not flushed of them, in no order; not to be changed."""
-        keys = [rows.key_of(tier, bucket, subject) for subject in subjects for bucket in buckets]
-        for key, value in zip(keys, self._read(keys), strict=True):
-            known = self._replayed.get(key)
-            if known is not None:
-                yield rows.parse_key(key).subject, known[1]
-            elif value is not None:
-                yield rows.parse_key(key).subject, rows.numbers_of(value)
+        beginnings = [rows.prefix(tier, bucket) for bucket in buckets]
+        keys = [beginning + name for name in map(str.encode, subjects) for beginning in beginnings]
+        values = iter(zip(keys, self._read(keys), strict=True))
+        replayed = self._replayed
         for subject in subjects:
+            for key, value in islice(values, len(beginnings)):
+                if replayed and key in replayed:
+                    yield subject, replayed[key][1]
+                elif value is not None:
+                    yield subject, rows.numbers_of(value)
             for cell in self._unflushed(subject):
                 if tier.bucket(cell.minute) in buckets:
                     yield subject, cell

@@ -1,0 +1,260 @@
+"""How fast one tables worker answers with a million clients in its tables, at rest and while it folds.
+
+    python bench/serve.py [--clients 1000000] [--questions 200] [--bootstrap HOST:PORT]
+
+Every client has made requests in the last 24 hours: one each, at any minute, and as many again by Zipf's law.  Then the
+same questions are asked one after the other, over one connection: first of a worker at rest, then of one that folds
+as fast as it can from a topic that is kept full.  Broker and benchmark share the machine with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import http.client
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from contextlib import nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from fold import PARTITIONS, WORKER, committed, metric, zipf
+
+from logrouter.core.accumulate import Accumulator
+from logrouter.core.rollup import pack
+from logrouter.devkafka import DevKafka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENTS = 4_000
+BACKLOG = 200_000
+"""Partial sums that wait while the worker is asked under load."""
+FOLDED = "logrouter_partial_sums_folded_total"
+
+
+def name(number: int) -> str:
+    return f"client-{number:07d}"
+
+
+def rollups(clients: Iterator[int], rnd: random.Random, minutes: int) -> Iterator[tuple[int, bytes, int]]:
+    """Partition, record and its number of sums, of an event for each of some clients in the last so many minutes."""
+    by_api = zipf(40)
+    now = int(time.time() * 1000)
+    accumulator = Accumulator()
+
+    def packed() -> Iterator[tuple[int, bytes, int]]:
+        subjects = accumulator.take()
+        for partition, value in pack(subjects, PARTITIONS):
+            yield partition, value, len(subjects) // PARTITIONS
+
+    for events, number in enumerate(clients, 1):
+        accumulator.add(
+            client=name(number),
+            api=f"api{bisect.bisect(by_api, rnd.random())}",
+            time_ms=now - rnd.randrange(minutes * 60_000),
+            status=rnd.choice((200, 200, 200, 304, 404, 429, 500)),
+            outcome=rnd.choice(("ok", "ok", "client_error", "throttled")),
+            bytes_in=400,
+            bytes_out=rnd.randrange(20_000),
+            latency_ms=int(rnd.lognormvariate(4, 1)),
+        )
+        if events % EVENTS == 0:
+            yield from packed()
+    yield from packed()
+
+
+def backfill(bootstrap: str, topic: str, clients: int) -> dict[int, int]:
+    """Everybody's past; the end of each partition."""
+    rnd = random.Random(7)
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "queue.buffering.max.messages": 10_000})
+    ends: dict[int, int] = {}
+
+    def delivered(error: object, message: object) -> None:
+        if error is not None:
+            sys.exit(f"not delivered: {error}")
+        ends[message.partition()] = message.offset() + 1
+
+    by_rank = zipf(clients)
+    numbers = list(range(clients))
+    rnd.shuffle(numbers)
+    numbers += [bisect.bisect(by_rank, rnd.random()) for _ in range(clients)]
+    for partition, value, _ in rollups(iter(numbers), rnd, 24 * 60 - 1):
+        while True:
+            try:
+                producer.produce(topic, value, partition=partition, on_delivery=delivered)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+    producer.flush(60)
+    return ends
+
+
+class Load:
+    """Keeps the topic full of what happens now, without asking more of this process than producing known bytes."""
+
+    def __init__(self, bootstrap: str, topic: str, clients: int, port: int) -> None:
+        rnd = random.Random(9)
+        by_rank = zipf(clients)
+        self._records = list(rollups((bisect.bisect(by_rank, rnd.random()) for _ in range(100_000)), rnd, 3))
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+        self._topic, self._port = topic, port
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        sent, before = 0, metric(self._port, FOLDED)
+        while not self._stop.is_set():
+            folded = metric(self._port, FOLDED) - before
+            while sent - folded < BACKLOG:
+                for partition, value, sums in self._records:
+                    self._producer.produce(self._topic, value, partition=partition)
+                    sent += sums
+                self._producer.flush(60)
+            self._stop.wait(1.0)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+class Asker:
+    """One keep-alive connection to the worker."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def ask(self, path: str) -> tuple[float, dict]:
+        """How long it took, in milliseconds, and what was answered."""
+        start = time.perf_counter()
+        self._connection.request("GET", path)
+        response = self._connection.getresponse()
+        body = response.read()
+        took = (time.perf_counter() - start) * 1000
+        if response.status not in (200, 404):
+            sys.exit(f"{path}: {response.status} {body[:300]!r}")
+        return took, json.loads(body)
+
+
+QUESTIONS = {
+    "summary of one client": "/v1/clients/{one}",
+    "series of one client, 24 h by minute": "/v1/clients/{one}/series?window=24h&step=minute",
+    "top 100, 1 h": "/v1/clients?window=1h&limit=100",
+    "top 100, 24 h": "/v1/clients?window=24h&limit=100",
+    "top 100 by errors, 24 h": "/v1/clients?window=24h&limit=100&sort=errors",
+    "top 100, life": "/v1/clients?window=life&limit=100",
+    "second page of 100, 24 h": "/v1/clients?window=24h&limit=100&cursor={cursor}",
+    "prefix of 100 clients, 24 h": "/v1/clients?window=24h&prefix={prefix}",
+    "totals, 24 h": "/v1/totals?window=24h",
+}
+
+
+def ask_all(port: int, clients: int, times: int, state: str) -> None:
+    rnd = random.Random(11)
+    by_rank = zipf(clients)
+    for title, template in QUESTIONS.items():
+        took, inexact = [], 0
+        asker = Asker(port)
+        few = times if "one client" in title else max(times // 4, 20)
+        folded, start = metric(port, FOLDED), time.perf_counter()
+        for number in range(few):
+            # Half of those asked about are busy, half are anybody.
+            who = bisect.bisect(by_rank, rnd.random()) if number % 2 else rnd.randrange(clients)
+            cursor = asker.ask("/v1/clients?window=24h&limit=100")[1]["next"] if "{cursor}" in template else ""
+            path = template.format(one=name(who), cursor=cursor, prefix=name(who)[:-2])
+            milliseconds, body = asker.ask(path)
+            took.append(milliseconds)
+            inexact += body.get("exact") is False
+        rate = (metric(port, FOLDED) - folded) / (time.perf_counter() - start)
+        cuts = statistics.quantiles(took, n=100, method="inclusive")
+        print(
+            f"{state:>8} | {title:<38} | p50 {cuts[49]:7.1f} ms | p99 {cuts[98]:7.1f} ms | most {max(took):7.1f} ms"
+            f" | {few:>4} asked" + (f", {inexact} inexact" if inexact else "") + f" | {rate:>7,.0f} sums/s",
+            flush=True,
+        )
+
+
+def memory_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+
+def disk_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
+
+
+def measure(bootstrap: str, clients: int, times: int) -> None:
+    topic = f"serve-{uuid.uuid4().hex[:6]}"
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    offsets = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-group"})
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="logrouter-serve-"))
+    arguments = [f"{topic}-group", topic, str(folder), bootstrap, str(port), "1000"]
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, *arguments])
+    try:
+        print("feeding", flush=True)
+        ends = backfill(bootstrap, topic, clients)
+        start = time.perf_counter()
+        while not committed(offsets, topic, ends):
+            time.sleep(1)
+            if sys.stdout.isatty():
+                print(f"\r{metric(port, FOLDED):,.0f} sums folded", end="", flush=True)
+        print(
+            f"{metric(port, FOLDED):,.0f} sums folded, {time.perf_counter() - start:.0f} s after the last was fed; "
+            f"{memory_mb(worker.pid):,.0f} MB of memory, {disk_mb(folder):,.0f} MB on disk",
+            flush=True,
+        )
+        ask_all(port, clients, times, "at rest")
+        with Load(bootstrap, topic, clients, port):
+            before = metric(port, FOLDED)
+            while metric(port, FOLDED) == before:
+                time.sleep(0.1)
+            ask_all(port, clients, times, "folding")
+        print(f"{memory_mb(worker.pid):,.0f} MB of memory, {disk_mb(folder):,.0f} MB on disk", flush=True)
+    finally:
+        worker.terminate()
+        worker.wait(60)
+        shutil.rmtree(folder)
+        offsets.close()
+        admin.delete_topics([topic, f"{topic}-group-usage-changelog"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clients", type=int, default=1_000_000)
+    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--bootstrap", default="")
+    args = parser.parse_args()
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    names = ("faust-streaming", "aiokafka", "rocksdict", "msgspec", "aiohttp")
+    print(f"{os.cpu_count()} cores {model[1] if model else platform.processor()}, load {os.getloadavg()[0]:.1f}")
+    print(f"Python {platform.python_version()}, " + ", ".join(f"{each} {version(each)}" for each in names))
+    print(f"{args.clients:,} clients, {PARTITIONS} partitions on one worker", flush=True)
+    with nullcontext() if args.bootstrap else DevKafka() as kafka:
+        measure(args.bootstrap or kafka.bootstrap, args.clients, args.questions)
+
+
+if __name__ == "__main__":
+    main()
