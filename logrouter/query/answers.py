@@ -114,12 +114,12 @@ def mean(latency_sum: int, latency_count: int) -> float | None:
 def _latency(cell: Cell) -> Answer | None:
     if not cell.latency_count:
         return None
-    values = quantiles(cell, _SHARES) or [None] * len(_SHARES)
+    values = quantiles(cell, _SHARES)
     return {
         "count": cell.latency_count,
         "mean": mean(cell.latency_sum, cell.latency_count),
         "max": cell.latency_max,
-        **{name: None if n is None else round(n, 3) for name, n in zip(_QUANTILES, values, strict=True)},
+        **{name: values and round(values[index], 3) for index, name in enumerate(_QUANTILES)},
     }
 
 

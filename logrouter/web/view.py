@@ -42,7 +42,7 @@ class Limits:
     """Lists that are computed at the same time."""
     scans_waiting: int = 16
     """Lists that may wait their turn; more are told to come back."""
-    slice: float = 0.004
+    slice: float = 0.008
     """How long a scan may hold the event loop before others get their turn."""
 
 
