@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from logrouter.query.answers import errors
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, ROOM, Top
 from logrouter.query.reader import Tier
@@ -69,24 +70,21 @@ class Boards:
         """Whether the tops know every row; those of a database from before there were tops do not."""
 
     def takes(self, key: bytes) -> bool:
-        """Whether rows of this kind and tier are to be offered."""
+        """Whether offering a row of this kind and tier may change anything."""
         return key[BUCKET_BYTES] == _CLIENT and key[0] != _MINUTE and self.whole
 
     def offer(self, key: bytes, row: Cell | Numbers) -> None:
-        """A row that it `takes` is being written with these sums."""
+        """A row is being written with these sums."""
+        if key[0] == _MINUTE or key[BUCKET_BYTES] != _CLIENT or not self.whole:
+            return
         board = self._open.get(key[:BUCKET_BYTES]) or self._opened(key[:BUCKET_BYTES])
-        # Every row of every flush passes here, and nearly all stay below every floor: so no calls for these.
-        count, size, outcome = row.count, row.bytes_in + row.bytes_out, row.outcome
-        errors = count
-        if "ok" in outcome:
-            errors -= outcome["ok"]
-        if "aborted" in outcome:
-            errors -= outcome["aborted"]
+        # Every row of every flush passes here, and nearly all stay below every floor: these cost two comparisons.
+        count, size = row.count, row.bytes_in + row.bytes_out
         if count > board.count.floor:
             board.count.offer(key[BUCKET_BYTES + 1 :].decode(), count, board.room)
             board.changed = True
-        if errors > board.errors.floor:
-            board.errors.offer(key[BUCKET_BYTES + 1 :].decode(), errors, board.room)
+        if count > board.errors.floor and (failed := errors(row)) > board.errors.floor:
+            board.errors.offer(key[BUCKET_BYTES + 1 :].decode(), failed, board.room)
             board.changed = True
         if size > board.bytes.floor:
             board.bytes.offer(key[BUCKET_BYTES + 1 :].decode(), size, board.room)

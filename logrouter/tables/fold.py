@@ -78,7 +78,7 @@ class PartitionFold:
         boards: Boards | None = None,
     ) -> None:
         self._read = read
-        self._boards = boards
+        self._offer = None if boards is None else boards.offer
         self.high = high
         self.last = last
         self.newest_ms = newest_ms
@@ -231,7 +231,8 @@ class PartitionFold:
         tier, bucket = rows.tier_and_bucket(key)
         if old is None:
             if len(cells) == 1:
-                self._offer(key, cells[0])
+                if self._offer is not None:
+                    self._offer(key, cells[0])
                 return rows.encode_as(self._cut, cells[0], tier, bucket)
             cell = Cell(bucket)
         else:
@@ -242,12 +243,9 @@ class PartitionFold:
         for delta in cells:
             merge(cell, delta)
         rows.fit(tier, cell)
-        self._offer(key, cell)
+        if self._offer is not None:
+            self._offer(key, cell)
         return rows.encode(self._cut, cell)
-
-    def _offer(self, key: bytes, cell: Cell) -> None:
-        if self._boards is not None and self._boards.takes(key):
-            self._boards.offer(key, cell)
 
     def _replay(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> int:
         plan: dict[bytes, list[Cell]] = {}
@@ -269,8 +267,9 @@ class PartitionFold:
 
     def _take_replayed(self, limit: int) -> Written:
         chunk = {key: self._replayed.pop(key) for key in list(islice(self._replayed, limit * len(TIERS)))}
-        for key, (_, cell) in chunk.items():
-            self._offer(key, cell)
+        if self._offer is not None:
+            for key, (_, cell) in chunk.items():
+                self._offer(key, cell)
         return Written({key: rows.encode(mark, cell) for key, (mark, cell) in chunk.items()}, self.high)
 
 
