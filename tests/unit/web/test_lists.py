@@ -141,8 +141,8 @@ def test_a_partition_lost_in_mid_scan_ends_the_list(fleet, monkeypatch):
         async with fleet(1, limits=Limits(slice=0.0)) as (worker,):
             scan = type(worker.reader).scan
 
-            def losing(reader, *args):
-                for number, row in enumerate(scan(reader, *args)):
+            def losing(reader, *args, **options):
+                for number, row in enumerate(scan(reader, *args, **options)):
                     if number == 100:
                         reader.mine = frozenset({0})
                     yield row
