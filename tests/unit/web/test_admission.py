@@ -209,6 +209,27 @@ def test_what_is_written_down_is_short_plain_and_without_secrets(fleet, let_in, 
     assert "private" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("path", "subject"),
+    [
+        ("/v1/%63lients/client-2", "client-2"),
+        ("/%761/clien%74s/client%2D2/series", "client-2"),
+        ("/v1/%61pis/feed%2Fv1/%75rls", "feed/v1"),
+    ],
+)
+def test_no_way_of_writing_the_path_keeps_the_subject_out_of_the_log(fleet, let_in, caplog, path, subject):
+    """Whom the figures are about is written down as it was answered."""
+    policy, sent = let_in(reports=["usage:read"])
+
+    async def main():
+        async with fleet(2, access=policy, secret=SHARED) as workers:
+            assert (await workers[0].get(path, **sent["reports"])).status == 200
+
+    with caplog.at_level(logging.INFO, logger="logrouter"):
+        asyncio.run(main())
+    assert {event["subject"] for event in events_of(caplog)} == {subject}
+
+
 def test_a_flood_of_refused_requests_does_not_fill_the_log(fleet, let_in, caplog):
     """What comes too fast from an address is counted and not written down."""
     policy, _ = let_in(all=["usage:read"])
