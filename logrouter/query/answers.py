@@ -205,6 +205,18 @@ def freshness(partition: int, position: Position, answered_by: str) -> Answer:
     }
 
 
+def in_brief(fresh: Answer) -> Answer:
+    """The freshness of an answer in one line, for answers that have no place for it: the worst of all partitions."""
+    lags = [one["lag"] for one in fresh["partitions"] if one["lag"] is not None]
+    return {
+        "at": fresh["at"],
+        "stale": fresh["stale"],
+        "lag": max(lags, default=None),
+        "watermark": max((one["watermark"] for one in fresh["partitions"] if one["watermark"]), default=None),
+        "missing": [one["partition"] for one in fresh["missing"]],
+    }
+
+
 def age_ms(position: Position, now_ms: int) -> int | None:
     """How old the figures of a partition are at most: 0 when nothing is behind them, None when nobody can tell.
 

@@ -145,6 +145,23 @@ def test_figures_behind_the_log_are_told_by_how_much(tab, ordinary):
     expect(page.locator("#badge")).to_have_text("◐ 489 batches behind")
 
 
+def test_how_fresh_figures_are_is_told_though_they_stay_the_same(tab):
+    """An unchanged answer is not sent again, but that a copy answers now is, and that the owner is back."""
+    with site(request(), request("client-2")) as quiet:
+        page = tab(quiet.address).open("#/clients/client-1")
+        badge, refresh = page.locator("#badge"), page.get_by_role("button", name="Refresh")
+        expect(badge).to_have_text("● Up to date")
+        quiet.reader.held, quiet.reader.is_ready = quiet.reader.mine, False
+        refresh.click()
+        expect(badge).to_have_text("◐ Standby answers, may be behind")
+        quiet.reader.is_ready, quiet.reader.behind = True, 9
+        refresh.click()
+        expect(badge).to_have_text("◐ 9 batches behind")
+        quiet.reader.behind = 0
+        refresh.click()
+        expect(badge).to_have_text("● Up to date")
+
+
 def test_a_list_that_lacks_partitions_is_called_partial(tab, ordinary):
     """With the partitions that are missing."""
     opened = tab(ordinary.address)

@@ -65,7 +65,7 @@ export function panel(options) {
   csv.addEventListener("click", (event) => {
     if (!hasToken()) return;
     event.preventDefault();
-    const name = `${options.title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.csv`;
+    const name = options.title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
     download(csv.getAttribute("href"), name).catch((error) => {
       trouble.hidden = false;
       replace(trouble, "No file: ", reason(error));
