@@ -34,6 +34,8 @@ const page = {
     say(text);
   },
   failed: (error) => { if (error.status === 401) refused(error); },
+  /** The clients that the caller is confined to; null if it may read all, or is not known yet. */
+  mine: () => caller && ownClients(caller.scopes),
 };
 
 const minute = (n) => `${new Date(n * 60e3).toISOString().slice(0, 16)}:00Z`;
@@ -48,7 +50,7 @@ function make({ view: kind, name }) {
   if (name !== null && !askable(name)) {
     return nothing(page, "This name cannot be asked for", `Browsers take “${name}” in an address for a folder. The API answers for it: see the reference.`, [["Clients", "clients"]]);
   }
-  const names = caller && ownClients(caller.scopes);
+  const names = page.mine();
   if (names && kind !== "client") return own(page, names);
   switch (kind) {
     case "client": case "api": return subject(page, kind, name);
@@ -97,7 +99,7 @@ async function refresh() {
       byId("token").hidden = caller.open && !hasToken();
       byId("token").title = `You are ${caller.name}`;
       // What this caller may see may be another view than the one that was made before it was known.
-      if (ownClients(caller.scopes) && state.view !== "client") put(make(state));
+      if (page.mine() && state.view !== "client") put(make(state));
     }
     const answers = await view.load(state.query, signal);
     if (signal.aborted) return;
