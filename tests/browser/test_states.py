@@ -77,6 +77,17 @@ def test_a_client_that_was_never_counted(tab, ordinary):
     expect(page.locator("h1 .name")).to_have_text("client-1")
 
 
+def test_a_client_that_is_counted_while_one_waits_appears(tab):
+    """By itself: the page goes on asking for it."""
+    with site(request()) as growing:
+        page = tab(growing.address).open("#/clients/newcomer")
+        expect(page.get_by_role("heading", level=1)).to_have_text("No such client")
+        growing.fold(request("newcomer"), request("newcomer"))
+        page.clock.fast_forward(15_000)
+        expect(page.locator("h1 .name")).to_have_text("newcomer")
+        expect(page.locator(".tile .value").first).to_have_text("2")
+
+
 @pytest.mark.parametrize("name", [".", ".."])
 def test_a_name_that_browsers_cannot_ask_for(tab, ordinary, name):
     """Is told to be one; no other client is shown in its place."""

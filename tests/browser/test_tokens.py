@@ -118,11 +118,20 @@ def test_a_file_that_lacks_partitions_is_called_so(tab, guarded):
 
 
 def test_a_client_that_the_token_does_not_allow_is_refused_in_words(tab, guarded):
-    """Nothing of it is shown, nor whether there is one."""
+    """Once and with a way on. Nothing of it is shown, nor whether there is one; another token shows it."""
     page = tab(guarded.address).open("#/clients/client-1")
+    expect(page.locator("#token-why")).to_have_text("These figures are shown to callers with a token.")
     enter(page, ONE)
-    expect(page.locator("main")).to_contain_text("Your token does not allow this.")
-    assert page.locator(".tile").count() == 0
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your token does not allow this")
+    expect(page.locator("#badge")).to_have_text("✕ Not allowed")
+    assert page.locator(".tile, .panel").count() == 0
+    page.get_by_role("button", name="Token").click()
+    enter(page, ALL)
+    expect(page.locator(".tile .value").first).to_have_text("12")
+    page.get_by_role("button", name="Token").click()
+    enter(page, ONE)
+    page.get_by_role("link", name="What it allows").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your clients")
 
 
 def test_where_nobody_is_let_in_the_operator_reads_what_to_do(tab):
