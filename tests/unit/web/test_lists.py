@@ -206,6 +206,31 @@ def test_a_long_scan_lets_other_requests_through(fleet, monkeypatch):
     asyncio.run(main())
 
 
+def test_a_list_that_nobody_waits_for_is_computed_no_further(fleet, monkeypatch):
+    """Not by the worker that was asked, nor by those that it has asked: the next list gets its turn."""
+
+    async def main():
+        async with fleet(2, limits=Limits(scans=1, slice=0.0)) as workers:
+            begun, scan = asyncio.Event(), type(workers[0].reader).scan
+
+            def endless(*arguments):
+                rows = list(scan(*arguments))
+                begun.set()
+                while True:
+                    yield from rows
+
+            monkeypatch.setattr(type(workers[0].reader), "scan", endless)
+            left = asyncio.create_task(workers[0].get("/v1/clients?window=life"))
+            await begun.wait()
+            monkeypatch.undo()
+            left.cancel()
+            async with asyncio.timeout(8):
+                for worker in workers:
+                    assert (await worker.get("/v1/clients")).status == 200
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "query",
     [
