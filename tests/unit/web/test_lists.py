@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
+from logrouter.query import csvtext
 from logrouter.query.reader import Segment, Tier
 from logrouter.web import server
 from logrouter.web.view import Limits
@@ -202,6 +203,29 @@ def test_a_long_scan_lets_other_requests_through(fleet, monkeypatch):
             assert (await worker.get("/livez")).status == 200
             answered.set()
             assert (await slow).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_long_file_lets_other_requests_through(fleet, monkeypatch):
+    """While CSV is written, another request is answered in between: here it ends only because it was."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            begun, answered = asyncio.Event(), asyncio.Event()
+
+            def endless(*_):
+                begun.set()
+                while not answered.is_set():
+                    yield ""
+                yield "end"
+
+            monkeypatch.setattr(csvtext, "pieces", endless)
+            slow = asyncio.create_task(worker.get("/v1/reports/calls?format=csv"))
+            await begun.wait()
+            assert (await worker.get("/livez")).status == 200
+            answered.set()
+            assert (await slow).body == b"end"
 
     asyncio.run(main())
 
