@@ -37,6 +37,29 @@ def total(cells: Iterable[Cell | None]) -> Cell:
     return into
 
 
+def bare(cell: Cell, *, errors: bool = False) -> Cell:
+    """A cell to merge, without what figures over everything do not show: it is most of a cell, and of the work.
+
+    Its maps are those of *cell* itself.
+    """
+    return Cell(
+        cell.minute,
+        cell.count,
+        cell.weight,
+        cell.bytes_in,
+        cell.bytes_out,
+        cell.latency_sum,
+        cell.latency_max,
+        cell.latency_count,
+        cell.first_ms,
+        cell.last_ms,
+        cell.status,
+        cell.outcome,
+        sketch=cell.sketch,
+        error=cell.error if errors else {},
+    )
+
+
 def errors(cell: Cell) -> int:
     """How many requests ended neither well nor by the client hanging up: nobody has failed that one."""
     return cell.count - cell.outcome.get("ok", 0) - cell.outcome.get("aborted", 0)
