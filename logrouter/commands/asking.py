@@ -62,9 +62,13 @@ def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def view_of(url: str, token_file: Path | None, env: Mapping[str, str] = os.environ) -> View:
     """The view that the options name; raises `AskError` with the exit code of wrong usage."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise AskError(f"{url[:80]!r} is no URL of a table view, such as {DEFAULT_URL}", code=EXIT_USAGE)
+    no_url = AskError(f"{url[:80]!r} is no URL of a table view, such as {DEFAULT_URL}", code=EXIT_USAGE)
+    try:
+        parts, port = urlsplit(url), URL(url).port
+    except ValueError:
+        raise no_url from None
+    if parts.scheme not in ("http", "https") or not (parts.hostname and port) or parts.query or parts.fragment:
+        raise no_url
     if parts.username or parts.password:
         raise AskError("a URL with a password in it is not used: give a token", code=EXIT_USAGE)
     token = env.get(TOKEN_ENV, "")
@@ -110,9 +114,22 @@ class Asker:
                 body = await _read(response)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as exc:
-            why = str(exc) or type(exc).__name__
-            raise AskError(f"{self._view.url} does not answer: {why}") from exc
+            raise AskError(f"{self._view.url} does not answer: {_why(exc)}") from exc
         return _answer(status, body, self._view.url)
+
+
+def _why(exc: Exception) -> str:
+    """Why nobody answered, without how the library calls its parts."""
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        found = getattr(exc.certificate_error, "verify_message", "") or "not verified"
+        return f"its certificate is not trusted ({found}); SSL_CERT_FILE can name the file of who signed it"
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        number, said = exc.os_error.errno, exc.os_error.strerror
+        # The library's text repeats the address; only a name that is not found has no number of its own.
+        return os.strerror(number) if number is not None and number > 0 else said or "not reachable"
+    if isinstance(exc, TimeoutError):
+        return "no answer in time"
+    return str(exc) or type(exc).__name__
 
 
 def _segment(name: str) -> str:

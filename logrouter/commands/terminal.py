@@ -42,3 +42,8 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def is_text(argument: str) -> bool:
+    """Whether an argument is UTF-8: bytes that are not arrive as halves of characters, which nothing can send on."""
+    return not any("\ud800" <= char <= "\udfff" for char in argument)

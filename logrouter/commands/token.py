@@ -11,7 +11,7 @@ import rich_click as click
 
 from logrouter.access.scopes import FORMS, Via, caller, client_scope, is_scope
 from logrouter.access.tokens import RANDOM_BYTES, hash_of, token_of
-from logrouter.commands.terminal import EXIT_USAGE, fail
+from logrouter.commands.terminal import EXIT_USAGE, fail, is_text
 from logrouter.core.timestamps import epoch_ms, rfc3339
 
 _DAY_MS = 24 * 3600 * 1000
@@ -45,6 +45,8 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
 
     **Exit codes**: 0 made; 2 wrong usage.
     """
+    if not all(map(is_text, clients)):
+        fail("--client must be UTF-8, as every client id is", EXIT_USAGE)
     granted = (*scopes, *map(client_scope, clients))
     if not _NAME.fullmatch(name):
         fail("a name has 1 to 64 letters, digits, . _ @ or -", EXIT_USAGE)

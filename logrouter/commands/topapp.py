@@ -20,10 +20,14 @@ from logrouter.commands.terminal import EXIT_UNKNOWN, harmless
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from textual.timer import Timer
+
 WINDOWS: Final = ("15m", "1h", "24h", "7d", "30d", "life")
 SORTS: Final = {"count": "requests", "errors": "failed", "bytes": "traffic", "latency": "mean latency"}
 KINDS: Final = {"clients": ("client_id", "client"), "apis": ("api", "API")}
 LIMIT: Final = 100
+TYPING_SECONDS: Final = 0.15
+"""A list is asked for when no letter has followed for so long: each is work for all workers, even if nobody waits."""
 _STEPS: Final = {"15m": "minute", "1h": "minute", "24h": "hour", "7d": "hour"}
 _ABSENT: Final = {"clients": "- (no client id)", "apis": "- (no API)"}
 
@@ -124,12 +128,13 @@ class ListScreen(Live):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kind = "clients"
+        self.kind = self.shown = "clients"
         self.sort = "count"
         self.prefix = ""
         self.table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=True)
         self.field = Input(placeholder="beginning of a name", max_length=512, id="search")
         self.names: list[str] = []
+        self._typing: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Heading, search field (when asked for), list, state, keys."""
@@ -165,7 +170,9 @@ class ListScreen(Live):
     def on_input_changed(self, event: Input.Changed) -> None:
         """List what begins with what is typed."""
         self.prefix = event.value
-        self.action_now()
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(TYPING_SECONDS, self.action_now)
 
     def on_input_submitted(self) -> None:
         """Go from the search field to the list."""
@@ -174,16 +181,27 @@ class ListScreen(Live):
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Open the client or API of the row."""
         if event.cursor_row < len(self.names):
-            self.app.push_screen(DetailScreen(self.kind, self.names[event.cursor_row]))
+            self.app.push_screen(DetailScreen(self.shown, self.names[event.cursor_row]))
 
     async def ask(self) -> Answer:
-        """The list."""
+        """The list; the one that is shown if this caller may not have the other."""
+        try:
+            return await self._list()
+        except AskError as exc:
+            if exc.status != 403 or self.kind == self.shown:
+                raise
+            self.app.notify(f"this token may not list {KINDS[self.kind][1]}s", severity="warning")
+            self.kind = self.shown
+            return await self._list()
+
+    async def _list(self) -> Answer:
         return await self.app.get(
             self.kind, window=self.app.window, sort=self.sort, limit=LIMIT, prefix=self.prefix or None
         )
 
     def show(self, answer: Answer) -> None:
         """Fill the list; the cursor stays on the name it was on."""
+        self.shown = self.kind
         field, word = KINDS[self.kind]
         rows = answer[self.kind]
         row = self.table.cursor_row

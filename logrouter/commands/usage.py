@@ -13,7 +13,7 @@ from rich.text import Text
 
 from logrouter.commands import figures as say
 from logrouter.commands.asking import Asker, AskError, View, view_of, view_options
-from logrouter.commands.terminal import console, fail, harmless
+from logrouter.commands.terminal import console, fail, harmless, is_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +49,8 @@ def usage_command(client: str, window: str, url: str, token_file: Path | None, a
     try:
         if not _WINDOW.fullmatch(window):
             raise click.BadParameter("must be life or a length such as 15m, 1h, 24h or 7d", param_hint="--window")
+        if not client or not is_text(client):
+            raise click.BadParameter("must be a client id: UTF-8, and not empty", param_hint="CLIENT")
         answer = asyncio.run(_ask(view_of(url, token_file), client, window))
     except AskError as exc:
         fail(harmless(str(exc)), exc.code)

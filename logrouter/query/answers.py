@@ -39,6 +39,29 @@ def total(cells: Iterable[Cell | None]) -> Cell:
     return into
 
 
+def bare(cell: Cell, *, errors: bool = False) -> Cell:
+    """A cell to merge, without what figures over everything do not show: it is most of a cell, and of the work.
+
+    Its maps are those of *cell* itself.
+    """
+    return Cell(
+        cell.minute,
+        cell.count,
+        cell.weight,
+        cell.bytes_in,
+        cell.bytes_out,
+        cell.latency_sum,
+        cell.latency_max,
+        cell.latency_count,
+        cell.first_ms,
+        cell.last_ms,
+        cell.status,
+        cell.outcome,
+        sketch=cell.sketch,
+        error=cell.error if errors else {},
+    )
+
+
 def errors(cell: Cell | Numbers) -> int:
     """How many requests ended neither well nor by the client hanging up: nobody has failed that one."""
     return cell.count - cell.outcome.get("ok", 0) - cell.outcome.get("aborted", 0)
@@ -204,6 +227,18 @@ def freshness(partition: int, position: Position, answered_by: str) -> Answer:
         "watermark": None if position.watermark_ms is None else rfc3339(position.watermark_ms),
         "answered_by": answered_by,
         "role": "standby" if position.standby else "active",
+    }
+
+
+def in_brief(fresh: Answer) -> Answer:
+    """The freshness of an answer in one line, for answers that have no place for it: the worst of all partitions."""
+    lags = [one["lag"] for one in fresh["partitions"] if one["lag"] is not None]
+    return {
+        "at": fresh["at"],
+        "stale": fresh["stale"],
+        "lag": max(lags, default=None),
+        "watermark": max((one["watermark"] for one in fresh["partitions"] if one["watermark"]), default=None),
+        "missing": [one["partition"] for one in fresh["missing"]],
     }
 
 

@@ -17,30 +17,45 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _SPECIAL: Final = frozenset(',"\r\n')
 
 
-def encode(answer: Answer, rows: str) -> str:
-    """The list *rows* of an answer. Columns are those of all entries, in the order in which they come up."""
-    entries = [dict(_flat(entry)) for entry in _entries(answer, rows)]
-    named = dict.fromkeys(name for entry in entries for name in entry)
+def pieces(answer: Answer, rows: str) -> Iterator[str]:
+    """The list *rows* of an answer, to be put together. Columns are those of all entries, in the order they come up.
+
+    Each piece, of which many are empty, is little work: whoever serves others as well can do so between two.
+    """
+    if "times" in answer:
+        yield from _calls(answer)
+        return
+    entries: list[dict[str, Any]] = []
+    named: dict[str, None] = {}
+    for entry in _entries(answer, rows):
+        entries.append(dict(_flat(entry)))
+        named.update(dict.fromkeys(entries[-1]))
+        yield ""
     # A member that is null in one entry has members of its own in another.
     parents = {name for name in named if any(other.startswith(f"{name}_") for other in named)}
     columns = [name for name in named if name not in parents or any(entry.get(name) is not None for entry in entries)]
-    lines: list[list[Any]] = [list(columns), *([entry.get(name) for name in columns] for entry in entries)]
-    return "".join(",".join(map(_cell, line)) + "\r\n" for line in lines)
+    yield _line(columns)
+    for entry in entries:
+        yield _line(map(entry.get, columns))
 
 
-def _entries(answer: Answer, rows: str) -> Iterable[Mapping[str, Any]]:
-    if "times" in answer:  # calls over time: a line for each API and time
-        return (
-            {"time": time, "api": row["api"], "count": n}
-            for row in [*answer["apis"], {"api": "~other", "points": answer["other"]}]
-            for time, n in zip(answer["times"], row["points"], strict=True)
-        )
+def _calls(answer: Answer) -> Iterator[str]:
+    """Calls over time: a line for each API and time."""
+    yield _line(("time", "api", "count"))
+    for row in [*answer["apis"], {"api": "~other", "points": answer["other"]}]:
+        api = _cell(row["api"])
+        yield "".join(f"{time},{api},{n}\r\n" for time, n in zip(answer["times"], row["points"], strict=True))
+
+
+def _entries(answer: Answer, rows: str) -> Iterator[Mapping[str, Any]]:
     keys: list[str] = answer.get("keys", [])
     # Every point has all keys, so that columns do not depend on what happened first.
-    return (
-        {**entry, "by": {key: entry["by"].get(key, 0) for key in keys}} if "by" in entry else entry
-        for entry in answer[rows]
-    )
+    for entry in answer[rows]:
+        yield {**entry, "by": {key: entry["by"].get(key, 0) for key in keys}} if "by" in entry else entry
+
+
+def _line(cells: Iterable[Any]) -> str:
+    return ",".join(map(_cell, cells)) + "\r\n"
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.query.endpoints import ENDPOINTS, Reach
 from logrouter.query.parameters import MAX_REPEATS
-from logrouter.query.schemas import COMPONENTS, object_of, ref
+from logrouter.query.schemas import COMPONENTS, HEADERS, object_of, ref
 
 if TYPE_CHECKING:
     from logrouter.query.endpoints import Endpoint
@@ -114,11 +114,10 @@ def _answer(endpoint: Endpoint) -> Schema:
     content: Schema = {"application/json": {"schema": _body(endpoint)}}
     if endpoint.rows is not None:
         content["text/csv"] = {"schema": {"type": "string"}}
-    etag = {"ETag": {"description": "Changes when the figures do.", "schema": {"type": "string"}}}
     return {
         "description": endpoint.does + ".",
         "content": content,
-        **({} if endpoint.reach is Reach.NOBODY else {"headers": etag}),
+        **({} if endpoint.reach is Reach.NOBODY else {"headers": HEADERS}),
     }
 
 
@@ -134,7 +133,7 @@ def _body(endpoint: Endpoint) -> Schema:
 
 def _problem(status: str) -> Schema:
     if status == "304":
-        return {"description": _SAYS[status]}
+        return {"description": _SAYS[status], "headers": HEADERS}
     return {
         "description": _SAYS[status],
         "content": {"application/problem+json": {"schema": ref("Problem")}},

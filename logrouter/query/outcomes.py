@@ -58,7 +58,7 @@ class OutcomesReport:
         known = self._sums.get(name)
         if known is None:
             known = self._sums[name] = Cell(0)
-        merge(known, cell)
+        merge(known, answers.bare(cell, errors=True))
 
     def part(self) -> Part:
         """What the work came to."""

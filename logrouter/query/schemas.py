@@ -16,6 +16,9 @@ COUNTS: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
 UNDERCOUNT: Final[Schema] = COUNT | {"description": "By how much each count may be too small, at most."}
 
 
+FRESHNESS_HEADER: Final = "Logrouter-Freshness"
+
+
 def nullable(schema: Schema) -> Schema:
     """Null or what *schema* says."""
     return {"anyOf": [schema, {"type": "null"}]}
@@ -102,6 +105,27 @@ COMPONENTS: Final[Schema] = {
         },
     },
 }
+
+HEADERS: Final[Schema] = {
+    "ETag": {"description": "Changes when the figures do.", "schema": TEXT},
+    FRESHNESS_HEADER: {
+        "description": "The freshness in brief: the largest lag, the newest watermark, the missing partitions.",
+        "content": {
+            "application/json": {
+                "schema": object_of(
+                    {
+                        "at": TIME,
+                        "stale": {"type": "boolean"},
+                        "lag": nullable(COUNT),
+                        "watermark": nullable(TIME),
+                        "missing": list_of(COUNT),
+                    }
+                )
+            }
+        },
+    },
+}
+"""Headers of every answer with figures, also of one that says that they are the same as before."""
 
 _WINDOW: Final[Schema] = {"window": TEXT | {"description": "As it was asked for."}}
 

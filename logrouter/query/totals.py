@@ -74,7 +74,7 @@ def _summed(covered: Span, into: Cell, names: set[str]) -> Iterator[Scan]:
     def add(name: str, _: int, cell: Cell) -> None:
         if cell.count:
             names.add(name)
-            merge(into, cell)
+            merge(into, answers.bare(cell, errors=True))
 
     for segment in covered.segments:
         yield Scan("a", segment, add)
@@ -123,7 +123,7 @@ class TotalsSeries:
         known = self._cells.get(bucket)
         if known is None:
             known = self._cells[bucket] = Cell(bucket)
-        merge(known, cell)
+        merge(known, answers.bare(cell))
         if self._grid is not None:
             self._grid.add(name, bucket, cell)
 

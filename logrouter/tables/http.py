@@ -14,6 +14,7 @@ from logrouter.query.reader import Tier
 from logrouter.tables.credentials import Follower
 from logrouter.telemetry import Log, log
 from logrouter.web.app import GATE, build
+from logrouter.web.server import runner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,8 +95,7 @@ class ViewServer(Service):
             log(Log.ACCESS_OPEN, host=settings.host)
         elif gate.unconfigured:
             log(Log.ACCESS_CLOSED)
-        # No access log: the audit log says who asked what.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handle_signals=False)
+        self._runner = runner_of(app)
         await self._runner.setup()
         self._follower = Follower(gate, settings.access_files, settings.tls, self._tls)
         self._follower.start(asyncio.get_running_loop())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from time import perf_counter, time_ns
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 GATE: Final = web.AppKey("gate", Gate)
 """The gate of an application: tokens and keys can be replaced in it while it runs."""
+_LEFT: Final = 499
+"""What the audit log says of a request whose client did not wait for the answer."""
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -138,7 +141,11 @@ def _finish(gate: Gate) -> Callable[..., Awaitable[web.StreamResponse]]:
     ) -> web.StreamResponse:
         """Errors become problems, every answer gets its headers, is measured and written down."""
         start = perf_counter()
-        response = await _respond(request, handler)
+        try:
+            response = await _respond(request, handler)
+        except asyncio.CancelledError:
+            audit(gate.policy, request, _LEFT, perf_counter() - start)
+            raise
         for name, value in _HEADERS:
             response.headers.setdefault(name, value)
         # The names of routes are the bounded set; requests that match none have none.

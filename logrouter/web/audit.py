@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.telemetry import Log, log
 from logrouter.web.gate import known_caller
 from logrouter.web.names import name_of
@@ -19,7 +20,6 @@ PARAMETERS: Final = ("window", "from", "to", "compare", "step", "by", "sort", "l
 
 _MAX_VALUE: Final = 40
 _MAX_NAME: Final = 128
-_KINDS: Final = {"clients": "c", "apis": "a"}
 _TOO_MANY: Final = 429
 
 
@@ -54,9 +54,9 @@ def printable(text: str, length: int) -> str:
 
 
 def _subject(request: web.Request) -> str:
-    parts = request.rel_url.raw_path.split("/")
-    kind = _KINDS.get(parts[2])
-    if kind is None or len(parts) < 4:
+    # By what the router has found: `/v1/%63lients/...` is a path to a client as well.
+    kind = next((kind for kind, field in SUBJECT_FIELD.items() if field in request.match_info), None)
+    if kind is None:
         return "-"
     try:
         return printable(name_of(kind, request), _MAX_NAME)

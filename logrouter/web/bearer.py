@@ -71,8 +71,9 @@ class Bearers:
         client = claims.get(self._policy.client_claim) if self._policy.client_claim else None
         if isinstance(client, str) and 0 < len(client) <= MAX_NAME and client != _ABSENT:
             scopes.append(client_scope(client))
-        who = claims.get("sub") or client or "jwt"
-        return caller(str(who)[:_MAX_WHO], Via.JWT, scopes)
+        who = str(claims.get("sub") or client or "jwt")[:_MAX_WHO]
+        who.encode()  # JSON can hold halves of characters, and then no other worker could be told who asks
+        return caller(who, Via.JWT, scopes)
 
     def _scopes(self, claim: Any) -> Iterator[str]:
         """What a claim grants: words with spaces between, as OAuth has it, or a list. Words of others grant nothing."""

@@ -44,7 +44,7 @@ def report(view: View, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[
         asked = ask(view, endpoint, pairs)
         found = await gather(view, endpoint, recipe, asked, pairs, caller_of(request))
         body = recipe.answer(asked, found.parts)
-        return respond(request, endpoint, dated(body, asked, found.placed, found.missing))
+        return await respond(request, endpoint, dated(body, asked, found.placed, found.missing))
 
     return handle
 

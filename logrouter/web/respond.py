@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import blake2b
+from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,8 +13,9 @@ from aiohttp import web
 
 from logrouter.core.timestamps import rfc3339
 from logrouter.query import csvtext, questions
-from logrouter.query.answers import age_ms, freshness
+from logrouter.query.answers import age_ms, freshness, in_brief
 from logrouter.query.parameters import Format
+from logrouter.query.schemas import FRESHNESS_HEADER
 from logrouter.web import problems
 from logrouter.web.problems import NOT_YET, TOO_STALE, Problem
 from logrouter.web.view import RETRY_SOON
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from logrouter.web.view import View
 
 _MAX_HEADER: Final = 2000
+_SLICE: Final = 0.004
 _NOTHING: Final[Mapping[int, str]] = MappingProxyType({})
 
 
@@ -73,18 +77,34 @@ def dated(body: Answer, asked: Asked, placed: Iterable[Placed], missing: Mapping
     }
 
 
-def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web.Response:
-    """An answer as the caller wants it: JSON or CSV, or 304 if its figures are those that the caller has."""
+async def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web.Response:
+    """An answer as the caller wants it: JSON or CSV, or 304 if its figures are those that the caller has.
+
+    How fresh it is stands in a header as well: neither CSV nor 304 could say so otherwise.
+    """
     wants_csv = endpoint.rows is not None and _wants_csv(request)
     tag = f'W/"{etag(body)}{"-csv" if wants_csv else ""}"'
-    headers = {"ETag": tag, "Vary": "Accept, Authorization"}
+    brief = orjson.dumps(in_brief(body["freshness"])).decode()
+    headers = {"ETag": tag, "Vary": "Accept, Authorization", FRESHNESS_HEADER: brief}
     if _has(request, tag):
         return web.Response(status=304, headers=headers)
     if wants_csv and endpoint.rows is not None:
-        text = csvtext.encode(body, endpoint.rows)
-        name = {"Content-Disposition": f'attachment; filename="{endpoint.name}.csv"'}
+        text = await _together(csvtext.pieces(body, endpoint.rows))
+        file = f"{endpoint.name}-partial.csv" if body.get("partial") else f"{endpoint.name}.csv"
+        name = {"Content-Disposition": f'attachment; filename="{file}"'}
         return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers | name)
     return web.Response(body=orjson.dumps(body), content_type="application/json", headers=headers)
+
+
+async def _together(pieces: Iterable[str]) -> str:
+    """All pieces as one text; others are served in between, as long tables take a while to be written."""
+    made, until = [], perf_counter() + _SLICE
+    for piece in pieces:
+        made.append(piece)
+        if perf_counter() > until:
+            await asyncio.sleep(0)
+            until = perf_counter() + _SLICE
+    return "".join(made)
 
 
 _MOVING: Final = frozenset({"freshness", "from", "to"})

@@ -11,6 +11,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+IDLE_SECONDS: Final = 75.0
+"""After so long without a whole request a connection is closed, lest strangers hold all that a process may have."""
 _LOGGER: Final = logging.getLogger("logrouter.http")
 
 
@@ -22,12 +24,26 @@ def _ours(record: logging.LogRecord) -> bool:
 _LOGGER.addFilter(_ours)
 
 
-async def start(app: web.Application, host: str, port: int, *, tls: SSLContext | None = None) -> web.AppRunner:
-    """Serves *app* until the runner that is returned is cleaned up. Port 0 takes a free one (`runner.addresses`).
+def runner_of(app: web.Application) -> web.AppRunner:
+    """The runner of an application, wherever it is to listen.
 
-    Requests that are being answered get two seconds to end; there is no access log, as paths name clients.
+    Requests that are being answered get two seconds to end; one whose client has gone away is answered no further, as a
+    list is much work. There is no access log, as paths name clients.
     """
-    runner = web.AppRunner(app, logger=_LOGGER, access_log=None, shutdown_timeout=2.0, handle_signals=False)
+    return web.AppRunner(
+        app,
+        logger=_LOGGER,
+        access_log=None,
+        shutdown_timeout=2.0,
+        keepalive_timeout=IDLE_SECONDS,
+        handler_cancellation=True,
+        handle_signals=False,
+    )
+
+
+async def start(app: web.Application, host: str, port: int, *, tls: SSLContext | None = None) -> web.AppRunner:
+    """Serves *app* until the runner that is returned is cleaned up. Port 0 takes a free one (`runner.addresses`)."""
+    runner = runner_of(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, ssl_context=tls).start()

@@ -156,7 +156,7 @@ async def _answer(
     if view.peers.is_hop(request):
         if not view.holds([partition]):
             raise view.not_held(partition)
-        return respond(request, endpoint, _local(view, endpoint, name, asked, partition))
+        return await respond(request, endpoint, _local(view, endpoint, name, asked, partition))
     # How the answer is written is our affair.
     query = urlencode([(key, value) for key, value in request.query.items() if key != "format"])
     target, problems_met = f"{path}?{query}" if query else path, list[Problem]()
@@ -173,7 +173,7 @@ async def _answer(
                 raise
             problems_met.append(problem)
         else:
-            return respond(request, endpoint, body)
+            return await respond(request, endpoint, body)
     raise _of_all(partition, problems_met)
 
 

@@ -41,6 +41,7 @@ class Site:
         self.tables = tables
         self.asked: list[str] = []
         self.address = ""
+        self.reader = MemoryReader(tables, mine=frozenset(range(tables.partitions)))
         self._options = {"clock": lambda: NOW, "registry": CollectorRegistry(), "access": OPEN, **options}
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -63,7 +64,7 @@ class Site:
 
     async def _serve(self) -> None:
         self._end = asyncio.Event()
-        reader = MemoryReader(self.tables, mine=frozenset(range(self.tables.partitions)))
+        reader = self.reader
         runner = await server.start(app.build(reader, **self._options), "127.0.0.1", 0)
         self.address = reader.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         reader.owners = dict.fromkeys(reader.mine, reader.url)

@@ -77,6 +77,17 @@ def test_a_client_that_was_never_counted(tab, ordinary):
     expect(page.locator("h1 .name")).to_have_text("client-1")
 
 
+def test_a_client_that_is_counted_while_one_waits_appears(tab):
+    """By itself: the page goes on asking for it."""
+    with site(request()) as growing:
+        page = tab(growing.address).open("#/clients/newcomer")
+        expect(page.get_by_role("heading", level=1)).to_have_text("No such client")
+        growing.fold(request("newcomer"), request("newcomer"))
+        page.clock.fast_forward(15_000)
+        expect(page.locator("h1 .name")).to_have_text("newcomer")
+        expect(page.locator(".tile .value").first).to_have_text("2")
+
+
 @pytest.mark.parametrize("name", [".", ".."])
 def test_a_name_that_browsers_cannot_ask_for(tab, ordinary, name):
     """Is told to be one; no other client is shown in its place."""
@@ -143,6 +154,23 @@ def test_figures_behind_the_log_are_told_by_how_much(tab, ordinary):
     altered(opened.page, "**/v1/clients/client-1?**", freshness={"partitions": [partition]})
     page = opened.open("#/clients/client-1")
     expect(page.locator("#badge")).to_have_text("◐ 489 batches behind")
+
+
+def test_how_fresh_figures_are_is_told_though_they_stay_the_same(tab):
+    """An unchanged answer is not sent again, but that a copy answers now is, and that the owner is back."""
+    with site(request(), request("client-2")) as quiet:
+        page = tab(quiet.address).open("#/clients/client-1")
+        badge, refresh = page.locator("#badge"), page.get_by_role("button", name="Refresh")
+        expect(badge).to_have_text("● Up to date")
+        quiet.reader.held, quiet.reader.is_ready = quiet.reader.mine, False
+        refresh.click()
+        expect(badge).to_have_text("◐ Standby answers, may be behind")
+        quiet.reader.is_ready, quiet.reader.behind = True, 9
+        refresh.click()
+        expect(badge).to_have_text("◐ 9 batches behind")
+        quiet.reader.behind = 0
+        refresh.click()
+        expect(badge).to_have_text("● Up to date")
 
 
 def test_a_list_that_lacks_partitions_is_called_partial(tab, ordinary):

@@ -82,19 +82,56 @@ def test_a_caller_of_one_client_sees_that_one(tab, guarded):
     page = tab(guarded.address).open()
     enter(page, ONE)
     expect(page.get_by_role("heading", level=1)).to_have_text("Your clients")
-    page.get_by_role("link", name="client-2").click()
+    figures = page.get_by_role("region", name="Your clients by figures")
+    expect(figures.locator("tbody tr")).to_have_count(1)
+    expect(figures.locator("tbody tr")).to_contain_text("client-2")
+    figures.get_by_role("link", name="client-2").click()
     expect(page.locator(".tile .value").first).to_have_text("3")
     expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")
     page.get_by_role("navigation").get_by_role("link", name="APIs").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your clients")
 
 
-def test_a_client_that_the_token_does_not_allow_is_refused_in_words(tab, guarded):
-    """Nothing of it is shown, nor whether there is one."""
-    page = tab(guarded.address).open("#/clients/client-1")
+def test_a_caller_of_one_client_finds_it_by_the_search(tab, guarded):
+    """That APIs are not for it does not end the search."""
+    page = tab(guarded.address).open()
     enter(page, ONE)
-    expect(page.locator("main")).to_contain_text("Your token does not allow this.")
-    assert page.locator(".tile").count() == 0
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your clients")
+    page.get_by_role("combobox").fill("cli")
+    page.clock.fast_forward(1_000)
+    expect(page.get_by_role("option")).to_have_count(2)
+    expect(page.get_by_role("option").first).to_contain_text("client-2")
+    assert "does not answer" not in page.locator("#found").inner_text()
+
+
+def test_a_file_that_lacks_partitions_is_called_so(tab, guarded):
+    """Lines alone would look like all of them."""
+    opened = tab(guarded.address)
+    brief = '{"at":"2026-09-21T14:13:20.000Z","stale":false,"lag":0,"watermark":null,"missing":[1]}'
+    opened.page.route("**format=csv*", lambda route: route.fulfill(body="x", headers={"Logrouter-Freshness": brief}))
+    page = opened.open("#/clients")
+    enter(page, ALL)
+    expect(page.get_by_role("link", name="client-1")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Clients by figures as CSV").click()
+    assert download.value.suggested_filename == "clients-by-figures-partial.csv"
+
+
+def test_a_client_that_the_token_does_not_allow_is_refused_in_words(tab, guarded):
+    """Once and with a way on. Nothing of it is shown, nor whether there is one; another token shows it."""
+    page = tab(guarded.address).open("#/clients/client-1")
+    expect(page.locator("#token-why")).to_have_text("These figures are shown to callers with a token.")
+    enter(page, ONE)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your token does not allow this")
+    expect(page.locator("#badge")).to_have_text("✕ Not allowed")
+    assert page.locator(".tile, .panel").count() == 0
+    page.get_by_role("button", name="Token").click()
+    enter(page, ALL)
+    expect(page.locator(".tile .value").first).to_have_text("12")
+    page.get_by_role("button", name="Token").click()
+    enter(page, ONE)
+    page.get_by_role("link", name="What it allows").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your clients")
 
 
 def test_where_nobody_is_let_in_the_operator_reads_what_to_do(tab):

@@ -47,12 +47,26 @@ export function url(path, parameters) {
 /** Whether browsers can ask for a name: they take `.` and `..` in a path, however written, for folders. */
 export const askable = (name) => name !== "." && name !== ".." && name !== "";
 
-/** The answer to a question; the very same object when nothing has changed. Throws `ApiError`. */
+/** How fresh an answer is, by its header, in the form that answers have; null where there is none. */
+function freshness(response) {
+  try {
+    const { missing, lag, watermark, stale, at } = JSON.parse(response.headers.get("Logrouter-Freshness"));
+    return { at, stale, missing: missing.map((partition) => ({ partition })), partitions: [{ lag, watermark, role: stale ? "standby" : "active" }] };
+  } catch {
+    return null;
+  }
+}
+
+/** The answer to a question; the very same object when its figures have not changed. Throws `ApiError`. */
 export async function get(path, parameters, signal) {
   const address = url(path, parameters);
   const before = seen.get(address);
   const response = await send(address, before ? { "If-None-Match": before.etag } : {}, signal);
-  if (response.status === 304 && before) return before.data;
+  if (response.status === 304 && before) {
+    // The figures are the same, but who answers for them, and how far behind, may not be.
+    before.data.freshness = freshness(response) || before.data.freshness;
+    return before.data;
+  }
   const data = await body(response);
   seen.delete(address);
   const etag = response.headers.get("ETag");
@@ -61,14 +75,14 @@ export async function get(path, parameters, signal) {
   return data;
 }
 
-/** Saves an answer as a CSV file: by a link where no token is needed, else through memory. */
+/** Saves an answer as a CSV file through memory, as a link alone sends no token; one that lacks partitions is called so. */
 export async function download(address, name) {
   const response = await send(address, {}, undefined);
   if (!response.ok) await body(response);
   const file = URL.createObjectURL(await response.blob());
   const link = document.createElement("a");
   link.href = file;
-  link.download = name;
+  link.download = freshness(response)?.missing.length ? `${name}-partial.csv` : `${name}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(file), 10000);
 }

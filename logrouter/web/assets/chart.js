@@ -90,7 +90,7 @@ export function chart(options) {
       height: HEIGHT,
       legend: { show: false },
       tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      padding: [10, 6, 0, 0],
+      padding: [10, 18, 0, 0], // half a time fits behind the last one
       scales: {
         x: { time: true, range: () => [shown.times[0], shown.times.at(-1) + CLOCK[shown.step]] },
         y: { range: (_, __, most) => [0, most > 0 ? most * 1.06 : 1] },

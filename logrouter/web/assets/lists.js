@@ -138,13 +138,18 @@ export function reports(page) {
 
 /** What a caller sees who may read certain clients alone. */
 export function own(page, names) {
+  const made = ranking(page, "client", "Your clients by figures", PAGE);
+  made.element.classList.add("wide");
+  // Also those without requests in this time, which the list of figures does not have.
+  const all = names.length ? ["Your token reads these clients and no others: ", names.map((name, at) => [at ? ", " : "", link(page, "client", name)]), "."] : "Your token reads no clients.";
   return {
-    element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Your clients")),
-      h("div", { class: "panels" }, h("section", { class: "panel wide", "aria-label": "Your clients" },
-        h("div", { class: "body" }, h("p", { class: "muted" }, "Your token reads these clients and no others."),
-          h("ul", { class: "plain" }, names.map((name) => h("li", null, link(page, "client", name)))))))),
+    element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Your clients"), h("p", { class: "muted" }, all)),
+      h("div", { class: "panels" }, made.element)),
     title: "Your clients",
-    load: async () => [],
+    async load(query, signal) {
+      page.tell("Your clients");
+      return [await made.load(["clients"], { ...stretch(query), limit: PAGE, partial: "allow" }, signal)];
+    },
     destroy() {},
   };
 }

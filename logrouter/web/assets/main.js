@@ -34,6 +34,8 @@ const page = {
     say(text);
   },
   failed: (error) => { if (error.status === 401) refused(error); },
+  /** The clients that the caller is confined to; null if it may read all, or is not known yet. */
+  mine: () => caller && ownClients(caller.scopes),
 };
 
 const minute = (n) => `${new Date(n * 60e3).toISOString().slice(0, 16)}:00Z`;
@@ -48,7 +50,7 @@ function make({ view: kind, name }) {
   if (name !== null && !askable(name)) {
     return nothing(page, "This name cannot be asked for", `Browsers take “${name}” in an address for a folder. The API answers for it: see the reference.`, [["Clients", "clients"]]);
   }
-  const names = caller && ownClients(caller.scopes);
+  const names = page.mine();
   if (names && kind !== "client") return own(page, names);
   switch (kind) {
     case "client": case "api": return subject(page, kind, name);
@@ -97,7 +99,7 @@ async function refresh() {
       byId("token").hidden = caller.open && !hasToken();
       byId("token").title = `You are ${caller.name}`;
       // What this caller may see may be another view than the one that was made before it was known.
-      if (ownClients(caller.scopes) && state.view !== "client") put(make(state));
+      if (page.mine() && state.view !== "client") put(make(state));
     }
     const answers = await view.load(state.query, signal);
     if (signal.aborted) return;
@@ -108,10 +110,12 @@ async function refresh() {
   } catch (error) {
     if (error.name === "AbortError" || signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
-    wait = Math.min(wait, (error.retryAfter || 5) * 1000);
     if (error.status === 401) return refused(error);
-    if (error.kind === "unknown-subject") unknown();
-    else show(judge([], error));
+    if (INSTEAD[error.kind]) wait = instead(error);
+    else {
+      wait = Math.min(wait, (error.retryAfter || 5) * 1000);
+      show(judge([], error));
+    }
   } finally {
     delete byId("badge").dataset.busy;
   }
@@ -121,16 +125,50 @@ async function refresh() {
 function refused(error) {
   show({ state: "failed", text: "A token is needed", title: error.message });
   byId("token").hidden = false;
-  askToken(hasToken() ? `The token was refused: ${error.message}.` : `These figures are shown to callers with a token. The server says: ${error.message}.`);
+  // That a token goes into a header is for those who write clients; all else the server says is for who reads this.
+  const why = error.message.includes("Authorization") ? "" : ` The server says: ${error.message}.`;
+  askToken(hasToken() ? `The token was refused: ${error.message}.` : `These figures are shown to callers with a token.${why}`);
 }
 
-function unknown() {
-  show({ state: "fresh", text: "Up to date" });
-  const word = state.view === "client" ? "client" : "API";
-  say(`No such ${word}`);
-  put(nothing(page, `No such ${word}`, `Nothing was ever counted for “${state.name}”. Names must be exact, capital letters included; the search above finds them by their beginning.`,
-    [[state.view === "client" ? "All clients" : "All APIs", `${state.view}s`]]));
-  viewed = "unknown";
+/** What stands in the place of a view, by the kind of error that keeps it from being shown. */
+const INSTEAD = {
+  "unknown-subject": () => {
+    const word = state.view === "client" ? "client" : "API";
+    return {
+      state: { state: "fresh", text: "Up to date" },
+      title: `No such ${word}`,
+      text: `Nothing was ever counted for “${state.name}”. Names must be exact, capital letters included; the search above finds them by their beginning.`,
+      links: [[`All ${word}s`, `${state.view}s`]],
+      wait: 10e3,
+    };
+  },
+  "not-allowed": () => ({
+    state: { state: "failed", text: "Not allowed" },
+    title: "Your token does not allow this",
+    text: "Whether there is anything to see here is not told either. Another token can be given above.",
+    links: [["What it allows", "overview"]],
+    wait: 60e3,
+  }),
+};
+
+/** Shows why a view cannot be shown, and asks again later: it is made anew when it can. Returns after how long. */
+function instead(error) {
+  const { state: badge, title, text, links, wait } = INSTEAD[error.kind]();
+  show({ ...badge, title: error.message });
+  if (viewed === error.kind) return wait;
+  viewed = error.kind;
+  if (error.status === 403) caller = null;
+  say(title);
+  put({ ...nothing(page, title, text, links), load: again });
+  return wait;
+}
+
+async function again(_, signal) {
+  const many = { client: "clients", api: "apis" }[state.view];
+  await get(many ? [many, state.name] : ["clients"], many ? {} : { limit: 1, ...stretch(state.query) }, signal);
+  viewed = "";
+  route();
+  return [];
 }
 
 function tools() {

@@ -6,7 +6,7 @@ import * as format from "./format.js";
 
 /**
  * *options*: `{title, wide, render(answer) -> nodes, empty(answer) -> text or null, lines, tools: nodes}`.
- * `load(path, parameters, signal)` asks, shows, and gives the answer; only 401 and aborts are thrown on.
+ * `load(path, parameters, signal)` asks, shows, and gives the answer; what is about the whole view is thrown on.
  */
 export function panel(options) {
   const body = h("div", { class: "body", "aria-busy": "true" }, skeleton(options.lines || 6));
@@ -43,7 +43,7 @@ export function panel(options) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 401) throw error;
       fail(error, same);
-      if (error.status === 404 || error.status === 0) throw error;
+      if ([0, 403, 404].includes(error.status)) throw error;
       return null;
     }
   }
@@ -65,7 +65,7 @@ export function panel(options) {
   csv.addEventListener("click", (event) => {
     if (!hasToken()) return;
     event.preventDefault();
-    const name = `${options.title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.csv`;
+    const name = options.title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
     download(csv.getAttribute("href"), name).catch((error) => {
       trouble.hidden = false;
       replace(trouble, "No file: ", reason(error));

@@ -66,7 +66,9 @@ export function search(page) {
     const { signal } = asking;
     const question = { prefix: text, window: "life", limit: MOST, partial: "allow" };
     try {
-      const [clients, apis] = await Promise.all([get(["clients"], question, signal), get(["apis"], { ...question, limit: 4 }, signal)]);
+      // Who may read certain clients alone may not list APIs: asking would only be refused.
+      const both = [get(["clients"], question, signal), page.mine() ? { apis: [] } : get(["apis"], { ...question, limit: 4 }, signal)];
+      const [clients, apis] = await Promise.all(both);
       if (signal.aborted) return;
       const found = [
         ...clients.clients.map((row) => ({ kind: "client", name: row.client_id, count: row.count })),

@@ -44,11 +44,11 @@ class Worker:
                 [sys.executable, str(RUN_WORKER), json.dumps(settings)], stdout=stream, stderr=stream
             )
 
-    def get(self, path: str, timeout: float = 5.0) -> tuple[int, Any]:
+    def get(self, path: str, timeout: float = 5.0, **headers: str) -> tuple[int, Any]:
         """Status and JSON body of a GET; status 0 while nobody listens."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException):

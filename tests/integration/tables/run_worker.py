@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from logrouter import telemetry
-from logrouter.access.policy import OPEN
+from logrouter.access.policy import OPEN, Policy
+from logrouter.access.scopes import Via, caller
+from logrouter.access.tokens import Token, digest_of, hash_of
 from logrouter.tables import table, worker
 from logrouter.tables.retention import Retention
 from logrouter.tables.security import Security
@@ -15,8 +17,15 @@ from logrouter.tables.settings import TablesSettings
 
 
 def main(given: dict) -> int:
-    """Run; *fail_after* makes the fold raise after so many batches, as a programming error would."""
+    """Run; *fail_after* makes the fold raise after so many batches, as a programming error would.
+
+    *tokens* are scopes by token; without any everybody is let in.
+    """
     telemetry.configure_logging()
+    tokens = [
+        Token(caller(f"caller-{number}", Via.TOKEN, scopes), digest_of(hash_of(token)))
+        for number, (token, scopes) in enumerate(given.pop("tokens", {}).items())
+    ]
     fail_after = given.pop("fail_after", None)
     if fail_after is not None:
         _break_fold(fail_after)
@@ -24,7 +33,7 @@ def main(given: dict) -> int:
     given["security"] = Security((given.pop("bootstrap"),))
     if "retention" in given:
         given["retention"] = Retention(*given["retention"])
-    return worker.run(TablesSettings(access=OPEN, **given))
+    return worker.run(TablesSettings(access=Policy(tokens=tuple(tokens)) if tokens else OPEN, **given))
 
 
 def _break_fold(after: int) -> None:

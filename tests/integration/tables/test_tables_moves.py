@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import threading
@@ -28,6 +29,11 @@ def served(worker):
     """The partitions that a worker answers for, by one question: asked twice, a rebalance may come in between."""
     status, body = worker.get("/readyz")
     return set(body["partitions"]) if status == 200 else set()
+
+
+def folded(worker):
+    """How many partial sums a worker has folded."""
+    return float(re.search(r"^logrouter_partial_sums_folded_total (\S+)$", worker.get("/metrics")[1], re.MULTILINE)[1])
 
 
 class Feeder:
@@ -72,17 +78,19 @@ def test_workers_join_and_die_amid_the_stream(lane, eventually, standbys):
 
 
 def test_zombie_writes_nothing_and_ends(lane, eventually):
-    """A worker that slept through its session is fenced when it wakes, and its partitions' rows are the new owner's."""
-    zombie = lane.worker("a", flush_interval_ms=100)
+    """A worker that slept past its session with sums in hand is fenced, and its rows are the new owner's."""
+    # It flushes when partitions move and not in between, so that it surely has something in hand when it is stopped.
+    zombie = lane.worker("a", flush_interval_ms=60_000)
     eventually(zombie.ready, timeout=20, message="ready alone")
     with Feeder(lane):
-        eventually(lane.committed, timeout=10)
         second = lane.worker("b", flush_interval_ms=100)
         eventually(lambda: both_ready(zombie, second), timeout=20, message="shared")
-        time.sleep(0.5)
+        before = folded(zombie)
+        eventually(lambda: folded(zombie) > before, timeout=10, message="something in hand")
         zombie.signal(signal.SIGSTOP)
         eventually(lambda: len(served(second)) == 4, timeout=20)
-        time.sleep(1)
+        before = folded(second)
+        eventually(lambda: folded(second) > before, timeout=10, message="the new owner writes")
         zombie.signal(signal.SIGCONT)
         assert zombie.process.wait(15) == EXIT_FENCED
     assert "fenced" in zombie.text()

@@ -9,9 +9,13 @@ import sys
 
 import pytest
 
+from logrouter.access.policy import Policy
+from logrouter.access.scopes import Via, caller, client_scope
+from logrouter.access.tokens import Token, digest_of, hash_of, token_of
 from logrouter.commands.asking import Asker, AskError, View
 from tests.browser import stage
 
+TOKEN = token_of(b"one".ljust(32))
 topapp = pytest.importorskip("logrouter.commands.topapp", reason="needs Textual (the extra `top`)")
 
 
@@ -22,11 +26,11 @@ def site():
         yield made
 
 
-def play(address, script, window="24h", every=3600.0):
+def play(address, script, window="24h", every=3600.0, token=None):
     """Runs the application over the table view at *address* while *script* presses keys; what ended it."""
 
     async def main():
-        async with Asker(View(address)) as asker:
+        async with Asker(View(address, token)) as asker:
             app = topapp.TopApp(asker.get, window, every)
             async with app.run_test(size=(110, 40)) as pilot:
                 await script(app, pilot)
@@ -93,6 +97,26 @@ def test_a_search_lists_what_begins_so_and_is_left_again(site):
         assert not screen.field.display
 
     play(site.address, script)
+
+
+def test_nothing_is_asked_while_one_types(monkeypatch):
+    """A list for each letter would be work for all workers, for answers that nobody waits for."""
+    monkeypatch.setattr(topapp, "TYPING_SECONDS", 3600.0)
+    asked = []
+
+    async def get(*_path, **parameters):
+        asked.append(parameters["prefix"])
+        return {"clients": [], "freshness": {"partitions": []}}
+
+    async def main():
+        app = topapp.TopApp(get, "1h", 3600.0)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: "up to date" in str(app.screen.said.content))
+            await pilot.press("slash", *"client")
+            await until(pilot, lambda: app.screen.prefix == "client")
+            assert set(asked) == {None}
+
+    asyncio.run(main())
 
 
 def test_one_client_is_opened_and_left(site):
@@ -199,6 +223,23 @@ def run(*arguments, **environment):
         check=False,
         stdin=subprocess.DEVNULL,
     )
+
+
+def test_a_caller_of_one_client_stays_with_its_list():
+    """APIs are not for it: the key says so and ends nothing."""
+    policy = Policy(tokens=(Token(caller("one", Via.TOKEN, [client_scope("client-1")]), digest_of(hash_of(TOKEN))),))
+
+    async def script(app, pilot):
+        screen = app.screen
+        await until(pilot, lambda: screen.names == ["client-1"])
+        await pilot.press("tab")
+        await until(pilot, lambda: [note.message for note in app._notifications] == ["this token may not list APIs"])
+        await until(pilot, lambda: screen.kind == "clients" and "up to date" in str(screen.said.content))
+        assert screen.names == ["client-1"]
+        assert "Clients" in str(screen.heading.content)
+
+    with stage.site(*stage.ordinary(), access=policy) as guarded:
+        assert play(guarded.address, script, token=TOKEN) is None
 
 
 def test_it_wants_a_terminal():

@@ -87,7 +87,13 @@ def test_names_cannot_drive_the_terminal(site):
         (["client-1", "--window", "401d"], 2, "window"),
         (["client-1", "--url", "ftp://x"], 2, "no URL of a table view"),
         (["client-1", "--url", "http://a:b@127.0.0.1"], 2, "give a token"),
-        (["client-1", "--url", "http://127.0.0.1:1"], 1, "does not answer"),
+        (["client-1", "--url", "http://[::1"], 2, "no URL of a table view"),
+        (["client-1", "--url", "http://localhost:port"], 2, "no URL of a table view"),
+        (["client-1", "--url", "http://localhost:99999"], 2, "no URL of a table view"),
+        (["client-1", "--url", "http://localhost:0"], 2, "no URL of a table view"),
+        (["client-1", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 does not answer: Connection refused"),
+        ([""], 2, "not empty"),
+        (["caf\udce9"], 2, "must be a client id: UTF-8"),
     ],
 )
 def test_exit_codes(site, arguments, code, said):

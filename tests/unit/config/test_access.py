@@ -206,6 +206,7 @@ def test_two_tokens_are_never_the_same():
         ["a", "--scope", "root"],
         ["a b", "--scope", "admin"],
         ["a", "--client", ""],
+        ["a", "--client", "caf\udce9"],
         ["a", "--scope", "admin", "--expires", "2001-01-01T00:00:00Z"],
         ["a", "--scope", "admin", "--expires", "0d"],
         ["a", "--scope", "admin", "--expires", "soon"],

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter.core.accumulate import Accumulator
 from logrouter.core.cells import Cell
 from logrouter.query import answers
 from logrouter.query.parameters import By, Step
@@ -57,3 +58,18 @@ def test_absurd_times_in_rows_still_make_an_answer(first, last):
     figures = answers.figures(Cell(0, 1, 1.0, first_ms=first, last_ms=last), apis=True)
     assert figures["first_seen"].endswith("Z")
     assert figures["last_seen"].endswith("Z")
+
+
+def test_figures_over_everything_are_made_without_what_they_do_not_show():
+    """URLs, clients, peers and failures are most of a cell: not merged by the thousand, nor sent between workers."""
+    sums = Accumulator()
+    for n in range(9):
+        status, outcome = ((200, "ok"), (503, "backend_error"))[n % 2]
+        sums.add(f"client-{n}", "core", 60_000 * n, status, outcome, latency_ms=n, path=f"/core/{n}")
+    whole = answers.total(cell for subject, cells in sums.take() if subject == "acore" for cell in cells)
+    light = answers.bare(whole, errors=True)
+    assert answers.figures(light, apis=False) == answers.figures(whole, apis=False)
+    assert whole.url
+    assert (light.url, light.clients, light.peer, light.recent) == ({}, {}, {}, [])
+    assert answers.numbers(answers.bare(whole)) == answers.numbers(whole)
+    assert answers.bare(whole).error == {}

@@ -10,6 +10,7 @@ from logrouter.access.policy import Policy
 from logrouter.access.rates import Rate
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import Token, Tokens, digest_of, hash_of, token_of
+from logrouter.core.cells import Cell
 from logrouter.telemetry import ACCESS_REFUSED
 from logrouter.web.app import GATE
 
@@ -207,6 +208,51 @@ def test_what_is_written_down_is_short_plain_and_without_secrets(fleet, let_in, 
     assert third["subject"] == "?"
     assert token not in caplog.text
     assert "private" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "subject"),
+    [
+        ("/v1/%63lients/client-2", "client-2"),
+        ("/%761/clien%74s/client%2D2/series", "client-2"),
+        ("/v1/%61pis/feed%2Fv1/%75rls", "feed/v1"),
+    ],
+)
+def test_no_way_of_writing_the_path_keeps_the_subject_out_of_the_log(fleet, let_in, caplog, path, subject):
+    """Whom the figures are about is written down as it was answered."""
+    policy, sent = let_in(reports=["usage:read"])
+
+    async def main():
+        async with fleet(2, access=policy, secret=SHARED) as workers:
+            assert (await workers[0].get(path, **sent["reports"])).status == 200
+
+    with caplog.at_level(logging.INFO, logger="logrouter"):
+        asyncio.run(main())
+    assert {event["subject"] for event in events_of(caplog)} == {subject}
+
+
+def test_who_does_not_wait_for_the_answer_is_written_down(fleet, let_in, caplog, monkeypatch):
+    """With a status of its own: nothing was answered, but it was asked."""
+    policy, sent = let_in(reports=["usage:read"])
+
+    async def main():
+        async with fleet(1, access=policy) as (worker,):
+            begun = asyncio.Event()
+
+            def endless(*_):
+                begun.set()
+                while True:
+                    yield "x", 0, Cell(0)
+
+            monkeypatch.setattr(type(worker.reader), "scan", endless)
+            left = asyncio.create_task(worker.get("/v1/apis", **sent["reports"]))
+            await begun.wait()
+            left.cancel()
+
+    with caplog.at_level(logging.INFO, logger="logrouter"):
+        asyncio.run(main())
+    (event,) = events_of(caplog)
+    assert (event["who"], event["route"], event["status"]) == ("reports", "apis", 499)
 
 
 def test_a_flood_of_refused_requests_does_not_fill_the_log(fleet, let_in, caplog):

@@ -96,6 +96,7 @@ NOW = int(time.time())
         (token(aud=[]), Refusal.INVALID),
         (token(exp="soon"), Refusal.INVALID),
         (token(sub=7), Refusal.INVALID),
+        (token(sub="half a character: \ud83d"), Refusal.INVALID),
         (token(OTHER), Refusal.INVALID),
         (token(kid="unknown"), Refusal.INVALID),
         (token(kid="e"), Refusal.INVALID),

@@ -1,6 +1,7 @@
 """How fresh an answer is: what it says, what can be asked for, and when it is the same as before."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -120,5 +121,49 @@ def test_a_partial_list_is_answered_where_it_is_allowed_and_says_what_is_missing
             workers[0].reader.is_ready = False
             await workers[2].stop()
             assert (await workers[0].get(f"{target}?partial=allow")).status == 503
+
+    asyncio.run(main())
+
+
+def brief(reply):
+    """How fresh an answer is, by its header."""
+    return json.loads(reply.headers["Logrouter-Freshness"])
+
+
+@pytest.mark.parametrize("target", ["/v1/clients/client-3", "/v1/clients?window=life", "/v1/totals/series"])
+def test_an_answer_that_is_the_same_as_before_says_how_fresh_it_is_now(fleet, target):
+    """Figures that stay may come from a copy meanwhile, or be behind: a 304 has no body that could say so."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            whole = await worker.get(target)
+            tag = {"If_None_Match": whole.headers["ETag"]}
+            fresh, partitions = whole.json["freshness"], whole.json["freshness"]["partitions"]
+            newest = max(partition["watermark"] for partition in partitions)
+            assert brief(whole) == {"at": fresh["at"], "stale": False, "lag": 0, "watermark": newest, "missing": []}
+            worker.reader.behind = 7
+            late = await worker.get(target, **tag)
+            assert (late.status, brief(late)["lag"], brief(late)["stale"]) == (304, 7, False)
+            worker.reader.held, worker.reader.is_ready = worker.reader.mine, False
+            copied = await worker.get(target, **tag)
+            assert (copied.status, brief(copied)["lag"], brief(copied)["stale"]) == (304, None, True)
+
+    asyncio.run(main())
+
+
+def test_a_file_of_a_part_of_the_figures_says_so(fleet):
+    """In its name, and with the partitions in a header: lines alone would look like all of them."""
+
+    async def main():
+        async with fleet() as workers:
+            target = "/v1/clients?window=life&partial=allow&format=csv"
+            whole = await workers[0].get(target)
+            assert whole.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
+            assert brief(whole)["missing"] == []
+            await workers[1].stop()
+            part = await workers[0].get(target)
+            assert part.headers["Content-Disposition"] == 'attachment; filename="clients-partial.csv"'
+            assert brief(part)["missing"] == [1, 4]
+            assert len(part.body) < len(whole.body)
 
     asyncio.run(main())

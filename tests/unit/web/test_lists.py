@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
+from logrouter.query import csvtext
 from logrouter.query.reader import Segment, Tier
 from logrouter.web import server
 from logrouter.web.view import Limits
@@ -202,6 +203,54 @@ def test_a_long_scan_lets_other_requests_through(fleet, monkeypatch):
             assert (await worker.get("/livez")).status == 200
             answered.set()
             assert (await slow).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_long_file_lets_other_requests_through(fleet, monkeypatch):
+    """While CSV is written, another request is answered in between: here it ends only because it was."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            begun, answered = asyncio.Event(), asyncio.Event()
+
+            def endless(*_):
+                begun.set()
+                while not answered.is_set():
+                    yield ""
+                yield "end"
+
+            monkeypatch.setattr(csvtext, "pieces", endless)
+            slow = asyncio.create_task(worker.get("/v1/reports/calls?format=csv"))
+            await begun.wait()
+            assert (await worker.get("/livez")).status == 200
+            answered.set()
+            assert (await slow).body == b"end"
+
+    asyncio.run(main())
+
+
+def test_a_list_that_nobody_waits_for_is_computed_no_further(fleet, monkeypatch):
+    """Not by the worker that was asked, nor by those that it has asked: the next list gets its turn."""
+
+    async def main():
+        async with fleet(2, limits=Limits(scans=1, slice=0.0)) as workers:
+            begun, scan = asyncio.Event(), type(workers[0].reader).scan
+
+            def endless(*arguments):
+                rows = list(scan(*arguments))
+                begun.set()
+                while True:
+                    yield from rows
+
+            monkeypatch.setattr(type(workers[0].reader), "scan", endless)
+            left = asyncio.create_task(workers[0].get("/v1/clients?window=life"))
+            await begun.wait()
+            monkeypatch.undo()
+            left.cancel()
+            async with asyncio.timeout(8):
+                for worker in workers:
+                    assert (await worker.get("/v1/clients")).status == 200
 
     asyncio.run(main())
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from logrouter.web import problems
+from logrouter.web import problems, server
 
 BAD = [
     "/v1/clients/client-1?x=1",
@@ -251,5 +251,19 @@ def test_what_is_not_http_is_refused_without_harm(fleet, request_line, caplog):
             assert got.split(b" ")[1].startswith((b"4", b"5"))
             assert (await worker.get("/livez")).status == 200
             assert not caplog.records
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET"]
+)
+def test_a_connection_without_a_whole_request_is_closed(fleet, monkeypatch, begun):
+    """Strangers can't hold what a process may have open: no token is asked for before there is a request."""
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
+
+    async def main():
+        async with fleet(1) as (worker,), asyncio.timeout(10):
+            await worker.raw(begun)
 
     asyncio.run(main())

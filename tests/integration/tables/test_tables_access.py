@@ -1,0 +1,78 @@
+"""Two real workers that let in callers: what a token allows is the same through both, and by the hop between them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from logrouter.access import hops
+from logrouter.access.scopes import Via, caller, client_scope
+from logrouter.access.tokens import token_of
+from logrouter.query.endpoints import ENDPOINTS, Reach
+
+pytestmark = pytest.mark.broker
+
+SECRET = "a secret between two workers"  # noqa: S105 - of this test
+ALL, ONE = token_of(b"all".ljust(32)), token_of(b"one".ljust(32))
+MINE, OTHER = "client1", "client2"
+OF_CLIENT = [endpoint.path for endpoint in ENDPOINTS if "{client_id}" in endpoint.path]
+OF_ALL = [e.path for e in ENDPOINTS if e.reach is not Reach.NOBODY and "{client_id}" not in e.path]
+
+
+def bearer(token):
+    """The header that a caller sends."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def signed(path, secret, scopes):
+    """The headers of a hop that asks for *path* in the name of a caller with these scopes."""
+    return hops.headers(secret.encode(), "GET", path, caller("x", Via.HOP, scopes), time.time_ns() // 1_000_000)
+
+
+def test_a_token_of_one_client_reads_it_through_both_workers_and_nothing_else(lane, eventually):
+    """Its own path, its line of the list, no other client, no totals; not in the name of a worker either."""
+    access = {"secret": SECRET, "tokens": {ALL: ["usage:read"], ONE: [client_scope(MINE)]}}
+    workers = [lane.worker(name, **access) for name in ("a", "b")]
+    lane.feed(4)
+
+    def shared():
+        held = [worker.get("/readyz") for worker in workers]
+        return all(status == 200 and len(body["partitions"]) == 2 for status, body in held)
+
+    eventually(shared, timeout=30, message="both workers hold half of the partitions")
+    eventually(lane.caught_up, timeout=25, message="caught up")
+
+    for worker in workers:
+        for path in OF_CLIENT:
+            assert worker.get(path.format(client_id=MINE), **bearer(ONE))[0] == 200
+            assert worker.get(path.format(client_id=OTHER), **bearer(ONE))[0] == 403
+            assert worker.get(path.format(client_id=OTHER), **bearer(ALL))[0] == 200
+            assert worker.get(path.format(client_id=MINE))[0] == 401
+        for path in OF_ALL:
+            status, body = worker.get(path.format(api="core"), **bearer(ONE))
+            assert (path, status) == (path, 200 if path == "/v1/clients" else 403)
+            if status == 200:
+                assert [entry["client_id"] for entry in body["clients"]] == [MINE]
+                assert body["total"]["count"] == body["clients"][0]["count"] == lane.expected_lifetimes()[MINE]
+        _, page = worker.get("/v1/clients?limit=1&sort=bytes", **bearer(ALL))
+        _, rest = worker.get(f"/v1/clients?limit=1&sort=bytes&cursor={page['next']}", **bearer(ONE))
+        assert {entry["client_id"] for entry in rest["clients"]} <= {MINE}
+        _, lines = worker.get("/v1/clients?format=csv", **bearer(ONE))
+        assert [line.split(",")[0] for line in lines.splitlines()] == ["client_id", MINE]
+
+        part = f"/internal/v1/parts/clients?at={time.time_ns() // 1_000_000}&partitions=0,1,2,3"
+        other = f"/v1/clients/{OTHER}"
+        assert worker.get(part, **bearer(ALL))[0] == 404
+        assert worker.get(part, **signed(part, "another secret altogether", ["admin"]))[0] == 403
+        assert worker.get(other, **signed(other, "another secret altogether", ["admin"]))[0] == 403
+        assert worker.get(other, **signed(other, SECRET, [client_scope(MINE)]))[0] == 403
+        assert worker.get(other, **signed(f"/v1/clients/{MINE}", SECRET, ["admin"]))[0] == 403
+
+    answered = {
+        worker.get(f"/v1/clients/{MINE}", **bearer(ONE))[1]["freshness"]["partitions"][0]["answered_by"]
+        for worker in workers
+    }
+    assert len(answered) == 1, "one of the two has asked the other"
+    assert all(f"who=caller-{n}" in "".join(worker.text() for worker in workers) for n in (0, 1))
+    assert not any(secret in worker.text() for worker in workers for secret in (ALL, ONE, SECRET))
