@@ -218,7 +218,11 @@ class ListScreen(Live):
         begins = f" beginning with {harmless(self.prefix)}" if self.prefix else ""
         title = "Clients" if self.kind == "clients" else "APIs"
         self.heading.update(
-            Text.assemble((f"{title}{begins}", "bold"), f"  {say.window_words(self.app.window)}, by {SORTS[self.sort]}")
+            Text.assemble(
+                (f"{title}{begins}", "bold"),
+                f"  {say.window_words(self.app.window)}, by {SORTS[self.sort]}",
+                "" if answer.get("exact", True) else "; others may be as large as the last of these",
+            )
         )
 
 

@@ -230,8 +230,9 @@ def freshness(partition: int, position: Position, answered_by: str) -> Answer:
     }
 
 
-def in_brief(fresh: Answer) -> Answer:
-    """The freshness of an answer in one line, for answers that have no place for it: the worst of all partitions."""
+def in_brief(answer: Answer) -> Answer:
+    """How fresh and how whole an answer is in one line, by the worst of its partitions: for those without a place."""
+    fresh = answer["freshness"]
     lags = [one["lag"] for one in fresh["partitions"] if one["lag"] is not None]
     return {
         "at": fresh["at"],
@@ -239,6 +240,7 @@ def in_brief(fresh: Answer) -> Answer:
         "lag": max(lags, default=None),
         "watermark": max((one["watermark"] for one in fresh["partitions"] if one["watermark"]), default=None),
         "missing": [one["partition"] for one in fresh["missing"]],
+        **({} if answer.get("exact", True) else {"max_unlisted": answer["max_unlisted"]}),
     }
 
 

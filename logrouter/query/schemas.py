@@ -109,7 +109,8 @@ COMPONENTS: Final[Schema] = {
 HEADERS: Final[Schema] = {
     "ETag": {"description": "Changes when the figures do.", "schema": TEXT},
     FRESHNESS_HEADER: {
-        "description": "The freshness in brief: the largest lag, the newest watermark, the missing partitions.",
+        "description": "The freshness in brief: the largest lag, the newest watermark, the missing partitions; and "
+        "what nobody who is missing exceeds, if a list is not exact.",
         "content": {
             "application/json": {
                 "schema": object_of(
@@ -119,7 +120,8 @@ HEADERS: Final[Schema] = {
                         "lag": nullable(COUNT),
                         "watermark": nullable(TIME),
                         "missing": list_of(COUNT),
-                    }
+                    },
+                    {"max_unlisted": COUNT},
                 )
             }
         },

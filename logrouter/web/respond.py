@@ -84,13 +84,14 @@ async def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web
     """
     wants_csv = endpoint.rows is not None and _wants_csv(request)
     tag = f'W/"{etag(body)}{"-csv" if wants_csv else ""}"'
-    brief = orjson.dumps(in_brief(body["freshness"])).decode()
+    brief = orjson.dumps(in_brief(body)).decode()
     headers = {"ETag": tag, "Vary": "Accept, Authorization", FRESHNESS_HEADER: brief}
     if _has(request, tag):
         return web.Response(status=304, headers=headers)
     if wants_csv and endpoint.rows is not None:
         text = await _together(csvtext.pieces(body, endpoint.rows))
-        file = f"{endpoint.name}-partial.csv" if body.get("partial") else f"{endpoint.name}.csv"
+        marks = ("-partial" if body.get("partial") else "") + ("" if body.get("exact", True) else "-inexact")
+        file = f"{endpoint.name}{marks}.csv"
         name = {"Content-Disposition": f'attachment; filename="{file}"'}
         return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers | name)
     return web.Response(body=orjson.dumps(body), content_type="application/json", headers=headers)

@@ -47,6 +47,16 @@ def test_the_start_page_shows_totals_and_the_busiest(tab, ordinary):
     expect(page.get_by_role("heading", level=1)).to_have_text("Client client-1")
 
 
+def test_a_list_that_may_lack_somebody_says_so(tab):
+    """Of many clients that are about equally large it is not known who comes first; what is shown is right."""
+    with site(*(request(f"client-{n}", ago=HOUR) for n in range(9) for _ in range(1 + (n == 0)))) as made:
+        made.reader.room = 1
+        page = tab(made.address).open("#/clients")
+        assert rows(page, "Clients by figures")[0][:2] == ["client-0", "2"]
+        note = page.get_by_text("The figures are exact. Clients that are missing have 1 request at most.")
+        expect(note).to_be_visible()
+
+
 def test_a_client_is_shown_whole(tab, ordinary):
     """Figures against the day before, by API and status, failures by message, the newest ones, URLs with their bound."""
     page = tab(ordinary.address).open("#/clients/client-1")

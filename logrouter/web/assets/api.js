@@ -82,7 +82,8 @@ export async function download(address, name) {
   const file = URL.createObjectURL(await response.blob());
   const link = document.createElement("a");
   link.href = file;
-  link.download = freshness(response)?.missing.length ? `${name}-partial.csv` : `${name}.csv`;
+  const brief = freshness(response);
+  link.download = `${name}${brief?.missing.length ? "-partial" : ""}${brief?.max_unlisted === undefined ? "" : "-inexact"}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(file), 10000);
 }

@@ -93,9 +93,17 @@ function ranking(page, kind, title, limit, tools) {
         cells[by] = bar(size(row) / most, cells[by], by === "errors" ? "bad" : "");
         return [link(page, kind, row[FIELD[kind]]), ...Object.keys(SORTS).map((key) => cells[key])];
       });
-      replace(body, scrolled(table(title, [{ title: kind === "client" ? "Client" : "API" }, ...Object.keys(SORTS).map(column)], rows)));
+      replace(body, scrolled(table(title, [{ title: kind === "client" ? "Client" : "API" }, ...Object.keys(SORTS).map(column)], rows)), uncertain(answer));
     },
   });
+}
+
+/** What is not known of a list that was not made from all rows. */
+function uncertain(answer) {
+  if (answer.exact !== false) return null;
+  const size = answer.sort === "bytes" ? format.bytes(answer.max_unlisted) : format.plural(answer.max_unlisted, answer.sort === "errors" ? "failed request" : "request");
+  const whom = answer.sort === "latency" ? "Only clients with many requests are compared: others have" : "The figures are exact. Clients that are missing have";
+  return h("p", { class: "muted note" }, `${whom} ${size} at most.`);
 }
 
 /** Reports over all clients. */
