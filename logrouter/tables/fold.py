@@ -22,6 +22,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.cells import Cell, copy_of, merge
+from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.copies import Mark
 from logrouter.tables.rows import NOTHING, TIERS
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from logrouter.core.cells import Numbers
     from logrouter.core.rollup import Subjects
-    from logrouter.query.reader import Tier
     from logrouter.tables.boards import Boards
     from logrouter.tables.retention import Cutoffs
 
@@ -89,6 +89,7 @@ class PartitionFold:
         self._floor = NOTHING
         self._cut = NOTHING
         self._replayed: dict[bytes, tuple[int, Cell]] = {}
+        self._tail: tuple[Cell | None, bytes] = None, b""
 
     @property
     def size(self) -> int:
@@ -233,7 +234,7 @@ class PartitionFold:
             if len(cells) == 1:
                 if self._offer is not None:
                     self._offer(key, cells[0])
-                return rows.encode_as(self._cut, cells[0], tier, bucket)
+                return self._new_row(tier, bucket, cells[0])
             cell = Cell(bucket)
         else:
             if rows.watermark(old) >= self._floor:
@@ -246,6 +247,16 @@ class PartitionFold:
         if self._offer is not None:
             self._offer(key, cell)
         return rows.encode(self._cut, cell)
+
+    def _new_row(self, tier: Tier, bucket: int, cell: Cell) -> bytes:
+        if tier is Tier.LIFE and cell.recent:
+            return rows.encode_as(self._cut, cell, tier, bucket)
+        # The rows of one cell come one after the other: encoded once, it serves for all of them.
+        known, tail = self._tail
+        if known is not cell:
+            tail = rows.tail_of(cell)
+            self._tail = cell, tail
+        return rows.with_tail(self._cut, bucket, tail)
 
     def _replay(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> int:
         plan: dict[bytes, list[Cell]] = {}

@@ -33,6 +33,8 @@ _WATERMARK: Final = Struct(">Q")
 _FIRST: Final = 0x90 + FIRST_FIELDS
 """What the cell of a row of version 1 begins with: an array of so many elements."""
 _encode = msgspec.msgpack.Encoder().encode
+_HEADER: Final = _encode([None] * len(Cell.__struct_fields__))[: -len(Cell.__struct_fields__)]
+"""What a cell begins with: an array of so many elements."""
 _decode = msgspec.msgpack.Decoder(Cell).decode
 _decode_numbers = msgspec.msgpack.Decoder(Numbers).decode
 
@@ -95,6 +97,19 @@ def encode_as(watermark: int, cell: Cell, tier: Tier, bucket: int) -> bytes:
     value = encode(watermark, cell)
     cell.minute, cell.recent = number, recent
     return value
+
+
+def tail_of(cell: Cell) -> bytes:
+    """What the values of all rows that hold just this cell have in common: all but watermark, bucket, and failures."""
+    recent, cell.recent = cell.recent, []
+    value = encode(0, cell)
+    cell.recent = recent
+    return value[_WATERMARK.size + len(_HEADER) + len(_encode(cell.minute)) :]
+
+
+def with_tail(watermark: int, bucket: int, tail: bytes) -> bytes:
+    """The value of a row of one cell, from what `tail_of` gave."""
+    return _WATERMARK.pack(watermark) + _HEADER + _encode(bucket) + tail
 
 
 def fit(tier: Tier, cell: Cell) -> None:
