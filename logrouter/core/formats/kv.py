@@ -185,7 +185,7 @@ def _event(
 
 
 def _spent(name: str, text: str) -> int | str | None:
-    """A time in milliseconds, over all tries where nginx names several; a text that is none, for the schema to refuse."""
+    """A time in milliseconds, over all tries that nginx names; a text that is none stays, for the schema to refuse."""
     if name in _NGINX and _NGINX_SECONDS.fullmatch(text):
         tries = [each for each in re.split("[, :]+", text) if each != "-"]
         return sum(int(each.replace(".", "")) for each in tries) if tries else None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from logrouter.model import Envelope
 
 _MAX_HEAD: Final = 2048
+# How rsyslog writes a newline, which envelopes undo. A gateway's line never has one: a client has written this itself.
+_NEWLINE: Final = "#012"
 _NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 
@@ -41,7 +43,7 @@ _MAX_KEYS: Final = 64
 
 def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
-    line = envelope.text.strip()
+    line = envelope.text.strip().replace("\n", _NEWLINE)
     time = _TIME.search(line, 0, _MAX_HEAD)
     if time is not None and '"' not in line[: time.start()] and line[time.end() : time.end() + 2] == ' "':
         return _common(line[: time.start()], time[1], line[time.end() + 2 :])

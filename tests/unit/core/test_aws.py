@@ -363,6 +363,21 @@ def test_an_empty_message_string_is_no_error():
     assert "error" not in parse("aws_json", line).event
 
 
+def test_a_route_has_no_query():
+    """Where a template logs the path under the resource's name: what a client has put into a query stays out."""
+    found = parse("aws_json", '{"status":"200","httpMethod":"GET","resourcePath":"/orders?token=s3cret"}')
+    assert found.event["route"] == "/orders"
+    assert "s3cret" not in str(found.event)
+
+
+@pytest.mark.parametrize("end", ["0.123", "12.000456"])
+def test_a_web_server_s_time_is_no_request_id(end):
+    """The common log format with the request's time last looks like a line of an old stage."""
+    line = f'192.0.2.7 - - [04/May/2026:10:00:00 +0000] "GET /orders HTTP/1.1" 200 512 {end}'
+    assert parse("aws_clf", line).reason is Reason.MALFORMED
+    assert parse("auto", line).format == "nginx"
+
+
 def test_a_stream_of_ever_new_keys_is_read_like_any_other():
     """What is remembered about the keys of lines is bounded, and forgetting it changes nothing."""
     for number in range(600):

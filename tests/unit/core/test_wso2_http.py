@@ -119,6 +119,14 @@ def test_a_forwarded_header_can_t_bring_its_own_line() -> None:
     assert found.reason is Reason.MALFORMED
 
 
+def test_a_newline_is_a_client_s_own_text() -> None:
+    """An rsyslog `#012` in one line is what a client wrote, although an envelope makes a newline of it."""
+    found = parsed(f'192.0.2.7 - - [{TIME}] "GET /a\nb HTTP/1.1" 404 5 "-" "x\ny"\n')
+    assert found.event["meta"] == {"uri": "/a#012b"}
+    assert found.event["http"]["path"] == "/a"
+    assert found.event["http"]["request_headers"] == {"user-agent": "x#012y"}
+
+
 def test_the_first_of_several_keys_counts() -> None:
     """As in every pattern of pairs."""
     found = parsed("requestMethod=GET requestURL=/a HTTPStatusCode=404 HTTPStatusCode=200 requestMethod=PUT")
