@@ -129,9 +129,9 @@ _RAW_REDACTED: Final = REDACTED.encode()
 
 
 # Every match of `_RAW_WORDS` holds one of these, in lower case.
-_RAW_HINTS: Final = tuple(
-    b"token secret passw passphrase pwd key signature credential authori session jwt assertion cookie".split()
-    + [b"payload", b"body"]
+_RAW_HINTS: Final = (
+    *b"token secret passw passphrase pwd key signature credential authori session jwt assertion cookie".split(),
+    *(b"payload", b"body"),
 )
 _RAW_PARAMETER_SIGNS: Final = (b"?", b"&", b";", b"%3f", b"%26", b"u0026")
 
