@@ -32,6 +32,8 @@ _TIME = re.compile(r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(
 # The request ends where a status and a size follow: a target holds no space, so it can't hold these.
 _RESULT = re.compile(r'" (\d{3}|-) (\d{1,16}|-)(?= |\Z)', re.ASCII)
 _SECONDS = re.compile(r" (\d{1,9})\.(\d{3})\Z", re.ASCII)
+# What may stand there: headers in quotes, of which the last is closed, and figures.
+_BEHIND = re.compile(r'(?: ".*")?(?: [0-9.]{1,20}| -){0,8}', re.DOTALL)
 _IN_CHAIN = re.compile(r"(?:[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*|\[[0-9A-Fa-f.:]+\](?::\d+)?|unknown),?", re.ASCII)
 _METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}", re.ASCII)
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
@@ -62,6 +64,10 @@ def _common(head: str, time: str, rest: str) -> Parsed | Ignored | Rejected:
         return Rejected(Stage.PARSE, Reason.MALFORMED, "two lines in one")
     if request.split() == ["-", "-"]:
         return _NOT_COUNTED
+    if _BEHIND.fullmatch(behind) is None or (behind[-2:] == ' "' and behind.count('"') % 2):
+        if behind[:2] == ' "':
+            return Rejected(Stage.PARSE, Reason.TRUNCATED, "a header in quotes does not end")
+        return Rejected(Stage.PARSE, Reason.MALFORMED, "neither headers nor figures behind the size")
     chain, user, certain = _client(head)
     took = _SECONDS.search(behind)
     event: dict[str, Any] = {"http": _asked(request)}

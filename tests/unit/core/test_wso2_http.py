@@ -104,6 +104,29 @@ def test_a_forwarded_header_does_not_hide_the_address_of_the_connection(header: 
     assert chain is None or compile_client_ip(1)(chain) == "192.0.2.7"
 
 
+@pytest.mark.parametrize(
+    ("behind", "reason"),
+    [
+        (' "-" "cur', Reason.TRUNCATED),
+        (' "-" "', Reason.TRUNCATED),
+        (' "-', Reason.TRUNCATED),
+        (" 6f1c9a70 Zx81kQ=", Reason.MALFORMED),
+        (' "-" "curl" 0.012 x', Reason.TRUNCATED),
+    ],
+)
+def test_what_stands_behind_the_size_is_whole_or_no_request(behind: str, reason: Reason) -> None:
+    """A line that was cut in its user agent has none, and a line of another gateway is not taken for one of these."""
+    found = read(f'192.0.2.7 - - [{TIME}] "GET /weather HTTP/1.1" 200 0{behind}')
+    assert isinstance(found, Rejected)
+    assert found.reason is reason
+
+
+@pytest.mark.parametrize("behind", ["", ' "-" "curl"', ' "-" "cu"rl"', ' "-" "curl" 0.012', " 0.012", ' "-" "x" 12 -'])
+def test_headers_and_figures_may_stand_behind_the_size(behind: str) -> None:
+    """Of the common and the combined format, and of what is often put behind them."""
+    assert parsed(f'192.0.2.7 - - [{TIME}] "GET /weather HTTP/1.1" 200 0{behind}').event["http"]["status_code"] == 200
+
+
 def test_a_user_is_a_source_only() -> None:
     """Names of people are not in events."""
     found = parsed(f'192.0.2.7 - jdoe [{TIME}] "GET /weather HTTP/1.1" 200 0')
