@@ -67,6 +67,10 @@ _QUERY: Final = ("query", "query_string", "http_query", "args")
 # nginx writes seconds with three decimals, and a figure for each server that it has tried.
 _NGINX: Final = frozenset({"request_time", "upstream_response_time"})
 _NGINX_SECONDS = re.compile(r"(?:-|[0-9]{1,9}\.[0-9]{3})(?:(?:, ?| : )(?:-|[0-9]{1,9}\.[0-9]{3})){0,63}", re.ASCII)
+_BEGINS = re.compile(
+    r'\s*+(?:(?!\d{4}-)[^\s="]{1,64}+[ ])?+(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?=\s)',
+    re.ASCII,
+)
 # How rsyslog writes a newline, which envelopes undo. It parts no pairs: a line never has one, a client may have.
 _NEWLINE: Final = "#012"
 _ABSENT: Final = frozenset({"", "-", "null", "(null)", "nil"})
@@ -131,7 +135,13 @@ def _compile(settings: Settings) -> Parser:
         fields |= _place(line, event)
         fields |= event
         flags = (REPEATED_KEY,) if pairs.repeated else ()
-        return Parsed(event, fields, _first(line, _CLOCK), flags, rule.outcome if rule is not None else None)
+        return Parsed(
+            event,
+            fields,
+            _first(line, _CLOCK) or _leading(text),
+            flags,
+            rule.outcome if rule is not None else None,
+        )
 
     return parse
 
@@ -214,6 +224,12 @@ def _place(line: Mapping[str, str], event: dict[str, Any]) -> dict[str, str]:
     event.setdefault("api", found.app)
     event.setdefault("tenant", found.space)
     return {"app": found.app, "space": found.space}
+
+
+def _leading(text: str) -> str | None:
+    """A time in ISO 8601 that stands before the pairs by itself, as loggers and syslog headers put it."""
+    found = _BEGINS.match(text)
+    return found[1] if found is not None else None
 
 
 def _first(line: Mapping[str, str], names: tuple[str, ...]) -> str | None:

@@ -370,6 +370,22 @@ def test_a_route_has_no_query():
     assert "s3cret" not in str(found.event)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html><body>it works",
+        "<134>1 2026-05-04T10:00:00Z host app - - started",
+        "{ name: 'shop', ready: true }",
+        '{"level":"info","msg":"cut here',
+        "{:?}",
+    ],
+)
+@pytest.mark.parametrize("kind", ["aws_json", "aws_xml"])
+def test_what_another_program_prints_is_no_damaged_request(kind, text):
+    """Functions write to CloudWatch Logs as well: what has no key and no tag of a request is nobody's dead letter."""
+    assert parse(kind, text) == Ignored(Reason.NOT_REQUEST)
+
+
 @pytest.mark.parametrize("end", ["0.123", "12.000456"])
 def test_a_web_server_s_time_is_no_request_id(end):
     """The common log format with the request's time last looks like a line of an old stage."""

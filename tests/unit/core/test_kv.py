@@ -218,6 +218,23 @@ def test_variables_of_nginx_are_names_and_its_times_are_seconds(times, total, ba
     assert "query_string" not in found.fields
 
 
+@pytest.mark.parametrize(
+    ("line", "time"),
+    [
+        ("2026-05-01T10:00:00.5Z INFO done method=GET status=200", "2026-05-01T10:00:00.5Z"),
+        ("<190>1 2026-05-01T10:00:00+00:00 host heroku - at=info method=GET status=200", "2026-05-01T10:00:00+00:00"),
+        ("2026-05-01T10:00:00Z method=GET status=200 time=2026-05-01T11:00:00Z", "2026-05-01T11:00:00Z"),
+        ("method=GET status=200 user_agent=x 2026-05-01T10:00:00Z", None),
+        ("x=1 2026-05-01T10:00:00Z method=GET status=200", None),
+    ],
+)
+def test_a_time_before_the_pairs_is_that_of_the_event(line, time):
+    """Unless a pair says it; what a client may have written further behind is none."""
+    found = read(line)
+    assert isinstance(found, Parsed)
+    assert found.time == time
+
+
 def test_a_newline_parts_no_pairs():
     """A client may have written rsyslog's `#012` into its path, of which an envelope makes a newline."""
     found = read("method=GET path=/a\nstatus=200 status=404\n")
