@@ -386,6 +386,12 @@ def test_what_another_program_prints_is_no_damaged_request(kind, text):
     assert parse(kind, text) == Ignored(Reason.NOT_REQUEST)
 
 
+@pytest.mark.parametrize("text", ["1,2,3,4,5,200,7,8", "a,b,c,soon,GET,/x,HTTP/1.1,200,3,r,e", "," * 9, "," * 99])
+def test_any_text_with_commas_is_no_request(text):
+    """It has no time where the time is, or begins with no address."""
+    assert parse("aws_csv", text) == Ignored(Reason.NOT_REQUEST)
+
+
 @pytest.mark.parametrize("end", ["0.123", "12.000456"])
 def test_a_web_server_s_time_is_no_request_id(end):
     """The common log format with the request's time last looks like a line of an old stage."""

@@ -150,6 +150,36 @@ def test_a_newline_is_a_client_s_own_text() -> None:
     assert found.event["http"]["request_headers"] == {"user-agent": "x#012y"}
 
 
+PAIRS = f"time={TIME} requestMethod=GET requestURL=/a HTTPStatusCode=404"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'2026-05-01T10:00:00.118-0700 [][x]{{APIAccessLog.AccessLogWriter}}[] INFO  Event="A", UserAgent="x {PAIRS}"',
+        f'[2026-05-01 10:00:00,118]  INFO {{API_LOG}} Weather - {{"apiTo":"/a {PAIRS}"}}',
+        f"TID: [-1] INFO {{org.example.Handler}} - {PAIRS}",
+    ],
+)
+def test_pairs_in_another_log_are_no_line_of_this_one(line: str) -> None:
+    """Else a client could take its request out of that log, where it counts, by a user agent."""
+    assert read(line) == Ignored(Reason.NOT_REQUEST)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{PAIRS} userAgent=x [{TIME}] "GET /forged HTTP/1.1" 200 5',
+        f'{PAIRS} 192.0.2.7 - - [{TIME}] "GET /weather HTTP/1.1" 404 5 "-" "curl"',
+    ],
+)
+def test_neither_pattern_can_be_written_into_the_other(line: str) -> None:
+    """One of the two is what a client has sent, in its user agent or in X-Forwarded-For."""
+    found = read(line)
+    assert isinstance(found, Rejected)
+    assert found.reason is Reason.MALFORMED
+
+
 def test_the_first_of_several_keys_counts() -> None:
     """As in every pattern of pairs."""
     found = parsed("requestMethod=GET requestURL=/a HTTPStatusCode=404 HTTPStatusCode=200 requestMethod=PUT")
