@@ -221,7 +221,9 @@ def _settle(event: dict[str, Any], fields: dict[str, str], index: Index, from_gr
         http.setdefault("method", route_key[1])
     if "?" in event.get("route", ""):
         # No resource has a query; who logs the path under its name may have one, with whatever is in it.
-        event["route"] = event["route"].partition("?")[0]
+        event["route"] = event["route"].partition("?")[0].strip()
+        if event["route"] in _ABSENT:
+            del event["route"]
     if path is not None:
         http["path"] = path_of(path)
     request_id = index.get("requestid")

@@ -368,6 +368,7 @@ def test_a_route_has_no_query():
     found = parse("aws_json", '{"status":"200","httpMethod":"GET","resourcePath":"/orders?token=s3cret"}')
     assert found.event["route"] == "/orders"
     assert "s3cret" not in str(found.event)
+    assert "route" not in parse("aws_json", '{"status":"200","httpMethod":"GET","resourcePath":"?token=s3cret"}').event
 
 
 @pytest.mark.parametrize(
