@@ -59,11 +59,11 @@ def redact_uri(uri: str, query: str = "drop") -> str:
 
 
 def path_of(uri: str) -> str:
-    """The URI's path, redacted: no query or fragment, nor scheme and host; "/" if nothing is left."""
+    """The URI's path, redacted: no query or fragment, nor scheme and host; "/" if nothing is left, or "-"."""
     path = redact_uri(uri)
     if "://" in path and (start := _SCHEME.match(path)):
         path = path[start.end() :]
-    return path or "/"
+    return path if path and path != "-" else "/"
 
 
 def _redact_path(path: str) -> str:

@@ -64,6 +64,7 @@ def test_a_uri_loses_its_secrets_and_by_default_its_query(uri, dropped, kept):
         (f"/x/{JWT}", "/x/REDACTED"),
         ("*", "*"),
         ("?x=1", "/"),
+        ("-?x=1", "/"),
         ("#x", "/"),
     ],
 )
