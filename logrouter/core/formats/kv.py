@@ -64,6 +64,9 @@ TIMES: Final[Mapping[str, tuple[str, ...]]] = {
 _CLOCK: Final = ("timestamp", "time", "ts", "dt", "datetime", "event_timestamp", "time_iso8601", "time_local")
 _REQUEST: Final = ("request", "http_request")
 _QUERY: Final = ("query", "query_string", "http_query", "args")
+# Where F5 says what was asked for, `hostname` is its own name.
+_OF_F5: Final = frozenset({"http_host", "http_uri"})
+_TRIES: Final = "backend_status_code"
 # nginx writes seconds with three decimals, and a figure for each server that it has tried.
 _NGINX: Final = frozenset({"request_time", "upstream_response_time"})
 _NGINX_SECONDS = re.compile(r"(?:-|[0-9]{1,9}\.[0-9]{3})(?:(?:, ?| : )(?:-|[0-9]{1,9}\.[0-9]{3})){0,63}", re.ASCII)
@@ -114,8 +117,11 @@ def _compile(settings: Settings) -> Parser:
         for key, value in pairs.values.items():
             if value not in _ABSENT:
                 line.setdefault(key.lower().replace("-", "_"), value)
+        said = line
+        if "hostname" in line and not _OF_F5.isdisjoint(line):
+            said = {key: value for key, value in line.items() if key != "hostname"}
         code, status = _code(line, numbers["http.status_code"])
-        event = _event(line, texts, numbers, times)
+        event = _event(said, texts, numbers, times)
         http = event.setdefault("http", {})
         if (status is None and code is None) or not ("method" in http or "uri" in event.get("meta", {})):
             return _NO_REQUEST
@@ -132,7 +138,7 @@ def _compile(settings: Settings) -> Parser:
             http["status_code"] = rule.status
         fields: dict[str, Any] = dict.fromkeys(pairs.words, "true")
         fields |= {key: value for key, value in line.items() if key not in uris and not names_secret(key)}
-        fields |= _place(line, event)
+        fields |= _place(said, event)
         fields |= event
         flags = (REPEATED_KEY,) if pairs.repeated else ()
         return Parsed(
@@ -175,7 +181,9 @@ def _event(
         _put(event, path, _first(line, names))
     for path, names in numbers.items():
         value = _first(line, names)
-        if path != "http.status_code" and value is not None:
+        if path == _TRIES and value is not None:
+            value = re.split("[, :]+", value)[-1]  # the last of several tries
+        if path != "http.status_code" and value is not None and value not in _ABSENT:
             _put(event, path, _number(value))
     for path, names in times.items():
         name = next((each for each in names if each in line), None)
