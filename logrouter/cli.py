@@ -349,3 +349,7 @@ for _command in (
 def main() -> None:
     """Entry point of the `logrouter` command."""
     cli(prog_name="logrouter")
+
+
+if __name__ == "__main__":
+    main()

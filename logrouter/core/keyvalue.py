@@ -1,11 +1,12 @@
 r"""Lines of `key=value` pairs, taken apart.
 
-    line   := { space | pair | quoted | word }
+    line   := { space | "," | ";" | pair | quoted | word }
     pair   := key "=" ( quoted | { any but space } )
     quoted := '"' { any but '"' and "\" | "\" any } '"'
 
-A pair may hold an empty value. Words without "=" stand for themselves; a quoted text that no key has is passed over, so
-that nothing in it can be taken for a pair. Linear: repeats are possessive.
+A pair may hold an empty value. Commas and semicolons belong to a bare value, and are nothing behind a quoted one. Words
+without "=" stand for themselves; a quoted text that no key has is passed over, so that nothing in it can be taken for a
+pair. Linear: repeats are possessive.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 
 _TOKEN = re.compile(
     r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
-    r'|(?P<key>[^\s="]++)(?:=(?:"(?P<quoted>(?:[^"\\]++|\\.)*+)(?P<end>"|\\?\Z)|(?P<bare>\S*+)))?+',
+    r'|(?P<key>[^\s=",;][^\s="]*+)(?:=(?:"(?P<quoted>(?:[^"\\]++|\\.)*+)(?P<end>"|\\?\Z)|(?P<bare>\S*+)))?+',
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|(.))", re.DOTALL)

@@ -52,6 +52,8 @@ ANY: Final = Kind("")
 """Whatever a client sends."""
 TOKEN: Final = Kind(r'[^\s"]')
 """No space and no quote."""
+HOST: Final = Kind(r"[\w:.%-]")
+"""An address or the name of a host, as a server has found it; a socket's is `unix:`."""
 NUMBER: Final = Kind(r"[0-9.-]", not_before="[0-9.-]")
 ADDRESSES: Final = Kind("", r'[^\s,"]{1,64}+(?:,[ ]?[^\s,"]{1,64}+){0,31}+', r"[\w,.:\]-]")
 """The addresses of X-Forwarded-For, where nothing else says where they end."""

@@ -10,7 +10,8 @@
 Pure and bounded. Time is that of the records in the partition, or the clock where there are none: whoever asks says.
 
 An opening line is let go when its window is over, as a request that was never completed, but stays known for as long
-again: a closing line that comes after all is flagged, and not counted a second time.
+again: a closing line that comes after all is flagged, and not counted a second time. An opening line that comes once
+more after its pair has met is known by its time; who owns the partition next does not know it (`_Met`).
 """
 
 from __future__ import annotations
@@ -119,6 +120,49 @@ def _line(raw: msgspec.Raw) -> bytes | None:
     return None if line == _NOTHING else line
 
 
+class _Met:
+    """Opening lines that have met their other half, by key and time, so that one that a shipper sends again is known.
+
+    Nothing of this is in the changelog, where a pair that meets within a batch leaves no trace. *most* bounds it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lines: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._new: list[bytes] = []
+        self._in_flight: list[bytes] = []
+
+    def add(self, key: bytes, time_ms: int, until_ms: int) -> None:
+        self._lines[key] = time_ms, until_ms
+        self._lines.move_to_end(key)
+        self._new.append(key)
+        if len(self._lines) > self._most:
+            self._lines.popitem(last=False)
+
+    def __contains__(self, line: tuple[bytes, int]) -> bool:
+        """Whether the opening line of this key and time has met."""
+        key, time_ms = line
+        found = self._lines.get(key)
+        return found is not None and found[0] == time_ms
+
+    def expire(self, now_ms: int) -> None:
+        while self._lines and next(iter(self._lines.values()))[1] <= now_ms:
+            self._lines.popitem(last=False)
+
+    def published(self) -> None:
+        self._in_flight += self._new
+        self._new.clear()
+
+    def settled(self) -> None:
+        self._in_flight.clear()
+
+    def rollback(self) -> None:
+        for key in (*self._in_flight, *self._new):
+            self._lines.pop(key, None)
+        self._in_flight.clear()
+        self._new.clear()
+
+
 class Pending:
     """The state of one partition. *max_lines* and *max_bytes* bound it: beyond them the oldest has to go."""
 
@@ -133,6 +177,7 @@ class Pending:
         self._before: dict[bytes, Entry | None] = {}
         self._in_flight: dict[bytes, Entry | None] = {}
         self._known: frozenset[str] | None = None
+        self._met = _Met(max_lines)
         self.at_ms = 0
         """The latest time of a record seen."""
 
@@ -156,6 +201,8 @@ class Pending:
         self.at_ms = now_ms = max(self.at_ms, at_ms)
         found = self._entries.get(key)
         if found is None:
+            if line.opens and (key, line.time_ms) in self._met:
+                return [Left(How.DUPLICATE, opening=value)]
             kind = Kind.OPENED if line.opens else Kind.CLOSED
             opening, closing = (value, None) if line.opens else (None, value)
             self._put(key, Entry(kind, now_ms, line.window_ms, How.UNPAIRED, opening, closing))
@@ -164,11 +211,15 @@ class Pending:
             if found.closing is None:
                 return [Left(How.DUPLICATE, opening=value)]
             self._remove(key)
+            self._met.add(key, line.time_ms, now_ms + line.window_ms)
             return [Left(How.PAIRED, value, found.closing)]
         if found.opening is None:
             # Two lines that close one request: each is an event, as without pairing.
             return [Left(How.UNPAIRED, closing=value)]
         self._remove(key)
+        first = halves.decode(found.opening)
+        if first is not None:
+            self._met.add(key, first.time_ms, now_ms + line.window_ms)
         how = How.LATE if found.kind == Kind.REPORTED else How.PAIRED
         return [Left(how, found.opening, value)]
 
@@ -176,6 +227,7 @@ class Pending:
         """What leaves because its time is over."""
         left: list[Left] = []
         room = MOST_EXPIRED
+        self._met.expire(now_ms)
         for kind, wait_ms in list(self._queues):
             if now_ms < self._resumed_ms + min(wait_ms, GRACE_MS):
                 continue
@@ -249,6 +301,7 @@ class Pending:
 
         What came and went in between is not there.
         """
+        self._met.published()
         before, self._before = self._before, {}
         for key, entry in before.items():
             self._in_flight.setdefault(key, entry)
@@ -258,9 +311,11 @@ class Pending:
     def settled(self) -> None:
         """What `changes` told last is committed."""
         self._in_flight.clear()
+        self._met.settled()
 
     def rollback(self) -> None:
         """Back to what is committed."""
+        self._met.rollback()
         touched = set()
         for journal in (self._before, self._in_flight):
             for key, entry in journal.items():

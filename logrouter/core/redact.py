@@ -59,11 +59,11 @@ def redact_uri(uri: str, query: str = "drop") -> str:
 
 
 def path_of(uri: str) -> str:
-    """The URI's path, redacted: no query or fragment, nor scheme and host; "/" if nothing is left."""
+    """The URI's path, redacted: no query or fragment, nor scheme and host; "/" if nothing is left, or "-"."""
     path = redact_uri(uri)
     if "://" in path and (start := _SCHEME.match(path)):
         path = path[start.end() :]
-    return path or "/"
+    return path if path and path != "-" else "/"
 
 
 def _redact_path(path: str) -> str:
@@ -106,7 +106,8 @@ def _dotted(text: str) -> bool:
 # Raw bytes hold JSON in JSON, so a quote may come with backslashes before it, or as \u0022.
 _QUOTE: Final = rb"""\\{0,7}+(?:["']|u002[27])"""
 _BETWEEN: Final = rb"(?:" + _QUOTE + rb")?+\s{0,4}+(?:[=:]|%3d)\s{0,4}+"
-_RAW_WORDS: Final = _WORDS.encode()
+# A body is nobody's business either; names of fields with these words in them are no secrets.
+_RAW_WORDS: Final = f"{_WORDS}|payload|re(?:quest|sponse)[-_]?body".encode()
 _RAW_NAMES: Final = b"|".join(name.encode() for name in sorted(_SECRET_NAMES))
 
 # "…" with as many backslashes before the closing quote as before the opening one; more of them belong to the value.
@@ -128,8 +129,9 @@ _RAW_REDACTED: Final = REDACTED.encode()
 
 
 # Every match of `_RAW_WORDS` holds one of these, in lower case.
-_RAW_HINTS: Final = tuple(
-    b"token secret passw passphrase pwd key signature credential authori session jwt assertion cookie".split()
+_RAW_HINTS: Final = (
+    *b"token secret passw passphrase pwd key signature credential authori session jwt assertion cookie".split(),
+    *(b"payload", b"body"),
 )
 _RAW_PARAMETER_SIGNS: Final = (b"?", b"&", b";", b"%3f", b"%26", b"u0026")
 

@@ -55,11 +55,14 @@ class Taken(NamedTuple):
     """What is to be routed because of a record.
 
     *given_up* are pieces that wait no longer, each to be routed as it is. If *held*, the record waits, or is among
-    them; else it is to be routed as it is, or ends the line that *begins* and has the text *whole*.
+    them; else it is to be routed as it is, or ends the line that *begins* and has the text *whole*. *rest* says that it
+    is a piece of a line that was given up, even if it looks whole: whoever can make a line long enough to be cut could
+    else write the last piece of it as a line of its own.
     """
 
     given_up: tuple[RawRecord, ...] = ()
     held: bool = False
+    rest: bool = False
     begins: RawRecord | None = None
     whole: str = ""
 
@@ -85,11 +88,11 @@ class Lines:
             return self._wait(piece, record, Line((), at_ms, 0), given_up)
         if line.lost:
             self._lose(piece.key, record, at_ms, ended=piece.last)
-            return Taken(given_up)
+            return Taken(given_up, rest=True)
         if line.size + len(piece.text) > self.bounds.max_bytes:
             given_up += tuple(part.record for part in line.parts)
             self._lose(piece.key, record, at_ms, ended=piece.last)
-            return Taken(given_up)
+            return Taken(given_up, rest=True)
         if not piece.last:
             return self._wait(piece, record, line, given_up)
         del self._lines[piece.key]
@@ -116,11 +119,12 @@ class Lines:
         return Taken(given_up + self._evict(), held=True)
 
     def _evict(self) -> tuple[RawRecord, ...]:
-        """Make room: the oldest lines go."""
+        """Make room: the oldest lines go. That they are lost is forgotten only if there is no room for that either."""
         given_up: tuple[RawRecord, ...] = ()
         while not self._fits():
             key = min(self._lines, key=lambda each: self._lines[each].since_ms)
-            line = self._lines.pop(key)
+            line = self._lines[key]
+            self._lose(key, line.parts[-1].record, line.since_ms, ended=line.lost)
             given_up += tuple(part.record for part in line.parts) if not line.lost else ()
         return given_up
 

@@ -10,7 +10,7 @@ from logrouter.core import halves, ids
 from logrouter.core.accumulate import Accumulator
 from logrouter.core.pipeline import process, process_decoded, process_matching
 from logrouter.core.rollup import pack
-from logrouter.model import ANONYMOUS, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
+from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.output import LOOP_HEADER, Output
 from logrouter.route.rejoin import Rejoin
 from logrouter.telemetry import Log
@@ -147,7 +147,7 @@ class BatchProcessor:
             try:
                 outcomes = process_matching(source, record, record.value or b"", now_ms, event_id)
             except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the record
-                outcomes = (internal_error(exc, record),)
+                outcomes = (internal_error(exc, record, verbatim=source.verbatim),)
         self._put(record, outcomes, event_id, now_ms, output, sums, output.counts)
 
     def _join(
@@ -168,7 +168,7 @@ class BatchProcessor:
                 else:
                     outcomes = process_decoded(source, routed.found, record, value, now_ms, event_id)
         except Exception as exc:  # noqa: BLE001 - see `_one`
-            outcomes = (internal_error(exc, record),)
+            outcomes = (internal_error(exc, record, verbatim=source.verbatim),)
         if outcomes is None:
             output.counts[_PIECE] = output.counts.get(_PIECE, 0) + 1
         else:
@@ -183,7 +183,7 @@ class BatchProcessor:
         try:
             outcomes = process(source, piece, now_ms, event_id)
         except Exception as exc:  # noqa: BLE001 - see `_one`
-            outcomes = (internal_error(exc, piece),)
+            outcomes = (internal_error(exc, piece, verbatim=source.verbatim),)
         self._put(piece, outcomes, event_id, now_ms, output, sums, output.copies)
 
     def _put(
@@ -249,10 +249,13 @@ def add_event(sums: Accumulator, accepted: Accepted) -> None:
     )
 
 
-def internal_error(exc: Exception, record: RawRecord) -> Rejected:
-    """What becomes of a record that a bug of ours stumbles over."""
+def internal_error(exc: Exception, record: RawRecord, *, verbatim: bool = True) -> Rejected:
+    """What becomes of a record that a bug of ours stumbles over; *verbatim* is as in `Source`.
+
+    Its bytes are shown only where they are text: no eye finds the secrets in what is compressed.
+    """
     telemetry.INTERNAL_ERRORS.labels("route").inc()
     telemetry.log(
         Log.INTERNAL_ERROR, exc_info=exc, topic=record.topic, partition=record.partition, offset=record.offset
     )
-    return Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__)
+    return Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__, raw=None if verbatim else ENCODED)

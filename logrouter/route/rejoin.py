@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from logrouter.core.envelopes.pieces import piece_of, uncut
 from logrouter.core.rejoin import Lines, Taken, places_in
-from logrouter.model import Envelope, RawRecord
+from logrouter.model import PARTIAL, Envelope, RawRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,6 +85,8 @@ class Rejoin:
         taken = lines.take(piece, record, at_ms)
         if taken.held:
             return Routed(taken.given_up, None)
+        if taken.rest and isinstance(found, Envelope) and PARTIAL not in found.flags:
+            found.flags = (*found.flags, PARTIAL)
         if taken.begins is not None and isinstance(found, Envelope):
             return Routed(taken.given_up, *_whole(source, record, taken, found.shape))
         return Routed(taken.given_up, record, found)

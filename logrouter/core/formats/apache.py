@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.core.formats import combined
 from logrouter.core.formats.kind import Format, SettingsError
 from logrouter.core.formats.nginx import decoded
-from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, NUMBER, TOKEN, Kind, PatternError, Variable
+from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, HOST, NUMBER, TOKEN, Kind, PatternError, Variable
 from logrouter.core.strftime import compile_clock, compose, shape_of
 from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_of
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from logrouter.core.linepattern import Piece
 
 DIRECTIVES: Final[dict[str, tuple[str, Kind]]] = {
-    "a": ("address", TOKEN),
-    "h": ("address", TOKEN),
+    "a": ("address", HOST),
+    "h": ("address", HOST),
     "l": ("field:ident", TOKEN),
     "u": ("field:remote_user", Kind("", empty='""')),
     "r": ("request", ANY),
@@ -49,7 +49,7 @@ DIRECTIVES: Final[dict[str, tuple[str, Kind]]] = {
     "V": ("domain", TOKEN),
     "p": ("field:server_port", NUMBER),
     "P": ("field:pid", NUMBER),
-    "A": ("field:server_addr", TOKEN),
+    "A": ("field:server_addr", HOST),
     "X": ("connection", Kind("[X+-]")),
     "k": ("field:keepalive_requests", NUMBER),
     "L": ("field:log_id", TOKEN),
@@ -196,7 +196,7 @@ def _with_argument(letter: str, argument: str) -> tuple[str, Kind] | None:
         case "T":
             return (UNITS[argument], NUMBER) if argument in UNITS else None
         case "a" | "h":
-            return ("field:peer_addr", TOKEN) if argument == "c" else None
+            return ("field:peer_addr", HOST) if argument == "c" else None
         case "p" | "P":
             return f"field:{name}_{'port' if letter == 'p' else 'id'}", TOKEN
         case _:

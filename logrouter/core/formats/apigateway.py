@@ -219,6 +219,11 @@ def _settle(event: dict[str, Any], fields: dict[str, str], index: Index, from_gr
     path = meta.get("uri") or fields.get("resourcePath") or (route_key[2] if route_key else None)
     if route_key and route_key[1] != "ANY":
         http.setdefault("method", route_key[1])
+    if "?" in event.get("route", ""):
+        # No resource has a query; who logs the path under its name may have one, with whatever is in it.
+        event["route"] = event["route"].partition("?")[0].strip()
+        if event["route"] in _ABSENT:
+            del event["route"]
     if path is not None:
         http["path"] = path_of(path)
     request_id = index.get("requestid")

@@ -11,6 +11,7 @@ REST APIs write the path of the resource, HTTP APIs the route key, which has a m
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, is_status, unreadable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _CLIENT: Final = ("sourceIp", "caller", "user")
 _END: Final = ("status", "responseLength", "requestId", "extendedRequestId")
+_SECONDS = re.compile(r"[0-9]{1,9}\.[0-9]{3,6}")
+"""What web servers write there: how long a request took. No request id is such."""
 
 
 def _compile(settings: Settings) -> Parser:
@@ -43,7 +46,7 @@ def _compile(settings: Settings) -> Parser:
             return unreadable("not the fields of this format")
         if not ended or len(result) < 3:
             return unreadable("the end of the line is missing", Reason.TRUNCATED)
-        if len(result) > 4 or '"' in end or not is_status(result[0]):
+        if len(result) > 4 or '"' in end or not is_status(result[0]) or _SECONDS.fullmatch(result[2]):
             return unreadable("not the fields of this format")
         line = dict(zip(_CLIENT, who, strict=True)) | dict(zip(_END, result, strict=False))
         kind = "resourcePath" if asked[:1] in ("/", "-") else "routeKey"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, is_status, unreadable
 from logrouter.core.formats.kind import Format, SettingsError
 from logrouter.core.jsontext import REPAIRED
+from logrouter.core.timestamps import epoch_ms
 from logrouter.model import Reason
 
 if TYPE_CHECKING:
@@ -44,16 +45,22 @@ def _compile(settings: Settings) -> Parser:
         values, repaired = split(text)
         names = layouts.get(len(values))
         if names is None:
+            if not settings.columns and _ADDRESS.fullmatch(values[0].lstrip('"')) is None:
+                return NO_REQUEST
             if not settings.columns and len(values) < len(HTTP):
-                cut = _ADDRESS.fullmatch(values[0].lstrip('"')) is not None
-                return unreadable("the end of the line is missing", Reason.TRUNCATED) if cut else NO_REQUEST
+                return unreadable("the end of the line is missing", Reason.TRUNCATED)
             return unreadable(f"{len(values)} values, expected {' or '.join(map(str, sorted(layouts)))}")
         line = dict(zip(names, values, strict=True))
-        if not settings.columns and not is_status(line["status"]):
+        if not settings.columns and not (is_status(line["status"]) and _is_time(line["requestTime"])):
             return NO_REQUEST
         return read(line, envelope, (REPAIRED,) if repaired else ())
 
     return parse
+
+
+def _is_time(text: str) -> bool:
+    """Whether a value stands where the time is: what has none is any text with as many commas."""
+    return text == "-" or epoch_ms(text) is not None
 
 
 def split(text: str) -> tuple[list[str], bool]:

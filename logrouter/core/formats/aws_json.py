@@ -12,6 +12,7 @@ no client can add any: what looks like another key is part of a value.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # Where a value may end and a key begin; `{` opens the line.
 _KEY = re.compile(r'[{,]\s*+"([A-Za-z_$][\w.$-]{0,99}+)"\s*+:\s*+', re.ASCII)
+_FIRST = re.compile(r'\{\s*+"')
+_MANY: Final = 1000
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"(\s*+:)?', re.DOTALL)
 _BARE = re.compile(r"[\w.+-]{0,100}", re.ASCII)
 _NOWHERE: Final = Envelope("plain", "")
@@ -64,6 +67,9 @@ def _compile(settings: Settings) -> Parser:
         return found
 
     def mended(text: str, envelope: Envelope) -> Parsed | Ignored | Rejected:
+        keys = {plain(key[1]) for key in islice(_KEY.finditer(text), _MANY)}
+        if keys.isdisjoint(known) and (keys or _FIRST.match(text) is None):
+            return NO_REQUEST  # an object of another program, perhaps as its language prints it
         if text[-1:] != "}":
             return unreadable("the end of the line is missing", Reason.TRUNCATED)
         line: dict[str, Any] | Rejected = _UNREADABLE

@@ -30,6 +30,11 @@ MAX_DEPTH: Final = 4
 _NAME: Final = r"[A-Za-z_][\w.-]{0,63}+"
 _ROOT = re.compile(rf'<({_NAME})((?:\s++{_NAME}\s*+=\s*+"[^"]*+")*+)\s*+>', re.ASCII)
 _ATTRIBUTE = re.compile(rf'({_NAME})\s*+=\s*+"([^"]*+)"', re.ASCII)
+# A tag of a request: what has none and can't be read is somebody else's, like a page of HTML.
+_OURS = re.compile(
+    r"<(?:request|requestId|extendedRequestId|requestTime|requestTimeEpoch|httpMethod|resourcePath|routeKey|status"
+    r"|statusCode|ip|sourceIp)(?=[\s/>]|\Z)"
+)
 _OPEN = re.compile(rf"\s*+<({_NAME})\s*+(/?)>", re.ASCII)
 _AMPERSAND = re.compile(r"&(?:#(\d{1,7})|#x([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));|&", re.ASCII)
 _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -43,30 +48,36 @@ def _compile(settings: Settings) -> Parser:
         text = envelope.text.strip()
         if is_execution_log(envelope) or text[:1] != "<":
             return NO_REQUEST
-        root = _ROOT.match(text)
-        if root is None:
-            return unreadable("no element to begin with; declarations are not read")
-        tail = f"</{root[1]}>"
-        if not text.endswith(tail):
-            return unreadable("the end of the line is missing", Reason.TRUNCATED)
         flags: list[str] = []
-        line: dict[str, Any] = {}
-        for name, value in _ATTRIBUTE.findall(root[2]):
-            # `<request id="…">`: an attribute says something about the request.
-            key = "requestId" if name == "id" else name
-            if key in line:
-                return _TWICE
-            line[key] = _text(value, flags)
-        children = _elements(text[root.end() : -len(tail)], flags, 1)
-        if isinstance(children, Rejected):
-            return children
-        if children is None:
-            return unreadable("text between the elements")
-        if not line.keys().isdisjoint(children):
-            return _TWICE
-        return read(line | children, envelope, tuple(flags[:1]))
+        line = _line(text, flags)
+        if isinstance(line, Rejected):
+            return line if _OURS.search(text) is not None else NO_REQUEST
+        return read(line, envelope, tuple(flags[:1]))
 
     return parse
+
+
+def _line(text: str, flags: list[str]) -> dict[str, Any] | Rejected:
+    """The values in the only element that *text* is."""
+    root = _ROOT.match(text)
+    if root is None:
+        return unreadable("no element to begin with; declarations are not read")
+    tail = f"</{root[1]}>"
+    if not text.endswith(tail):
+        return unreadable("the end of the line is missing", Reason.TRUNCATED)
+    line: dict[str, Any] = {}
+    for name, value in _ATTRIBUTE.findall(root[2]):
+        # `<request id="…">`: an attribute says something about the request.
+        key = "requestId" if name == "id" else name
+        if key in line:
+            return _TWICE
+        line[key] = _text(value, flags)
+    children = _elements(text[root.end() : -len(tail)], flags, 1)
+    if isinstance(children, Rejected):
+        return children
+    if children is None:
+        return unreadable("text between the elements")
+    return line | children if line.keys().isdisjoint(children) else _TWICE
 
 
 def _elements(text: str, flags: list[str], depth: int) -> dict[str, Any] | Rejected | None:

@@ -13,6 +13,7 @@ An entry without response is kept, with status 0. What has a response flag ended
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from logrouter.core.alsentry import is_entry, is_passing, values_of
@@ -66,6 +67,12 @@ _PLACES: Final = {
 _TEXTS: Final = ("method", "protocol", "uri", "details", "domain", "request_id", "client", "route", "cluster")
 _HEADERS: Final = ("user-agent", "referer")
 _WITH_QUERY: Final = frozenset({"uri", "referer"})
+# What a line that is no JSON must hold to be a damaged one of these: a program may print anything in braces.
+_ASKED: Final = sorted(
+    spelled for spelled, (place, _) in _PLACES.items() if place in ("method", "uri", "status", "flags")
+)
+_ENTRY: Final = ("common_properties", "commonProperties", "request", "response", "http_logs", "httpLogs")
+_OURS = re.compile(rf'\{{\s*+(?:\Z|"[^"]*+\Z)|"(?:{"|".join((*_ASKED, *_ENTRY))})"\s*+:')
 _BATCH: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
 
 
@@ -78,7 +85,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
             return _NO_REQUEST
         read = decode_object(envelope.text, Stage.PARSE)
         if isinstance(read, Rejected):
-            return cut_or_malformed(read, envelope.text)
+            return cut_or_malformed(read, envelope.text) if _OURS.search(envelope.text) is not None else _NO_REQUEST
         line, flags = read, repairs(read)
     entry = _alone(line)
     if isinstance(entry, Rejected):

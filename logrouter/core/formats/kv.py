@@ -4,6 +4,8 @@ r"""Web logs of `key=value` pairs: of Heroku's router, of platforms built like i
         fwd="192.0.2.7" dyno=web.1 connect=1ms service=30000ms status=503 bytes=0 protocol=https
     hostname=shop-prod.apps.example.org source=192.0.2.7 method=GET path=/cart status=200 connect=1ms service=11ms
         total=0.012s bytes=512 timestamp=2026-05-01T10:00:00Z
+    client_ip="192.0.2.7",http_method="GET",http_uri="/cart",http_statcode="200",response_msecs="12"
+    remote_addr=192.0.2.7 request="GET /cart HTTP/1.1" status=200 body_bytes_sent=512 request_time=0.012
 
 `core.keyvalue` has the grammar. A line is a request if it has a method, a path or a request line, and a status or an
 error code. Keys are compared without case, and "-" is "_". docs/formats/kv.md has the names.
@@ -11,6 +13,7 @@ error code. Keys are compared without case, and "-" is "_". docs/formats/kv.md h
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
@@ -31,13 +34,13 @@ REPEATED_KEY: Final = "repeated_key"
 """Flag of a line in which a key has two values: the first counts, the second may be a client's."""
 
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "http.method": ("method", "request_method", "verb"),
-    "http.protocol": ("http_version", "protocol", "proto"),
-    "http.client_ip": ("source", "client_ip", "remote_addr", "fwd", "x_forwarded_for"),
+    "http.method": ("method", "request_method", "http_method", "verb"),
+    "http.protocol": ("http_version", "server_protocol", "protocol", "proto"),
+    "http.client_ip": ("source", "client_ip", "remote_addr", "fwd", "x_forwarded_for", "http_x_forwarded_for"),
     "http.request_headers.user-agent": ("user_agent", "http_user_agent", "useragent", "ua"),
     "http.request_headers.referer": ("referer", "referrer", "http_referer"),
-    "meta.uri": ("path", "uri", "url", "request_uri"),
-    "meta.domain": ("site_domain", "host", "hostname", "authority"),
+    "meta.uri": ("path", "uri", "url", "request_uri", "http_uri"),
+    "meta.domain": ("site_domain", "host", "http_host", "hostname", "authority"),
     "meta.request_id": ("request_id", "x_request_id"),
     "meta.correlation_id": ("correlation_id", "trace_id"),
     "api": ("app",),
@@ -49,17 +52,30 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "error.message": ("desc",),
 }
 NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "http.status_code": ("status", "status_code", "response_code"),
+    "http.status_code": ("status", "status_code", "response_code", "http_status", "http_statcode"),
     "backend_status_code": ("upstream_status",),
-    "bytes_sent": ("bytes", "bytes_sent", "response_size"),
-    "bytes_received": ("request_size", "bytes_received"),
+    "bytes_sent": ("bytes", "bytes_sent", "body_bytes_sent", "response_size"),
+    "bytes_received": ("request_size", "request_length", "bytes_received"),
 }
 TIMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "total_time_ms": ("total", "duration", "elapsed", "latency"),
-    "backend_time_ms": ("service", "upstream_time"),
+    "total_time_ms": ("total", "duration", "elapsed", "latency", "response_msecs", "request_time"),
+    "backend_time_ms": ("service", "upstream_time", "upstream_response_time"),
 }
-_CLOCK: Final = ("timestamp", "time", "ts", "dt", "datetime")
-_REQUEST: Final = ("request",)
+_CLOCK: Final = ("timestamp", "time", "ts", "dt", "datetime", "event_timestamp", "time_iso8601", "time_local")
+_REQUEST: Final = ("request", "http_request")
+_QUERY: Final = ("query", "query_string", "http_query", "args")
+# Where F5 says what was asked for, `hostname` is its own name.
+_OF_F5: Final = frozenset({"http_host", "http_uri"})
+_TRIES: Final = "backend_status_code"
+# nginx writes seconds with three decimals, and a figure for each server that it has tried.
+_NGINX: Final = frozenset({"request_time", "upstream_response_time"})
+_NGINX_SECONDS = re.compile(r"(?:-|[0-9]{1,9}\.[0-9]{3})(?:(?:, ?| : )(?:-|[0-9]{1,9}\.[0-9]{3})){0,63}", re.ASCII)
+_BEGINS = re.compile(
+    r'\s*+(?:(?!\d{4}-)[^\s="]{1,64}+[ ])?+(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?=\s)',
+    re.ASCII,
+)
+# How rsyslog writes a newline, which envelopes undo. It parts no pairs: a line never has one, a client may have.
+_NEWLINE: Final = "#012"
 _ABSENT: Final = frozenset({"", "-", "null", "(null)", "nil"})
 _CODE: Final = "code"
 _MAX_DIGITS: Final = 15
@@ -89,20 +105,23 @@ def _compile(settings: Settings) -> Parser:
                 raise SettingsError("aliases", f"{name} is the name of a secret, which is never read")
     errors = {**ERRORS, **settings.errors}
     described = "error.message" in settings.aliases
-    uris = frozenset((*texts["meta.uri"], *_REQUEST, *texts["http.request_headers.referer"]))
+    uris = frozenset((*texts["meta.uri"], *_REQUEST, *_QUERY, *texts["http.request_headers.referer"]))
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         """The request in a line of pairs. Never raises."""
         text = envelope.text
         if text[:1] == "{" or "=" not in text:
             return _NO_REQUEST
-        pairs = pairs_of(text)
+        pairs = pairs_of(text.rstrip("\n").replace("\n", _NEWLINE) if "\n" in text else text)
         line: dict[str, str] = {}
         for key, value in pairs.values.items():
             if value not in _ABSENT:
                 line.setdefault(key.lower().replace("-", "_"), value)
+        said = line
+        if "hostname" in line and not _OF_F5.isdisjoint(line):
+            said = {key: value for key, value in line.items() if key != "hostname"}
         code, status = _code(line, numbers["http.status_code"])
-        event = _event(line, texts, numbers, times)
+        event = _event(said, texts, numbers, times)
         http = event.setdefault("http", {})
         if (status is None and code is None) or not ("method" in http or "uri" in event.get("meta", {})):
             return _NO_REQUEST
@@ -119,10 +138,16 @@ def _compile(settings: Settings) -> Parser:
             http["status_code"] = rule.status
         fields: dict[str, Any] = dict.fromkeys(pairs.words, "true")
         fields |= {key: value for key, value in line.items() if key not in uris and not names_secret(key)}
-        fields |= _place(line, event)
+        fields |= _place(said, event)
         fields |= event
         flags = (REPEATED_KEY,) if pairs.repeated else ()
-        return Parsed(event, fields, _first(line, _CLOCK), flags, rule.outcome if rule is not None else None)
+        return Parsed(
+            event,
+            fields,
+            _first(line, _CLOCK) or _leading(text),
+            flags,
+            rule.outcome if rule is not None else None,
+        )
 
     return parse
 
@@ -156,13 +181,14 @@ def _event(
         _put(event, path, _first(line, names))
     for path, names in numbers.items():
         value = _first(line, names)
-        if path != "http.status_code" and value is not None:
+        if path == _TRIES and value is not None:
+            value = re.split("[, :]+", value)[-1]  # the last of several tries
+        if path != "http.status_code" and value is not None and value not in _ABSENT:
             _put(event, path, _number(value))
     for path, names in times.items():
-        value = _first(line, names)
-        if value is not None:
-            ms = milliseconds(value)
-            _put(event, path, ms if ms is not None else value)
+        name = next((each for each in names if each in line), None)
+        if name is not None:
+            _put(event, path, _spent(name, line[name]))
     connect, backend = milliseconds(line.get("connect", "")), event.get("backend_time_ms")
     if connect is not None and type(backend) is int:
         # Heroku's router prints the two parts only.
@@ -174,6 +200,15 @@ def _event(
     if "uri" in meta:
         event.setdefault("http", {})["path"] = path_of(meta["uri"])
     return event
+
+
+def _spent(name: str, text: str) -> int | str | None:
+    """A time in milliseconds, over all tries that nginx names; a text that is none stays, for the schema to refuse."""
+    if name in _NGINX and _NGINX_SECONDS.fullmatch(text):
+        tries = [each for each in re.split("[, :]+", text) if each != "-"]
+        return sum(int(each.replace(".", "")) for each in tries) if tries else None
+    ms = milliseconds(text)
+    return ms if ms is not None else text
 
 
 def _request_line(line: Mapping[str, str], event: dict[str, Any]) -> None:
@@ -197,6 +232,12 @@ def _place(line: Mapping[str, str], event: dict[str, Any]) -> dict[str, str]:
     event.setdefault("api", found.app)
     event.setdefault("tenant", found.space)
     return {"app": found.app, "space": found.space}
+
+
+def _leading(text: str) -> str | None:
+    """A time in ISO 8601 that stands before the pairs by itself, as loggers and syslog headers put it."""
+    found = _BEGINS.match(text)
+    return found[1] if found is not None else None
 
 
 def _first(line: Mapping[str, str], names: tuple[str, ...]) -> str | None:

@@ -26,6 +26,7 @@ from logrouter.core.linepattern import (
     ANY,
     CLF_TIME,
     EPOCH_TIME,
+    HOST,
     ISO_TIME,
     NUMBER,
     TOKEN,
@@ -43,8 +44,13 @@ if TYPE_CHECKING:
 
 _TRIED: Final = Kind("", r'[^\s,"]{1,128}+(?:(?:,[ ]| : )[^\s,"]{1,128}+){0,63}+', r", | : |[\w.:/@\[\]-]")
 
+# What nginx itself lets through: any other method or protocol is a bad request, whose variables are empty.
+_METHOD: Final = Kind("[A-Z_-]")
+_PROTOCOL: Final = Kind("[A-Z0-9/.]")
+_LABEL: Final = Kind(r"[\w.:-]")
+
 VARIABLES: Final[dict[str, tuple[str, Kind]]] = {
-    "remote_addr": ("address", TOKEN),
+    "remote_addr": ("address", HOST),
     "proxy_add_x_forwarded_for": ("chain", ADDRESSES),
     "http_x_forwarded_for": ("forwarded", ADDRESSES),
     "remote_user": ("field:remote_user", ANY),
@@ -52,11 +58,11 @@ VARIABLES: Final[dict[str, tuple[str, Kind]]] = {
     "time_iso8601": ("time", ISO_TIME),
     "msec": ("time", EPOCH_TIME),
     "request": ("request", ANY),
-    "request_method": ("method", TOKEN),
+    "request_method": ("method", _METHOD),
     "request_uri": ("uri", ANY),
     "uri": ("path", ANY),
     "document_uri": ("path", ANY),
-    "server_protocol": ("protocol", TOKEN),
+    "server_protocol": ("protocol", _PROTOCOL),
     "status": ("status", NUMBER),
     "bytes_sent": ("bytes_sent", NUMBER),
     "body_bytes_sent": ("body_bytes_sent", NUMBER),
@@ -74,7 +80,8 @@ VARIABLES: Final[dict[str, tuple[str, Kind]]] = {
     "host": ("domain", TOKEN),
     "http_host": ("domain", ANY),
     "server_name": ("server_name", TOKEN),
-    "request_id": ("request_id", TOKEN),
+    "request_id": ("request_id", _LABEL),
+    "req_id": ("request_id", ANY),
     "limit_req_status": ("limited", TOKEN),
     "limit_conn_status": ("limited", TOKEN),
     "args": ("dropped", ANY),
@@ -90,8 +97,12 @@ _NARROW: Final = {
         ("connection", "connection_requests", "connection_time", "pid", "server_port", "remote_port"), NUMBER
     ),
     **dict.fromkeys(("realip_remote_port", "proxy_port", "proxy_protocol_port"), NUMBER),
-    **dict.fromkeys(("hostname", "https", "is_args", "nginx_version", "pipe", "realip_remote_addr", "scheme"), TOKEN),
-    **dict.fromkeys(("request_completion", "server_addr", "ssl_protocol", "ssl_cipher", "ssl_session_reused"), TOKEN),
+    **dict.fromkeys(("realip_remote_addr", "server_addr"), HOST),
+    # Names that the ingress controller of Kubernetes sets from its own objects.
+    **dict.fromkeys(("proxy_upstream_name", "proxy_alternative_upstream_name", "namespace", "ingress_name"), _LABEL),
+    **dict.fromkeys(("service_name", "service_port"), _LABEL),
+    **dict.fromkeys(("hostname", "https", "is_args", "nginx_version", "pipe", "scheme"), TOKEN),
+    **dict.fromkeys(("request_completion", "ssl_protocol", "ssl_cipher", "ssl_session_reused"), TOKEN),
 }
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))|\$", re.ASCII)
 _PATHS: Final = ("$uri", "$document_uri")

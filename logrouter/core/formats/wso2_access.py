@@ -43,10 +43,14 @@ ERROR: Final = "ERROR"
 
 _ALWAYS: Final = frozenset({"Event", "MessageID", "RequestInMethod"})
 """Keys that every line has: one that stands there once is the gateway's own."""
-_FROM_OUTSIDE: Final = frozenset(
-    {"UserAgent", "RequestInURL", "RequestOutURL", "APPLICATION_NAME", "END_USER_NAME", "RemoteIP", "ERROR_MESSAGE"}
-)
-"""Keys whose value others than the gateway have written, so that pairs right behind it may be part of it."""
+_BEHIND_A_NAME: Final = 1
+_BEHIND_A_REQUEST: Final = 2
+_FROM_OUTSIDE: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("APPLICATION_NAME", "END_USER_NAME", "ERROR_MESSAGE"), _BEHIND_A_NAME),
+    **dict.fromkeys(("UserAgent", "RequestInURL", "RequestOutURL", "RemoteIP"), _BEHIND_A_REQUEST),
+}
+"""Keys whose value others than the gateway have written, so that pairs right behind it may be part of it: whoever has
+registered a name with the gateway, or anybody with every request."""
 _HARMLESS: Final = frozenset({"UserAgent", "RequestInURL", "RequestOutURL", "RequestInMethod"})
 """Keys whose value is the client's word anyway."""
 _OF_EVENT: Final[Mapping[str, frozenset[str]]] = {
@@ -180,27 +184,30 @@ def _trusted(pairs: _Pairs) -> tuple[dict[str, str], bool]:
     """The value of each key in a line that may have forged pairs, and whether it seems to.
 
     The first of several values counts, if nobody can have forged it: if it stands before everything that others have
-    written, or is parted from that by a pair of the gateway's own. If it can be forged, so can the others, and the key
-    has no value. Keys that the event does not have are believed only where nobody can have forged them.
+    written, or is parted from that by a pair of the gateway's own. Behind a registered name it counts as well, if the
+    others stand behind what every request may hold. If it can be forged like the others, the key has no value. Keys
+    that the event does not have are believed only where nobody can have forged them.
     """
     times = _counted(pairs)
     first: dict[str, str] = {}
-    doubtful: set[str] = set()
+    doubtful: dict[str, int] = {}
     forged: set[str] = set()
-    suspect = within_reach = False
+    suspect = False
+    reach = 0
     for key, value in pairs:
         if key in first:
             suspect = True
-            if key in doubtful and key not in _HARMLESS and value != first[key]:
+            doubt = doubtful.get(key, 0)
+            if doubt and doubt >= reach and key not in _HARMLESS and value != first[key]:
                 forged.add(key)
         else:
             if key in _ALWAYS and times[key] == 1:
-                within_reach = False
+                reach = 0
             first[key] = value
-            if within_reach:
-                doubtful.add(key)
-        within_reach = within_reach or key in _FROM_OUTSIDE
-    strange = (doubtful & _KNOWN) - _expected(first["Event"])
+            if reach:
+                doubtful[key] = reach
+        reach = max(reach, _FROM_OUTSIDE.get(key, 0))
+    strange = (doubtful.keys() & _KNOWN) - _expected(first["Event"])
     believed = {key: text for key, text in first.items() if key not in forged and key not in strange}
     return believed, suspect or bool(strange)
 

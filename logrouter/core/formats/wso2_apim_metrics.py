@@ -45,7 +45,7 @@ def _compile(settings: Settings) -> Parser:
 def _parse(text: str, fault_of: FaultOf) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
     head, mark, rest = text.partition(TOKEN)
-    if not mark or len(head) > _MAX_HEAD or '"' in head or "{" in head:
+    if not mark or len(head) > _MAX_HEAD or '"' in head or head.rfind("{") > head.rfind("}"):
         return _NO_REQUEST
     name, mark, rest = rest.partition(",")
     properties, colon, found = rest.partition(":")

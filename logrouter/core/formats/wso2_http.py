@@ -23,29 +23,38 @@ if TYPE_CHECKING:
     from logrouter.model import Envelope
 
 _MAX_HEAD: Final = 2048
+# How rsyslog writes a newline, which envelopes undo. A gateway's line never has one: a client has written this itself.
+_NEWLINE: Final = "#012"
 _NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
+_TWO_LINES: Final = Rejected(Stage.PARSE, Reason.MALFORMED, "two lines in one")
 
 _TIME = re.compile(r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: [+-]\d\d:?\d\d)?)\]", re.ASCII)
 # The request ends where a status and a size follow: a target holds no space, so it can't hold these.
 _RESULT = re.compile(r'" (\d{3}|-) (\d{1,16}|-)(?= |\Z)', re.ASCII)
 _SECONDS = re.compile(r" (\d{1,9})\.(\d{3})\Z", re.ASCII)
+# What may stand there: headers in quotes, of which the last is closed, and figures.
+_BEHIND = re.compile(r'(?: ".*")?(?: [0-9.]{1,20}| -){0,8}', re.DOTALL)
 _IN_CHAIN = re.compile(r"(?:[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*|\[[0-9A-Fa-f.:]+\](?::\d+)?|unknown),?", re.ASCII)
 _METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}", re.ASCII)
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 
 _KEY = re.compile(r"(?:^|(?<= ))([A-Za-z][A-Za-z0-9_-]{0,39})=", re.ASCII)
+_METHOD_KEY: Final = "requestMethod="
 _KEYS: Final = frozenset({"requestMethod", "requestURL", "HTTPStatusCode"})
 _MAX_KEYS: Final = 64
 
 
 def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
-    line = envelope.text.strip()
+    line = envelope.text.strip().replace("\n", _NEWLINE)
     time = _TIME.search(line, 0, _MAX_HEAD)
     if time is not None and '"' not in line[: time.start()] and line[time.end() : time.end() + 2] == ' "':
+        if _METHOD_KEY in line[: time.start()]:
+            # Pairs with such a line in a user agent, or such a line with pairs in X-Forwarded-For: nobody can tell.
+            return _TWO_LINES
         return _common(line[: time.start()], time[1], line[time.end() + 2 :])
-    if "requestMethod=" in line:
+    if _METHOD_KEY in line:
         return _keyed(line)
     return _NO_REQUEST
 
@@ -57,9 +66,13 @@ def _common(head: str, time: str, rest: str) -> Parsed | Ignored | Rejected:
     request, behind = rest[: result.start()], rest[result.end() :]
     if _TIME.search(behind):
         # What a client sends as X-Forwarded-For stands first, and may look like a whole line of its own.
-        return Rejected(Stage.PARSE, Reason.MALFORMED, "two lines in one")
+        return _TWO_LINES
     if request.split() == ["-", "-"]:
         return _NOT_COUNTED
+    if _BEHIND.fullmatch(behind) is None or (behind[-2:] == ' "' and behind.count('"') % 2):
+        if behind[:2] == ' "':
+            return Rejected(Stage.PARSE, Reason.TRUNCATED, "a header in quotes does not end")
+        return Rejected(Stage.PARSE, Reason.MALFORMED, "neither headers nor figures behind the size")
     chain, user, certain = _client(head)
     took = _SECONDS.search(behind)
     event: dict[str, Any] = {"http": _asked(request)}
@@ -150,8 +163,8 @@ def _keyed(line: str) -> Parsed | Ignored | Rejected:
         starts.append(match)
         if len(starts) > _MAX_KEYS:
             return Rejected(Stage.PARSE, Reason.MALFORMED, f"more than {_MAX_KEYS} keys")
-    if not starts:
-        return _NO_REQUEST
+    if not starts or '"' in line[: starts[0].end() + 1] or "{" in line[: starts[0].start()]:
+        return _NO_REQUEST  # pairs in what a client has sent, in a log of another kind
     ends = [*(match.start() for match in starts[1:]), len(line)]
     values: dict[str, str | None] = {}
     for match, end in zip(starts, ends, strict=True):
@@ -176,7 +189,7 @@ def _keyed(line: str) -> Parsed | Ignored | Rejected:
 
 def _signature(envelope: Envelope) -> bool:
     text = envelope.text
-    return "requestMethod=" in text or '] "' in text
+    return _METHOD_KEY in text or '] "' in text
 
 
 FORMAT: Final[Format] = fixed(parse, _signature)

@@ -103,3 +103,12 @@ def test_completion_completes_commands_and_options():
     assert "explain" in complete("logrouter ex", 1)
     assert "--source" in complete("logrouter explain --so", 2)
     assert complete("logrouter explain --source kub", 3) == ["kubernetes"]
+
+
+@pytest.mark.parametrize("module", ["logrouter", "logrouter.cli"])
+def test_the_command_can_be_run_as_a_module(module):
+    """Neither does nothing and says nothing."""
+    command = [sys.executable, "-m", module, "--version"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    assert ran.stdout.startswith("logrouter")

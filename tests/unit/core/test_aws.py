@@ -363,6 +363,44 @@ def test_an_empty_message_string_is_no_error():
     assert "error" not in parse("aws_json", line).event
 
 
+def test_a_route_has_no_query():
+    """Where a template logs the path under the resource's name: what a client has put into a query stays out."""
+    found = parse("aws_json", '{"status":"200","httpMethod":"GET","resourcePath":"/orders?token=s3cret"}')
+    assert found.event["route"] == "/orders"
+    assert "s3cret" not in str(found.event)
+    assert "route" not in parse("aws_json", '{"status":"200","httpMethod":"GET","resourcePath":"?token=s3cret"}').event
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html><body>it works",
+        "<134>1 2026-05-04T10:00:00Z host app - - started",
+        "{ name: 'shop', ready: true }",
+        '{"level":"info","msg":"cut here',
+        "{:?}",
+    ],
+)
+@pytest.mark.parametrize("kind", ["aws_json", "aws_xml"])
+def test_what_another_program_prints_is_no_damaged_request(kind, text):
+    """Functions write to CloudWatch Logs as well: what has no key and no tag of a request is nobody's dead letter."""
+    assert parse(kind, text) == Ignored(Reason.NOT_REQUEST)
+
+
+@pytest.mark.parametrize("text", ["1,2,3,4,5,200,7,8", "a,b,c,soon,GET,/x,HTTP/1.1,200,3,r,e", "," * 9, "," * 99])
+def test_any_text_with_commas_is_no_request(text):
+    """It has no time where the time is, or begins with no address."""
+    assert parse("aws_csv", text) == Ignored(Reason.NOT_REQUEST)
+
+
+@pytest.mark.parametrize("end", ["0.123", "12.000456"])
+def test_a_web_server_s_time_is_no_request_id(end):
+    """The common log format with the request's time last looks like a line of an old stage."""
+    line = f'192.0.2.7 - - [04/May/2026:10:00:00 +0000] "GET /orders HTTP/1.1" 200 512 {end}'
+    assert parse("aws_clf", line).reason is Reason.MALFORMED
+    assert parse("auto", line).format == "nginx"
+
+
 def test_a_stream_of_ever_new_keys_is_read_like_any_other():
     """What is remembered about the keys of lines is bounded, and forgetting it changes nothing."""
     for number in range(600):

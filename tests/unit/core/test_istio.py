@@ -247,3 +247,20 @@ def test_secrets_and_addresses_of_backends_are_not_read():
     assert flat.fields["sourceApp"] == "edge"
     assert "apiKey" not in flat.fields
     assert "url" not in flat.fields
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{ name: 'shop', ready: true }", Ignored(Reason.NOT_REQUEST)),
+        ('{"level":"info","msg":"cut here', Ignored(Reason.NOT_REQUEST)),
+        ('{"level":"info","path":"/cart","msg":"cut here', Reason.TRUNCATED),
+        ('{"common_properties":{"start_time":', Reason.TRUNCATED),
+        ('{"comm', Reason.TRUNCATED),
+        ("{", Reason.TRUNCATED),
+    ],
+)
+def test_a_damaged_line_has_a_key_of_a_request_or_is_another_program_s(text, found):
+    """What an app prints in braces is no dead letter; a line that is cut before its first key ends may be a request."""
+    parsed = parse(Envelope("plain", text))
+    assert (parsed.reason if isinstance(parsed, Rejected) else parsed) == found

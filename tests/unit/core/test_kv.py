@@ -175,6 +175,73 @@ def test_secrets_are_never_read():
         FORMAT.compile(Settings(aliases={"application": ("x-api-key",)}))
 
 
+def test_pairs_of_f5_stand_between_commas():
+    """As its request logging profile writes them; a comma in quotes is part of a value."""
+    found = read(
+        'event_source="request_logging",hostname="bigip1.example.org",client_ip="192.0.2.7",http_method="GET",'
+        'http_uri="/cart?id=7",http_statcode="200",http_user_agent="A, http_statcode=500",response_msecs="12"'
+    )
+    assert isinstance(found, Parsed)
+    assert found.event["http"] == {
+        "method": "GET",
+        "path": "/cart",
+        "status_code": 200,
+        "client_ip": "192.0.2.7",
+        "request_headers": {"user-agent": "A, http_statcode=500"},
+    }
+    assert found.event["total_time_ms"] == 12
+    assert found.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("times", "total", "backend"),
+    [
+        ("request_time=0.056 upstream_response_time=0.050", 56, 50),
+        ('request_time=0.056 upstream_response_time="0.001, 0.050 : 0.002"', 56, 53),
+        ('request_time=0.056 upstream_response_time="-, 0.050"', 56, 50),
+        ('request_time=0.056 upstream_response_time="-, -"', 56, None),
+        ("request_time=0.000 upstream_response_time=-", 0, None),
+        ("request_time=12ms", 12, None),
+    ],
+)
+def test_variables_of_nginx_are_names_and_its_times_are_seconds(times, total, backend):
+    """A log_format made of pairs."""
+    found = read(
+        f'time_local="01/May/2026:10:00:00 +0000" request="GET /cart?id=7 HTTP/1.1" status=200 {times}'
+        " body_bytes_sent=512 request_length=80 http_host=shop.example.org query_string=id=7"
+    )
+    assert isinstance(found, Parsed)
+    assert (found.event.get("total_time_ms"), found.event.get("backend_time_ms")) == (total, backend)
+    assert (found.event["bytes_sent"], found.event["bytes_received"]) == (512, 80)
+    assert found.event["meta"] == {"uri": "/cart?id=7", "domain": "shop.example.org"}
+    assert found.time == "01/May/2026:10:00:00 +0000"
+    assert "query_string" not in found.fields
+
+
+@pytest.mark.parametrize(
+    ("line", "time"),
+    [
+        ("2026-05-01T10:00:00.5Z INFO done method=GET status=200", "2026-05-01T10:00:00.5Z"),
+        ("<190>1 2026-05-01T10:00:00+00:00 host heroku - at=info method=GET status=200", "2026-05-01T10:00:00+00:00"),
+        ("2026-05-01T10:00:00Z method=GET status=200 time=2026-05-01T11:00:00Z", "2026-05-01T11:00:00Z"),
+        ("method=GET status=200 user_agent=x 2026-05-01T10:00:00Z", None),
+        ("x=1 2026-05-01T10:00:00Z method=GET status=200", None),
+    ],
+)
+def test_a_time_before_the_pairs_is_that_of_the_event(line, time):
+    """Unless a pair says it; what a client may have written further behind is none."""
+    found = read(line)
+    assert isinstance(found, Parsed)
+    assert found.time == time
+
+
+def test_a_newline_parts_no_pairs():
+    """A client may have written rsyslog's `#012` into its path, of which an envelope makes a newline."""
+    found = read("method=GET path=/a\nstatus=200 status=404\n")
+    assert isinstance(found, Parsed)
+    assert found.event["http"] == {"method": "GET", "path": "/a", "status_code": 404}
+
+
 def test_an_alias_of_an_unknown_field_is_refused():
     """With the fields that there are."""
     with pytest.raises(SettingsError, match=r"kv has no field http\.nonsense; it has api, api_version"):

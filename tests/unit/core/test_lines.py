@@ -94,12 +94,12 @@ def test_lines_packed_together_end_as_they_do_alone(kinds, compressed):
 def test_a_dead_letter_shows_its_line_alone():
     """Neither the other lines nor compressed bytes, in which no secret could be found."""
     found = outcomes(payload(request(), '{"status":"200","authorization":"Bearer abcdef123456'))
-    single = outcomes(payload("{cut"))
+    single = outcomes(payload('{"cut'))
     broken = outcomes(gzip.compress(b"x" * 100)[:-9])
 
     assert [each.raw for each in (found[1], *single, *broken)] == [
         '{"status":"200","authorization":"Bearer abcdef123456',
-        "{cut",
+        '{"cut',
         "",
     ]
 
@@ -145,7 +145,7 @@ def test_a_record_that_is_too_large_shows_nothing():
 
 def test_an_explanation_goes_line_by_line():
     """Every step from the envelope on says which line it is about, and so does every outcome."""
-    record = RawRecord("t", 3, 7, NOW, payload(request(), "text", "{cut"))
+    record = RawRecord("t", 3, 7, NOW, payload(request(), "text", '{"cut'))
     found = as_dict(explain(table(ROUTE), record, now_ms=NOW, event_id=ID_OF, dead_letter_topic="dead"))
     lines = [step.get("line") for step in found["steps"]]
 

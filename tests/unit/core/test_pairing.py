@@ -113,6 +113,54 @@ def test_each_closing_line_is_an_event_and_repeated_opening_lines_are_none():
     assert told(state.take(*line("r", opens=False, at=7), 5)) == [("unpaired", "r>", None)]
 
 
+@pytest.mark.parametrize("order", ["opening first", "closing first", "late"])
+def test_opening_line_that_comes_again_after_its_pair_has_met_is_no_request(order):
+    """Else it would be reported as one that was never completed. Another request of the same id has another time."""
+    state = pending()
+    lines = [line("r", opens=True, at=100), line("r", opens=False, at=142)]
+    first, second = lines if order != "closing first" else lines[::-1]
+    state.take(*first, 5)
+    if order == "late":
+        state.expire(5 + WINDOW)
+    state.take(*second, 6)
+
+    assert [each.how for each in state.take(*lines[0], 6)] == [How.DUPLICATE]
+    assert len(state) == 0
+    assert state.take(*line("r", opens=True, at=900), 7) == []
+    assert told(state.take(*line("r", opens=False, at=950), 8)) == [("paired", "r>", 50)]
+
+
+def test_abort_forgets_who_has_met_because_of_what_was_not_committed():
+    """Their lines are read again, and none of them is one that comes again."""
+    state = pending()
+    opening, closing = line("r", opens=True, at=100), line("r", opens=False, at=142)
+    for _ in range(2):
+        state.take(*opening, 5)
+        assert told(state.take(*closing, 6)) == [("paired", "r>", 42)]
+        state.changes()
+        state.rollback()
+    state.take(*opening, 5)
+    state.take(*closing, 6)
+    state.changes()
+    state.settled()
+    state.rollback()
+
+    assert [each.how for each in state.take(*opening, 7)] == [How.DUPLICATE]
+
+
+def test_memory_of_lines_that_have_met_is_bounded():
+    """In number, and in time by the window."""
+    state = pending(max_lines=2)
+    for number in range(3):
+        for opens in (True, False):
+            state.take(*line(f"r{number}", opens=opens, at=100), number)
+
+    assert state.take(*line("r0", opens=True, at=100), 4) == []
+    assert [each.how for each in state.take(*line("r2", opens=True, at=100), 4)] == [How.DUPLICATE]
+    state.expire(2 + WINDOW)
+    assert state.take(*line("r2", opens=True, at=100), 5) == []
+
+
 def test_full_state_lets_the_oldest_go():
     """A closing line as an event; an opening one without, as its closing line will be one."""
     state = pending(max_lines=2)

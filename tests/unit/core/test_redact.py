@@ -64,6 +64,7 @@ def test_a_uri_loses_its_secrets_and_by_default_its_query(uri, dropped, kept):
         (f"/x/{JWT}", "/x/REDACTED"),
         ("*", "*"),
         ("?x=1", "/"),
+        ("-?x=1", "/"),
         ("#x", "/"),
     ],
 )
@@ -95,6 +96,8 @@ def test_the_path_is_what_is_left_of_a_uri(uri, path):
         ("password=hunter2, user=x", "password=REDACTED, user=x"),
         ("client_secret: 's3'", "client_secret: 'REDACTED'"),
         ("https:\\/\\/u:pw@example.org\\/", "https:\\/\\/REDACTED@example.org\\/"),
+        ('{"verb":"POST","payload":"{\\"card\\":\\"4111\\"}","n":1}', '{"verb":"POST","payload":"REDACTED","n":1}'),
+        ('{"requestBody":"a=1","body_bytes_sent":5}', '{"requestBody":"REDACTED","body_bytes_sent":5}'),
         ("a%3Faccess_token%3Dabc%26b", "a%3Faccess_token%3DREDACTED"),
         ('{"status_code":200,"route":"core"}', '{"status_code":200,"route":"core"}'),
     ],

@@ -98,6 +98,19 @@ def test_what_waits_is_bounded(steps):
     assert not set(routed) & set(waiting)
 
 
+def test_a_line_that_made_room_stays_known_to_its_end():
+    """The one of many pieces that is the oldest; of what came after it nothing is given up."""
+    partition = Partition(Joining(max_bytes=10_000, max_wait_ms=10**9))
+    for number in range(rejoin.MAX_PIECES):
+        partition.take("long", "x", last=False, at_ms=number)
+    given_up, now = partition.take("other", "1", last=False, at_ms=1000)
+    end = partition.lines.take(Piece(("long",), last=True, text="forged"), record(999), 1001)
+
+    assert (given_up, now) == (list(range(rejoin.MAX_PIECES)), None)
+    assert end.rest
+    assert partition.take("other", "2", last=True, at_ms=1002) == ([], "12")
+
+
 def test_most_pieces_far_apart_fit_beside_an_offset():
     """Kafka takes 4096 bytes there."""
     lines = Lines(BOUNDS)

@@ -219,6 +219,35 @@ def test_apache_patterns_may_be_pasted_as_they_are(pattern):
     assert parsed.event["http"]["status_code"] == 200
 
 
+INGRESS = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" '
+    "$request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr "
+    "$upstream_response_length $upstream_response_time $upstream_status $req_id"
+)
+
+
+def test_the_format_of_the_ingress_controller_is_read():
+    """Brackets tell where the names of its objects end, as these hold none; two tries, or none."""
+    parse = parser("nginx", Settings(pattern=INGRESS))
+    begin = '192.0.2.7 - - [01/May/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl" 80 0.012'
+    tried = parse(line(f"{begin} [shop-web-80] [] 10.0.0.1:80, 10.0.0.2:80 0, 5 0.001, 0.010 502, 200 6f1c9a70"))
+    alone = parse(line(f"{begin} [] [] - - - - 6f1c9a70"))
+
+    assert (tried.event["total_time_ms"], tried.event["backend_time_ms"]) == (12, 11)
+    assert tried.fields["proxy_upstream_name"] == "shop-web-80"
+    assert alone.event["meta"]["request_id"] == "6f1c9a70"
+    assert "backend_time_ms" not in alone.event
+
+
+@pytest.mark.parametrize("path", ["/a", "/a|b", "/a|200|0.001"])
+def test_columns_between_bars_are_told_apart(path):
+    """Neither an address nor a method holds a bar, and the status is searched from the end of the URI on."""
+    parse = parser("nginx", Settings(pattern="$remote_addr|$request_method|$request_uri|$status|$request_time"))
+    parsed = parse(line(f"2001:db8::1|GET|{path}|404|0.250"))
+    assert parsed.event["meta"]["uri"] == path
+    assert (parsed.event["http"]["status_code"], parsed.event["total_time_ms"]) == (404, 250)
+
+
 @pytest.mark.parametrize("server", sorted(ESCAPES))
 def test_a_client_cannot_break_its_line_by_the_way_that_rsyslog_writes_a_newline(server):
     """Servers never write one, so `#012` is the client's own text, and is put back where the envelope undid it."""

@@ -154,6 +154,43 @@ def test_a_pair_of_the_gateway_parts_values_from_what_a_client_wrote() -> None:
     assert found.flags == ("suspect",)
 
 
+REAL_COMPLETE = (
+    ("Event", "REQUEST_COMPLETE"),
+    ("MessageID", "m2"),
+    ("ResponseTo", "m1"),
+    ("API", "admin--Weather:v1"),
+    ("APPLICATION_NAME", "CampusMap"),
+    ("END_USER_NAME", "jdoe"),
+    ("StatusCode", "503"),
+    ("RequestOutURL", "https://backend.example/a"),
+    ("RequestOutMethod", "GET"),
+    ("RequestInURL", "/a"),
+    ("RequestInMethod", "GET"),
+)
+
+
+@pytest.mark.parametrize("carrier", ["RequestInURL", "RequestOutURL"])
+def test_a_client_cannot_take_the_status_of_its_request_away(carrier: str) -> None:
+    """In the gateway's own order the status stands behind names, and what a URL adds comes later: the first counts."""
+    forged = {carrier: '/a", StatusCode="200", END_USER_NAME="root", API="x--Y:v1'}
+    found = parsed(line(*((key, forged.get(key, value)) for key, value in REAL_COMPLETE)))
+
+    assert found.event["http"]["status_code"] == 503
+    assert found.event["api"] == "Weather"
+    assert found.fields["END_USER_NAME"] == "jdoe"
+    assert found.flags == ("suspect",)
+
+
+@pytest.mark.parametrize("carrier", ["APPLICATION_NAME", "END_USER_NAME"])
+def test_of_two_values_behind_names_none_counts(carrier: str) -> None:
+    """Here the first one may be part of the name, and the second one part of the other name."""
+    forged = {carrier: 'x", StatusCode="200'}
+    found = parsed(line(*((key, forged.get(key, value)) for key, value in REAL_COMPLETE)))
+
+    assert "status_code" not in found.event["http"]
+    assert found.flags == ("suspect",)
+
+
 def test_a_forged_event_makes_a_line_unreadable_at_most() -> None:
     """Where nobody can tell which Event is real, there is none."""
     found = read(line(("UserAgent", 'x", Event="REQUEST_COMPLETE'), ("Event", "ERROR"), ("MessageID", "m")))

@@ -127,6 +127,13 @@ def test_a_java_map_is_told_from_json_that_is_cut() -> None:
     assert (java.reason, java.detail, cut.reason) == (Reason.MALFORMED, "a Java map, not JSON", Reason.TRUNCATED)
 
 
+def test_any_layout_of_the_prefix_will_do() -> None:
+    """As of the gateway's main log, which names the logger in braces."""
+    head = "TID: [-1234] [] [2026-05-01 10:00:00,118]  INFO {org.example.reporter.elk.ELKCounterMetric} - apimMetrics: "
+    found = parsed(line({"apiName": "Weather"}).replace(HEAD, head))
+    assert found.event["api"] == "Weather"
+
+
 @pytest.mark.parametrize("head", ['UserAgent="', "{", "x" * 600])
 def test_a_metric_in_somebody_s_value_is_none(head: str) -> None:
     """What a client writes into another log does not become a request here."""

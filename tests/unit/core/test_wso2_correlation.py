@@ -100,6 +100,7 @@ def test_only_one_line_of_a_request_counts() -> None:
     """The transport's lines about the same request do not, and other calls are no requests."""
     transport = "2026-05-01 10:00:00,118|c|t|37|HTTP|http-incoming-1|GET|/weather|ROUND-TRIP LATENCY"
     assert read(transport) == Ignored(Reason.NOT_COUNTED)
+    assert read(transport.replace("/weather", "/weather?city=a|b")) == Ignored(Reason.NOT_COUNTED)
     for call in ("METHOD", "jdbc", "ldap", "HTTP State Transition", "http"):
         assert read(line(call=call)) == Ignored(Reason.NOT_REQUEST)
     assert isinstance(read(line().rpartition("|")[0]), Rejected)

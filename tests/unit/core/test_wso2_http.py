@@ -104,6 +104,29 @@ def test_a_forwarded_header_does_not_hide_the_address_of_the_connection(header: 
     assert chain is None or compile_client_ip(1)(chain) == "192.0.2.7"
 
 
+@pytest.mark.parametrize(
+    ("behind", "reason"),
+    [
+        (' "-" "cur', Reason.TRUNCATED),
+        (' "-" "', Reason.TRUNCATED),
+        (' "-', Reason.TRUNCATED),
+        (" 6f1c9a70 Zx81kQ=", Reason.MALFORMED),
+        (' "-" "curl" 0.012 x', Reason.TRUNCATED),
+    ],
+)
+def test_what_stands_behind_the_size_is_whole_or_no_request(behind: str, reason: Reason) -> None:
+    """A line that was cut in its user agent has none, and a line of another gateway is not taken for one of these."""
+    found = read(f'192.0.2.7 - - [{TIME}] "GET /weather HTTP/1.1" 200 0{behind}')
+    assert isinstance(found, Rejected)
+    assert found.reason is reason
+
+
+@pytest.mark.parametrize("behind", ["", ' "-" "curl"', ' "-" "cu"rl"', ' "-" "curl" 0.012', " 0.012", ' "-" "x" 12 -'])
+def test_headers_and_figures_may_stand_behind_the_size(behind: str) -> None:
+    """Of the common and the combined format, and of what is often put behind them."""
+    assert parsed(f'192.0.2.7 - - [{TIME}] "GET /weather HTTP/1.1" 200 0{behind}').event["http"]["status_code"] == 200
+
+
 def test_a_user_is_a_source_only() -> None:
     """Names of people are not in events."""
     found = parsed(f'192.0.2.7 - jdoe [{TIME}] "GET /weather HTTP/1.1" 200 0')
@@ -115,6 +138,44 @@ def test_a_forwarded_header_can_t_bring_its_own_line() -> None:
     """What stands first may look like a whole line; the real one behind it gives it away."""
     forged = f'203.0.113.9 - - [{TIME}] "GET /forged HTTP/1.1" 200 5 "-" "-"'
     found = read(f'{forged} 192.0.2.7 - - [{TIME}] "GET /weather HTTP/1.1" 404 5 "-" "curl"')
+    assert isinstance(found, Rejected)
+    assert found.reason is Reason.MALFORMED
+
+
+def test_a_newline_is_a_client_s_own_text() -> None:
+    """An rsyslog `#012` in one line is what a client wrote, although an envelope makes a newline of it."""
+    found = parsed(f'192.0.2.7 - - [{TIME}] "GET /a\nb HTTP/1.1" 404 5 "-" "x\ny"\n')
+    assert found.event["meta"] == {"uri": "/a#012b"}
+    assert found.event["http"]["path"] == "/a"
+    assert found.event["http"]["request_headers"] == {"user-agent": "x#012y"}
+
+
+PAIRS = f"time={TIME} requestMethod=GET requestURL=/a HTTPStatusCode=404"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'2026-05-01T10:00:00.118-0700 [][x]{{APIAccessLog.AccessLogWriter}}[] INFO  Event="A", UserAgent="x {PAIRS}"',
+        f'[2026-05-01 10:00:00,118]  INFO {{API_LOG}} Weather - {{"apiTo":"/a {PAIRS}"}}',
+        f"TID: [-1] INFO {{org.example.Handler}} - {PAIRS}",
+    ],
+)
+def test_pairs_in_another_log_are_no_line_of_this_one(line: str) -> None:
+    """Else a client could take its request out of that log, where it counts, by a user agent."""
+    assert read(line) == Ignored(Reason.NOT_REQUEST)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{PAIRS} userAgent=x [{TIME}] "GET /forged HTTP/1.1" 200 5',
+        f'{PAIRS} 192.0.2.7 - - [{TIME}] "GET /weather HTTP/1.1" 404 5 "-" "curl"',
+    ],
+)
+def test_neither_pattern_can_be_written_into_the_other(line: str) -> None:
+    """One of the two is what a client has sent, in its user agent or in X-Forwarded-For."""
+    found = read(line)
     assert isinstance(found, Rejected)
     assert found.reason is Reason.MALFORMED
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -188,3 +189,22 @@ def test_a_dead_letter_of_encoded_bytes_shows_none_of_them():
     assert letter["reason"] == "bad_compression"
     assert letter["raw"] == {"bytes": len(value), "truncated": True, "encoding": "utf-8", "text": ""}
     jsonschema.validate(letter, DEAD_LETTER)
+
+
+def test_a_bug_shows_no_encoded_bytes():
+    """What a bug of ours stumbles over is a dead letter without the bytes that no eye could look through."""
+    text = "version: 1\nsources: {s: {topics: t, envelope: cloudwatch}}\n"
+    text += "routes: [{name: aws, from: s, format: aws_json, to: clean}]\n"
+    table = config.parse(text.encode(), {}).table
+    (source,) = table.sources
+
+    def broken(_value):
+        raise RuntimeError("bug")
+
+    value = gzip.compress(b"authorization: s3cret")
+    output = process([Message(value, 7, topic="t")], replace(table, sources=(replace(source, decode=broken),)))
+    ((_, letter, _),) = output.dead_letters
+    letter = orjson.loads(letter)
+
+    assert letter["reason"] == "internal"
+    assert letter["raw"] == {"bytes": len(value), "truncated": True, "encoding": "utf-8", "text": ""}

@@ -131,6 +131,22 @@ def test_line_that_is_given_up_ends_as_without_the_option(how):
     assert owner.idle(owner.now_ms + 60_000).dead_letters == []
 
 
+@pytest.mark.parametrize("how", ["time", "size"])
+def test_the_end_of_a_line_that_was_given_up_is_no_line_of_its_own(how):
+    """Who makes a line long enough to be cut may write its last piece like a request."""
+    owner = Owner()
+    owner.commit([Message(piece("x" * 40), 0)])
+    if how == "time":
+        owner.commit([Message(piece("other", last=True, stream="stderr"), 1, at=START + 10_000)])
+    else:
+        owner.commit([Message(piece("x" * 2000), 1, at=START + 9_999)])
+    forged = owner.commit([Message(piece(REQUEST, last=True), 2, at=START + 10_001)])
+    real = owner.commit([Message(piece(REQUEST, last=True), 3, at=START + 10_002)])
+
+    assert forged.counts == {("edge", "rejected", "decode", "partial"): 1}
+    assert uris(real) == ["/a/b"]
+
+
 def test_owner_that_follows_has_what_waits():
     """It reads the pieces again, and publishes and counts nothing of what was read before."""
     log = [Message(piece(REQUEST[:40]), 4), Message(piece(REQUEST, last=True, stream="stderr"), 5)]
