@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 
 import aiohttp
@@ -161,6 +162,24 @@ def test_keys_of_an_issuer_are_rotated_without_a_restart(tmp_path):
             await until(rotated, "the new keys are in force")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("access", "http", "names"),
+    [
+        ("{mode: open}", "{host: 127.0.0.1}", {"localhost"}),
+        ("{mode: open, hosts: [Usage.example.org]}", "{host: 127.0.0.1}", {"localhost", "usage.example.org"}),
+        ("{mode: open}", "{host: 0.0.0.0}", None),
+        (
+            "{mode: open, hosts: [usage.example.org]}",
+            "{host: node-1, advertise: 'http://worker-1:6066'}",
+            {"localhost", "worker-1", "node-1", socket.gethostname().lower(), "usage.example.org"},
+        ),
+    ],
+)
+def test_names_by_which_an_open_worker_answers(tmp_path, access, http, names):
+    """On loopback few, on a network any until some are named: then these and the workers' own."""
+    assert settings(tmp_path, access, f"tables_lane: {{http: {http}}}\n").access.hosts == names
 
 
 @pytest.mark.parametrize(
