@@ -66,6 +66,18 @@ def test_a_wrong_token_is_told_and_another_can_be_given(tab, guarded):
     assert page.evaluate("sessionStorage.length") == 0
 
 
+@pytest.mark.parametrize("text", ["two words", "t\u00f6ken", "\u20ac"])
+def test_what_cannot_be_a_token_is_not_sent(tab, guarded, text):
+    """No header could carry it: the field says so, rather than that nobody answers."""
+    page = tab(guarded.address).open()
+    enter(page, text)
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.locator("#token-value").evaluate("field => field.validity.patternMismatch")
+    expect(page.locator("#badge")).to_have_text("\u2715 A token is needed")
+    enter(page, f" {ALL} ")
+    expect(page.get_by_role("link", name="client-1")).to_be_visible()
+
+
 def test_csv_is_saved_with_the_token(tab, guarded):
     """A link alone could not send it."""
     page = tab(guarded.address).open("#/clients")
