@@ -154,6 +154,8 @@ def tables(
         logrouter tables --data-dir /var/lib/logrouter
         logrouter tables --port 6067 --data-dir .data/tables-1      # a second one on the same machine
         curl localhost:6066/v1/clients?window=24h
+
+    **Exit codes**: 0 stopped as asked; 1 failed; 2 wrong usage or configuration; 75 fenced, to be started again.
     """
     from logrouter.tables import worker  # noqa: PLC0415 - a command loads only the lane it runs
     from logrouter.tables.settings import SettingsError, from_settings  # noqa: PLC0415
@@ -179,6 +181,8 @@ def run(config_file: Path | None, bootstrap: str | None, route_processes: int | 
 
         logrouter run --bootstrap kafka-1:9092
         logrouter run --route-processes 1 --data-dir /var/lib/logrouter
+
+    **Exit codes**: 0 stopped as asked; 2 wrong usage or configuration. A process that fails is started again.
     """
     from logrouter.supervise import Child, supervise  # noqa: PLC0415 - a command loads only what it runs
 
@@ -307,6 +311,8 @@ def broker(port: int, data_dir: Path | None) -> None:
     **Example**
 
         logrouter broker --port 9092 --data-dir .data/kafka
+
+    **Exit codes**: 0 stopped as asked; 1 it could not be started; 2 wrong usage.
     """
     from logrouter import devkafka  # noqa: PLC0415 - needs the "broker" extra
 
@@ -327,6 +333,8 @@ def demo(once: bool, lines: int | None, as_json: bool) -> None:  # noqa: FBT001 
 
         logrouter demo
         logrouter demo --once --lines 50000 --json
+
+    **Exit codes**: 0 all numbers right, or stopped as asked; 1 something failed or a number is wrong; 2 wrong usage.
     """
     from logrouter.demo import stage  # noqa: PLC0415 - needs the "broker" extra
 

@@ -16,12 +16,13 @@ from logrouter.core.timestamps import epoch_ms, rfc3339
 
 _DAY_MS = 24 * 3600 * 1000
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+_FORMS = FORMS.replace("<id>", "ID")  # help is Markdown, to which <id> would be a tag
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 
 
 @click.command("token")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help=f"What it allows: {FORMS}. May be repeated.")
+@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help=f"What it allows: {_FORMS}. May be repeated.")
 @click.option("--client", "clients", multiple=True, metavar="ID", help="A client that it may read. May be repeated.")
 @click.option(
     "--expires",

@@ -170,8 +170,9 @@ class Access:
     )
     hosts: tuple[str, ...] = opt(
         Many(Text(r"[A-Za-z0-9.-]+", "a host name", 253), unique=True),
-        "With `mode: open` on loopback: names besides `localhost` that requests may come by, such as that of a proxy "
-        "which passes its own on. Others are refused, lest a web page reads usage by way of the browser.",
+        "With `mode: open`: names besides `localhost` that requests may come by, such as that of a proxy which passes "
+        "its own on. Others are refused, lest a web page reads usage by way of the browser: always on loopback, on a "
+        "network if any names are given.",
         default=(),
     )
     tokens_file: str = opt(

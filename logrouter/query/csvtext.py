@@ -1,7 +1,7 @@
 """Answers as CSV (RFC 4180): one line per entry of the list, nested members side by side.
 
-Names and URLs come from log lines, and a spreadsheet takes text that begins with one of ``= + - @``, a tab or a
-carriage return for a formula: such cells get an apostrophe in front.
+Names and URLs come from log lines, and a spreadsheet takes text that begins with one of ``= + - @`` (in East Asian
+settings also their full-width forms), a tab or a line break for a formula: such cells get an apostrophe in front.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from logrouter.query.answers import Answer
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _SPECIAL: Final = frozenset(',"\r\n')
 
 

@@ -5,6 +5,7 @@ A file that can't be used changes nothing: what was in force stays, and the log 
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from logrouter.web.keys import KeySet, KeySetError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from logrouter.access.policy import Policy
@@ -118,8 +119,15 @@ def access_of(settings: Settings, folder: Path, host: str, advertise: str) -> tu
         inline=inline_tokens(access),
     )
     keys = b"" if jwt is None else files.read_keys(jwt.algorithms)
-    names = frozenset({"localhost", urlsplit(advertise).hostname or "localhost"}) if is_loopback(host) else None
-    return policy_of(access, files.read_tokens(), keys, names), files
+    return policy_of(access, files.read_tokens(), keys, _own_names(access.hosts, host, advertise)), files
+
+
+def _own_names(given: Collection[str], host: str, advertise: str) -> frozenset[str] | None:
+    """Names by which a worker is known anyway, the other workers' for it included; None if any name will do."""
+    told = urlsplit(advertise).hostname or "localhost"
+    if is_loopback(host):
+        return frozenset({"localhost", told})
+    return frozenset({"localhost", told, host.lower(), socket.gethostname().lower()}) if given else None
 
 
 class Follower:

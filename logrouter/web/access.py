@@ -81,7 +81,9 @@ def whoami(gate: Gate) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 async def _admit(gate: Gate, request: web.Request, needs: Needs) -> None:
-    if needs is Needs.NOTHING or (needs is Needs.METRICS and gate.policy.metrics_open):
+    # Where everybody is let in, it still counts by which name: metrics may hold client ids.
+    metrics_open = gate.policy.metrics_open and not gate.policy.open
+    if needs is Needs.NOTHING or (needs is Needs.METRICS and metrics_open):
         gate.asker(request)
         return
     if needs in _BETWEEN_WORKERS and gate.asker(request) is None:

@@ -40,7 +40,7 @@ UNCONFIGURED: Final = (
     "jwt, or `access: {mode: open}` where everybody who reaches the port may read all usage"
 )
 WRONG_NAME: Final = (
-    "this worker is open to its own machine: ask it by `localhost`, by an address, or by a name in access.hosts"
+    "this worker is open, but not by any name: ask it by `localhost`, by an address, or by a name in access.hosts"
 )
 _SAID: Final = {
     Refusal.MISSING: "send a token in the header `Authorization: Bearer ...`",

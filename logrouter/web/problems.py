@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 CONTENT_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:logrouter:problem:"
 _MAX_INSTANCE: Final = 200
+_OF_PATHS: Final = "/%:@!$&'()*+,;=~"
+_ESCAPE_BEGUN: Final = re.compile(r"%[0-9A-Fa-f]?\Z")
 
 
 class Type(NamedTuple):
@@ -93,6 +97,12 @@ def from_http(error: web.HTTPException, request: web.Request) -> web.Response:
     return _response(request, "about:blank", error.status, title, title, {}, {})
 
 
+def _instance(path: str) -> str:
+    """The path as it was sent, still percent-encoded, and bounded: an error is not a mirror. In any case a URI."""
+    cut = quote(path[:_MAX_INSTANCE], safe=_OF_PATHS)[:_MAX_INSTANCE]
+    return _ESCAPE_BEGUN.sub("", cut)
+
+
 def _response(
     request: web.Request,
     uri: str,
@@ -107,8 +117,7 @@ def _response(
         "title": title,
         "status": status,
         "detail": detail,
-        # As it was sent, still percent-encoded, and bounded: an error is not a mirror.
-        "instance": request.rel_url.raw_path[:_MAX_INSTANCE].encode("ascii", "replace").decode(),
+        "instance": _instance(request.rel_url.raw_path),
         **members,
     }
     return web.Response(body=orjson.dumps(body), status=status, content_type=CONTENT_TYPE, headers=headers)

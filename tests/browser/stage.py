@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 
 from logrouter.access.policy import OPEN
+from logrouter.access.tokens import Tokens
 from logrouter.core.accumulate import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ssl import SSLContext
+
+    from logrouter.access.tokens import Token
 
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z, not on an hour
 MINUTE, HOUR = 60_000, 3_600_000
@@ -37,8 +41,9 @@ def request(client: str = "client-1", api: str = "core", ago: int = MINUTE, stat
 class Site:
     """A worker in a thread of its own. *address* is where it is."""
 
-    def __init__(self, tables: MemoryTables, **options: Any) -> None:
+    def __init__(self, tables: MemoryTables, tls: SSLContext | None = None, **options: Any) -> None:
         self.tables = tables
+        self._tls = tls
         self.asked: list[str] = []
         self.address = ""
         self.reader = MemoryReader(tables, mine=frozenset(range(tables.partitions)))
@@ -58,6 +63,10 @@ class Site:
 
         asyncio.run_coroutine_threadsafe(add(), self._loop).result(10)
 
+    def replace_tokens(self, *tokens: Token) -> None:
+        """Lets in by these from now on."""
+        self._loop.call_soon_threadsafe(self._app[app.GATE].replace_tokens, Tokens(tokens))
+
     def _run(self) -> None:
         self._loop.run_until_complete(self._serve())
         self._loop.close()
@@ -65,8 +74,10 @@ class Site:
     async def _serve(self) -> None:
         self._end = asyncio.Event()
         reader = self.reader
-        runner = await server.start(app.build(reader, **self._options), "127.0.0.1", 0)
-        self.address = reader.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self._app = app.build(reader, **self._options)
+        runner = await server.start(self._app, "127.0.0.1", 0, tls=self._tls)
+        scheme = "http" if self._tls is None else "https"
+        self.address = reader.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
         reader.owners = dict.fromkeys(reader.mine, reader.url)
         self._ready.set()
         await self._end.wait()

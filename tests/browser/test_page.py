@@ -104,6 +104,16 @@ def test_charts_are_drawn_and_say_the_same_as_a_table(tab, ordinary):
     assert [sum(int(row[at]) for row in table) for at in range(1, 5)] == [8, 1, 1, 2]
 
 
+def test_numbers_and_chart_of_a_week_are_about_the_same_requests(tab):
+    """Both begin at the full hour a week ago, and the legend says so."""
+    with site(request(), request(ago=7 * 24 * HOUR + 10 * MINUTE), request(ago=7 * 24 * HOUR + HOUR)) as week:
+        page = tab(week.address).open("#/clients/client-1?window=7d")
+        legend = page.get_by_role("region", name="Requests over time").locator(".legend")
+        expect(legend).to_contain_text("2xx success 2")
+        expect(legend).to_contain_text("since 14 Sep 14:00")
+        assert value(page, "Requests")[0] == "2"
+
+
 def test_reports_show_calls_outcomes_and_what_no_api_serves(tab, ordinary):
     """The three reports over all clients."""
     page = tab(ordinary.address).open("#/reports")

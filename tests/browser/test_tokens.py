@@ -66,6 +66,18 @@ def test_a_wrong_token_is_told_and_another_can_be_given(tab, guarded):
     assert page.evaluate("sessionStorage.length") == 0
 
 
+@pytest.mark.parametrize("text", ["two words", "t\u00f6ken", "\u20ac"])
+def test_what_cannot_be_a_token_is_not_sent(tab, guarded, text):
+    """No header could carry it: the field says so, rather than that nobody answers."""
+    page = tab(guarded.address).open()
+    enter(page, text)
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.locator("#token-value").evaluate("field => field.validity.patternMismatch")
+    expect(page.locator("#badge")).to_have_text("\u2715 A token is needed")
+    enter(page, f" {ALL} ")
+    expect(page.get_by_role("link", name="client-1")).to_be_visible()
+
+
 def test_csv_is_saved_with_the_token(tab, guarded):
     """A link alone could not send it."""
     page = tab(guarded.address).open("#/clients")
@@ -132,6 +144,23 @@ def test_a_client_that_the_token_does_not_allow_is_refused_in_words(tab, guarded
     enter(page, ONE)
     page.get_by_role("link", name="What it allows").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your clients")
+
+
+def test_a_token_that_reads_no_usage_is_told_so_and_stays_told(tab):
+    """Also when the page has asked again; a scope that is added meanwhile shows what it allows."""
+    with stage.site(*stage.ordinary(), access=Policy(tokens=(kept(ONE, "scraper", "metrics:read"),))) as scraped:
+        page = tab(scraped.address).open()
+        enter(page, ONE)
+        heading = page.get_by_role("heading", level=1)
+        expect(heading).to_have_text("Your token does not allow this")
+        with page.expect_response("**/v1/clients?**"):
+            page.clock.fast_forward(61_000)
+        expect(page.locator("#badge:not([data-busy])")).to_have_text("\u2715 Not allowed")
+        expect(heading).to_have_text("Your token does not allow this")
+        scraped.replace_tokens(kept(ONE, "scraper", "metrics:read", client_scope("client-2")))
+        page.clock.fast_forward(61_000)
+        expect(heading).to_have_text("Your clients")
+        expect(page.locator("tbody tr")).to_contain_text("client-2")
 
 
 def test_where_nobody_is_let_in_the_operator_reads_what_to_do(tab):

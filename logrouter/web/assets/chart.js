@@ -34,7 +34,7 @@ export function chart(options) {
       mark.style.setProperty("background", `var(--${options.tint(key)})`);
       const value = index === null ? options.total(key, shown) : shown.rows[key][index];
       return h("li", null, mark, options.label(key), " ", h("b", null, value === null || value === undefined ? "–" : options.value(value)));
-    }), h("li", { class: "when muted" }, index === null ? "whole stretch" : moment(index)));
+    }), h("li", { class: "when muted" }, index === null ? `since ${format.time(shown.times[0] * 1000)}` : moment(index)));
   }
 
   const moment = (index) => `${format.time(shown.times[index] * 1000)}${index === shown.times.length - 1 && shown.open ? ", still growing" : ""}`;

@@ -99,7 +99,7 @@ async function refresh() {
       byId("token").hidden = caller.open && !hasToken();
       byId("token").title = `You are ${caller.name}`;
       // What this caller may see may be another view than the one that was made before it was known.
-      if (page.mine() && state.view !== "client") put(make(state));
+      if (page.mine() && state.view !== "client" && !INSTEAD[viewed]) put(make(state));
     }
     const answers = await view.load(state.query, signal);
     if (signal.aborted) return;

@@ -61,8 +61,11 @@ export function seriesOf(query, now = Date.now()) {
   const fits = (step) => (end - begin) / STEPS[step] <= most[step] && begin >= now - KEPT[step] + 2 * STEPS[step];
   const step = ["minute", "hour"].find(fits) || "day";
   const width = STEPS[step];
-  // A whole number of steps that ends with the current one: as the window does.
-  const from = query.from ? Math.floor(begin / width) * width : (Math.floor(now / width) + 1) * width - Math.round((end - begin) / width) * width;
+  // A window begins at a minute while those are kept, else at the hour before: then both are about the same requests. Where
+  // its steps are longer than that, it is a whole number of them that ends with the current one.
+  const exact = step === "minute" || begin < now - KEPT.minute;
+  const from = query.from || exact ? Math.floor((query.from ? begin : begin + STEPS.minute) / width) * width
+    : (Math.floor(now / width) + 1) * width - Math.round((end - begin) / width) * width;
   return { step, from: new Date(from).toISOString(), to: query.from && query.to ? query.to : undefined };
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pty
 import re
@@ -35,7 +36,11 @@ def test_every_help_shows_examples_of_itself(path, command):
 
     assert result.exit_code == 0
     assert re.search(r"\*\*Examples?\*\*", command.help)
-    assert " ".join(("logrouter", *path)) in command.help.split("**Example", 1)[1]
+    text = inspect.cleandoc(command.help).split("**Example", 1)[1]
+    examples = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    assert any(" ".join(("logrouter", *path)) in example for example in examples)
+    shown = [line.strip() for line in result.output.splitlines()]
+    assert all(any(line and example.startswith(line) for line in shown) for example in examples), result.output
     assert all(option.help for option in command.params if isinstance(option, click.Option))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 import subprocess
 import sys
 
@@ -15,6 +17,7 @@ from logrouter.access.tokens import Token, digest_of, hash_of, token_of
 from logrouter.cli import cli
 from logrouter.commands import figures as say
 from tests.browser import stage
+from tests.certificates import certificate
 
 TOKEN = token_of(b"reader".ljust(32))
 
@@ -123,6 +126,25 @@ def test_a_token_comes_from_a_file_or_the_environment(tmp_path):
         assert TOKEN[:-1] not in err
         _, err = usage(*given, "--token-file", str(wrong), code=2)
         assert "no token can hold" in err
+
+
+def test_a_certificate_must_be_trusted_and_can_be_named(tmp_path):
+    """Nothing is sent to who cannot be verified, and the message says what to do."""
+    certificate(tmp_path, "worker")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    def run(address, **environment):
+        command = [sys.executable, "-m", "logrouter", "usage", "client-1", "--url", address, "--json"]
+        env = {**os.environ, "LOGROUTER_TOKEN": TOKEN, **environment}
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    with stage.site(*stage.ordinary(), tls=tls) as encrypted:
+        refused = run(encrypted.address)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "its certificate is not trusted (self-signed certificate); SSL_CERT_FILE can name" in refused.stderr
+        done = run(encrypted.address, SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+        assert orjson.loads(done.stdout)["window"]["count"] == 12
 
 
 def test_something_else_than_a_table_view_is_told_apart(tmp_path):

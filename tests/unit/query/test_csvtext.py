@@ -66,7 +66,10 @@ def test_long_tables_come_in_pieces():
         assert max(piece.count("\r\n") for piece in found) <= 1500
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x.example")'])
+@pytest.mark.parametrize(
+    "name",
+    ["=1+1", "+1", "-", "@SUM(A1)", "\tx", "\rx", "\n=x", "\uff1d1+1", "\uff20x", '=HYPERLINK("http://x.example")'],
+)
 def test_no_cell_is_a_formula(name):
     """What could be one begins with an apostrophe instead."""
     lines = read(encode({"rows": [{"api": name}]}, "rows"))
@@ -77,6 +80,6 @@ def test_no_cell_is_a_formula(name):
 def test_any_text_is_read_back(names):
     """Quotes, commas and line breaks in names move no cell."""
     lines = read(encode({"rows": [{"api": name, "count": 1} for name in names]}, "rows"))
-    guarded = ["'" + name if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name for name in names]
+    guarded = ["'" + name if name.startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")) else name for name in names]
     assert [line[0] for line in lines[1:]] == guarded
     assert all(line[1] == "1" for line in lines[1:])

@@ -1,18 +1,16 @@
 """Files of tokens, keys and certificates: taken when they change, and left alone when they are wrong."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import json
+import socket
 import ssl
 
 import aiohttp
 import jwt
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from prometheus_client import CollectorRegistry
 
 from logrouter.access.policy import OPEN
@@ -27,6 +25,7 @@ from logrouter.tables.settings import PEER_SECRET_ENV, from_settings
 from logrouter.telemetry import ACCESS_VALID
 from logrouter.web import app, server
 from logrouter.web.app import GATE
+from tests.certificates import certificate
 
 ONE, TWO = token_of(bytes(32)), token_of(b"2" * 32)
 REST = "sources: {s: {topics: [lines], envelope: rsyslog}}\nroutes: [{name: r, from: s, format: envoy, to: out}]\n"
@@ -42,31 +41,6 @@ def settings(folder, access, more="", env=None):
     file = folder / "topics.yaml"
     file.write_text(f"version: 1\naccess: {access}\n{more}{REST}")
     return from_settings(load(file, {}), env=env or {})
-
-
-def certificate(folder, name):
-    """A self-signed certificate for 127.0.0.1, in two files; its serial number."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    )
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return made.serial_number
 
 
 class Running:
@@ -192,6 +166,24 @@ def test_keys_of_an_issuer_are_rotated_without_a_restart(tmp_path):
             await until(rotated, "the new keys are in force")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("access", "http", "names"),
+    [
+        ("{mode: open}", "{host: 127.0.0.1}", {"localhost"}),
+        ("{mode: open, hosts: [Usage.example.org]}", "{host: 127.0.0.1}", {"localhost", "usage.example.org"}),
+        ("{mode: open}", "{host: 0.0.0.0}", None),
+        (
+            "{mode: open, hosts: [usage.example.org]}",
+            "{host: node-1, advertise: 'http://worker-1:6066'}",
+            {"localhost", "worker-1", "node-1", socket.gethostname().lower(), "usage.example.org"},
+        ),
+    ],
+)
+def test_names_by_which_an_open_worker_answers(tmp_path, access, http, names):
+    """On loopback few, on a network any until some are named: then these and the workers' own."""
+    assert settings(tmp_path, access, f"tables_lane: {{http: {http}}}\n").access.hosts == names
 
 
 @pytest.mark.parametrize(

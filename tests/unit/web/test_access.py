@@ -100,13 +100,14 @@ def test_a_route_that_does_not_say_what_it_needs_is_refused(fleet):
 )
 def test_a_web_page_does_not_read_usage_by_way_of_a_browser_on_the_machine(fleet, host, status):
     """A name that is pointed to loopback is not ours; addresses and names that were configured are."""
-    policy = Policy(open=True, hosts=frozenset({"localhost", "usage.example.org"}))
+    policy = Policy(open=True, metrics_open=True, hosts=frozenset({"localhost", "usage.example.org"}))
 
     async def main():
         async with fleet(1, access=policy) as (worker,):
             for headers in ({}, {"X_Logrouter_Hop": "1"}):
                 reply = await worker.get("/v1/clients/client-1", Host=host, **headers)
                 assert reply.status == status
+            assert (await worker.get("/metrics", Host=host)).status == status
             assert (await worker.get("/livez", Host=host)).status == 200
 
     asyncio.run(main())

@@ -1,6 +1,7 @@
 """Every error is problem+json, says what is wrong, and gives nothing away."""
 
 import asyncio
+import json
 import logging
 from urllib.parse import quote
 
@@ -265,5 +266,26 @@ def test_a_connection_without_a_whole_request_is_closed(fleet, monkeypatch, begu
     async def main():
         async with fleet(1) as (worker,), asyncio.timeout(10):
             await worker.raw(begun)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("sent", "instance"),
+    [
+        ("/nope/%C3%BC", "/nope/%C3%BC"),
+        ('/nope/<a>"{}|^`', "/nope/%3Ca%3E%22%7B%7D%7C%5E%60"),
+        ("/" + "x" * 198 + "%C3%BC", "/" + "x" * 198),
+        ("/" + "x" * 197 + "%C3%BC", "/" + "x" * 197),
+        ("/" + "x" * 196 + "%C3%BC", "/" + "x" * 196 + "%C3"),
+    ],
+)
+def test_the_instance_of_a_problem_is_a_uri(fleet, sent, instance):
+    """What a path may not hold is escaped, and no escape is cut in two."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            got = await worker.raw(f"GET {sent} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            assert json.loads(got.partition(b"\r\n\r\n")[2])["instance"] == instance
 
     asyncio.run(main())
