@@ -58,27 +58,14 @@ class Candidate(Draft):
     event_id: Callable[[int, int], str]
     index: int
     place: int
-    outcome: Outcome | None
+    outcome: Outcome | None = None
 
 
-def candidate(
-    route: Route,
-    record: RawRecord,
-    envelope: Envelope,
-    parsed: Parsed,
-    event_id: Callable[[int, int], str],
-    index: int,
-    place: int,
-) -> Candidate:
-    """The candidate that a line is for a route at first."""
-    event, topics = parsed.event, route.topics
-    return Candidate(route, record, event, 0, route.tables, topics, envelope, parsed, event_id, index, place, None)
-
-
-def sift(each: Candidate, now_ms: int) -> Outcome | None:
-    """What a route leaves out by sampling and rate limits, and what it adds while address and headers are whole."""
+def draft(each: Candidate, now_ms: int) -> Outcome | None:
+    """Put together what is known of the request, unless the route leaves it out."""
     extras = each.route.extras
     if extras is None:
+        _fill(each, now_ms)
         return None
     half = _held(each)
     # Two lines of a request are both kept or neither, so it goes by what both have. Else by the place and not by the
@@ -90,18 +77,11 @@ def sift(each: Candidate, now_ms: int) -> Outcome | None:
         return Ignored(Reason.RATE_LIMITED, each.route.name)
     for enrich in extras.before:
         enrich(each.event)
-    return None
-
-
-def draft(each: Candidate, now_ms: int) -> Outcome | None:
-    """Put together what is known of the request."""
     _fill(each, now_ms)
-    extras = each.route.extras
-    if extras is not None:
-        for enrich in extras.after:
-            enrich(each.event)
-        if _held(each) is None:
-            _shape(each, extras)
+    for enrich in extras.after:
+        enrich(each.event)
+    if half is None:
+        _shape(each, extras)
     return None
 
 
@@ -121,7 +101,7 @@ def write(each: Candidate, _now_ms: int) -> Outcome:
     return Held(each.route.name, half, each.route.pair_ms or 0, each.event, value, each.time_ms, each.tables)
 
 
-STAGES: Final[tuple[Callable[[Candidate, int], Outcome | None], ...]] = (sift, draft, check, write)
+STAGES: Final[tuple[Callable[[Candidate, int], Outcome | None], ...]] = (draft, check, write)
 """What a candidate goes through. A stage gives the outcome of those that end there."""
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from logrouter.core.event import STAGES, candidate
+from logrouter.core.event import STAGES, Candidate
 from logrouter.core.ids import MAX_INDEX
 from logrouter.core.requestfields import Request
 from logrouter.model import (
@@ -39,7 +39,6 @@ from logrouter.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from logrouter.core.event import Candidate
     from logrouter.core.routing import Route, Source
     from logrouter.model import Decoded
 
@@ -206,7 +205,19 @@ def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pendin
                 continue
             else:
                 index = len(work.outcomes)
-                request = candidate(route, record, envelope, parsed, work.event_id, index, place)
+                request = Candidate(
+                    route,
+                    record,
+                    parsed.event,
+                    0,
+                    route.tables,
+                    route.topics,
+                    envelope,
+                    parsed,
+                    work.event_id,
+                    index,
+                    place,
+                )
                 pending.add(work, request, raw, counted)
                 if counted is None:
                     return
