@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from logrouter.core.routing import RouteTable, Source
-    from logrouter.model import Outcome
     from logrouter.route.output import Count, DeadLetterSettings, Message
 
 EventId = Callable[[int, int], str]
@@ -165,46 +164,38 @@ class BatchProcessor:
         return [work, *given_up]
 
     def _finish(self, block: Sequence[Work], now_ms: int, output: Output, sums: Accumulator) -> None:
-        """Take records through the pipeline and put what becomes of them into *output*, in their order."""
+        """Take records through the pipeline and put what becomes of them into *output*, in their order.
+
+        The first outcome of a record is counted in `Output.counts`, the others as copies.
+        """
         process_block(block, now_ms, self._at_once)
         for work in block:
             if work.bug is not None:
                 work.outcomes = [internal_error(work.bug, work.record)]
             counts = output.copies if work.counted else output.counts
-            self._put(work.record, work.outcomes, work.event_id, now_ms, output, sums, counts)
-
-    def _put(
-        self,
-        record: RawRecord,
-        outcomes: Sequence[Outcome],
-        event_id: EventId,
-        now_ms: int,
-        output: Output,
-        sums: Accumulator,
-        counts: dict[Count, int],
-    ) -> None:
-        """Put a record's outcomes into *output*: the first one is counted in *counts*, the others as copies."""
-        for index, outcome in enumerate(outcomes):
-            what: Count
-            if isinstance(outcome, Accepted):
-                # Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes.
-                output.events.append((outcome.topic, outcome.value, outcome.key))
-                if outcome.also:
-                    output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
-                what = (outcome.route, "accepted", "", "")
-                add_event(sums, outcome)
-            elif isinstance(outcome, Rejected):
-                what = (outcome.route, "rejected", outcome.stage, outcome.reason)
-                identity = event_id(record.offset, index)
-                output.dead_letters.append(self._dead_letters.letter(record, outcome, identity, self._emitter, now_ms))
-            elif isinstance(outcome, Held):
-                what = (outcome.route, "held", "", "")
-                key = halves.place(outcome.route, outcome.half)
-                output.halves.append((halves.partition_of(key, self._pairing_partitions), key, halves.encode(outcome)))
-            else:
-                what = (outcome.route, "ignored", "", outcome.reason)
-            counts[what] = counts.get(what, 0) + 1
-            counts = output.copies
+            for index, outcome in enumerate(work.outcomes):
+                what: Count
+                if isinstance(outcome, Accepted):
+                    # Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes.
+                    output.events.append((outcome.topic, outcome.value, outcome.key))
+                    if outcome.also:
+                        output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
+                    what = (outcome.route, "accepted", "", "")
+                    add_event(sums, outcome)
+                elif isinstance(outcome, Rejected):
+                    what = (outcome.route, "rejected", outcome.stage, outcome.reason)
+                    identity = work.event_id(work.record.offset, index)
+                    letter = self._dead_letters.letter(work.record, outcome, identity, self._emitter, now_ms)
+                    output.dead_letters.append(letter)
+                elif isinstance(outcome, Held):
+                    what = (outcome.route, "held", "", "")
+                    key = halves.place(outcome.route, outcome.half)
+                    partition = halves.partition_of(key, self._pairing_partitions)
+                    output.halves.append((partition, key, halves.encode(outcome)))
+                else:
+                    what = (outcome.route, "ignored", "", outcome.reason)
+                counts[what] = counts.get(what, 0) + 1
+                counts = output.copies
 
 
 def _given_up(source: Source, piece: RawRecord, event_id: EventId) -> Work:
