@@ -12,6 +12,8 @@ from logrouter.core.cells import (
     MAX_REQUEST_ID,
     MAX_SUM,
     MAX_URL,
+    MAX_URLS_OF_API,
+    MAX_URLS_OF_CLIENT,
     MAX_WEIGHT,
     Cell,
     Failure,
@@ -34,69 +36,37 @@ _MANY: Final = 200
 """Failures that a cell may hold within a batch."""
 
 
-def _count(
-    cell: Cell,
-    time_ms: int,
-    status: int | None,
-    outcome: str | None,
-    weight: float,
-    bytes_in: int,
-    bytes_out: int,
-    latency_ms: int | None,
-    index: int | None,
-    url: str | None,
-    failure: Failure | None,
-    error: str | None,
-) -> None:
-    if time_ms < cell.first_ms:
-        cell.first_ms = time_ms
-    elif time_ms > cell.last_ms:
-        cell.last_ms = time_ms
-    cell.count += 1
-    cell.weight += weight
-    if bytes_in:
-        cell.bytes_in += bytes_in
-    if bytes_out:
-        cell.bytes_out += bytes_out
-    if status is not None:
-        statuses = cell.status
-        statuses[status] = statuses.get(status, 0) + 1
-    if outcome is not None:
-        outcomes = cell.outcome
-        if outcome in outcomes:
-            outcomes[outcome] += 1
-        else:
-            add_name(outcomes, outcome, 1)
-    if index is not None and latency_ms is not None:
-        cell.latency_sum += latency_ms
-        cell.latency_count += 1
-        cell.latency_max = latency_ms if latency_ms > cell.latency_max else cell.latency_max  # noqa: FURB136 - half the price of max()
-        sketch = cell.sketch
-        sketch[index] = sketch.get(index, 0) + 1
-    if url is not None:
-        urls = cell.url
-        if url in urls:
-            urls[url] += 1
-        else:
-            if len(urls) >= _LOOSE:
-                cell.url_cut += trim(urls, url_room(cell))
-            urls[url] = 1
-    if error is not None:
-        add_name(cell.error, error, 1)
-        if failure is not None:
-            cell.recent.append(failure)
-            if len(cell.recent) >= _MANY:
-                cell.recent = newest(cell.recent)
+_Seen = tuple[
+    int,  # time
+    int | None,  # status
+    str,  # its digits
+    str | None,  # outcome
+    float,  # weight
+    int,  # bytes received
+    int,  # bytes sent
+    int | None,  # latency
+    int,  # its place in the sketch
+    str | None,  # status and path
+    str | None,  # fault
+    str | None,  # client
+    str,  # API
+    tuple[Failure, Failure] | None,  # the failure as its client has it, and as its API has it
+]
+"""What an event adds to the cells of its client and its API."""
 
 
 class Accumulator:
-    """The partial sums of one batch: every event adds to its client's and its API's cell of that minute."""
+    """The partial sums of one batch: every event adds to its client's and its API's cell of that minute.
+
+    Events are only put with their subject at first, and cells are made of them in the end: one at a time, so that what
+    belongs together is in the processor's caches together.
+    """
 
     __slots__ = ("_minutes",)
 
     def __init__(self) -> None:
         # By minute, of clients and of APIs by name: a name keeps its hash, a subject made for the look-up would not.
-        self._minutes: dict[int, tuple[dict[str, Cell], dict[str, Cell]]] = {}
+        self._minutes: dict[int, tuple[dict[str, list[_Seen]], dict[str, list[_Seen]]]] = {}
 
     def add(  # positional, as the hot loop calls it
         self,
@@ -129,9 +99,8 @@ class Accumulator:
             status, digits = None, NO_STATUS
         else:
             digits = STATUS[status]
-        if latency_ms is None:
-            index = None
-        else:
+        index = 0
+        if latency_ms is not None:
             if not 0 <= latency_ms <= MAX_LATENCY_MS:
                 latency_ms = 0 if latency_ms < 0 else MAX_LATENCY_MS
             index = bucket(latency_ms)
@@ -139,102 +108,164 @@ class Accumulator:
             outcome = outcome[:MAX_NAME]
         if len(api) > MAX_NAME:
             api = api[:MAX_NAME]
+        if client is not None and len(client) > MAX_NAME:
+            client = client[:MAX_NAME]
         url = digits + path[:MAX_URL] if count_urls and path is not None else None
-        fault = fault_of(digits, outcome, error) if outcome not in NO_FAILURE else None
-        failure: Failure | None = None
-        cells = self._minutes.get(minute)
-        if cells is None:
-            cells = self._minutes[minute] = ({}, {})
-        # Spelled out over `merge` of a one-event cell: this is half the price, and every request pays it twice.
+        fault: str | None = None
+        failures: tuple[Failure, Failure] | None = None
+        if outcome not in NO_FAILURE:
+            fault = fault_of(digits, outcome, error)
+            if count_urls:
+                path, request_id = (path or "")[:MAX_URL], request_id[:MAX_REQUEST_ID]
+                failures = (
+                    Failure(time_ms, fault, api, path, request_id),
+                    Failure(time_ms, fault, client or "", path, request_id),
+                )
+        seen = (
+            time_ms,
+            status,
+            digits,
+            outcome,
+            weight,
+            bytes_in,
+            bytes_out,
+            latency_ms,
+            index,
+            url,
+            fault,
+            client,
+            api,
+            failures,
+        )
+        subjects = self._minutes.get(minute)
+        if subjects is None:
+            subjects = self._minutes[minute] = ({}, {})
         if client is not None:
-            if len(client) > MAX_NAME:
-                client = client[:MAX_NAME]
-            if fault is not None and count_urls:
-                failure = Failure(time_ms, fault, api, (path or "")[:MAX_URL], request_id[:MAX_REQUEST_ID])
-            cell = cells[0].get(client)
-            if cell is None:
-                # Maps of its own: a default would be one map shared by all.
-                cells[0][client] = Cell(
-                    minute,
-                    1,
-                    weight,
-                    bytes_in,
-                    bytes_out,
-                    latency_ms or 0,
-                    latency_ms or 0,
-                    0 if index is None else 1,
-                    time_ms,
-                    time_ms,
-                    {} if status is None else {status: 1},
-                    {} if outcome is None else {outcome: 1},
-                    {digits + api: 1},
-                    {} if index is None else {index: 1},
-                    {},
-                    0,
-                    {} if url is None else {url: 1},
-                    0,
-                    {} if fault is None else {fault: 1},
-                    [] if failure is None else [failure],
-                )
+            known = subjects[0].get(client)
+            if known is None:
+                subjects[0][client] = [seen]
             else:
-                peers, pair = cell.peer, digits + api
-                if pair in peers:
-                    peers[pair] += 1
-                else:
-                    add_name(peers, pair, 1, MAX_PAIRS)
-                _count(
-                    cell,
-                    time_ms,
-                    status,
-                    outcome,
-                    weight,
-                    bytes_in,
-                    bytes_out,
-                    latency_ms,
-                    index,
-                    url,
-                    failure,
-                    fault,
-                )
+                known.append(seen)
         if count_api:
-            if fault is not None and count_urls:
-                failure = Failure(time_ms, fault, client or "", (path or "")[:MAX_URL], request_id[:MAX_REQUEST_ID])
-            cell = cells[1].get(api)
-            if cell is None:
-                cell = cells[1][api] = Cell(minute, first_ms=time_ms, last_ms=time_ms)
-            if client is not None:
-                clients = cell.clients
-                if client in clients:
-                    clients[client] += 1
-                else:
-                    if len(clients) >= _LOOSE:
-                        cell.clients_cut += trim(clients, MAX_CLIENTS)
-                    clients[client] = 1
-            _count(
-                cell,
-                time_ms,
-                status,
-                outcome,
-                weight,
-                bytes_in,
-                bytes_out,
-                latency_ms,
-                index,
-                url,
-                failure,
-                fault,
-            )
+            known = subjects[1].get(api)
+            if known is None:
+                subjects[1][api] = [seen]
+            else:
+                known.append(seen)
 
     def take(self) -> Subjects:
         """Everything since the last call, by subject, within the bounds that a reader checks."""
         minutes, self._minutes = self._minutes, {}
         subjects: dict[str, list[Cell]] = {}
-        for clients, apis in minutes.values():
-            for kind, cells in (("c", clients), ("a", apis)):
-                for name, cell in cells.items():
-                    _finish(cell)
-                    subjects.setdefault(kind + name, []).append(cell)
+        for minute, (clients, apis) in minutes.items():
+            for name, events in clients.items():
+                subjects.setdefault("c" + name, []).append(_cell_of(minute, events, of_client=True))
+            for name, events in apis.items():
+                subjects.setdefault("a" + name, []).append(_cell_of(minute, events, of_client=False))
         return list(subjects.items())
+
+
+def _cell_of(minute: int, events: list[_Seen], *, of_client: bool) -> Cell:
+    """The cell of one subject. Spelled out over `merge` of one-event cells, as every request comes here twice."""
+    first_ms = last_ms = events[0][0]
+    weight = 0.0
+    bytes_in = bytes_out = latency_sum = latency_max = latency_count = clients_cut = url_cut = 0
+    statuses: dict[int, int] = {}
+    outcomes: dict[str, int] = {}
+    peers: dict[str, int] = {}
+    sketch: dict[int, int] = {}
+    clients: dict[str, int] = {}
+    urls: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    recent: list[Failure] = []
+    for (
+        time_ms,
+        status,
+        digits,
+        outcome,
+        stands_for,
+        received,
+        sent,
+        ms,
+        index,
+        url,
+        fault,
+        client,
+        api,
+        failed,
+    ) in events:
+        if time_ms < first_ms:
+            first_ms = time_ms
+        elif time_ms > last_ms:
+            last_ms = time_ms
+        weight += stands_for
+        if received:
+            bytes_in += received
+        if sent:
+            bytes_out += sent
+        if status is not None:
+            statuses[status] = statuses[status] + 1 if status in statuses else 1
+        if outcome is not None:
+            if outcome in outcomes:
+                outcomes[outcome] += 1
+            else:
+                add_name(outcomes, outcome, 1)
+        if ms is not None:
+            latency_sum += ms
+            latency_count += 1
+            if ms > latency_max:  # noqa: PLR1730 - half the price of max()
+                latency_max = ms
+            sketch[index] = sketch[index] + 1 if index in sketch else 1
+        if of_client:
+            pair = digits + api
+            if pair in peers:
+                peers[pair] += 1
+            else:
+                add_name(peers, pair, 1, MAX_PAIRS)
+        elif client is not None:
+            if client in clients:
+                clients[client] += 1
+            else:
+                if len(clients) >= _LOOSE:
+                    clients_cut += trim(clients, MAX_CLIENTS)
+                clients[client] = 1
+        if url is not None:
+            if url in urls:
+                urls[url] += 1
+            else:
+                if len(urls) >= _LOOSE:
+                    url_cut += trim(urls, MAX_URLS_OF_CLIENT if of_client else MAX_URLS_OF_API)
+                urls[url] = 1
+        if fault is not None:
+            add_name(errors, fault, 1)
+            if failed is not None:
+                recent.append(failed[0 if of_client else 1])
+                if len(recent) >= _MANY:
+                    recent = newest(recent)
+    cell = Cell(
+        minute,
+        len(events),
+        weight,
+        bytes_in,
+        bytes_out,
+        latency_sum,
+        latency_max,
+        latency_count,
+        first_ms,
+        last_ms,
+        statuses,
+        outcomes,
+        peers,
+        sketch,
+        clients,
+        clients_cut,
+        urls,
+        url_cut,
+        errors,
+        recent,
+    )
+    _finish(cell)
+    return cell
 
 
 def _finish(cell: Cell) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from msgspec import Struct
 
 from logrouter.core.enrich import ENDINGS, NO_ENDING, allow_headers
 from logrouter.core.redact import redact_uri
@@ -35,117 +36,121 @@ INVALID: Final = "invalid"
 _NOTHING: Final[dict[str, Any]] = {}
 
 
-def finish(
-    route: Route,
-    envelope: Envelope,
-    parsed: Parsed,
-    record: RawRecord,
-    now_ms: int,
-    event_id: Callable[[int, int], str],
-    index: int,
-) -> Outcome:
-    """Enrich and validate one parsed request: the straight path, for a route without extras."""
-    event, time_ms = _draft(route, envelope, parsed, record, now_ms, event_id, index)
-    return _complete(route, event, time_ms, route.tables)
+class Draft(Struct):
+    """An event that is to be decided about: *event* is all that is known of the request, *time_ms* its time."""
+
+    route: Route
+    record: RawRecord
+    event: dict[str, Any]
+    time_ms: int
+    tables: tuple[str, ...]
+    topics: tuple[str, ...]
 
 
-def finish_with(
-    route: Route,
-    extras: Extras,
-    envelope: Envelope,
-    parsed: Parsed,
-    record: RawRecord,
-    now_ms: int,
-    event_id: Callable[[int, int], str],
-    index: int,
-    place: int,
-) -> Outcome:
-    """`finish` for a route with options that most routes don't have."""
-    # By the place and not by the index, which other routes move: all that have a line keep it or leave it.
-    if extras.sample is not None and not extras.sample(event_id(record.offset, place)):
-        return Ignored(Reason.SAMPLED, route.name)
-    if extras.limit is not None and not extras.limit(record, now_ms):
-        return Ignored(Reason.RATE_LIMITED, route.name)
-    for enrich in extras.before:
-        enrich(parsed.event)
-    event, time_ms = _draft(route, envelope, parsed, record, now_ms, event_id, index)
-    for enrich in extras.after:
-        enrich(event)
-    return _complete_with(route, extras, event, time_ms, route.tables, record)
+class Candidate(Draft):
+    """A draft whose line is at hand: it goes through `STAGES` in their order until it has an *outcome*.
 
-
-def hold(
-    route: Route,
-    half: Half,
-    envelope: Envelope,
-    parsed: Parsed,
-    record: RawRecord,
-    now_ms: int,
-    event_id: Callable[[int, int], str],
-    index: int,
-) -> Outcome:
-    """The draft of one of the two lines of a request, for a route that pairs them.
-
-    Sampling goes by what both lines have, so that both are kept or neither.
+    *index* is the outcome's place among those of its record, *place* that of the line.
     """
-    extras = route.extras
-    if extras is not None:
-        if extras.sample is not None and not extras.sample(half.key):
-            return Ignored(Reason.SAMPLED, route.name)
-        for enrich in extras.before:
-            enrich(parsed.event)
-    event, time_ms = _draft(route, envelope, parsed, record, now_ms, event_id, index)
-    if extras is not None:
-        for enrich in extras.after:
-            enrich(event)
-    value = orjson.dumps(event)
+
+    envelope: Envelope
+    parsed: Parsed
+    event_id: Callable[[int, int], str]
+    index: int
+    place: int
+    outcome: Outcome | None = None
+
+
+def draft(each: Candidate, now_ms: int) -> Outcome | None:
+    """Put together what is known of the request, unless the route leaves it out."""
+    extras = each.route.extras
+    if extras is None:
+        _fill(each, now_ms)
+        return None
+    half = _held(each)
+    # Two lines of a request are both kept or neither, so it goes by what both have. Else by the place and not by the
+    # index, which other routes move: all that have a line keep it or leave it.
+    name = half.key if half is not None else each.event_id(each.record.offset, each.place)
+    if extras.sample is not None and not extras.sample(name):
+        return Ignored(Reason.SAMPLED, each.route.name)
+    if half is None and extras.limit is not None and not extras.limit(each.record, now_ms):
+        return Ignored(Reason.RATE_LIMITED, each.route.name)
+    for enrich in extras.before:
+        enrich(each.event)
+    _fill(each, now_ms)
+    for enrich in extras.after:
+        enrich(each.event)
+    if half is None:
+        _shape(each, extras)
+    return None
+
+
+def check(each: Candidate, _now_ms: int) -> Outcome | None:
+    """What the schema refuses. The draft of one of two lines is not asked about: it is not the event yet."""
+    return None if _held(each) is not None or each.route.validator.is_valid(each.event) else _invalid(each)
+
+
+def write(each: Candidate, _now_ms: int) -> Outcome:
+    """The event as it is published, or held."""
+    half = _held(each)
+    if half is None:
+        return _written(each)
+    value = orjson.dumps(each.event)
     if len(value) > MAX_EVENT_BYTES:
-        return _too_large(route, value)
-    return Held(route.name, half, route.pair_ms or 0, event, value, time_ms, route.tables)
+        return _too_large(each.route, value)
+    return Held(each.route.name, half, each.route.pair_ms or 0, each.event, value, each.time_ms, each.tables)
+
+
+STAGES: Final[tuple[Callable[[Candidate, int], Outcome | None], ...]] = (draft, check, write)
+"""What a candidate goes through. A stage gives the outcome of those that end there."""
 
 
 def complete(route: Route, event: dict[str, Any], time_ms: int, tables: tuple[str, ...], record: RawRecord) -> Outcome:
     """What becomes of a draft that has waited; *record* is where its line was."""
-    if route.extras is None:
-        return _complete(route, event, time_ms, tables)
-    return _complete_with(route, route.extras, event, time_ms, tables, record)
+    waited = Draft(route, record, event, time_ms, tables, route.topics)
+    if route.extras is not None:
+        _shape(waited, route.extras)
+    return (None if route.validator.is_valid(event) else _invalid(waited)) or _written(waited)
 
 
-def _complete(route: Route, event: dict[str, Any], time_ms: int, tables: tuple[str, ...]) -> Outcome:
-    if not route.validator.is_valid(event):
-        return _refused(route, event)
+def _held(each: Candidate) -> Half | None:
+    """Which of the two lines of a request it is, where the route pairs them."""
+    return each.parsed.half if each.route.pair_ms is not None else None
+
+
+def _shape(each: Draft, extras: Extras) -> None:
+    """Topics by what the event is, and the route's changes of its fields."""
+    if extras.topics is not None:
+        each.topics = extras.topics(each.event)
+    if extras.follow:
+        each.event["meta"]["stream"] = each.topics[0]
+    if extras.change is not None:
+        extras.change(each.event)
+
+
+def _invalid(each: Draft) -> Outcome | None:
+    """What becomes of an event that the schema refuses; None if it is published all the same."""
+    extras, event = each.route.extras, each.event
+    if extras is None or extras.on_invalid is OnInvalid.DEAD_LETTER:
+        return _refused(each.route, event)
+    if extras.on_invalid is OnInvalid.DROP:
+        return Ignored(Reason.INVALID, each.route.name)
+    event["flags"] = [*event.get("flags", ()), INVALID]
+    each.tables = ()  # its figures may be of any type
+    return None
+
+
+def _written(each: Draft) -> Outcome:
+    route, event = each.route, each.event
     value = orjson.dumps(event)
     if len(value) > MAX_EVENT_BYTES:
         return _too_large(route, value)
+    if route.extras is not None:
+        key = route.extras.key(event, each.record)
+        return Accepted(route.name, each.topics[0], key, value, event, each.time_ms, each.tables, each.topics[1:])
     client = event.get("client_id")
     key = client.encode() if client is not None else None
-    return Accepted(route.name, route.to, key, value, event, time_ms, tables)
-
-
-def _complete_with(
-    route: Route,
-    extras: Extras,
-    event: dict[str, Any],
-    time_ms: int,
-    tables: tuple[str, ...],
-    record: RawRecord,
-) -> Outcome:
-    topics = route.topics if extras.topics is None else extras.topics(event)
-    if extras.follow:
-        event["meta"]["stream"] = topics[0]
-    if extras.change is not None:
-        extras.change(event)
-    if not route.validator.is_valid(event):
-        if extras.on_invalid is OnInvalid.DROP:
-            return Ignored(Reason.INVALID, route.name)
-        if extras.on_invalid is OnInvalid.DEAD_LETTER:
-            return _refused(route, event)
-        event["flags"] = [*event.get("flags", ()), INVALID]
-        tables = ()  # its figures may be of any type
-    value = orjson.dumps(event)
-    if len(value) > MAX_EVENT_BYTES:
-        return _too_large(route, value)
-    return Accepted(route.name, topics[0], extras.key(event, record), value, event, time_ms, tables, topics[1:])
+    return Accepted(route.name, route.to, key, value, event, each.time_ms, each.tables)
 
 
 def _refused(route: Route, event: dict[str, Any]) -> Rejected:
@@ -157,17 +162,9 @@ def _too_large(route: Route, value: bytes) -> Rejected:
     return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
 
 
-def _draft(
-    route: Route,
-    envelope: Envelope,
-    parsed: Parsed,
-    record: RawRecord,
-    now_ms: int,
-    event_id: Callable[[int, int], str],
-    index: int,
-) -> tuple[dict[str, Any], int]:
-    """The canonical event of one parsed request, which it is made of, and its time."""
-    event = parsed.event
+def _fill(each: Candidate, now_ms: int) -> None:
+    """Make the parsed request, which it is made of, the canonical event, and tell its time."""
+    route, parsed, envelope, event, record = each.route, each.parsed, each.envelope, each.event, each.record
     http = event.get("http", _NOTHING)
     status = http.get("status_code")
     if type(status) is not int:
@@ -195,7 +192,7 @@ def _draft(
             meta["uri"] = redact_uri(uri, route.query) or "/"
     meta["stream"] = route.stream
     meta["dt"] = rfc3339(time_ms)
-    meta["id"] = event_id(record.offset, index)
+    meta["id"] = each.event_id(record.offset, each.index)
 
     event["$schema"] = route.schema_uri
     outcome, kind = ENDINGS.get(status, NO_ENDING)
@@ -211,7 +208,7 @@ def _draft(
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "index": index,
+        "index": each.index,
         "host": envelope.host,
         "program": envelope.program,
     }
@@ -221,7 +218,7 @@ def _draft(
         del source["program"]
     if envelope.flags or parsed.flags or clock_flags:
         event["flags"] = list(dict.fromkeys((*envelope.flags, *parsed.flags, *clock_flags)))
-    return event, time_ms
+    each.time_ms = time_ms
 
 
 def _protect(route: Route, http: dict[str, Any]) -> None:

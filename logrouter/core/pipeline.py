@@ -1,18 +1,24 @@
 """The one place with stage order: bytes -> envelope -> route -> parse -> enrich -> validate -> event.
 
+Records go through the stages in blocks: all of a block are decoded, then all are routed and parsed, then the requests
+among them become drafts, are validated, are written. What a stage calls stays in the processor's caches for the next
+record; a record alone is a block of one. Records that leave on the way have their outcome early, and order stays.
+
 A record has one outcome for each route that has it: with `routing: first-match`, which is usual, one in all. An
-outcome's place in the tuple is its *index*, which makes its event's id differ from those of its siblings. A line that
+outcome's place among them is its *index*, which makes its event's id differ from those of its siblings. A line that
 waits for the other one of its request leaves the order before validation; `core.pairing` has it from there.
 
-Pure: the record's coordinates, the time and the id function come in as arguments, and nothing here raises on any
-input.  What a record ends as is a value (`model.Outcome`); counting and publishing are the caller's.
+Pure: the record's coordinates, the time and the id function come in as arguments. What a record ends as is a value
+(`model.Outcome`); counting and publishing are the caller's.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.event import finish, finish_with, hold
+from msgspec import Struct
+
+from logrouter.core.event import STAGES, Candidate
 from logrouter.core.ids import MAX_INDEX
 from logrouter.core.requestfields import Request
 from logrouter.model import (
@@ -36,15 +42,37 @@ if TYPE_CHECKING:
     from logrouter.core.routing import Route, Source
     from logrouter.model import Decoded
 
+AT_ONCE: Final = 64
+"""Records of a block, and requests that go on together: enough to gain from caches, few enough to stay in them."""
+
 _TOMBSTONE: Final = (Ignored(Reason.TOMBSTONE),)
 _EMPTY: Final = (Ignored(Reason.EMPTY),)
 _UNMATCHED: Final = (Ignored(Reason.UNMATCHED),)
+_UNDECIDED: Final = Ignored(Reason.UNMATCHED)
+"""Stands for the outcome of a request that is still on its way."""
+
+
+class Work(Struct):
+    """One record on its way through the stages. *record* has a value.
+
+    *found* is what it is decoded to, None as long as it is not. *outcomes* are what it ends as, unless a bug of ours
+    raised *bug* over it. *counted* says that the record had an outcome before, so that these are further ones.
+    """
+
+    source: Source
+    record: RawRecord
+    event_id: Callable[[int, int], str]
+    found: Decoded | None = None
+    counted: bool = False
+    outcomes: list[Outcome] = []
+    bug: Exception | None = None
 
 
 def process(source: Source, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str]) -> tuple[Outcome, ...]:
     """What becomes of one record: one outcome per event in it and route that has it, one at least.
 
-    *now_ms* is the wall clock; the record's own timestamp goes before it, so that replays give the same event.
+    Its lines and routes are gone through one by one. *now_ms* is the wall clock; the record's own timestamp goes before
+    it, so that replays give the same event. Raises nothing but bugs of ours.
     """
     value = record.value
     if value is None:
@@ -53,153 +81,167 @@ def process(source: Source, record: RawRecord, now_ms: int, event_id: Callable[[
         return _EMPTY
     if source.may_match is not None and not source.may_match(value):
         return _UNMATCHED
-    return process_matching(source, record, value, now_ms, event_id)
+    work = Work(source, record, event_id)
+    process_block((work,), now_ms, 1)
+    if work.bug is not None:
+        raise work.bug
+    return tuple(work.outcomes)
 
 
-def process_matching(
-    source: Source, record: RawRecord, value: bytes, now_ms: int, event_id: Callable[[int, int], str]
-) -> tuple[Outcome, ...]:
-    """`process` for a record that the pre-filter has let through."""
+def process_block(block: Sequence[Work], now_ms: int, at_once: int = AT_ONCE) -> None:
+    """Give records that the pre-filter has let through what they end as. Never raises.
+
+    *at_once* bounds the requests that are on their way together, of which one record may hold thousands.
+    """
+    for work in block:
+        if work.found is None and work.bug is None:
+            try:
+                work.found = _decode(work.source, work.record.value or b"")
+            except Exception as exc:  # noqa: BLE001 - a bug of ours costs the record and not the block
+                work.bug = exc
+    pending = _Pending(now_ms, at_once)
+    for work in block:
+        if work.bug is None:
+            try:
+                _route(work, work.found, pending)
+            except Exception as exc:  # noqa: BLE001 - as above
+                work.bug = exc
+    pending.finish()
+
+
+class _Pending:
+    """Requests on their way from their formats to their outcomes."""
+
+    def __init__(self, now_ms: int, at_once: int) -> None:
+        self._now_ms = now_ms
+        self._at_once = at_once
+        self._requests: list[tuple[Work, Candidate, str | None, set[str] | None]] = []
+
+    def add(self, work: Work, request: Candidate, raw: str | None, counted: set[str] | None) -> None:
+        """One more request; *raw* and *counted* are as in `_placed` and `_counted_once`."""
+        work.outcomes.append(_UNDECIDED)
+        self._requests.append((work, request, raw, counted))
+        if len(self._requests) >= self._at_once:
+            self.finish()
+
+    def finish(self) -> None:
+        """Take all of them through the remaining stages, each stage for all before the next."""
+        requests, self._requests = self._requests, []
+        now_ms = self._now_ms
+        for stage in STAGES:
+            for work, request, _, _ in requests:
+                if request.outcome is None and work.bug is None:
+                    try:
+                        request.outcome = stage(request, now_ms)
+                    except Exception as exc:  # noqa: BLE001 - a bug of ours costs the record and not the block
+                        work.bug = exc
+        for work, request, raw, counted in requests:
+            outcome = request.outcome
+            if outcome is not None:
+                if counted is not None:
+                    outcome = _counted_once(request.route, outcome, counted)
+                work.outcomes[request.index] = outcome if raw is None else _placed(outcome, request.place, raw)
+
+
+def _decode(source: Source, value: bytes) -> Decoded:
     if len(value) > source.max_bytes:
-        if source.might_be_ours is not None and not source.might_be_ours(value):
-            return _UNMATCHED
         detail = f"{len(value)} bytes, at most {source.max_bytes} are read"
-        return (Rejected(Stage.DECODE, Reason.TOO_LARGE, detail, raw=None if source.verbatim else ENCODED),)
-    return process_decoded(source, source.decode(value), record, value, now_ms, event_id)
+        return Rejected(Stage.DECODE, Reason.TOO_LARGE, detail, raw=None if source.verbatim else ENCODED)
+    return source.decode(value)
 
 
-def process_decoded(
-    source: Source,
-    found: Decoded,
-    record: RawRecord,
-    value: bytes,
-    now_ms: int,
-    event_id: Callable[[int, int], str],
-) -> tuple[Outcome, ...]:
-    """`process` for what a record has been decoded to; *value* is its bytes."""
+def _route(work: Work, found: Decoded | None, pending: _Pending) -> None:
+    """Give the record its outcomes; those of requests follow when these are finished."""
+    source = work.source
     if isinstance(found, Envelope):
-        outcomes = _of_line(source, found, record, now_ms, event_id)
-        return outcomes if source.verbatim else _of_place(outcomes, 0, found.text)
-    if isinstance(found, Rejected):
+        _of_line(work, found, 0, None if source.verbatim else found.text, pending)
+    elif isinstance(found, Rejected):
         ours = source.might_be_ours
-        return _UNMATCHED if ours is not None and not ours(value) else (found,)
-    if isinstance(found, Ignored):
-        return (found,)
-    return _of_lines(source, found, record, now_ms, event_id)
+        work.outcomes += _UNMATCHED if ours is not None and not ours(work.record.value or b"") else (found,)
+    elif isinstance(found, Ignored):
+        work.outcomes.append(found)
+    elif found is not None:
+        _of_lines(work, found, pending)
 
 
-def _of_lines(
-    source: Source,
-    lines: Sequence[Envelope | Ignored | Rejected],
-    record: RawRecord,
-    now_ms: int,
-    event_id: Callable[[int, int], str],
-) -> tuple[Outcome, ...]:
+def _of_lines(work: Work, lines: Sequence[Envelope | Ignored | Rejected], pending: _Pending) -> None:
     """The outcomes of every line that a record packs, in their order; a record that packs none is empty."""
+    source, outcomes = work.source, work.outcomes
     if len(lines) * (max(len(source.routes), 1) if source.all_matches else 1) > MAX_INDEX:
         detail = f"{len(lines)} lines in one record"
-        return (Rejected(Stage.DECODE, Reason.TOO_MANY, detail, raw=None if source.verbatim else ENCODED),)
-    outcomes: list[Outcome] = []
+        outcomes.append(Rejected(Stage.DECODE, Reason.TOO_MANY, detail, raw=None if source.verbatim else ENCODED))
+        return
     for place, line in enumerate(lines):
         if isinstance(line, Envelope):
-            found = _of_line(source, line, record, now_ms, event_id, len(outcomes), place)
-            outcomes.extend(_of_place(found, place, line.text))
+            _of_line(work, line, place, line.text, pending)
         else:
             outcomes.append(line._replace(line=place))
-    return tuple(outcomes) or _EMPTY
+    if not outcomes:
+        outcomes += _EMPTY
 
 
-def _of_place(outcomes: tuple[Outcome, ...], place: int, text: str) -> tuple[Outcome, ...]:
-    """The outcomes of one line as those of the line at *place*: a dead letter shows its text, not the whole record."""
-    return tuple(
-        each._replace(line=place, raw=text) if isinstance(each, Rejected) else each._replace(line=place)
-        for each in outcomes
-    )
-
-
-def _of_line(
-    source: Source,
-    envelope: Envelope,
-    record: RawRecord,
-    now_ms: int,
-    event_id: Callable[[int, int], str],
-    index: int = 0,
-    place: int = 0,
-) -> tuple[Outcome, ...]:
-    """The outcomes of the line at *place* in its record; *index* is that of the first of them among the record's."""
+def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pending: _Pending) -> None:
+    """The outcomes of the line at *place* in its record; *raw* is what its dead letters show, None for the record."""
+    source, record = work.source, work.record
     envelope.headers = record.headers
-    if source.all_matches:
-        return _every_match(source, envelope, record, now_ms, event_id, index, place)
+    first = len(work.outcomes)
+    counted: set[str] | None = set() if source.all_matches else None
     left: Ignored | None = None
     for route in source.routes:
         if not route.select(envelope):
             continue
-        if envelope.flags and PARTIAL in envelope.flags:
-            return (Rejected(Stage.DECODE, Reason.PARTIAL, "one piece of a line cut by the runtime", "", route.name),)
+        outcome: Outcome
+        if envelope.flags and PARTIAL in envelope.flags:  # so it is for every route: one dead letter is enough
+            detail = "one piece of a line cut by the runtime"
+            work.outcomes.append(Rejected(Stage.DECODE, Reason.PARTIAL, detail, "", route.name, place, raw))
+            return
         parsed = route.parse(envelope)
         if isinstance(parsed, Parsed):
             half = parsed.half
             if half is not None and half.opens and route.pair_ms is None:
-                return (Ignored(Reason.NOT_COUNTED, route.name),)
-            if route.request is not None and not route.request.test(Request(parsed, route)):
-                left = left or Ignored(Reason.UNWANTED, route.name)
+                outcome = Ignored(Reason.NOT_COUNTED, route.name, place)
+            elif route.request is not None and not route.request.test(Request(parsed, route)):
+                left = left or Ignored(Reason.UNWANTED, route.name, place)
                 continue
-            if half is not None and route.pair_ms is not None:
-                return (hold(route, half, envelope, parsed, record, now_ms, event_id, index),)
-            if route.extras is not None:
-                return (finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, index, place),)
-            return (finish(route, envelope, parsed, record, now_ms, event_id, index),)
-        if isinstance(parsed, Rejected):
-            return (parsed._replace(route=route.name),)
-        if not (route.request_only and parsed.reason is Reason.NOT_REQUEST):
-            return (Ignored(parsed.reason, route.name),)
-        # `looks_like: request` is a condition too, only a dear one: a later route may still want the line.
-        left = left or Ignored(parsed.reason, route.name)
-    return (left,) if left is not None else _UNMATCHED
-
-
-def _every_match(
-    source: Source,
-    envelope: Envelope,
-    record: RawRecord,
-    now_ms: int,
-    event_id: Callable[[int, int], str],
-    first: int,
-    place: int,
-) -> tuple[Outcome, ...]:
-    """The outcome of every route that has the record. A table counts it once, for the first route that names it."""
-    outcomes: list[Outcome] = []
-    counted: set[str] = set()
-    left: Ignored | None = None
-    for route in source.routes:
-        if not route.select(envelope):
+            else:
+                index = len(work.outcomes)
+                request = Candidate(
+                    route,
+                    record,
+                    parsed.event,
+                    0,
+                    route.tables,
+                    route.topics,
+                    envelope,
+                    parsed,
+                    work.event_id,
+                    index,
+                    place,
+                )
+                pending.add(work, request, raw, counted)
+                if counted is None:
+                    return
+                continue
+        elif isinstance(parsed, Rejected):
+            outcome = parsed._replace(route=route.name, line=place, raw=raw)
+        elif route.request_only and parsed.reason is Reason.NOT_REQUEST:
+            # `looks_like: request` is a condition too, only a dear one: a later route may still want the line.
+            left = left or Ignored(parsed.reason, route.name, place)
             continue
-        if envelope.flags and PARTIAL in envelope.flags:  # so it is for every route: one dead letter is enough
-            return (Rejected(Stage.DECODE, Reason.PARTIAL, "one piece of a line cut by the runtime", "", route.name),)
-        parsed = route.parse(envelope)
-        if isinstance(parsed, Rejected):
-            outcomes.append(parsed._replace(route=route.name))
-        elif isinstance(parsed, Ignored):
-            if route.request_only and parsed.reason is Reason.NOT_REQUEST:
-                left = left or Ignored(parsed.reason, route.name)
-            else:
-                outcomes.append(Ignored(parsed.reason, route.name))
-        elif parsed.half is not None and parsed.half.opens and route.pair_ms is None:
-            outcomes.append(Ignored(Reason.NOT_COUNTED, route.name))
-        elif route.request is not None and not route.request.test(Request(parsed, route)):
-            left = left or Ignored(Reason.UNWANTED, route.name)
         else:
-            index = first + len(outcomes)
-            if parsed.half is not None and route.pair_ms is not None:
-                outcome = hold(route, parsed.half, envelope, parsed, record, now_ms, event_id, index)
-            elif route.extras is None:
-                outcome = finish(route, envelope, parsed, record, now_ms, event_id, index)
-            else:
-                outcome = finish_with(route, route.extras, envelope, parsed, record, now_ms, event_id, index, place)
-            outcomes.append(_counted_once(route, outcome, counted))
-    if outcomes:
-        return tuple(outcomes)
-    return (left,) if left is not None else _UNMATCHED
+            outcome = Ignored(parsed.reason, route.name, place)
+        work.outcomes.append(outcome)
+        if counted is None:
+            return
+    if len(work.outcomes) == first:
+        work.outcomes.append(left or Ignored(Reason.UNMATCHED, line=place))
+
+
+def _placed(outcome: Outcome, place: int, raw: str) -> Outcome:
+    """The outcome as that of the line at *place*: a dead letter shows its text, not the whole record."""
+    if isinstance(outcome, Rejected):
+        return outcome._replace(line=place, raw=raw)
+    return outcome._replace(line=place)
 
 
 def _counted_once(route: Route, outcome: Outcome, counted: set[str]) -> Outcome:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter import telemetry
 from logrouter.core import halves, ids
 from logrouter.core.accumulate import Accumulator
-from logrouter.core.pipeline import process, process_decoded, process_matching
+from logrouter.core.pipeline import AT_ONCE, Work, process_block
 from logrouter.core.rollup import pack
 from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.output import LOOP_HEADER, Output
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from logrouter.core.routing import RouteTable, Source
-    from logrouter.model import Outcome
     from logrouter.route.output import Count, DeadLetterSettings, Message
 
 EventId = Callable[[int, int], str]
@@ -30,7 +29,8 @@ _NOT_OURS: Count = (UNMATCHED, "ignored", "", Reason.UNMATCHED)
 
 
 _PIECE: Count = (UNMATCHED, "held", Stage.DECODE, Reason.PARTIAL)
-_UNMATCHED: Final = (Ignored(Reason.UNMATCHED),)
+_UNMATCHED: Final = Ignored(Reason.UNMATCHED)
+_LOOP: Final = Ignored(Reason.LOOP)
 _NOTHING: Final[dict[str, Any]] = {}
 
 
@@ -48,8 +48,12 @@ class BatchProcessor:
         emitter: str = "logrouter",
         pairing_partitions: int = 1,
         rejoin: Rejoin | None = None,
+        at_once: int = AT_ONCE,
     ) -> None:
-        """*rejoin* is what is left of cut lines by former batches, of other route tables even."""
+        """*rejoin* is what is left of cut lines by former batches, of other route tables even.
+
+        *at_once* is how many records, and requests in them, go through the pipeline's stages together.
+        """
         self._table = table
         self._cluster = cluster
         self._rollup_partitions = rollup_partitions
@@ -57,6 +61,7 @@ class BatchProcessor:
         self._clock_ms = clock_ms
         self._emitter = emitter
         self._pairing_partitions = pairing_partitions
+        self._at_once = at_once
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
         self._rejoin = Rejoin() if rejoin is None else rejoin
@@ -77,6 +82,7 @@ class BatchProcessor:
         may_match: Callable[[bytes], bool] | None = None
         read = [0, 0]
         last: Message | None = None
+        block: list[Work] = []
         # Records arrive in runs of one partition: what depends on it alone is looked up when the run changes.
         for message in messages:
             value = message.value()
@@ -103,15 +109,24 @@ class BatchProcessor:
             record = RawRecord(
                 topic, partition, message.offset(), message.timestamp()[1], value, tuple(headers) if headers else ()
             )
-            self._one(source, record, headers, event_id, now_ms, output, sums)
+            work = Work(source, record, event_id)
+            if headers and any(name == LOOP_HEADER for name, _ in headers):
+                work.found = _LOOP
+            if source.joining is None or work.found is not None:
+                block.append(work)
+            else:
+                block += self._join(work, now_ms, output)
+            if len(block) >= self._at_once:
+                self._finish(block, now_ms, output, sums)
+                block = []
         if last is not None and topic is not None:
             positions[topic, partition] = last.offset() + 1
         if not_ours:
             counts[_NOT_OURS] = counts.get(_NOT_OURS, 0) + not_ours
         if self._rejoin:
             for joining, piece in self._rejoin.overdue(now_ms):
-                ids_of = self._ids_of(piece.topic, piece.partition)
-                self._give_up(joining, piece, ids_of, now_ms, output, sums)
+                block.append(_given_up(joining, piece, self._ids_of(piece.topic, piece.partition)))
+        self._finish(block, now_ms, output, sums)
         self._rejoin.note(output)
         output.rollup.extend(pack(sums.take(), self._rollup_partitions))
         return output
@@ -127,97 +142,66 @@ class BatchProcessor:
             self._ids[topic, partition] = ids.for_partition(self._cluster, topic, partition)
         return self._ids[topic, partition]
 
-    def _one(
-        self,
-        source: Source,
-        record: RawRecord,
-        headers: Any,
-        event_id: EventId,
-        now_ms: int,
-        output: Output,
-        sums: Accumulator,
-    ) -> None:
-        outcomes: tuple[Outcome, ...]
-        if headers and any(name == LOOP_HEADER for name, _ in headers):
-            outcomes = (Ignored(Reason.LOOP),)
-        elif source.joining is not None:
-            self._join(source, record, event_id, now_ms, output, sums)
-            return
-        else:
-            try:
-                outcomes = process_matching(source, record, record.value or b"", now_ms, event_id)
-            except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the record
-                outcomes = (internal_error(exc, record, verbatim=source.verbatim),)
-        self._put(record, outcomes, event_id, now_ms, output, sums, output.counts)
+    def _join(self, work: Work, now_ms: int, output: Output) -> list[Work]:
+        """What is to be routed because of a record of a source that puts cut lines together.
 
-    def _join(
-        self, source: Source, record: RawRecord, event_id: EventId, now_ms: int, output: Output, sums: Accumulator
-    ) -> None:
-        """A record of a source that puts cut lines together: it waits, or ends a line, or is routed as it is."""
-        outcomes: tuple[Outcome, ...] | None = None
-        given_up: tuple[RawRecord, ...] = ()
+        The record waits, or ends a line, or is routed as it is; and pieces may be given up.
+        """
+        source, record = work.source, work.record
         try:
             routed = self._rejoin.take(source, record, record.value or b"", now_ms)
-            given_up, ready = routed.given_up, routed.record
-            if ready is not None:
-                record, value = ready, ready.value or b""
-                if source.may_match is not None and not source.may_match(value):
-                    outcomes = _UNMATCHED
-                elif routed.found is None:
-                    outcomes = process_matching(source, record, value, now_ms, event_id)
-                else:
-                    outcomes = process_decoded(source, routed.found, record, value, now_ms, event_id)
-        except Exception as exc:  # noqa: BLE001 - see `_one`
-            outcomes = (internal_error(exc, record, verbatim=source.verbatim),)
-        if outcomes is None:
+        except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the record
+            work.bug = exc
+            return [work]
+        ready = routed.record
+        given_up = [_given_up(source, piece, work.event_id) for piece in routed.given_up]
+        if ready is None:
             output.counts[_PIECE] = output.counts.get(_PIECE, 0) + 1
-        else:
-            self._put(record, outcomes, event_id, now_ms, output, sums, output.counts)
-        for piece in given_up:
-            self._give_up(source, piece, event_id, now_ms, output, sums)
+            return given_up
+        work.record, work.found = ready, routed.found
+        if source.may_match is not None and not source.may_match(ready.value or b""):
+            work.found = _UNMATCHED
+        return [work, *given_up]
 
-    def _give_up(
-        self, source: Source, piece: RawRecord, event_id: EventId, now_ms: int, output: Output, sums: Accumulator
-    ) -> None:
-        """Route a piece as it is. It was counted as held, so this is a further outcome of its record."""
-        try:
-            outcomes = process(source, piece, now_ms, event_id)
-        except Exception as exc:  # noqa: BLE001 - see `_one`
-            outcomes = (internal_error(exc, piece, verbatim=source.verbatim),)
-        self._put(piece, outcomes, event_id, now_ms, output, sums, output.copies)
+    def _finish(self, block: Sequence[Work], now_ms: int, output: Output, sums: Accumulator) -> None:
+        """Take records through the pipeline and put what becomes of them into *output*, in their order.
 
-    def _put(
-        self,
-        record: RawRecord,
-        outcomes: tuple[Outcome, ...],
-        event_id: EventId,
-        now_ms: int,
-        output: Output,
-        sums: Accumulator,
-        counts: dict[Count, int],
-    ) -> None:
-        """Put a record's outcomes into *output*: the first one is counted in *counts*, the others as copies."""
-        for index, outcome in enumerate(outcomes):
-            what: Count
-            if isinstance(outcome, Accepted):
-                # Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes.
-                output.events.append((outcome.topic, outcome.value, outcome.key))
-                if outcome.also:
-                    output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
-                what = (outcome.route, "accepted", "", "")
-                add_event(sums, outcome)
-            elif isinstance(outcome, Rejected):
-                what = (outcome.route, "rejected", outcome.stage, outcome.reason)
-                identity = event_id(record.offset, index)
-                output.dead_letters.append(self._dead_letters.letter(record, outcome, identity, self._emitter, now_ms))
-            elif isinstance(outcome, Held):
-                what = (outcome.route, "held", "", "")
-                key = halves.place(outcome.route, outcome.half)
-                output.halves.append((halves.partition_of(key, self._pairing_partitions), key, halves.encode(outcome)))
-            else:
-                what = (outcome.route, "ignored", "", outcome.reason)
-            counts[what] = counts.get(what, 0) + 1
-            counts = output.copies
+        The first outcome of a record is counted in `Output.counts`, the others as copies.
+        """
+        process_block(block, now_ms, self._at_once)
+        for work in block:
+            if work.bug is not None:
+                work.outcomes = [internal_error(work.bug, work.record, verbatim=work.source.verbatim)]
+            counts = output.copies if work.counted else output.counts
+            for index, outcome in enumerate(work.outcomes):
+                what: Count
+                if isinstance(outcome, Accepted):
+                    # Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes.
+                    output.events.append((outcome.topic, outcome.value, outcome.key))
+                    if outcome.also:
+                        output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
+                    what = (outcome.route, "accepted", "", "")
+                    add_event(sums, outcome)
+                elif isinstance(outcome, Rejected):
+                    what = (outcome.route, "rejected", outcome.stage, outcome.reason)
+                    identity = work.event_id(work.record.offset, index)
+                    letter = self._dead_letters.letter(work.record, outcome, identity, self._emitter, now_ms)
+                    output.dead_letters.append(letter)
+                elif isinstance(outcome, Held):
+                    what = (outcome.route, "held", "", "")
+                    key = halves.place(outcome.route, outcome.half)
+                    partition = halves.partition_of(key, self._pairing_partitions)
+                    output.halves.append((partition, key, halves.encode(outcome)))
+                else:
+                    what = (outcome.route, "ignored", "", outcome.reason)
+                counts[what] = counts.get(what, 0) + 1
+                counts = output.copies
+
+
+def _given_up(source: Source, piece: RawRecord, event_id: EventId) -> Work:
+    """A piece that is routed as it is. It was counted as held, so this is a further outcome of its record."""
+    ours = source.may_match is None or source.may_match(piece.value or b"")
+    return Work(source, piece, event_id, None if ours else _UNMATCHED, counted=True)
 
 
 def _no_id(_offset: int, _index: int) -> str:

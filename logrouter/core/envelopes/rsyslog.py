@@ -173,9 +173,10 @@ def _clean(text: str, fields: dict[str, Any], flags: tuple[str, ...]) -> tuple[s
         text = folded[2]
     if text.startswith(_COOKIE):
         text = text[len(_COOKIE) :].lstrip()
-    if "\x1b[" in text or "#033[" in text:
+    # One character is found an order of magnitude faster than several, and most lines have neither.
+    if ("\x1b" in text and "\x1b[" in text) or ("#" in text and "#033[" in text):
         text = _COLOUR.sub("", text)
-    if "#012" in text:
+    if "#" in text and "#012" in text:
         text = _newlines(text)
     return text.removesuffix("\n"), flags
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import orjson
+import pytest
 
 import logrouter
 from logrouter import config
@@ -18,7 +19,6 @@ from logrouter.core import deadletter, ids
 from logrouter.core.rollup import decode_record
 from logrouter.demo.generator import records
 from logrouter.model import RawRecord, Reason, Rejected, Stage
-from logrouter.route import batch
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import LOOP_HEADER, DeadLetterSettings
 
@@ -136,22 +136,54 @@ def test_our_own_output_is_not_routed_again():
     assert process([own]).counts == {("_unmatched", "ignored", "", "loop"): 1}
 
 
-def test_bug_of_ours_costs_one_record_not_the_lane(monkeypatch, caplog):
-    """An exception in the pipeline is counted as internal, its record kept as a dead letter, the next one routed."""
-    calls = []
+class Buggy:
+    """One of a route's functions, which stumbles over what names the client "boom"."""
 
-    def broken_once(*_args):
-        calls.append(1)
-        if len(calls) == 1:
+    def __init__(self, function):
+        self.is_valid = self
+        self._function = function
+
+    def __call__(self, subject):
+        if "boom" in str(subject):
             raise RuntimeError("bug")
-        return ()
+        return self._function(subject)
 
-    monkeypatch.setattr(batch, "process_matching", broken_once)
-    output = process([Message(b'{"program":"api-gateway"}', n) for n in range(2)])
 
-    assert output.counts == {("_unmatched", "rejected", "parse", "internal"): 1}
-    assert len(output.dead_letters) == 1
-    assert len(calls) == 2
+@pytest.mark.parametrize("at_once", [1, 2, 64])
+@pytest.mark.parametrize("stage", ["decode", "select", "parse", "client_id", "validator"])
+def test_bug_of_ours_costs_one_record_not_the_lane(stage, at_once):
+    """An exception in any stage is counted as internal, its record kept as a dead letter, the others are routed."""
+    lines = [
+        b'{"program":"api-gateway","message":"{\\"meta\\":{\\"uri\\":\\"/a\\"},\\"http\\":{\\"method\\":\\"GET\\",'
+        b'\\"status_code\\":200},\\"client_id\\":\\"%b\\"}"}' % client
+        for client in (b"one", b"boom", b"two", b"three")
+    ]
+    processor = BatchProcessor(
+        config.load(None, {}).table,
+        cluster="test",
+        rollup_partitions=4,
+        dead_letters=DeadLetterSettings("dead", 2000),
+        clock_ms=lambda: START,
+        at_once=at_once,
+    )
+    source = processor.source_of(TOPIC)
+    (route,) = source.routes
+    if stage == "decode":
+        source = replace(source, decode=Buggy(source.decode))
+    elif stage == "validator":
+        source = replace(source, routes=(replace(route, validator=Buggy(route.validator.is_valid)),))
+    else:
+        source = replace(source, routes=(replace(route, **{stage: Buggy(getattr(route, stage))}),))
+    processor._sources[TOPIC] = source
+    output = processor.process([Message(line, n) for n, line in enumerate(lines)])
+    ((key, letter, _),) = output.dead_letters
+
+    assert output.counts == {
+        ("api-gateway", "accepted", "", ""): 3,
+        ("_unmatched", "rejected", "parse", "internal"): 1,
+    }
+    assert [orjson.loads(value)["client_id"] for _, value, _ in output.events] == ["one", "two", "three"]
+    assert (key, orjson.loads(letter)["detail"]) == (b"rsyslog-notice:0:1", "RuntimeError")
 
 
 def test_a_record_that_packs_lines_counts_once_and_its_other_lines_as_copies():
