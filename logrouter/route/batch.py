@@ -28,6 +28,10 @@ _EMPTY: Count = (UNMATCHED, "ignored", "", Reason.EMPTY)
 _NOT_OURS: Count = (UNMATCHED, "ignored", "", Reason.UNMATCHED)
 
 
+_MAX_BLOCK_BYTES: Final = 1 << 20
+"""A block that is larger goes on as it is, since all of it is decoded at once. So does every record that may be
+compressed: it may be a thousand times its own size, and packs enough lines to go through the stages together."""
+
 _PIECE: Count = (UNMATCHED, "held", Stage.DECODE, Reason.PARTIAL)
 _UNMATCHED: Final = Ignored(Reason.UNMATCHED)
 _LOOP: Final = Ignored(Reason.LOOP)
@@ -83,6 +87,7 @@ class BatchProcessor:
         read = [0, 0]
         last: Message | None = None
         block: list[Work] = []
+        size = 0
         # Records arrive in runs of one partition: what depends on it alone is looked up when the run changes.
         for message in messages:
             value = message.value()
@@ -114,11 +119,14 @@ class BatchProcessor:
                 work.found = _LOOP
             if source.joining is None or work.found is not None:
                 block.append(work)
+                size += len(value)
             else:
-                block += self._join(work, now_ms, output)
-            if len(block) >= self._at_once:
+                joined = self._join(work, now_ms, output)
+                block += joined
+                size += sum(len(each.record.value or b"") for each in joined)
+            if len(block) >= self._at_once or size > _MAX_BLOCK_BYTES or not source.verbatim:
                 self._finish(block, now_ms, output, sums)
-                block = []
+                block, size = [], 0
         if last is not None and topic is not None:
             positions[topic, partition] = last.offset() + 1
         if not_ours:

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrouter import config
+from logrouter.core.pipeline import process_block
 from logrouter.demo.generator import records
+from logrouter.route import batch
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import LOOP_HEADER, DeadLetterSettings
 
@@ -79,6 +81,32 @@ MIXES = {
         [OPENING, CLOSING, OPENING.replace(b":r", b":q"), CLOSING.replace(b":r", b":q"), b"text"],
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("mix", "value", "most"),
+    [
+        ("mixed stream", b"api-gateway" + b"x" * 400_000, 3),
+        ("cut lines", piece(b"F", b"x" * 300_000), 4),
+        ("packed lines", packed(REQUEST), 1),
+        ("paired lines", CLOSING, 64),
+    ],
+)
+def test_what_is_decoded_at_once_is_bounded(monkeypatch, mix, value, most):
+    """Few large records, one that may unpack to anything, and else as many as a block has."""
+    sizes = []
+
+    def noted(block, now_ms, at_once):
+        sizes.append(len(block))
+        process_block(block, now_ms, at_once)
+
+    monkeypatch.setattr(batch, "process_block", noted)
+    processor(mix, 64).process([Message(value, offset) for offset in range(130)])
+
+    assert max(sizes) == most
+    assert sum(sizes) == 130
+
+
 KINDS = ["usual"] * 8 + ["cut short", "no value", "ours"]
 
 
@@ -122,7 +150,7 @@ def test_every_mix_has_what_it_is_for(mix, expected):
 def test_the_size_of_a_block_changes_nothing(mix, at_once, count, seed):
     """Whatever is mixed: events, dead letters, partial sums and counts are those of one record at a time, in order."""
     drawn = Random(seed)
-    batch = [
+    messages = [
         Message(
             None if kind == "no value" else drawn.choice(MIXES[mix][2])[: 40 if kind == "cut short" else None],
             offset,
@@ -133,7 +161,7 @@ def test_the_size_of_a_block_changes_nothing(mix, at_once, count, seed):
         for offset, kind in enumerate(drawn.choices(KINDS, k=count))
     ]
     one_by_one, together = processor(mix, 1), processor(mix, at_once)
-    half = len(batch) // 2
+    half = len(messages) // 2
 
-    for part in (batch[:half], batch[half:]):
+    for part in (messages[:half], messages[half:]):
         assert together.process(part) == one_by_one.process(part)
