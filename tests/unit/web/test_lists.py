@@ -244,13 +244,13 @@ def test_a_list_that_nobody_waits_for_is_computed_no_further(fleet, monkeypatch)
                     yield from rows
 
             monkeypatch.setattr(type(workers[0].reader), "scan", endless)
-            left = asyncio.create_task(workers[0].get("/v1/clients?window=life"))
+            left = asyncio.create_task(workers[0].get("/v1/totals?window=life"))
             await begun.wait()
             monkeypatch.undo()
             left.cancel()
             async with asyncio.timeout(8):
                 for worker in workers:
-                    assert (await worker.get("/v1/clients")).status == 200
+                    assert (await worker.get("/v1/totals")).status == 200
 
     asyncio.run(main())
 
