@@ -239,7 +239,7 @@ def test_who_does_not_wait_for_the_answer_is_written_down(fleet, let_in, caplog,
         async with fleet(1, access=policy) as (worker,):
             begun = asyncio.Event()
 
-            def endless(*_):
+            def endless(*_, **__):
                 begun.set()
                 while True:
                     yield "x", 0, Cell(0)

@@ -237,8 +237,8 @@ def test_a_list_that_nobody_waits_for_is_computed_no_further(fleet, monkeypatch)
         async with fleet(2, limits=Limits(scans=1, slice=0.0)) as workers:
             begun, scan = asyncio.Event(), type(workers[0].reader).scan
 
-            def endless(*arguments):
-                rows = list(scan(*arguments))
+            def endless(*arguments, **options):
+                rows = list(scan(*arguments, **options))
                 begun.set()
                 while True:
                     yield from rows
