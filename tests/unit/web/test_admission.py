@@ -239,20 +239,20 @@ def test_who_does_not_wait_for_the_answer_is_written_down(fleet, let_in, caplog,
         async with fleet(1, access=policy) as (worker,):
             begun = asyncio.Event()
 
-            def endless(*_):
+            def endless(*_, **__):
                 begun.set()
                 while True:
                     yield "x", 0, Cell(0)
 
             monkeypatch.setattr(type(worker.reader), "scan", endless)
-            left = asyncio.create_task(worker.get("/v1/apis", **sent["reports"]))
+            left = asyncio.create_task(worker.get("/v1/totals", **sent["reports"]))
             await begun.wait()
             left.cancel()
 
     with caplog.at_level(logging.INFO, logger="logrouter"):
         asyncio.run(main())
     (event,) = events_of(caplog)
-    assert (event["who"], event["route"], event["status"]) == ("reports", "apis", 499)
+    assert (event["who"], event["route"], event["status"]) == ("reports", "totals", 499)
 
 
 def test_a_flood_of_refused_requests_does_not_fill_the_log(fleet, let_in, caplog):

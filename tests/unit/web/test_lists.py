@@ -237,20 +237,20 @@ def test_a_list_that_nobody_waits_for_is_computed_no_further(fleet, monkeypatch)
         async with fleet(2, limits=Limits(scans=1, slice=0.0)) as workers:
             begun, scan = asyncio.Event(), type(workers[0].reader).scan
 
-            def endless(*arguments):
-                rows = list(scan(*arguments))
+            def endless(*arguments, **options):
+                rows = list(scan(*arguments, **options))
                 begun.set()
                 while True:
                     yield from rows
 
             monkeypatch.setattr(type(workers[0].reader), "scan", endless)
-            left = asyncio.create_task(workers[0].get("/v1/clients?window=life"))
+            left = asyncio.create_task(workers[0].get("/v1/totals?window=life"))
             await begun.wait()
             monkeypatch.undo()
             left.cancel()
             async with asyncio.timeout(8):
                 for worker in workers:
-                    assert (await worker.get("/v1/clients")).status == 200
+                    assert (await worker.get("/v1/totals")).status == 200
 
     asyncio.run(main())
 
