@@ -73,7 +73,7 @@ def draft(each: Candidate, now_ms: int) -> Outcome | None:
     name = half.key if half is not None else each.event_id(each.record.offset, each.place)
     if extras.sample is not None and not extras.sample(name):
         return Ignored(Reason.SAMPLED, each.route.name)
-    if half is None and extras.limit is not None and not extras.limit(each.record, now_ms):
+    if half is None and extras.limit is not None and not extras.limit(each.record, now_ms, each.index):
         return Ignored(Reason.RATE_LIMITED, each.route.name)
     for enrich in extras.before:
         enrich(each.event)

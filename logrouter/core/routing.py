@@ -57,7 +57,7 @@ class Extras:
 
     key: KeyOf
     sample: Callable[[str], bool] | None = None
-    limit: Callable[[RawRecord, int], bool] | None = None
+    limit: Callable[[RawRecord, int, int], bool] | None = None
     before: tuple[Callable[[dict[str, Any]], None], ...] = ()
     after: tuple[Callable[[dict[str, Any]], None], ...] = ()
     topics: Callable[[dict[str, Any]], tuple[str, ...]] | None = None

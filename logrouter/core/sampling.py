@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from logrouter.model import RawRecord
 
     Sample = Callable[[str], bool]
-    Limit = Callable[[RawRecord, int], bool]
+    Limit = Callable[[RawRecord, int, int], bool]
 
 _DIGEST_BYTES: Final = 8
 _MAX_BACK_MS: Final = 60_000
@@ -34,18 +34,20 @@ def compile_sample(rate: float) -> Callable[[str], bool]:
 
 
 class _Bucket:
-    """A token bucket of one partition. *at_ms* is the latest timestamp seen, *offset* the last record asked for."""
+    """A token bucket of one partition. *at_ms* is the latest timestamp seen, *last* what was asked for last."""
 
-    __slots__ = ("at_ms", "offset", "tokens")
+    __slots__ = ("at_ms", "last", "tokens")
 
-    def __init__(self, tokens: float, at_ms: int, offset: int) -> None:
+    def __init__(self, tokens: float, at_ms: int, last: tuple[int, int]) -> None:
         self.tokens = tokens
         self.at_ms = at_ms
-        self.offset = offset
+        self.last = last
 
 
-def compile_limit(events_per_second: float, burst: int) -> Callable[[RawRecord, int], bool]:
-    """Whether a record is within a rate, asked once per record, in order; *now_ms* serves one without a timestamp.
+def compile_limit(events_per_second: float, burst: int) -> Limit:
+    """Whether a line of a record is within a rate, asked once for each, in order.
+
+    *now_ms* serves a record without a timestamp, *index* tells the lines of one record apart, and rises with them.
 
     Each partition has a token bucket of its own that its records' timestamps fill, so that what is dropped does not
     depend on which process reads the partition, what else it reads, or how fast. A record that is read again after a
@@ -54,12 +56,13 @@ def compile_limit(events_per_second: float, burst: int) -> Callable[[RawRecord, 
     per_ms = events_per_second / 1000
     buckets: dict[tuple[str, int], _Bucket] = {}
 
-    def limit(record: RawRecord, now_ms: int) -> bool:
+    def limit(record: RawRecord, now_ms: int, index: int) -> bool:
         at_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
         bucket = buckets.get((record.topic, record.partition))
-        if bucket is None or record.offset <= bucket.offset:
-            bucket = buckets[record.topic, record.partition] = _Bucket(burst, at_ms, record.offset)
-        bucket.offset = record.offset
+        asked = record.offset, index
+        if bucket is None or asked <= bucket.last:
+            bucket = buckets[record.topic, record.partition] = _Bucket(burst, at_ms, asked)
+        bucket.last = asked
         if at_ms > bucket.at_ms:
             bucket.tokens = min(burst, bucket.tokens + (at_ms - bucket.at_ms) * per_ms)
             bucket.at_ms = at_ms

@@ -217,22 +217,29 @@ def _no_id(_offset: int, _index: int) -> str:
 
 
 def add_event(sums: Accumulator, accepted: Accepted) -> None:
-    """Count an event in the tables that it is for."""
-    event = accepted.event
-    tables = accepted.tables
-    http = event.get("http", _NOTHING)
-    path, request_id, error = http.get("path"), event["meta"].get("request_id"), event.get("error")
+    """Count an event in the tables that it is for.
+
+    A schema of the operator's own may let anything pass: what has another type than in ours, and a name of no
+    characters, counts as absent.
+    """
+    get, tables = accepted.event.get, accepted.tables
+    http, meta = get("http"), get("meta")
+    if type(http) is not dict:
+        http = _NOTHING
+    client, api, outcome, error = get("client_id"), get("api"), get("outcome"), get("error")
+    status, path = http.get("status_code"), http.get("path")
+    weight, received, sent, latency = get("weight"), get("bytes_received"), get("bytes_sent"), get("total_time_ms")
+    request_id = meta.get("request_id") if type(meta) is dict else None
     sums.add(
-        event.get("client_id", ANONYMOUS) if "clients" in tables else None,
-        event.get("api", ANONYMOUS),
+        ((type(client) is str and client) or ANONYMOUS) if "clients" in tables else None,
+        (type(api) is str and api) or ANONYMOUS,
         accepted.time_ms,
-        http.get("status_code"),
-        event.get("outcome"),
-        event["weight"],
-        event.get("bytes_received", 0),
-        event.get("bytes_sent", 0),
-        event.get("total_time_ms"),
-        # A schema of the operator's own may let other types pass here.
+        status if type(status) is int else None,
+        outcome if type(outcome) is str else None,
+        weight if type(weight) is float or type(weight) is int else 1.0,
+        received if type(received) is int else 0,
+        sent if type(sent) is int else 0,
+        latency if type(latency) is int else None,
         path if type(path) is str else None,
         error if type(error) is dict else None,
         request_id if type(request_id) is str else "",

@@ -7,6 +7,7 @@ allows that; it is never silently partial.
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -217,9 +218,11 @@ def _is_overloaded(reply: Reply) -> bool:
 async def _share(
     view: View, report: Report, partitions: frozenset[int], only: frozenset[str] | None
 ) -> tuple[Any, list[tuple[int, Position]]]:
-    """This worker's share of a report, at most so many at a time; about no client but *only* these, if given."""
+    """This worker's share of a report; about no client but *only* these, if given, else at most so many at a time."""
     try:
-        async with asyncio.timeout(view.limits.list_timeout), view.turns.take():
+        # Whoever sees a few clients has a few rows read, and does not wait for those who have all read.
+        turn = view.turns.take() if only is None else nullcontext()
+        async with asyncio.timeout(view.limits.list_timeout), turn:
             return await _made(view, report, partitions, only)
     except BusyError as exc:
         raise Problem(BUSY, "too many lists are being computed; ask again", retry_after=RETRY_SOON) from exc

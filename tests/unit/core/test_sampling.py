@@ -15,7 +15,7 @@ START = 1_777_888_800_000
 def asked(limit, times, *, partition=0, first=0):
     """What a limit says to records of one partition at these times, in milliseconds from a start."""
     records = [RawRecord("t", partition, first + n, START + at, b"x") for n, at in enumerate(times)]
-    return [limit(record, 0) for record in records]
+    return [limit(record, 0, 0) for record in records]
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.99])
@@ -83,9 +83,18 @@ def test_limit_starts_anew_when_a_record_is_read_again():
     assert asked(limit, [0, 0, 0]) == first == [True, True, False]
 
 
+def test_lines_of_one_record_are_limited_like_records():
+    """Three lines packed into each of two records: they share the bucket, and a replay of the second begins anew."""
+    limit = compile_limit(1, 2)
+    packed = [RawRecord("t", 0, n, START, b"x") for n in range(2)]
+
+    assert [limit(record, 0, index) for record in packed for index in range(3)] == [True, True, *[False] * 4]
+    assert [limit(packed[1], 0, index) for index in range(3)] == [True, True, False]
+
+
 def test_limit_without_a_timestamp_goes_by_the_clock():
     """A record without a time of its own is taken as of now."""
     limit = compile_limit(1, 1)
     records = [RawRecord("t", 0, n, -1, b"x") for n in range(3)]
 
-    assert [limit(record, START + n * 600) for n, record in enumerate(records)] == [True, False, True]
+    assert [limit(record, START + n * 600, 0) for n, record in enumerate(records)] == [True, False, True]
