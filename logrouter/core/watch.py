@@ -200,7 +200,7 @@ class _RouteWatch:
 
     def weight(self, status: int | None) -> float:
         weight = self._route.weight(status)
-        self._note("enrich", f"stands for {weight:g} requests", weight=weight)
+        self._note("enrich", f"stands for {weight:g} request{'s' if weight != 1 else ''}", weight=weight)
         return weight
 
 

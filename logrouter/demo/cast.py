@@ -48,6 +48,7 @@ class Cast:
     def __init__(self, folder: Path, bootstrap: str, leash: Leash) -> None:
         self._folder = folder
         self._leash = leash
+        self.bootstrap = bootstrap
         self._actors: dict[str, subprocess.Popen[bytes]] = {}
         self._common = ["--config", str(shipped_config()), "--bootstrap", bootstrap]
         self._route_port, self._tables_port = _port(9100), _port(6066)

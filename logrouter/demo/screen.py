@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 TOP: Final = 8
 _MARKERS: Final = 2
+_NUMBERS: Final = re.compile(r"[0-9,]+")
+_SAME_AGAIN_SECONDS: Final = 2.9
 
 
 @dataclass(slots=True)
@@ -86,18 +90,29 @@ class Screen:
         # With --json the output is the document alone; progress goes to stderr.
         self._console = Console(highlight=False, stderr=quiet)
         self._live: Live | None = None
-        self._last = ""
+        self._last = self._kind = ""
+        self._said = 0.0
         self.plain = not self._console.is_terminal
 
     def say(self, line: str) -> None:
         """One line of progress; on a terminal it replaces the one before."""
         if line == self._last:
             return
+        if self.plain and not self._is_due(line):
+            return
         self._last = line
         if self.plain:
             self._console.print(escape(line), soft_wrap=True)
         else:
             self._render(escape(line))
+
+    def _is_due(self, line: str) -> bool:
+        """Whether a line says more than that time goes by, or the last one of its kind is long ago."""
+        kind, now = _NUMBERS.sub("", line), time.monotonic()
+        if kind == self._kind and now < self._said + _SAME_AGAIN_SECONDS:
+            return False
+        self._kind, self._said = kind, now
+        return True
 
     def show(self, picture: Picture, fed: int, stage: Cast, *, rate: float | None = None) -> None:
         """The present state; *rate* in lines per second, if lines are fed at one."""
@@ -150,9 +165,19 @@ def _page(picture: Picture, fed: int, stage: Cast, rate: float | None) -> Group:
     lag = "unknown" if picture.lag is None else f"{picture.lag:,}"
     lines.add_row("in the tables", f"{picture.in_tables:,}", f"{picture.clients:,} clients, lag {lag} records")
     links = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    links.add_row("table view", f"{stage.tables_url}/v1/clients?window=15m")
-    links.add_row("metrics", f"{stage.route_url}/metrics  {stage.tables_url}/metrics")
+    for what, where in addresses(stage):
+        links.add_row(what, where)
     return Group("", lines, "", top_table(picture.top), "", links, _note(picture))
+
+
+def addresses(stage: Cast) -> list[tuple[str, str]]:
+    """What can be looked at, and where."""
+    return [
+        ("page", f"{stage.tables_url}/"),
+        ("table view", f"{stage.tables_url}/v1/clients?window=15m"),
+        ("metrics", f"{stage.route_url}/metrics  {stage.tables_url}/metrics"),
+        ("Kafka", f"{stage.bootstrap}  (logrouter plan, explain: --bootstrap {stage.bootstrap})"),
+    ]
 
 
 def _note(picture: Picture) -> str:

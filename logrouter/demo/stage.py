@@ -76,6 +76,9 @@ def run(*, once: bool = False, lines: int = 20_000, as_json: bool = False, boots
             try:
                 stage = _set_up(exits, show, bootstrap)
                 return _once(stage, lines, as_json=as_json) if once else _live(stage)
+            except KeyboardInterrupt:
+                show.print("stopping the lanes and Kafka")
+                raise
             finally:
                 _ignore(before)  # a second Ctrl-C must not interrupt the cleaning up
     except KeyboardInterrupt:
@@ -125,8 +128,8 @@ def _live(stage: Stage) -> int:
     thread = threading.Thread(target=_feed_steadily, args=(stage.feeder, fed, stopping, failed), daemon=True)
     thread.start()
     if show.plain:
-        show.say(f"table view {players.tables_url}/v1/clients?window=15m")
-        show.say(f"metrics {players.route_url}/metrics {players.tables_url}/metrics")
+        for what, where in screen.addresses(players):
+            show.say(f"{what} {where}")
     try:
         while True:
             players.check()

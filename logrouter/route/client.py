@@ -67,6 +67,14 @@ class ClientError(Exception):
     """A Kafka client that cannot be made, in one line an operator can act on."""
 
 
+def no_answer(kafka: Mapping[str, Any], exc: KafkaException) -> ClientError:
+    """What to raise when no broker answers: who was asked, and where that is said."""
+    servers = kafka.get("bootstrap.servers", "")
+    named = "" if not servers or isinstance(servers, FromEnv) else f" at {servers}"
+    where = "kafka: bootstrap.servers of topics.yaml names it, or --bootstrap"
+    return ClientError(f"the Kafka cluster{named} does not answer: {exc.args[0].str()} ({where})")
+
+
 def _refuse_owned(kafka: Mapping[str, Any]) -> None:
     for name in sorted(OWNED.keys() & kafka.keys()):
         raise ClientError(f"kafka.{name} is not yours to set: {OWNED[name]}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from logrouter.model import RawRecord
-from logrouter.route.client import ClientError, make, plain_settings
+from logrouter.route.client import ClientError, make, no_answer, plain_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -70,7 +70,7 @@ def cluster(kafka: Mapping[str, Any]) -> Cluster:
         metadata = consumer.list_topics(timeout=_ASK_SECONDS)
         return Cluster(metadata.cluster_id or "", frozenset(metadata.topics))
     except KafkaException as exc:
-        raise ClientError(f"the Kafka cluster does not answer: {exc.args[0].str()}") from None
+        raise no_answer(kafka, exc) from None
     finally:
         consumer.close()
 

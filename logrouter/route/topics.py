@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
     ResourceType,
 )
 
-from logrouter.route.client import ClientError, make, plain_settings
+from logrouter.route.client import ClientError, make, no_answer, plain_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -46,7 +46,7 @@ def missing(kafka: Mapping[str, Any], names: Collection[str]) -> list[str]:
     Raises:
         ClientError: the cluster does not answer.
     """
-    return sorted(set(names) - _present(make(AdminClient, plain_settings(kafka))).keys()) if names else []
+    return sorted(set(names) - _present(kafka, make(AdminClient, plain_settings(kafka))).keys()) if names else []
 
 
 def ensure(kafka: Mapping[str, Any], wanted: Sequence[Wanted], *, dry_run: bool = False) -> list[Finding]:
@@ -56,7 +56,7 @@ def ensure(kafka: Mapping[str, Any], wanted: Sequence[Wanted], *, dry_run: bool 
         ClientError: the cluster does not answer, or refuses to create a topic.
     """
     admin = make(AdminClient, plain_settings(kafka))
-    present = _present(admin)
+    present = _present(kafka, admin)
     lacking = [w for w in wanted if w.name not in present]
     findings = [Finding(w.name, "missing" if dry_run else "created", _shape(w)) for w in lacking]
     if lacking and not dry_run:
@@ -69,11 +69,11 @@ def ensure(kafka: Mapping[str, Any], wanted: Sequence[Wanted], *, dry_run: bool 
     return sorted(findings, key=lambda finding: finding.name)
 
 
-def _present(admin: AdminClient) -> dict[str, Any]:
+def _present(kafka: Mapping[str, Any], admin: AdminClient) -> dict[str, Any]:
     try:
         topics: dict[str, Any] = admin.list_topics(timeout=_ASK_SECONDS).topics
     except KafkaException as exc:
-        raise ClientError(f"the Kafka cluster does not answer: {exc.args[0].str()}") from None
+        raise no_answer(kafka, exc) from None
     return topics
 
 
