@@ -30,7 +30,7 @@ demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once 
 	@$(BIN)/logrouter demo $(ARGS)
 
 test: $(STAMP)  ## all tests, on a real broker they start themselves (under 10 minutes)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fuzz: $(STAMP)  ## coverage-guided fuzzing of every envelope and format, 20 s each, with a guard on time (ARGS=--list)
 	@$(BIN)/python fuzz/run.py $(ARGS)
