@@ -217,7 +217,7 @@ def test_extras_are_told():
     """Sampling, limits, lookups, changes of fields and further topics are told, and no value that was taken away."""
     found, says = with_extras(
         sample=lambda _id: True,
-        limit=lambda _record, _now: True,
+        limit=lambda _record, _now, _index: True,
         after=(lambda event: event.update(client_type="gold"),),
         change=lambda event: event.update(client_id="hidden"),
         topics=lambda _event: ("one", "two"),

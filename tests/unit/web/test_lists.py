@@ -191,14 +191,14 @@ def test_a_long_scan_lets_other_requests_through(fleet, monkeypatch):
     async def main():
         async with fleet(1, limits=Limits(slice=0.0)) as (worker,):
             answered = asyncio.Event()
-            rows = list(worker.reader.scan(range(6), "c", Segment(Tier.LIFE, 0, 1)))
+            rows = list(worker.reader.scan(range(6), "a", Segment(Tier.LIFE, 0, 1)))
 
-            def endless(*_):
+            def endless(*_, **__):
                 while not answered.is_set():
                     yield from rows
 
             monkeypatch.setattr(type(worker.reader), "scan", endless)
-            slow = asyncio.create_task(worker.get("/v1/clients?window=life"))
+            slow = asyncio.create_task(worker.get("/v1/apis?window=life"))
             await asyncio.sleep(0.05)
             assert (await worker.get("/livez")).status == 200
             answered.set()
