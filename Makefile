@@ -8,7 +8,7 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
-.PHONY: demo charts test fuzz bench bench-formats bench-route bench-fold bench-serve bench-process check lint types screenshots docs lock clean help
+.PHONY: demo charts test test-long fuzz bench bench-formats bench-route bench-fold bench-serve bench-process check lint types screenshots docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -30,7 +30,10 @@ demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once 
 	@$(BIN)/logrouter demo $(ARGS)
 
 test: $(STAMP)  ## all tests, on a real broker they start themselves (under 10 minutes)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills, outages and rebalances (some 5 minutes)
+	@$(BIN)/python -m pytest -m long $(ARGS)
 
 fuzz: $(STAMP)  ## coverage-guided fuzzing of every envelope and format, 20 s each, with a guard on time (ARGS=--list)
 	@$(BIN)/python fuzz/run.py $(ARGS)

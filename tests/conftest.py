@@ -26,15 +26,6 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 BROKER_ENV = "LOGROUTER_TEST_BROKER"
 
-LONGEST_FIRST = ("tests/integration/", "tests/browser/", "")
-"""Folders in the order in which they begin: files that take minutes must not be what is left at the end."""
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the files, whatever their order in a folder is by chance."""
-    items.sort(key=lambda item: next(n for n, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(folder)))
-
 
 class Broker(NamedTuple):
     """Where the tests' Kafka is."""

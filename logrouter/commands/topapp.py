@@ -14,7 +14,8 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Sparkline, Static
 
 from logrouter.commands import figures as say
-from logrouter.commands.asking import Answer, Asker, AskError, View
+from logrouter.commands.asker import Asker
+from logrouter.commands.asking import Answer, AskError, View
 from logrouter.commands.terminal import EXIT_UNKNOWN, harmless
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from logrouter.commands import figures as say
-from logrouter.commands.asking import Asker, AskError, View, view_of, view_options
+from logrouter.commands.asking import AskError, View, view_of, view_options
 from logrouter.commands.terminal import console, fail, harmless, is_text
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def usage_command(client: str, window: str, url: str, token_file: Path | None, a
 async def _ask(view: View, client: str, window: str) -> dict[str, Any]:
     """Summary, APIs and errors of the same window, as one object."""
     compare = None if window == "life" else "previous"
+    from logrouter.commands.asker import Asker  # noqa: PLC0415 - see commands.asking
+
     async with Asker(view) as asker:
         # The summary first: a client that is unknown or not allowed is one error, not three.
         summary = await asker.get("clients", client, window=window, compare=compare)

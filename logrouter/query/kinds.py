@@ -100,6 +100,27 @@ def _instant(given: str) -> int | Wrong:
     return Wrong(f"must be an RFC 3339 time with offset, such as 2026-01-31T23:00:00Z, not {quoted(given)}{hint}")
 
 
+class Former(NamedTuple):
+    """What a stretch of time is compared with, in epoch milliseconds; None for the one of equal length just before."""
+
+    start_ms: int | None = None
+    stop_ms: int | None = None
+
+
+PREVIOUS: Final = Former()
+
+
+def _comparison(given: str) -> Former | Wrong:
+    if given == "previous":
+        return PREVIOUS
+    start, slash, stop = given.partition("/")
+    if not slash:
+        return Wrong(f"must be previous, or two times with / between, not {quoted(given)}")
+    start_ms, stop_ms = _instant(start), _instant(stop)
+    wrong = next((found for found in (start_ms, stop_ms) if isinstance(found, Wrong)), None)
+    return wrong or Former(start_ms, stop_ms)  # type: ignore[arg-type]  # none of them is wrong
+
+
 def _duration(given: str) -> int | Wrong:
     if re.fullmatch(r"\d{1,5}[smh]", given, re.ASCII):
         seconds = int(given[:-1]) * {"s": 1, "m": 60, "h": 3600}[given[-1]]
@@ -121,5 +142,7 @@ def _length(given: str) -> Window | Wrong:
 WINDOW: Final = Kind(_window, MappingProxyType({"type": "string", "pattern": "^(life|[1-9][0-9]{0,5}[mhd])$"}))
 LENGTH: Final = Kind(_length, MappingProxyType({"type": "string", "pattern": "^[1-9][0-9]{0,5}[mhd]$"}))
 INSTANT: Final = Kind(_instant, MappingProxyType({"type": "string", "format": "date-time"}))
+_TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+COMPARISON: Final = Kind(_comparison, MappingProxyType({"type": "string", "pattern": f"^(previous|{_TIME}/{_TIME})$"}))
 DURATION: Final = Kind(_duration, MappingProxyType({"type": "string", "pattern": "^[0-9]{1,5}[smh]$"}))
 STATUS: Final = Kind(_status, MappingProxyType({"type": "string", "pattern": r"^(---|[0-9xX?*]{1,3})$"}))

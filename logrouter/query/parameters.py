@@ -11,7 +11,20 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from logrouter.core.cells import MAX_NAME, MAX_URL
-from logrouter.query.kinds import DURATION, INSTANT, LENGTH, STATUS, WINDOW, Kind, Wrong, choice, integer, quoted, text
+from logrouter.query.kinds import (
+    COMPARISON,
+    DURATION,
+    INSTANT,
+    LENGTH,
+    STATUS,
+    WINDOW,
+    Kind,
+    Wrong,
+    choice,
+    integer,
+    quoted,
+    text,
+)
 from logrouter.query.reader import Tier
 
 if TYPE_CHECKING:
@@ -54,12 +67,6 @@ class Sort(StrEnum):
     ERRORS = "errors"
     BYTES = "bytes"
     LATENCY = "latency"
-
-
-class Compare(StrEnum):
-    """What the figures of a stretch of time are compared with."""
-
-    PREVIOUS = "previous"
 
 
 class Format(StrEnum):
@@ -114,7 +121,11 @@ _TO: Final = Parameter(
     example="2026-09-21T13:00:00Z",
 )
 _COMPARE: Final = Parameter(
-    "compare", choice(Compare), "Add the figures of the stretch of equal length just before, as the member previous."
+    "compare",
+    COMPARISON,
+    "Add the figures of another stretch of time, as the member previous: of the one of equal length just before "
+    "(`previous`), or of any (`2026-09-14T00:00:00Z/2026-09-15T00:00:00Z`).",
+    example="previous",
 )
 STRETCH: Final = (_WINDOW_24H, _FROM, _TO)
 COMPARED: Final = (*STRETCH, _COMPARE)

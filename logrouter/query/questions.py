@@ -9,14 +9,15 @@ from logrouter.core.timestamps import rfc3339
 from logrouter.query.cursors import Cursor, decode, fingerprint
 from logrouter.query.parameters import By, Fault, Step, read
 from logrouter.query.patterns import Names, union
-from logrouter.query.spans import KEPT, MINUTE_MS, before, between, oldest, span
+from logrouter.query.spans import KEPT, MINUTE_MS, Span, before, between, oldest, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from logrouter.query.kinds import Former
     from logrouter.query.parameters import Parameter
     from logrouter.query.reader import Tier
-    from logrouter.query.spans import Span, Window
+    from logrouter.query.spans import Window
 
 MAX_POINTS: Final = 1500
 _DEFAULT_POINTS: Final = {Step.MINUTE: 60, Step.HOUR: 24, Step.DAY: 30}
@@ -38,7 +39,7 @@ class Stretch(NamedTuple):
 
     window: str | None
     span: Span
-    previous: Span | None
+    previous: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +135,23 @@ def _stretch(values: Mapping[str, Any], now_ms: int, kept: Mapping[Tier, int]) -
         if faults := tuple(_stretch_faults(start, stop, now_ms, kept)):
             return faults
         covered, text = between(start, stop, now_ms, kept), None
-    previous = None
-    if values.get("compare") is not None:
-        previous = before(covered, now_ms, kept)
-        if previous is None:
-            return (Fault("compare", "the stretch of equal length before is not kept any more; ask for a shorter one"),)
-    return Stretch(text, covered, previous)
+    former = values.get("compare")
+    if former is None:
+        return Stretch(text, covered)
+    previous = _former(former, covered, now_ms, kept)
+    return Stretch(text, covered, previous) if isinstance(previous, Span) else previous
+
+
+def _former(former: Former, covered: Span, now_ms: int, kept: Mapping[Tier, int]) -> Span | Faults:
+    if former.start_ms is not None and former.stop_ms is not None:
+        faults = tuple(_stretch_faults(former.start_ms, former.stop_ms, now_ms, kept))
+        return tuple(Fault("compare", fault.detail) for fault in faults) or between(
+            former.start_ms, former.stop_ms, now_ms, kept
+        )
+    found = before(covered, now_ms, kept)
+    if found is None:
+        return (Fault("compare", "the stretch of equal length before is not kept any more; ask for a shorter one"),)
+    return found
 
 
 def _stretch_faults(start: int, stop: int, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[Fault]:

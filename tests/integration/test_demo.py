@@ -14,6 +14,7 @@ import pytest
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
+LONG_TERM = pytest.param(signal.SIGTERM, marks=pytest.mark.long)
 COMMAND = [sys.executable, "-m", "logrouter", "demo"]
 
 
@@ -47,7 +48,7 @@ def test_once_agrees_with_the_truth_and_cleans_up(tmp_path, eventually):
     eventually(lambda: not left_over(tmp_path), 10, "nothing is left")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, LONG_TERM])
 def test_live_ends_on_a_signal_and_leaves_nothing(tmp_path, eventually, number):
     """The live demo serves its URLs until a signal; Ctrl-C ends it with 0, and even SIGKILL leaves no process."""
     with subprocess.Popen(COMMAND, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as demo:

@@ -83,6 +83,7 @@ def test_restart_and_kill_keep_address_and_data():
     assert not scratch.exists()
 
 
+@pytest.mark.long
 def test_given_data_dir_is_kept(tmp_path):
     """A data folder that the user names survives the broker."""
     with DevKafka(tmp_path) as kafka:

@@ -70,7 +70,7 @@ def test_kills_of_both_lanes_lose_and_double_nothing(broker, make, seed):
     fleet.stop("route-0", "tables-0")
 
 
-@pytest.mark.parametrize("standbys", [0, 1])
+@pytest.mark.parametrize("standbys", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_second_worker_joins_and_leaves_amid_the_stream(broker, make, seed, standbys):
     """A second tables worker comes, is stopped, comes, is killed, comes, while the route lane is killed, too."""
     rnd = random.Random(seed)
@@ -93,6 +93,7 @@ def test_second_worker_joins_and_leaves_amid_the_stream(broker, make, seed, stan
     fleet.assert_exact(traffic)
 
 
+@pytest.mark.long
 def test_zombies_of_both_lanes_are_fenced(broker, make, seed):
     """Processes that slept past their session wake to other owners: they do no harm, whatever they held."""
     rnd = random.Random(seed)
@@ -122,14 +123,15 @@ def test_zombies_of_both_lanes_are_fenced(broker, make, seed):
     fleet.assert_tables(traffic)
 
 
-def test_broker_restarts_amid_the_stream(make, seed):
+@pytest.mark.parametrize("outages", [pytest.param((0.0, 5.0), marks=pytest.mark.long), (5.0,)])
+def test_broker_restarts_amid_the_stream(make, seed, outages):
     """The broker goes away and comes back, for a moment and for longer than a transaction may take."""
     with DevKafka() as kafka:
         fleet = make(kafka.bootstrap, max_records=100, transaction_timeout_ms=4000)
         fleet.start("route-0", "tables-0")
         with Traffic(fleet.stack, seed, rate=300) as traffic:
             fleet.until_both_work()
-            for outage in (0.0, 5.0):
+            for outage in outages:
                 kafka.stop()
                 time.sleep(outage)
                 kafka.start()

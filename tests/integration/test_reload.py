@@ -273,7 +273,7 @@ def test_sighup_reloads_and_does_not_end_the_process(stack, lane, eventually):
     assert stack.processes[0].running
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_topic_that_leaves_and_comes_back_loses_nothing(stack, lane, eventually, processes):
     """Sources come and go with the file: what came meanwhile to a topic that was out is read when it is in again."""
     if processes == 2:

@@ -56,7 +56,7 @@ class Feeder:
         self._thread.join()
 
 
-@pytest.mark.parametrize("standbys", [0, 1])
+@pytest.mark.parametrize("standbys", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_workers_join_and_die_amid_the_stream(lane, eventually, standbys):
     """A second worker joins, the first is killed and comes back: rows stay exact, and any worker answers for all."""
     with Feeder(lane):

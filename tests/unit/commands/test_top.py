@@ -12,7 +12,8 @@ import pytest
 from logrouter.access.policy import Policy
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import Token, digest_of, hash_of, token_of
-from logrouter.commands.asking import Asker, AskError, View
+from logrouter.commands.asker import Asker
+from logrouter.commands.asking import AskError, View
 from tests.browser import stage
 
 TOKEN = token_of(b"one".ljust(32))

@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 
+from logrouter.core.timestamps import rfc3339
+
 WINDOWS = {"1h": 60, "24h": 1440, "life": None}
 NO_FAILURE = ("ok", "aborted")
 
@@ -237,12 +239,23 @@ def test_comparison_with_the_stretch_before(fleet, requests, now):
     assert one["window"]["length"] == "1h"
 
 
+def test_comparison_with_any_stretch(fleet, requests, now):
+    """Two windows of different length, also of all time with a part of it; each says what it covers."""
+    begin, end = now // 60_000 * 60_000 - 5 * 3_600_000, now // 60_000 * 60_000 - 3_600_000
+    mine = [r for r in requests if begin <= r["time_ms"] < end]
+    compared = f"compare={rfc3339(begin)}/{rfc3339(end)}"
+    totals = everywhere(fleet, f"/v1/totals?window=1h&{compared}")
+    assert (totals["previous"]["from"], totals["previous"]["to"]) == (rfc3339(begin), rfc3339(end))
+    assert totals["previous"]["count"] == len(mine)
+    listed = everywhere(fleet, f"/v1/clients?window=life&{compared}")
+    for entry in listed["clients"]:
+        assert entry["previous"]["count"] == sum(r["client"] == entry["client_id"] for r in mine)
+
+
 def test_a_stretch_between_two_times(fleet, requests, now):
     """Exact to the minute where minutes are kept."""
     begin, end = now // 60_000 * 60_000 - 5 * 3_600_000, now // 60_000 * 60_000 - 3_600_000
     mine = [r for r in requests if begin <= r["time_ms"] < end]
-    from logrouter.core.timestamps import rfc3339
-
     answer = everywhere(fleet, f"/v1/totals?from={rfc3339(begin)}&to={rfc3339(end)}")
     assert (answer["from"], answer["to"], answer["total"]["count"]) == (rfc3339(begin), rfc3339(end), len(mine))
 

@@ -1,0 +1,97 @@
+"""Asking the table view of a running worker over HTTP, for the commands that show its answers."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import Final, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from logrouter.commands.asking import Answer, AskError, View
+from logrouter.commands.terminal import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
+
+MAX_ANSWER: Final = 64 << 20
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
+
+
+class Asker:
+    """Questions to one view. Use it as an asynchronous context manager."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        headers = {"Accept": "application/json"}
+        if self._view.token:
+            headers["Authorization"] = f"Bearer {self._view.token}"
+        self._http = aiohttp.ClientSession(headers=headers, timeout=_TIMEOUT)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    async def get(self, *path: str, **parameters: str | int | None) -> Answer:
+        """The answer at ``/v1/`` and *path*, whose parts are names as they are; raises `AskError`."""
+        if self._http is None:
+            raise RuntimeError("not opened")
+        given = {name: value for name, value in parameters.items() if value is not None}
+        search = f"?{urlencode(given)}" if given else ""
+        target = f"{self._view.url}/v1/{'/'.join(map(_segment, path))}{search}"
+        try:
+            # Never redirected: the token is for this address alone.
+            async with self._http.get(URL(target, encoded=True), allow_redirects=False) as response:
+                body = await _read(response)
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as exc:
+            raise AskError(f"{self._view.url} does not answer: {_why(exc)}") from exc
+        return _answer(status, body, self._view.url)
+
+
+def _why(exc: Exception) -> str:
+    """Why nobody answered, without how the library calls its parts."""
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        found = getattr(exc.certificate_error, "verify_message", "") or "not verified"
+        return f"its certificate is not trusted ({found}); SSL_CERT_FILE can name the file of who signed it"
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        number, said = exc.os_error.errno, exc.os_error.strerror
+        # The library's text repeats the address; only a name that is not found has no number of its own.
+        return os.strerror(number) if number is not None and number > 0 else said or "not reachable"
+    if isinstance(exc, TimeoutError):
+        return "no answer in time"
+    return str(exc) or type(exc).__name__
+
+
+def _segment(name: str) -> str:
+    # Dots alone would be taken for folders; encoded they are a name.
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in response.content.iter_chunked(1 << 16):
+        size += len(part)
+        if size > MAX_ANSWER:
+            raise AskError("the answer is longer than any answer can be")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _answer(status: int, body: bytes, url: str) -> Answer:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise AskError(f"{url} is no table view: it answered {status}, and no JSON object", status=status)
+    if status == 200:
+        return answer
+    detail = str(answer.get("detail") or answer.get("title") or f"status {status}")[:500]
+    unknown = status == 404 and answer.get("type") == "urn:logrouter:problem:unknown-subject"
+    code = EXIT_UNKNOWN if unknown else EXIT_USAGE if status == 400 else EXIT_FAILED
+    raise AskError(detail, code=code, status=status)
