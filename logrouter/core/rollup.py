@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 VERSION: Final = 2
 MAX_SUBJECTS: Final = 512
+"""A reader accepts so many subjects in a record."""
+PACKED: Final = 128
+"""A record is closed when it has so many: its reader has other things to do after a few milliseconds."""
 MAX_CELLS: Final = 4096
 MAX_RECORD_BYTES: Final = 512 * 1024
 """A record is closed before it grows beyond this; a reader accepts twice as much."""
@@ -98,7 +101,7 @@ def pack(subjects: Iterable[tuple[str, list[Cell]]], partitions: int) -> Iterato
         for number, entry in enumerate(_entries(subject, cells)):
             room = rooms.setdefault(partition, [])
             size = sizes.get(partition, 0) + len(entry)
-            if room and (number or len(room) >= MAX_SUBJECTS or size > MAX_RECORD_BYTES):
+            if room and (number or len(room) >= PACKED or size > MAX_RECORD_BYTES):
                 yield partition, _close(room)
                 room = rooms[partition] = []
                 size = len(entry)

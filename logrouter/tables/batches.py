@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from faust.types import TP
 
 MAX_RECORDS: Final = 2_000
-MAX_BYTES: Final = 48 * 1024
-"""About 4 ms of folding, so that queries and heartbeats are not kept waiting. One larger record makes a batch."""
+MAX_BYTES: Final = 16 * 1024
+"""About 2 ms of folding, so that queries and heartbeats are not kept waiting. One larger record makes a batch."""
 
 
 class Batch:

@@ -86,6 +86,7 @@ class PartitionFold:
         self._first = NOTHING
         self._pending: dict[str, dict[int, Cell]] = {}
         self._draining: dict[str, dict[int, Cell]] = {}
+        self._left: Iterator[str] = iter(())
         self._floor = NOTHING
         self._cut = NOTHING
         self._replayed: dict[bytes, tuple[int, Cell]] = {}
@@ -142,6 +143,8 @@ class PartitionFold:
         if self._draining:
             raise FoldError("a flush began before the last one ended")
         self._draining, self._pending = self._pending, {}
+        # A dict that is emptied from its beginning is searched for it ever longer.
+        self._left = iter(list(self._draining))
         self._floor, self._cut, self._first = self._first, self.last, NOTHING
         self._mark = Mark(self._cut, self.newest_ms)
 
@@ -154,7 +157,7 @@ class PartitionFold:
             return self._take_replayed(limit)
         if not self._draining:
             return None
-        chunk, kept_by_all = list(islice(self._draining, limit)), cutoffs.of_all()
+        chunk, kept_by_all = list(islice(self._left, limit)), cutoffs.of_all()
         late: dict[Tier, int] = {}
         keys: list[bytes] = []
         parts: list[list[Cell]] = []

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from logrouter.tables.store import Store
 
 CHUNK: Final = 100
-"""Subjects per write: some 3 ms between two turns of the event loop."""
+"""Subjects per write at most, and at first."""
+SLICE: Final = 0.004
+"""How long a write should take, with the reading before it: others wait meanwhile. The next chunk is made as large."""
 MAX_UNFLUSHED: Final = 40_000
 """Subjects held in memory over all partitions, some 2 KB each; beyond, rows are written before the interval is over."""
 SWEPT: Final = 1_000
@@ -161,13 +163,17 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         start = perf_counter()
         fold.begin_flush()
         # The rows of a chunk reach the store before anything else runs: see `PartitionFold.take`.
-        while (written := fold.take(CHUNK, self.cutoffs())) is not None:
+        began, limit = start, CHUNK
+        while (written := fold.take(limit, self.cutoffs())) is not None:
             mark = None if fold.flushing else fold.mark
             self.store.write(partition, written.rows, written.high, mark)
+            took = perf_counter() - began
             _count(written)
             end = () if mark is None else ((DONE, encode(mark)),)
             await self._send(partition, fold, chain(written.rows.items(), end))
+            limit = max(min(int(limit * SLICE / took), CHUNK), 1)
             await asyncio.sleep(0)
+            began = perf_counter()
             if self.folds.get(partition) is not fold:
                 return  # moved away meanwhile; its next owner folds the rest again
         FLUSH_SECONDS.observe(perf_counter() - start)
