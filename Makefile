@@ -29,7 +29,7 @@ charts: $(STAMP)  ## get the page's charting library, if that failed before
 demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once for a bounded run)
 	@$(BIN)/logrouter demo $(ARGS)
 
-test: $(STAMP)  ## all tests, on a real broker they start themselves (under 10 minutes)
+test: $(STAMP)  ## the tests, on a real broker they start themselves (about 10 minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills, outages and rebalances (some 5 minutes)

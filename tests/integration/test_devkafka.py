@@ -65,6 +65,7 @@ def test_broker_round_trip(broker, topics):
     assert consume(broker.bootstrap, topic, 2) == [b"one", b"two"]
 
 
+@pytest.mark.long
 def test_restart_and_kill_keep_address_and_data():
     """After an orderly restart and after a crash the same address serves the same data; close leaves nothing."""
     with DevKafka() as kafka:

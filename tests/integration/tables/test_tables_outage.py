@@ -26,6 +26,7 @@ def own_kafka(lane_on, unique):
             yield kafka, lane
 
 
+@pytest.mark.long
 def test_broker_restart_amid_the_stream_changes_nothing(own_kafka, eventually):
     """A worker outlives a broker that is killed, or ends fenced and is started again; its rows are exact."""
     kafka, lane = own_kafka
