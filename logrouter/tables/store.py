@@ -11,6 +11,7 @@ mark     the key of a row of which the last changelog record is not what this da
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import rocksdict
@@ -83,15 +84,15 @@ class Store(rocksdb.Store):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._boards: dict[int, tuple[rocksdict.Rdict, Boards]] = {}
+        self._boards: dict[int, Boards] = {}
 
     def boards(self, partition: int) -> Boards:
         """The tops of a partition whose database is open."""
-        database = self._dbs[partition]
-        known, boards = self._boards.get(partition, (None, None))
-        if boards is None or known is not database:
-            boards = Boards(database.get, empty=database.get(HIGH) is None)
-            self._boards[partition] = database, boards
+        boards = self._boards.get(partition)
+        if boards is None:
+            # Not by a method of the database: as long as anything refers to that, it stays open and locked.
+            read = partial(self.read, partition)
+            boards = self._boards[partition] = Boards(read, empty=self._dbs[partition].get(HIGH) is None)
         return boards
 
     def opened(self) -> Mapping[int, rocksdict.Rdict]:
@@ -233,6 +234,7 @@ class Store(rocksdb.Store):
         self._dbs.clear()
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
+        self._boards.pop(partition, None)  # of the database that was open before, with what it did not save
         return open_database(self.partition_path(partition))
 
 

@@ -70,7 +70,7 @@ def test_kills_of_both_lanes_lose_and_double_nothing(broker, make, seed):
     fleet.stop("route-0", "tables-0")
 
 
-@pytest.mark.parametrize("standbys", [pytest.param(0, marks=pytest.mark.long), 1])
+@pytest.mark.parametrize("standbys", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_second_worker_joins_and_leaves_amid_the_stream(broker, make, seed, standbys):
     """A second tables worker comes, is stopped, comes, is killed, comes, while the route lane is killed, too."""
     rnd = random.Random(seed)
