@@ -27,7 +27,7 @@ import uuid
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -145,20 +145,56 @@ def changelog_records(bootstrap: str, topic: str) -> int:
         consumer.close()
 
 
+class Lane:
+    """A tables worker on a topic of its own; *offsets* is a consumer that knows its group. A context manager."""
+
+    def __init__(self, bootstrap: str, name: str, flush_ms: int = 1_000) -> None:
+        self.topic = f"{name}-{uuid.uuid4().hex[:6]}"
+        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin.create_topics([NewTopic(self.topic, PARTITIONS, 1)])[self.topic].result(30)
+        # An admin client that asks for a group's offsets crashes where a coordinator's answer is one to try again.
+        self.offsets = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{self.topic}-group"})
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.folder = Path(tempfile.mkdtemp(prefix="logrouter-bench-"))
+        self.changelog = f"{self.topic}-group-usage-changelog"
+        self._arguments = [
+            f"{self.topic}-group",
+            self.topic,
+            str(self.folder),
+            bootstrap,
+            str(self.port),
+            str(flush_ms),
+        ]
+        self._worker: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> int:
+        """Start the worker; its process id."""
+        self._worker = subprocess.Popen([sys.executable, "-c", WORKER, *self._arguments])
+        return self._worker.pid
+
+    def stop(self) -> None:
+        """End the worker, and take its disk away."""
+        if self._worker is not None:
+            self._worker.terminate()
+            self._worker.wait(60)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.offsets.close()
+        self._admin.delete_topics([self.topic, self.changelog])
+
+
 def measure(bootstrap: str, clients: int, wanted: int, flush_ms: int) -> None:
-    topic = f"fold-{clients}-{uuid.uuid4().hex[:6]}"
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
-    # An admin client that asks for a group's offsets crashes where a coordinator's answer is one to try again.
-    offsets = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-group"})
-    fed = feed(bootstrap, topic, clients, wanted)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="logrouter-fold-"))
-    arguments = [f"{topic}-group", topic, str(folder), bootstrap, str(port), str(flush_ms)]
-    worker = subprocess.Popen([sys.executable, "-c", WORKER, *arguments])
-    try:
+    with Lane(bootstrap, f"fold-{clients}", flush_ms) as lane:
+        port, offsets, topic = lane.port, lane.offsets, lane.topic
+        fed = feed(bootstrap, topic, clients, wanted)
+        lane.start()
         while not metric(port, "logrouter_partial_sums_folded_total"):
             time.sleep(0.01)
         start, early = time.perf_counter(), metric(port, "logrouter_partial_sums_folded_total")
@@ -170,7 +206,7 @@ def measure(bootstrap: str, clients: int, wanted: int, flush_ms: int) -> None:
         folded = metric(port, "logrouter_partial_sums_folded_total")
         rows = metric(port, "logrouter_table_rows_written_total")
         size = metric(port, "logrouter_changelog_bytes_total")
-        records = changelog_records(bootstrap, f"{topic}-group-usage-changelog")
+        records = changelog_records(bootstrap, lane.changelog)
         # Beside the rows there is a mark for every flush.
         if folded != fed.sums or records < rows:
             sys.exit(f"wrong: {folded} of {fed.sums} sums folded, {records} records for {rows} rows")
@@ -182,21 +218,19 @@ def measure(bootstrap: str, clients: int, wanted: int, flush_ms: int) -> None:
             f"{int(folded):,} sums in {fed.records:,} records, {seconds:.1f} s",
             flush=True,
         )
-        worker.terminate()
-        worker.wait(30)
-        shutil.rmtree(folder)
+        lane.stop()
         start = time.perf_counter()
-        worker = subprocess.Popen([sys.executable, "-c", WORKER, *arguments])
+        lane.start()
         while not ready(port):
             time.sleep(0.02)
         seconds = time.perf_counter() - start
         print(f"{'':>15} | from an empty disk: {records:,} changelog records, ready after {seconds:.1f} s", flush=True)
-    finally:
-        worker.terminate()
-        worker.wait(30)
-        shutil.rmtree(folder)
-        offsets.close()
-        admin.delete_topics([topic, f"{topic}-group-usage-changelog"])
+
+
+def print_machine(*libraries: str) -> None:
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    print(f"{os.cpu_count()} cores {model[1] if model else platform.processor()}, load {os.getloadavg()[0]:.1f}")
+    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in libraries))
 
 
 def main() -> None:
@@ -206,10 +240,7 @@ def main() -> None:
     parser.add_argument("--flush-ms", type=int, default=1_000)
     parser.add_argument("--bootstrap", default="")
     args = parser.parse_args()
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    names = ("faust-streaming", "aiokafka", "rocksdict", "msgspec", "confluent-kafka")
-    print(f"{os.cpu_count()} cores {model[1] if model else platform.processor()}, load {os.getloadavg()[0]:.1f}")
-    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names))
+    print_machine("faust-streaming", "aiokafka", "rocksdict", "msgspec", "confluent-kafka")
     print(f"{PARTITIONS} partitions, flush every {args.flush_ms} ms, broker on the same machine", flush=True)
     with nullcontext() if args.bootstrap else DevKafka() as kafka:
         bootstrap = args.bootstrap or kafka.bootstrap

@@ -13,27 +13,18 @@ import argparse
 import bisect
 import http.client
 import json
-import os
-import platform
 import random
 import re
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-import uuid
 from contextlib import nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
-from fold import PARTITIONS, WORKER, committed, metric, zipf
+from confluent_kafka import Producer
+from fold import PARTITIONS, Lane, committed, metric, print_machine, zipf
 
 from logrouter.core.accumulate import Accumulator
 from logrouter.core.rollup import pack
@@ -203,17 +194,8 @@ def disk_mb(folder: Path) -> float:
 
 
 def measure(bootstrap: str, clients: int, times: int) -> None:
-    topic = f"serve-{uuid.uuid4().hex[:6]}"
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
-    offsets = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-group"})
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="logrouter-serve-"))
-    arguments = [f"{topic}-group", topic, str(folder), bootstrap, str(port), "1000"]
-    worker = subprocess.Popen([sys.executable, "-c", WORKER, *arguments])
-    try:
+    with Lane(bootstrap, "serve") as lane:
+        topic, port, offsets, folder, pid = lane.topic, lane.port, lane.offsets, lane.folder, lane.start()
         print("feeding", flush=True)
         ends = backfill(bootstrap, topic, clients)
         start = time.perf_counter()
@@ -223,7 +205,7 @@ def measure(bootstrap: str, clients: int, times: int) -> None:
                 print(f"\r{metric(port, FOLDED):,.0f} sums folded", end="", flush=True)
         print(
             f"{metric(port, FOLDED):,.0f} sums folded, {time.perf_counter() - start:.0f} s after the last was fed; "
-            f"{memory_mb(worker.pid):,.0f} MB of memory, {disk_mb(folder):,.0f} MB on disk",
+            f"{memory_mb(pid):,.0f} MB of memory, {disk_mb(folder):,.0f} MB on disk",
             flush=True,
         )
         ask_all(port, clients, times, "at rest")
@@ -232,13 +214,7 @@ def measure(bootstrap: str, clients: int, times: int) -> None:
             while metric(port, FOLDED) == before:
                 time.sleep(0.1)
             ask_all(port, clients, times, "folding")
-        print(f"{memory_mb(worker.pid):,.0f} MB of memory, {disk_mb(folder):,.0f} MB on disk", flush=True)
-    finally:
-        worker.terminate()
-        worker.wait(60)
-        shutil.rmtree(folder)
-        offsets.close()
-        admin.delete_topics([topic, f"{topic}-group-usage-changelog"])
+        print(f"{memory_mb(pid):,.0f} MB of memory, {disk_mb(folder):,.0f} MB on disk", flush=True)
 
 
 def main() -> None:
@@ -247,10 +223,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--bootstrap", default="")
     args = parser.parse_args()
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    names = ("faust-streaming", "aiokafka", "rocksdict", "msgspec", "aiohttp")
-    print(f"{os.cpu_count()} cores {model[1] if model else platform.processor()}, load {os.getloadavg()[0]:.1f}")
-    print(f"Python {platform.python_version()}, " + ", ".join(f"{each} {version(each)}" for each in names))
+    print_machine("faust-streaming", "aiokafka", "rocksdict", "msgspec", "aiohttp")
     print(f"{args.clients:,} clients, {PARTITIONS} partitions on one worker", flush=True)
     with nullcontext() if args.bootstrap else DevKafka() as kafka:
         measure(args.bootstrap or kafka.bootstrap, args.clients, args.questions)
