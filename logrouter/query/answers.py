@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from logrouter.core.cells import OTHER, Cell, merge, quantiles
 from logrouter.core.faults import parse_fault
 from logrouter.core.timestamps import rfc3339
@@ -44,22 +46,8 @@ def bare(cell: Cell, *, errors: bool = False) -> Cell:
 
     Its maps are those of *cell* itself.
     """
-    return Cell(
-        cell.minute,
-        cell.count,
-        cell.weight,
-        cell.bytes_in,
-        cell.bytes_out,
-        cell.latency_sum,
-        cell.latency_max,
-        cell.latency_count,
-        cell.first_ms,
-        cell.last_ms,
-        cell.status,
-        cell.outcome,
-        sketch=cell.sketch,
-        error=cell.error if errors else {},
-    )
+    error = cell.error if errors else {}
+    return replace(cell, peer={}, clients={}, clients_cut=0, url={}, url_cut=0, error=error, recent=[])
 
 
 def errors(cell: Cell | Numbers) -> int:

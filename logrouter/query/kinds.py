@@ -117,8 +117,9 @@ def _comparison(given: str) -> Former | Wrong:
     if not slash:
         return Wrong(f"must be previous, or two times with / between, not {quoted(given)}")
     start_ms, stop_ms = _instant(start), _instant(stop)
-    wrong = next((found for found in (start_ms, stop_ms) if isinstance(found, Wrong)), None)
-    return wrong or Former(start_ms, stop_ms)  # type: ignore[arg-type]  # none of them is wrong
+    if isinstance(start_ms, Wrong):
+        return start_ms
+    return stop_ms if isinstance(stop_ms, Wrong) else Former(start_ms, stop_ms)
 
 
 def _duration(given: str) -> int | Wrong:

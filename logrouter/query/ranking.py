@@ -48,7 +48,7 @@ class Top(msgspec.Struct, array_like=True):
     def offer(self, name: str, value: int, room: int) -> None:
         """Take note of a value that has grown to this, or is new."""
         values = self.values
-        if value > self.floor or name in values:
+        if value > self.floor:
             values[name] = value
             if len(values) > 2 * room:
                 ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))

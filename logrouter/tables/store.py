@@ -151,11 +151,9 @@ class Store(rocksdb.Store):
 
     def forget_tops(self, partition: int, tier: Tier, oldest: int) -> None:
         """Remove the tops of buckets before *oldest*."""
-        changes, database = batch(), self._dbs[partition]
-        for start, stop in self.boards(partition).forget(tier, oldest):
-            for key in _keys(database, start, stop, _TOPS_AT_ONCE):
-                changes.delete(key)
-        database.write(changes)
+        saved = self.boards(partition).forget(tier, oldest)
+        if keys := [key for start, stop in saved for key in self.between(partition, start, stop, _TOPS_AT_ONCE)]:
+            self.delete(partition, keys)
 
     def high(self, partition: int) -> int:
         """The highest watermark of any row, -1 when there is none."""

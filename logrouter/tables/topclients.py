@@ -78,7 +78,7 @@ async def largest(reader: TableReader, most: int) -> Counts:
     found, until = Largest(most), perf_counter() + _SLICE
     held = reader.owned()
     try:
-        for number, (client, _, cell) in enumerate(reader.scan(held, "c", Segment(Tier.LIFE, 0, 1)), 1):
+        for number, (client, _, cell) in enumerate(reader.scan(held, "c", Segment(Tier.LIFE, 0, 1), whole=False), 1):
             found.add(client, cell.count)
             if number % _CHECK_EVERY == 0 and perf_counter() > until:
                 await asyncio.sleep(_REST)
