@@ -22,10 +22,10 @@ from logrouter import __version__, config, telemetry
 from logrouter.commands.check import check_command, schema_command
 from logrouter.commands.completion import completion_command
 from logrouter.commands.explain import explain_command
+from logrouter.commands.options import config_options as _config_options
+from logrouter.commands.options import overridden
+from logrouter.commands.options import settings_of as _settings
 from logrouter.commands.plan import plan_command
-from logrouter.commands.settings import config_options as _config_options
-from logrouter.commands.settings import overridden
-from logrouter.commands.settings import settings_of as _settings
 from logrouter.commands.terminal import EXIT_DRIFT, EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
 from logrouter.commands.terminal import fail as _fail
 from logrouter.commands.token import token_command

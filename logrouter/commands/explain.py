@@ -11,8 +11,8 @@ import orjson
 import rich_click as click
 from rich.text import Text
 
-from logrouter.commands import inputs
-from logrouter.commands.settings import complete_source, config_options, settings_of
+from logrouter.commands import records as inputs
+from logrouter.commands.options import complete_source, config_options, settings_of
 from logrouter.commands.terminal import EXIT_FAILED, EXIT_USAGE, console, fail, harmless
 from logrouter.core import ids
 from logrouter.core.explain import as_dict, explain

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import rich_click as click
 
-from logrouter.commands import planreport
-from logrouter.commands.inputs import now_ms
-from logrouter.commands.settings import config_options, settings_of
+from logrouter.commands import plan_report
+from logrouter.commands.options import config_options, settings_of
+from logrouter.commands.records import now_ms
 from logrouter.commands.terminal import EXIT_USAGE, console, fail
 from logrouter.core.plan import Comparison, Side, run
 
@@ -69,7 +69,7 @@ def plan_command(
     if as_json:
         click.echo(orjson.dumps(report))
     else:
-        planreport.show(console(), report)
+        plan_report.show(console(), report)
     if (fail_on == "difference" and report["differs"]) or (fail_on == "loss" and report["loses"]):
         raise SystemExit(EXIT_DIFFERENT)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from logrouter.commands.asking import AskError, view_of, view_options
 from logrouter.commands.terminal import EXIT_USAGE, fail, harmless
+from logrouter.commands.view_options import AskError, view_of, view_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,11 +49,11 @@ def top_command(window: str, every: float, url: str, token_file: Path | None) ->
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         fail("logrouter top needs a terminal; logrouter usage and the table view are for scripts", EXIT_USAGE)
     try:
-        from logrouter.commands import topapp  # noqa: PLC0415 - needs the extra `top`
+        from logrouter.commands import top_app  # noqa: PLC0415 - needs the extra `top`
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "textual":
             raise
         fail("logrouter top needs Textual: pip install 'logrouter[top]'", EXIT_USAGE)
-    problem = asyncio.run(topapp.run(view, window, every))
+    problem = asyncio.run(top_app.run(view, window, every))
     if problem is not None:
         fail(harmless(str(problem)), problem.code)

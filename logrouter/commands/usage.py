@@ -11,9 +11,9 @@ import rich_click as click
 from rich.table import Table
 from rich.text import Text
 
-from logrouter.commands import figures as say
-from logrouter.commands.asking import AskError, View, view_of, view_options
+from logrouter.commands import humanise as say
 from logrouter.commands.terminal import console, fail, harmless, is_text
+from logrouter.commands.view_options import AskError, View, view_of, view_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def usage_command(client: str, window: str, url: str, token_file: Path | None, a
 async def _ask(view: View, client: str, window: str) -> dict[str, Any]:
     """Summary, APIs and errors of the same window, as one object."""
     compare = None if window == "life" else "previous"
-    from logrouter.commands.asker import Asker  # noqa: PLC0415 - see commands.asking
+    from logrouter.commands.view_client import Asker  # noqa: PLC0415 - see commands.asking
 
     async with Asker(view) as asker:
         # The summary first: a client that is unknown or not allowed is one error, not three.

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from logrouter.cli import cli
-from logrouter.commands.inputs import Place, place_of
+from logrouter.commands.records import Place, place_of
 
 REQUEST = orjson.dumps(
     {

@@ -12,12 +12,12 @@ import pytest
 from logrouter.access.policy import Policy
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import Token, digest_of, hash_of, token_of
-from logrouter.commands.asker import Asker
-from logrouter.commands.asking import AskError, View
+from logrouter.commands.view_client import Asker
+from logrouter.commands.view_options import AskError, View
 from tests.browser import stage
 
 TOKEN = token_of(b"one".ljust(32))
-topapp = pytest.importorskip("logrouter.commands.topapp", reason="needs Textual (the extra `top`)")
+topapp = pytest.importorskip("logrouter.commands.top_app", reason="needs Textual (the extra `top`)")
 
 
 @pytest.fixture(scope="module")

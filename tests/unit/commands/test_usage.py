@@ -15,7 +15,7 @@ from logrouter.access.policy import Policy
 from logrouter.access.scopes import Via, caller
 from logrouter.access.tokens import Token, digest_of, hash_of, token_of
 from logrouter.cli import cli
-from logrouter.commands import figures as say
+from logrouter.commands import humanise as say
 from tests.browser import stage
 from tests.certificates import certificate
 

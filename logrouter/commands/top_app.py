@@ -13,10 +13,10 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Sparkline, Static
 
-from logrouter.commands import figures as say
-from logrouter.commands.asker import Asker
-from logrouter.commands.asking import Answer, AskError, View
+from logrouter.commands import humanise as say
 from logrouter.commands.terminal import EXIT_UNKNOWN, harmless
+from logrouter.commands.view_client import Asker
+from logrouter.commands.view_options import Answer, AskError, View
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,8 +11,8 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from logrouter.commands.asking import Answer, AskError, View
 from logrouter.commands.terminal import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
+from logrouter.commands.view_options import Answer, AskError, View
 
 MAX_ANSWER: Final = 64 << 20
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
