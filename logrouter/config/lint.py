@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.accesslint import warn_access
+from logrouter.config.access_lint import warn_access
 from logrouter.config.fields import ENVELOPE
 from logrouter.config.implication import excludes, implies
 from logrouter.config.match import LOOKS_LIKE, read_mapping

@@ -171,3 +171,7 @@ def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems)
     for message in wrong:
         problems.add(path, message)
     return text
+
+
+class SettingsError(ValueError):
+    """Settings with which the tables lane cannot work; the text says which, and repeats no values."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from faust.auth import SASLCredentials, SSLCredentials
 
+from logrouter.config.settings import SettingsError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,10 +31,6 @@ _KNOWN_SSL: Final = frozenset(
     }
 )
 _KNOWN_SASL: Final = frozenset({"sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password"})
-
-
-class SettingsError(ValueError):
-    """Settings with which the tables lane cannot work; the text says which, and repeats no values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.access.policy import CLOSED, Policy
 from logrouter.config.secrets import Secret
+from logrouter.config.settings import SettingsError
 from logrouter.tables.credentials import Files, Tls, access_of
 from logrouter.tables.retention import Retention
-from logrouter.tables.security import Security, SettingsError, security
+from logrouter.tables.security import Security, security
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

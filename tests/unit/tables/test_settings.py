@@ -9,7 +9,8 @@ import pytest
 from faust.auth import SASLCredentials
 
 from logrouter.config import load
-from logrouter.tables.security import SettingsError, security
+from logrouter.config.settings import SettingsError
+from logrouter.tables.security import security
 from logrouter.tables.settings import CLOCK_OFFSET_ENV, PEER_SECRET_ENV, from_settings
 
 
