@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from logrouter import cli, config, telemetry
 from logrouter.commands.terminal import EXIT_UNKNOWN, EXIT_WARNINGS
-from logrouter.config.schemas import packaged
+from logrouter.config.compile.schemas import packaged
 from logrouter.core.validate import Validator
 
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter import telemetry
-from logrouter.config.pairs import changelog_of
+from logrouter.config.compile.pairing import changelog_of
 from logrouter.core import halves, pairing
 from logrouter.core.halves import How
 from logrouter.core.pairing import Left, Pending

@@ -10,7 +10,7 @@ from logrouter.access.tokens import hash_of, token_of
 from logrouter.cli import cli
 from logrouter.config import lint
 from logrouter.config.access import is_loopback, policy_of
-from logrouter.config.tokens import inline_tokens, read_tokens
+from logrouter.config.compile.tokens import inline_tokens, read_tokens
 
 TOKEN = token_of(bytes(32))
 HASH = hash_of(TOKEN)

@@ -7,7 +7,7 @@ from dataclasses import astuple
 import pytest
 
 from logrouter import config
-from logrouter.config.inputs import InputError, Inputs
+from logrouter.config.compile.inputs import InputError, Inputs
 
 SMALL = """\
 version: 1

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.config.schemas import packaged
+from logrouter.config.compile.schemas import packaged
 from logrouter.core.deadletter import encode
 from logrouter.core.enrich import OUTCOMES
 from logrouter.core.validate import MAX_MESSAGE, SchemaError, Validator

@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.databases import load_geoip
-from logrouter.config.enrichment import api_rules_of, client_id_of, client_ip_of, transport_of, weight_of
-from logrouter.config.extras import Shelf, extras_of
+from logrouter.config.compile.databases import load_geoip
+from logrouter.config.compile.enrichment import api_rules_of, client_id_of, client_ip_of, transport_of, weight_of
+from logrouter.config.compile.extras import Shelf, extras_of
+from logrouter.config.compile.lookups import load_lookups
+from logrouter.config.compile.outputs import destinations
+from logrouter.config.compile.pairing import changelog_of, check_pair, pairing_of
+from logrouter.config.compile.schemas import load_schema
 from logrouter.config.formats import parser_of
 from logrouter.config.kinds import usable
-from logrouter.config.lookups import load_lookups
 from logrouter.config.match import Matching
 from logrouter.config.options import TablesLane
-from logrouter.config.outputs import destinations
-from logrouter.config.pairs import changelog_of, check_pair, pairing_of
 from logrouter.config.problems import did_you_mean, join, listed
-from logrouter.config.schemas import load_schema
 from logrouter.config.topics import split
 from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, WITH_PIECES
@@ -30,9 +30,9 @@ from logrouter.model import UNMATCHED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from logrouter.config.inputs import Inputs
+    from logrouter.config.compile.inputs import Inputs
+    from logrouter.config.compile.outputs import Destinations
     from logrouter.config.options import Case, File, SourceOptions
-    from logrouter.config.outputs import Destinations
     from logrouter.config.problems import Problems
     from logrouter.config.routeoptions import RouteOptions
 

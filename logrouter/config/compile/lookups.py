@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.inputs import InputError
+from logrouter.config.compile.inputs import InputError
 from logrouter.config.kinds import usable
 from logrouter.config.problems import did_you_mean, echo, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from logrouter.config.inputs import Inputs
+    from logrouter.config.compile.inputs import Inputs
     from logrouter.config.options import LookupFile
     from logrouter.config.problems import Problems
 

@@ -6,13 +6,13 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.inputs import InputError
+from logrouter.config.compile.inputs import InputError
 from logrouter.config.kinds import usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from logrouter.config.inputs import Inputs
+    from logrouter.config.compile.inputs import Inputs
     from logrouter.config.options import GeoIp
     from logrouter.config.problems import Problems
 

@@ -12,10 +12,10 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from logrouter import config
-from logrouter.config import lookups
-from logrouter.config.databases import load_agents, load_geoip
-from logrouter.config.inputs import Inputs
-from logrouter.config.lookups import load_lookups
+from logrouter.config.compile import lookups
+from logrouter.config.compile.databases import load_agents, load_geoip
+from logrouter.config.compile.inputs import Inputs
+from logrouter.config.compile.lookups import load_lookups
 from logrouter.config.options import GeoIp, LookupFile
 from logrouter.config.problems import Problems
 
@@ -260,7 +260,7 @@ def test_agents_have_families_and_hostile_ones_cost_little(monkeypatch):
         None,
         None,
     ]
-    monkeypatch.setattr("logrouter.config.databases._agents", _not_installed)
+    monkeypatch.setattr("logrouter.config.compile.databases._agents", _not_installed)
     load_agents("p", problems)
     assert [str(p) for p in problems.found] == ["p: needs the package ua-parser: pip install 'logrouter[useragent]'"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.config.changes import Check, compile_fields, refuses
-from logrouter.config.databases import load_agents
+from logrouter.config.compile.databases import load_agents
+from logrouter.config.compile.schemas import packaged
 from logrouter.config.problems import did_you_mean, join, listed
-from logrouter.config.schemas import packaged
 from logrouter.core.deadletter import coordinates
 from logrouter.core.enrich import compile_client_ip
 from logrouter.core.lookup import compile_agent, compile_geo, compile_lookup
@@ -22,10 +22,10 @@ from logrouter.core.transform import path_of, value_at
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.config.databases import Find
-    from logrouter.config.lookups import Rows
+    from logrouter.config.compile.databases import Find
+    from logrouter.config.compile.lookups import Rows
+    from logrouter.config.compile.outputs import Destinations
     from logrouter.config.options import LookupFile
-    from logrouter.config.outputs import Destinations
     from logrouter.config.problems import Problems
     from logrouter.config.routeoptions import RouteOptions
     from logrouter.core.lookup import Enrich

@@ -1,0 +1,1 @@
+"""From the options of topics.yaml to the compiled values that the pipeline runs on."""
