@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.access import is_loopback
+from logrouter.config.options.access import is_loopback
 
 if TYPE_CHECKING:
-    from logrouter.config.options import File
+    from logrouter.config.options.file import File
     from logrouter.config.problems import Problems
 
 

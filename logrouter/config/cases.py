@@ -20,7 +20,7 @@ from logrouter.model import Accepted, Held, Ignored, RawRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logrouter.config.options import Case, Expect
+    from logrouter.config.options.file import Case, Expect
     from logrouter.config.settings import Settings
     from logrouter.model import Outcome
 

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.access_lint import warn_access
-from logrouter.config.fields import ENVELOPE
 from logrouter.config.implication import excludes, implies
-from logrouter.config.match import LOOKS_LIKE, read_mapping
+from logrouter.config.options.match import LOOKS_LIKE, read_mapping
+from logrouter.config.options.match_fields import ENVELOPE
+from logrouter.config.options.topics import closed, split
 from logrouter.config.problems import Problem, Problems, in_file_order, join
 from logrouter.config.settings import content, default_path, examine
-from logrouter.config.topics import closed, split
 from logrouter.core.conditions import ALWAYS, Every, Not, Some, all_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from logrouter.config.options import Case, File, SourceOptions
-    from logrouter.config.routeoptions import RouteOptions
+    from logrouter.config.options.file import Case, File, SourceOptions
+    from logrouter.config.options.route import RouteOptions
     from logrouter.config.settings import Settings
     from logrouter.core.conditions import Condition
     from logrouter.core.routing import RouteTable

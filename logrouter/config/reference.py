@@ -9,12 +9,12 @@ import sys
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.fields import REWRITTEN
-from logrouter.config.kafka import OWNED
 from logrouter.config.kinds import Keyed, Kind, Many, Option, Section, declared
-from logrouter.config.operators import OPERATORS
-from logrouter.config.options import File
-from logrouter.config.regex import MAX_PROGRAM
+from logrouter.config.options.file import File
+from logrouter.config.options.kafka import OWNED
+from logrouter.config.options.match_fields import REWRITTEN
+from logrouter.config.options.operators import OPERATORS
+from logrouter.config.options.regex import MAX_PROGRAM
 from logrouter.config.settings import WITHOUT_REFERENCES
 from logrouter.core.envelopes import FIELD_NAMES
 from logrouter.core.requestfields import REQUEST_FIELDS
@@ -27,7 +27,7 @@ _REFERENCE: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 INTRODUCTION: Final = """\
 # topics.yaml
 
-This page is written by `python -m logrouter.config.reference`; change `logrouter/config/options.py`
+This page is written by `python -m logrouter.config.reference`; change `logrouter/config/options/file.py`
 and `routeoptions.py`, not the page.
 
 logrouter takes the file that `--config` names, else `./topics.yaml`, else the one that it comes with. The file is read

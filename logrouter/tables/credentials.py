@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from logrouter.access.tokens import Tokens
 from logrouter.config import ConfigError
-from logrouter.config.access import is_loopback, policy_of
 from logrouter.config.compile.tokens import inline_tokens, read_tokens, together
+from logrouter.config.options.access import is_loopback, policy_of
 from logrouter.config.settings import SettingsError
 from logrouter.config.watch import LOOK_SECONDS, Watch
 from logrouter.telemetry import ACCESS_VALID, Log, log

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.config import Settings
-    from logrouter.config.endpoint import Tls as TlsOptions
+    from logrouter.config.options.endpoint import Tls as TlsOptions
 
 __all__ = ["SettingsError", "TablesSettings", "from_settings"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from logrouter.config.compile.inputs import Inputs
-    from logrouter.config.options import GeoIp
+    from logrouter.config.options.file import GeoIp
     from logrouter.config.problems import Problems
 
     Find = Callable[[str], tuple[str | None, int | None]]

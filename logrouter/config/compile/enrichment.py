@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.changes import refuses
 from logrouter.config.kinds import usable
+from logrouter.config.options.field_changes import refuses
 from logrouter.config.problems import join
 from logrouter.core.enrich import (
     ENVELOPE_PREFIX,
@@ -21,9 +21,9 @@ from logrouter.core.redact import ip_policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrouter.config.options import Privacy
+    from logrouter.config.options.file import Privacy
+    from logrouter.config.options.route import Api, ClientId, ClientIp, Enrich, Weight
     from logrouter.config.problems import Problems
-    from logrouter.config.routeoptions import Api, ClientId, ClientIp, Enrich, Weight
     from logrouter.core.formats.kind import Parser
     from logrouter.core.routing import ClientIdOf, ClientIpOf, WeightOf
 

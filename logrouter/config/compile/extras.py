@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.config.changes import Check, compile_fields, refuses
 from logrouter.config.compile.databases import load_agents
 from logrouter.config.compile.schemas import packaged
+from logrouter.config.options.field_changes import Check, compile_fields, refuses
 from logrouter.config.problems import did_you_mean, join, listed
 from logrouter.core.deadletter import coordinates
 from logrouter.core.enrich import compile_client_ip
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from logrouter.config.compile.databases import Find
     from logrouter.config.compile.lookups import Rows
     from logrouter.config.compile.outputs import Destinations
-    from logrouter.config.options import LookupFile
+    from logrouter.config.options.file import LookupFile
+    from logrouter.config.options.route import RouteOptions
     from logrouter.config.problems import Problems
-    from logrouter.config.routeoptions import RouteOptions
     from logrouter.core.lookup import Enrich
     from logrouter.core.routing import KeyOf
     from logrouter.core.transform import Path

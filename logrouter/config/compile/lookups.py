@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from logrouter.config.compile.inputs import Inputs
-    from logrouter.config.options import LookupFile
+    from logrouter.config.options.file import LookupFile
     from logrouter.config.problems import Problems
 
     Rows = dict[str, dict[str, str]]

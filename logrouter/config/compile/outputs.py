@@ -19,8 +19,8 @@ from logrouter.core.transform import path_of, value_at
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from logrouter.config.options.route import RouteOptions
     from logrouter.config.problems import Problems
-    from logrouter.config.routeoptions import RouteOptions
 
 OTHERWISE: Final = "otherwise"
 MAX_TOPICS: Final = 1000

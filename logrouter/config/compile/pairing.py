@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.options import Pairing
+from logrouter.config.options.file import Pairing
 from logrouter.config.problems import join, listed
 from logrouter.core.conditions import fields_of
 from logrouter.core.formats import FORMATS
@@ -14,9 +14,9 @@ from logrouter.core.formats.auto import default_order
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from logrouter.config.options import Outputs
+    from logrouter.config.options.file import Outputs
+    from logrouter.config.options.route import RouteOptions
     from logrouter.config.problems import Problems
-    from logrouter.config.routeoptions import RouteOptions
 
 _KNOWN_AT_ONCE: Final = frozenset({"api", "api_version", "domain", "method", "path", "protocol", "request_id"})
 """What both lines of a request tell alike, so that a condition holds for both or for neither."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config import document
-from logrouter.config.access import TokenOptions, check_tokens
 from logrouter.config.kinds import Many, Section, usable
+from logrouter.config.options.access import TokenOptions, check_tokens
 from logrouter.config.problems import ConfigError, Problem, Problems
 
 if TYPE_CHECKING:
     from logrouter.access.tokens import Token
-    from logrouter.config.access import Access
+    from logrouter.config.options.access import Access
 
 MAX_TOKENS: Final = 1000
 

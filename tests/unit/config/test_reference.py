@@ -11,7 +11,7 @@ import pytest
 
 from logrouter.config.document import read
 from logrouter.config.kinds import INVALID, Keyed, Kind, Many, Section, declared
-from logrouter.config.options import File
+from logrouter.config.options.file import File
 from logrouter.config.problems import Problems
 from logrouter.config.reference import json_schema, page
 

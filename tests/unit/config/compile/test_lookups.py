@@ -16,7 +16,7 @@ from logrouter.config.compile import lookups
 from logrouter.config.compile.databases import load_agents, load_geoip
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.lookups import load_lookups
-from logrouter.config.options import GeoIp, LookupFile
+from logrouter.config.options.file import GeoIp, LookupFile
 from logrouter.config.problems import Problems
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.kinds import INVALID, TOPIC
-from logrouter.config.regex import RegexError, compile_regex
+from logrouter.config.options.regex import RegexError, compile_regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

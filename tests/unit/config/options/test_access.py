@@ -9,8 +9,8 @@ from logrouter.access.rates import Rate
 from logrouter.access.tokens import hash_of, token_of
 from logrouter.cli import cli
 from logrouter.config import lint
-from logrouter.config.access import is_loopback, policy_of
 from logrouter.config.compile.tokens import inline_tokens, read_tokens
+from logrouter.config.options.access import is_loopback, policy_of
 
 TOKEN = token_of(bytes(32))
 HASH = hash_of(TOKEN)

@@ -9,9 +9,9 @@ from fnmatch import translate
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from logrouter.config.fields import LOWER, TOPIC_FIELD, Vocabulary
+from logrouter.config.options.match_fields import LOWER, TOPIC_FIELD, Vocabulary
+from logrouter.config.options.regex import RegexError, compile_regex
 from logrouter.config.problems import did_you_mean, echo, join, listed
-from logrouter.config.regex import RegexError, compile_regex
 from logrouter.core.conditions import ALWAYS, NEVER, Absent, Condition, Field, OfTopic
 from logrouter.core.prefilter import literal
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from logrouter import config
-from logrouter.config.operators import number_of
+from logrouter.config.options.operators import number_of
 from logrouter.model import Envelope
 
 LINE: dict[str, Any] = {

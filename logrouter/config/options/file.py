@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.access import Access
-from logrouter.config.endpoint import HOST, PORT, Http
-from logrouter.config.kafka import Hidden, KafkaKind
 from logrouter.config.kinds import TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
 from logrouter.config.kinds import option as opt
-from logrouter.config.routeoptions import RouteOptions
-from logrouter.config.topics import TopicOrExpression
+from logrouter.config.options.access import Access
+from logrouter.config.options.endpoint import HOST, PORT, Http
+from logrouter.config.options.kafka import Hidden, KafkaKind
+from logrouter.config.options.route import RouteOptions
+from logrouter.config.options.topics import TopicOrExpression
 from logrouter.core.envelopes import ENVELOPES
 
 if TYPE_CHECKING:

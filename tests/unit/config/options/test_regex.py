@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.config.regex import RegexError, compile_regex
-from logrouter.config.topics import split
+from logrouter.config.options.regex import RegexError, compile_regex
+from logrouter.config.options.topics import split
 
 MEGABYTE = 1_000_000
 
