@@ -13,9 +13,9 @@ from rich.text import Text
 from logrouter import config
 from logrouter.commands.terminal import EXIT_USAGE, EXIT_WARNINGS, console, harmless
 from logrouter.config import lint
-from logrouter.config.excerpt import excerpt
-from logrouter.config.problems import ERROR, Problem
 from logrouter.config.reference import json_schema
+from logrouter.config.yaml.excerpt import excerpt
+from logrouter.config.yaml.problems import ERROR, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

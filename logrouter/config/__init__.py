@@ -3,8 +3,8 @@
 settings = load(None, os.environ)       # or ConfigError, whose text lists every problem with line and column
 """
 
-from logrouter.config.problems import ConfigError, Problem
-from logrouter.config.secrets import Secret
 from logrouter.config.settings import Settings, load, parse
+from logrouter.config.yaml.problems import ConfigError, Problem
+from logrouter.config.yaml.secrets import Secret
 
 __all__ = ["ConfigError", "Problem", "Secret", "Settings", "load", "parse"]

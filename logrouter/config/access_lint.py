@@ -8,7 +8,7 @@ from logrouter.config.options.access import is_loopback
 
 if TYPE_CHECKING:
     from logrouter.config.options.file import File
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 
 def warn_access(file: File, document: Any, problems: Problems) -> None:

@@ -14,8 +14,8 @@ from logrouter.config.implication import excludes, implies
 from logrouter.config.options.match import LOOKS_LIKE, read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
 from logrouter.config.options.topics import closed, split
-from logrouter.config.problems import Problem, Problems, in_file_order, join
 from logrouter.config.settings import content, default_path, examine
+from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join
 from logrouter.core.conditions import ALWAYS, Every, Not, Some, all_of
 
 if TYPE_CHECKING:

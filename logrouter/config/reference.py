@@ -9,13 +9,13 @@ import sys
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.kinds import Keyed, Kind, Many, Option, Section, declared
 from logrouter.config.options.file import File
 from logrouter.config.options.kafka import OWNED
 from logrouter.config.options.match_fields import REWRITTEN
 from logrouter.config.options.operators import OPERATORS
 from logrouter.config.options.regex import MAX_PROGRAM
 from logrouter.config.settings import WITHOUT_REFERENCES
+from logrouter.config.yaml.kinds import Keyed, Kind, Many, Option, Section, declared
 from logrouter.core.envelopes import FIELD_NAMES
 from logrouter.core.requestfields import REQUEST_FIELDS
 

@@ -7,16 +7,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config import document
 from logrouter.config.compile.build import build
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.pairing import pairing_of
-from logrouter.config.kinds import Section, usable
 from logrouter.config.options.access import Access, check_access
 from logrouter.config.options.endpoint import check_http
 from logrouter.config.options.file import Canary, Case, File, Outputs, Pairing, RouteLane, TablesLane
-from logrouter.config.problems import ConfigError, Problem, Problems, join
-from logrouter.config.secrets import Secret, expand
+from logrouter.config.yaml import document
+from logrouter.config.yaml.kinds import Section, usable
+from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join
+from logrouter.config.yaml.secrets import Secret, expand
 from logrouter.core.canary import Bounds
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from logrouter.config.options.kafka import OWNED
-from logrouter.config.secrets import REDACTED, FromEnv, Secret
+from logrouter.config.yaml.secrets import REDACTED, FromEnv, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

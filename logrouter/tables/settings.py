@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logrouter.access.policy import CLOSED, Policy
-from logrouter.config.secrets import Secret
 from logrouter.config.settings import SettingsError
+from logrouter.config.yaml.secrets import Secret
 from logrouter.tables.credentials import Files, Tls, access_of
 from logrouter.tables.retention import Retention
 from logrouter.tables.security import Security, security

@@ -16,12 +16,12 @@ from logrouter.config.compile.lookups import load_lookups
 from logrouter.config.compile.outputs import destinations
 from logrouter.config.compile.pairing import changelog_of, check_pair, pairing_of
 from logrouter.config.compile.schemas import load_schema
-from logrouter.config.kinds import usable
 from logrouter.config.options.file import TablesLane
 from logrouter.config.options.formats import parser_of
 from logrouter.config.options.match import Matching
 from logrouter.config.options.topics import split
-from logrouter.config.problems import did_you_mean, join, listed
+from logrouter.config.yaml.kinds import usable
+from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, WITH_PIECES
 from logrouter.core.routing import KAFKA_INTERNAL, Joining, Route, RouteTable, Source
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from logrouter.config.compile.outputs import Destinations
     from logrouter.config.options.file import Case, File, SourceOptions
     from logrouter.config.options.route import RouteOptions
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 FAUST_SUFFIX: Final = ".*(?:changelog|repartition|__leader)"
 """How the topics that Faust makes for an application end; they begin with its id."""

@@ -7,14 +7,14 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.inputs import InputError
-from logrouter.config.kinds import usable
+from logrouter.config.yaml.kinds import usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from logrouter.config.compile.inputs import Inputs
     from logrouter.config.options.file import GeoIp
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
     Find = Callable[[str], tuple[str | None, int | None]]
 

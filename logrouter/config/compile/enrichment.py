@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.kinds import usable
 from logrouter.config.options.field_changes import refuses
-from logrouter.config.problems import join
+from logrouter.config.yaml.kinds import usable
+from logrouter.config.yaml.problems import join
 from logrouter.core.enrich import (
     ENVELOPE_PREFIX,
     ApiRule,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from logrouter.config.options.file import Privacy
     from logrouter.config.options.route import Api, ClientId, ClientIp, Enrich, Weight
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
     from logrouter.core.formats.kind import Parser
     from logrouter.core.routing import ClientIdOf, ClientIpOf, WeightOf
 

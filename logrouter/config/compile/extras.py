@@ -11,7 +11,7 @@ import orjson
 from logrouter.config.compile.databases import load_agents
 from logrouter.config.compile.schemas import packaged
 from logrouter.config.options.field_changes import Check, compile_fields, refuses
-from logrouter.config.problems import did_you_mean, join, listed
+from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.deadletter import coordinates
 from logrouter.core.enrich import compile_client_ip
 from logrouter.core.lookup import compile_agent, compile_geo, compile_lookup
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from logrouter.config.compile.outputs import Destinations
     from logrouter.config.options.file import LookupFile
     from logrouter.config.options.route import RouteOptions
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
     from logrouter.core.lookup import Enrich
     from logrouter.core.routing import KeyOf
     from logrouter.core.transform import Path

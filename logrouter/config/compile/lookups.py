@@ -16,15 +16,15 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.inputs import InputError
-from logrouter.config.kinds import usable
-from logrouter.config.problems import did_you_mean, echo, join
+from logrouter.config.yaml.kinds import usable
+from logrouter.config.yaml.problems import did_you_mean, echo, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from logrouter.config.compile.inputs import Inputs
     from logrouter.config.options.file import LookupFile
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
     Rows = dict[str, dict[str, str]]
     Line = tuple[int, dict[str, Any] | str]

@@ -12,26 +12,21 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.kinds import TOPIC, Text
-from logrouter.config.problems import join, listed
+from logrouter.config.yaml.kinds import TOPIC
+from logrouter.config.yaml.names import FIELD
+from logrouter.config.yaml.problems import join, listed
 from logrouter.core.transform import path_of, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from logrouter.config.options.route import RouteOptions
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 OTHERWISE: Final = "otherwise"
 MAX_TOPICS: Final = 1000
-FIELD: Final = r"[A-Za-z_$][A-Za-z0-9_$-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*"
 """A field of an event, by the names that lead to it."""
 
-TEMPLATE: Final = Text(
-    rf"(?:[A-Za-z0-9._-]|\{{{FIELD}\}}){{1,249}}",
-    "a topic name (letters, digits, . _ -), or one with fields of the event in braces",
-    249,
-)
 _PLACEHOLDER = re.compile(rf"\{{({FIELD})\}}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.options.file import Pairing
-from logrouter.config.problems import join, listed
+from logrouter.config.yaml.problems import join, listed
 from logrouter.core.conditions import fields_of
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.auto import NAME as AUTO
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from logrouter.config.options.file import Outputs
     from logrouter.config.options.route import RouteOptions
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 _KNOWN_AT_ONCE: Final = frozenset({"api", "api_version", "domain", "method", "path", "protocol", "request_id"})
 """What both lines of a request tell alike, so that a condition holds for both or for neither."""

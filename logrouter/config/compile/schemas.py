@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from logrouter.config.compile.inputs import InputError
-from logrouter.config.problems import did_you_mean, listed
+from logrouter.config.yaml.problems import did_you_mean, listed
 from logrouter.core.validate import SchemaError, Validator
 
 if TYPE_CHECKING:
     from logrouter.config.compile.inputs import Inputs
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 MAX_BYTES: Final = 1 << 20
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config import document
-from logrouter.config.kinds import Many, Section, usable
 from logrouter.config.options.access import TokenOptions, check_tokens
-from logrouter.config.problems import ConfigError, Problem, Problems
+from logrouter.config.yaml import document
+from logrouter.config.yaml.kinds import Many, Section, usable
+from logrouter.config.yaml.problems import ConfigError, Problem, Problems
 
 if TYPE_CHECKING:
     from logrouter.access.tokens import Token

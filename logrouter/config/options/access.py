@@ -11,15 +11,27 @@ from logrouter.access import rates
 from logrouter.access.policy import ALGORITHMS, Jwt, Policy
 from logrouter.access.scopes import FORMS, Via, caller, is_scope
 from logrouter.access.tokens import HASH_PATTERN, PREFIX, Token, digest_of
-from logrouter.config.kinds import INVALID, Choice, Flag, Integer, Keyed, Many, Number, Section, Text, options, usable
-from logrouter.config.kinds import option as opt
-from logrouter.config.problems import echo, join
+from logrouter.config.yaml.kinds import (
+    INVALID,
+    Choice,
+    Flag,
+    Integer,
+    Keyed,
+    Many,
+    Number,
+    Section,
+    Text,
+    options,
+    usable,
+)
+from logrouter.config.yaml.kinds import option as opt
+from logrouter.config.yaml.problems import echo, join
 from logrouter.core.timestamps import epoch_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 _FILE = Text(r"[^\x00]*", "a file", 500, may_be_empty=True)
 _CLAIM = Text(r"[^\x00-\x20]+", "the name of a claim", 200)

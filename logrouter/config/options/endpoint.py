@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logrouter.config.kinds import Integer, Section, Text, options, usable
-from logrouter.config.kinds import option as opt
+from logrouter.config.yaml.kinds import Integer, Section, Text, options, usable
+from logrouter.config.yaml.kinds import option as opt
 
 if TYPE_CHECKING:
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 HOST = Text(r"[A-Za-z0-9._:\[\]-]+", "a host name or address", 255)
 PORT = Integer(0, 65_535)

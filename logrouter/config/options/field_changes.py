@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.kinds import INVALID, Section
-from logrouter.config.problems import did_you_mean, echo, join
+from logrouter.config.yaml.kinds import INVALID, Section
+from logrouter.config.yaml.problems import did_you_mean, echo, join
 from logrouter.core.transform import (
     ALWAYS_KEPT,
     ESSENTIAL,
@@ -26,7 +26,7 @@ from logrouter.core.validate import SchemaError, Validator
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 Steps = tuple[tuple[str, Any], ...]
 """Verbs with their operands, in the order of the file."""

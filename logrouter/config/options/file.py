@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.kinds import TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
-from logrouter.config.kinds import option as opt
 from logrouter.config.options.access import Access
 from logrouter.config.options.endpoint import HOST, PORT, Http
 from logrouter.config.options.kafka import Hidden, KafkaKind
 from logrouter.config.options.route import RouteOptions
 from logrouter.config.options.topics import TopicOrExpression
+from logrouter.config.yaml.kinds import TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
+from logrouter.config.yaml.kinds import option as opt
 from logrouter.core.envelopes import ENVELOPES
 
 if TYPE_CHECKING:
-    from logrouter.config.secrets import Secret
+    from logrouter.config.yaml.secrets import Secret
 
 _MILLISECONDS = Integer(1, 3_600_000)
 _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200)

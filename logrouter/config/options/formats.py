@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.kinds import Choice, Integer, Keyed, Many, Section, Text, options
-from logrouter.config.kinds import option as opt
-from logrouter.config.problems import join, listed
+from logrouter.config.yaml.kinds import Choice, Integer, Keyed, Many, Section, Text, options
+from logrouter.config.yaml.kinds import option as opt
+from logrouter.config.yaml.problems import join, listed
 from logrouter.core.enrich.outcome import OUTCOMES
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.kind import ErrorRule, Settings, SettingsError
 
 if TYPE_CHECKING:
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
     from logrouter.core.formats.kind import Parser
 
 _FIELD: Final = Text(r"[A-Za-z0-9_$@./-]{1,200}", "the name of a field of the line", 200)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.kinds import INVALID
-from logrouter.config.problems import join
-from logrouter.config.secrets import FromEnv, Secret, looks_secret
+from logrouter.config.yaml.kinds import INVALID
+from logrouter.config.yaml.problems import join
+from logrouter.config.yaml.secrets import FromEnv, Secret, looks_secret
 
 if TYPE_CHECKING:
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 OWNED: Final = {
     "enable.auto.commit": "offsets are part of the transaction",

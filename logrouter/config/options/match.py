@@ -18,14 +18,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.kinds import INVALID
 from logrouter.config.options.match_fields import ENVELOPE, REQUEST, Vocabulary
 from logrouter.config.options.operators import COMPARISONS, OPERATORS, TEXT_OPERATORS, read_operator
-from logrouter.config.problems import did_you_mean, echo, join
+from logrouter.config.yaml.kinds import INVALID
+from logrouter.config.yaml.problems import did_you_mean, echo, join
 from logrouter.core.conditions import ALWAYS, Condition, Not, all_of, any_of
 
 if TYPE_CHECKING:
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 NESTING: Final = ("all", "any", "not")
 LOOKS_LIKE: Final = "looks_like"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.compile.outputs import FIELD, TEMPLATE
-from logrouter.config.kinds import NAME, Choice, Flag, Integer, Keyed, Many, Number, Section, Text, options
-from logrouter.config.kinds import option as opt
 from logrouter.config.options.field_changes import Constant, InOrder, Steps
 from logrouter.config.options.formats import FormatOptions
 from logrouter.config.options.match import Match, Matching, RequestConditions
+from logrouter.config.yaml.kinds import NAME, Choice, Flag, Integer, Keyed, Many, Number, Section, Text, options
+from logrouter.config.yaml.kinds import option as opt
+from logrouter.config.yaml.names import FIELD, TEMPLATE
 from logrouter.core.routing import OnInvalid
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.kinds import INVALID, TOPIC
 from logrouter.config.options.regex import RegexError, compile_regex
+from logrouter.config.yaml.kinds import INVALID, TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from logrouter.config.problems import Problems
+    from logrouter.config.yaml.problems import Problems
 
 MAX_EXPRESSION: Final = 500
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from logrouter.cli import cli
-from logrouter.config.document import read
+from logrouter.config.yaml.document import read
 
 ROOT = Path(__file__).parents[3]
 GOOD = """\

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.config.document import read
 from logrouter.config.implication import excludes, implies
 from logrouter.config.options.match import read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
-from logrouter.config.problems import Problems
+from logrouter.config.yaml.document import read
+from logrouter.config.yaml.problems import Problems
 from logrouter.core.envelopes import rsyslog
 from logrouter.model import Envelope
 

@@ -9,11 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from logrouter.config.document import read
-from logrouter.config.kinds import INVALID, Keyed, Kind, Many, Section, declared
 from logrouter.config.options.file import File
-from logrouter.config.problems import Problems
 from logrouter.config.reference import json_schema, page
+from logrouter.config.yaml.document import read
+from logrouter.config.yaml.kinds import INVALID, Keyed, Kind, Many, Section, declared
+from logrouter.config.yaml.problems import Problems
 
 ROOT = Path(__file__).parents[3]
 

@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from logrouter.config.secrets import FromEnv
+from logrouter.config.yaml.secrets import FromEnv
 from logrouter.route.client import no_answer
 
 

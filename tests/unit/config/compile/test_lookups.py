@@ -17,7 +17,7 @@ from logrouter.config.compile.databases import load_agents, load_geoip
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.lookups import load_lookups
 from logrouter.config.options.file import GeoIp, LookupFile
-from logrouter.config.problems import Problems
+from logrouter.config.yaml.problems import Problems
 
 if TYPE_CHECKING:
     from pathlib import Path

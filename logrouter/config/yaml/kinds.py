@@ -14,9 +14,9 @@ import re
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, dataclass_transform
 
-from logrouter.config.document import resolve
-from logrouter.config.problems import Problems, did_you_mean, echo, join
-from logrouter.config.secrets import FromEnv
+from logrouter.config.yaml.document import resolve
+from logrouter.config.yaml.problems import Problems, did_you_mean, echo, join
+from logrouter.config.yaml.secrets import FromEnv
 
 if TYPE_CHECKING:
     from collections.abc import Callable

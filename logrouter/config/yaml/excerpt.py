@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.secrets import looks_secret
+from logrouter.config.yaml.secrets import looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logrouter.config.problems import Problem
+    from logrouter.config.yaml.problems import Problem
 
 MAX_WIDTH: Final = 110
 """Longer lines are cut around the place."""

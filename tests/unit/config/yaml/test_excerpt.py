@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from logrouter.config.excerpt import MAX_WIDTH, excerpt
-from logrouter.config.problems import Problem
+from logrouter.config.yaml.excerpt import MAX_WIDTH, excerpt
+from logrouter.config.yaml.problems import Problem
 
 
 def shown(text: str, line: int | None, column: int | None) -> tuple[str, str] | None:

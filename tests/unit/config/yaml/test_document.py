@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.config.document import MAX_BYTES, Document, DocumentError, read
+from logrouter.config.yaml.document import MAX_BYTES, Document, DocumentError, read
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ruamel.yaml import events as ev
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from logrouter.config.problems import Problem, join
+from logrouter.config.yaml.problems import Problem, join
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
