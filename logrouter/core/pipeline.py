@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from logrouter.core.event import STAGES, Candidate
 from logrouter.core.ids import MAX_INDEX
-from logrouter.core.requestfields import Request
+from logrouter.core.request_fields import Request
 from logrouter.model import (
     ENCODED,
     PARTIAL,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from logrouter.core.enrich import compile_api, compile_client_id
 from logrouter.core.explainsteps import Step, shown
 from logrouter.core.plandiff import changes
-from logrouter.core.requestfields import Request
+from logrouter.core.request_fields import Request
 from logrouter.model import Envelope, Ignored, Rejected
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.enrich.outcome import outcome_of
 from logrouter.core.linepattern import compile_scan, head_of, variables_of
+from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.timestamps import epoch_ms
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logrouter.core.cells import OTHER
-from logrouter.core.enrich.outcome import outcome_of
 from logrouter.core.faults import NO_FAILURE, NO_STATUS, parse_fault
+from logrouter.core.outcomes import outcome_of
 from logrouter.core.timestamps import rfc3339
 from logrouter.query.answers import errors_by_label, ranked
 

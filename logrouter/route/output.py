@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from logrouter.core import deadletter
+from logrouter.core import dead_letter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ class DeadLetterSettings:
 
     def letter(self, record: RawRecord, rejected: Rejected, event_id: str, emitter: str, now_ms: int) -> DeadLetter:
         """The dead letter of one record."""
-        letter = deadletter.encode(
+        letter = dead_letter.encode(
             record,
             rejected,
             event_id=event_id,
@@ -90,4 +90,4 @@ class DeadLetterSettings:
             max_raw_bytes=self.max_raw_bytes,
             now_ms=now_ms,
         )
-        return deadletter.coordinates(record), letter, deadletter.headers(rejected)
+        return dead_letter.coordinates(record), letter, dead_letter.headers(rejected)

@@ -12,7 +12,7 @@ from logrouter.config.compile.databases import load_agents
 from logrouter.config.compile.schemas import packaged
 from logrouter.config.options.field_changes import Check, compile_fields, refuses
 from logrouter.config.yaml.problems import did_you_mean, join, listed
-from logrouter.core.deadletter import coordinates
+from logrouter.core.dead_letter import coordinates
 from logrouter.core.enrich import compile_client_ip
 from logrouter.core.lookup import compile_agent, compile_geo, compile_lookup
 from logrouter.core.routing import Extras, OnInvalid

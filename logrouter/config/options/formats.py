@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from logrouter.config.yaml.kinds import Choice, Integer, Keyed, Many, Section, Text, options
 from logrouter.config.yaml.kinds import option as opt
 from logrouter.config.yaml.problems import join, listed
-from logrouter.core.enrich.outcome import OUTCOMES
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.kind import ErrorRule, Settings, SettingsError
+from logrouter.core.outcomes import OUTCOMES
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.enrich.sources import SUSPECT, bounded_name, field_getter
+from logrouter.core.enrich.sources import field_getter
+from logrouter.core.names import SUSPECT, bounded_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

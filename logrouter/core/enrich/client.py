@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.core.enrich.address import compile_client_ip
-from logrouter.core.enrich.sources import SUSPECT, bounded_name, field_getter
+from logrouter.core.enrich.sources import field_getter
+from logrouter.core.names import SUSPECT, bounded_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,48 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from logrouter.core.outcomes import _CLASSES, _LAST_STATUS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-OUTCOMES: Final = (
-    "ok",
-    "client_error",
-    "auth",
-    "throttled",
-    "not_found",
-    "backend_error",
-    "gateway_error",
-    "aborted",
-)
-
-_LAST_STATUS: Final = 599
-
-_NAMED: Final = {
-    0: "aborted",  # no response had started when the client went away
-    401: "auth",
-    403: "auth",
-    404: "not_found",
-    429: "throttled",
-    499: "aborted",
-}
-_ALWAYS_BACKEND: Final = (502, 503, 504)
-
-
-def outcome_of(status: int | None, *, from_backend: bool | None = None) -> str | None:
-    """One of `OUTCOMES`, None if there is no status, or none that HTTP knows.
-
-    A 5xx is the backend's unless *from_backend* is False; 502, 503 and 504 are always about it.
-    """
-    if status is None or not 0 <= status <= _LAST_STATUS:
-        return None
-    if from_backend is False and status >= 500 and status not in _ALWAYS_BACKEND:
-        return "gateway_error"
-    return _OUTCOMES[status]
-
-
-def status_class(status: int | None) -> str | None:
-    """The class as "2xx", "0xx" for a request without a response, None if HTTP knows no such status."""
-    return _CLASSES[status] if status is not None and 0 <= status <= _LAST_STATUS else None
 
 
 def compile_weight(default: float, by_status: Mapping[str, float]) -> Callable[[int | None], float]:
@@ -69,22 +31,6 @@ def compile_weight(default: float, by_status: Mapping[str, float]) -> Callable[[
     return weight_of
 
 
-def _outcome(status: int) -> str | None:
-    if status in _NAMED:
-        return _NAMED[status]
-    if status < 100:
-        return None
-    return "ok" if status < 400 else "client_error" if status < 500 else "backend_error"
-
-
-_OUTCOMES: Final = tuple(_outcome(status) for status in range(_LAST_STATUS + 1))
-_CLASSES: Final = tuple(
-    f"{status // 100}xx" if status == 0 or status >= 100 else None for status in range(_LAST_STATUS + 1)
-)
-ENDINGS: Final[Mapping[int | None, tuple[str | None, str | None]]] = dict(
-    enumerate(zip(_OUTCOMES, _CLASSES, strict=True))
-)
 """`outcome_of` and `status_class` of every status that HTTP knows: one look for both."""
-NO_ENDING: Final = (None, None)
 """Those of all others."""
 _STATUS_KEYS: Final = frozenset(str(status) for status, kind in enumerate(_CLASSES) if kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.redact import redact_uri
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 ENVELOPE_PREFIX: Final = "envelope:"
 """Begins sources that `enrich.transport` puts among the fields of a line under their whole name."""
 
-SUSPECT: Final = "suspect"
 """The flag of an event whose client id or API had to be cut or hashed."""
 
 
@@ -70,13 +68,3 @@ def allow_headers(headers: Mapping[str, Any], allowed: frozenset[str]) -> dict[s
         if kept["referer"] == "":  # there was nothing but a query
             del kept["referer"]
     return kept
-
-
-def bounded_name(text: str, limit: int) -> str:
-    """*text* if it is short, printable and no token, else a stand-in that is the same every time."""
-    token = text.startswith("eyJ") and "." in text
-    if len(text) <= limit and text.isprintable() and not token:
-        return text
-    digest = blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
-    start = "" if token else "".join(filter(str.isprintable, text[: limit // 2]))
-    return f"{start}~{digest}"

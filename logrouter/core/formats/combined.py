@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.enrich.sources import SUSPECT
 from logrouter.core.linepattern import ADDRESSES, CLF_TIME
+from logrouter.core.names import SUSPECT
 from logrouter.model import Parsed
 
 if TYPE_CHECKING:

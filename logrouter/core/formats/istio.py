@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from logrouter.core.alsentry import is_entry, is_passing, values_of
 from logrouter.core.durations import duration_ms
-from logrouter.core.enrich.outcome import outcome_of
 from logrouter.core.formats.kind import Format, fixed
 from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
+from logrouter.core.outcomes import outcome_of
 from logrouter.core.protojson import camel_case, count_of, submessage, time_text, unwrapped
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.responseflags import Flag, flags_of

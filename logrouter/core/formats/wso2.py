@@ -12,7 +12,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.enrich.sources import SUSPECT, bounded_name
+from logrouter.core.names import SUSPECT, bounded_name
 from logrouter.core.redact import redact_shown
 
 if TYPE_CHECKING:

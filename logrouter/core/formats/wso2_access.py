@@ -18,9 +18,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.enrich import outcome_of
-from logrouter.core.enrich.sources import SUSPECT
 from logrouter.core.formats import wso2
 from logrouter.core.formats.kind import Format
+from logrouter.core.names import SUSPECT
 from logrouter.core.redact import path_of
 from logrouter.model import Half, Ignored, Parsed, Reason, Rejected, Stage
 

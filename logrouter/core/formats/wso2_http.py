@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.enrich.sources import SUSPECT
 from logrouter.core.formats import wso2
 from logrouter.core.formats.kind import Format, fixed
+from logrouter.core.names import SUSPECT
 from logrouter.core.redact import path_of
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 

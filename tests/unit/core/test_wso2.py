@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.enrich.outcome import OUTCOMES
 from logrouter.core.formats import wso2
 from logrouter.core.formats.kind import ErrorRule
+from logrouter.core.outcomes import OUTCOMES
 
 
 @pytest.mark.parametrize(

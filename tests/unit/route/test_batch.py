@@ -15,7 +15,7 @@ import pytest
 
 import logrouter
 from logrouter import config
-from logrouter.core import deadletter, ids
+from logrouter.core import dead_letter, ids
 from logrouter.core.rollup import decode_record
 from logrouter.demo.generator import records
 from logrouter.model import RawRecord, Reason, Rejected, Stage
@@ -121,11 +121,11 @@ def test_dead_letter_stays_below_what_a_broker_takes():
     """Bytes that grow when written as JSON do not make a letter that the broker would refuse for ever."""
     record = RawRecord(TOPIC, 0, 0, START, b"api-gateway" + b"\0" * 600_000)
     rejected = Rejected(Stage.DECODE, Reason.INVALID_JSON)
-    letter = deadletter.encode(
+    letter = dead_letter.encode(
         record, rejected, event_id="i", emitter="e", stream="s", max_raw_bytes=500_000, now_ms=START
     )
 
-    assert len(letter) <= deadletter.MAX_LETTER_BYTES
+    assert len(letter) <= dead_letter.MAX_LETTER_BYTES
     assert orjson.loads(letter)["raw"]["truncated"]
 
 

@@ -1,0 +1,18 @@
+"""Names that come from log lines: bounded in length, and refused where they could break a key or a table."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+SUSPECT: Final = "suspect"
+
+
+def bounded_name(text: str, limit: int) -> str:
+    """*text* if it is short, printable and no token, else a stand-in that is the same every time."""
+    token = text.startswith("eyJ") and "." in text
+    if len(text) <= limit and text.isprintable() and not token:
+        return text
+    digest = blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    start = "" if token else "".join(filter(str.isprintable, text[: limit // 2]))
+    return f"{start}~{digest}"
