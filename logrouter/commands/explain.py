@@ -15,7 +15,7 @@ from logrouter.commands import records as inputs
 from logrouter.commands.options import complete_source, config_options, settings_of
 from logrouter.commands.terminal import EXIT_FAILED, EXIT_USAGE, console, fail, harmless
 from logrouter.core import ids
-from logrouter.core.explain import as_dict, explain
+from logrouter.core.dryrun.explain import as_dict, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from logrouter.config import Settings
-    from logrouter.core.explain import Explanation
+    from logrouter.core.dryrun.explain import Explanation
     from logrouter.model import RawRecord
 
 _MARKS: Final = {True: ("yes", "green"), False: ("no", "red"), None: ("-", "dim")}

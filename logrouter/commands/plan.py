@@ -13,13 +13,13 @@ from logrouter.commands import plan_report
 from logrouter.commands.options import config_options, settings_of
 from logrouter.commands.records import now_ms
 from logrouter.commands.terminal import EXIT_USAGE, console, fail
-from logrouter.core.plan import Comparison, Side, run
+from logrouter.core.dryrun.plan import Comparison, Side, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from logrouter.config import Settings
-    from logrouter.core.plan import Timing
+    from logrouter.core.dryrun.plan import Timing
 
 EXIT_DIFFERENT = 1
 

@@ -15,9 +15,9 @@ from logrouter import config
 from logrouter.config.cases import Difference
 from logrouter.config.cases import run as run_tests
 from logrouter.core import ids
-from logrouter.core.explain import as_dict, explain
+from logrouter.core.dryrun.explain import as_dict, explain
+from logrouter.core.dryrun.plan import Comparison, Side, run
 from logrouter.core.pipeline import process
-from logrouter.core.plan import Comparison, Side, run
 from logrouter.model import Accepted, Ignored, RawRecord, Reason, Rejected, Stage
 
 NOW = 1_777_888_800_000

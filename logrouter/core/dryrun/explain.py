@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from logrouter.core.explainsteps import Step, outputs_of, record_step, ruled_out
+from logrouter.core.dryrun.steps import Step, outputs_of, record_step, ruled_out
+from logrouter.core.dryrun.trace import watched
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
-from logrouter.core.watch import watched
 from logrouter.model import UNMATCHED, Accepted, Held, Ignored, Outcome, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

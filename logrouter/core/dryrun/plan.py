@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
-from logrouter.core.effects import (
+from logrouter.core.dryrun.effects import (
     LOSSES,
     Effect,
     Rejection,
@@ -24,8 +24,8 @@ from logrouter.core.effects import (
     pairs_of,
     rejections_of,
 )
+from logrouter.core.dryrun.event_diff import Change, changes
 from logrouter.core.pipeline import process
-from logrouter.core.plandiff import Change, changes
 from logrouter.model import Accepted, Held, Ignored, Outcome, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

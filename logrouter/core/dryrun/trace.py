@@ -9,9 +9,9 @@ from copy import copy, deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from logrouter.core.dryrun.event_diff import changes
+from logrouter.core.dryrun.steps import Step, shown
 from logrouter.core.enrich import compile_api, compile_client_id
-from logrouter.core.explainsteps import Step, shown
-from logrouter.core.plandiff import changes
 from logrouter.core.request_fields import Request
 from logrouter.model import Envelope, Ignored, Rejected
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from logrouter import config
 from logrouter.core import ids
-from logrouter.core.explain import as_dict, explain
+from logrouter.core.dryrun.explain import as_dict, explain
 from logrouter.core.pipeline import process
 from logrouter.core.routing import Extras, OnInvalid
 from logrouter.model import RawRecord

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from logrouter import config
-from logrouter.core.effects import Effect, label
-from logrouter.core.plan import CHUNK, Comparison, Side, run
-from logrouter.core.plandiff import Change, changes
+from logrouter.core.dryrun.effects import Effect, label
+from logrouter.core.dryrun.event_diff import Change, changes
+from logrouter.core.dryrun.plan import CHUNK, Comparison, Side, run
 from logrouter.model import RawRecord
 
 NOW = 1_777_888_800_000
