@@ -15,7 +15,7 @@ from logrouter.core.enrich import (
     compile_client_ip,
     compile_weight,
 )
-from logrouter.core.enrich.transport import ENVELOPE_NAMES, is_envelope_field, with_transport
+from logrouter.core.enrich.from_envelope import ENVELOPE_NAMES, is_envelope_field, with_transport
 from logrouter.core.redact import ip_policy
 
 if TYPE_CHECKING:

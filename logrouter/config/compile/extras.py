@@ -14,7 +14,7 @@ from logrouter.config.options.field_changes import Check, compile_fields, refuse
 from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.dead_letter import coordinates
 from logrouter.core.enrich import compile_client_ip
-from logrouter.core.lookup import compile_agent, compile_geo, compile_lookup
+from logrouter.core.enrich.lookup import compile_agent, compile_geo, compile_lookup
 from logrouter.core.routing import Extras, OnInvalid
 from logrouter.core.sampling import compile_limit, compile_sample
 from logrouter.core.transform import path_of, value_at
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from logrouter.config.options.file import LookupFile
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.yaml.problems import Problems
-    from logrouter.core.lookup import Enrich
+    from logrouter.core.enrich.lookup import Enrich
     from logrouter.core.routing import KeyOf
     from logrouter.core.transform import Path
     from logrouter.model import RawRecord

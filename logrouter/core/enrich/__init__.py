@@ -7,8 +7,8 @@ clients, paths and addresses come again, and the input may be hostile.
 from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.api import ApiRule, compile_api
 from logrouter.core.enrich.client import TYPED_PREFIXES, compile_client_id
-from logrouter.core.enrich.outcome import compile_weight
 from logrouter.core.enrich.sources import ENVELOPE_PREFIX, allow_headers, field_getter
+from logrouter.core.enrich.weight import compile_weight
 from logrouter.core.names import SUSPECT, bounded_name
 from logrouter.core.outcomes import ENDINGS, NO_ENDING, OUTCOMES, outcome_of, status_class
 

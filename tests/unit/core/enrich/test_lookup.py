@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from logrouter.core import lookup
-from logrouter.core.enrich import compile_client_ip
-from logrouter.core.lookup import compile_agent, compile_geo, compile_lookup
+from logrouter.core.enrich import compile_client_ip, lookup
+from logrouter.core.enrich.lookup import compile_agent, compile_geo, compile_lookup
 
 ROWS = {"c1": {"name": "Reader", "tier": "free"}, "c2": {}}
 
