@@ -16,7 +16,7 @@ from logrouter.config.options.operators import OPERATORS
 from logrouter.config.options.regex import MAX_PROGRAM
 from logrouter.config.settings import WITHOUT_REFERENCES
 from logrouter.config.yaml.kinds import Keyed, Kind, Many, Option, Section, declared
-from logrouter.core.envelopes import FIELD_NAMES
+from logrouter.core.envelopes.fields import FIELD_NAMES
 from logrouter.core.request_fields import REQUEST_FIELDS
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.envelopes.pieces import Piece
+    from logrouter.core.envelopes.partial import Piece
     from logrouter.core.routing import Joining
     from logrouter.model import RawRecord
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from logrouter.core.envelopes.pieces import piece_of, uncut
+from logrouter.core.envelopes.partial import piece_of, uncut
 from logrouter.core.rejoin import Lines, Taken, places_in
 from logrouter.model import PARTIAL, Envelope, RawRecord
 

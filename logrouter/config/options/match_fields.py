@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.envelopes import FIELD_NAMES, FIELD_PREFIXES, getter
+from logrouter.core.envelopes.fields import FIELD_NAMES, FIELD_PREFIXES, getter
 from logrouter.core.outcomes import OUTCOMES
 from logrouter.core.request_fields import REQUEST_FIELDS, REQUEST_NUMBERS, REQUEST_PREFIXES, request_getter
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from logrouter.core.enrich.sources import ENVELOPE_PREFIX, field_getter
-from logrouter.core.envelopes import FIELD_NAMES, FIELD_PREFIXES, getter
+from logrouter.core.envelopes.fields import FIELD_NAMES, FIELD_PREFIXES, getter
 from logrouter.core.names import bounded_name
 from logrouter.model import Parsed
 

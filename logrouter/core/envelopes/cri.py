@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from logrouter.core.envelopes.pieces import CONTAINERD, DOCKER, cri_line, cut_by_docker
+from logrouter.core.envelopes.partial import CONTAINERD, DOCKER, cri_line, cut_by_docker
 from logrouter.core.jsontext import decode_object, repairs
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.enrich import outcome_of
 from logrouter.core.enrich.api import compile_glob
-from logrouter.core.envelopes import getter
+from logrouter.core.envelopes.fields import getter
 from logrouter.core.formats.apigatewayerrors import WAF, fault_of, harmless_message
 from logrouter.core.formats.apigatewaynames import plain, targets_of
 from logrouter.core.formats.kind import SettingsError

@@ -17,7 +17,8 @@ import orjson
 import pytest
 
 from logrouter.core.enrich import compile_client_id, compile_client_ip
-from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, Wrapping, lookup
+from logrouter.core.envelopes import ENVELOPES, Wrapping
+from logrouter.core.envelopes.fields import FIELD_NAMES, lookup
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.kind import ErrorRule, Settings
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected

@@ -8,7 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, lookup
+from logrouter.core.envelopes import ENVELOPES
+from logrouter.core.envelopes.fields import FIELD_NAMES, lookup
 from logrouter.core.formats import FORMATS, parser
 
 from .test_corpus import wrapping_of

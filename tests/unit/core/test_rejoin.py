@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from logrouter.core import rejoin
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.pieces import Piece, piece_of, uncut
+from logrouter.core.envelopes.partial import Piece, piece_of, uncut
 from logrouter.core.rejoin import Lines, places_in
 from logrouter.core.routing import Joining
 from logrouter.model import Envelope, RawRecord

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.envelopes import ENVELOPES, FIELD_NAMES, getter, lookup
+from logrouter.core.envelopes import ENVELOPES
+from logrouter.core.envelopes.fields import FIELD_NAMES, getter, lookup
 from logrouter.core.formats import FORMATS, parser
 from logrouter.model import Envelope, Ignored, Rejected
 

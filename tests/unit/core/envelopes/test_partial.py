@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.pieces import Piece, piece_of
+from logrouter.core.envelopes.partial import Piece, piece_of
 from logrouter.model import PARTIAL, Envelope
 
 TIME = "2026-05-01T10:00:00.123456789Z"
