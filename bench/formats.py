@@ -27,7 +27,7 @@ from targets import lines_of, records
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.auto import default_order
-from logrouter.core.formats.kind import Settings
+from logrouter.core.formats.format import Settings
 from logrouter.model import Envelope, Parsed
 
 if TYPE_CHECKING:

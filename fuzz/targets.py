@@ -13,14 +13,14 @@ import orjson
 
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.kind import ErrorRule, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
 from logrouter.core.timestamps import epoch_ms
 from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from logrouter.core.formats.kind import Parser
+    from logrouter.core.formats.format import Parser
 
 CORPUS = Path(__file__).parent.parent / "tests" / "corpus"
 MAX_LINE = 64 * 1024

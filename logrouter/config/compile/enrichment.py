@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logrouter.config.options.file import Privacy
     from logrouter.config.options.route import Api, ClientId, ClientIp, Enrich, Weight
     from logrouter.config.yaml.problems import Problems
-    from logrouter.core.formats.kind import Parser
+    from logrouter.core.formats.format import Parser
     from logrouter.core.routing import ClientIdOf, ClientIpOf, WeightOf
 
 

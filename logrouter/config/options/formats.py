@@ -9,12 +9,12 @@ from logrouter.config.yaml.kinds import Choice, Integer, Keyed, Many, Section, T
 from logrouter.config.yaml.kinds import option as opt
 from logrouter.config.yaml.problems import join, listed
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.kind import ErrorRule, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
 from logrouter.core.outcomes import OUTCOMES
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
-    from logrouter.core.formats.kind import Parser
+    from logrouter.core.formats.format import Parser
 
 _FIELD: Final = Text(r"[A-Za-z0-9_$@./-]{1,200}", "the name of a field of the line", 200)
 _GLOB: Final = Text(r"[A-Za-z0-9_./#*{}-]{1,512}", "a glob for the name of a log group", 512)

@@ -14,7 +14,7 @@ from logrouter.model import Parsed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from logrouter.core.formats.kind import Parser
+    from logrouter.core.formats.format import Parser
     from logrouter.model import Envelope, Ignored, Rejected
 
 MAX_TENANT: Final = 256

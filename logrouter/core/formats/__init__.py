@@ -23,12 +23,12 @@ from logrouter.core.formats import (
     wso2_correlation,
     wso2_http,
 )
-from logrouter.core.formats.kind import Settings
+from logrouter.core.formats.format import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.formats.kind import Format, Parser
+    from logrouter.core.formats.format import Format, Parser
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {

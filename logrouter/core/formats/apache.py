@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats import combined
-from logrouter.core.formats.kind import Format, SettingsError
+from logrouter.core.formats.format import Format, SettingsError
 from logrouter.core.formats.nginx import decoded
 from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, HOST, NUMBER, TOKEN, Kind, PatternError, Variable
 from logrouter.core.strftime import compile_clock, compose, shape_of
@@ -24,7 +24,7 @@ from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.formats.format import Parser, Settings
     from logrouter.core.linepattern import Piece
 
 DIRECTIVES: Final[dict[str, tuple[str, Kind]]] = {

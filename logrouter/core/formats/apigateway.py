@@ -13,7 +13,7 @@ from logrouter.core.enrich.api import compile_glob
 from logrouter.core.envelopes.fields import getter
 from logrouter.core.formats.apigatewayerrors import WAF, fault_of, harmless_message
 from logrouter.core.formats.apigatewaynames import plain, targets_of
-from logrouter.core.formats.kind import SettingsError
+from logrouter.core.formats.format import SettingsError
 from logrouter.core.redact import path_of
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from logrouter.core.formats.apigatewaynames import Targets
-    from logrouter.core.formats.kind import ErrorRule, Settings
+    from logrouter.core.formats.format import ErrorRule, Settings
     from logrouter.model import Envelope
 
     Index = dict[str, str]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.formats.kind import SettingsError
+from logrouter.core.formats.format import SettingsError
 from logrouter.core.redact import names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.formats.kind import Settings
+    from logrouter.core.formats.format import Settings
 
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "http.method": ("httpMethod", "method", "requestMethod"),

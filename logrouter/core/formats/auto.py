@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.formats.kind import Format, Settings, SettingsError
+from logrouter.core.formats.format import Format, Settings, SettingsError
 from logrouter.model import Ignored, Parsed, Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from logrouter.core.formats.kind import Parser
+    from logrouter.core.formats.format import Parser
     from logrouter.model import Envelope
 
 NAME: Final = "auto"

@@ -15,11 +15,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, is_status, unreadable
-from logrouter.core.formats.kind import Format
+from logrouter.core.formats.format import Format
 from logrouter.model import Reason
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.formats.format import Parser, Settings
     from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
 _CLIENT: Final = ("sourceIp", "caller", "user")

@@ -14,13 +14,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, is_status, unreadable
-from logrouter.core.formats.kind import Format, SettingsError
+from logrouter.core.formats.format import Format, SettingsError
 from logrouter.core.jsontext import REPAIRED
 from logrouter.core.timestamps import epoch_ms
 from logrouter.model import Reason
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.formats.format import Parser, Settings
     from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
 _REQUEST: Final = ("requestTime", "httpMethod")

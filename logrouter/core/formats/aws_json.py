@@ -19,14 +19,14 @@ import orjson
 
 from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.apigatewaynames import known_names, plain
-from logrouter.core.formats.kind import Format, SettingsError
+from logrouter.core.formats.format import Format, SettingsError
 from logrouter.core.jsontext import REPAIRED
 from logrouter.model import Envelope, Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.formats.format import Parser, Settings
     from logrouter.model import Ignored, Parsed
 
 # Where a value may end and a key begin; `{` opens the line.

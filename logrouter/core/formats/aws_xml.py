@@ -17,12 +17,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
-from logrouter.core.formats.kind import Format
+from logrouter.core.formats.format import Format
 from logrouter.core.jsontext import REPAIRED
 from logrouter.model import Reason, Rejected
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.formats.format import Parser, Settings
     from logrouter.model import Envelope, Ignored, Parsed
 
 MAX_DEPTH: Final = 4

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from logrouter.core.appspace import app_space
 from logrouter.core.formats import apache
-from logrouter.core.formats.kind import Format, Settings, fixed
+from logrouter.core.formats.format import Format, Settings, fixed
 from logrouter.core.jsontext import decode_object
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
-from logrouter.core.formats.kind import Format, fixed
+from logrouter.core.formats.format import Format, fixed
 from logrouter.core.jsontext import MAX_DETAIL, cut_or_malformed, decode_object, repairs
 from logrouter.core.redact import path_of
 from logrouter.core.unflatten import ABSENT, known_paths, unflatten

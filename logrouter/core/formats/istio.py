@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from logrouter.core.alsentry import is_entry, is_passing, values_of
 from logrouter.core.durations import duration_ms
-from logrouter.core.formats.kind import Format, fixed
+from logrouter.core.formats.format import Format, fixed
 from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.protojson import camel_case, count_of, submessage, time_text, unwrapped

@@ -19,7 +19,7 @@ from urllib.parse import unquote_plus
 
 from logrouter.core.appspace import app_space
 from logrouter.core.durations import milliseconds
-from logrouter.core.formats.kind import ErrorRule, Format, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, Format, Settings, SettingsError
 from logrouter.core.keyvalue import pairs_of
 from logrouter.core.redact import names_secret, path_of
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
@@ -27,7 +27,7 @@ from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.formats.kind import Parser
+    from logrouter.core.formats.format import Parser
     from logrouter.model import Envelope
 
 REPEATED_KEY: Final = "repeated_key"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.core.formats import combined
-from logrouter.core.formats.kind import Format, SettingsError
+from logrouter.core.formats.format import Format, SettingsError
 from logrouter.core.jsonpattern import compile_members
 from logrouter.core.jsontext import decode_object
 from logrouter.core.linepattern import (
@@ -38,7 +38,7 @@ from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_
 from logrouter.model import Ignored, Parsed, Rejected, Stage
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.kind import Parser, Settings
+    from logrouter.core.formats.format import Parser, Settings
     from logrouter.core.linepattern import Piece
     from logrouter.model import Envelope
 

@@ -18,7 +18,7 @@ from logrouter.core.redact import redact_shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrouter.core.formats.kind import ErrorRule
+    from logrouter.core.formats.format import ErrorRule
 
     FaultOf = Callable[[str | None, str | None], "Fault | None"]
 

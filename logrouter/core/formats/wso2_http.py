@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats import wso2
-from logrouter.core.formats.kind import Format, fixed
+from logrouter.core.formats.format import Format, fixed
 from logrouter.core.names import SUSPECT
 from logrouter.core.redact import path_of
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage

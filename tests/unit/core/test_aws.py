@@ -15,7 +15,7 @@ from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.apigatewayerrors import harmless_message
 from logrouter.core.formats.apigatewaynames import plain_path
 from logrouter.core.formats.aws_csv import HTTP, REST
-from logrouter.core.formats.kind import ErrorRule, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
 AWS = ("aws_clf", "aws_csv", "aws_json", "aws_xml")

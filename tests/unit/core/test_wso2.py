@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.formats import wso2
-from logrouter.core.formats.kind import ErrorRule
+from logrouter.core.formats.format import ErrorRule
 from logrouter.core.outcomes import OUTCOMES
 
 

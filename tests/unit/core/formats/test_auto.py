@@ -10,7 +10,7 @@ from msgspec import structs
 
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.auto import DETECTED, GUESSED, NAME, ORDER, compile_auto, default_order
-from logrouter.core.formats.kind import Settings, SettingsError
+from logrouter.core.formats.format import Settings, SettingsError
 from logrouter.model import Ignored, Parsed, Reason, Rejected
 
 from .test_corpus import CORPUS, cases, line_of

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.formats import FORMATS, parser
-from logrouter.core.formats.kind import ErrorRule, Settings
+from logrouter.core.formats.format import ErrorRule, Settings
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected
 
 PARSE = parser("wso2_apim_metrics")

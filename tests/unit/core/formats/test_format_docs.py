@@ -14,7 +14,7 @@ from logrouter.core.formats import FORMATS, parser
 
 from .test_corpus import wrapping_of
 
-DOCS = Path(__file__).parents[3] / "docs" / "formats"
+DOCS = Path(__file__).parents[4] / "docs" / "formats"
 
 
 def examples(name: str) -> tuple[bytes, dict]:

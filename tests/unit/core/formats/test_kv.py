@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from logrouter.core.appspace import AppSpace, app_space
 from logrouter.core.durations import duration_ms, milliseconds
 from logrouter.core.formats import parser
-from logrouter.core.formats.kind import ErrorRule, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
 from logrouter.core.formats.kv import FORMAT
 from logrouter.core.keyvalue import pairs_of
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected

@@ -3,7 +3,7 @@
 A case is `tests/corpus/<envelope or format>/<case>.in`, the bytes of one record, and `<case>.json`, what is expected.
 Formats are read in the envelope that a file `envelope` beside the cases names, else `plain`; `<case>.settings` holds
 settings of a format as JSON. A record that packs several lines is a list.
-After a deliberate change, `LOGROUTER_WRITE_CORPUS=1 pytest tests/unit/core/test_corpus.py` writes the expectations
+After a deliberate change, `LOGROUTER_WRITE_CORPUS=1 pytest tests/unit/core/formats/test_corpus.py` writes the expectations
 anew; the difference is what is reviewed.
 """
 
@@ -20,10 +20,10 @@ from logrouter.core.enrich import compile_client_id, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, Wrapping
 from logrouter.core.envelopes.fields import FIELD_NAMES, lookup
 from logrouter.core.formats import FORMATS, parser
-from logrouter.core.formats.kind import ErrorRule, Settings
+from logrouter.core.formats.format import ErrorRule, Settings
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected
 
-CORPUS = Path(__file__).parents[2] / "corpus"
+CORPUS = Path(__file__).parents[3] / "corpus"
 WRITE = bool(os.environ.get("LOGROUTER_WRITE_CORPUS"))
 
 client_id = compile_client_id(["client_id", "x-wmf-user-id"])
