@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.formats import combined
+from logrouter.core.formats.families import combined
+from logrouter.core.formats.families.weblog import Reader, field_meaning, header_meaning, reader_of
 from logrouter.core.formats.format import Format, SettingsError
 from logrouter.core.formats.nginx import decoded
 from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, HOST, NUMBER, TOKEN, Kind, PatternError, Variable
 from logrouter.core.strftime import compile_clock, compose, shape_of
-from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

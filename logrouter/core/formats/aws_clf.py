@@ -14,7 +14,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, is_status, unreadable
+from logrouter.core.formats.families.aws import (
+    NO_REQUEST,
+    TAKES,
+    compile_reader,
+    is_execution_log,
+    is_status,
+    unreadable,
+)
 from logrouter.core.formats.format import Format
 from logrouter.model import Reason
 

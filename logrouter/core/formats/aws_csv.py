@@ -13,7 +13,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, is_status, unreadable
+from logrouter.core.formats.families.aws import (
+    NO_REQUEST,
+    TAKES,
+    compile_reader,
+    is_execution_log,
+    is_status,
+    unreadable,
+)
 from logrouter.core.formats.format import Format, SettingsError
 from logrouter.core.jsontext import REPAIRED
 from logrouter.core.timestamps import epoch_ms

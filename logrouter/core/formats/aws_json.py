@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
-from logrouter.core.formats.apigatewaynames import known_names, plain
+from logrouter.core.formats.families.aws import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
+from logrouter.core.formats.families.aws_names import known_names, plain
 from logrouter.core.formats.format import Format, SettingsError
 from logrouter.core.jsontext import REPAIRED
 from logrouter.model import Envelope, Reason, Rejected

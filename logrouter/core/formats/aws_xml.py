@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.formats.apigateway import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
+from logrouter.core.formats.families.aws import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.format import Format
 from logrouter.core.jsontext import REPAIRED
 from logrouter.model import Reason, Rejected

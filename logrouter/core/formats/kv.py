@@ -17,8 +17,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
-from logrouter.core.appspace import app_space
 from logrouter.core.durations import milliseconds
+from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.format import ErrorRule, Format, Settings, SettingsError
 from logrouter.core.keyvalue import pairs_of
 from logrouter.core.redact import names_secret, path_of

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.formats import combined
+from logrouter.core.formats.families import combined
+from logrouter.core.formats.families.weblog import Reader, field_meaning, header_meaning, reader_of
 from logrouter.core.formats.format import Format, SettingsError
 from logrouter.core.jsonpattern import compile_members
 from logrouter.core.jsontext import decode_object
@@ -34,7 +35,6 @@ from logrouter.core.linepattern import (
     PatternError,
     Variable,
 )
-from logrouter.core.weblog import Reader, field_meaning, header_meaning, reader_of
 from logrouter.model import Ignored, Parsed, Rejected, Stage
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.enrich import outcome_of
-from logrouter.core.formats import wso2
+from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
 from logrouter.core.names import SUSPECT
 from logrouter.core.redact import path_of
@@ -27,8 +27,8 @@ from logrouter.model import Half, Ignored, Parsed, Reason, Rejected, Stage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from logrouter.core.formats.families.wso2 import FaultOf
     from logrouter.core.formats.format import Parser, Settings
-    from logrouter.core.formats.wso2 import FaultOf
     from logrouter.model import Envelope
 
 LOGGER: Final = "APIAccessLog.AccessLogWriter"

@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.enrich import outcome_of
-from logrouter.core.formats import wso2
+from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
 from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
+    from logrouter.core.formats.families.wso2 import FaultOf
     from logrouter.core.formats.format import Parser, Settings
-    from logrouter.core.formats.wso2 import FaultOf
     from logrouter.model import Envelope
 
 TOKEN: Final = "apimMetrics:"  # noqa: S105 - no password

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.formats import wso2
+from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format, fixed
 from logrouter.core.names import SUSPECT
 from logrouter.core.redact import path_of

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.appspace import AppSpace, app_space
 from logrouter.core.durations import duration_ms, milliseconds
 from logrouter.core.formats import parser
+from logrouter.core.formats.families.app_space import AppSpace, app_space
 from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
 from logrouter.core.formats.kv import FORMAT
 from logrouter.core.keyvalue import pairs_of

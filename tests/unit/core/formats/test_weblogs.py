@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
+from logrouter.core.formats.families.weblog import count_of, millis_of, split_request
 from logrouter.core.formats.format import Settings, SettingsError
-from logrouter.core.weblog import count_of, millis_of, split_request
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
 from ..test_linepattern import as_apache, as_json, as_nginx

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from logrouter.core.enrich import outcome_of
 from logrouter.core.enrich.api import compile_glob
 from logrouter.core.envelopes.fields import getter
-from logrouter.core.formats.apigatewayerrors import WAF, fault_of, harmless_message
-from logrouter.core.formats.apigatewaynames import plain, targets_of
+from logrouter.core.formats.families.aws_errors import WAF, fault_of, harmless_message
+from logrouter.core.formats.families.aws_names import plain, targets_of
 from logrouter.core.formats.format import SettingsError
 from logrouter.core.redact import path_of
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
@@ -20,7 +20,7 @@ from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrouter.core.formats.apigatewaynames import Targets
+    from logrouter.core.formats.families.aws_names import Targets
     from logrouter.core.formats.format import ErrorRule, Settings
     from logrouter.model import Envelope
 

@@ -20,7 +20,7 @@ from logrouter.core.names import SUSPECT
 from logrouter.model import Parsed
 
 if TYPE_CHECKING:
-    from logrouter.core.weblog import Reader
+    from logrouter.core.formats.families.weblog import Reader
     from logrouter.model import Envelope, Ignored, Rejected
 
 _TEXT: Final = r'((?:[^"\\\x00-\x1f]++|\\.)*+)'

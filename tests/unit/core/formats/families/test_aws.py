@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.formats import FORMATS, parser
-from logrouter.core.formats.apigatewayerrors import harmless_message
-from logrouter.core.formats.apigatewaynames import plain_path
 from logrouter.core.formats.aws_csv import HTTP, REST
+from logrouter.core.formats.families.aws_errors import harmless_message
+from logrouter.core.formats.families.aws_names import plain_path
 from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 

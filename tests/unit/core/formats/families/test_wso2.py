@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.formats import wso2
+from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import ErrorRule
 from logrouter.core.outcomes import OUTCOMES
 
