@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
 from logrouter.core.event import complete
-from logrouter.core.halves import How, encode, event_of
+from logrouter.core.join.held_lines import How, encode, event_of
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
 from logrouter.core.timestamps import epoch_ms

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from logrouter.core.prefilter import compile_prefilter
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, RawRecord, Rejected
@@ -21,6 +21,7 @@ from logrouter.model import Decoded, Envelope, Ignored, Parsed, RawRecord, Rejec
 if TYPE_CHECKING:
     from logrouter.core.conditions import Condition
     from logrouter.core.enrich import ApiRule
+    from logrouter.core.join.partial_lines import Joining
     from logrouter.core.validate import Validator
 
 Decoder = Callable[[bytes], Decoded]
@@ -104,13 +105,6 @@ class Route:
     topics: tuple[str, ...] = ()
     extras: Extras | None = None
     pair_ms: int | None = None
-
-
-class Joining(NamedTuple):
-    """How lines that a container runtime has cut are put together: bounds for each of them."""
-
-    max_bytes: int
-    max_wait_ms: int
 
 
 class NamePattern(Protocol):

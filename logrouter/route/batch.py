@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter import telemetry
-from logrouter.core import halves, ids
+from logrouter.core import ids
 from logrouter.core.accumulate import Accumulator
+from logrouter.core.join import held_lines
 from logrouter.core.pipeline import AT_ONCE, Work, process_block
 from logrouter.core.rollup import pack
 from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
@@ -197,9 +198,9 @@ class BatchProcessor:
                     output.dead_letters.append(letter)
                 elif isinstance(outcome, Held):
                     what = (outcome.route, "held", "", "")
-                    key = halves.place(outcome.route, outcome.half)
-                    partition = halves.partition_of(key, self._pairing_partitions)
-                    output.halves.append((partition, key, halves.encode(outcome)))
+                    key = held_lines.place(outcome.route, outcome.half)
+                    partition = held_lines.partition_of(key, self._pairing_partitions)
+                    output.halves.append((partition, key, held_lines.encode(outcome)))
                 else:
                     what = (outcome.route, "ignored", "", outcome.reason)
                 counts[what] = counts.get(what, 0) + 1

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from logrouter.core import halves
 from logrouter.core.accumulate import Accumulator
 from logrouter.core.event import complete
-from logrouter.core.halves import How
+from logrouter.core.join import held_lines
+from logrouter.core.join.held_lines import How
 from logrouter.core.rollup import pack
 from logrouter.model import UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.batch import add_event, internal_error
@@ -17,7 +17,7 @@ from logrouter.route.batch import add_event, internal_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from logrouter.core.pairing import Left
+    from logrouter.core.join.pairs import Left
     from logrouter.core.routing import RouteTable
     from logrouter.model import Outcome
     from logrouter.route.output import DeadLetterSettings, Output
@@ -57,7 +57,7 @@ class Joined:
         output.rollup.extend(pack(sums.take(), self._rollup_partitions))
 
     def _one(self, left: Left, output: Output, sums: Accumulator, now_ms: int) -> None:
-        line = halves.decode(left.closing or left.opening or b"")
+        line = held_lines.decode(left.closing or left.opening or b"")
         route = line.route if line is not None else UNMATCHED
         how = left.how
         if how in _NO_EVENT:
@@ -65,7 +65,7 @@ class Joined:
             return
         record, identity = RawRecord("", 0, 0, -1, None), ""
         try:
-            event = halves.event_of(how, left.opening, left.closing)
+            event = held_lines.event_of(how, left.opening, left.closing)
             record, identity = _place(event.event), event.event["meta"]["id"]
             how, outcome = self._outcome(route, left, event, record)
         except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the request
@@ -82,7 +82,7 @@ class Joined:
             how = how if how is How.NO_ROUTE else How.REJECTED
         _count(output, route, how)
 
-    def _outcome(self, name: str, left: Left, event: halves.Event, record: RawRecord) -> tuple[How, Outcome]:
+    def _outcome(self, name: str, left: Left, event: held_lines.Event, record: RawRecord) -> tuple[How, Outcome]:
         if left.how is How.NO_ROUTE:
             detail = f"topics.yaml has no route {name} any more"
             return left.how, Rejected(Stage.PAIR, Reason.NO_ROUTE, detail, "", name)
@@ -90,7 +90,7 @@ class Joined:
         outcome = complete(route, *event, record)
         if isinstance(outcome, Rejected) and left.opening is not None and left.closing is not None:
             # What the opening line adds may be what the schema refuses: the request is worth more than that.
-            alone = halves.event_of(How.UNPAIRED, None, left.closing)
+            alone = held_lines.event_of(How.UNPAIRED, None, left.closing)
             tables = alone.tables if left.how is not How.LATE else ()
             return How.UNPAIRED, complete(route, alone.event, alone.time_ms, tables, record)
         return left.how, outcome

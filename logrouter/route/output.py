@@ -10,8 +10,8 @@ from logrouter.core import dead_letter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.halves import How
-    from logrouter.core.rejoin import Key, Line
+    from logrouter.core.join.held_lines import How
+    from logrouter.core.join.partial_lines import Key, Line
     from logrouter.model import RawRecord, Rejected
 
 LOOP_HEADER = "logrouter-generation"

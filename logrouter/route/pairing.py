@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter import telemetry
 from logrouter.config.compile.pairing import changelog_of
-from logrouter.core import halves, pairing
-from logrouter.core.halves import How
-from logrouter.core.pairing import Left, Pending
+from logrouter.core.join import held_lines, pairs
+from logrouter.core.join.held_lines import How
+from logrouter.core.join.pairs import Left, Pending
 from logrouter.model import RawRecord
 from logrouter.route.restore import Restore
 from logrouter.telemetry import Log
@@ -125,7 +125,7 @@ class Pairing:
             output.halves_read[0] += 1
             output.halves_read[1] += len(value)
             self._seen_ms[partition] = now_ms
-            key, line = message.key(), halves.decode(value)
+            key, line = message.key(), held_lines.decode(value)
             if key is None or line is None:
                 self.malformed.append(
                     RawRecord(message.topic(), partition, message.offset(), message.timestamp()[1], value)
@@ -145,7 +145,7 @@ class Pairing:
         """Those that can be finished here; the others wait until their route is known or surely gone."""
         found: list[Left] = []
         for partition, each in left:
-            line = halves.decode(each.closing or each.opening or b"")
+            line = held_lines.decode(each.closing or each.opening or b"")
             if each.how is How.NO_ROUTE or line is None or line.route in self._known:
                 found.append(each)
             else:
@@ -157,7 +157,7 @@ class Pairing:
     def changes(self) -> list[tuple[int, bytes, bytes | None]]:
         """(partition, key, value) for the changelog: what the transaction that is published now changes."""
         return [
-            (partition, key, pairing.encode(entry) if entry is not None else None)
+            (partition, key, pairs.encode(entry) if entry is not None else None)
             for partition, pending in self._pending.items()
             for key, entry in pending.changes()
         ]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from logrouter.core.envelopes.partial import piece_of, uncut
-from logrouter.core.rejoin import Lines, Taken, places_in
+from logrouter.core.join.partial_lines import Lines, Taken, places_in
 from logrouter.model import PARTIAL, Envelope, RawRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from logrouter.core.rejoin import Key, Line
+    from logrouter.core.join.partial_lines import Key, Line
     from logrouter.core.routing import Source
     from logrouter.model import Decoded
     from logrouter.route.output import Message, Output, Partition

@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaErr
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
 from logrouter import telemetry
-from logrouter.core import pairing
+from logrouter.core.join import pairs
 from logrouter.route.client import make, plain_settings
 from logrouter.telemetry import Log
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from logrouter.core.pairing import Entry
+    from logrouter.core.join.pairs import Entry
     from logrouter.route.output import Message
 
 _AT_ONCE: Final = 5_000
@@ -114,7 +114,7 @@ class Restore:
         if key is None or value is None:
             part.entries.pop(key or b"", None)
             return
-        entry = pairing.decode(value)
+        entry = pairs.decode(value)
         if entry is None:
             telemetry.log(Log.PAIRING_INVALID, partition=message.partition(), offset=message.offset())
         else:

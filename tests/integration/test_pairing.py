@@ -13,9 +13,9 @@ import orjson
 import pytest
 from confluent_kafka import Producer
 
-from logrouter.core import pairing
-from logrouter.core.halves import How
-from logrouter.core.pairing import Entry, Kind
+from logrouter.core.join import pairs as pairing
+from logrouter.core.join.held_lines import How
+from logrouter.core.join.pairs import Entry, Kind
 from logrouter.core.rollup import decode_record
 from logrouter.route.feeder import Feeder
 from logrouter.route.reader import read_committed

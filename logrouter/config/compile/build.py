@@ -24,7 +24,8 @@ from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, WITH_PIECES
-from logrouter.core.routing import KAFKA_INTERNAL, Joining, Route, RouteTable, Source
+from logrouter.core.join.partial_lines import Joining
+from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
 from logrouter.model import UNMATCHED
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from logrouter import config
-from logrouter.core import halves
-from logrouter.core.halves import How
-from logrouter.core.pairing import Left
+from logrouter.core.join import held_lines
+from logrouter.core.join.held_lines import How
+from logrouter.core.join.pairs import Left
 from logrouter.core.rollup import decode_record
 from logrouter.route import pairing
 from logrouter.route.batch import BatchProcessor
@@ -341,7 +341,7 @@ def test_old_and_new_lines_have_one_shape():
     """What a version has written, the next one reads: this is how a held line looks."""
     output = Path(table()).hold(CLOSING)
     ((_, _, value),) = output.halves
-    line = halves.decode(value)
+    line = held_lines.decode(value)
 
     assert value.startswith(b'[1,false,"access",60000,1777888801250,["clients","apis","urls"],{"')
     assert line is not None

@@ -9,23 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core import halves, pairing
-from logrouter.core.halves import How
-from logrouter.core.pairing import GRACE_MS, PARKED_MS, Entry, Kind, Left, Pending
+from logrouter.core.join import held_lines, pairs
+from logrouter.core.join.held_lines import How
+from logrouter.core.join.pairs import GRACE_MS, PARKED_MS, Entry, Kind, Left, Pending
 from logrouter.model import Half, Held
 
 WINDOW = 60_000
 ROUTE = "access"
 
 
-def line(key: str, *, opens: bool, at: int = 0, **event: object) -> tuple[bytes, halves.Line, bytes]:
+def line(key: str, *, opens: bool, at: int = 0, **event: object) -> tuple[bytes, held_lines.Line, bytes]:
     """A held line as the pairing topic has it: its key, what it is, and its value."""
     draft = {"meta": {"id": f"{key}{'<' if opens else '>'}", "dt": str(at)}, **event}
     held = Held(ROUTE, Half(key, opens), WINDOW, draft, orjson.dumps(draft), at, ("clients",))
-    value = halves.encode(held)
-    decoded = halves.decode(value)
+    value = held_lines.encode(held)
+    decoded = held_lines.decode(value)
     assert decoded is not None
-    return halves.place(ROUTE, held.half), decoded, value
+    return held_lines.place(ROUTE, held.half), decoded, value
 
 
 def pending(**bounds: int) -> Pending:
@@ -37,7 +37,7 @@ def told(left: list[Left]) -> list[tuple[str, str, int | None]]:
     """How each left, the id of its event and its latency."""
     found = []
     for each in left:
-        event = halves.event_of(each.how, each.opening, each.closing).event
+        event = held_lines.event_of(each.how, each.opening, each.closing).event
         found.append((each.how.value, event["meta"]["id"], event.get("total_time_ms")))
     return found
 
@@ -57,10 +57,10 @@ def test_two_lines_of_a_request_are_one_event(first):
 
 def test_other_requests_and_other_routes_do_not_pair():
     """A key is of one route; lengths keep names apart."""
-    keys = {halves.place(route, Half(key, opens=True)) for route, key in [("a", "bc"), ("ab", "c"), ("a", "b")]}
+    keys = {held_lines.place(route, Half(key, opens=True)) for route, key in [("a", "bc"), ("ab", "c"), ("a", "b")]}
 
     assert len(keys) == 3
-    assert halves.place("a", Half("\ud800", opens=True)) != halves.place("a", Half("", opens=True))
+    assert held_lines.place("a", Half("\ud800", opens=True)) != held_lines.place("a", Half("", opens=True))
 
 
 def test_lines_that_stay_alone_leave_when_their_window_is_over():
@@ -77,7 +77,7 @@ def test_lines_that_stay_alone_leave_when_their_window_is_over():
 def test_request_that_never_completes_tells_so_in_every_report():
     """It failed, it is flagged, and nobody invents a status."""
     _, _, value = line("lost", opens=True, at=100, http={"method": "GET"})
-    event, time_ms, tables = halves.event_of(How.NEVER_COMPLETED, value, None)
+    event, time_ms, tables = held_lines.event_of(How.NEVER_COMPLETED, value, None)
 
     assert event["outcome"] == "gateway_error"
     assert event["error"] == {"class": "never_completed", "message": "never completed"}
@@ -92,7 +92,7 @@ def test_closing_line_that_comes_too_late_is_not_counted_again():
     state.take(*line("slow", opens=True, at=100), 1_000)
     state.expire(1_000 + WINDOW)
     (late,) = state.take(*line("slow", opens=False, at=90_000), 90_000)
-    event, _, tables = halves.event_of(late.how, late.opening, late.closing)
+    event, _, tables = held_lines.event_of(late.how, late.opening, late.closing)
 
     assert told([late]) == [("late", "slow>", 89_900)]
     assert (event["flags"], tables) == (["late"], ())
@@ -171,7 +171,7 @@ def test_full_state_lets_the_oldest_go():
 
     assert (first.how, first.closing) == (How.FORGOTTEN, None)
     assert told([second]) == [("evicted", "b>", None)]
-    assert halves.event_of(second.how, None, second.closing).event["flags"] == ["unpaired", "evicted"]
+    assert held_lines.event_of(second.how, None, second.closing).event["flags"] == ["unpaired", "evicted"]
     assert len(state) == 2
 
 
@@ -213,8 +213,8 @@ def test_lines_of_an_unknown_route_wait_until_it_is_known_or_gone():
 @given(st.binary(max_size=300))
 def test_no_bytes_in_either_topic_raise(value):
     """Whoever writes to them: a record is read or it is not."""
-    halves.decode(value)
-    pairing.decode(value)
+    held_lines.decode(value)
+    pairs.decode(value)
 
 
 @given(
@@ -231,7 +231,7 @@ def test_changelog_gives_entries_back(kind, since_ms, wait_ms, how, there):
     )
     entry = Entry(kind, since_ms, wait_ms, how, opening, closing)
 
-    assert pairing.decode(pairing.encode(entry)) == entry
+    assert pairs.decode(pairs.encode(entry)) == entry
 
 
 class Owner:
@@ -250,7 +250,7 @@ class Owner:
 
     def restored(self) -> Pending:
         state = pending(max_lines=100_000, max_bytes=1 << 30)
-        state.restore((key, pairing.decode(value)) for key, value in self.changelog.items())
+        state.restore((key, pairs.decode(value)) for key, value in self.changelog.items())
         return state
 
     def run(self) -> list[Left]:
@@ -279,7 +279,7 @@ class Owner:
             if entry is None:
                 del self.changelog[key]
             else:
-                self.changelog[key] = pairing.encode(entry)
+                self.changelog[key] = pairs.encode(entry)
         self.committed = position
         self.state.settled()
 

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core import rejoin
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.envelopes.partial import Piece, piece_of, uncut
-from logrouter.core.rejoin import Lines, places_in
-from logrouter.core.routing import Joining
+from logrouter.core.join import partial_lines
+from logrouter.core.join.partial_lines import Joining, Lines, places_in
 from logrouter.model import Envelope, RawRecord
 
 BOUNDS = Joining(max_bytes=100, max_wait_ms=1000)
@@ -92,7 +91,7 @@ def test_what_waits_is_bounded(steps):
         part.record.offset for line in partition.lines.snapshot().values() if not line.lost for part in line.parts
     ]
 
-    assert len(waiting) <= rejoin.MAX_PIECES
+    assert len(waiting) <= partial_lines.MAX_PIECES
     assert len(partition.lines.places()) <= 4000
     assert len(set(routed)) == len(routed)
     assert not set(routed) & set(waiting)
@@ -101,12 +100,12 @@ def test_what_waits_is_bounded(steps):
 def test_a_line_that_made_room_stays_known_to_its_end():
     """The one of many pieces that is the oldest; of what came after it nothing is given up."""
     partition = Partition(Joining(max_bytes=10_000, max_wait_ms=10**9))
-    for number in range(rejoin.MAX_PIECES):
+    for number in range(partial_lines.MAX_PIECES):
         partition.take("long", "x", last=False, at_ms=number)
     given_up, now = partition.take("other", "1", last=False, at_ms=1000)
     end = partition.lines.take(Piece(("long",), last=True, text="forged"), record(999), 1001)
 
-    assert (given_up, now) == (list(range(rejoin.MAX_PIECES)), None)
+    assert (given_up, now) == (list(range(partial_lines.MAX_PIECES)), None)
     assert end.rest
     assert partition.take("other", "2", last=True, at_ms=1002) == ([], "12")
 
@@ -114,10 +113,10 @@ def test_a_line_that_made_room_stays_known_to_its_end():
 def test_most_pieces_far_apart_fit_beside_an_offset():
     """Kafka takes 4096 bytes there."""
     lines = Lines(BOUNDS)
-    for number in range(rejoin.MAX_PIECES + 10):
+    for number in range(partial_lines.MAX_PIECES + 10):
         lines.take(Piece((str(number),), last=False, text=""), record(number * 2**43), 0)
 
-    assert len(lines.snapshot()) == rejoin.MAX_PIECES
+    assert len(lines.snapshot()) == partial_lines.MAX_PIECES
     assert len(lines.places()) < 4096
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.core.envelopes.partial import Piece
-    from logrouter.core.routing import Joining
     from logrouter.model import RawRecord
 
 MAX_PIECES: Final = 300
@@ -189,3 +188,10 @@ def _written(number: int) -> str:
         number, digit = divmod(number, _BASE)
         digits = _DIGITS[digit] + digits
     return digits or "0"
+
+
+class Joining(NamedTuple):
+    """How lines that a container runtime has cut are put together: bounds for each of them."""
+
+    max_bytes: int
+    max_wait_ms: int

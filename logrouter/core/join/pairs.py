@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from logrouter.core import halves
-from logrouter.core.halves import How
+from logrouter.core.join import held_lines
+from logrouter.core.join.held_lines import How
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from logrouter.core.halves import Line
+    from logrouter.core.join.held_lines import Line
 
 PARKED_MS: Final = 60_000
 """A route that is not known for so long is gone. Until then another process may know it, or this one soon will."""
@@ -217,7 +217,7 @@ class Pending:
             # Two lines that close one request: each is an event, as without pairing.
             return [Left(How.UNPAIRED, closing=value)]
         self._remove(key)
-        first = halves.decode(found.opening)
+        first = held_lines.decode(found.opening)
         if first is not None:
             self._met.add(key, first.time_ms, now_ms + line.window_ms)
         how = How.LATE if found.kind == Kind.REPORTED else How.PAIRED
@@ -270,7 +270,7 @@ class Pending:
         left: list[Left] = []
         for key in list(self._queues.get((Kind.PARKED, PARKED_MS), ())):
             entry = self._entries[key]
-            line = halves.decode(entry.closing or entry.opening or b"")
+            line = held_lines.decode(entry.closing or entry.opening or b"")
             if line is not None and line.route in known:
                 self._remove(key)
                 left.append(Left(entry.how, entry.opening, entry.closing))
