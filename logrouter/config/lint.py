@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.access_lint import warn_access
-from logrouter.config.implication import excludes, implies
 from logrouter.config.options.match import LOOKS_LIKE, read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
 from logrouter.config.options.topics import closed, split
 from logrouter.config.settings import content, default_path, examine
 from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join
-from logrouter.core.conditions import ALWAYS, Every, Not, Some, all_of
+from logrouter.core.match.conditions import ALWAYS, Every, Not, Some, all_of
+from logrouter.core.match.implication import excludes, implies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logrouter.config.options.file import Case, File, SourceOptions
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.settings import Settings
-    from logrouter.core.conditions import Condition
+    from logrouter.core.match.conditions import Condition
     from logrouter.core.routing import RouteTable
 
 ANY_TOPIC: Final = None

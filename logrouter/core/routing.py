@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from logrouter.core.prefilter import compile_prefilter
+from logrouter.core.match.prefilter import compile_prefilter
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, RawRecord, Rejected
 
 if TYPE_CHECKING:
-    from logrouter.core.conditions import Condition
     from logrouter.core.enrich import ApiRule
     from logrouter.core.join.partial_lines import Joining
+    from logrouter.core.match.conditions import Condition
     from logrouter.core.validate import Validator
 
 Decoder = Callable[[bytes], Decoded]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.config.options.file import Pairing
 from logrouter.config.yaml.problems import join, listed
-from logrouter.core.conditions import fields_of
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.auto import NAME as AUTO
 from logrouter.core.formats.auto import default_order
+from logrouter.core.match.conditions import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

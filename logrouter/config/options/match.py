@@ -22,7 +22,7 @@ from logrouter.config.options.match_fields import ENVELOPE, REQUEST, Vocabulary
 from logrouter.config.options.operators import COMPARISONS, OPERATORS, TEXT_OPERATORS, read_operator
 from logrouter.config.yaml.kinds import INVALID
 from logrouter.config.yaml.problems import did_you_mean, echo, join
-from logrouter.core.conditions import ALWAYS, Condition, Not, all_of, any_of
+from logrouter.core.match.conditions import ALWAYS, Condition, Not, all_of, any_of
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems

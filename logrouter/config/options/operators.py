@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from logrouter.config.options.match_fields import LOWER, TOPIC_FIELD, Vocabulary
 from logrouter.config.options.regex import RegexError, compile_regex
 from logrouter.config.yaml.problems import did_you_mean, echo, join, listed
-from logrouter.core.conditions import ALWAYS, NEVER, Absent, Condition, Field, OfTopic
-from logrouter.core.prefilter import literal
+from logrouter.core.match.conditions import ALWAYS, NEVER, Absent, Condition, Field, OfTopic
+from logrouter.core.match.prefilter import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import re2
 
-from logrouter.core.prefilter import literal
+from logrouter.core.match.prefilter import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from logrouter.config.yaml.names import FIELD, TEMPLATE
 from logrouter.core.routing import OnInvalid
 
 if TYPE_CHECKING:
-    from logrouter.core.conditions import Condition
+    from logrouter.core.match.conditions import Condition
 
 FIELD_NAME = Text(FIELD, "a field of the event, like http.path", 200)
 _FIELD = Text(

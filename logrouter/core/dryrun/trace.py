@@ -18,8 +18,8 @@ from logrouter.model import Envelope, Ignored, Rejected
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from logrouter.core.conditions import Condition
     from logrouter.core.enrich import ApiRule
+    from logrouter.core.match.conditions import Condition
     from logrouter.core.routing import Extras, Route, Source
     from logrouter.core.validate import Validator
     from logrouter.model import Decoded, Parsed

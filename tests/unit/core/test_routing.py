@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logrouter import config
-from logrouter.core.prefilter import literal
+from logrouter.core.match.prefilter import literal
 from logrouter.model import Envelope
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.conditions import ALWAYS, Absent, Every, Field, Not, OfTopic, Some
+from logrouter.core.match.conditions import ALWAYS, Absent, Every, Field, Not, OfTopic, Some
 
 if TYPE_CHECKING:
-    from logrouter.core.conditions import Condition
+    from logrouter.core.match.conditions import Condition
 
 _LOWER_BOUNDS: Final = frozenset({"gt", "ge"})
 _UPPER_BOUNDS: Final = frozenset({"lt", "le"})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from logrouter.core.conditions import Condition
+    from logrouter.core.match.conditions import Condition
 
 MIN_TOKEN: Final = 4
 """Shorter fragments are in almost every record, so looking for them only costs time."""

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.config.implication import excludes, implies
 from logrouter.config.options.match import read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
 from logrouter.config.yaml.document import read
 from logrouter.config.yaml.problems import Problems
 from logrouter.core.envelopes import rsyslog
+from logrouter.core.match.implication import excludes, implies
 from logrouter.model import Envelope
 
 if TYPE_CHECKING:
-    from logrouter.core.conditions import Condition
+    from logrouter.core.match.conditions import Condition
 
 
 def condition(text: str) -> Condition:
