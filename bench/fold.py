@@ -32,8 +32,8 @@ from typing import NamedTuple, Self
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.rollup import pack
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.records import pack
 from logrouter.devkafka import DevKafka
 
 PARTITIONS = 4

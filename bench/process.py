@@ -42,7 +42,7 @@ class Line:
 def serve(count: int, clients: int) -> None:
     """Do what is asked for on standard input and answer with seconds of CPU per line, or per partial sum."""
     from logrouter import config
-    from logrouter.core.rollup import decode_record
+    from logrouter.core.rollup.records import decode_record
     from logrouter.demo.generator import lines
     from logrouter.route.batch import BatchProcessor
     from logrouter.route.output import DeadLetterSettings

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.cells import Cell, copy_of, merge
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.cells import Cell, copy_of, merge
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.store import batch, open_database

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Producer
 from fold import PARTITIONS, Lane, committed, metric, print_machine, zipf
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.rollup import pack
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.records import pack
 from logrouter.devkafka import DevKafka
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
-from logrouter.core.cells import MAX_NAME
+from logrouter.core.rollup.cells import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

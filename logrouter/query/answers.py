@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from logrouter.core.cells import OTHER, Cell, merge, quantiles
-from logrouter.core.faults import parse_fault
+from logrouter.core.rollup.cells import OTHER, Cell, merge, quantiles
+from logrouter.core.rollup.failures import parse_fault
 from logrouter.core.timestamps import rfc3339
 from logrouter.query.parameters import By
 from logrouter.query.spans import MINUTE_MS
@@ -18,7 +18,7 @@ from logrouter.query.spans import MINUTE_MS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from logrouter.core.cells import Numbers
+    from logrouter.core.rollup.cells import Numbers
     from logrouter.query.questions import Series, Stretch
     from logrouter.query.reader import Position
     from logrouter.query.spans import Span

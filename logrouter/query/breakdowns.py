@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logrouter.core.cells import OTHER
-from logrouter.core.faults import NO_FAILURE, NO_STATUS, parse_fault
 from logrouter.core.outcomes import outcome_of
+from logrouter.core.rollup.cells import OTHER
+from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, parse_fault
 from logrouter.core.timestamps import rfc3339
 from logrouter.query.answers import errors_by_label, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.cells import Cell, Failure
+    from logrouter.core.rollup.cells import Cell, Failure
     from logrouter.query.answers import Answer
     from logrouter.query.questions import Asked
 

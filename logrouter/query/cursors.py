@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from logrouter.core.cells import MAX_NAME
+from logrouter.core.rollup.cells import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,7 @@ from logrouter.query.spans import MINUTE_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from logrouter.core.cells import Cell
+    from logrouter.core.rollup.cells import Cell
     from logrouter.query.answers import Answer
     from logrouter.query.questions import Asked, Series
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from logrouter.core.cells import Cell, copy_of, merge
-from logrouter.core.rollup import Subjects, partition_of
+from logrouter.core.rollup.cells import Cell, copy_of, merge
+from logrouter.core.rollup.records import Subjects, partition_of
 from logrouter.query.ranking import VALUE, Order, Top, buckets, order
 from logrouter.query.reader import Position, Segment, TableReader, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from logrouter.core.cells import Numbers
+    from logrouter.core.rollup.cells import Numbers
     from logrouter.query.parameters import Sort
 
 

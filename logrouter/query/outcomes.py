@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from logrouter.core.cells import OTHER, Cell, merge
-from logrouter.core.faults import parse_fault
+from logrouter.core.rollup.cells import OTHER, Cell, merge
+from logrouter.core.rollup.failures import parse_fault
 from logrouter.query import answers
 from logrouter.query.reports import Scan
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from logrouter.core.cells import MAX_NAME, MAX_URL
+from logrouter.core.rollup.cells import MAX_NAME, MAX_URL
 from logrouter.query.kinds import (
     COMPARISON,
     DURATION,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.faults import NO_STATUS, STATUS
+from logrouter.core.rollup.failures import NO_STATUS, STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

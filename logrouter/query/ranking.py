@@ -23,7 +23,7 @@ from logrouter.query.reader import Tier
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from logrouter.core.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.reader import Segment
 
 RANKED: Final = (Sort.COUNT, Sort.ERRORS, Sort.BYTES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from logrouter.core.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
 

@@ -19,7 +19,7 @@ from logrouter.query.parameters import Sort
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from logrouter.core.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, Numbers
 
 _STEP: Final = 2000
 """Subjects that are sorted at a time: about a millisecond."""

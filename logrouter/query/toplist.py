@@ -19,7 +19,7 @@ from logrouter.query.top import BY, Board, Entry, Part, Tally, cursor_of, larges
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from logrouter.core.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.questions import Asked
     from logrouter.query.reports import Work
     from logrouter.query.spans import Span

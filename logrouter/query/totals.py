@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from logrouter.core.cells import OTHER, Cell, merge
+from logrouter.core.rollup.cells import OTHER, Cell, merge
 from logrouter.query import answers
 from logrouter.query.grid import Grid, GridPart, merge_grids
 from logrouter.query.parameters import By
@@ -16,7 +16,7 @@ from logrouter.query.reports import Scan
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from logrouter.core.cells import Numbers
+    from logrouter.core.rollup.cells import Numbers
     from logrouter.query.answers import Answer
     from logrouter.query.questions import Asked
     from logrouter.query.spans import Span

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter import telemetry
 from logrouter.core import ids
-from logrouter.core.accumulate import Accumulator
 from logrouter.core.join import held_lines
 from logrouter.core.pipeline import AT_ONCE, Work, process_block
-from logrouter.core.rollup import pack
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.records import pack
 from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.output import LOOP_HEADER, Output
 from logrouter.route.rejoin import Rejoin

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from logrouter.core.accumulate import Accumulator
 from logrouter.core.event import complete
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import How
-from logrouter.core.rollup import pack
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.records import pack
 from logrouter.model import UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.batch import add_event, internal_error
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rocksdict import WriteBatch
 
-    from logrouter.core.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, Numbers
 
     MultiGet = Callable[[list[bytes]], list[bytes | None]]
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.cells import Cell, copy_of, merge
+from logrouter.core.rollup.cells import Cell, copy_of, merge
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.copies import Mark
@@ -31,8 +31,8 @@ from logrouter.tables.unflushed import Unflushed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from logrouter.core.cells import Numbers
-    from logrouter.core.rollup import Subjects
+    from logrouter.core.rollup.cells import Numbers
+    from logrouter.core.rollup.records import Subjects
     from logrouter.tables.boards import Boards
     from logrouter.tables.retention import Cutoffs
 

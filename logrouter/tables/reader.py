@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faust.types import TP
 
-from logrouter.core.cells import MAX_MINUTE
-from logrouter.core.rollup import partition_of
+from logrouter.core.rollup.cells import MAX_MINUTE
+from logrouter.core.rollup.records import partition_of
 from logrouter.query.ranking import VALUE, Order, buckets, order
 from logrouter.query.reader import Position, Segment, Tier
 from logrouter.tables import rows
@@ -19,7 +19,7 @@ from logrouter.tables.unflushed import Range
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from logrouter.core.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.parameters import Sort
     from logrouter.tables.table import UsageTable
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.cells import FIRST_FIELDS, Cell, Numbers, saturate, upgrade
+from logrouter.core.rollup.cells import FIRST_FIELDS, Cell, Numbers, saturate, upgrade
 from logrouter.query.reader import Tier
 
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)

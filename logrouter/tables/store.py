@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import rocksdict
 from faust.stores import rocksdb
 
-from logrouter.core.cells import MAX_MINUTE
+from logrouter.core.rollup.cells import MAX_MINUTE
 from logrouter.query.reader import Tier
 from logrouter.tables import copies, rows
 from logrouter.tables.boards import Boards

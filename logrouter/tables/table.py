@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import faust
 from faust.types import TP
 
-from logrouter.core.rollup import RecordError, decode_record
+from logrouter.core.rollup.records import RecordError, decode_record
 from logrouter.query.reader import Tier
 from logrouter.query.spans import MINUTE_MS
 from logrouter.tables import rows

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrouter.core.cells import copy_of, merge
+from logrouter.core.rollup.cells import copy_of, merge
 from logrouter.tables import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from logrouter.core.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.reader import Tier
 
     Layer = dict[str, dict[int, Cell]]

@@ -8,7 +8,7 @@ import jwt
 
 from logrouter.access.scopes import Via, caller, client_scope, is_scope
 from logrouter.access.tokens import Refusal
-from logrouter.core.cells import MAX_NAME
+from logrouter.core.rollup.cells import MAX_NAME
 from logrouter.web.keys import FetchedKeys, GivenKeys, KeySet
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from logrouter.core.cells import MAX_NAME
+from logrouter.core.rollup.cells import MAX_NAME
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.query.parameters import Fault
 from logrouter.web import problems

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from logrouter.access.scopes import Caller
-    from logrouter.core.cells import Cell
+    from logrouter.core.rollup.cells import Cell
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.questions import Asked

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from logrouter.access.policy import OPEN
 from logrouter.access.tokens import Tokens
-from logrouter.core.accumulate import Accumulator
+from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app, server
 

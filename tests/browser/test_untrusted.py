@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from logrouter.core.cells import MAX_NAME
+from logrouter.core.rollup.cells import MAX_NAME
 from tests.browser.stage import HOUR, request, site
 
 HOSTILE = [

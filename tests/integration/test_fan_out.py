@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from logrouter.core.rollup import decode_record
+from logrouter.core.rollup.records import decode_record
 from logrouter.route.reader import read_committed
 from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
 

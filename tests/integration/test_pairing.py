@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from logrouter.core.join import pairs as pairing
 from logrouter.core.join.held_lines import How
 from logrouter.core.join.pairs import Entry, Kind
-from logrouter.core.rollup import decode_record
+from logrouter.core.rollup.records import decode_record
 from logrouter.route.feeder import Feeder
 from logrouter.route.reader import read_committed
 from logrouter.route.restore import Restore

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.faults import NO_FAILURE, NO_STATUS, STATUS, fault_of, parse_fault
 from logrouter.core.redact import REDACTED, redact_shown
+from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, fault_of, parse_fault
 from logrouter.core.timestamps import rfc3339
 from logrouter.model import ANONYMOUS, Accepted, Held, Ignored, Rejected
 

@@ -17,9 +17,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.cells import Cell, merge
-from logrouter.core.rollup import pack
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.cells import Cell, merge
+from logrouter.core.rollup.records import pack
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from logrouter.core.cells import Cell
-from logrouter.core.rollup import encode_record
+from logrouter.core.rollup.cells import Cell
+from logrouter.core.rollup.records import encode_record
 
 pytestmark = pytest.mark.broker
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from confluent_kafka import Producer
 
-from logrouter.core.cells import Cell
+from logrouter.core.rollup.cells import Cell
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.lease import EXIT_FENCED
@@ -110,7 +110,7 @@ def test_foreign_record_in_the_changelog_is_noticed_and_repaired(lane, eventuall
     lane.feed(4)
     eventually(lane.caught_up, timeout=15, message="caught up")
     subject = next(rows.parse_key(key).subject for key in lane.truth if key[0] == 3 and key[5:6] == b"c")
-    from logrouter.core.rollup import partition_of
+    from logrouter.core.rollup.records import partition_of
 
     key, partition = rows.key_of(Tier.LIFE, 0, subject), partition_of(subject, 4)
     foreign = Producer({"bootstrap.servers": lane.bootstrap})

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.cells import Cell
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.cells import Cell
 from logrouter.query import answers
 from logrouter.query.parameters import By, Step
 from logrouter.query.questions import Series

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.accumulate import Accumulator
+from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.query import questions, toplist
 from logrouter.query.endpoints import BY_NAME
 from logrouter.query.memory import MemoryReader, MemoryTables

@@ -5,7 +5,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.cells import Cell
+from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
 from logrouter.query.top import Board, Part, Tally, cursor_of, merge
 

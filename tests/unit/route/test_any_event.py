@@ -4,8 +4,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.rollup import decode_record, pack
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.records import decode_record, pack
 from logrouter.model import Accepted
 from logrouter.route.batch import add_event
 

@@ -16,7 +16,7 @@ import pytest
 import logrouter
 from logrouter import config
 from logrouter.core import dead_letter, ids
-from logrouter.core.rollup import decode_record
+from logrouter.core.rollup.records import decode_record
 from logrouter.demo.generator import records
 from logrouter.model import RawRecord, Reason, Rejected, Stage
 from logrouter.route.batch import BatchProcessor

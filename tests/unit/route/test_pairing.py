@@ -11,7 +11,7 @@ from logrouter import config
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import How
 from logrouter.core.join.pairs import Left
-from logrouter.core.rollup import decode_record
+from logrouter.core.rollup.records import decode_record
 from logrouter.route import pairing
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.joined import Joined

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.core.cells import Cell
+from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, VALUE
 from logrouter.query.reader import Tier

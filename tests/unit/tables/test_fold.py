@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.core.cells import MAX_URLS_OF_CLIENT, Cell, Failure, copy_of, merge
+from logrouter.core.rollup.cells import MAX_URLS_OF_CLIENT, Cell, Failure, copy_of, merge
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold

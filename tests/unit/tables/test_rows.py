@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.cells import MAX_MINUTE, Cell, Failure, saturate
+from logrouter.core.rollup.cells import MAX_MINUTE, Cell, Failure, saturate
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.retention import GRACE_MINUTES, Cutoffs, Retention

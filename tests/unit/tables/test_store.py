@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logrouter.core.cells import Cell
+from logrouter.core.rollup.cells import Cell
 from logrouter.query.reader import Tier
 from logrouter.tables import rows
 from logrouter.tables.boards import Boards

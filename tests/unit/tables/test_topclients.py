@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from logrouter.core.accumulate import Accumulator
+from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.tables.topclients import Largest, largest
 from logrouter.telemetry import TOP_CLIENTS, _TopClients

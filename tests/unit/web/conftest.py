@@ -18,7 +18,7 @@ from yarl import URL
 from logrouter.access.policy import OPEN, Policy
 from logrouter.access.scopes import Via, caller
 from logrouter.access.tokens import Token, digest_of, hash_of, token_of
-from logrouter.core.accumulate import Accumulator
+from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app, server
 

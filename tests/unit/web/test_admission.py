@@ -10,7 +10,7 @@ from logrouter.access.policy import Policy
 from logrouter.access.rates import Rate
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import Token, Tokens, digest_of, hash_of, token_of
-from logrouter.core.cells import Cell
+from logrouter.core.rollup.cells import Cell
 from logrouter.telemetry import ACCESS_REFUSED
 from logrouter.web.app import GATE
 

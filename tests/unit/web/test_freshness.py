@@ -27,7 +27,7 @@ def test_an_etag_stays_as_long_as_the_figures_do(fleet, make_tables, requests, n
                 assert (same.status, same.body, same.headers["ETag"]) == (304, b"", tag)
                 assert (await worker.get(target, If_None_Match="*")).status == 304
                 assert (await worker.get(target, If_None_Match='W/"x"')).status == 200
-            from logrouter.core.accumulate import Accumulator
+            from logrouter.core.rollup.accumulator import Accumulator
 
             sums = Accumulator()
             sums.add("client-3", "-", now, 404, "not_found", path="/new")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.cells import (
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.cells import (
     MAX_CLIENTS,
     MAX_PAIRS,
     MAX_RECENT,
@@ -20,8 +20,8 @@ from logrouter.core.cells import (
     Failure,
     merge,
 )
-from logrouter.core.faults import Fault, fault_of, parse_fault
-from logrouter.core.sketches import join, trim
+from logrouter.core.rollup.failures import Fault, fault_of, parse_fault
+from logrouter.core.rollup.sketches import join, trim
 
 ROOM = 4
 NAMES = st.sampled_from("abcdefghijklmn")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.cells import Cell, Numbers
-from logrouter.core.rollup import MAX_RECORD_BYTES, RecordError, decode_record, encode_record, pack
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.cells import Cell, Numbers
+from logrouter.core.rollup.records import MAX_RECORD_BYTES, RecordError, decode_record, encode_record, pack
 
 GOOD = [("calice", [Cell(1, 2, 2.0, 3, 4, 5, 6, 1, 60_001, 60_009, {200: 2}, {"ok": 2}, {"core": 2}, {45: 1})])]
 

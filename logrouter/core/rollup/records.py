@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
-from logrouter.core.cells import MAX_NAME, Cell, upgrade
+from logrouter.core.rollup.cells import MAX_NAME, Cell, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from logrouter.core.faults import NO_STATUS
-from logrouter.core.sketches import MAX_BUCKET, ZERO, bucket_value, join, trim
+from logrouter.core.rollup.failures import NO_STATUS
+from logrouter.core.rollup.sketches import MAX_BUCKET, ZERO, bucket_value, join, trim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

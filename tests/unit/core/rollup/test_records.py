@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.accumulate import Accumulator
-from logrouter.core.cells import (
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.cells import (
     MAX_NAMES,
     MAX_PAIRS,
     MAX_RECENT,
@@ -24,8 +24,8 @@ from logrouter.core.cells import (
     quantiles,
     saturate,
 )
-from logrouter.core.rollup import MAX_SUBJECTS, decode_record, encode_record, pack, partition_of
-from logrouter.core.sketches import MAX_LATENCY_MS, bucket, bucket_value
+from logrouter.core.rollup.records import MAX_SUBJECTS, decode_record, encode_record, pack, partition_of
+from logrouter.core.rollup.sketches import MAX_LATENCY_MS, bucket, bucket_value
 
 LATENCIES = st.integers(0, MAX_LATENCY_MS)
 

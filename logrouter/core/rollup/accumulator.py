@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.cells import (
+from logrouter.core.rollup.cells import (
     MAX_CLIENTS,
     MAX_MINUTE,
     MAX_NAME,
@@ -22,13 +22,13 @@ from logrouter.core.cells import (
     saturate,
     url_room,
 )
-from logrouter.core.faults import NO_FAILURE, NO_STATUS, STATUS, fault_of
-from logrouter.core.sketches import MAX_LATENCY_MS, bucket, trim
+from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, fault_of
+from logrouter.core.rollup.sketches import MAX_LATENCY_MS, bucket, trim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.rollup import Subjects
+    from logrouter.core.rollup.records import Subjects
 
 _LOOSE: Final = 256
 """Names that a heavy-hitter map may hold within a batch: trimming it now and then is cheaper than keeping it short."""
