@@ -14,7 +14,7 @@ import orjson
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
-from logrouter.core.timestamps import epoch_ms
+from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
 if TYPE_CHECKING:

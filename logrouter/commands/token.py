@@ -12,7 +12,7 @@ import rich_click as click
 from logrouter.access.scopes import FORMS, Via, caller, client_scope, is_scope
 from logrouter.access.tokens import RANDOM_BYTES, hash_of, token_of
 from logrouter.commands.terminal import EXIT_USAGE, fail, is_text
-from logrouter.core.timestamps import epoch_ms, rfc3339
+from logrouter.core.text.timestamps import epoch_ms, rfc3339
 
 _DAY_MS = 24 * 3600 * 1000
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")

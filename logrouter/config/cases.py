@@ -14,7 +14,7 @@ from logrouter.core.event import complete
 from logrouter.core.join.held_lines import How, encode, event_of
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
-from logrouter.core.timestamps import epoch_ms
+from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Accepted, Held, Ignored, RawRecord
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.core.redact import redact_raw
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from logrouter.model import RawRecord, Rejected

@@ -15,7 +15,7 @@ from msgspec import Struct
 from logrouter.core.enrich import ENDINGS, NO_ENDING, allow_headers
 from logrouter.core.redact import redact_uri
 from logrouter.core.routing import OnInvalid
-from logrouter.core.timestamps import epoch_ms, rfc3339, zoneless
+from logrouter.core.text.timestamps import epoch_ms, rfc3339, zoneless
 from logrouter.model import Accepted, Held, Ignored, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from logrouter.core.rollup.cells import OTHER, Cell, merge, quantiles
 from logrouter.core.rollup.failures import parse_fault
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.parameters import By
 from logrouter.query.spans import MINUTE_MS
 

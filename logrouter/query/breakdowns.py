@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.rollup.cells import OTHER
 from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, parse_fault
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.answers import errors_by_label, ranked
 
 if TYPE_CHECKING:

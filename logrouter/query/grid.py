@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.reader import Segment
 from logrouter.query.reports import Scan
 from logrouter.query.spans import MINUTE_MS

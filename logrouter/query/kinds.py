@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from logrouter.core.timestamps import rfc3339_ms
+from logrouter.core.text.timestamps import rfc3339_ms
 from logrouter.query.patterns import statuses
 from logrouter.query.spans import Window
 

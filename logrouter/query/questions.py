@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.cursors import Cursor, decode, fingerprint
 from logrouter.query.parameters import By, Fault, Step, read
 from logrouter.query.patterns import Names, union

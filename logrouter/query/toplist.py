@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.answers import SUBJECT_FIELD, Answer, interval, mean, weighted
 from logrouter.query.cursors import encode
 from logrouter.query.parameters import Sort

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter import telemetry
 from logrouter.core.canary import State, Trial
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.model import Reason
 from logrouter.telemetry import Log
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import orjson
 from aiohttp import web
 
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import csvtext, questions
 from logrouter.query.answers import age_ms, freshness, in_brief
 from logrouter.query.parameters import Format

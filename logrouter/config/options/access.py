@@ -26,7 +26,7 @@ from logrouter.config.yaml.kinds import (
 )
 from logrouter.config.yaml.kinds import option as opt
 from logrouter.config.yaml.problems import echo, join
-from logrouter.core.timestamps import epoch_ms
+from logrouter.core.text.timestamps import epoch_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.redact import REDACTED, redact_shown
 from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, fault_of, parse_fault
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.model import ANONYMOUS, Accepted, Held, Ignored, Rejected
 
 if TYPE_CHECKING:

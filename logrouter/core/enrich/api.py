@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.enrich.sources import field_getter
 from logrouter.core.names import SUSPECT, bounded_name
+from logrouter.core.text.globs import compile_glob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +23,6 @@ MAX_API: Final = 128
 MAX_CACHED: Final = 8192
 _MAX_PATH: Final = 2048
 _MAX_CACHED_PATH: Final = 256
-
-_GLOB_PART = re.compile(r"\*\*|\*|\{([A-Za-z_]\w*)\}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +131,6 @@ def _regex(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except re.error as error:
         raise ValueError(f"regex {text!r}: {error}") from None
-
-
-def compile_glob(glob: str) -> re.Pattern[str]:
-    """A pattern for `fullmatch`: `*` in one segment, `**` in any, `{name}` a group of one segment.
-
-    Raises ValueError if a name is there twice.
-    """
-    parts, start, seen = [], 0, set()
-    for match in _GLOB_PART.finditer(glob):
-        parts.append(re.escape(glob[start : match.start()]))
-        start = match.end()
-        if match[1] in seen:
-            raise ValueError(f"glob {glob!r}: {match[1]} is there twice")
-        if match[1]:
-            seen.add(match[1])
-        parts.append(".*" if match[0] == "**" else "[^/]*" if match[0] == "*" else f"(?P<{match[1]}>[^/]+)")
-    return re.compile("".join([*parts, re.escape(glob[start:])]), re.DOTALL)
 
 
 def _template(text: str, groups: Mapping[str, int]) -> Callable[[re.Match[str]], str]:

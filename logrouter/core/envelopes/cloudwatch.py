@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.jsontext import concatenated
+from logrouter.core.text.json_objects import concatenated
 from logrouter.model import ENCODED, Envelope, Ignored, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

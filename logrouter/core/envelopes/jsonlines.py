@@ -16,7 +16,7 @@ import orjson
 
 from logrouter.core.envelopes import plain
 from logrouter.core.ids import MAX_INDEX
-from logrouter.core.jsontext import decode_object, repairs
+from logrouter.core.text.json_objects import decode_object, repairs
 from logrouter.model import Decoded, Envelope, Ignored, Reason, Rejected, Stage
 
 SHAPE: Final = "json"

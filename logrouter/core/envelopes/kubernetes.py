@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from logrouter.core.envelopes.partial import KUBERNETES, cri_line, cut_by_shipper
-from logrouter.core.jsontext import decode_object, repairs
+from logrouter.core.text.json_objects import decode_object, repairs
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
 _LINE: Final = ("log", "message", "msg")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from logrouter.core.jsontext import decode_object
+from logrouter.core.text.json_objects import decode_object
 from logrouter.model import PARTIAL, Rejected, Stage
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from logrouter.core.envelopes.partial import CONTAINERD, DOCKER, cut_by_docker
-from logrouter.core.jsontext import decode_object, repairs
+from logrouter.core.text.json_objects import decode_object, repairs
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
 _loads = orjson.loads

@@ -17,15 +17,25 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.weblog import Reader, field_meaning, header_meaning, reader_of
 from logrouter.core.formats.format import Format, SettingsError
-from logrouter.core.formats.nginx import decoded
-from logrouter.core.linepattern import ADDRESSES, ANY, CLF_TIME, HOST, NUMBER, TOKEN, Kind, PatternError, Variable
-from logrouter.core.strftime import compile_clock, compose, shape_of
+from logrouter.core.text.escapes import decoded
+from logrouter.core.text.line_patterns import (
+    ADDRESSES,
+    ANY,
+    CLF_TIME,
+    HOST,
+    NUMBER,
+    TOKEN,
+    Kind,
+    PatternError,
+    Variable,
+)
+from logrouter.core.text.strftime import compile_clock, compose, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.core.formats.format import Parser, Settings
-    from logrouter.core.linepattern import Piece
+    from logrouter.core.text.line_patterns import Piece
 
 DIRECTIVES: Final[dict[str, tuple[str, Kind]]] = {
     "a": ("address", HOST),

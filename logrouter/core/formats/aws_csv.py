@@ -22,8 +22,8 @@ from logrouter.core.formats.families.aws import (
     unreadable,
 )
 from logrouter.core.formats.format import Format, SettingsError
-from logrouter.core.jsontext import REPAIRED
-from logrouter.core.timestamps import epoch_ms
+from logrouter.core.text.json_objects import REPAIRED
+from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Reason
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import orjson
 from logrouter.core.formats.families.aws import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.families.aws_names import known_names, plain
 from logrouter.core.formats.format import Format, SettingsError
-from logrouter.core.jsontext import REPAIRED
+from logrouter.core.text.json_objects import REPAIRED
 from logrouter.model import Envelope, Reason, Rejected
 
 if TYPE_CHECKING:

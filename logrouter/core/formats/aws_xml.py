@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families.aws import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.format import Format
-from logrouter.core.jsontext import REPAIRED
+from logrouter.core.text.json_objects import REPAIRED
 from logrouter.model import Reason, Rejected
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from logrouter.core.formats import apache
 from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.format import Format, Settings, fixed
-from logrouter.core.jsontext import decode_object
+from logrouter.core.text.json_objects import decode_object
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
 from logrouter.core.formats.format import Format, fixed
-from logrouter.core.jsontext import MAX_DETAIL, cut_or_malformed, decode_object, repairs
 from logrouter.core.redact import path_of
-from logrouter.core.unflatten import ABSENT, known_paths, unflatten
+from logrouter.core.text.json_objects import MAX_DETAIL, cut_or_malformed, decode_object, repairs
+from logrouter.core.text.unflatten import ABSENT, known_paths, unflatten
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

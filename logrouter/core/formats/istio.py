@@ -16,15 +16,15 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from logrouter.core.durations import duration_ms
 from logrouter.core.formats.families.als_entry import is_entry, is_passing, values_of
 from logrouter.core.formats.families.istio_upstream import service_of, upstream_of
 from logrouter.core.formats.families.response_flags import Flag, flags_of
 from logrouter.core.formats.format import Format, fixed
-from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
 from logrouter.core.outcomes import outcome_of
-from logrouter.core.protojson import camel_case, count_of, submessage, time_text, unwrapped
 from logrouter.core.redact import names_secret, path_of
+from logrouter.core.text.durations import duration_ms
+from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
+from logrouter.core.text.proto_json import camel_case, count_of, submessage, time_text, unwrapped
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
 _NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)

@@ -17,11 +17,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
-from logrouter.core.durations import milliseconds
 from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.format import ErrorRule, Format, Settings, SettingsError
-from logrouter.core.keyvalue import pairs_of
 from logrouter.core.redact import names_secret, path_of
+from logrouter.core.text.durations import milliseconds
+from logrouter.core.text.key_values import pairs_of
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

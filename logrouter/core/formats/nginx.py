@@ -15,14 +15,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.weblog import Reader, field_meaning, header_meaning, reader_of
 from logrouter.core.formats.format import Format, SettingsError
-from logrouter.core.jsonpattern import compile_members
-from logrouter.core.jsontext import decode_object
-from logrouter.core.linepattern import (
+from logrouter.core.text.escapes import unescape, unescape_json
+from logrouter.core.text.json_objects import decode_object
+from logrouter.core.text.json_patterns import compile_members
+from logrouter.core.text.line_patterns import (
     ADDRESSES,
     ANY,
     CLF_TIME,
@@ -39,7 +38,7 @@ from logrouter.model import Ignored, Parsed, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.core.formats.format import Parser, Settings
-    from logrouter.core.linepattern import Piece
+    from logrouter.core.text.line_patterns import Piece
     from logrouter.model import Envelope
 
 _TRIED: Final = Kind("", r'[^\s,"]{1,128}+(?:(?:,[ ]| : )[^\s,"]{1,128}+){0,63}+', r", | : |[\w.:/@\[\]-]")
@@ -113,7 +112,6 @@ _WORD = re.compile(
     r"""\s*(?:'((?:[^'\\]|\\.)*+)'|"((?:[^"\\]|\\.)*+)"|((?:[^\s;'"\\]|\\.)(?:[^\s;\\]|\\.)*+))""", re.DOTALL
 )
 _CONFIG_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_BYTES = re.compile(r"(?:\\x[0-9A-Fa-f]{2})++", re.ASCII)
 
 
 def compile_nginx(settings: Settings) -> Parser:
@@ -151,25 +149,6 @@ def _compile_pattern(pattern: str) -> Parser:
         return reader.of_values(values) if 2 * sum(value is not None for value in values) >= len(values) else found
 
     return parse
-
-
-def unescape(text: str) -> str:
-    r"""Bytes that were escaped as `\xHH`, as the UTF-8 that they are as a rule; what is none stays escaped."""
-    return _BYTES.sub(decoded, text)
-
-
-def decoded(match: re.Match[str]) -> str:
-    """The text of a run of escaped bytes."""
-    return bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", "backslashreplace")
-
-
-def unescape_json(text: str) -> str:
-    """The inside of a JSON string as text; what is none stays as it is."""
-    try:
-        found = orjson.loads(f'"{text}"')
-    except ValueError:
-        return text
-    return found if isinstance(found, str) else text
 
 
 def _format_of(pattern: str) -> tuple[str, str]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format, fixed
-from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
 from logrouter.core.redact import path_of
+from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
 from logrouter.model import Half, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.core.enrich import outcome_of
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
-from logrouter.core.jsontext import cut_or_malformed, decode_object, repairs
+from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

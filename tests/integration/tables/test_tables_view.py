@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logrouter.core.timestamps import epoch_ms
+from logrouter.core.text.timestamps import epoch_ms
 from logrouter.query.endpoints import ENDPOINTS, Reach
 
 pytestmark = pytest.mark.broker

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import questions
 from logrouter.query.endpoints import BY_NAME, ENDPOINTS
 from logrouter.query.kinds import Wrong, quoted

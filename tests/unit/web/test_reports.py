@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 
 WINDOWS = {"1h": 60, "24h": 1440, "life": None}
 NO_FAILURE = ("ok", "aborted")
@@ -82,7 +82,7 @@ def test_a_series_over_everything_adds_up(fleet, requests, now, by):
     for request in requests:
         hour = request["time_ms"] // 3_600_000 * 3_600_000
         expected.setdefault(hour, []).append(value(request))
-    from logrouter.core.timestamps import rfc3339
+    from logrouter.core.text.timestamps import rfc3339
 
     begin = answer["from"]
     assert found == {rfc3339(h): (len(v), Counter(v)) for h, v in expected.items() if rfc3339(h) >= begin}

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from logrouter.core.timestamps import rfc3339
+from logrouter.core.text.timestamps import rfc3339
 from logrouter.web import server
 from logrouter.web.view import Limits
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from logrouter.core.durations import duration_ms
-from logrouter.core.protojson import get, number, submessage, text, time_text
 from logrouter.core.redact import names_secret
+from logrouter.core.text.durations import duration_ms
+from logrouter.core.text.proto_json import get, number, submessage, text, time_text
 
 _METHODS: Final = ("", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 _VERSIONS: Final = ("", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3")

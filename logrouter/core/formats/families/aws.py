@@ -9,12 +9,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.enrich import outcome_of
-from logrouter.core.enrich.api import compile_glob
 from logrouter.core.envelopes.fields import getter
 from logrouter.core.formats.families.aws_errors import WAF, fault_of, harmless_message
 from logrouter.core.formats.families.aws_names import plain, targets_of
 from logrouter.core.formats.format import SettingsError
 from logrouter.core.redact import path_of
+from logrouter.core.text.globs import compile_glob
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:

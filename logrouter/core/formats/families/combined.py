@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.linepattern import ADDRESSES, CLF_TIME
 from logrouter.core.names import SUSPECT
+from logrouter.core.text.line_patterns import ADDRESSES, CLF_TIME
 from logrouter.model import Parsed
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from logrouter.core.protojson import camel_case
+from logrouter.core.text.proto_json import camel_case
 
 
 class Flag(NamedTuple):

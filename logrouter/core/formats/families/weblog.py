@@ -15,16 +15,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.linepattern import compile_scan, head_of, variables_of
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import names_secret, path_of
-from logrouter.core.timestamps import epoch_ms
+from logrouter.core.text.line_patterns import compile_scan, head_of, variables_of
+from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from logrouter.core.linepattern import Piece
+    from logrouter.core.text.line_patterns import Piece
 
 MAX_DIGITS: Final = 15
 BACKEND: Final = ("backend_seconds", "backend_status", "field:upstream_addr")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.envelopes import cloudwatch
 from logrouter.core.envelopes.cloudwatch import decode
-from logrouter.core.jsontext import concatenated
+from logrouter.core.text.json_objects import concatenated
 from logrouter.model import Envelope, Ignored, Reason, Rejected
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.formats import envoy
-from logrouter.core.jsontext import decode_object
+from logrouter.core.text.json_objects import decode_object
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
 WORDS = st.text(min_size=1, max_size=12).filter(lambda text: text != "-")

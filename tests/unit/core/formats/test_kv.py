@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.durations import duration_ms, milliseconds
 from logrouter.core.formats import parser
 from logrouter.core.formats.families.app_space import AppSpace, app_space
 from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
 from logrouter.core.formats.kv import FORMAT
-from logrouter.core.keyvalue import pairs_of
+from logrouter.core.text.durations import duration_ms, milliseconds
+from logrouter.core.text.key_values import pairs_of
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected
 
 KEYS = st.text(string.ascii_letters + string.digits + "_-.#", min_size=1, max_size=8)

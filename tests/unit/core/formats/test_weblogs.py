@@ -13,7 +13,7 @@ from logrouter.core.formats.families.weblog import count_of, millis_of, split_re
 from logrouter.core.formats.format import Settings, SettingsError
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
-from ..test_linepattern import as_apache, as_json, as_nginx
+from ..text.test_line_patterns import as_apache, as_json, as_nginx
 
 TEXT = st.text(max_size=20) | st.sampled_from(['" 200 5 "-" "x', "a [01/May/2020:00:00:00 +0000] b", "\\x22", "\\"])
 PRESENT = TEXT.filter(lambda text: text not in ("", "-", '""'))

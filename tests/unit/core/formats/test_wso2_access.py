@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.wso2_access import MAX_PAIRS
-from logrouter.core.timestamps import epoch_ms
+from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Envelope, Half, Ignored, Parsed, Reason, Rejected
 
 PARSE = parser("wso2_access")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.unflatten import known_paths, unflatten
+from logrouter.core.text.unflatten import known_paths, unflatten
 
 PATHS = known_paths(
     ["http.status_code", "http.method", "meta.dt", "client_id", "a.b.c"],

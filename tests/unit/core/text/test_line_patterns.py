@@ -11,8 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from logrouter.core.formats import apache, nginx
-from logrouter.core.jsonpattern import compile_members
-from logrouter.core.linepattern import (
+from logrouter.core.text.escapes import unescape, unescape_json
+from logrouter.core.text.json_patterns import compile_members
+from logrouter.core.text.line_patterns import (
     ADDRESSES,
     ANY,
     CLF_TIME,
@@ -67,8 +68,8 @@ def as_apache(value):
 
 
 WAYS = {
-    "nginx": (as_nginx, nginx.unescape),
-    "json": (as_json, nginx.unescape_json),
+    "nginx": (as_nginx, unescape),
+    "json": (as_json, unescape_json),
     "apache": (as_apache, apache.unescape),
 }
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.jsontext import Repaired, decode_object
+from logrouter.core.text.json_objects import Repaired, decode_object
 from logrouter.model import Reason, Rejected, Stage
 
 FRAGMENTS = st.sampled_from(

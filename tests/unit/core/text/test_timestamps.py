@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.timestamps import epoch_ms, rfc3339, rfc3339_ms, zoneless
+from logrouter.core.text.timestamps import epoch_ms, rfc3339, rfc3339_ms, zoneless
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(

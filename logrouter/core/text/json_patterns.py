@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.linepattern import PatternError, Variable, compile_scan, variables_of
+from logrouter.core.text.line_patterns import PatternError, Variable, compile_scan, variables_of
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from logrouter.core.linepattern import Piece
+    from logrouter.core.text.line_patterns import Piece
 
     Members = Callable[[Mapping[str, Any]], list[str | None]]
 

@@ -1,0 +1,1 @@
+"""Reading text: JSON, key=value pairs, patterns, durations and timestamps. Nothing here knows a format."""
