@@ -336,9 +336,9 @@ def demo(once: bool, lines: int | None, as_json: bool) -> None:  # noqa: FBT001 
 
     **Exit codes**: 0 all numbers right, or stopped as asked; 1 something failed or a number is wrong; 2 wrong usage.
     """
-    from logrouter.demo import stage  # noqa: PLC0415 - needs the "broker" extra
+    from logrouter.demo import session  # noqa: PLC0415 - needs the "broker" extra
 
-    raise SystemExit(stage.run(once=once, lines=lines or 20_000, as_json=as_json))
+    raise SystemExit(session.run(once=once, lines=lines or 20_000, as_json=as_json))
 
 
 for _command in (

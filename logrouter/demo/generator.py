@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final
 
-from logrouter.demo.draws import Clock, draws
-from logrouter.demo.others import Foreign, GatewayLog, Malformed
+from logrouter.demo.noise import Foreign, GatewayLog, Malformed
+from logrouter.demo.random_draws import Clock, draws
 from logrouter.demo.requests import Requests, Truth, request_id, request_number
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.demo import vocabulary as words
-from logrouter.demo.draws import draws, even
+from logrouter.demo.random_draws import draws, even
 from logrouter.demo.templates import GENERATIONS, SHAPES, compiled, envelope, escape, hole, request
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-    from logrouter.demo.draws import Clock
+    from logrouter.demo.random_draws import Clock
 
 _SHAPE_WEIGHTS: Final = dict(zip(SHAPES, (15, 40, 30, 15), strict=True))
 _GENERATION_WEIGHTS: Final = dict(zip(GENERATIONS, (1, 2, 2, 75, 20), strict=True))

@@ -13,13 +13,13 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from logrouter.demo import cast
+from logrouter.demo import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from logrouter.demo.cast import Cast
-    from logrouter.demo.recount import Check
+    from logrouter.demo.checks import Check
+    from logrouter.demo.processes import Cast
 
 TOP: Final = 8
 _MARKERS: Final = 2
@@ -55,14 +55,14 @@ def look(stage: Cast) -> Picture:
     except OSError as error:
         picture.missing = str(error)
     try:
-        _from_tables(picture, cast.get_json(f"{stage.tables_url}/v1/clients?window=life&limit={TOP}"))
+        _from_tables(picture, processes.get_json(f"{stage.tables_url}/v1/clients?window=life&limit={TOP}"))
     except OSError as error:
         picture.missing = str(error)
     return picture
 
 
 def _from_metrics(picture: Picture, url: str) -> None:
-    for sample in cast.samples(f"{url}/metrics"):
+    for sample in processes.samples(f"{url}/metrics"):
         value = int(sample.value)
         if sample.name == "logrouter_records_read_total":
             picture.read += value

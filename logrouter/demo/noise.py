@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.demo import vocabulary as words
-from logrouter.demo.draws import even
+from logrouter.demo.random_draws import even
 from logrouter.demo.requests import Requests
 from logrouter.demo.templates import SHAPES, compiled, envelope
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from logrouter.demo.draws import Clock
+    from logrouter.demo.random_draws import Clock
 
 MALFORMED_FROM: Final = 900_000_000_000
 """Broken request lines carry numbers above this one, so that none can pass for a request."""

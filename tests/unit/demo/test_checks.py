@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logrouter.demo import generator
-from logrouter.demo.recount import Ledger, checks, describe, differing_clients
+from logrouter.demo.checks import Ledger, checks, describe, differing_clients
 
 TRUTHS = [truth for _, truth in generator.records(2000) if truth]
 

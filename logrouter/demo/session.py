@@ -22,9 +22,10 @@ from urllib.parse import quote
 import orjson
 
 from logrouter import config
-from logrouter.demo import cast, generator, recount, screen
-from logrouter.demo.cast import Cast, StageError
-from logrouter.demo.recount import Ledger
+from logrouter.demo import checks as recount
+from logrouter.demo import generator, processes, screen
+from logrouter.demo.checks import Ledger
+from logrouter.demo.processes import Cast, StageError
 from logrouter.devkafka import DevKafka, DevKafkaError
 from logrouter.leash import Leash
 from logrouter.route import process
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from logrouter.config import Settings
-    from logrouter.demo.recount import Check
+    from logrouter.demo.checks import Check
     from logrouter.demo.screen import Picture, Screen
 
 SOURCE_TOPIC: Final = "rsyslog-notice"
@@ -106,7 +107,7 @@ def _set_up(exits: ExitStack, show: Screen, bootstrap: str | None) -> Stage:
     leash = exits.enter_context(Leash(folder))
     if bootstrap is None:
         bootstrap = exits.enter_context(DevKafka(progress=show.say)).bootstrap
-    settings = config.load(cast.shipped_config(), {})
+    settings = config.load(processes.shipped_config(), {})
     settings = replace(settings, kafka={"bootstrap.servers": bootstrap})
     show.say("creating topics")
     ensure(settings.kafka, [Wanted(SOURCE_TOPIC, SOURCE_PARTITIONS)])
@@ -181,7 +182,7 @@ def _once(stage: Stage, count: int, *, as_json: bool) -> int:
             published.add_event(orjson.loads(record.value or b""))
     dead_letters = sum(1 for _ in read_committed(stage.settings.kafka, outputs.dead_letter.topic))
     for client in truth.clients:
-        answer = cast.find_json(f"{players.tables_url}/v1/clients/{quote(client, safe='')}")
+        answer = processes.find_json(f"{players.tables_url}/v1/clients/{quote(client, safe='')}")
         if answer is not None:
             tables.add_answer(client, answer["lifetime"])
     found = recount.checks(
