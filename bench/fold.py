@@ -34,7 +34,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack
-from logrouter.devkafka import DevKafka
+from logrouter.devkafka.broker import DevKafka
 
 PARTITIONS = 4
 EVENTS = 4_000

@@ -227,7 +227,7 @@ def main() -> None:
     if arguments.bootstrap:
         report(measure(arguments.bootstrap, arguments))
         return
-    from logrouter.devkafka import DevKafka
+    from logrouter.devkafka.broker import DevKafka
 
     with DevKafka(progress=lambda line: print(line, file=sys.stderr)) as kafka:
         report(measure(kafka.bootstrap, arguments))

@@ -28,7 +28,7 @@ from fold import PARTITIONS, Lane, committed, metric, print_machine, zipf
 
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack
-from logrouter.devkafka import DevKafka
+from logrouter.devkafka.broker import DevKafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -314,11 +314,11 @@ def broker(port: int, data_dir: Path | None) -> None:
 
     **Exit codes**: 0 stopped as asked; 1 it could not be started; 2 wrong usage.
     """
-    from logrouter import devkafka  # noqa: PLC0415 - needs the "broker" extra
+    from logrouter.devkafka import broker  # noqa: PLC0415 - needs the "broker" extra
 
     try:
-        devkafka.serve(port, data_dir)
-    except devkafka.DevKafkaError as exc:
+        broker.serve(port, data_dir)
+    except broker.DevKafkaError as exc:
         _fail(str(exc), EXIT_FAILED)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import hypothesis
 import pytest
 
-from logrouter.devkafka import DevKafka
+from logrouter.devkafka.broker import DevKafka
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import logrouter
-from logrouter import kafkajars
+from logrouter.devkafka import jars as kafkajars
 
 ROOT = Path(__file__).parent.parent
 

@@ -26,7 +26,7 @@ from logrouter.demo import checks as recount
 from logrouter.demo import generator, processes, screen
 from logrouter.demo.checks import Ledger
 from logrouter.demo.processes import Cast, StageError
-from logrouter.devkafka import DevKafka, DevKafkaError
+from logrouter.devkafka.broker import DevKafka, DevKafkaError
 from logrouter.leash import Leash
 from logrouter.route import process
 from logrouter.route.feeder import Feeder

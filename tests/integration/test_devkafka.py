@@ -12,8 +12,9 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from logrouter import devkafka, kafkajars
-from logrouter.devkafka import DevKafka, DevKafkaError
+from logrouter.devkafka import broker as devkafka
+from logrouter.devkafka import jars
+from logrouter.devkafka.broker import DevKafka, DevKafkaError
 
 pytestmark = pytest.mark.broker
 
@@ -132,7 +133,7 @@ def test_ctrl_c_ends_serve_with_zero(eventually, tmp_path):
 def test_failed_download_names_the_jar(monkeypatch, tmp_path):
     """Without a reachable repository the error is one line, and nothing half-made stays in the cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv(kafkajars.MAVEN_URL_ENV, f"http://127.0.0.1:{devkafka._free_port()}")
+    monkeypatch.setenv(jars.MAVEN_URL_ENV, f"http://127.0.0.1:{devkafka._free_port()}")
     with pytest.raises(DevKafkaError, match=r"^cannot download .*\.jar of Apache Kafka [^\n]*$"):
-        kafkajars.ensure_jars(lambda _line: None)
-    assert [path.name for path in kafkajars.cache_dir().iterdir()] == [".lock"]
+        jars.ensure_jars(lambda _line: None)
+    assert [path.name for path in jars.cache_dir().iterdir()] == [".lock"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logrouter.devkafka import DevKafka
+from logrouter.devkafka.broker import DevKafka
 from tests.integration.fleet import TABLE_PARTITIONS, Fleet, last_lines
 from tests.integration.stack import Stack, free_port
 from tests.integration.traffic import Traffic

@@ -11,7 +11,7 @@ import time
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from logrouter.devkafka import DevKafka
+from logrouter.devkafka.broker import DevKafka
 
 pytestmark = pytest.mark.broker
 

@@ -23,7 +23,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from logrouter.kafkajars import DevKafkaError, ensure_jars
+from logrouter.devkafka.jars import DevKafkaError, ensure_jars
 from logrouter.leash import Leash
 
 if TYPE_CHECKING:
