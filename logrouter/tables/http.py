@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from mode import Service
 
+from logrouter.http_server.credentials import Follower
+from logrouter.http_server.server import runner_of
 from logrouter.query.reader import Tier
-from logrouter.tables.credentials import Follower
 from logrouter.telemetry import Log, log
 from logrouter.web.app import GATE, build
-from logrouter.web.server import runner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

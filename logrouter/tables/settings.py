@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.access.policy import CLOSED, Policy
 from logrouter.config.settings import SettingsError
 from logrouter.config.yaml.secrets import Secret
-from logrouter.tables.credentials import Files, Tls, access_of
+from logrouter.http_server.credentials import Files, Tls, access_of
 from logrouter.tables.retention import Retention
 from logrouter.tables.security import Security, security
 

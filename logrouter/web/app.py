@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from logrouter.access.policy import CLOSED
+from logrouter.http_server import problems
+from logrouter.http_server.audit import audit
+from logrouter.http_server.gate import Gate
+from logrouter.http_server.guard import Needs, guard, whoami
+from logrouter.http_server.peers import Peers
+from logrouter.http_server.problems import INTERNAL, Problem
+from logrouter.http_server.work_queue import Turns
 from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
 from logrouter.query.spans import KEPT
 from logrouter.telemetry import QUERY_SECONDS, REGISTRY, Log, log
-from logrouter.web import health, lists, page, problems, subjects
-from logrouter.web.access import Needs, guard, whoami
-from logrouter.web.audit import audit
-from logrouter.web.gate import Gate
+from logrouter.web import health, lists, page, subjects
 from logrouter.web.gather import PART_PATH
-from logrouter.web.peers import Peers
-from logrouter.web.problems import INTERNAL, Problem
-from logrouter.web.turns import Turns
 from logrouter.web.view import Limits, View
 
 if TYPE_CHECKING:

@@ -15,28 +15,27 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
+from logrouter.http_server import problems
+from logrouter.http_server.guard import caller_of
+from logrouter.http_server.peers import PeerAwayError
+from logrouter.http_server.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, RETRY_SOON, TOO_SLOW, Problem
+from logrouter.http_server.work_queue import BusyError
 from logrouter.query import questions
 from logrouter.query.kinds import Kind, Wrong, integer, quoted
 from logrouter.query.parameters import Fault, Parameter, Partial, read
 from logrouter.query.reader import Position  # noqa: TC001 - msgspec looks up the types of fields
-from logrouter.web import problems
-from logrouter.web.access import caller_of
-from logrouter.web.peers import PeerAwayError
-from logrouter.web.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, TOO_SLOW, Problem
 from logrouter.web.respond import Placed
-from logrouter.web.turns import BusyError
-from logrouter.web.view import RETRY_SOON
 from logrouter.web.work import do, do_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from logrouter.access.scopes import Caller
+    from logrouter.http_server.peers import Reply
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.questions import Asked
     from logrouter.query.reports import Report
-    from logrouter.web.peers import Reply
     from logrouter.web.view import View
 
 PART_PATH: Final = "/internal/v1/parts/"

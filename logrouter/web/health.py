@@ -11,11 +11,11 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from logrouter import __version__
+from logrouter.http_server import problems
+from logrouter.http_server.problems import json_response
 from logrouter.query import questions
 from logrouter.query.endpoints import ENDPOINTS
 from logrouter.query.openapi import document
-from logrouter.web import problems
-from logrouter.web.view import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from logrouter.http_server.guard import caller_of
 from logrouter.query import grid, outcomes, top, toplist, totals
-from logrouter.web.access import caller_of
 from logrouter.web.gather import Recipe, answer_part, gather
 from logrouter.web.respond import ask, dated, respond
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import web
 
+from logrouter.http_server import problems
+from logrouter.http_server.problems import UNKNOWN_PATH, Problem
 from logrouter.query import questions
-from logrouter.web import problems
-from logrouter.web.problems import UNKNOWN_PATH, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -12,13 +12,12 @@ import orjson
 from aiohttp import web
 
 from logrouter.core.text.timestamps import rfc3339
+from logrouter.http_server import problems
+from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, Problem
 from logrouter.query import csvtext, questions
 from logrouter.query.answers import age_ms, freshness, in_brief
 from logrouter.query.parameters import Format
 from logrouter.query.schemas import FRESHNESS_HEADER
-from logrouter.web import problems
-from logrouter.web.problems import NOT_YET, TOO_STALE, Problem
-from logrouter.web.view import RETRY_SOON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,17 +7,16 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from logrouter.http_server import problems
+from logrouter.http_server.guard import caller_of
+from logrouter.http_server.peers import PeerAwayError
+from logrouter.http_server.problems import NOT_READY, OWNER_AWAY, RETRY_SOON, UNKNOWN_SUBJECT, Problem
+from logrouter.http_server.subject_names import name_of
 from logrouter.query import answers, breakdowns
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.query.reader import Tier
 from logrouter.query.spans import Window, span
-from logrouter.web import problems
-from logrouter.web.access import caller_of
-from logrouter.web.names import name_of
-from logrouter.web.peers import PeerAwayError
-from logrouter.web.problems import NOT_READY, OWNER_AWAY, UNKNOWN_SUBJECT, Problem
 from logrouter.web.respond import Placed, ask, dated, respond
-from logrouter.web.view import RETRY_SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
 
     from logrouter.access.scopes import Caller
     from logrouter.core.rollup.cells import Cell
+    from logrouter.http_server.peers import Reply
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.questions import Asked
     from logrouter.query.spans import Span
-    from logrouter.web.peers import Reply
     from logrouter.web.view import View
 
     Local = Callable[["View", "Endpoint", str, Asked], Answer]

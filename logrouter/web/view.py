@@ -5,22 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import orjson
-from aiohttp import web
-
-from logrouter.web.problems import NOT_OWNER, NOT_READY, Problem
+from logrouter.http_server.problems import NOT_OWNER, NOT_READY, RETRY_SOON, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from prometheus_client import CollectorRegistry
 
-    from logrouter.query.answers import Answer
+    from logrouter.http_server.peers import Peers
+    from logrouter.http_server.work_queue import Turns
     from logrouter.query.reader import TableReader, Tier
-    from logrouter.web.peers import Peers
-    from logrouter.web.turns import Turns
 
-RETRY_SOON: Final = 2
 """Seconds after which recovered or moved partitions are usually served again."""
 
 
@@ -97,8 +92,3 @@ class View:
         """The answer to another worker that took this one for a holder of a partition."""
         detail = f"partition {partition} is not held here"
         return Problem(NOT_OWNER, detail, partition=partition, retry_after=RETRY_SOON)
-
-
-def json_response(body: Answer) -> web.Response:
-    """A JSON document."""
-    return web.Response(body=orjson.dumps(body), content_type="application/json")

@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 from logrouter.access.policy import OPEN
 from logrouter.access.tokens import Tokens
 from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
-from logrouter.web import app, server
+from logrouter.web import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,9 @@ from logrouter.access.policy import OPEN, Policy
 from logrouter.access.scopes import Via, caller
 from logrouter.access.tokens import Token, digest_of, hash_of, token_of
 from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
-from logrouter.web import app, server
+from logrouter.web import app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

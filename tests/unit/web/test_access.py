@@ -6,7 +6,8 @@ import pytest
 from aiohttp import web
 
 from logrouter.access.policy import CLOSED, Policy
-from logrouter.web import app, server
+from logrouter.http_server import server
+from logrouter.web import app
 
 OPEN_PATHS = ["/", "/reference", "/livez", "/readyz"]
 CLOSED_PATHS = ["/v1/whoami", "/v1/clients", "/v1/clients/-", "/v1/clients/nobody/series", "/v1/apis/core", "/metrics"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from logrouter.web import problems
+from logrouter.http_server import problems
 
 PAGE = (Path(__file__).parents[3] / "docs" / "table-view.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```(?:\n```json\n(.*?)```)?", PAGE, re.DOTALL)

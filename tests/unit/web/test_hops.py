@@ -6,7 +6,8 @@ import pytest
 
 from logrouter.access import hops
 from logrouter.access.scopes import Via, caller, client_scope
-from logrouter.web import app, lists, server
+from logrouter.http_server import server
+from logrouter.web import app, lists
 
 SHARED = "between us"
 MINE, OTHER = "client-1", "client-2"

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
+from logrouter.http_server import server
 from logrouter.query import csvtext
 from logrouter.query.reader import Segment, Tier
-from logrouter.web import server
 from logrouter.web.view import Limits
 
 SORTS = {

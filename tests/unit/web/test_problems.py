@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from logrouter.web import problems, server
+from logrouter.http_server import problems, server
 
 BAD = [
     "/v1/clients/client-1?x=1",

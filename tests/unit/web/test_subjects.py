@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from logrouter.core.text.timestamps import rfc3339
-from logrouter.web import server
+from logrouter.http_server import server
 from logrouter.web.view import Limits
 
 SHARED = "between us ü"

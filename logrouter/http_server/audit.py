@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.http_server.gate import known_caller
+from logrouter.http_server.problems import Problem
+from logrouter.http_server.subject_names import name_of
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.telemetry import Log, log
-from logrouter.web.gate import known_caller
-from logrouter.web.names import name_of
-from logrouter.web.problems import Problem
 
 if TYPE_CHECKING:
     from aiohttp import web

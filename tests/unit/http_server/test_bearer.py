@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from logrouter.access.policy import ALGORITHMS, Jwt, Policy
 from logrouter.access.scopes import Caller, client_scope
 from logrouter.access.tokens import Refusal
-from logrouter.web import server
-from logrouter.web.bearer import Bearers
-from logrouter.web.keys import FetchedKeys, KeySet, KeySetError
+from logrouter.http_server import server
+from logrouter.http_server.bearer import Bearers
+from logrouter.http_server.keys import FetchedKeys, KeySet, KeySetError
 
 ISSUER, AUDIENCE = "https://login.example.org", "logrouter"
 RSA, OTHER = rsa.generate_private_key(65537, 2048), rsa.generate_private_key(65537, 2048)

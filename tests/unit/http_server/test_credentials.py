@@ -17,13 +17,14 @@ from logrouter.access.policy import OPEN
 from logrouter.access.tokens import hash_of, token_of
 from logrouter.config import load
 from logrouter.config.settings import SettingsError
+from logrouter.http_server import server
+from logrouter.http_server.credentials import Files, Follower, Tls
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.tables.app import App, BootStrategy
-from logrouter.tables.credentials import Files, Follower, Tls
 from logrouter.tables.http import base_url
 from logrouter.tables.settings import PEER_SECRET_ENV, from_settings
 from logrouter.telemetry import ACCESS_VALID
-from logrouter.web import app, server
+from logrouter.web import app
 from logrouter.web.app import GATE
 from tests.certificates import certificate
 

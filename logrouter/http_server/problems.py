@@ -11,6 +11,9 @@ import orjson
 from aiohttp import web
 
 if TYPE_CHECKING:
+    from logrouter.query.answers import Answer
+
+if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from logrouter.query.parameters import Fault
@@ -121,3 +124,11 @@ def _response(
         **members,
     }
     return web.Response(body=orjson.dumps(body), status=status, content_type=CONTENT_TYPE, headers=headers)
+
+
+RETRY_SOON: Final = 2
+
+
+def json_response(body: Answer) -> web.Response:
+    """A JSON document."""
+    return web.Response(body=orjson.dumps(body), content_type="application/json")

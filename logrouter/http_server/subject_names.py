@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from logrouter.core.rollup.cells import MAX_NAME
+from logrouter.http_server import problems
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.query.parameters import Fault
-from logrouter.web import problems
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -12,25 +12,25 @@ from aiohttp import web
 from logrouter.access.rates import UNKNOWN, Buckets, neighbourhood
 from logrouter.access.scopes import ANYONE, Caller, Via
 from logrouter.access.tokens import PREFIX, Refusal, Tokens
-from logrouter.telemetry import ACCESS_REFUSED
-from logrouter.web.bearer import Bearers
-from logrouter.web.keys import GivenKeys
-from logrouter.web.problems import (
+from logrouter.http_server.bearer import Bearers
+from logrouter.http_server.keys import GivenKeys
+from logrouter.http_server.problems import (
     ISSUER_AWAY,
     NOT_ALLOWED,
     NOT_AUTHENTICATED,
+    RETRY_SOON,
     TOO_MANY_REQUESTS,
     UNTRUSTED_HOP,
     Problem,
 )
-from logrouter.web.view import RETRY_SOON
+from logrouter.telemetry import ACCESS_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.access.policy import Policy
-    from logrouter.web.keys import KeySet
-    from logrouter.web.peers import Peers
+    from logrouter.http_server.keys import KeySet
+    from logrouter.http_server.peers import Peers
 
 _CALLER: Final = web.RequestKey("caller", Caller)
 _PORT: Final = re.compile(r":[0-9]{0,5}\Z")

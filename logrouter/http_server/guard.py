@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from logrouter.http_server import problems
+from logrouter.http_server.gate import caller_of, refusal
+from logrouter.http_server.problems import UNKNOWN_PATH, Problem, json_response
+from logrouter.http_server.subject_names import name_of
 from logrouter.query import questions
-from logrouter.web import problems
-from logrouter.web.gate import caller_of, refusal
-from logrouter.web.names import name_of
-from logrouter.web.problems import UNKNOWN_PATH, Problem
-from logrouter.web.view import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from logrouter.access.scopes import Caller
-    from logrouter.web.gate import Gate
+    from logrouter.http_server.gate import Gate
 
 __all__ = ["Needs", "caller_of", "guard", "whoami"]
 

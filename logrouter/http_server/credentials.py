@@ -18,8 +18,8 @@ from logrouter.config.compile.tokens import inline_tokens, read_tokens, together
 from logrouter.config.options.access import is_loopback, policy_of
 from logrouter.config.settings import SettingsError
 from logrouter.config.watch import LOOK_SECONDS, Watch
+from logrouter.http_server.keys import KeySet, KeySetError
 from logrouter.telemetry import ACCESS_VALID, Log, log
-from logrouter.web.keys import KeySet, KeySetError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from logrouter.access.tokens import Token
     from logrouter.config import Settings
     from logrouter.config.watch import Stamp
-    from logrouter.web.gate import Gate
+    from logrouter.http_server.gate import Gate
 
 MAX_BYTES: Final = 1 << 20
 _QUIET_SECONDS: Final = 0.05

@@ -15,7 +15,7 @@ from yarl import URL
 
 from logrouter.access import hops
 from logrouter.access.scopes import ANYONE
-from logrouter.web.problems import UNTRUSTED_HOP, Problem
+from logrouter.http_server.problems import UNTRUSTED_HOP, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

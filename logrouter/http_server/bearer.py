@@ -9,14 +9,14 @@ import jwt
 from logrouter.access.scopes import Via, caller, client_scope, is_scope
 from logrouter.access.tokens import Refusal
 from logrouter.core.rollup.cells import MAX_NAME
-from logrouter.web.keys import FetchedKeys, GivenKeys, KeySet
+from logrouter.http_server.keys import FetchedKeys, GivenKeys, KeySet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from logrouter.access.policy import Jwt
     from logrouter.access.scopes import Caller
-    from logrouter.web.keys import Keys
+    from logrouter.http_server.keys import Keys
 
 _MAX_WHO: Final = 200
 _ABSENT: Final = "-"

@@ -1,0 +1,1 @@
+"""The HTTP edge: server, authentication, authorisation, audit log and problem documents."""
