@@ -36,7 +36,7 @@ def default(bootstrap: str, topic: str, lines: int) -> dict:
 
 def bare(bootstrap: str, topic: str, lines: int) -> dict:
     """Read *lines* records and do nothing, with the lane's settings: what any Python consumer is bounded by."""
-    from logrouter.route.client import consumer_settings
+    from logrouter.kafka.client import consumer_settings
 
     settings = consumer_settings(
         {"bootstrap.servers": bootstrap}, group=uuid.uuid4().hex, instance=None, session_timeout_ms=30_000
@@ -144,7 +144,7 @@ def create_topic(bootstrap: str, topic: str) -> None:
 def feed(bootstrap: str, topic: str, lines: int) -> int:
     """Create and fill the topic; the bytes fed."""
     from logrouter.demo.generator import lines as generated
-    from logrouter.route.feeder import Feeder
+    from logrouter.kafka.producer import Feeder
 
     kafka = {"bootstrap.servers": bootstrap}
     create_topic(bootstrap, topic)

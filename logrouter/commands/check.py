@@ -43,7 +43,7 @@ def check_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT
 
     **Exit codes**: 0 nothing found; 2 errors; 4 warnings only.
     """
-    from logrouter.route.client import refusal  # noqa: PLC0415 - the Kafka client takes time to load
+    from logrouter.kafka.client import refusal  # noqa: PLC0415 - the Kafka client takes time to load
 
     try:
         found = lint.check(config_file, os.environ, refusal=refusal)

@@ -125,7 +125,7 @@ def _topic_of(settings: Settings, source_name: str) -> str:
 
 
 def _explain(settings: Settings, record: RawRecord, cluster: str, source_name: str | None) -> Explanation:
-    from logrouter.route.output import LOOP_HEADER  # noqa: PLC0415 - with the rest of the Kafka side, on demand
+    from logrouter.kafka.records import LOOP_HEADER  # noqa: PLC0415 - with the rest of the Kafka side, on demand
 
     return explain(
         settings.table,

@@ -14,6 +14,7 @@ from logrouter.commands.options import config_options, settings_of
 from logrouter.commands.records import now_ms
 from logrouter.commands.terminal import EXIT_USAGE, console, fail
 from logrouter.core.dryrun.plan import Comparison, Side, run
+from logrouter.kafka.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,8 +76,8 @@ def plan_command(
 
 
 def _compare(old: Settings, new: Settings, records: int | None, minutes: float | None, samples: int) -> dict[str, Any]:
-    from logrouter.route import client, reader  # noqa: PLC0415 - only this command reads the sources
-    from logrouter.route.output import LOOP_HEADER  # noqa: PLC0415
+    from logrouter.kafka import reader  # noqa: PLC0415 - only this command reads the sources
+    from logrouter.kafka.records import LOOP_HEADER  # noqa: PLC0415
 
     since_ms = None if minutes is None else now_ms() - int(minutes * 60_000)
     wanted = 10_000 if records is None and minutes is None else records
@@ -88,7 +89,7 @@ def _compare(old: Settings, new: Settings, records: int | None, minutes: float |
         after = Side(new.table, cluster.id, loop_header=LOOP_HEADER)
         tail = reader.read_tail(old.kafka, topics["read"], records=wanted, since_ms=since_ms)
         timing = run(tail, before, after, comparison, now_ms=now_ms(), clock=time.perf_counter)
-    except client.ClientError as exc:
+    except ClientError as exc:
         fail(str(exc), EXIT_USAGE)
     return _report(old, new, topics, comparison, timing) | {
         "new_routes": sorted(after.routes - before.routes),

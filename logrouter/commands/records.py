@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from logrouter.core import ids
+from logrouter.kafka.errors import ClientError
 from logrouter.model import RawRecord
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from logrouter.config import Settings
     from logrouter.core.ids import Coordinates
-    from logrouter.route.reader import Cluster
+    from logrouter.kafka.reader import Cluster
 
 LINES_CLUSTER: Final = "lines"
 """The cluster's name in the ids of events that were made from lines: never that of a real cluster."""
@@ -64,13 +65,13 @@ def from_kafka(settings: Settings, wanted: Place | Coordinates) -> tuple[str, Ra
     Raises:
         InputError: the cluster doesn't answer, or has no such record.
     """
-    from logrouter.route import client, reader  # noqa: PLC0415 - lines need no Kafka client
+    from logrouter.kafka import reader  # noqa: PLC0415 - lines need no Kafka client
 
     try:
         cluster = reader.cluster(settings.kafka)
         place = wanted if isinstance(wanted, Place) else _place_of_event(settings, cluster, wanted)
         return cluster.id, reader.read_at(settings.kafka, place.topic, place.partition, place.offset)
-    except client.ClientError as exc:
+    except ClientError as exc:
         raise InputError(str(exc)) from None
 
 

@@ -27,12 +27,12 @@ from logrouter.demo import generator, processes, screen
 from logrouter.demo.checks import Ledger
 from logrouter.demo.processes import Cast, StageError
 from logrouter.devkafka.broker import DevKafka, DevKafkaError
+from logrouter.kafka.producer import Feeder
+from logrouter.kafka.reader import read_committed
+from logrouter.kafka.topics import Wanted, ensure
 from logrouter.leash import Leash
 from logrouter.route import process
-from logrouter.route.feeder import Feeder
 from logrouter.route.process import ClientError
-from logrouter.route.reader import read_committed
-from logrouter.route.topics import Wanted, ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

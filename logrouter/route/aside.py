@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from logrouter.core.routing import RouteTable
-    from logrouter.route.output import Message
+    from logrouter.kafka.records import Message
 
 
 class SetAside:

@@ -11,8 +11,9 @@ from logrouter.core.join import held_lines
 from logrouter.core.pipeline import AT_ONCE, Work, process_block
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack
+from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
-from logrouter.route.output import LOOP_HEADER, Output
+from logrouter.route.output import Output
 from logrouter.route.rejoin import Rejoin
 from logrouter.telemetry import Log
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from logrouter.core.routing import RouteTable, Source
-    from logrouter.route.output import Count, DeadLetterSettings, Message
+    from logrouter.kafka.records import Message
+    from logrouter.route.output import Count, DeadLetterSettings
 
 EventId = Callable[[int, int], str]
 

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import Consumer, TopicPartition
 
 from logrouter import telemetry
+from logrouter.kafka.errors import TransactionAbortedError
+from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route.observe import count
-from logrouter.route.output import LOOP_HEADER, Output
+from logrouter.route.output import Output
 from logrouter.route.rejoin import Rejoin
-from logrouter.route.transaction import TransactionAbortedError
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from logrouter.route.assignment import Assignment
-    from logrouter.route.connection import BrokerState
+    from logrouter.kafka.assignment import Assignment
+    from logrouter.kafka.connection import BrokerState
+    from logrouter.kafka.records import Partition
+    from logrouter.kafka.transaction import Headers, TransactionalProducer
     from logrouter.route.live import Live
-    from logrouter.route.output import Partition
     from logrouter.route.pairing import Pairing
     from logrouter.route.settings import LaneSettings
-    from logrouter.route.transaction import Headers, TransactionalProducer
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0

@@ -14,30 +14,27 @@ from typing import TYPE_CHECKING, Final, cast
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from logrouter import telemetry
+from logrouter.kafka.assignment import Assignment
+from logrouter.kafka.client import consumer_settings, make, producer_settings
+from logrouter.kafka.connection import BrokerState, partitions_of, sleep, wait_for_topics
+from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError, fatal_error
+from logrouter.kafka.transaction import TransactionalProducer
 from logrouter.route.aside import SetAside
-from logrouter.route.assignment import Assignment
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.client import ClientError, consumer_settings, make, producer_settings
-from logrouter.route.connection import BrokerState, partitions_of, sleep, wait_for_topics
 from logrouter.route.flight import Flight
 from logrouter.route.joined import Joined
 from logrouter.route.live import Live, Version
 from logrouter.route.membership import Membership
 from logrouter.route.observe import Observer
 from logrouter.route.pairing import Pairing
-from logrouter.route.transaction import (
-    StoppedError,
-    TransactionAbortedError,
-    TransactionalProducer,
-    fatal_error,
-)
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.core.routing import RouteTable
-    from logrouter.route.output import Message, Output
+    from logrouter.kafka.records import Message
+    from logrouter.route.output import Output
     from logrouter.route.pairing import PairingSettings
     from logrouter.route.settings import LaneSettings
 

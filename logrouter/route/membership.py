@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.route.assignment import first_offsets
-from logrouter.route.transaction import StoppedError, TransactionAbortedError
+from logrouter.kafka.assignment import first_offsets
+from logrouter.kafka.errors import StoppedError, TransactionAbortedError
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, TopicPartition
 
     from logrouter.core.routing import RouteTable, Source
+    from logrouter.kafka.assignment import Assignment
+    from logrouter.kafka.connection import BrokerState
+    from logrouter.kafka.records import Message, Partition
     from logrouter.route.aside import SetAside
-    from logrouter.route.assignment import Assignment
-    from logrouter.route.connection import BrokerState
     from logrouter.route.flight import Flight
-    from logrouter.route.output import Message, Partition
 
 _PATIENT_SECONDS: Final = 60.0
 """Offsets that a dead process has left in a transaction are known only when that has timed out."""

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from logrouter import telemetry
-from logrouter.route.transaction import fatal_error
+from logrouter.kafka.errors import fatal_error
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
-    from logrouter.route.assignment import Assignment
-    from logrouter.route.connection import BrokerState
+    from logrouter.kafka.assignment import Assignment
+    from logrouter.kafka.connection import BrokerState
+    from logrouter.kafka.records import Message, Partition
     from logrouter.route.live import Live
-    from logrouter.route.output import Message, Output, Partition
+    from logrouter.route.output import Output
 
 _LAG_SECONDS: Final = 1.0
 _ASK_SECONDS: Final = 2.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from logrouter.core import dead_letter
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from logrouter.core.join.held_lines import How
     from logrouter.core.join.partial_lines import Key, Line
+    from logrouter.kafka.records import Partition
     from logrouter.model import RawRecord, Rejected
 
-LOOP_HEADER = "logrouter-generation"
 """Every record we publish carries it; one that we read with it is our own output come back."""
 
 Count = tuple[str, str, str, str]
@@ -26,21 +26,7 @@ DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
 Clean = tuple[str, bytes, bytes | None]
 """A clean event to publish: (topic, value, key)."""
 
-Partition = tuple[str, int]
 """(topic, partition)."""
-
-
-class Message(Protocol):
-    """The part of `confluent_kafka.Message` that is read here."""
-
-    def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
-    def partition(self) -> int: ...  # noqa: D102
-    def offset(self) -> int: ...  # noqa: D102
-    def key(self) -> bytes | None: ...  # noqa: D102
-    def value(self) -> bytes | None: ...  # noqa: D102
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
-    def headers(self) -> Any: ...  # noqa: D102
-    def error(self) -> Any: ...  # noqa: D102
 
 
 @dataclass(slots=True)

@@ -21,7 +21,8 @@ from logrouter.telemetry import Log
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from logrouter.route.output import Message, Output
+    from logrouter.kafka.records import Message
+    from logrouter.route.output import Output
 
 QUIET_MS: Final = 2_000
 """A partition in which nothing has come for so long is read to its end: then the clock tells whose time is over."""

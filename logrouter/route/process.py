@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.settings import content
-from logrouter.route.client import ClientError
+from logrouter.kafka.errors import ClientError, FatalError, StuckError
+from logrouter.kafka.topics import Finding, Wanted, ensure, missing
 from logrouter.route.lane import RouteLane
 from logrouter.route.live import Live, Version
 from logrouter.route.output import DeadLetterSettings
 from logrouter.route.pairing import PairingSettings
 from logrouter.route.reload import Reloader, Source
 from logrouter.route.settings import LaneSettings
-from logrouter.route.topics import Finding, Wanted, ensure, missing
-from logrouter.route.transaction import FatalError, StuckError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

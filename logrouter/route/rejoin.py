@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from logrouter.core.join.partial_lines import Key, Line
     from logrouter.core.routing import Source
+    from logrouter.kafka.records import Message, Partition
     from logrouter.model import Decoded
-    from logrouter.route.output import Message, Output, Partition
+    from logrouter.route.output import Output
 
 REJOINED: Final = "rejoined"
 """The flag of an event whose line was put together from pieces."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter import telemetry
 from logrouter.config import ConfigError
 from logrouter.config.watch import Watch
-from logrouter.route.client import ClientError
+from logrouter.kafka.errors import ClientError
 from logrouter.route.live import Outcome, Result
 from logrouter.telemetry import Log
 

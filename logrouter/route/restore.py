@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from logrouter import telemetry
 from logrouter.core.join import pairs
-from logrouter.route.client import make, plain_settings
+from logrouter.kafka.client import make, plain_settings
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from logrouter.core.join.pairs import Entry
-    from logrouter.route.output import Message
+    from logrouter.kafka.records import Message
 
 _AT_ONCE: Final = 5_000
 _ASK_SECONDS: Final = 5.0

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from logrouter.route.reader import read_committed
+from logrouter.kafka.reader import read_committed
 from tests.integration.stack import free_port
 from tests.integration.traffic import summary
 

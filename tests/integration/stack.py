@@ -15,9 +15,9 @@ import orjson
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
+from logrouter.kafka.producer import Feeder
+from logrouter.kafka.reader import read_committed
 from logrouter.leash import Leash
-from logrouter.route.feeder import Feeder
-from logrouter.route.reader import read_committed
 
 if TYPE_CHECKING:
     from pathlib import Path

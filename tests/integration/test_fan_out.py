@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from logrouter.core.rollup.records import decode_record
-from logrouter.route.reader import read_committed
+from logrouter.kafka.reader import read_committed
 from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from logrouter.core import ids
-from logrouter.route.feeder import Feeder
-from logrouter.route.reader import cluster, end_offsets, read_tail
+from logrouter.kafka.producer import Feeder
+from logrouter.kafka.reader import cluster, end_offsets, read_tail
 from tests.integration.stack import Stack, request_line, syslog_line
 
 pytestmark = pytest.mark.broker

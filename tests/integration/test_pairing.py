@@ -17,8 +17,8 @@ from logrouter.core.join import pairs as pairing
 from logrouter.core.join.held_lines import How
 from logrouter.core.join.pairs import Entry, Kind
 from logrouter.core.rollup.records import decode_record
-from logrouter.route.feeder import Feeder
-from logrouter.route.reader import read_committed
+from logrouter.kafka.producer import Feeder
+from logrouter.kafka.reader import read_committed
 from logrouter.route.restore import Restore
 from tests.integration.fleet import Fleet, last_lines
 from tests.integration.stack import Stack

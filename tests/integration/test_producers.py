@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 import pytest
 
+from logrouter.kafka.reader import read_committed
 from logrouter.leash import Leash
-from logrouter.route.reader import read_committed
 from tests.integration.stack import Stack, free_port
 
 if TYPE_CHECKING:

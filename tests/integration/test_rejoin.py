@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from logrouter.route.reader import read_committed
+from logrouter.kafka.reader import read_committed
 from tests.integration.fleet import Fleet, last_lines
 from tests.integration.stack import Stack
 

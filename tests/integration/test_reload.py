@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from logrouter.route.feeder import Feeder
-from logrouter.route.reader import read_committed
+from logrouter.kafka.producer import Feeder
+from logrouter.kafka.reader import read_committed
 from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
-from logrouter.route.feeder import Feeder
+from logrouter.kafka.producer import Feeder
 from tests.integration.stack import request_line, syslog_line
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from logrouter import config
 from logrouter.core.pipeline import process_block
 from logrouter.demo.generator import records
+from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route import batch
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import LOOP_HEADER, DeadLetterSettings
+from logrouter.route.output import DeadLetterSettings
 
 from .messages import START, Message
 

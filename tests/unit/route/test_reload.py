@@ -10,8 +10,8 @@ import pytest
 
 from logrouter import config
 from logrouter.config.settings import content
+from logrouter.kafka.errors import ClientError
 from logrouter.route import process, reload
-from logrouter.route.client import ClientError
 from logrouter.route.live import Live, Result, Version
 from logrouter.route.reload import Reloader, Source
 

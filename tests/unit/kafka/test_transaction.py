@@ -5,14 +5,9 @@ import threading
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from logrouter.route import transaction
-from logrouter.route.transaction import (
-    FatalError,
-    StoppedError,
-    StuckError,
-    TransactionAbortedError,
-    TransactionalProducer,
-)
+from logrouter.kafka import transaction
+from logrouter.kafka.errors import FatalError, StoppedError, StuckError, TransactionAbortedError
+from logrouter.kafka.transaction import TransactionalProducer
 
 RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "later", retriable=True)
 ABORTABLE = KafkaError(KafkaError.ILLEGAL_GENERATION, "rebalanced", txn_requires_abort=True)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from logrouter.route.client import ClientError, make, plain_settings
+from logrouter.kafka.client import make, plain_settings
+from logrouter.kafka.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from logrouter import telemetry
-from logrouter.route.transaction import FatalError, StoppedError
+from logrouter.kafka.errors import FatalError, StoppedError
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:

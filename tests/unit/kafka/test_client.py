@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from logrouter.config.yaml.secrets import FromEnv
-from logrouter.route.client import no_answer
+from logrouter.kafka.errors import no_answer
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
     ResourceType,
 )
 
-from logrouter.route.client import ClientError, make, no_answer, plain_settings
+from logrouter.kafka.client import make, plain_settings
+from logrouter.kafka.errors import ClientError, no_answer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

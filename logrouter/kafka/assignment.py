@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from logrouter import telemetry
-from logrouter.route.transaction import FatalError
+from logrouter.kafka.errors import FatalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from logrouter.route.output import Message, Partition
+    from logrouter.kafka.records import Message, Partition
     from logrouter.telemetry import Log
 
 _REWIND_SECONDS: Final = 10.0

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from logrouter.config.options.kafka import OWNED
 from logrouter.config.yaml.secrets import REDACTED, FromEnv, Secret
+from logrouter.kafka.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,18 +62,6 @@ T = TypeVar("T")
 # `error_cb` or is raised.
 _LIBRDKAFKA_LOG: Final = logging.getLogger("logrouter.librdkafka")
 _LIBRDKAFKA_LOG.setLevel(logging.CRITICAL + 1)
-
-
-class ClientError(Exception):
-    """A Kafka client that cannot be made, in one line an operator can act on."""
-
-
-def no_answer(kafka: Mapping[str, Any], exc: KafkaException) -> ClientError:
-    """What to raise when no broker answers: who was asked, and where that is said."""
-    servers = kafka.get("bootstrap.servers", "")
-    named = "" if not servers or isinstance(servers, FromEnv) else f" at {servers}"
-    where = "kafka: bootstrap.servers of topics.yaml names it, or --bootstrap"
-    return ClientError(f"the Kafka cluster{named} does not answer: {exc.args[0].str()} ({where})")
 
 
 def _refuse_owned(kafka: Mapping[str, Any]) -> None:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from logrouter.kafka.client import make, plain_settings
+from logrouter.kafka.errors import ClientError, no_answer
 from logrouter.model import RawRecord
-from logrouter.route.client import ClientError, make, no_answer, plain_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from logrouter.route.output import Message
+    from logrouter.kafka.records import Message
 
     Place = tuple[str, int]
     Range = tuple[int, int]

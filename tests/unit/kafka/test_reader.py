@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.route.reader import tail_of
+from logrouter.kafka.reader import tail_of
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from logrouter import telemetry
+from logrouter.kafka.errors import _FENCED, FatalError, StoppedError, StuckError, TransactionAbortedError, fatal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,46 +25,8 @@ _CALL_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.5
 _STUCK_SECONDS: Final = 4 * _CALL_SECONDS
 """Every call has its own, shorter limit: one that has not come back by then never will."""
-_FENCED: Final = frozenset(
-    {
-        KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own error codes start with an underscore
-        KafkaError.PRODUCER_FENCED,
-        KafkaError.INVALID_PRODUCER_EPOCH,
-        KafkaError.FENCED_INSTANCE_ID,
-    }
-)
 
 Headers = list[tuple[str, str | bytes | None]]
-
-
-class FatalError(Exception):
-    """The client cannot go on; *fenced* when another process took its identity. The text is for the operator."""
-
-    def __init__(self, text: str, *, fenced: bool) -> None:
-        super().__init__(text)
-        self.fenced = fenced
-
-
-class StuckError(FatalError):
-    """A thread hangs inside librdkafka: only the end of the whole process gets rid of it."""
-
-
-class TransactionAbortedError(Exception):
-    """The open transaction was aborted: nothing of it is visible, the caller rewinds and goes on."""
-
-
-class StoppedError(Exception):
-    """Asked to stop while waiting for the cluster."""
-
-
-def fatal_error(error: KafkaError) -> FatalError:
-    """What to tell the operator about a fatal librdkafka error."""
-    fenced = error.code() in _FENCED
-    hint = (
-        ": another process runs under the same instance name (give each its own --instance), or this one slept too long"
-    )
-    hint = hint if fenced else ""
-    return FatalError(f"{error.name()}: {error.str()}{hint}", fenced=fenced)
 
 
 class TransactionalProducer:

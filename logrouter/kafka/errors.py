@@ -1,0 +1,66 @@
+"""Errors of Kafka clients: what is fatal, what is fenced, what may be retried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaError
+
+from logrouter.config.yaml.secrets import FromEnv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import KafkaException
+
+
+class ClientError(Exception):
+    """A Kafka client that cannot be made, in one line an operator can act on."""
+
+
+def no_answer(kafka: Mapping[str, Any], exc: KafkaException) -> ClientError:
+    """What to raise when no broker answers: who was asked, and where that is said."""
+    servers = kafka.get("bootstrap.servers", "")
+    named = "" if not servers or isinstance(servers, FromEnv) else f" at {servers}"
+    where = "kafka: bootstrap.servers of topics.yaml names it, or --bootstrap"
+    return ClientError(f"the Kafka cluster{named} does not answer: {exc.args[0].str()} ({where})")
+
+
+_FENCED: Final = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own error codes start with an underscore
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
+)
+
+
+class FatalError(Exception):
+    """The client cannot go on; *fenced* when another process took its identity. The text is for the operator."""
+
+    def __init__(self, text: str, *, fenced: bool) -> None:
+        super().__init__(text)
+        self.fenced = fenced
+
+
+class StuckError(FatalError):
+    """A thread hangs inside librdkafka: only the end of the whole process gets rid of it."""
+
+
+class TransactionAbortedError(Exception):
+    """The open transaction was aborted: nothing of it is visible, the caller rewinds and goes on."""
+
+
+class StoppedError(Exception):
+    """Asked to stop while waiting for the cluster."""
+
+
+def fatal_error(error: KafkaError) -> FatalError:
+    """What to tell the operator about a fatal librdkafka error."""
+    fenced = error.code() in _FENCED
+    hint = (
+        ": another process runs under the same instance name (give each its own --instance), or this one slept too long"
+    )
+    hint = hint if fenced else ""
+    return FatalError(f"{error.name()}: {error.str()}{hint}", fenced=fenced)
