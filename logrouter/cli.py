@@ -184,7 +184,7 @@ def run(config_file: Path | None, bootstrap: str | None, route_processes: int | 
 
     **Exit codes**: 0 stopped as asked; 2 wrong usage or configuration. A process that fails is started again.
     """
-    from logrouter.supervise import Child, supervise  # noqa: PLC0415 - a command loads only what it runs
+    from logrouter.process.supervisor import Child, supervise  # noqa: PLC0415 - a command loads only what it runs
 
     stop = _Stop()
     settings = _settings(config_file, bootstrap)

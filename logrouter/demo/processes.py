@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.samples import Sample
 
-    from logrouter.leash import Leash
+    from logrouter.process.watchdog import Leash
 
 READY_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 10.0

@@ -30,7 +30,7 @@ from logrouter.devkafka.broker import DevKafka, DevKafkaError
 from logrouter.kafka.producer import Feeder
 from logrouter.kafka.reader import read_committed
 from logrouter.kafka.topics import Wanted, ensure
-from logrouter.leash import Leash
+from logrouter.process.watchdog import Leash
 from logrouter.route import process
 from logrouter.route.process import ClientError
 

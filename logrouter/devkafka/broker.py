@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from logrouter.devkafka.jars import DevKafkaError, ensure_jars
-from logrouter.leash import Leash
+from logrouter.process.watchdog import Leash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from logrouter.kafka.producer import Feeder
 from logrouter.kafka.reader import read_committed
-from logrouter.leash import Leash
+from logrouter.process.watchdog import Leash
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ import orjson
 import pytest
 
 from logrouter.kafka.reader import read_committed
-from logrouter.leash import Leash
+from logrouter.process.watchdog import Leash
 from tests.integration.stack import Stack, free_port
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from logrouter import telemetry
-from logrouter.leash import Leash
+from logrouter.process.watchdog import Leash
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:

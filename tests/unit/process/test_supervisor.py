@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from logrouter.supervise import EXIT_USAGE, Child, supervise
+from logrouter.process.supervisor import EXIT_USAGE, Child, supervise
 
 
 def python(code: str) -> list[str]:

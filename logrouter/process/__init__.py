@@ -1,0 +1,1 @@
+"""Processes of one machine: supervision, and children that never outlive their parent."""
