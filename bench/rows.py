@@ -28,7 +28,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.cells import Cell, copy_of, merge
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.store import batch, open_database
 

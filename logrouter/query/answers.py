@@ -13,15 +13,15 @@ from logrouter.core.rollup.cells import OTHER, Cell, merge, quantiles
 from logrouter.core.rollup.failures import parse_fault
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.parameters import By
-from logrouter.query.spans import MINUTE_MS
+from logrouter.query.time_spans import MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from logrouter.core.rollup.cells import Numbers
     from logrouter.query.questions import Series, Stretch
-    from logrouter.query.reader import Position
-    from logrouter.query.spans import Span
+    from logrouter.query.tiers import Position
+    from logrouter.query.time_spans import Span
 
 Answer = dict[str, Any]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from logrouter.core.text.timestamps import rfc3339
-from logrouter.query.reader import Segment
 from logrouter.query.reports import Scan
-from logrouter.query.spans import MINUTE_MS
+from logrouter.query.tiers import Segment
+from logrouter.query.time_spans import MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from logrouter.core.text.timestamps import rfc3339_ms
 from logrouter.query.patterns import statuses
-from logrouter.query.spans import Window
+from logrouter.query.time_spans import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

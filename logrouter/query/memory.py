@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from logrouter.core.rollup.cells import Cell, copy_of, merge
 from logrouter.core.rollup.records import Subjects, partition_of
 from logrouter.query.ranking import VALUE, Order, Top, buckets, order
-from logrouter.query.reader import Position, Segment, TableReader, Tier
+from logrouter.query.reader import TableReader
+from logrouter.query.tiers import Position, Segment, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

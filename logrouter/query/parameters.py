@@ -25,7 +25,7 @@ from logrouter.query.kinds import (
     quoted,
     text,
 )
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

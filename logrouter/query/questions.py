@@ -9,15 +9,15 @@ from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.cursors import Cursor, decode, fingerprint
 from logrouter.query.parameters import By, Fault, Step, read
 from logrouter.query.patterns import Names, union
-from logrouter.query.spans import KEPT, MINUTE_MS, Span, before, between, oldest, span
+from logrouter.query.time_spans import KEPT, MINUTE_MS, Span, before, between, oldest, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from logrouter.query.kinds import Former
     from logrouter.query.parameters import Parameter
-    from logrouter.query.reader import Tier
-    from logrouter.query.spans import Window
+    from logrouter.query.tiers import Tier
+    from logrouter.query.time_spans import Window
 
 MAX_POINTS: Final = 1500
 _DEFAULT_POINTS: Final = {Step.MINUTE: 60, Step.HOUR: 24, Step.DAY: 30}

@@ -18,13 +18,13 @@ import msgspec
 
 from logrouter.query.answers import errors
 from logrouter.query.parameters import Sort
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from logrouter.core.rollup.cells import Cell, Numbers
-    from logrouter.query.reader import Segment
+    from logrouter.query.tiers import Segment
 
 RANKED: Final = (Sort.COUNT, Sort.ERRORS, Sort.BYTES)
 """What tops are kept of: sums, which only grow. A mean does not."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,41 +10,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
-
-
-class Tier(Enum):
-    """The stretches of time that tables keep; the value is the bucket width in minutes, 0 for the lifetime row."""
-
-    MINUTE = 1
-    HOUR = 60
-    DAY = 1440
-    LIFE = 0
-
-    def bucket(self, minute: int) -> int:
-        """The bucket of an epoch minute: epoch minutes, hours or days; 0 in the lifetime tier."""
-        return minute // self.value if self.value else 0
-
-
-class Segment(NamedTuple):
-    """The buckets start <= bucket < stop of one tier."""
-
-    tier: Tier
-    start: int
-    stop: int
-
-
-class Position(NamedTuple):
-    """How far a partition is folded: *offset* of the last rollup record in it (-1 none), *end* of the log (-1 unknown).
-
-    The lag in records is ``end - offset - 1``, transaction markers included, when *end* is known. *watermark_ms* is the
-    newest event time that is folded, in epoch milliseconds, None while none is known. *standby* says that these are not
-    the rows of the worker that folds the partition, but of one that follows it.
-    """
-
-    offset: int
-    end: int
-    watermark_ms: int | None = None
-    standby: bool = False
+    from logrouter.query.tiers import Position, Segment, Tier
 
 
 class TableReader(Protocol):

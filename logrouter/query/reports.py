@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
-    from logrouter.query.reader import Segment
+    from logrouter.query.tiers import Segment
 
 
 class Scan(NamedTuple):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.questions import Asked
     from logrouter.query.reports import Work
-    from logrouter.query.spans import Span
+    from logrouter.query.time_spans import Span
 
     Add = Callable[[str, Cell | Numbers], None]
 

@@ -10,8 +10,8 @@ from logrouter.core.rollup.cells import OTHER, Cell, merge
 from logrouter.query import answers
 from logrouter.query.grid import Grid, GridPart, merge_grids
 from logrouter.query.parameters import By
-from logrouter.query.reader import Segment
 from logrouter.query.reports import Scan
+from logrouter.query.tiers import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import Numbers
     from logrouter.query.answers import Answer
     from logrouter.query.questions import Asked
-    from logrouter.query.spans import Span
+    from logrouter.query.time_spans import Span
 
 MAX_ROWS: Final = 50_000
 """Rows of clients that one worker reads to count clients; with more of them, their number is not told."""

@@ -19,7 +19,7 @@ import msgspec
 from logrouter.query.answers import errors
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, ROOM, Top
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.rows import BUCKET_BYTES, META
 

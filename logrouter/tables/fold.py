@@ -22,7 +22,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.rollup.cells import Cell, copy_of, merge
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.copies import Mark
 from logrouter.tables.rows import NOTHING, TIERS

@@ -10,7 +10,7 @@ from faust.types import TP
 from logrouter.core.rollup.cells import MAX_MINUTE
 from logrouter.core.rollup.records import partition_of
 from logrouter.query.ranking import VALUE, Order, buckets, order
-from logrouter.query.reader import Position, Segment, Tier
+from logrouter.query.tiers import Position, Segment, Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
 from logrouter.tables.rows import BUCKET_BYTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables.rows import CODE
 
 GRACE_MINUTES: Final = 5

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from logrouter.core.rollup.cells import FIRST_FIELDS, Cell, Numbers, saturate, upgrade
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
 CODE: Final = {tier: code for code, tier in enumerate(TIERS)}

@@ -18,7 +18,7 @@ import rocksdict
 from faust.stores import rocksdb
 
 from logrouter.core.rollup.cells import MAX_MINUTE
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import copies, rows
 from logrouter.tables.boards import Boards
 from logrouter.tables.copies import COPY, DONE, GAP

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mode import Service
 
-from logrouter.query.reader import Segment, Tier
+from logrouter.query.tiers import Segment, Tier
 from logrouter.telemetry import TOP_CLIENTS
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from logrouter.core.rollup.cells import Cell, Numbers
-    from logrouter.query.reader import Tier
+    from logrouter.query.tiers import Tier
 
     Layer = dict[str, dict[int, Cell]]
     """Cells by subject and epoch minute."""

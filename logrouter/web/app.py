@@ -19,7 +19,7 @@ from logrouter.http_server.peers import Peers
 from logrouter.http_server.problems import INTERNAL, Problem
 from logrouter.http_server.work_queue import Turns
 from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
-from logrouter.query.spans import KEPT
+from logrouter.query.time_spans import KEPT
 from logrouter.telemetry import QUERY_SECONDS, REGISTRY, Log, log
 from logrouter.web import health, lists, page, subjects
 from logrouter.web.gather import PART_PATH
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from logrouter.access.policy import Policy
-    from logrouter.query.reader import TableReader, Tier
+    from logrouter.query.reader import TableReader
+    from logrouter.query.tiers import Tier
 
 GATE: Final = web.AppKey("gate", Gate)
 """The gate of an application: tokens and keys can be replaced in it while it runs."""

@@ -23,7 +23,7 @@ from logrouter.http_server.work_queue import BusyError
 from logrouter.query import questions
 from logrouter.query.kinds import Kind, Wrong, integer, quoted
 from logrouter.query.parameters import Fault, Parameter, Partial, read
-from logrouter.query.reader import Position  # noqa: TC001 - msgspec looks up the types of fields
+from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import Placed
 from logrouter.web.work import do, do_for
 

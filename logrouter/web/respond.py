@@ -14,7 +14,7 @@ from aiohttp import web
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import problems
 from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, Problem
-from logrouter.query import csvtext, questions
+from logrouter.query import csv_text, questions
 from logrouter.query.answers import age_ms, freshness, in_brief
 from logrouter.query.parameters import Format
 from logrouter.query.schemas import FRESHNESS_HEADER
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.questions import Asked
-    from logrouter.query.reader import Position
+    from logrouter.query.tiers import Position
     from logrouter.web.view import View
 
 _MAX_HEADER: Final = 2000
@@ -88,7 +88,7 @@ async def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web
     if _has(request, tag):
         return web.Response(status=304, headers=headers)
     if wants_csv and endpoint.rows is not None:
-        text = await _together(csvtext.pieces(body, endpoint.rows))
+        text = await _together(csv_text.pieces(body, endpoint.rows))
         marks = ("-partial" if body.get("partial") else "") + ("" if body.get("exact", True) else "-inexact")
         file = f"{endpoint.name}{marks}.csv"
         name = {"Content-Disposition": f'attachment; filename="{file}"'}

@@ -14,8 +14,8 @@ from logrouter.http_server.problems import NOT_READY, OWNER_AWAY, RETRY_SOON, UN
 from logrouter.http_server.subject_names import name_of
 from logrouter.query import answers, breakdowns
 from logrouter.query.answers import SUBJECT_FIELD
-from logrouter.query.reader import Tier
-from logrouter.query.spans import Window, span
+from logrouter.query.tiers import Tier
+from logrouter.query.time_spans import Window, span
 from logrouter.web.respond import Placed, ask, dated, respond
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.questions import Asked
-    from logrouter.query.spans import Span
+    from logrouter.query.time_spans import Span
     from logrouter.web.view import View
 
     Local = Callable[["View", "Endpoint", str, Asked], Answer]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from logrouter.http_server.peers import Peers
     from logrouter.http_server.work_queue import Turns
-    from logrouter.query.reader import TableReader, Tier
+    from logrouter.query.reader import TableReader
+    from logrouter.query.tiers import Tier
 
 """Seconds after which recovered or moved partitions are usually served again."""
 

@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.cells import Cell, merge
 from logrouter.core.rollup.records import pack
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from logrouter.core.rollup.cells import Cell
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.lease import EXIT_FENCED
 

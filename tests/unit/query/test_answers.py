@@ -8,7 +8,7 @@ from logrouter.core.rollup.cells import Cell
 from logrouter.query import answers
 from logrouter.query.parameters import By, Step
 from logrouter.query.questions import Series
-from logrouter.query.reader import Position
+from logrouter.query.tiers import Position
 
 
 def test_a_series_has_a_point_for_every_bucket():

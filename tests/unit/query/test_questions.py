@@ -10,8 +10,8 @@ from logrouter.query.endpoints import BY_NAME, ENDPOINTS
 from logrouter.query.kinds import Wrong, quoted
 from logrouter.query.parameters import By, Sort, Step
 from logrouter.query.questions import MAX_POINTS, Asked, Series
-from logrouter.query.reader import Tier
-from logrouter.query.spans import KEPT, oldest
+from logrouter.query.tiers import Tier
+from logrouter.query.time_spans import KEPT, oldest
 
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z
 TEXT = st.text(max_size=30)

@@ -9,8 +9,8 @@ from logrouter.query.endpoints import BY_NAME
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, Candidate, Order, Top, buckets, order, together
-from logrouter.query.reader import Segment, Tier
 from logrouter.query.reports import Lookup, Ranking
+from logrouter.query.tiers import Segment, Tier
 from logrouter.query.toplist import TopReport, answer
 
 NOW = 1_790_000_000_000

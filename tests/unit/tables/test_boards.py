@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, VALUE
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import boards as module
 from logrouter.tables import rows
 from logrouter.tables.boards import RANK, Boards

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.cells import MAX_URLS_OF_CLIENT, Cell, Failure, copy_of, merge
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
 from logrouter.tables.retention import Cutoffs, Retention

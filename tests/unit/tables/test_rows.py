@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.cells import MAX_MINUTE, Cell, Failure, saturate
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.retention import GRACE_MINUTES, Cutoffs, Retention
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logrouter.core.rollup.cells import Cell
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.boards import Boards
 from logrouter.tables.fold import PartitionFold

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 
 from logrouter.http_server import server
-from logrouter.query import csvtext
-from logrouter.query.reader import Segment, Tier
+from logrouter.query import csv_text
+from logrouter.query.tiers import Segment, Tier
 from logrouter.web.view import Limits
 
 SORTS = {
@@ -220,7 +220,7 @@ def test_a_long_file_lets_other_requests_through(fleet, monkeypatch):
                     yield ""
                 yield "end"
 
-            monkeypatch.setattr(csvtext, "pieces", endless)
+            monkeypatch.setattr(csv_text, "pieces", endless)
             slow = asyncio.create_task(worker.get("/v1/reports/calls?format=csv"))
             await begun.wait()
             assert (await worker.get("/livez")).status == 200

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.query import csvtext
+from logrouter.query import csv_text
 
 
 def read(text):
@@ -19,7 +19,7 @@ def read(text):
 
 def encode(answer, rows):
     """The whole text."""
-    return "".join(csvtext.pieces(answer, rows))
+    return "".join(csv_text.pieces(answer, rows))
 
 
 def test_nested_members_are_columns():
@@ -61,7 +61,7 @@ def test_long_tables_come_in_pieces():
     }
     points = {"keys": ["200"], "points": [{"time": "t", "by": {"200": n}} for n in range(1500)]}
     for answer, rows, lines in ((calls, "apis", 21 * 1500), (points, "points", 1500)):
-        found = list(csvtext.pieces(answer, rows))
+        found = list(csv_text.pieces(answer, rows))
         assert sum(piece.count("\r\n") for piece in found) == 1 + lines
         assert max(piece.count("\r\n") for piece in found) <= 1500
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.query.reader import Segment, Tier
+from logrouter.query.tiers import Segment, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

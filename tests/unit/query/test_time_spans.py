@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.query.kinds import WINDOW
-from logrouter.query.reader import Tier
-from logrouter.query.spans import KEPT, Window, before, between, oldest, span
+from logrouter.query.tiers import Tier
+from logrouter.query.time_spans import KEPT, Window, before, between, oldest, span
 from logrouter.tables.retention import Retention
 
 NOWS = st.integers(1_700_000_000_000, 1_900_000_000_000)
