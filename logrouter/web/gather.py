@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.questions import Asked
-    from logrouter.query.reports import Report
+    from logrouter.query.reports.work import Report
     from logrouter.web.view import View
 
 PART_PATH: Final = "/internal/v1/parts/"

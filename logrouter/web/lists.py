@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from logrouter.http_server.guard import caller_of
-from logrouter.query import grid, outcomes, top, toplist, totals
+from logrouter.query.reports import calls, outcomes, tally, top_list, totals
 from logrouter.web.gather import Recipe, answer_part, gather
 from logrouter.web.respond import ask, dated, respond
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from logrouter.query.endpoints import Endpoint
     from logrouter.web.view import View
 
-_TOP: Final = msgspec.msgpack.Decoder(top.Part).decode
+_TOP: Final = msgspec.msgpack.Decoder(tally.Part).decode
 
 RECIPES: Final = {
-    "clients": Recipe(partial(toplist.TopReport, "c"), _TOP, partial(toplist.answer, "c")),
-    "apis": Recipe(partial(toplist.TopReport, "a"), _TOP, partial(toplist.answer, "a")),
+    "clients": Recipe(partial(top_list.TopReport, "c"), _TOP, partial(top_list.answer, "c")),
+    "apis": Recipe(partial(top_list.TopReport, "a"), _TOP, partial(top_list.answer, "a")),
     "totals": Recipe(totals.TotalsReport, msgspec.msgpack.Decoder(totals.Part).decode, totals.answer),
     "totals_series": Recipe(
         totals.TotalsSeries, msgspec.msgpack.Decoder(totals.SeriesPart).decode, totals.series_answer
     ),
-    "calls": Recipe(grid.CallsReport, msgspec.msgpack.Decoder(grid.GridPart).decode, grid.calls_answer),
+    "calls": Recipe(calls.CallsReport, msgspec.msgpack.Decoder(calls.GridPart).decode, calls.calls_answer),
     "outcomes": Recipe(outcomes.OutcomesReport, msgspec.msgpack.Decoder(outcomes.Part).decode, outcomes.answer),
 }
 """The endpoints that every worker has a share in."""

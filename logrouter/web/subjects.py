@@ -12,8 +12,9 @@ from logrouter.http_server.guard import caller_of
 from logrouter.http_server.peers import PeerAwayError
 from logrouter.http_server.problems import NOT_READY, OWNER_AWAY, RETRY_SOON, UNKNOWN_SUBJECT, Problem
 from logrouter.http_server.subject_names import name_of
-from logrouter.query import answers, breakdowns
+from logrouter.query import answers
 from logrouter.query.answers import SUBJECT_FIELD
+from logrouter.query.reports import breakdowns
 from logrouter.query.tiers import Tier
 from logrouter.query.time_spans import Window, span
 from logrouter.web.respond import Placed, ask, dated, respond

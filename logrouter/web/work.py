@@ -7,12 +7,12 @@ from collections import defaultdict
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from logrouter.query.reports import Lookup, Ranking, Scan
+from logrouter.query.reports.work import Lookup, Ranking, Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from logrouter.query.reports import Work
+    from logrouter.query.reports.work import Work
     from logrouter.web.view import View
 
 _CHECK_EVERY: Final = 64

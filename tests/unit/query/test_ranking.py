@@ -4,14 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.query import questions, toplist
+from logrouter.query import questions
 from logrouter.query.endpoints import BY_NAME
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, Candidate, Order, Top, buckets, order, together
-from logrouter.query.reports import Lookup, Ranking
+from logrouter.query.reports import top_list
+from logrouter.query.reports.top_list import TopReport, answer
+from logrouter.query.reports.work import Lookup, Ranking
 from logrouter.query.tiers import Segment, Tier
-from logrouter.query.toplist import TopReport, answer
 
 NOW = 1_790_000_000_000
 NAMES = [f"client-{number}" for number in range(12)]
@@ -140,7 +141,7 @@ def test_names_that_are_asked_for_are_scanned_until_they_are_too_many(monkeypatc
     events = [(name, 0, "ok", 1) for name in NAMES for _ in range(3)]
     asked = [("window", "life"), ("prefix", "client-1")]
     _, by_scan = lists(events, asked, 1)
-    monkeypatch.setattr(toplist, "MANY_ROWS", 2)
+    monkeypatch.setattr(top_list, "MANY_ROWS", 2)
     _, by_order = lists(events, asked, 1)
     assert [e["client_id"] for e in by_scan["clients"]] == ["client-1", "client-10", "client-11"]
     assert (by_scan["exact"], by_scan["total"]["clients"]) == (True, 3)

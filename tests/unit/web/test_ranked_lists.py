@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from logrouter.query import toplist
 from logrouter.query.memory import MemoryReader
+from logrouter.query.reports import top_list
 
 SHARED = "between us"
 
@@ -36,7 +36,7 @@ def test_a_list_that_is_not_exact_bounds_what_it_lacks(fleet, requests):
 @pytest.mark.parametrize("question", ["window=life", "window=24h&sort=bytes", "window=3h&compare=previous"])
 def test_a_list_by_order_is_that_of_a_scan(fleet, monkeypatch, question):
     """The same lines, put together from three workers; only what all of them add up to is not told."""
-    monkeypatch.setattr(toplist, "FEW", -1)
+    monkeypatch.setattr(top_list, "FEW", -1)
 
     async def main():
         async with fleet(3) as workers:

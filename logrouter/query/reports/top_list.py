@@ -13,15 +13,15 @@ from logrouter.query.answers import SUBJECT_FIELD, Answer, interval, mean, weigh
 from logrouter.query.cursors import encode
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, Order, together
-from logrouter.query.reports import Lookup, Ranking, Scan
-from logrouter.query.top import BY, Board, Entry, Part, Tally, cursor_of, largest, merge
+from logrouter.query.reports.tally import BY, Board, Entry, Part, Tally, cursor_of, largest, merge
+from logrouter.query.reports.work import Lookup, Ranking, Scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from logrouter.core.rollup.cells import Cell, Numbers
     from logrouter.query.questions import Asked
-    from logrouter.query.reports import Work
+    from logrouter.query.reports.work import Work
     from logrouter.query.time_spans import Span
 
     Add = Callable[[str, Cell | Numbers], None]

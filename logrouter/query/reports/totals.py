@@ -8,9 +8,9 @@ import msgspec
 
 from logrouter.core.rollup.cells import OTHER, Cell, merge
 from logrouter.query import answers
-from logrouter.query.grid import Grid, GridPart, merge_grids
 from logrouter.query.parameters import By
-from logrouter.query.reports import Scan
+from logrouter.query.reports.calls import Grid, GridPart, merge_grids
+from logrouter.query.reports.work import Scan
 from logrouter.query.tiers import Segment
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 from logrouter.core.rollup.cells import OTHER, Cell, merge
 from logrouter.core.rollup.failures import parse_fault
 from logrouter.query import answers
-from logrouter.query.reports import Scan
+from logrouter.query.reports.work import Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

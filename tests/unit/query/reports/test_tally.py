@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
-from logrouter.query.top import Board, Part, Tally, cursor_of, merge
+from logrouter.query.reports.tally import Board, Part, Tally, cursor_of, merge
 
 OUTCOMES = st.dictionaries(st.sampled_from(["ok", "aborted", "backend_error"]), st.integers(1, 3), min_size=1)
 

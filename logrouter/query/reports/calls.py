@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from logrouter.core.text.timestamps import rfc3339
-from logrouter.query.reports import Scan
+from logrouter.query.reports.work import Scan
 from logrouter.query.tiers import Segment
 from logrouter.query.time_spans import MINUTE_MS
 

@@ -1,0 +1,1 @@
+"""Reports: what is computed from table rows, one module per report."""
