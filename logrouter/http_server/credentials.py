@@ -17,8 +17,8 @@ from logrouter.config import ConfigError
 from logrouter.config.compile.tokens import inline_tokens, read_tokens, together
 from logrouter.config.options.access import is_loopback, policy_of
 from logrouter.config.settings import SettingsError
-from logrouter.config.watch import LOOK_SECONDS, Watch
 from logrouter.http_server.keys import KeySet, KeySetError
+from logrouter.reload.file_watch import LOOK_SECONDS, Watch
 from logrouter.telemetry import ACCESS_VALID, Log, log
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from logrouter.access.policy import Policy
     from logrouter.access.tokens import Token
     from logrouter.config import Settings
-    from logrouter.config.watch import Stamp
     from logrouter.http_server.gate import Gate
+    from logrouter.reload.file_watch import Stamp
 
 MAX_BYTES: Final = 1 << 20
 _QUIET_SECONDS: Final = 0.05

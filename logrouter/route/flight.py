@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.records import Partition
     from logrouter.kafka.transaction import Headers, TransactionalProducer
-    from logrouter.route.live import Live
+    from logrouter.reload.versions import Live
     from logrouter.route.pairing import Pairing
     from logrouter.route.settings import LaneSettings
 

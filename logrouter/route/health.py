@@ -16,16 +16,16 @@ import orjson
 from prometheus_client import make_wsgi_app
 
 from logrouter import telemetry
-from logrouter.route.live import Result
+from logrouter.reload.versions import Result
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from logrouter.config import Secret
+    from logrouter.reload.reloader import Reloader
+    from logrouter.reload.versions import Outcome
     from logrouter.route.lane import RouteLane
-    from logrouter.route.live import Outcome
-    from logrouter.route.reload import Reloader
 
 Start = Any
 """wsgiref's start_response."""

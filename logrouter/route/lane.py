@@ -19,11 +19,11 @@ from logrouter.kafka.client import consumer_settings, make, producer_settings
 from logrouter.kafka.connection import BrokerState, partitions_of, sleep, wait_for_topics
 from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError, fatal_error
 from logrouter.kafka.transaction import TransactionalProducer
+from logrouter.reload.versions import Live, Version
 from logrouter.route.aside import SetAside
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.flight import Flight
 from logrouter.route.joined import Joined
-from logrouter.route.live import Live, Version
 from logrouter.route.membership import Membership
 from logrouter.route.observe import Observer
 from logrouter.route.pairing import Pairing

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.records import Message, Partition
-    from logrouter.route.live import Live
+    from logrouter.reload.versions import Live
     from logrouter.route.output import Output
 
 _LAG_SECONDS: Final = 1.0

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 from logrouter.config.settings import content
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.topics import Finding, Wanted, ensure, missing
+from logrouter.reload.reloader import Reloader, Source
+from logrouter.reload.versions import Live, Version
 from logrouter.route.lane import RouteLane
-from logrouter.route.live import Live, Version
 from logrouter.route.output import DeadLetterSettings
 from logrouter.route.pairing import PairingSettings
-from logrouter.route.reload import Reloader, Source
 from logrouter.route.settings import LaneSettings
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from logrouter.config import Secret
+from logrouter.reload.versions import Outcome, Result
 from logrouter.route.health import application
-from logrouter.route.live import Outcome, Result
 
 TOKEN = "tök en"  # noqa: S105 - of this test
 

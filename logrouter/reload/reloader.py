@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter import telemetry
 from logrouter.config import ConfigError
-from logrouter.config.watch import Watch
 from logrouter.kafka.errors import ClientError
-from logrouter.route.live import Outcome, Result
+from logrouter.reload.file_watch import Watch
+from logrouter.reload.versions import Outcome, Result
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from logrouter.config import Settings
-    from logrouter.config.watch import Stamp
-    from logrouter.route.live import Live, Version
+    from logrouter.reload.file_watch import Stamp
+    from logrouter.reload.versions import Live, Version
 
 QUIET_SECONDS: Final = 0.05
 """A file is read when it has not changed for so long: who writes in place does not do it in one go."""

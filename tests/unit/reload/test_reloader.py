@@ -11,9 +11,10 @@ import pytest
 from logrouter import config
 from logrouter.config.settings import content
 from logrouter.kafka.errors import ClientError
-from logrouter.route import process, reload
-from logrouter.route.live import Live, Result, Version
-from logrouter.route.reload import Reloader, Source
+from logrouter.reload import reloader
+from logrouter.reload.reloader import Reloader, Source
+from logrouter.reload.versions import Live, Result, Version
+from logrouter.route import process
 
 GOOD = """\
 version: 1
@@ -81,7 +82,7 @@ class Followed:
 @pytest.fixture
 def followed(tmp_path, monkeypatch):
     """A file that is followed."""
-    monkeypatch.setattr(reload, "QUIET_SECONDS", 0.001)
+    monkeypatch.setattr(reloader, "QUIET_SECONDS", 0.001)
     made = Followed(tmp_path)
     yield made
     made.reloader.stop()
@@ -100,7 +101,7 @@ def test_edit_comes_into_force_and_the_way_back_too(followed):
 
 def test_slow_writer_is_waited_for(followed, monkeypatch):
     """What is valid so far is not read while its writer has the file open, however long that takes."""
-    monkeypatch.setattr(reload, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(reloader, "PATIENCE_SECONDS", 0.05)
     if not followed.reloader._watch._inotify:
         pytest.skip("inotify is not available here, and nothing else tells that a file is open")
     other = GOOD.replace("to: out", "to: elsewhere")

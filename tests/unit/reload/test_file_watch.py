@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from logrouter.config import watch as module
-from logrouter.config.watch import LOOK_SECONDS, Watch, stamp
+from logrouter.reload import file_watch as module
+from logrouter.reload.file_watch import LOOK_SECONDS, Watch, stamp
 
 
 def in_place(file, text):

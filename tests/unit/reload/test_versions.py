@@ -9,7 +9,7 @@ import pytest
 from logrouter import telemetry
 from logrouter.core.canary import Bounds
 from logrouter.core.routing import RouteTable
-from logrouter.route.live import Live, Outcome, Result, Version
+from logrouter.reload.versions import Live, Outcome, Result, Version
 
 BOUNDS = Bounds(60_000, 10, max_rejected_ratio=0.1, max_lag_growth_records=100)
 
