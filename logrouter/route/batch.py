@@ -14,7 +14,7 @@ from logrouter.core.rollup.records import pack
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.output import Output
-from logrouter.route.rejoin import Rejoin
+from logrouter.route.partial_lines import Rejoin
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:

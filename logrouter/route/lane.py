@@ -20,13 +20,13 @@ from logrouter.kafka.connection import BrokerState, partitions_of, sleep, wait_f
 from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError, fatal_error
 from logrouter.kafka.transaction import TransactionalProducer
 from logrouter.reload.versions import Live, Version
-from logrouter.route.aside import SetAside
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.flight import Flight
-from logrouter.route.joined import Joined
+from logrouter.route.in_flight import Flight
 from logrouter.route.membership import Membership
-from logrouter.route.observe import Observer
+from logrouter.route.observer import Observer
+from logrouter.route.paired import Joined
 from logrouter.route.pairing import Pairing
+from logrouter.route.unsubscribed import SetAside
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:

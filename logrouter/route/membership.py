@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.records import Message, Partition
-    from logrouter.route.aside import SetAside
-    from logrouter.route.flight import Flight
+    from logrouter.route.in_flight import Flight
+    from logrouter.route.unsubscribed import SetAside
 
 _PATIENT_SECONDS: Final = 60.0
 """Offsets that a dead process has left in a transaction are known only when that has timed out."""

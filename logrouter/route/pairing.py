@@ -15,7 +15,7 @@ from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.held_lines import How
 from logrouter.core.join.pairs import Left, Pending
 from logrouter.model import RawRecord
-from logrouter.route.restore import Restore
+from logrouter.route.pairing_restore import Restore
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:

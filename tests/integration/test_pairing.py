@@ -19,7 +19,7 @@ from logrouter.core.join.pairs import Entry, Kind
 from logrouter.core.rollup.records import decode_record
 from logrouter.kafka.producer import Feeder
 from logrouter.kafka.reader import read_committed
-from logrouter.route.restore import Restore
+from logrouter.route.pairing_restore import Restore
 from tests.integration.fleet import Fleet, last_lines
 from tests.integration.stack import Stack
 

@@ -14,8 +14,8 @@ from logrouter.core.join.pairs import Left
 from logrouter.core.rollup.records import decode_record
 from logrouter.route import pairing
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.joined import Joined
 from logrouter.route.output import DeadLetterSettings, Output
+from logrouter.route.paired import Joined
 from logrouter.route.pairing import Pairing, PairingSettings
 
 from .messages import START, Message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from logrouter import config
-from logrouter.route.aside import SetAside
+from logrouter.route.unsubscribed import SetAside
 
 
 class Message(NamedTuple):

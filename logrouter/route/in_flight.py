@@ -9,9 +9,9 @@ from confluent_kafka import Consumer, TopicPartition
 from logrouter import telemetry
 from logrouter.kafka.errors import TransactionAbortedError
 from logrouter.kafka.records import LOOP_HEADER
-from logrouter.route.observe import count
+from logrouter.route.observer import count
 from logrouter.route.output import Output
-from logrouter.route.rejoin import Rejoin
+from logrouter.route.partial_lines import Rejoin
 from logrouter.telemetry import Log
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from logrouter import config
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import DeadLetterSettings, Output
-from logrouter.route.rejoin import BREAK_MS, Rejoin
+from logrouter.route.partial_lines import BREAK_MS, Rejoin
 
 from . import messages
 from .messages import START
