@@ -20,14 +20,14 @@ from faust.stores import STORES
 from yarl import URL
 
 from logrouter.tables.assignor import Assignor
-from logrouter.tables.batches import BatchSchema, scheduler
 from logrouter.tables.http import ViewServer, base_url, listen
 from logrouter.tables.lease import exit_fenced
+from logrouter.tables.micro_batches import BatchSchema, scheduler
 from logrouter.tables.reader import Reader
 from logrouter.tables.recovery import TableManager
 from logrouter.tables.services import Gate, Upkeep, minutes
 from logrouter.tables.table import MAX_UNFLUSHED, UsageTable
-from logrouter.tables.topclients import TopClients
+from logrouter.tables.top_clients import TopClients
 from logrouter.tables.transport import SCHEME
 from logrouter.telemetry import Log, log
 

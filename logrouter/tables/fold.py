@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.core.rollup.cells import Cell, copy_of, merge
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
-from logrouter.tables.copies import Mark
+from logrouter.tables.replicas import Mark
 from logrouter.tables.rows import NOTHING, TIERS
 from logrouter.tables.unflushed import Unflushed
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from logrouter.core.rollup.cells import Numbers
     from logrouter.core.rollup.records import Subjects
-    from logrouter.tables.boards import Boards
+    from logrouter.tables.rankings import Boards
     from logrouter.tables.retention import Cutoffs
 
     MultiGet = Callable[[list[bytes]], list[bytes | None]]

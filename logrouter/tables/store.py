@@ -19,16 +19,16 @@ from faust.stores import rocksdb
 
 from logrouter.core.rollup.cells import MAX_MINUTE
 from logrouter.query.tiers import Tier
-from logrouter.tables import copies, rows
-from logrouter.tables.boards import Boards
-from logrouter.tables.copies import COPY, DONE, GAP
+from logrouter.tables import replicas, rows
+from logrouter.tables.rankings import Boards
+from logrouter.tables.replicas import COPY, DONE, GAP
 from logrouter.tables.rows import META, NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from logrouter.tables.copies import Mark
+    from logrouter.tables.replicas import Mark
     from logrouter.tables.retention import Cutoffs
 
 HIGH: Final = META + b"high"
@@ -119,10 +119,10 @@ class Store(rocksdb.Store):
         boards.begin(changes)
         if mark is not None:
             boards.save(changes)
-            new = copies.encode(mark)
+            new = replicas.encode(mark)
             # After a restart the first flushes repeat what a former one had in the rows already.
             for key, old in zip((DONE, COPY), database.get([DONE, COPY]), strict=True):
-                changes.put(key, copies.later(old, new))
+                changes.put(key, replicas.later(old, new))
         database.write(changes)
         if mark is not None:
             boards.saved()
@@ -132,15 +132,15 @@ class Store(rocksdb.Store):
         changes, database = batch(), self._dbs[partition]
         done = database.get(DONE)
         if done is not None:
-            changes.put(COPY, copies.later(database.get(COPY), done))
+            changes.put(COPY, replicas.later(database.get(COPY), done))
         changes.delete(GAP)
         database.write(changes)
-        return copies.decode(done)
+        return replicas.decode(done)
 
     def copied(self, partition: int) -> Mark | None:
         """Up to where the rows of a partition are complete; None if that is not known, or not opened."""
         database = self._dbs.get(partition)
-        return None if database is None else copies.decode(database.get(COPY))
+        return None if database is None else replicas.decode(database.get(COPY))
 
     def delete(self, partition: int, keys: Iterable[bytes], *, marks: bool = False) -> None:
         """Remove rows, or the marks of rows."""
@@ -213,7 +213,7 @@ class Store(rocksdb.Store):
                 plan.add(record.key, record.value)
         changes = plan.changes(self.high(partition))
         # In the same write, so that a kill leaves neither rows without their offset nor the reverse.
-        followed = copies.follow(database.get, self.offset_key, records, lambda: self.changelog_end(partition))
+        followed = replicas.follow(database.get, self.offset_key, records, lambda: self.changelog_end(partition))
         for key, value in followed.items():
             if value is None:
                 changes.delete(key)

@@ -16,8 +16,8 @@ from logrouter.core.rollup.records import RecordError, decode_record
 from logrouter.query.tiers import Tier
 from logrouter.query.time_spans import MINUTE_MS
 from logrouter.tables import rows
-from logrouter.tables.copies import DONE, encode
 from logrouter.tables.fold import FoldError, PartitionFold
+from logrouter.tables.replicas import DONE, encode
 from logrouter.telemetry import (
     FLUSH_SECONDS,
     FOLD_SECONDS,

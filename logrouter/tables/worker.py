@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.tables.app import create, tune_gc
-from logrouter.tables.logs import quieten
+from logrouter.tables.log_throttle import quieten
 from logrouter.tables.services import PartitionCountError
 from logrouter.tables.settings import SettingsError, TablesSettings
 from logrouter.telemetry import Log, log

@@ -7,8 +7,8 @@ import pytest
 from logrouter.core.rollup.cells import Cell
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
-from logrouter.tables.boards import Boards
 from logrouter.tables.fold import PartitionFold
+from logrouter.tables.rankings import Boards
 from logrouter.tables.reader import stored
 from logrouter.tables.retention import Cutoffs
 from logrouter.tables.store import HIGH, MARK, Recovered, open_database

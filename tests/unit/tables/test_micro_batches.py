@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from faust.types import TP
 
-from logrouter.tables.batches import MAX_BYTES, MAX_RECORDS, batches, scheduler
+from logrouter.tables.micro_batches import MAX_BYTES, MAX_RECORDS, batches, scheduler
 
 
 class Record(NamedTuple):

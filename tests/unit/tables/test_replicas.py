@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.tables.copies import COPY, DONE, GAP, Mark, decode, encode, follow, later
+from logrouter.tables.replicas import COPY, DONE, GAP, Mark, decode, encode, follow, later
 
 APPLIED = b"applied"
 

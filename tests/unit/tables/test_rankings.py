@@ -10,10 +10,10 @@ from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, VALUE
 from logrouter.query.tiers import Tier
-from logrouter.tables import boards as module
+from logrouter.tables import rankings as module
 from logrouter.tables import rows
-from logrouter.tables.boards import RANK, Boards
 from logrouter.tables.fold import PartitionFold
+from logrouter.tables.rankings import RANK, Boards
 from logrouter.tables.retention import Cutoffs
 from logrouter.tables.store import HIGH, Recovered, batch, open_database
 

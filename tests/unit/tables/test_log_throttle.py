@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from logrouter.tables.logs import OnceAMinute
+from logrouter.tables.log_throttle import OnceAMinute
 
 
 def record(template, *args):
