@@ -66,8 +66,9 @@ def lane(bootstrap: str, topic: str, lines: int) -> dict:
     """Run the route lane as `logrouter route` does until it has committed *lines* records."""
     from dataclasses import replace
 
-    from logrouter import config, telemetry
+    from logrouter import config
     from logrouter.route import process
+    from logrouter.telemetry import metrics
 
     text = (Path(__file__).parent.parent / "topics.yaml").read_text()
     settings = config.parse(text.replace("[rsyslog-notice]", f"[{topic}]").encode(), {})
@@ -82,7 +83,7 @@ def lane(bootstrap: str, topic: str, lines: int) -> dict:
     def stopping() -> bool:
         done = sum(
             sample.value
-            for family in telemetry.RECORDS_READ.collect()
+            for family in metrics.RECORDS_READ.collect()
             for sample in family.samples
             if sample.name.endswith("_total")
         )

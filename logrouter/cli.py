@@ -18,7 +18,7 @@ import rich_click as click
 from rich.console import Console
 from rich.table import Table
 
-from logrouter import __version__, config, telemetry
+from logrouter import __version__, config
 from logrouter.commands.check import check_command, schema_command
 from logrouter.commands.completion import completion_command
 from logrouter.commands.explain import explain_command
@@ -31,7 +31,7 @@ from logrouter.commands.terminal import fail as _fail
 from logrouter.commands.token import token_command
 from logrouter.commands.top import top_command
 from logrouter.commands.usage import usage_command
-from logrouter.telemetry import Log
+from logrouter.telemetry.log import Log, configure_logging, log
 
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.MAX_WIDTH = 100
@@ -84,7 +84,7 @@ def cli(log_format: str, log_level: str) -> None:
     **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 4 warnings only,
     5 no such client, 75 fenced.
     """
-    telemetry.configure_logging(json=log_format == "json", level=log_level)
+    configure_logging(json=log_format == "json", level=log_level)
 
 
 @cli.command()
@@ -125,7 +125,7 @@ def route(config_file: Path | None, bootstrap: str | None, instance: str | None,
     except health.PortTakenError as exc:
         _fail(str(exc), EXIT_FAILED)  # unlike a wrong setting, this may heal: a supervisor should try again
     except process.FatalError as exc:
-        telemetry.log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="route", error=str(exc))
+        log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="route", error=str(exc))
         if isinstance(exc, process.StuckError):
             os._exit(EXIT_FENCED)  # an ordinary exit would wait for the thread that never comes back
         raise SystemExit(EXIT_FENCED if exc.fenced else EXIT_FAILED) from None

@@ -8,7 +8,7 @@ from logrouter.http_server.gate import known_caller
 from logrouter.http_server.problems import Problem
 from logrouter.http_server.subject_names import name_of
 from logrouter.query.answers import SUBJECT_FIELD
-from logrouter.telemetry import Log, log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from aiohttp import web

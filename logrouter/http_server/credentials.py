@@ -19,7 +19,8 @@ from logrouter.config.options.access import is_loopback, policy_of
 from logrouter.config.settings import SettingsError
 from logrouter.http_server.keys import KeySet, KeySetError
 from logrouter.reload.file_watch import LOOK_SECONDS, Watch
-from logrouter.telemetry import ACCESS_VALID, Log, log
+from logrouter.telemetry.log import Log, log
+from logrouter.telemetry.metrics import ACCESS_VALID
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

@@ -23,7 +23,7 @@ from logrouter.http_server.problems import (
     UNTRUSTED_HOP,
     Problem,
 )
-from logrouter.telemetry import ACCESS_REFUSED
+from logrouter.telemetry.metrics import ACCESS_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import aiohttp
 import jwt
 import orjson
 
-from logrouter.telemetry import Log, log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

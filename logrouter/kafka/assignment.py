@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from logrouter import telemetry
 from logrouter.kafka.errors import FatalError
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from logrouter.kafka.records import Message, Partition
-    from logrouter.telemetry import Log
+    from logrouter.telemetry.log import Log
 
 _REWIND_SECONDS: Final = 10.0
 _ASK_SECONDS: Final = 2.0
@@ -48,15 +49,15 @@ class Assignment:
         self.revoked |= gone
         for topic, partition in gone:
             self.positions.pop((topic, partition), None)
-            telemetry.forget_lag(topic, partition)
+            metrics.forget_lag(topic, partition)
         return gone
 
     def note(self, event: Log, partitions: Iterable[TopicPartition]) -> None:
         """Tell of a rebalance."""
-        telemetry.REBALANCES.inc()
-        telemetry.ASSIGNED_PARTITIONS.set(len(self.partitions))
+        metrics.REBALANCES.inc()
+        metrics.ASSIGNED_PARTITIONS.set(len(self.partitions))
         names = sorted(f"{p.topic}:{p.partition}" for p in partitions)
-        telemetry.log(event, partitions=",".join(names) or "none", assigned=len(self.partitions))
+        log(event, partitions=",".join(names) or "none", assigned=len(self.partitions))
 
     def committed(self, positions: Mapping[Partition, int]) -> None:
         """The group has committed these."""

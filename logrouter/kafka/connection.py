@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from logrouter import telemetry
 from logrouter.kafka.errors import FatalError, StoppedError
-from logrouter.telemetry import Log
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,22 +45,22 @@ class BrokerState:
         if error.code() in _REFUSED or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
             self.down(error)
         elif error.code() not in _CONNECTION_ERRORS and not error.fatal():
-            telemetry.log(Log.KAFKA_CLIENT, error=error.name(), detail=error.str())
+            log(Log.KAFKA_CLIENT, error=error.name(), detail=error.str())
 
     def down(self, error: KafkaError) -> None:
         """The cluster does not answer, or refuses us; librdkafka keeps trying."""
         if self._up is not False:
             self._up = False
-            telemetry.BROKER_UP.set(0)
-            telemetry.log(Log.BROKER_DOWN, error=error.name(), detail=error.str())
+            metrics.BROKER_UP.set(0)
+            log(Log.BROKER_DOWN, error=error.name(), detail=error.str())
 
     def up(self) -> None:
         """The cluster answered."""
         if self._up is not True:
             if self._up is False:
-                telemetry.log(Log.BROKER_UP)
+                log(Log.BROKER_UP)
             self._up = True
-            telemetry.BROKER_UP.set(1)
+            metrics.BROKER_UP.set(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ def wait_for_topics(consumer: Consumer, topics: set[str], state: BrokerState, *,
             missing = {name for name in topics if name not in metadata.topics or metadata.topics[name].error}
             if not missing:
                 if missing_before:
-                    telemetry.log(Log.TOPIC_FOUND, topics=",".join(sorted(missing_before)))
+                    log(Log.TOPIC_FOUND, topics=",".join(sorted(missing_before)))
                 counts = {name: len(metadata.topics[name].partitions) for name in topics}
                 return Found(metadata.cluster_id or "", counts)
             if missing != missing_before:
-                telemetry.log(Log.TOPIC_MISSING, topics=",".join(sorted(missing)), help="run: logrouter topics")
+                log(Log.TOPIC_MISSING, topics=",".join(sorted(missing)), help="run: logrouter topics")
             missing_before = missing
         sleep(pause, give_up)
         pause = min(pause * 2, _LONGEST_PAUSE)

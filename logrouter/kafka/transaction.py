@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from logrouter import telemetry
 from logrouter.kafka.errors import _FENCED, FatalError, StoppedError, StuckError, TransactionAbortedError, fatal_error
+from logrouter.telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ class TransactionalProducer:
         def commit() -> None:
             self._retry(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS))
             self._retry(lambda: self._producer.commit_transaction(_CALL_SECONDS))
-            telemetry.TRANSACTION_SECONDS.observe(time.monotonic() - self._began)
+            metrics.TRANSACTION_SECONDS.observe(time.monotonic() - self._began)
 
         self._alive = time.monotonic()
         self._commit = self._committer.submit(commit)
@@ -127,9 +127,9 @@ class TransactionalProducer:
         except CancelledError:
             raise StoppedError from None
         except KafkaException as exc:
-            telemetry.TRANSACTIONS.labels("aborted").inc()
+            metrics.TRANSACTIONS.labels("aborted").inc()
             raise self._abort_or_die(exc.args[0]) from None
-        telemetry.TRANSACTIONS.labels("committed").inc()
+        metrics.TRANSACTIONS.labels("committed").inc()
 
     def _await(self, commit: Future[None]) -> None:
         """Wait for the committing thread, unless it hangs inside librdkafka (its issues 5456 and 5511)."""

@@ -13,9 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from logrouter import telemetry
 from logrouter.process.watchdog import Leash
-from logrouter.telemetry import Log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +43,7 @@ class Child:
         # in good order.
         self.process = subprocess.Popen(self.command, process_group=0)  # noqa: S603 - our own command
         self.started = time.monotonic()
-        telemetry.log(Log.CHILD_STARTED, name=self.name, pid=self.process.pid)
+        log(Log.CHILD_STARTED, name=self.name, pid=self.process.pid)
         return self.process.pid
 
     def ended(self, code: int) -> None:
@@ -54,7 +53,7 @@ class Child:
         self.pause = _FIRST_PAUSE if steady else min(self.pause * 2, _LONGEST_PAUSE)
         self.process, self.start_at = None, now + self.pause
         restart = "never" if code == EXIT_USAGE else f"{self.pause:g}s"
-        telemetry.log(Log.CHILD_EXITED, name=self.name, code=code, restart_in=restart)
+        log(Log.CHILD_EXITED, name=self.name, code=code, restart_in=restart)
 
     def signal(self, number: signal.Signals) -> None:
         """Signal it and whatever it started."""

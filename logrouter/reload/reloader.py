@@ -10,12 +10,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter import telemetry
 from logrouter.config import ConfigError
 from logrouter.kafka.errors import ClientError
 from logrouter.reload.file_watch import Watch
 from logrouter.reload.versions import Outcome, Result
-from logrouter.telemetry import Log
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -115,8 +115,8 @@ class Reloader:
             try:
                 self.turn()
             except Exception as exc:  # noqa: BLE001 - a bug of ours must not end reloading for good
-                telemetry.INTERNAL_ERRORS.labels("reload").inc()
-                telemetry.log(Log.INTERNAL_ERROR, exc_info=exc, lane="route", file=str(self._source.path))
+                metrics.INTERNAL_ERRORS.labels("reload").inc()
+                log(Log.INTERNAL_ERROR, exc_info=exc, lane="route", file=str(self._source.path))
             if not self._signalled and self._asked == self._answered:
                 self._watch.wait()
 

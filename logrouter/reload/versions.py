@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter import telemetry
 from logrouter.core.canary import State, Trial
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.model import Reason
-from logrouter.telemetry import Log
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,7 +124,7 @@ class Live:
                 self._passed = None
             self.version, self._since_ms = version, now_ms
             self._in_doubt = True
-            telemetry.CANARY_ACTIVE.set(self._trial is not None)
+            metrics.CANARY_ACTIVE.set(self._trial is not None)
             _in_force(version.generation, former.generation, now_ms)
             if crossed:
                 self._note(Outcome(Result.ROLLED_BACK, crossed, former.generation))
@@ -137,7 +137,7 @@ class Live:
         with self._changed:
             generation, self.version = self.version.generation, former
             self._trial = None
-            telemetry.CANARY_ACTIVE.set(0)
+            metrics.CANARY_ACTIVE.set(0)
             _in_force(former.generation, generation, self._clock_ms())
             self._note(Outcome(Result.REFUSED, reason, generation))
         self._decided()
@@ -173,8 +173,8 @@ class Live:
             verdict = self._trial.verdict(self._clock_ms())
             if verdict.state is State.PASSED:
                 self._trial, self._passed = None, True
-                telemetry.CANARY_ACTIVE.set(0)
-                telemetry.log(Log.CANARY_PASSED, file=self._file, generation=self.version.generation)
+                metrics.CANARY_ACTIVE.set(0)
+                log(Log.CANARY_PASSED, file=self._file, generation=self.version.generation)
             elif verdict.state is State.CROSSED:
                 self._crossed, self._passed = verdict.reason, False
                 self._bad, self.pending = self.version.generation, self._good
@@ -251,20 +251,20 @@ class Live:
         """Remember and tell how it went: once, unless somebody asked *again*."""
         kept = outcome.result in _KEPT
         news = outcome != self._last and outcome.result is not Result.UNCHANGED
-        telemetry.CONFIG_VALID.set(not kept)
+        metrics.CONFIG_VALID.set(not kept)
         if news or again or outcome.result is Result.APPLIED:
             self._last_ms = self._clock_ms()
-            telemetry.CONFIG_RELOADS.labels(outcome.result).inc()
+            metrics.CONFIG_RELOADS.labels(outcome.result).inc()
             about: dict[str, Any] = {"generation": outcome.generation} if outcome.generation else {}
             about |= {"reason": outcome.reason, "running": self.version.generation} if kept else {}
-            telemetry.log(_EVENTS[outcome.result], file=self._file, **about)
+            log(_EVENTS[outcome.result], file=self._file, **about)
         self._last = outcome
         return outcome
 
 
 def _in_force(generation: str, former: str, now_ms: int) -> None:
     if former and former != generation:
-        telemetry.forget_generation(former)
-    telemetry.CONFIG_INFO.labels(generation).set(1)
-    telemetry.CONFIG_VALID.set(1)
-    telemetry.CONFIG_LAST_RELOAD.set(now_ms / 1000)
+        metrics.forget_generation(former)
+    metrics.CONFIG_INFO.labels(generation).set(1)
+    metrics.CONFIG_VALID.set(1)
+    metrics.CONFIG_LAST_RELOAD.set(now_ms / 1000)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter import telemetry
 from logrouter.core import ids
 from logrouter.core.join import held_lines
 from logrouter.core.pipeline import AT_ONCE, Work, process_block
@@ -15,7 +14,8 @@ from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.output import Output
 from logrouter.route.partial_lines import Rejoin
-from logrouter.telemetry import Log
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -256,8 +256,6 @@ def internal_error(exc: Exception, record: RawRecord, *, verbatim: bool = True) 
 
     Its bytes are shown only where they are text: no eye finds the secrets in what is compressed.
     """
-    telemetry.INTERNAL_ERRORS.labels("route").inc()
-    telemetry.log(
-        Log.INTERNAL_ERROR, exc_info=exc, topic=record.topic, partition=record.partition, offset=record.offset
-    )
+    metrics.INTERNAL_ERRORS.labels("route").inc()
+    log(Log.INTERNAL_ERROR, exc_info=exc, topic=record.topic, partition=record.partition, offset=record.offset)
     return Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__, raw=None if verbatim else ENCODED)

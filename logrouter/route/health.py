@@ -15,9 +15,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import orjson
 from prometheus_client import make_wsgi_app
 
-from logrouter import telemetry
 from logrouter.reload.versions import Result
-from logrouter.telemetry import Log
+from logrouter.telemetry import metrics as telemetry
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,7 +75,7 @@ def serve(lane: RouteLane, host: str, port: int, reloader: Reloader | None = Non
     except OSError as exc:
         raise PortTakenError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    telemetry.log(Log.METRICS_SERVING, url=f"http://{host}:{server.server_port}/metrics")
+    log(Log.METRICS_SERVING, url=f"http://{host}:{server.server_port}/metrics")
     return server.server_port
 
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, TopicPartition
 
-from logrouter import telemetry
 from logrouter.kafka.errors import TransactionAbortedError
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route.observer import count
 from logrouter.route.output import Output
 from logrouter.route.partial_lines import Rejoin
-from logrouter.telemetry import Log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -116,7 +115,7 @@ class Flight:
             return
         self._producer.settle()
         if self.aborts > 1:
-            telemetry.log(Log.TRANSACTIONS_RESUMED, aborted=self.aborts)
+            log(Log.TRANSACTIONS_RESUMED, aborted=self.aborts)
         self.aborts = 0
         self._abort_causes.clear()
         self._broker.up()
@@ -139,7 +138,7 @@ class Flight:
         cause = str(aborted)
         if cause not in self._abort_causes:  # said once per cause; the metric counts the rest
             self._abort_causes.add(cause)
-            telemetry.log(Log.TRANSACTION_ABORTED, error=cause, partitions=len(self._first))
+            log(Log.TRANSACTION_ABORTED, error=cause, partitions=len(self._first))
         if self.pairing is not None:
             self.pairing.rollback()
         self.rejoin.rollback()

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from logrouter import telemetry
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.client import consumer_settings, make, producer_settings
 from logrouter.kafka.connection import BrokerState, partitions_of, sleep, wait_for_topics
@@ -27,7 +26,8 @@ from logrouter.route.observer import Observer
 from logrouter.route.paired import Joined
 from logrouter.route.pairing import Pairing
 from logrouter.route.unsubscribed import SetAside
-from logrouter.telemetry import Log
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +144,7 @@ class RouteLane:
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
         self._group.subscribe(self._table)
-        telemetry.log(
+        log(
             Log.LANE_STARTED,
             lane="route",
             group=s.group,
@@ -197,7 +197,7 @@ class RouteLane:
         self._consumer.close()
         if self._pairing is not None:
             self._pairing.close()
-        telemetry.log(Log.LANE_STOPPED, lane="route", instance=self._settings.instance)
+        log(Log.LANE_STOPPED, lane="route", instance=self._settings.instance)
 
     # --- one turn
 
@@ -241,7 +241,7 @@ class RouteLane:
             if not messages and not left and not output.pieces:
                 return None
             self._joined.add(left, output, pairing.malformed)
-        telemetry.BATCH_SECONDS.observe(time.perf_counter() - began)
+        metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
         return output
 
     def _observe_batch(self, output: Output) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.kafka.assignment import first_offsets
 from logrouter.kafka.errors import StoppedError, TransactionAbortedError
-from logrouter.telemetry import Log
+from logrouter.telemetry.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

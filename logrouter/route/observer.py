@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from logrouter import telemetry
 from logrouter.kafka.errors import fatal_error
-from logrouter.telemetry import Log
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from logrouter.kafka.assignment import Assignment
@@ -44,7 +44,7 @@ class Observer:
             return  # an expression that matches no topic yet is no trouble
         if what not in self._source_errors:
             self._source_errors.add(what)
-            telemetry.log(Log.SOURCE_ERROR, topic=message.topic(), error=error.name(), detail=error.str())
+            log(Log.SOURCE_ERROR, topic=message.topic(), error=error.name(), detail=error.str())
 
     def forget_errors(self, output: Output) -> None:
         """Errors of topics that work again are past."""
@@ -73,26 +73,26 @@ class Observer:
             _low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             if high >= 0:
                 lag[topic, partition] = max(high - offset, 0)
-                telemetry.CONSUMER_LAG.labels(topic, partition).set(lag[topic, partition])
+                metrics.CONSUMER_LAG.labels(topic, partition).set(lag[topic, partition])
         live.lagging(lag)
 
 
 def count(output: Output) -> None:
     """Metrics of a committed batch: what was aborted is read again and counted then."""
     for source, (records, size) in output.read.items():
-        telemetry.RECORDS_READ.labels(source).inc(records)
-        telemetry.BYTES_READ.labels(source).inc(size)
+        metrics.RECORDS_READ.labels(source).inc(records)
+        metrics.BYTES_READ.labels(source).inc(size)
     for labels, n in output.counts.items():
-        telemetry.EVENTS.labels(*labels).inc(n)
+        metrics.EVENTS.labels(*labels).inc(n)
     for labels, n in output.copies.items():
-        telemetry.EVENT_COPIES.labels(*labels).inc(n)
+        metrics.EVENT_COPIES.labels(*labels).inc(n)
     for result, n in output.pairing.items():
-        telemetry.PAIRING_RESULTS.labels(*result).inc(n)
+        metrics.PAIRING_RESULTS.labels(*result).inc(n)
     for name, values in (
         ("events", [value for _, value, _ in output.events]),
         ("dead_letter", [value for _, value, _ in output.dead_letters]),
         ("rollup", [value for _, value in output.rollup]),
         ("pairing", [value for _, _, value in output.halves]),
     ):
-        telemetry.RECORDS_PRODUCED.labels(name).inc(len(values))
-        telemetry.BYTES_PRODUCED.labels(name).inc(sum(map(len, values)))
+        metrics.RECORDS_PRODUCED.labels(name).inc(len(values))
+        metrics.BYTES_PRODUCED.labels(name).inc(sum(map(len, values)))

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter import telemetry
 from logrouter.config.compile.pairing import changelog_of
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.held_lines import How
 from logrouter.core.join.pairs import Left, Pending
 from logrouter.model import RawRecord
 from logrouter.route.pairing_restore import Restore
-from logrouter.telemetry import Log
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,7 +72,7 @@ class Pairing:
         """The partition is not ours (any more)."""
         self._restore.discard(partition)
         if self._pending.pop(partition, None) is not None:
-            telemetry.forget_pending(partition)
+            metrics.forget_pending(partition)
 
     def without_unready(self, messages: list[Message]) -> list[Message]:
         """The messages, but for lines of partitions that are not ready: these must be read again when they are."""
@@ -90,7 +90,7 @@ class Pairing:
             pending = Pending(max_lines=self.settings.max_lines, max_bytes=self.settings.max_bytes, resumed_ms=now_ms)
             pending.restore(entries.items())
             self._pending[partition], self._seen_ms[partition] = pending, now_ms
-            telemetry.log(Log.PAIRING_RESTORED, partition=partition, pending=len(entries))
+            log(Log.PAIRING_RESTORED, partition=partition, pending=len(entries))
         return list(done)
 
     def close(self) -> None:
@@ -167,7 +167,7 @@ class Pairing:
         """What was published last is committed."""
         for partition, pending in self._pending.items():
             pending.settled()
-            telemetry.PAIRING_PENDING.labels(partition).set(len(pending))
+            metrics.PAIRING_PENDING.labels(partition).set(len(pending))
 
     def rollback(self) -> None:
         """What was published last is not committed, nor anything since: every state goes back to what is."""

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
-from logrouter import telemetry
 from logrouter.core.join import pairs
 from logrouter.kafka.client import make, plain_settings
-from logrouter.telemetry import Log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +107,7 @@ class Restore:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
                 part.read_to = message.offset()
             else:
-                telemetry.log(Log.SOURCE_ERROR, topic=self._topic, error=error.name(), detail=error.str())
+                log(Log.SOURCE_ERROR, topic=self._topic, error=error.name(), detail=error.str())
             return
         key, value = message.key(), message.value()
         if key is None or value is None:
@@ -116,7 +115,7 @@ class Restore:
             return
         entry = pairs.decode(value)
         if entry is None:
-            telemetry.log(Log.PAIRING_INVALID, partition=message.partition(), offset=message.offset())
+            log(Log.PAIRING_INVALID, partition=message.partition(), offset=message.offset())
         else:
             part.entries[key] = entry
 

@@ -29,7 +29,7 @@ from logrouter.tables.services import Gate, Upkeep, minutes
 from logrouter.tables.table import MAX_UNFLUSHED, UsageTable
 from logrouter.tables.top_clients import TopClients
 from logrouter.tables.transport import SCHEME
-from logrouter.telemetry import Log, log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

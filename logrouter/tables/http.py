@@ -13,7 +13,7 @@ from mode import Service
 from logrouter.http_server.credentials import Follower
 from logrouter.http_server.server import runner_of
 from logrouter.query.tiers import Tier
-from logrouter.telemetry import Log, log
+from logrouter.telemetry.log import Log, log
 from logrouter.web.app import GATE, build
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from logrouter.telemetry import Log, log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

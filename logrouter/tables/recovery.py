@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from faust.tables import TableManager as FaustTableManager
 from faust.tables import recovery
 
-from logrouter.telemetry import Log, log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -9,7 +9,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from logrouter.telemetry import BROKER_UP, ROLLUP_LAG, TABLE_ROWS, TABLES_READY, Log, log
+from logrouter.telemetry.log import Log, log
+from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_ROWS, TABLES_READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,8 @@ from logrouter.query.time_spans import MINUTE_MS
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
 from logrouter.tables.replicas import DONE, encode
-from logrouter.telemetry import (
+from logrouter.telemetry.log import Log, log
+from logrouter.telemetry.metrics import (
     FLUSH_SECONDS,
     FOLD_SECONDS,
     LATE_EVENTS,
@@ -28,8 +29,6 @@ from logrouter.telemetry import (
     ROLLUP_RECORDS_INVALID,
     ROWS_EXPIRED,
     ROWS_WRITTEN,
-    Log,
-    log,
 )
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mode import Service
 
 from logrouter.query.tiers import Segment, Tier
-from logrouter.telemetry import TOP_CLIENTS
+from logrouter.telemetry.metrics import TOP_CLIENTS
 
 if TYPE_CHECKING:
     from logrouter.query.reader import TableReader

@@ -24,7 +24,8 @@ from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
 from logrouter.tables.lease import Lease
-from logrouter.telemetry import CHANGELOG_BYTES, Log, log
+from logrouter.telemetry.log import Log, log
+from logrouter.telemetry.metrics import CHANGELOG_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping

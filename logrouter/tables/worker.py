@@ -13,7 +13,7 @@ from logrouter.tables.app import create, tune_gc
 from logrouter.tables.log_throttle import quieten
 from logrouter.tables.services import PartitionCountError
 from logrouter.tables.settings import SettingsError, TablesSettings
-from logrouter.telemetry import Log, log
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

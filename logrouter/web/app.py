@@ -20,7 +20,8 @@ from logrouter.http_server.problems import INTERNAL, Problem
 from logrouter.http_server.work_queue import Turns
 from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
 from logrouter.query.time_spans import KEPT
-from logrouter.telemetry import QUERY_SECONDS, REGISTRY, Log, log
+from logrouter.telemetry.log import Log, log
+from logrouter.telemetry.metrics import QUERY_SECONDS, REGISTRY
 from logrouter.web import health, lists, page, subjects
 from logrouter.web.gather import PART_PATH
 from logrouter.web.view import Limits, View

@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-from logrouter import telemetry
 from logrouter.access.policy import OPEN, Policy
 from logrouter.access.scopes import Via, caller
 from logrouter.access.tokens import Token, digest_of, hash_of
@@ -14,6 +13,7 @@ from logrouter.tables import table, worker
 from logrouter.tables.retention import Retention
 from logrouter.tables.security import Security
 from logrouter.tables.settings import TablesSettings
+from logrouter.telemetry.log import configure_logging
 
 
 def main(given: dict) -> int:
@@ -21,7 +21,7 @@ def main(given: dict) -> int:
 
     *tokens* are scopes by token; without any everybody is let in.
     """
-    telemetry.configure_logging()
+    configure_logging()
     tokens = [
         Token(caller(f"caller-{number}", Via.TOKEN, scopes), digest_of(hash_of(token)))
         for number, (token, scopes) in enumerate(given.pop("tokens", {}).items())

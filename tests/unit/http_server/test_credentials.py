@@ -23,7 +23,7 @@ from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.tables.app import App, BootStrategy
 from logrouter.tables.http import base_url
 from logrouter.tables.settings import PEER_SECRET_ENV, from_settings
-from logrouter.telemetry import ACCESS_VALID
+from logrouter.telemetry.metrics import ACCESS_VALID
 from logrouter.web import app
 from logrouter.web.app import GATE
 from tests.certificates import certificate

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from logrouter import telemetry
 from logrouter.core.canary import Bounds
 from logrouter.core.routing import RouteTable
 from logrouter.reload.versions import Live, Outcome, Result, Version
+from logrouter.telemetry import metrics
 
 BOUNDS = Bounds(60_000, 10, max_rejected_ratio=0.1, max_lag_growth_records=100)
 
@@ -67,8 +67,8 @@ def test_offered_version_is_in_force_when_the_lane_has_taken_it(caplog):
     assert it.take().generation == "b"
 
     assert (it.report()["generation"], it.due(), it.take()) == ("b", False, None)
-    assert telemetry.CONFIG_INFO.labels("b")._value.get() == 1
-    assert ("a",) not in telemetry.CONFIG_INFO._metrics
+    assert metrics.CONFIG_INFO.labels("b")._value.get() == 1
+    assert ("a",) not in metrics.CONFIG_INFO._metrics
     assert events(caplog) == ["config_applied"]
 
 
@@ -98,11 +98,11 @@ def test_failure_is_told_once_unless_somebody_asks_again(caplog, asked):
         it.fail(Outcome(Result.INVALID, "1:1: routes: lacks"), asked=asked)
 
     assert events(caplog) == ["config_rejected"] * (3 if asked else 1)
-    assert telemetry.CONFIG_VALID._value.get() == 0
+    assert metrics.CONFIG_VALID._value.get() == 0
     report = it.report()
     assert (report["generation"], report["valid"], report["last_error"]) == ("a", False, "1:1: routes: lacks")
     it.offer(version("a"), asked=False)
-    assert (it.report()["valid"], telemetry.CONFIG_VALID._value.get()) == (True, 1)
+    assert (it.report()["valid"], metrics.CONFIG_VALID._value.get()) == (True, 1)
 
 
 def test_crossed_bound_brings_the_former_version_back(caplog):

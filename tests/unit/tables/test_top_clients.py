@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.tables.top_clients import Largest, largest
-from logrouter.telemetry import TOP_CLIENTS, _TopClients
+from logrouter.telemetry.metrics import TOP_CLIENTS, _TopClients
 
 NOW = 1_790_000_000_000
 

@@ -11,7 +11,7 @@ from logrouter.access.rates import Rate
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import Token, Tokens, digest_of, hash_of, token_of
 from logrouter.core.rollup.cells import Cell
-from logrouter.telemetry import ACCESS_REFUSED
+from logrouter.telemetry.metrics import ACCESS_REFUSED
 from logrouter.web.app import GATE
 
 SHARED = "between us"

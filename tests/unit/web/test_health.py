@@ -5,7 +5,7 @@ import re
 
 from prometheus_client import CollectorRegistry, Counter
 
-from logrouter.telemetry import QUERY_SECONDS
+from logrouter.telemetry.metrics import QUERY_SECONDS
 
 
 def query_labels():

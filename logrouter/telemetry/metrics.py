@@ -8,13 +8,8 @@ never carry payloads.
 from __future__ import annotations
 
 import contextlib
-import logging
-import sys
-from enum import StrEnum
-from time import gmtime, strftime
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final
 
-import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
@@ -22,7 +17,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 REGISTRY: Final = CollectorRegistry()
 """The process's own registry: nothing a library registers by itself ends up in our scrape."""
@@ -221,130 +216,6 @@ ACCESS_VALID = Gauge(
     "1 while the files of tokens, keys and certificates are in force as they are now, 0 while one is refused.",
     registry=REGISTRY,
 )
-
-
-class Log(StrEnum):
-    """Every log event. INFO is life cycle, WARNING is degraded but healing, ERROR needs an operator."""
-
-    LANE_STARTED = "lane_started"
-    LANE_STOPPED = "lane_stopped"
-    LANE_FAILED = "lane_failed"
-    BROKER_DOWN = "broker_down"
-    BROKER_UP = "broker_up"
-    TOPIC_MISSING = "topic_missing"
-    TOPIC_FOUND = "topic_found"
-    PARTITIONS_ASSIGNED = "partitions_assigned"
-    PARTITIONS_REVOKED = "partitions_revoked"
-    PARTITIONS_LOST = "partitions_lost"
-    TRANSACTION_ABORTED = "transaction_aborted"
-    TRANSACTIONS_RESUMED = "transactions_resumed"
-    SOURCE_ERROR = "source_error"
-    PAIRING_RESTORED = "pairing_restored"
-    PAIRING_INVALID = "pairing_invalid"
-    CONFIG_APPLIED = "config_applied"
-    CONFIG_UNCHANGED = "config_unchanged"
-    CONFIG_REJECTED = "config_rejected"
-    CONFIG_ROLLED_BACK = "config_rolled_back"
-    CANARY_PASSED = "canary_passed"
-    FENCED = "fenced"
-    INTERNAL_ERROR = "internal_error"
-    METRICS_SERVING = "metrics_serving"
-    TABLES_RECOVERED = "tables_recovered"
-    TABLES_RECOVERING = "tables_recovering"
-    ROLLUP_INVALID = "rollup_invalid"
-    CHANGELOG_REPAIRED = "changelog_repaired"
-    QUERY_FAILED = "query_failed"
-    AUDIT = "audit"
-    ACCESS_OPEN = "access_open"
-    ACCESS_CLOSED = "access_closed"
-    ACCESS_APPLIED = "access_applied"
-    ACCESS_REJECTED = "access_rejected"
-    ISSUER_KEYS = "issuer_keys"
-    ISSUER_AWAY = "issuer_away"
-    CHILD_STARTED = "child_started"
-    CHILD_EXITED = "child_exited"
-    KAFKA_CLIENT = "kafka_client"
-
-
-_LEVELS: Final[Mapping[Log, int]] = {
-    Log.LANE_FAILED: logging.ERROR,
-    Log.FENCED: logging.ERROR,
-    Log.INTERNAL_ERROR: logging.ERROR,
-    Log.QUERY_FAILED: logging.ERROR,
-    Log.CONFIG_REJECTED: logging.ERROR,
-    Log.ACCESS_REJECTED: logging.ERROR,
-    Log.CONFIG_ROLLED_BACK: logging.ERROR,
-    Log.BROKER_DOWN: logging.WARNING,
-    Log.TOPIC_MISSING: logging.WARNING,
-    Log.PARTITIONS_LOST: logging.WARNING,
-    Log.TRANSACTION_ABORTED: logging.WARNING,
-    Log.SOURCE_ERROR: logging.WARNING,
-    Log.PAIRING_INVALID: logging.WARNING,
-    Log.ROLLUP_INVALID: logging.WARNING,
-    Log.CHANGELOG_REPAIRED: logging.WARNING,
-    Log.CHILD_EXITED: logging.WARNING,
-    Log.KAFKA_CLIENT: logging.WARNING,
-    Log.ACCESS_OPEN: logging.WARNING,
-    Log.ACCESS_CLOSED: logging.WARNING,
-    Log.ISSUER_AWAY: logging.WARNING,
-}
-
-_LOGGER: Final = logging.getLogger("logrouter")
-_MAX_FIELD: Final = 300
-
-
-def log(event: Log, *, exc_info: BaseException | None = None, **fields: object) -> None:
-    """Writes one log line for *event*. *fields* are short values; each is cut to 300 characters."""
-    level = _LEVELS.get(event, logging.INFO)
-    if _LOGGER.isEnabledFor(level):
-        _LOGGER.log(level, event.value, exc_info=exc_info, extra={"fields": fields})
-
-
-class _TextFormatter(logging.Formatter):
-    """``2026-01-31T23:59:59.123Z INFO lane_started group=logrouter``: one line per event, plus a traceback if any."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = _fields(record)
-        words = [_stamp(record), record.levelname, record.getMessage(), *(f"{k}={_word(v)}" for k, v in fields.items())]
-        line = " ".join(words)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-class _JsonFormatter(logging.Formatter):
-    """The same as one JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {"time": _stamp(record), "level": record.levelname, "event": record.getMessage()}
-        line |= _fields(record)
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-
-
-def _stamp(record: logging.LogRecord) -> str:
-
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(record.created))}.{int(record.msecs):03d}Z"
-
-
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    fields = getattr(record, "fields", {})
-    return {k: v[:_MAX_FIELD] if isinstance(v, str) else v for k, v in fields.items()}
-
-
-def _word(value: object) -> str:
-    text = str(value)
-    plain = text.isprintable() and not any(c in text for c in ' "=') and text != ""
-    return text if plain else orjson.dumps(text).decode()
-
-
-def configure_logging(*, json: bool = False, level: str = "info", stream: TextIO | None = None) -> None:
-    """Sends our log events, and the warnings of libraries, to *stream* (stderr by default)."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_JsonFormatter() if json else _TextFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    _LOGGER.setLevel(level.upper())
 
 
 def forget_lag(topic: str, partition: int) -> None:
