@@ -22,7 +22,7 @@ from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
 from logrouter.query.time_spans import KEPT
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import QUERY_SECONDS, REGISTRY
-from logrouter.web import health, lists, page, subjects
+from logrouter.web import health, page, reports, subjects
 from logrouter.web.gather import PART_PATH
 from logrouter.web.view import Limits, View
 
@@ -93,15 +93,15 @@ def build(
         "metrics": health.metrics(view),
         "openapi": health.openapi(view),
         "whoami": whoami(gate),
-        **{name: lists.report(view, BY_NAME[name]) for name in lists.RECIPES},
+        **{name: reports.report(view, BY_NAME[name]) for name in reports.RECIPES},
         "unmatched": subjects.unmatched(view, BY_NAME["unmatched"]),
     }
     for endpoint in ENDPOINTS:
         path = re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", endpoint.path)
         get(path, handlers.get(endpoint.name) or subjects.subject(view, endpoint), endpoint.name, _needs(endpoint))
-    for name in lists.RECIPES:
+    for name in reports.RECIPES:
         needed = Needs.WORKER_CLIENTS if name == "clients" else Needs.WORKER
-        get(f"{PART_PATH}{name}", lists.part(view, BY_NAME[name]), f"part_{name}", needed)
+        get(f"{PART_PATH}{name}", reports.part(view, BY_NAME[name]), f"part_{name}", needed)
     return app
 
 

@@ -25,7 +25,7 @@ from logrouter.query.kinds import Kind, Wrong, integer, quoted
 from logrouter.query.parameters import Fault, Parameter, Partial, read
 from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import Placed
-from logrouter.web.work import do, do_for
+from logrouter.web.scanning import do, do_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

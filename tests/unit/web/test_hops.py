@@ -7,7 +7,7 @@ import pytest
 from logrouter.access import hops
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.http_server import server
-from logrouter.web import app, lists
+from logrouter.web import app, reports
 
 SHARED = "between us"
 MINE, OTHER = "client-1", "client-2"
@@ -53,7 +53,7 @@ def test_a_share_of_a_report_is_for_callers_of_all_clients(fleet, let_in, now):
 
     async def main():
         async with fleet(1, access=policy, secret=SHARED) as (worker,):
-            for report in lists.RECIPES:
+            for report in reports.RECIPES:
                 target = f"/internal/v1/parts/{report}?partitions=0%2C1%2C2%2C3%2C4%2C5&at={now}"
                 assert (await worker.get(target, **signed(target, ["usage:read"], now))).status == 200
                 reply = await worker.get(target, **signed(target, [client_scope(MINE)], now))
