@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Final
 
 SUSPECT: Final = "suspect"
+"""The flag of an event whose client id or API had to be cut or hashed."""
 
 
 def bounded_name(text: str, limit: int) -> str:

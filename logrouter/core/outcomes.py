@@ -71,6 +71,8 @@ _CLASSES: Final = tuple(
 ENDINGS: Final[Mapping[int | None, tuple[str | None, str | None]]] = dict(
     enumerate(zip(_OUTCOMES, _CLASSES, strict=True))
 )
+"""`outcome_of` and `status_class` of every status that HTTP knows: one look for both."""
 
 
 NO_ENDING: Final = (None, None)
+"""Those of all others."""

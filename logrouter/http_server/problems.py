@@ -127,6 +127,7 @@ def _response(
 
 
 RETRY_SOON: Final = 2
+"""Seconds after which recovered or moved partitions are usually served again."""
 
 
 def json_response(body: Answer) -> web.Response:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 LOOP_HEADER = "logrouter-generation"
+"""Every record we publish carries it; one that we read with it is our own output come back."""
 
 
 Partition = tuple[str, int]
+"""(topic, partition)."""
 
 
 class Message(Protocol):

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from logrouter.kafka.records import Partition
     from logrouter.model import RawRecord, Rejected
 
-"""Every record we publish carries it; one that we read with it is our own output come back."""
 
 Count = tuple[str, str, str, str]
 """(route, outcome, stage, reason): the labels of `telemetry.EVENTS`."""
@@ -25,8 +24,6 @@ DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
 
 Clean = tuple[str, bytes, bytes | None]
 """A clean event to publish: (topic, value, key)."""
-
-"""(topic, partition)."""
 
 
 @dataclass(slots=True)

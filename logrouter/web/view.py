@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from logrouter.query.reader import TableReader
     from logrouter.query.tiers import Tier
 
-"""Seconds after which recovered or moved partitions are usually served again."""
-
 
 MAX_CANDIDATES: Final = 4
 """Workers that are asked for a partition before it counts as missing."""

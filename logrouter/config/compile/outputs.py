@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 OTHERWISE: Final = "otherwise"
 MAX_TOPICS: Final = 1000
-"""A field of an event, by the names that lead to it."""
 
 _PLACEHOLDER = re.compile(rf"\{{({FIELD})\}}")
 

@@ -7,6 +7,7 @@ from typing import Final
 from logrouter.config.yaml.kinds import Text
 
 FIELD: Final = r"[A-Za-z_$][A-Za-z0-9_$-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*"
+"""A field of an event, by the names that lead to it."""
 
 
 TEMPLATE: Final = Text(

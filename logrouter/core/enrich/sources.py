@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 ENVELOPE_PREFIX: Final = "envelope:"
 """Begins sources that `enrich.transport` puts among the fields of a line under their whole name."""
 
-"""The flag of an event whose client id or API had to be cut or hashed."""
-
 
 def field_getter(source: str) -> Callable[[Parsed], Any]:
     """How to read a source: `header:`, `field:` or `envelope:<name>`; else a header if it has a dash, else a field.

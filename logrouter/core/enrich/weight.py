@@ -31,6 +31,4 @@ def compile_weight(default: float, by_status: Mapping[str, float]) -> Callable[[
     return weight_of
 
 
-"""`outcome_of` and `status_class` of every status that HTTP knows: one look for both."""
-"""Those of all others."""
 _STATUS_KEYS: Final = frozenset(str(status) for status, kind in enumerate(_CLASSES) if kind)

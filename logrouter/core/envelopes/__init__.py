@@ -6,14 +6,14 @@ reads an `Envelope` without building anything, so that a line that no route want
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.envelopes import cloudwatch, cri, jsonlines, kubernetes, lines, plain, rsyslog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrouter.model import Decoded, Envelope
+    from logrouter.model import Decoded
 
 
 class Wrapping(NamedTuple):
@@ -39,9 +39,3 @@ ENVELOPES: Final[Mapping[str, Wrapping]] = {
 
 WITH_PIECES: Final = frozenset({"cri", "kubernetes", "lines", "rsyslog"})
 """Envelopes in which a record may hold one piece of a line that the container runtime has cut."""
-
-"""`label.<name>` is a Kubernetes label, `field.<name>` any other key of the envelope, flat or nested by dots, and
-`header.<name>` a header of the Kafka record."""
-
-
-"""Every name that `getter` knows, besides those with a prefix from `FIELD_PREFIXES`."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     Getter = Callable[[Envelope], str | None]
 
 FIELD_PREFIXES: Final = ("label.", "field.", "header.")
+"""`label.<name>` is a Kubernetes label, `field.<name>` any other key of the envelope, flat or nested by dots, and
+`header.<name>` a header of the Kafka record."""
 
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -38,6 +40,7 @@ _LOWER: Final = frozenset({"severity", "facility"})
 
 
 FIELD_NAMES: Final = frozenset(_KEYS) | {"process_type", "program", "host", "shape", "text"}
+"""Every name that `getter` knows, besides those with a prefix from `FIELD_PREFIXES`."""
 
 
 def getter(name: str) -> Getter:

@@ -3,8 +3,8 @@
 A case is `tests/corpus/<envelope or format>/<case>.in`, the bytes of one record, and `<case>.json`, what is expected.
 Formats are read in the envelope that a file `envelope` beside the cases names, else `plain`; `<case>.settings` holds
 settings of a format as JSON. A record that packs several lines is a list.
-After a deliberate change, `LOGROUTER_WRITE_CORPUS=1 pytest tests/unit/core/formats/test_corpus.py` writes the expectations
-anew; the difference is what is reviewed.
+After a deliberate change, `LOGROUTER_WRITE_CORPUS=1 pytest tests/unit/core/formats/test_corpus.py` writes the
+expectations anew; the difference is what is reviewed.
 """
 
 from __future__ import annotations

@@ -12,8 +12,7 @@ from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.families.weblog import count_of, millis_of, split_request
 from logrouter.core.formats.format import Settings, SettingsError
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
-
-from ..text.test_line_patterns import as_apache, as_json, as_nginx
+from tests.unit.core.text.test_line_patterns import as_apache, as_json, as_nginx
 
 TEXT = st.text(max_size=20) | st.sampled_from(['" 200 5 "-" "x', "a [01/May/2020:00:00:00 +0000] b", "\\x22", "\\"])
 PRESENT = TEXT.filter(lambda text: text not in ("", "-", '""'))
