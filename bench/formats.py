@@ -27,7 +27,7 @@ from targets import lines_of, records
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.auto import default_order
-from logrouter.core.formats.format import Settings
+from logrouter.core.formats.format import FormatSettings
 from logrouter.model import Envelope, Parsed
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main() -> None:
             report(f"envelope {name}", data, wrapping.decode, args.repeat)
     for name, each in FORMATS.items():
         if not args.only or name in args.only:
-            parse = each.compile(Settings())
+            parse = each.compile(FormatSettings())
             texts = dict.fromkeys(line.decode("utf-8", "replace").rstrip("\r\n") for line in lines_of(name))
             read = [
                 text for text in texts if len(text) <= LONGEST and isinstance(parse(Envelope("plain", text)), Parsed)
@@ -66,8 +66,8 @@ def main() -> None:
 def compare(repeat: int) -> None:
     """What `format: auto` takes for the lines of all formats, next to trying every format in turn."""
     names = default_order(FORMATS)
-    parsers = [FORMATS[name].compile(Settings()) for name in names]
-    auto = FORMATS["auto"].compile(Settings())
+    parsers = [FORMATS[name].compile(FormatSettings()) for name in names]
+    auto = FORMATS["auto"].compile(FormatSettings())
     texts = dict.fromkeys(line.decode("utf-8", "replace").rstrip("\r\n") for name in names for line in lines_of(name))
     chosen = [text for text in texts if len(text) <= LONGEST]
 

@@ -47,7 +47,7 @@ def serve(count: int, clients: int) -> None:
     from logrouter.route.batch import BatchProcessor
     from logrouter.route.output import DeadLetterSettings
     from logrouter.tables.fold import PartitionFold
-    from logrouter.tables.retention import Retention
+    from logrouter.tables.retention import BucketsKept
 
     settings = config.parse((HERE / "topics.yaml").read_bytes(), {})
     processor = BatchProcessor(
@@ -64,7 +64,7 @@ def serve(count: int, clients: int) -> None:
     batches = [messages[number * count : (number + 1) * count] for number in range(BATCHES)]
     records = [[value for _, value in processor.process(batch).rollup] for batch in batches]
     sums = sum(len(decode_record(value)) for batch in records for value in batch)
-    cutoffs = Retention().cutoffs(START_MS // 60_000)
+    cutoffs = BucketsKept().cutoffs(START_MS // 60_000)
     print(f"{sum(len(value) for batch in records for value in batch) / sums:.0f}", flush=True)
 
     def route() -> float:

@@ -13,14 +13,14 @@ import orjson
 
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from logrouter.core.formats.format import Parser
+    from logrouter.model import Parser
 
 CORPUS = Path(__file__).parent.parent / "tests" / "corpus"
 MAX_LINE = 64 * 1024
@@ -84,8 +84,8 @@ def pattern_target(name: str) -> Target:
     def run(data: bytes) -> None:
         pattern, _, line = data.decode("utf-8", "replace").partition("\0")
         try:
-            parse: Parser = FORMATS[name].compile(Settings(pattern=pattern[:400]))
-        except SettingsError:
+            parse: Parser = FORMATS[name].compile(FormatSettings(pattern=pattern[:400]))
+        except FormatSettingsError:
             return
         check_parsed(parse(Envelope("plain", line)), len(line) + 8)
 
@@ -150,15 +150,15 @@ def merged(document: dict) -> Envelope:
     return Envelope("cee", "", document, fields=document)
 
 
-def settings_of(name: str) -> Iterator[Settings]:
+def settings_of(name: str) -> Iterator[FormatSettings]:
     """The settings that the format is used with in the corpus, the default first."""
-    yield Settings()
+    yield FormatSettings()
     for file in sorted((CORPUS / name).glob("*.settings")):
         given = orjson.loads(file.read_bytes())
         known = {key: tuple(value) for key, value in given.items() if key in ("columns", "formats", "log_groups")}
         aliases = {field: tuple(names) for field, names in given.get("aliases", {}).items()}
         errors = {code: ErrorRule(*rule) for code, rule in given.get("errors", {}).items()}
-        yield Settings(pattern=given.get("pattern", ""), aliases=aliases, errors=errors, **known)
+        yield FormatSettings(pattern=given.get("pattern", ""), aliases=aliases, errors=errors, **known)
 
 
 def records(name: str) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ What every line makes one of is a struct of msgspec: it costs a third of a datac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -194,3 +195,6 @@ Outcome = Accepted | Ignored | Rejected | Held
 
 Decoded = Envelope | Ignored | Rejected | tuple[Envelope | Ignored | Rejected, ...]
 """What is in a record: one line as a rule, several where the transport packs them."""
+
+Parser = Callable[[Envelope], Parsed | Ignored | Rejected]
+"""Reads one line by one format; it never raises, whatever the bytes."""

@@ -91,7 +91,7 @@ def explain_command(
     try:
         explanations = _explanations(settings, given, source_name, topic)
         _show(explanations, as_json=as_json)
-    except inputs.InputError as exc:
+    except inputs.RecordSourceError as exc:
         fail(str(exc), EXIT_FAILED)
 
 

@@ -24,7 +24,7 @@ LINES_CLUSTER: Final = "lines"
 _PLACE = re.compile(r"([A-Za-z0-9._-]{1,249}):(\d{1,10}):(\d{1,18})")
 
 
-class InputError(Exception):
+class RecordSourceError(Exception):
     """There is no such record, or no way to it; one line that says so."""
 
 
@@ -72,7 +72,7 @@ def from_kafka(settings: Settings, wanted: Place | Coordinates) -> tuple[str, Ra
         place = wanted if isinstance(wanted, Place) else _place_of_event(settings, cluster, wanted)
         return cluster.id, reader.read_at(settings.kafka, place.topic, place.partition, place.offset)
     except ClientError as exc:
-        raise InputError(str(exc)) from None
+        raise RecordSourceError(str(exc)) from None
 
 
 def _place_of_event(settings: Settings, cluster: Cluster, event: Coordinates) -> Place:
@@ -80,4 +80,4 @@ def _place_of_event(settings: Settings, cluster: Cluster, event: Coordinates) ->
     for topic in sorted(cluster.topics):
         if ids.origin(cluster.id, topic) == event.origin and settings.table.source_of(topic) is not None:
             return Place(topic, event.partition, event.offset)
-    raise InputError("the event's id leads to no topic of the sources in this cluster")
+    raise RecordSourceError("the event's id leads to no topic of the sources in this cluster")

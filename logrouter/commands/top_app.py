@@ -16,7 +16,7 @@ from textual.widgets import DataTable, Footer, Input, Sparkline, Static
 from logrouter.commands import humanise as say
 from logrouter.commands.terminal import EXIT_UNKNOWN, harmless
 from logrouter.commands.view_client import Asker
-from logrouter.commands.view_options import Answer, AskError, View
+from logrouter.commands.view_options import Answer, AskError, ViewAddress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ _STEPS: Final = {"15m": "minute", "1h": "minute", "24h": "hour", "7d": "hour"}
 _ABSENT: Final = {"clients": "- (no client id)", "apis": "- (no API)"}
 
 
-class Live(Screen[None]):
+class LiveScreen(Screen[None]):
     """A screen whose figures are asked for again and again. The subclasses say what is asked and how it is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -116,7 +116,7 @@ class Live(Screen[None]):
         raise NotImplementedError
 
 
-class ListScreen(Live):
+class ListScreen(LiveScreen):
     """The busiest clients or APIs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -239,7 +239,7 @@ def _cells(kind: str, name: str, entry: dict[str, Any]) -> list[Text]:
     ]
 
 
-class DetailScreen(Live):
+class DetailScreen(LiveScreen):
     """One client or API."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
@@ -335,7 +335,7 @@ class TopApp(App[AskError]):
         self.push_screen(ListScreen())
 
 
-async def run(view: View, window: str, every: float) -> AskError | None:
+async def run(view: ViewAddress, window: str, every: float) -> AskError | None:
     """Run the application until it is quit; what ended it, if it did not begin or was not let in."""
     async with Asker(view) as asker:
         return await TopApp(asker.get, window, every).run_async()

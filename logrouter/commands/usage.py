@@ -13,7 +13,7 @@ from rich.text import Text
 
 from logrouter.commands import humanise as say
 from logrouter.commands.terminal import console, fail, harmless, is_text
-from logrouter.commands.view_options import AskError, View, view_of, view_options
+from logrouter.commands.view_options import AskError, ViewAddress, view_of, view_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,7 @@ def usage_command(client: str, window: str, url: str, token_file: Path | None, a
         _show(console(), answer, window)
 
 
-async def _ask(view: View, client: str, window: str) -> dict[str, Any]:
+async def _ask(view: ViewAddress, client: str, window: str) -> dict[str, Any]:
     """Summary, APIs and errors of the same window, as one object."""
     compare = None if window == "life" else "previous"
     from logrouter.commands.view_client import Asker  # noqa: PLC0415 - see commands.asking

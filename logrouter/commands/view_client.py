@@ -12,7 +12,7 @@ import orjson
 from yarl import URL
 
 from logrouter.commands.terminal import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
-from logrouter.commands.view_options import Answer, AskError, View
+from logrouter.commands.view_options import Answer, AskError, ViewAddress
 
 MAX_ANSWER: Final = 64 << 20
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
@@ -21,7 +21,7 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 class Asker:
     """Questions to one view. Use it as an asynchronous context manager."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: ViewAddress) -> None:
         self._view = view
         self._http: aiohttp.ClientSession | None = None
 

@@ -35,7 +35,7 @@ class AskError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ViewAddress:
     """Where the table view is, and with which token it is asked."""
 
     url: str
@@ -58,7 +58,7 @@ def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def view_of(url: str, token_file: Path | None, env: Mapping[str, str] = os.environ) -> View:
+def view_of(url: str, token_file: Path | None, env: Mapping[str, str] = os.environ) -> ViewAddress:
     """The view that the options name; raises `AskError` with the exit code of wrong usage."""
     no_url = AskError(f"{url[:80]!r} is no URL of a table view, such as {DEFAULT_URL}", code=EXIT_USAGE)
     try:
@@ -78,4 +78,4 @@ def view_of(url: str, token_file: Path | None, env: Mapping[str, str] = os.envir
     token = token.strip()
     if any(not 33 <= ord(letter) <= 126 for letter in token):
         raise AskError("the token holds what no token can hold", code=EXIT_USAGE)
-    return View(url.rstrip("/"), token or None)
+    return ViewAddress(url.rstrip("/"), token or None)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from logrouter.config.options.access import is_loopback
 
 if TYPE_CHECKING:
-    from logrouter.config.options.file import File
+    from logrouter.config.options.file import FileOptions
     from logrouter.config.yaml.problems import Problems
 
 
-def warn_access(file: File, document: Any, problems: Problems) -> None:
+def warn_access(file: FileOptions, document: Any, problems: Problems) -> None:
     """Doors that are open to a network, and doors that nobody can open. A file without the section says nothing."""
     access, http = file.access, file.tables_lane.http
     shown = file.tables_lane.metrics.top_clients and "open" in (access.mode, access.metrics)

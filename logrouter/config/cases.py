@@ -20,7 +20,7 @@ from logrouter.model import Accepted, Held, Ignored, RawRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logrouter.config.options.file import Case, Expect
+    from logrouter.config.options.file import CaseOptions, ExpectOptions
     from logrouter.config.settings import Settings
     from logrouter.model import Outcome
 
@@ -39,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CaseResult:
     """How one test went: its number from 1, and every difference."""
 
     number: int
@@ -51,12 +51,12 @@ class Result:
         return not self.differences
 
 
-def run(settings: Settings) -> list[Result]:
+def run(settings: Settings) -> list[CaseResult]:
     """Run all tests of the file, in order. Needs no broker."""
-    return [Result(number, _run(settings, case, number)) for number, case in enumerate(settings.tests, 1)]
+    return [CaseResult(number, _run(settings, case, number)) for number, case in enumerate(settings.tests, 1)]
 
 
-def _run(settings: Settings, case: Case, number: int) -> tuple[Difference, ...]:
+def _run(settings: Settings, case: CaseOptions, number: int) -> tuple[Difference, ...]:
     name = case.source or settings.table.sources[0].name
     source = settings.table.source_named(name)
     if source is None:
@@ -86,7 +86,7 @@ def _met(settings: Settings, outcome: Outcome, before: Sequence[Held]) -> Outcom
     return outcome
 
 
-def _compare(expect: Expect, outcome: Outcome) -> list[Difference]:
+def _compare(expect: ExpectOptions, outcome: Outcome) -> list[Difference]:
     found = describe(outcome)
     wanted = {name: getattr(expect, name) for name in ("outcome", "route", "stage", "reason") if getattr(expect, name)}
     differences = [
@@ -97,7 +97,7 @@ def _compare(expect: Expect, outcome: Outcome) -> list[Difference]:
     return differences
 
 
-def _compare_all(expect: Expect, outcomes: tuple[Outcome, ...]) -> list[Difference]:
+def _compare_all(expect: ExpectOptions, outcomes: tuple[Outcome, ...]) -> list[Difference]:
     """Differences of what is expected of every outcome, for records that have several."""
     differences = []
     if expect.outcomes:

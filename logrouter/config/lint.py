@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from logrouter.config.options.file import Case, File, SourceOptions
+    from logrouter.config.options.file import CaseOptions, FileOptions, SourceOptions
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.settings import Settings
     from logrouter.core.match.conditions import Condition
@@ -67,7 +67,7 @@ def check(
     return Findings(str(file), data.decode("utf-8", "replace"), problems, settings)
 
 
-def _lint(file: File, table: RouteTable, document: Any, problems: Problems) -> None:
+def _lint(file: FileOptions, table: RouteTable, document: Any, problems: Problems) -> None:
     """Every lint on a file without errors."""
     _contradictions(file.routes, problems)
     _unreachable(file, problems)
@@ -115,7 +115,7 @@ def _seen(condition: Condition, topic: str | None) -> Condition:
     return condition if topic is ANY_TOPIC else condition.on(topic)
 
 
-def _unreachable(file: File, problems: Problems) -> None:
+def _unreachable(file: FileOptions, problems: Problems) -> None:
     """Routes that no record gets to, because of their topics or because earlier routes take all of it."""
     for index, route in enumerate(file.routes):
         taken: dict[str, str | None] = {}
@@ -130,7 +130,7 @@ def _unreachable(file: File, problems: Problems) -> None:
                     problems.warn(f"routes[{index}].from", f"{route.name} gets nothing from {name}: {reason}")
 
 
-def _taker(file: File, index: int, source_name: str, condition: Condition) -> str | None:
+def _taker(file: FileOptions, index: int, source_name: str, condition: Condition) -> str | None:
     """Why the route gets nothing from the source that *condition* holds for; None if it may get something."""
     source = file.sources[source_name]
     views = [(topic, seen) for topic in _topics(source) if not (seen := _seen(condition, topic)).never]
@@ -167,7 +167,7 @@ def _request_only(route: RouteOptions) -> bool:
     return route.match is not None and route.match.request_only
 
 
-def _shadowed(file: File, routes: Any, problems: Problems) -> None:
+def _shadowed(file: FileOptions, routes: Any, problems: Problems) -> None:
     """Alternatives of an `any` that another alternative includes, or that an earlier route leaves nothing of."""
     for index, route in enumerate(routes):
         match = route.get("match")
@@ -193,7 +193,7 @@ def _reread(item: Any) -> Condition:
     return found if found is not None else ALWAYS
 
 
-def _unused(file: File, problems: Problems) -> None:
+def _unused(file: FileOptions, problems: Problems) -> None:
     """Sections that no route refers to."""
     used = {name for route in file.routes for name in route.sources}
     for name in file.sources:
@@ -222,9 +222,9 @@ def _loops(sources: Mapping[str, SourceOptions], table: RouteTable, problems: Pr
                     problems.warn(f"sources.{name}.topics[{index}]", message)
 
 
-def _duplicate_tests(file: File, problems: Problems) -> None:
+def _duplicate_tests(file: FileOptions, problems: Problems) -> None:
     """Tests of one line, source and headers."""
-    first: dict[tuple[str, str, str], tuple[int, Case]] = {}
+    first: dict[tuple[str, str, str], tuple[int, CaseOptions]] = {}
     for index, case in enumerate(file.tests):
         key = (case.source or next(iter(file.sources)), case.line, repr(case.headers))
         if key in first:

@@ -9,13 +9,13 @@ import sys
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.options.file import File
+from logrouter.config.options.file import FileOptions
 from logrouter.config.options.kafka import OWNED
 from logrouter.config.options.match_fields import REWRITTEN
 from logrouter.config.options.operators import OPERATORS
 from logrouter.config.options.regex import MAX_PROGRAM
 from logrouter.config.settings import WITHOUT_REFERENCES
-from logrouter.config.yaml.kinds import Keyed, Kind, Many, Option, Section, declared
+from logrouter.config.yaml.kinds import ListOf, MappingOf, Option, OptionKind, Section, declared
 from logrouter.core.envelopes.fields import FIELD_NAMES
 from logrouter.core.request_fields import REQUEST_FIELDS
 
@@ -100,11 +100,11 @@ off for its source. The filter only saves work: with `prefilter: false` every re
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of topics.yaml, for completion and checks in editors."""
-    schema = Section(File).schema()
+    schema = Section(FileOptions).schema()
     schema["properties"] = {
         key: below if key in WITHOUT_REFERENCES else _or_reference(below) for key, below in schema["properties"].items()
     }
-    about = {"title": "logrouter topics.yaml", "description": (File.__doc__ or "").strip()}
+    about = {"title": "logrouter topics.yaml", "description": (FileOptions.__doc__ or "").strip()}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **about, **schema}
 
 
@@ -130,7 +130,7 @@ def page() -> str:
         requested=", ".join(f"`{name}`" for name in sorted(REQUEST_FIELDS)),
         steps=MAX_PROGRAM,
     )
-    return "\n".join([INTRODUCTION, *_section("", File), conditions, *_kafka()]).rstrip() + "\n"
+    return "\n".join([INTRODUCTION, *_section("", FileOptions), conditions, *_kafka()]).rstrip() + "\n"
 
 
 def _section(path: str, of: type) -> Iterator[str]:
@@ -147,14 +147,14 @@ def _section(path: str, of: type) -> Iterator[str]:
             yield from _section(*below)
 
 
-def _below(kind: Kind, path: str) -> tuple[str, type] | None:
+def _below(kind: OptionKind, path: str) -> tuple[str, type] | None:
     """The section that an option holds, alone, in a list or by name, and the path that leads there."""
     match kind:
         case Section():
             return path, kind.of
-        case Many():
+        case ListOf():
             return _below(kind.of, f"{path}[]")
-        case Keyed():
+        case MappingOf():
             return _below(kind.of, f"{path}.<name>")
     return None
 

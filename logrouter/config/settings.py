@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.config.compile.build import build
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.pairing import pairing_of
-from logrouter.config.options.access import Access, check_access
+from logrouter.config.options.access import AccessOptions, check_access
 from logrouter.config.options.endpoint import check_http
-from logrouter.config.options.file import Canary, Case, File, Outputs, Pairing, RouteLane, TablesLane
+from logrouter.config.options.file import (
+    CanaryOptions,
+    CaseOptions,
+    FileOptions,
+    OutputsOptions,
+    PairingOptions,
+    RouteLaneOptions,
+    TablesLaneOptions,
+)
 from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import Section, usable
 from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join
@@ -42,16 +50,16 @@ class Settings:
 
     file: str
     kafka: Mapping[str, str | Secret]
-    route_lane: RouteLane
-    tables_lane: TablesLane
-    outputs: Outputs
+    route_lane: RouteLaneOptions
+    tables_lane: TablesLaneOptions
+    outputs: OutputsOptions
     table: RouteTable
-    tests: tuple[Case, ...]
+    tests: tuple[CaseOptions, ...]
     inputs: tuple[Path, ...] = ()
     canary: Bounds | None = None
     admin_token: Secret | None = None
-    access: Access = field(default_factory=Access)
-    pairing: Pairing | None = None
+    access: AccessOptions = field(default_factory=AccessOptions)
+    pairing: PairingOptions | None = None
 
     @property
     def generation(self) -> str:
@@ -101,7 +109,7 @@ class Examined:
 
     problems: Problems
     value: Any = None
-    file: File | None = None
+    file: FileOptions | None = None
     settings: Settings | None = None
     inputs: tuple[Path, ...] = ()
 
@@ -120,7 +128,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         key: value if key in WITHOUT_REFERENCES else _expanded(value, key, env, problems)
         for key, value in doc.value.items()
     }
-    options = Section(File, partial=True).read(expanded, "", problems)
+    options = Section(FileOptions, partial=True).read(expanded, "", problems)
     inputs = Inputs(folder)
     table = build(options, generation="", inputs=inputs, problems=problems)
     canary = _bounds(options.canary, problems)
@@ -149,7 +157,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
     return Examined(problems, doc.value, options, settings, inputs.paths)
 
 
-def _bounds(options: Canary | None, problems: Problems) -> Bounds | None:
+def _bounds(options: CanaryOptions | None, problems: Problems) -> Bounds | None:
     if options is None or not usable(options):
         return None
     limits = (options.max_rejected_ratio, options.max_unmatched_ratio, options.max_lag_growth_records)

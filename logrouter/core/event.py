@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from msgspec import Struct
 
-from logrouter.core.enrich import ENDINGS, NO_ENDING, allow_headers
+from logrouter.core.enrich import allow_headers
+from logrouter.core.outcomes import ENDINGS, NO_ENDING
 from logrouter.core.redact import redact_uri
 from logrouter.core.routing import OnInvalid
 from logrouter.core.text.timestamps import epoch_ms, rfc3339, zoneless
@@ -47,7 +48,7 @@ class Draft(Struct):
     topics: tuple[str, ...]
 
 
-class Candidate(Draft):
+class PendingEvent(Draft):
     """A draft whose line is at hand: it goes through `STAGES` in their order until it has an *outcome*.
 
     *index* is the outcome's place among those of its record, *place* that of the line.
@@ -61,7 +62,7 @@ class Candidate(Draft):
     outcome: Outcome | None = None
 
 
-def draft(each: Candidate, now_ms: int) -> Outcome | None:
+def draft(each: PendingEvent, now_ms: int) -> Outcome | None:
     """Put together what is known of the request, unless the route leaves it out."""
     extras = each.route.extras
     if extras is None:
@@ -85,12 +86,12 @@ def draft(each: Candidate, now_ms: int) -> Outcome | None:
     return None
 
 
-def check(each: Candidate, _now_ms: int) -> Outcome | None:
+def check(each: PendingEvent, _now_ms: int) -> Outcome | None:
     """What the schema refuses. The draft of one of two lines is not asked about: it is not the event yet."""
     return None if _held(each) is not None or each.route.validator.is_valid(each.event) else _invalid(each)
 
 
-def write(each: Candidate, _now_ms: int) -> Outcome:
+def write(each: PendingEvent, _now_ms: int) -> Outcome:
     """The event as it is published, or held."""
     half = _held(each)
     if half is None:
@@ -101,7 +102,7 @@ def write(each: Candidate, _now_ms: int) -> Outcome:
     return Held(each.route.name, half, each.route.pair_ms or 0, each.event, value, each.time_ms, each.tables)
 
 
-STAGES: Final[tuple[Callable[[Candidate, int], Outcome | None], ...]] = (draft, check, write)
+STAGES: Final[tuple[Callable[[PendingEvent, int], Outcome | None], ...]] = (draft, check, write)
 """What a candidate goes through. A stage gives the outcome of those that end there."""
 
 
@@ -113,7 +114,7 @@ def complete(route: Route, event: dict[str, Any], time_ms: int, tables: tuple[st
     return (None if route.validator.is_valid(event) else _invalid(waited)) or _written(waited)
 
 
-def _held(each: Candidate) -> Half | None:
+def _held(each: PendingEvent) -> Half | None:
     """Which of the two lines of a request it is, where the route pairs them."""
     return each.parsed.half if each.route.pair_ms is not None else None
 
@@ -162,7 +163,7 @@ def _too_large(route: Route, value: bytes) -> Rejected:
     return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
 
 
-def _fill(each: Candidate, now_ms: int) -> None:
+def _fill(each: PendingEvent, now_ms: int) -> None:
     """Make the parsed request, which it is made of, the canonical event, and tell its time."""
     route, parsed, envelope, event, record = each.route, each.parsed, each.envelope, each.event, each.record
     http = event.get("http", _NOTHING)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from logrouter.core.event import STAGES, Candidate
+from logrouter.core.event import STAGES, PendingEvent
 from logrouter.core.ids import MAX_INDEX
 from logrouter.core.request_fields import Request
 from logrouter.model import (
@@ -115,9 +115,9 @@ class _Pending:
     def __init__(self, now_ms: int, at_once: int) -> None:
         self._now_ms = now_ms
         self._at_once = at_once
-        self._requests: list[tuple[Work, Candidate, str | None, set[str] | None]] = []
+        self._requests: list[tuple[Work, PendingEvent, str | None, set[str] | None]] = []
 
-    def add(self, work: Work, request: Candidate, raw: str | None, counted: set[str] | None) -> None:
+    def add(self, work: Work, request: PendingEvent, raw: str | None, counted: set[str] | None) -> None:
         """One more request; *raw* and *counted* are as in `_placed` and `_counted_once`."""
         work.outcomes.append(_UNDECIDED)
         self._requests.append((work, request, raw, counted))
@@ -205,7 +205,7 @@ def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pendin
                 continue
             else:
                 index = len(work.outcomes)
-                request = Candidate(
+                request = PendingEvent(
                     route,
                     record,
                     parsed.event,

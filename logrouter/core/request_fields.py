@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.enrich import outcome_of, status_class
 from logrouter.core.enrich.sources import field_getter
+from logrouter.core.outcomes import outcome_of, status_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable

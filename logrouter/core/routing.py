@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from logrouter.core.match.prefilter import compile_prefilter
-from logrouter.model import Decoded, Envelope, Ignored, Parsed, RawRecord, Rejected
+from logrouter.model import Decoded, Envelope, Parsed, Parser, RawRecord
 
 if TYPE_CHECKING:
     from logrouter.core.enrich import ApiRule
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from logrouter.core.validate import Validator
 
 Decoder = Callable[[bytes], Decoded]
-Parser = Callable[[Envelope], Parsed | Ignored | Rejected]
 ClientIdOf = Callable[[Parsed], tuple[str, str | None] | None]
 ApiOf = Callable[[Parsed], tuple[str, str | None] | None]
 ClientIpOf = Callable[[str], str | None]

@@ -53,7 +53,7 @@ _CAUGHT_UP_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
-class Stage:
+class DemoSession:
     """Everything that a performance needs."""
 
     settings: Settings
@@ -101,7 +101,7 @@ def _ignore(numbers: Iterable[signal.Signals]) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _set_up(exits: ExitStack, show: Screen, bootstrap: str | None) -> Stage:
+def _set_up(exits: ExitStack, show: Screen, bootstrap: str | None) -> DemoSession:
     folder = Path(tempfile.mkdtemp(prefix="logrouter-demo-"))
     exits.callback(shutil.rmtree, folder, ignore_errors=True)
     leash = exits.enter_context(Leash(folder))
@@ -117,10 +117,10 @@ def _set_up(exits: ExitStack, show: Screen, bootstrap: str | None) -> Stage:
     players.start()
     players.await_ready(show.say)
     exits.callback(show.end)
-    return Stage(settings, players, Feeder(settings.kafka, SOURCE_TOPIC), show)
+    return DemoSession(settings, players, Feeder(settings.kafka, SOURCE_TOPIC), show)
 
 
-def _live(stage: Stage) -> int:
+def _live(stage: DemoSession) -> int:
     """Feed and show until Ctrl-C."""
     players, show = stage.players, stage.screen
     stopping = threading.Event()
@@ -166,7 +166,7 @@ def _endless(start_ms: int) -> Iterator[bytes]:
     return (line for line, _ in found)
 
 
-def _once(stage: Stage, count: int, *, as_json: bool) -> int:
+def _once(stage: DemoSession, count: int, *, as_json: bool) -> int:
     """Feed, wait, recount, say how it went."""
     show, players = stage.screen, stage.players
     started = time.monotonic()
@@ -206,7 +206,7 @@ def _once(stage: Stage, count: int, *, as_json: bool) -> int:
     return 0 if ok else 1
 
 
-def _feed(stage: Stage, count: int, truth: Ledger) -> None:
+def _feed(stage: DemoSession, count: int, truth: Ledger) -> None:
     records = generator.records(count, start_ms=_recent(count), clients=CLIENTS, interval_ms=1.0)
     lines = _told(truth, records)
     for fed in range(0, count, _SLICE):
@@ -231,7 +231,7 @@ def _event_topics(settings: Settings) -> list[str]:
     return settings.table.event_topics()
 
 
-def _await_caught_up(stage: Stage, lines: int, requests: int) -> Picture:
+def _await_caught_up(stage: DemoSession, lines: int, requests: int) -> Picture:
     """The picture when all lines are through and counted, or the last one before the time is up."""
     deadline = time.monotonic() + _CAUGHT_UP_SECONDS + lines / LINES_PER_SECOND
     while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.http_server.gate import known_caller
-from logrouter.http_server.problems import Problem
+from logrouter.http_server.problems import HttpProblem
 from logrouter.http_server.subject_names import name_of
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.telemetry.log import Log, log
@@ -60,7 +60,7 @@ def _subject(request: web.Request) -> str:
         return "-"
     try:
         return printable(name_of(kind, request), _MAX_NAME)
-    except Problem:
+    except HttpProblem:
         return "?"
 
 

@@ -39,7 +39,7 @@ _QUIET_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
+class TlsFiles:
     """PEM files: a certificate with its chain, its key, and who signs those of the other workers (None: the usual)."""
 
     cert: Path
@@ -134,7 +134,7 @@ def _own_names(given: Collection[str], host: str, advertise: str) -> frozenset[s
 class Follower:
     """Looks after the files in a thread of its own, and hands what is new to the loop that serves."""
 
-    def __init__(self, gate: Gate, files: Files, tls: Tls | None, context: ssl.SSLContext | None) -> None:
+    def __init__(self, gate: Gate, files: Files, tls: TlsFiles | None, context: ssl.SSLContext | None) -> None:
         self._gate = gate
         self._files = files
         self._tls = tls

@@ -21,7 +21,7 @@ from logrouter.http_server.problems import (
     RETRY_SOON,
     TOO_MANY_REQUESTS,
     UNTRUSTED_HOP,
-    Problem,
+    HttpProblem,
 )
 from logrouter.telemetry.metrics import ACCESS_REFUSED
 
@@ -96,10 +96,10 @@ class Gate:
             await self.bearers.keys.close()
 
     async def identify(self, request: web.Request) -> Caller:
-        """Who asks, from now on `caller_of` the request; raises a `Problem` if nobody is let in by it."""
+        """Who asks, from now on `caller_of` the request; raises a `HttpProblem` if nobody is let in by it."""
         if self.policy.open and not _by_right_name(self.policy.hosts, request):
             ACCESS_REFUSED.labels("host").inc()
-            raise Problem(NOT_ALLOWED, WRONG_NAME)
+            raise HttpProblem(NOT_ALLOWED, WRONG_NAME)
         caller = self.asker(request)
         if caller is None:
             caller = ANYONE if self.policy.open else await self._authenticate(request)
@@ -114,7 +114,7 @@ class Gate:
         """For whom another worker asks; None if none does."""
         try:
             return self.peers.asker(request)
-        except Problem as problem:
+        except HttpProblem as problem:
             if problem.kind is UNTRUSTED_HOP:
                 ACCESS_REFUSED.labels("hop").inc()
             raise
@@ -129,10 +129,12 @@ class Gate:
             raise _too_many("address_rate", wait)
         ACCESS_REFUSED.labels(found.value).inc()
         if found is Refusal.NO_KEYS:
-            raise Problem(ISSUER_AWAY, "the keys of the tokens' issuer could not be fetched", retry_after=RETRY_SOON)
+            raise HttpProblem(
+                ISSUER_AWAY, "the keys of the tokens' issuer could not be fetched", retry_after=RETRY_SOON
+            )
         detail = UNCONFIGURED if self.unconfigured else _SAID[found]
         challenge = REALM if found is Refusal.MISSING else f'{REALM}, error="invalid_token"'
-        raise challenged(Problem(NOT_AUTHENTICATED, detail), challenge)
+        raise challenged(HttpProblem(NOT_AUTHENTICATED, detail), challenge)
 
     async def _find(self, request: web.Request) -> Caller | Refusal:
         given = request.headers.getall("Authorization", [])
@@ -151,13 +153,13 @@ class Gate:
         return not (self.policy.open or len(self.tokens) or self.bearers)
 
 
-def refusal(detail: str) -> Problem:
+def refusal(detail: str) -> HttpProblem:
     """The 403 of a caller that lacks a scope."""
     ACCESS_REFUSED.labels("scope").inc()
-    return challenged(Problem(NOT_ALLOWED, detail), f'{REALM}, error="insufficient_scope"')
+    return challenged(HttpProblem(NOT_ALLOWED, detail), f'{REALM}, error="insufficient_scope"')
 
 
-def challenged(problem: Problem, challenge: str) -> Problem:
+def challenged(problem: HttpProblem, challenge: str) -> HttpProblem:
     """The problem with what the caller should send instead."""
     problem.headers["WWW-Authenticate"] = challenge
     return problem
@@ -176,6 +178,6 @@ def _by_right_name(names: frozenset[str] | None, request: web.Request) -> bool:
     return name in names or neighbourhood(bare) != UNKNOWN
 
 
-def _too_many(reason: str, wait: float) -> Problem:
+def _too_many(reason: str, wait: float) -> HttpProblem:
     ACCESS_REFUSED.labels(reason).inc()
-    return Problem(TOO_MANY_REQUESTS, "ask less often", retry_after=max(1, ceil(wait)))
+    return HttpProblem(TOO_MANY_REQUESTS, "ask less often", retry_after=max(1, ceil(wait)))

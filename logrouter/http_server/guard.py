@@ -12,7 +12,7 @@ from aiohttp import web
 
 from logrouter.http_server import problems
 from logrouter.http_server.gate import caller_of, refusal
-from logrouter.http_server.problems import UNKNOWN_PATH, Problem, json_response
+from logrouter.http_server.problems import UNKNOWN_PATH, HttpProblem, json_response
 from logrouter.http_server.subject_names import name_of
 from logrouter.query import questions
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from logrouter.access.scopes import Caller
     from logrouter.http_server.gate import Gate
 
-__all__ = ["Needs", "caller_of", "guard", "whoami"]
+__all__ = ["Requirement", "caller_of", "guard", "whoami"]
 
 
-class Needs(Enum):
+class Requirement(Enum):
     """What a route needs of its caller."""
 
     NOTHING = auto()
@@ -46,10 +46,10 @@ class Needs(Enum):
     """Another worker, in the name of a caller who may read any clients; the handler reads no others."""
 
 
-_BETWEEN_WORKERS = frozenset({Needs.WORKER, Needs.WORKER_CLIENTS})
+_BETWEEN_WORKERS = frozenset({Requirement.WORKER, Requirement.WORKER_CLIENTS})
 
 
-def guard(gate: Gate, needs: Mapping[str, Needs]) -> Callable[..., Awaitable[web.StreamResponse]]:
+def guard(gate: Gate, needs: Mapping[str, Requirement]) -> Callable[..., Awaitable[web.StreamResponse]]:
     """The middleware before all handlers. *needs* holds what each route needs, by the route's name."""
 
     @web.middleware
@@ -79,27 +79,27 @@ def whoami(gate: Gate) -> Callable[[web.Request], Awaitable[web.Response]]:
     return handle
 
 
-async def _admit(gate: Gate, request: web.Request, needs: Needs) -> None:
+async def _admit(gate: Gate, request: web.Request, needs: Requirement) -> None:
     # Where everybody is let in, it still counts by which name: metrics may hold client ids.
     metrics_open = gate.policy.metrics_open and not gate.policy.open
-    if needs is Needs.NOTHING or (needs is Needs.METRICS and metrics_open):
+    if needs is Requirement.NOTHING or (needs is Requirement.METRICS and metrics_open):
         gate.asker(request)
         return
     if needs in _BETWEEN_WORKERS and gate.asker(request) is None:
-        raise Problem(UNKNOWN_PATH, "the page at /reference lists what there is")
+        raise HttpProblem(UNKNOWN_PATH, "the page at /reference lists what there is")
     if not _allowed(await gate.identify(request), needs, request):
         raise refusal("no scope of the caller allows this")
 
 
-def _allowed(caller: Caller, needs: Needs, request: web.Request) -> bool:
+def _allowed(caller: Caller, needs: Requirement, request: web.Request) -> bool:
     match needs:
-        case Needs.METRICS:
+        case Requirement.METRICS:
             return caller.reads_metrics
-        case Needs.CLIENT:
+        case Requirement.CLIENT:
             return caller.reads_all or caller.may_read(name_of("c", request))
-        case Needs.CLIENTS | Needs.WORKER_CLIENTS:
+        case Requirement.CLIENTS | Requirement.WORKER_CLIENTS:
             return caller.reads_all or bool(caller.clients)
-        case Needs.EVERYTHING | Needs.WORKER:
+        case Requirement.EVERYTHING | Requirement.WORKER:
             return caller.reads_all
-        case Needs.NOTHING | Needs.CALLER:
+        case Requirement.NOTHING | Requirement.CALLER:
             return True

@@ -15,7 +15,7 @@ from yarl import URL
 
 from logrouter.access import hops
 from logrouter.access.scopes import ANYONE
-from logrouter.http_server.problems import UNTRUSTED_HOP, Problem
+from logrouter.http_server.problems import UNTRUSTED_HOP, HttpProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ class Peers:
             return None
         found = self._asker(request)
         if found is None:
-            raise Problem(UNTRUSTED_HOP, self._distrust())
+            raise HttpProblem(UNTRUSTED_HOP, self._distrust())
         request[_HOP] = True
         return found
 

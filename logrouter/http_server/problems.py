@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from logrouter.query.parameters import Fault
+    from logrouter.query.parameters import ParameterFault
 
 CONTENT_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:logrouter:problem:"
@@ -64,7 +64,7 @@ TYPES: Final = (
 )
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's word; it is an answer more than an error
+class HttpProblem(Exception):  # noqa: N818 - the RFC's word; it is an answer more than an error
     """An answer that is an error. Raised by handlers, turned into a response by the middleware."""
 
     def __init__(self, kind: Type, detail: str, *, retry_after: int | None = None, **members: object) -> None:
@@ -75,14 +75,14 @@ class Problem(Exception):  # noqa: N818 - the RFC's word; it is an answer more t
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
-def bad_parameters(faults: Iterable[Fault]) -> Problem:
+def bad_parameters(faults: Iterable[ParameterFault]) -> HttpProblem:
     """One problem that lists every fault of a request."""
     errors = [{"parameter": fault.parameter, "detail": fault.detail} for fault in faults]
     detail = "; ".join(f"{error['parameter']}: {error['detail']}" for error in errors)
-    return Problem(BAD_PARAMETER, detail, errors=errors)
+    return HttpProblem(BAD_PARAMETER, detail, errors=errors)
 
 
-def from_problem(problem: Problem, request: web.Request) -> web.Response:
+def from_problem(problem: HttpProblem, request: web.Request) -> web.Response:
     """The response of a problem."""
     kind = problem.kind
     return _response(request, kind.uri, kind.status, kind.title, problem.detail, problem.members, problem.headers)
@@ -95,7 +95,7 @@ def from_http(error: web.HTTPException, request: web.Request) -> web.Response:
         kind, detail, headers = METHOD_NOT_ALLOWED, f"allowed: {allowed}", {"Allow": allowed}
         return _response(request, kind.uri, kind.status, kind.title, detail, {}, headers)
     if error.status == 404:
-        return from_problem(Problem(UNKNOWN_PATH, "the page at /reference lists what there is"), request)
+        return from_problem(HttpProblem(UNKNOWN_PATH, "the page at /reference lists what there is"), request)
     title = HTTPStatus(error.status).phrase
     return _response(request, "about:blank", error.status, title, title, {}, {})
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from logrouter.core.rollup.cells import MAX_NAME
 from logrouter.http_server import problems
 from logrouter.query.answers import SUBJECT_FIELD
-from logrouter.query.parameters import Fault
+from logrouter.query.parameters import ParameterFault
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -24,7 +24,9 @@ def name_of(kind: str, request: web.Request) -> str:
     try:
         name = unquote_to_bytes(request.rel_url.raw_path.split("/")[3]).decode()
     except UnicodeError:
-        raise problems.bad_parameters([Fault(field, "must be UTF-8, percent-encoded")]) from None
+        raise problems.bad_parameters([ParameterFault(field, "must be UTF-8, percent-encoded")]) from None
     if len(name) > MAX_NAME:
-        raise problems.bad_parameters([Fault(field, f"is longer than the {MAX_NAME} characters that names can have")])
+        raise problems.bad_parameters(
+            [ParameterFault(field, f"is longer than the {MAX_NAME} characters that names can have")]
+        )
     return name

@@ -14,7 +14,7 @@ class BusyError(Exception):
     """The queue is full."""
 
 
-class Turns:
+class WorkQueue:
     """At most *running* at the same time and *waiting* behind them; whoever comes then is sent away at once."""
 
     def __init__(self, running: int, waiting: int) -> None:

@@ -31,7 +31,7 @@ class Wrong(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T_co]):
+class ParameterKind(Generic[T_co]):
     """A kind of value: how to read it, and its JSON Schema."""
 
     read: Callable[[str], T_co | Wrong]
@@ -44,7 +44,7 @@ def quoted(text: str) -> str:
     return repr(short)
 
 
-def choice(members: Iterable[E]) -> Kind[E]:
+def choice(members: Iterable[E]) -> ParameterKind[E]:
     """One of a few words."""
     words = {str(member): member for member in members}
     wanted = "must be one of " + ", ".join(words)
@@ -52,10 +52,10 @@ def choice(members: Iterable[E]) -> Kind[E]:
     def read(text: str) -> E | Wrong:
         return words.get(text) or Wrong(f"{wanted}, not {quoted(text)}")
 
-    return Kind(read, MappingProxyType({"type": "string", "enum": list(words)}))
+    return ParameterKind(read, MappingProxyType({"type": "string", "enum": list(words)}))
 
 
-def integer(low: int, high: int) -> Kind[int]:
+def integer(low: int, high: int) -> ParameterKind[int]:
     """A whole number within bounds, in plain digits."""
     digits = re.compile(rf"\d{{1,{len(str(high))}}}", re.ASCII)
 
@@ -64,10 +64,10 @@ def integer(low: int, high: int) -> Kind[int]:
             return int(text)
         return Wrong(f"must be a whole number from {low} to {high}, not {quoted(text)}")
 
-    return Kind(read, MappingProxyType({"type": "integer", "minimum": low, "maximum": high}))
+    return ParameterKind(read, MappingProxyType({"type": "integer", "minimum": low, "maximum": high}))
 
 
-def text(longest: int) -> Kind[str]:
+def text(longest: int) -> ParameterKind[str]:
     """Any text that is not empty and not too long."""
 
     def read(given: str) -> str | Wrong:
@@ -79,7 +79,7 @@ def text(longest: int) -> Kind[str]:
             return Wrong("must be UTF-8, percent-encoded")
         return given if 0 < len(given) <= longest else Wrong(f"must have 1 to {longest} characters")
 
-    return Kind(read, MappingProxyType({"type": "string", "minLength": 1, "maxLength": longest}))
+    return ParameterKind(read, MappingProxyType({"type": "string", "minLength": 1, "maxLength": longest}))
 
 
 def _window(given: str) -> Window | Wrong:
@@ -140,10 +140,12 @@ def _length(given: str) -> Window | Wrong:
     return Wrong("must be a length here: a series has a beginning") if given == "life" else found
 
 
-WINDOW: Final = Kind(_window, MappingProxyType({"type": "string", "pattern": "^(life|[1-9][0-9]{0,5}[mhd])$"}))
-LENGTH: Final = Kind(_length, MappingProxyType({"type": "string", "pattern": "^[1-9][0-9]{0,5}[mhd]$"}))
-INSTANT: Final = Kind(_instant, MappingProxyType({"type": "string", "format": "date-time"}))
+WINDOW: Final = ParameterKind(_window, MappingProxyType({"type": "string", "pattern": "^(life|[1-9][0-9]{0,5}[mhd])$"}))
+LENGTH: Final = ParameterKind(_length, MappingProxyType({"type": "string", "pattern": "^[1-9][0-9]{0,5}[mhd]$"}))
+INSTANT: Final = ParameterKind(_instant, MappingProxyType({"type": "string", "format": "date-time"}))
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
-COMPARISON: Final = Kind(_comparison, MappingProxyType({"type": "string", "pattern": f"^(previous|{_TIME}/{_TIME})$"}))
-DURATION: Final = Kind(_duration, MappingProxyType({"type": "string", "pattern": "^[0-9]{1,5}[smh]$"}))
-STATUS: Final = Kind(_status, MappingProxyType({"type": "string", "pattern": r"^(---|[0-9xX?*]{1,3})$"}))
+COMPARISON: Final = ParameterKind(
+    _comparison, MappingProxyType({"type": "string", "pattern": f"^(previous|{_TIME}/{_TIME})$"})
+)
+DURATION: Final = ParameterKind(_duration, MappingProxyType({"type": "string", "pattern": "^[0-9]{1,5}[smh]$"}))
+STATUS: Final = ParameterKind(_status, MappingProxyType({"type": "string", "pattern": r"^(---|[0-9xX?*]{1,3})$"}))

@@ -18,7 +18,7 @@ from logrouter.query.kinds import (
     LENGTH,
     STATUS,
     WINDOW,
-    Kind,
+    ParameterKind,
     Wrong,
     choice,
     integer,
@@ -69,7 +69,7 @@ class Sort(StrEnum):
     LATENCY = "latency"
 
 
-class Format(StrEnum):
+class AnswerFormat(StrEnum):
     """How an answer is written."""
 
     JSON = "json"
@@ -83,7 +83,7 @@ class Partial(StrEnum):
     REFUSE = "refuse"
 
 
-class Fault(NamedTuple):
+class ParameterFault(NamedTuple):
     """What is wrong with one parameter, as a sentence that says what would be right."""
 
     parameter: str
@@ -99,7 +99,7 @@ class Parameter(Generic[T_co]):
     """
 
     name: str
-    kind: Kind[T_co]
+    kind: ParameterKind[T_co]
     doc: str
     default: str | None = None
     repeats: bool = False
@@ -187,7 +187,7 @@ def _by(*members: By) -> Parameter[By]:
 
 
 CSV: Final = Parameter(
-    "format", choice(Format), "json, or csv for a spreadsheet; Accept: text/csv does the same.", "json"
+    "format", choice(AnswerFormat), "json, or csv for a spreadsheet; Accept: text/csv does the same.", "json"
 )
 MIN_OFFSET: Final = Parameter(
     "min_offset",
@@ -223,12 +223,12 @@ UNMATCHED: Final = (*STRETCH, _CONTAINS, _STATUS_404, LIMIT, CSV, *OF_ONE)
 
 def read(
     parameters: Iterable[Parameter[Any]], pairs: Iterable[tuple[str, str]]
-) -> tuple[dict[str, Any], tuple[Fault, ...]]:
+) -> tuple[dict[str, Any], tuple[ParameterFault, ...]]:
     """Values by name, defaults filled in (None or () where there is none), and every fault, up to `MAX_FAULTS`."""
     known = {parameter.name: parameter for parameter in parameters}
     values = {parameter.name: _default(parameter) for parameter in known.values()}
     seen: dict[str, int] = {}
-    faults: list[Fault] = []
+    faults: list[ParameterFault] = []
     unknown = False
     for name, given in pairs:
         parameter = known.get(name)
@@ -236,15 +236,15 @@ def read(
             # Said once: twenty times over it would be a flood.
             wanted = "" if unknown else f"; known here: {', '.join(known) or 'none'}"
             unknown = True
-            faults.append(Fault(quoted(name), f"unknown parameter{wanted}"))
+            faults.append(ParameterFault(quoted(name), f"unknown parameter{wanted}"))
             continue
         times = seen[name] = seen.get(name, 0) + 1
         if times > (MAX_REPEATS if parameter.repeats else 1):
-            faults.append(Fault(name, f"given more than {MAX_REPEATS} times" if parameter.repeats else _ONCE))
+            faults.append(ParameterFault(name, f"given more than {MAX_REPEATS} times" if parameter.repeats else _ONCE))
             continue
         value = parameter.kind.read(given)
         if isinstance(value, Wrong):
-            faults.append(Fault(name, value.detail))
+            faults.append(ParameterFault(name, value.detail))
         elif parameter.repeats:
             values[name] = (value,) if times == 1 else (*values[name], value)
         else:

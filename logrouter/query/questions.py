@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.cursors import Cursor, decode, fingerprint
-from logrouter.query.parameters import By, Fault, Step, read
+from logrouter.query.parameters import By, ParameterFault, Step, read
 from logrouter.query.patterns import Names, union
 from logrouter.query.time_spans import KEPT, MINUTE_MS, Span, before, between, oldest, span
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_POINTS: Final = 1500
 _DEFAULT_POINTS: Final = {Step.MINUTE: 60, Step.HOUR: 24, Step.DAY: 30}
 
-Faults = tuple[Fault, ...]
+Faults = tuple[ParameterFault, ...]
 
 
 class Series(NamedTuple):
@@ -101,7 +101,7 @@ def ask(
         return faults
     given = {key for key, _ in pairs}
     if "window" in given and given & {"from", "to"}:
-        return (Fault("window", "must not stand together with from or to"),)
+        return (ParameterFault("window", "must not stand together with from or to"),)
     if "step" in values:
         series = _series(values, now_ms)
         return tuple(_series_faults(series, now_ms, kept)) or Asked(now_ms, values, series=series)
@@ -114,7 +114,7 @@ def ask(
         if values.get("cursor") is not None:
             cursor = decode(values["cursor"], identity)
             if cursor is None:
-                return (Fault("cursor", "must be the next of an answer to the same question"),)
+                return (ParameterFault("cursor", "must be the next of an answer to the same question"),)
         return Asked(now_ms, values, stretch, None, identity, cursor)
     return Asked(now_ms, values)
 
@@ -126,9 +126,9 @@ def _stretch(values: Mapping[str, Any], now_ms: int, kept: Mapping[Tier, int]) -
     start, stop, window = values["from"], values["to"], values["window"]
     if start is None:
         if stop is not None:
-            return (Fault("to", "needs from as well"),)
+            return (ParameterFault("to", "needs from as well"),)
         if window is None:
-            return None if values.get("compare") is None else (Fault("compare", "needs window or from"),)
+            return None if values.get("compare") is None else (ParameterFault("compare", "needs window or from"),)
         covered, text = span(window, now_ms, kept), window.text
     else:
         stop = now_ms if stop is None else stop
@@ -145,24 +145,26 @@ def _stretch(values: Mapping[str, Any], now_ms: int, kept: Mapping[Tier, int]) -
 def _former(former: Former, covered: Span, now_ms: int, kept: Mapping[Tier, int]) -> Span | Faults:
     if former.start_ms is not None and former.stop_ms is not None:
         faults = tuple(_stretch_faults(former.start_ms, former.stop_ms, now_ms, kept))
-        return tuple(Fault("compare", fault.detail) for fault in faults) or between(
+        return tuple(ParameterFault("compare", fault.detail) for fault in faults) or between(
             former.start_ms, former.stop_ms, now_ms, kept
         )
     found = before(covered, now_ms, kept)
     if found is None:
-        return (Fault("compare", "the stretch of equal length before is not kept any more; ask for a shorter one"),)
+        return (
+            ParameterFault("compare", "the stretch of equal length before is not kept any more; ask for a shorter one"),
+        )
     return found
 
 
-def _stretch_faults(start: int, stop: int, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[Fault]:
+def _stretch_faults(start: int, stop: int, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[ParameterFault]:
     if start > now_ms:
-        yield Fault("from", "lies in the future")
+        yield ParameterFault("from", "lies in the future")
     elif start >= stop:
-        yield Fault("from", "must be before to")
+        yield ParameterFault("from", "must be before to")
     day = Step.DAY.tier
     first_ms = oldest(day, now_ms, kept) * day.value * MINUTE_MS
     if start < first_ms:
-        yield Fault("from", f"reaches back before {rfc3339(first_ms)}, the oldest day that is kept now")
+        yield ParameterFault("from", f"reaches back before {rfc3339(first_ms)}, the oldest day that is kept now")
 
 
 def _series(values: Mapping[str, Any], now_ms: int) -> Series:
@@ -179,22 +181,22 @@ def _series(values: Mapping[str, Any], now_ms: int) -> Series:
     return Series(start, stop, step, values.get("by"))
 
 
-def _series_faults(asked: Series, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[Fault]:
+def _series_faults(asked: Series, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[ParameterFault]:
     tier, points = asked.step.tier, asked.stop - asked.start
     first = oldest(tier, now_ms, kept)
     if asked.start > tier.bucket(now_ms // MINUTE_MS):
-        yield Fault("from", "lies in the future")
+        yield ParameterFault("from", "lies in the future")
     elif points <= 0:
-        yield Fault("from", "must be before to")
+        yield ParameterFault("from", "must be before to")
     if asked.start < first:
         coarser = "" if asked.step is Step.DAY else ", or use a longer step"
-        yield Fault(
+        yield ParameterFault(
             "from",
             f"reaches back before {rfc3339(first * tier.value * MINUTE_MS)}, the oldest {asked.step} that is kept"
             f" now; begin there{coarser}",
         )
     if points > MAX_POINTS:
-        yield Fault(
+        yield ParameterFault(
             "step",
             f"gives {points} points of one {asked.step} each and at most {MAX_POINTS} are answered;"
             " use a longer step or a shorter time between from and to",

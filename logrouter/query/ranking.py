@@ -56,7 +56,7 @@ class Top(msgspec.Struct, array_like=True):
                 self.values = dict(ordered[:room])
 
 
-class Candidate(NamedTuple):
+class RankCandidate(NamedTuple):
     """A name, and what it can be worth at most."""
 
     most: int
@@ -66,7 +66,7 @@ class Candidate(NamedTuple):
 class Order(NamedTuple):
     """Who may be largest in one partition, largest first; whoever is not in it is worth *bound* at most."""
 
-    candidates: list[Candidate]
+    candidates: list[RankCandidate]
     bound: int
 
 
@@ -99,7 +99,7 @@ def order(
     found = ((-n, name) for name, n in most.items() if wanted is None or wanted(name))
     ordered = heapq.nsmallest(limit + 1, found)
     bound = -ordered[limit][0] if len(ordered) > limit else floors
-    return Order([Candidate(-n, name) for n, name in ordered[:limit]], max(bound, floors))
+    return Order([RankCandidate(-n, name) for n, name in ordered[:limit]], max(bound, floors))
 
 
 def together(orders: Iterable[Order]) -> Order:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.config import ConfigError
 from logrouter.kafka.errors import ClientError
 from logrouter.reload.file_watch import Watch
-from logrouter.reload.versions import Outcome, Result
+from logrouter.reload.versions import Outcome, ReloadResult
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from logrouter.config import Settings
     from logrouter.reload.file_watch import Stamp
-    from logrouter.reload.versions import Live, Version
+    from logrouter.reload.versions import ConfigVersions, Version
 
 QUIET_SECONDS: Final = 0.05
 """A file is read when it has not changed for so long: who writes in place does not do it in one go."""
@@ -46,7 +46,7 @@ class Content(NamedTuple):
     inode: int
 
 
-class Source(NamedTuple):
+class ConfigFile(NamedTuple):
     """How the reloader reads: *path* is topics.yaml, *content* gives its bytes, *parse* what is in them.
 
     *version* is what the lane takes of it, and *refusal* says why it may not (empty if it may).
@@ -62,7 +62,7 @@ class Source(NamedTuple):
 class Reloader:
     """Reads for one lane. `start` it once; the thread ends with the process, or by `stop`."""
 
-    def __init__(self, live: Live, source: Source, *, inputs: Iterable[Path] = ()) -> None:
+    def __init__(self, live: ConfigVersions, source: ConfigFile, *, inputs: Iterable[Path] = ()) -> None:
         """*inputs* are the files besides topics.yaml that the version in force was built from."""
         self._live = live
         self._source = source
@@ -76,7 +76,7 @@ class Reloader:
         self._stopped = False
         self._answers = threading.Condition()
         self._asked = self._answered = 0
-        self._answer = Outcome(Result.UNCHANGED)
+        self._answer = Outcome(ReloadResult.UNCHANGED)
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
 
     def start(self) -> None:
@@ -106,7 +106,7 @@ class Reloader:
             if not self._answers.wait_for(lambda: self._answered >= ticket, timeout):
                 return None
             answer = self._answer
-        if answer.result is Result.APPLIED:
+        if answer.result is ReloadResult.APPLIED:
             return self._live.taken(answer.generation, by - time.monotonic())
         return answer
 
@@ -135,7 +135,7 @@ class Reloader:
         elif not asked and not retry:
             return
         self._seen, self._retry_at = stamps, None
-        outcome = Outcome(Result.INVALID, "internal error")
+        outcome = Outcome(ReloadResult.INVALID, "internal error")
         try:
             outcome = self._read(asked=asked)
         finally:
@@ -161,11 +161,11 @@ class Reloader:
         try:
             content = self._content()
             if self._half_written(content):
-                return live.fail(Outcome(Result.REFUSED, HALF_WRITTEN), asked=asked)
+                return live.fail(Outcome(ReloadResult.REFUSED, HALF_WRITTEN), asked=asked)
             settings = self._source.parse(content.data)
         except ConfigError as error:
             self._follow(self._inputs.union(error.inputs))
-            return live.fail(Outcome(Result.INVALID, _words(error)), asked=asked)
+            return live.fail(Outcome(ReloadResult.INVALID, _words(error)), asked=asked)
         self._follow(frozenset(settings.inputs))
         try:
             reason = self._source.refusal(settings)
@@ -173,9 +173,9 @@ class Reloader:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             reason = f"{error}: tried again in {RETRY_SECONDS:g} s"
         if reason:
-            return live.fail(Outcome(Result.REFUSED, reason, settings.generation), asked=asked)
+            return live.fail(Outcome(ReloadResult.REFUSED, reason, settings.generation), asked=asked)
         outcome = live.offer(self._source.version(settings), asked=asked)
-        if outcome.result is not Result.REFUSED:
+        if outcome.result is not ReloadResult.REFUSED:
             self._taken = content
         return outcome
 

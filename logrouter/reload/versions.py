@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from logrouter.route.settings import LaneSettings
 
 
-class Result(StrEnum):
+class ReloadResult(StrEnum):
     """How a reload went."""
 
     APPLIED = "applied"
@@ -41,7 +41,7 @@ class Result(StrEnum):
 class Outcome(NamedTuple):
     """How a reload went, why not, and of which generation if it could be read."""
 
-    result: Result
+    result: ReloadResult
     reason: str = ""
     generation: str = ""
 
@@ -61,15 +61,15 @@ class Version:
         return self.table.generation
 
 
-_KEPT: Final = frozenset({Result.INVALID, Result.REFUSED, Result.ROLLED_BACK})
+_KEPT: Final = frozenset({ReloadResult.INVALID, ReloadResult.REFUSED, ReloadResult.ROLLED_BACK})
 """After these the file is not what routes."""
 
 _EVENTS: Final = {
-    Result.APPLIED: Log.CONFIG_APPLIED,
-    Result.UNCHANGED: Log.CONFIG_UNCHANGED,
-    Result.INVALID: Log.CONFIG_REJECTED,
-    Result.REFUSED: Log.CONFIG_REJECTED,
-    Result.ROLLED_BACK: Log.CONFIG_ROLLED_BACK,
+    ReloadResult.APPLIED: Log.CONFIG_APPLIED,
+    ReloadResult.UNCHANGED: Log.CONFIG_UNCHANGED,
+    ReloadResult.INVALID: Log.CONFIG_REJECTED,
+    ReloadResult.REFUSED: Log.CONFIG_REJECTED,
+    ReloadResult.ROLLED_BACK: Log.CONFIG_ROLLED_BACK,
 }
 
 
@@ -77,7 +77,7 @@ def _clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Live:
+class ConfigVersions:
     """The version in force. The lane's methods are cheap enough for every batch while nothing is to come."""
 
     def __init__(self, version: Version, *, file: str = "", clock_ms: Callable[[], int] = _clock_ms) -> None:
@@ -93,7 +93,7 @@ class Live:
         self._crossed = ""
         self._bad = ""
         self._in_doubt = False
-        self._last = Outcome(Result.APPLIED, "", version.generation)
+        self._last = Outcome(ReloadResult.APPLIED, "", version.generation)
         self._last_ms = self._since_ms
         _in_force(version.generation, "", self._since_ms)
 
@@ -127,9 +127,9 @@ class Live:
             metrics.CANARY_ACTIVE.set(self._trial is not None)
             _in_force(version.generation, former.generation, now_ms)
             if crossed:
-                self._note(Outcome(Result.ROLLED_BACK, crossed, former.generation))
+                self._note(Outcome(ReloadResult.ROLLED_BACK, crossed, former.generation))
             else:
-                self._note(Outcome(Result.APPLIED, "", version.generation))
+                self._note(Outcome(ReloadResult.APPLIED, "", version.generation))
             return version
 
     def withdraw(self, former: Version, reason: str) -> None:
@@ -139,7 +139,7 @@ class Live:
             self._trial = None
             metrics.CANARY_ACTIVE.set(0)
             _in_force(former.generation, generation, self._clock_ms())
-            self._note(Outcome(Result.REFUSED, reason, generation))
+            self._note(Outcome(ReloadResult.REFUSED, reason, generation))
         self._decided()
 
     def _decided(self) -> None:
@@ -190,13 +190,13 @@ class Live:
         with self._changed:
             if generation == self._bad:
                 why = "the canary has taken it back: it is tried again when the file changes"
-                return self._note(Outcome(Result.REFUSED, why, generation), again=asked)
+                return self._note(Outcome(ReloadResult.REFUSED, why, generation), again=asked)
             self._bad = ""
             if generation == self.version.generation and not self._crossed:
                 self.pending = None
-                return self._note(Outcome(Result.UNCHANGED, "", generation), again=asked)
+                return self._note(Outcome(ReloadResult.UNCHANGED, "", generation), again=asked)
             self.pending, self._crossed = version, ""
-            return Outcome(Result.APPLIED, "", generation)
+            return Outcome(ReloadResult.APPLIED, "", generation)
 
     def fail(self, outcome: Outcome, *, asked: bool) -> Outcome:
         """Note that the file could not be taken; the version in force stays, and one to come comes."""
@@ -212,8 +212,8 @@ class Live:
             if self._in_doubt:
                 return None
             if self.version.generation == generation:
-                return Outcome(Result.APPLIED, "", generation)
-            refused = self._last.generation == generation and self._last.result is Result.REFUSED
+                return Outcome(ReloadResult.APPLIED, "", generation)
+            refused = self._last.generation == generation and self._last.result is ReloadResult.REFUSED
             return self._last if refused else None
 
         with self._changed:
@@ -250,9 +250,9 @@ class Live:
     def _note(self, outcome: Outcome, *, again: bool = False) -> Outcome:
         """Remember and tell how it went: once, unless somebody asked *again*."""
         kept = outcome.result in _KEPT
-        news = outcome != self._last and outcome.result is not Result.UNCHANGED
+        news = outcome != self._last and outcome.result is not ReloadResult.UNCHANGED
         metrics.CONFIG_VALID.set(not kept)
-        if news or again or outcome.result is Result.APPLIED:
+        if news or again or outcome.result is ReloadResult.APPLIED:
             self._last_ms = self._clock_ms()
             metrics.CONFIG_RELOADS.labels(outcome.result).inc()
             about: dict[str, Any] = {"generation": outcome.generation} if outcome.generation else {}

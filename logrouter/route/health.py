@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import orjson
 from prometheus_client import make_wsgi_app
 
-from logrouter.reload.versions import Result
+from logrouter.reload.versions import ReloadResult
 from logrouter.telemetry import metrics as telemetry
 from logrouter.telemetry.log import Log, log
 
@@ -34,11 +34,11 @@ RELOAD_SECONDS: Final = 10.0
 """How long `POST /v1/admin/reload` waits for its answer before it says 202: the reload goes on."""
 
 _STATUS: Final = {
-    Result.APPLIED: "200 OK",
-    Result.UNCHANGED: "200 OK",
-    Result.INVALID: "422 Unprocessable Content",
-    Result.REFUSED: "409 Conflict",
-    Result.ROLLED_BACK: "409 Conflict",
+    ReloadResult.APPLIED: "200 OK",
+    ReloadResult.UNCHANGED: "200 OK",
+    ReloadResult.INVALID: "422 Unprocessable Content",
+    ReloadResult.REFUSED: "409 Conflict",
+    ReloadResult.ROLLED_BACK: "409 Conflict",
 }
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.records import Partition
     from logrouter.kafka.transaction import Headers, TransactionalProducer
-    from logrouter.reload.versions import Live
-    from logrouter.route.pairing import Pairing
+    from logrouter.reload.versions import ConfigVersions
+    from logrouter.route.pairing import PairingStates
     from logrouter.route.settings import LaneSettings
 
 _FIRST_PAUSE: Final = 0.1
@@ -37,14 +37,14 @@ class Flight:
         producer: TransactionalProducer,
         assignment: Assignment,
         broker: BrokerState,
-        live: Live,
+        live: ConfigVersions,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
         self._assignment = assignment
         self._broker = broker
         self._live = live
-        self.pairing: Pairing | None = None
+        self.pairing: PairingStates | None = None
         self.rejoin = Rejoin()
         self.aborts = 0
         """How many transactions in a row were aborted."""
@@ -82,7 +82,7 @@ class Flight:
             raise TransactionAbortedError("not a member of the group any more")
         self._producer.commit_later(offsets, metadata)
 
-    def _publish_pairing(self, pairing: Pairing, output: Output, headers: Headers) -> None:
+    def _publish_pairing(self, pairing: PairingStates, output: Output, headers: Headers) -> None:
         """Held lines, and changes of states. Each of these partitions has an offset in the transaction.
 
         By that the group refuses the whole if another member owns the partition.

@@ -18,13 +18,13 @@ from logrouter.kafka.client import consumer_settings, make, producer_settings
 from logrouter.kafka.connection import BrokerState, partitions_of, sleep, wait_for_topics
 from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError, fatal_error
 from logrouter.kafka.transaction import TransactionalProducer
-from logrouter.reload.versions import Live, Version
+from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.in_flight import Flight
 from logrouter.route.membership import Membership
 from logrouter.route.observer import Observer
 from logrouter.route.paired import Joined
-from logrouter.route.pairing import Pairing
+from logrouter.route.pairing import PairingStates
 from logrouter.route.unsubscribed import SetAside
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -56,11 +56,16 @@ class RouteLane:
     """One process of the consumer group. `run` returns when *stopping* turns true, or raises `FatalError`."""
 
     def __init__(
-        self, settings: LaneSettings, table: RouteTable, *, stopping: Callable[[], bool], live: Live | None = None
+        self,
+        settings: LaneSettings,
+        table: RouteTable,
+        *,
+        stopping: Callable[[], bool],
+        live: ConfigVersions | None = None,
     ) -> None:
         self._settings = settings
         self._table = table
-        self.live = live or Live(Version(settings, table))
+        self.live = live or ConfigVersions(Version(settings, table))
         """The version that routes, and where another one may be offered."""
         self._aside = SetAside(table)
         self._cluster = ""
@@ -174,14 +179,14 @@ class RouteLane:
             emitter=emitter,
         )
         if self._pairing is None and s.pairing is not None:
-            self._flight.pairing = Pairing(s.pairing, s.kafka, self._joined.known)
+            self._flight.pairing = PairingStates(s.pairing, s.kafka, self._joined.known)
         if self._pairing is not None:
             self._pairing.know(self._joined.known)
             self._aside.besides = self._pairing.settings.topic
         self._group.source_of = self._processor.source_of
 
     @property
-    def _pairing(self) -> Pairing | None:
+    def _pairing(self) -> PairingStates | None:
         return self._flight.pairing
 
     def _give_up(self) -> bool:
@@ -266,7 +271,7 @@ class RouteLane:
             self.live.withdraw(former, reason)
             return
         if begins is not None:
-            self._flight.pairing = Pairing(begins, version.settings.kafka, frozenset())
+            self._flight.pairing = PairingStates(begins, version.settings.kafka, frozenset())
         try:
             if version.table.subscription() != former.table.subscription() or begins is not None:
                 self._group.subscribe(version.table)
@@ -309,7 +314,7 @@ class RouteLane:
         messages = self._flight.rejoin.without_replayed(self._group.kept(messages), _clock_ms())
         return self._aside.without(messages) if self._aside.active else messages
 
-    def _tend(self, pairing: Pairing) -> None:
+    def _tend(self, pairing: PairingStates) -> None:
         """Let partitions go on whose state is restored."""
         ready = pairing.restored(_clock_ms())
         if ready:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.records import Message, Partition
-    from logrouter.reload.versions import Live
+    from logrouter.reload.versions import ConfigVersions
     from logrouter.route.output import Output
 
 _LAG_SECONDS: Final = 1.0
@@ -52,7 +52,7 @@ class Observer:
             working = {topic for topic, _ in output.positions}
             self._source_errors = {error for error in self._source_errors if error[0] not in working}
 
-    def cluster(self, live: Live) -> None:
+    def cluster(self, live: ConfigVersions) -> None:
         """Measure the lag, or ask whether the cluster is back."""
         if self._broker.is_up:
             self._lag(live)
@@ -63,7 +63,7 @@ class Observer:
                 self._consumer.list_topics(timeout=_ASK_SECONDS / 2)
                 self._broker.up()
 
-    def _lag(self, live: Live) -> None:
+    def _lag(self, live: ConfigVersions) -> None:
         now = time.monotonic()
         if now < self._lag_at or not self._assignment.partitions:
             return

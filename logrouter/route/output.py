@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.core.join.held_lines import How
-    from logrouter.core.join.partial_lines import Key, Line
+    from logrouter.core.join.partial_lines import Key, PartialLine
     from logrouter.kafka.records import Partition
     from logrouter.model import RawRecord, Rejected
 
@@ -49,7 +49,7 @@ class Output:
     """The offset after the last record read, by topic and partition: what the transaction commits."""
     metadata: dict[Partition, str] = field(default_factory=dict)
     """What is committed beside an offset: the places of pieces that wait."""
-    pieces: dict[Partition, Mapping[Key, Line]] = field(default_factory=dict)
+    pieces: dict[Partition, Mapping[Key, PartialLine]] = field(default_factory=dict)
     """What waits after the batch."""
     first: dict[Partition, int] = field(default_factory=dict)
     """The offset of the first record read, by topic and partition: where an abort goes back to."""

@@ -48,7 +48,7 @@ class PairingSettings:
         return changelog_of(self.topic)
 
 
-class Pairing:
+class PairingStates:
     """States of partitions by number. A partition is ready once its state is restored; until then it must be paused."""
 
     def __init__(self, settings: PairingSettings, kafka: Mapping[str, Any], known: frozenset[str]) -> None:

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from logrouter.core.join.pairs import Entry
+    from logrouter.core.join.pairs import PairingEntry
     from logrouter.kafka.records import Message
 
 _AT_ONCE: Final = 5_000
 _ASK_SECONDS: Final = 5.0
 
 
-class _Part:
+class _Restoring:
     """One partition on its way: what was read, how far it is to be read, and the question for that while it is open."""
 
     def __init__(self) -> None:
-        self.entries: dict[bytes, Entry] = {}
+        self.entries: dict[bytes, PairingEntry] = {}
         self.read_to = -1
         self.end: int | None = None
         self.asked: Future[Any] | None = None
@@ -43,7 +43,7 @@ class Restore:
     def __init__(self, kafka: Mapping[str, Any], topic: str) -> None:
         self._kafka = plain_settings(kafka)
         self._topic = topic
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, _Restoring] = {}
         self._consumer: Consumer | None = None
         self._admin: AdminClient | None = None
 
@@ -68,7 +68,7 @@ class Restore:
                     "enable.partition.eof": True,
                 },
             )
-        self._parts[partition] = _Part()
+        self._parts[partition] = _Restoring()
         self._consumer.incremental_assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING)])
 
     def discard(self, partition: int) -> None:
@@ -76,7 +76,7 @@ class Restore:
         if self._parts.pop(partition, None) is not None and self._consumer is not None:
             self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
 
-    def step(self, seconds: float) -> dict[int, dict[bytes, Entry]]:
+    def step(self, seconds: float) -> dict[int, dict[bytes, PairingEntry]]:
         """Read for so long at most; the entries of each partition that is complete now."""
         for partition, part in self._parts.items():
             if part.end is None:
@@ -119,7 +119,7 @@ class Restore:
         else:
             part.entries[key] = entry
 
-    def _end(self, partition: int, part: _Part) -> int | None:
+    def _end(self, partition: int, part: _Restoring) -> int | None:
         """The end of the partition, None while the answer is not there."""
         if part.asked is None:
             if self._admin is None:

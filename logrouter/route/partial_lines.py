@@ -17,7 +17,7 @@ from logrouter.model import PARTIAL, Envelope, RawRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from logrouter.core.join.partial_lines import Key, Line
+    from logrouter.core.join.partial_lines import Key, PartialLine
     from logrouter.core.routing import Source
     from logrouter.kafka.records import Message, Partition
     from logrouter.model import Decoded
@@ -62,8 +62,8 @@ class Rejoin:
         self._seen_ms: dict[Partition, int] = {}
         self._turn_ms = 0
         self._replays: dict[Partition, _Replay] = {}
-        self._committed: dict[Partition, Mapping[Key, Line]] = {}
-        self._in_flight: dict[Partition, Mapping[Key, Line]] = {}
+        self._committed: dict[Partition, Mapping[Key, PartialLine]] = {}
+        self._in_flight: dict[Partition, Mapping[Key, PartialLine]] = {}
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
@@ -122,7 +122,7 @@ class Rejoin:
                 output.pieces[at] = snapshot
                 output.metadata[at] = lines.places()
 
-    def _latest(self, at: Partition) -> Mapping[Key, Line]:
+    def _latest(self, at: Partition) -> Mapping[Key, PartialLine]:
         return self._in_flight.get(at, self._committed.get(at, {}))
 
     def _of(self, source: Source, at: Partition) -> Lines:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from logrouter.config.settings import content
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.topics import Finding, Wanted, ensure, missing
-from logrouter.reload.reloader import Reloader, Source
-from logrouter.reload.versions import Live, Version
+from logrouter.reload.reloader import ConfigFile, Reloader
+from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.route.lane import RouteLane
 from logrouter.route.output import DeadLetterSettings
 from logrouter.route.pairing import PairingSettings
@@ -39,7 +39,9 @@ _CHANGELOG: Final = {
 def lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
     """The lane that `settings` describe; it connects only when run."""
     version = _version(settings, default_instance)
-    return RouteLane(version.settings, version.table, stopping=stopping, live=Live(version, file=settings.file))
+    return RouteLane(
+        version.settings, version.table, stopping=stopping, live=ConfigVersions(version, file=settings.file)
+    )
 
 
 def reloader(
@@ -56,7 +58,7 @@ def reloader(
 
     return Reloader(
         lane.live,
-        Source(
+        ConfigFile(
             path=path,
             content=lambda: content(path),
             parse=parse,

@@ -23,9 +23,9 @@ from logrouter.tables.assignor import Assignor
 from logrouter.tables.http import ViewServer, base_url, listen
 from logrouter.tables.lease import exit_fenced
 from logrouter.tables.micro_batches import BatchSchema, scheduler
-from logrouter.tables.reader import Reader
+from logrouter.tables.reader import StoreReader
 from logrouter.tables.recovery import TableManager
-from logrouter.tables.services import Gate, Upkeep, minutes
+from logrouter.tables.services import ClusterWait, Upkeep, minutes
 from logrouter.tables.table import MAX_UNFLUSHED, UsageTable
 from logrouter.tables.top_clients import TopClients
 from logrouter.tables.transport import SCHEME
@@ -58,7 +58,7 @@ class App(faust.App):
     first_services: tuple[Any, ...] = ()
     last_services: tuple[Any, ...] = ()
     replication_factor: int
-    reader: Reader
+    reader: StoreReader
 
     def fenced(self, why: str) -> NoReturn:
         """Somebody else owns, or may own by now, what we write to: end at once, writing nothing more."""
@@ -132,8 +132,8 @@ def create(settings: TablesSettings) -> App:
     )
     minute = minutes(settings.clock_offset_seconds)
     table.prepare(settings.topic, settings.retention, minute)
-    app.reader = Reader(app, table, settings.partitions, url)
-    gate = Gate(settings.security, settings.topic, settings.partitions)
+    app.reader = StoreReader(app, table, settings.partitions, url)
+    gate = ClusterWait(settings.security, settings.topic, settings.partitions)
     view = ViewServer(app.reader, bound, settings, lambda: _now_ms(settings), lambda: gate.waiting)
     app.first_services = (view, gate)
     app.last_services = (Upkeep(app, table, app.reader), TopClients(app.reader, settings.top_clients))

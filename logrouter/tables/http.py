@@ -19,7 +19,7 @@ from logrouter.web.app import GATE, build
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.tables.reader import Reader
+    from logrouter.tables.reader import StoreReader
     from logrouter.tables.settings import TablesSettings
 
 PATIENCE_SECONDS: Final = 15.0
@@ -60,7 +60,7 @@ class ViewServer(Service):
 
     def __init__(
         self,
-        reader: Reader,
+        reader: StoreReader,
         bound: socket.socket,
         settings: TablesSettings,
         clock: Callable[[], int],

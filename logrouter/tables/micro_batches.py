@@ -1,7 +1,7 @@
 """Micro-batches through Faust's public settings `ConsumerScheduler` and `Schema`.
 
 Faust spends about 100 µs on every event, whatever is in it.  So an event here is a run of records of one partition: the
-scheduler hands them out as one `Batch` in place of a record, and the schema leaves it undecoded.
+scheduler hands them out as one `MicroBatch` in place of a record, and the schema leaves it undecoded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_BYTES: Final = 16 * 1024
 """About 2 ms of folding, so that queries and heartbeats are not kept waiting. One larger record makes a batch."""
 
 
-class Batch:
+class MicroBatch:
     """Some records of one partition in order, in the shape of one aiokafka record that has the last one's offset."""
 
     __slots__ = ("offset", "partition", "timestamp", "topic", "value")
@@ -40,16 +40,16 @@ class Batch:
         self.value = records
 
 
-def batches(records: Sequence[Any]) -> Iterator[Batch]:
+def batches(records: Sequence[Any]) -> Iterator[MicroBatch]:
     """Records cut into batches of bounded number and size."""
     start = size = 0
     for number, record in enumerate(records):
         size += len(record.value or b"")
         if size >= MAX_BYTES or number + 1 - start >= MAX_RECORDS:
-            yield Batch(records[start : number + 1])
+            yield MicroBatch(records[start : number + 1])
             start, size = number + 1, 0
     if start < len(records):
-        yield Batch(records[start:])
+        yield MicroBatch(records[start:])
 
 
 class BatchScheduler(DefaultSchedulingStrategy):

@@ -44,7 +44,7 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Top).decode
 
 
-class Board:
+class BucketRankings:
     """The tops of one bucket."""
 
     __slots__ = ("bytes", "changed", "count", "errors", "room")
@@ -64,7 +64,7 @@ class Boards:
 
     def __init__(self, read: MultiGet, *, empty: bool) -> None:
         self._read = read
-        self._open: dict[bytes, Board] = {}
+        self._open: dict[bytes, BucketRankings] = {}
         self._begun = not empty
         self.whole = empty or read([WHOLE])[0] is not None
         """Whether the tops know every row; those of a database from before there were tops do not."""
@@ -124,9 +124,9 @@ class Boards:
             del self._open[prefix]
         return [(key + first, key + stop) for key in _OF.values()]
 
-    def _opened(self, prefix: bytes) -> Board:
+    def _opened(self, prefix: bytes) -> BucketRankings:
         tops = [_decoded(value) for value in self._read([key + prefix for key in _OF.values()])]
-        board = self._open[prefix] = Board(ROOM[rows.TIERS[prefix[0]]], tops)
+        board = self._open[prefix] = BucketRankings(ROOM[rows.TIERS[prefix[0]]], tops)
         return board
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logrouter.tables.table import UsageTable
 
 
-class Reader:
+class StoreReader:
     """Reads of one worker. *app* is the Faust application, *url* this worker's own base URL."""
 
     def __init__(self, app: Any, table: UsageTable, partitions: int, url: str) -> None:
@@ -150,19 +150,19 @@ class Reader:
     def _token(self, partition: int) -> object:
         return self._table.folds.get(partition) or self._table.store.opened().get(partition)
 
-    def _held(self, partition: int) -> Held:
+    def _held(self, partition: int) -> Holder:
         """The fold of a partition; for a copy one with nothing in it but the store."""
         fold = self._table.folds.get(partition)
         if fold is not None:
-            return Held(fold, fold)
+            return Holder(fold, fold)
         store = self._table.store
         database = store.opened().get(partition)
         if database is None or store.copied(partition) is None:
             raise LookupError(f"partition {partition} is not held here")
-        return Held(PartitionFold(partial(store.read, partition), rows.NOTHING), database)
+        return Holder(PartitionFold(partial(store.read, partition), rows.NOTHING), database)
 
 
-class Held(NamedTuple):
+class Holder(NamedTuple):
     """What answers for a partition; *token* is another object once it has moved away, even if it came back."""
 
     fold: PartitionFold

@@ -38,7 +38,7 @@ class Cutoffs(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
+class BucketsKept:
     """How many buckets before the current one each tier keeps."""
 
     minutes: int = 24 * 60

@@ -15,7 +15,7 @@ from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_ROWS, TABLE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.tables.reader import Reader
+    from logrouter.tables.reader import StoreReader
     from logrouter.tables.security import Security
     from logrouter.tables.table import UsageTable
 
@@ -30,7 +30,7 @@ class PartitionCountError(Exception):
     """The rollup topic has another number of partitions than the tables were built for."""
 
 
-class Gate(Service):
+class ClusterWait(Service):
     """Lets Faust's clients start when the cluster answers and the rollup topic is there, and not before.
 
     Faust gives up at once without a broker, and recovers nothing without a topic.  What is in the way is said once for
@@ -93,7 +93,7 @@ class Gate(Service):
 class Upkeep(Service):
     """Gauges, expiry, repair of the changelog, and one line whenever the cluster goes away or comes back."""
 
-    def __init__(self, app: Any, table: UsageTable, reader: Reader, **kwargs: Any) -> None:
+    def __init__(self, app: Any, table: UsageTable, reader: StoreReader, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._app = app
         self._table = table

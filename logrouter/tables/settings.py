@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 from logrouter.access.policy import CLOSED, Policy
 from logrouter.config.settings import SettingsError
 from logrouter.config.yaml.secrets import Secret
-from logrouter.http_server.credentials import Files, Tls, access_of
-from logrouter.tables.retention import Retention
+from logrouter.http_server.credentials import Files, TlsFiles, access_of
+from logrouter.tables.retention import BucketsKept
 from logrouter.tables.security import Security, security
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.config import Settings
-    from logrouter.config.options.endpoint import Tls as TlsOptions
+    from logrouter.config.options.endpoint import TlsOptions
 
 __all__ = ["SettingsError", "TablesSettings", "from_settings"]
 
@@ -46,7 +46,7 @@ class TablesSettings:
     advertise: str = ""
     standby_replicas: int = 1
     replication_factor: int = 1
-    retention: Retention = field(default_factory=Retention)
+    retention: BucketsKept = field(default_factory=BucketsKept)
     session_timeout_ms: int = 10_000
     flush_interval_ms: int = 1_000
     top_clients: int = 0
@@ -54,7 +54,7 @@ class TablesSettings:
     secret: str | None = field(default=None, repr=False)
     access: Policy = CLOSED
     access_files: Files = field(default_factory=Files)
-    tls: Tls | None = None
+    tls: TlsFiles | None = None
     clock_offset_seconds: int = 0
 
 
@@ -91,7 +91,7 @@ def from_settings(
         advertise=advertise,
         standby_replicas=lane.standby_replicas,
         replication_factor=outputs.replication_factor,
-        retention=Retention(kept.minute_hours * 60, kept.hour_days * 24, kept.day_days),
+        retention=BucketsKept(kept.minute_hours * 60, kept.hour_days * 24, kept.day_days),
         session_timeout_ms=lane.session_timeout_ms,
         flush_interval_ms=lane.flush_interval_ms,
         top_clients=lane.metrics.top_clients,
@@ -104,11 +104,11 @@ def from_settings(
     )
 
 
-def _tls(given: TlsOptions | None, folder: Path) -> Tls | None:
+def _tls(given: TlsOptions | None, folder: Path) -> TlsFiles | None:
     """The files of https, tried once: what can't be used is better said now than by the first connection."""
     if given is None:
         return None
-    tls = Tls(folder / given.cert, folder / given.key, folder / given.ca if given.ca else None)
+    tls = TlsFiles(folder / given.cert, folder / given.key, folder / given.ca if given.ca else None)
     tls.server()
     tls.client()
     return tls

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from logrouter.tables.fold import Written
-    from logrouter.tables.retention import Cutoffs, Retention
+    from logrouter.tables.retention import BucketsKept, Cutoffs
     from logrouter.tables.store import Store
 
 CHUNK: Final = 100
@@ -57,7 +57,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     """
 
     app: Any
-    retention: Retention
+    retention: BucketsKept
     minute: Callable[[], int]
     source: str
 
@@ -70,7 +70,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         self._invalid = 0
         self._sweep_more = False
 
-    def prepare(self, source: str, retention: Retention, minute: Callable[[], int]) -> None:
+    def prepare(self, source: str, retention: BucketsKept, minute: Callable[[], int]) -> None:
         """Say where partial sums come from and how long rows are kept."""
         self.source, self.retention, self.minute = source, retention, minute
 

@@ -14,10 +14,10 @@ from logrouter.access.policy import CLOSED
 from logrouter.http_server import problems
 from logrouter.http_server.audit import audit
 from logrouter.http_server.gate import Gate
-from logrouter.http_server.guard import Needs, guard, whoami
+from logrouter.http_server.guard import Requirement, guard, whoami
 from logrouter.http_server.peers import Peers
-from logrouter.http_server.problems import INTERNAL, Problem
-from logrouter.http_server.work_queue import Turns
+from logrouter.http_server.problems import INTERNAL, HttpProblem
+from logrouter.http_server.work_queue import WorkQueue
 from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
 from logrouter.query.time_spans import KEPT
 from logrouter.telemetry.log import Log, log
@@ -73,20 +73,22 @@ def build(
     """
     limits = limits or Limits()
     peers = Peers(secret, clock, trusting=access.open, tls=peer_tls)
-    view = View(reader, peers, clock, registry, kept, limits, Turns(limits.scans, limits.scans_waiting))
-    gate, needs = Gate(access, peers, clock), dict[str, Needs]()
+    view = View(reader, peers, clock, registry, kept, limits, WorkQueue(limits.scans, limits.scans_waiting))
+    gate, needs = Gate(access, peers, clock), dict[str, Requirement]()
     app = web.Application(middlewares=[_finish(gate), guard(gate, needs)])
     app[GATE] = gate
     app.cleanup_ctx.append(_running(gate))
 
-    def get(path: str, handler: Callable[[web.Request], Awaitable[web.Response]], name: str, needed: Needs) -> None:
+    def get(
+        path: str, handler: Callable[[web.Request], Awaitable[web.Response]], name: str, needed: Requirement
+    ) -> None:
         needs[name] = needed
         app.router.add_get(path, handler, name=name, expect_handler=_expect)
 
     files = page.assets()
-    get("/", page.page(files), "page", Needs.NOTHING)
-    get("/assets/{file:.+}", page.asset(files), "asset", Needs.NOTHING)
-    get("/reference", health.index(view), "index", Needs.NOTHING)
+    get("/", page.page(files), "page", Requirement.NOTHING)
+    get("/assets/{file:.+}", page.asset(files), "asset", Requirement.NOTHING)
+    get("/reference", health.index(view), "index", Requirement.NOTHING)
     handlers = {
         "livez": health.live(view),
         "readyz": health.ready(view),
@@ -100,25 +102,25 @@ def build(
         path = re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", endpoint.path)
         get(path, handlers.get(endpoint.name) or subjects.subject(view, endpoint), endpoint.name, _needs(endpoint))
     for name in reports.RECIPES:
-        needed = Needs.WORKER_CLIENTS if name == "clients" else Needs.WORKER
+        needed = Requirement.WORKER_CLIENTS if name == "clients" else Requirement.WORKER
         get(f"{PART_PATH}{name}", reports.part(view, BY_NAME[name]), f"part_{name}", needed)
     return app
 
 
-def _needs(endpoint: Endpoint) -> Needs:
+def _needs(endpoint: Endpoint) -> Requirement:
     if endpoint.reach is Reach.NOBODY:
-        return _OF_NOBODY.get(endpoint.name, Needs.EVERYTHING)
+        return _OF_NOBODY.get(endpoint.name, Requirement.EVERYTHING)
     if endpoint.name == "clients":
-        return Needs.CLIENTS
-    return Needs.CLIENT if "{client_id}" in endpoint.path else Needs.EVERYTHING
+        return Requirement.CLIENTS
+    return Requirement.CLIENT if "{client_id}" in endpoint.path else Requirement.EVERYTHING
 
 
 _OF_NOBODY: Final = {
-    "livez": Needs.NOTHING,
-    "readyz": Needs.NOTHING,
-    "openapi": Needs.NOTHING,
-    "metrics": Needs.METRICS,
-    "whoami": Needs.CALLER,
+    "livez": Requirement.NOTHING,
+    "readyz": Requirement.NOTHING,
+    "openapi": Requirement.NOTHING,
+    "metrics": Requirement.METRICS,
+    "whoami": Requirement.CALLER,
 }
 
 
@@ -166,7 +168,7 @@ async def _respond(
 ) -> web.StreamResponse:
     try:
         return await handler(request)
-    except Problem as problem:
+    except HttpProblem as problem:
         return problems.from_problem(problem, request)
     except web.HTTPException as error:
         return problems.from_http(error, request)
@@ -174,4 +176,4 @@ async def _respond(
         incident = secrets.token_hex(8)
         log(Log.QUERY_FAILED, exc_info=exc, incident=incident)
         detail = "this is a fault of the server; its log has more under this id"
-        return problems.from_problem(Problem(INTERNAL, detail, id=incident), request)
+        return problems.from_problem(HttpProblem(INTERNAL, detail, id=incident), request)

@@ -18,11 +18,11 @@ from aiohttp import web
 from logrouter.http_server import problems
 from logrouter.http_server.guard import caller_of
 from logrouter.http_server.peers import PeerAwayError
-from logrouter.http_server.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, RETRY_SOON, TOO_SLOW, Problem
+from logrouter.http_server.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, RETRY_SOON, TOO_SLOW, HttpProblem
 from logrouter.http_server.work_queue import BusyError
 from logrouter.query import questions
-from logrouter.query.kinds import Kind, Wrong, integer, quoted
-from logrouter.query.parameters import Fault, Parameter, Partial, read
+from logrouter.query.kinds import ParameterKind, Wrong, integer, quoted
+from logrouter.query.parameters import Parameter, ParameterFault, Partial, read
 from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import Placed
 from logrouter.web.scanning import do, do_for
@@ -77,7 +77,7 @@ def _partitions(text: str) -> frozenset[int] | Wrong:
 
 
 _OF_PART: Final[tuple[Parameter[Any], ...]] = (
-    Parameter("partitions", Kind(_partitions, {}), "The partitions to sum."),
+    Parameter("partitions", ParameterKind(_partitions, {}), "The partitions to sum."),
     Parameter("at", integer(0, 10**14), "The time of the question, in epoch milliseconds: one window for all workers."),
 )
 
@@ -87,7 +87,7 @@ async def answer_part(view: View, request: web.Request, endpoint: Endpoint, reci
     of_part = {parameter.name for parameter in _OF_PART}
     pairs = list(request.query.items())
     values, faults = read(_OF_PART, [pair for pair in pairs if pair[0] in of_part])
-    faults += tuple(Fault(name, "is missing") for name, value in values.items() if value is None)
+    faults += tuple(ParameterFault(name, "is missing") for name, value in values.items() if value is None)
     if faults:
         raise problems.bad_parameters(faults)
     rest = [pair for pair in pairs if pair[0] not in of_part]
@@ -104,8 +104,8 @@ async def gather(
 ) -> Gathered:
     """Every partition's share from the first of its holders that gives one; all holders are asked at the same time.
 
-    A `Problem` unless all partitions are in them, or need not be. A caller who may read some clients only gets a report
-    of these; other partitions are not even asked for.
+    A `HttpProblem` unless all partitions are in them, or need not be. A caller who may read some clients only gets a
+    report of these; other partitions are not even asked for.
     """
     count = view.reader.partitions()
     if count <= 0:
@@ -154,7 +154,7 @@ def _settle(found: Gathered, url: str, partitions: frozenset[int], reply: Any) -
         return partitions
     if isinstance(reply, PeerAwayError):
         reason = str(reply)
-    elif isinstance(reply, Problem) and reply.kind in (problems.NOT_READY, NOT_OWNER):
+    elif isinstance(reply, HttpProblem) and reply.kind in (problems.NOT_READY, NOT_OWNER):
         reason = reply.detail
     elif isinstance(reply, BaseException):
         raise reply
@@ -171,11 +171,11 @@ def _settle(found: Gathered, url: str, partitions: frozenset[int], reply: Any) -
     return ()
 
 
-def _missing(reasons: dict[int, str]) -> Problem:
+def _missing(reasons: dict[int, str]) -> HttpProblem:
     listed = [{"partition": partition, "reason": reason} for partition, reason in sorted(reasons.items())]
     names = ", ".join(str(entry["partition"]) for entry in listed)
     detail = f"a list needs every partition, and these cannot be asked now: {names}"
-    return Problem(PARTITIONS_MISSING, detail, missing=listed, retry_after=RETRY_SOON)
+    return HttpProblem(PARTITIONS_MISSING, detail, missing=listed, retry_after=RETRY_SOON)
 
 
 class _Overloaded(Exception):  # noqa: N818 - a reply, not a failure of ours
@@ -224,9 +224,9 @@ async def _share(
         async with asyncio.timeout(view.limits.list_timeout), turn:
             return await _made(view, report, partitions, only)
     except BusyError as exc:
-        raise Problem(BUSY, "too many lists are being computed; ask again", retry_after=RETRY_SOON) from exc
+        raise HttpProblem(BUSY, "too many lists are being computed; ask again", retry_after=RETRY_SOON) from exc
     except TimeoutError as exc:
-        raise Problem(TOO_SLOW, "ask for a shorter window", retry_after=RETRY_SOON) from exc
+        raise HttpProblem(TOO_SLOW, "ask for a shorter window", retry_after=RETRY_SOON) from exc
 
 
 async def _made(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiohttp import web
 
 from logrouter.http_server import problems
-from logrouter.http_server.problems import UNKNOWN_PATH, Problem
+from logrouter.http_server.problems import UNKNOWN_PATH, HttpProblem
 from logrouter.query import questions
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def asset(files: dict[str, Asset]) -> Callable[[web.Request], Awaitable[web.Resp
     async def handle(request: web.Request) -> web.Response:
         found = files.get(request.match_info["file"])
         if found is None:
-            raise Problem(UNKNOWN_PATH, "the page has no such file")
+            raise HttpProblem(UNKNOWN_PATH, "the page has no such file")
         return _answer(request, found)
 
     return handle

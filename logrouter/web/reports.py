@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from logrouter.query.endpoints import Endpoint
     from logrouter.web.view import View
 
-_TOP: Final = msgspec.msgpack.Decoder(tally.Part).decode
+_TOP: Final = msgspec.msgpack.Decoder(tally.PartialTop).decode
 
 RECIPES: Final = {
     "clients": Recipe(partial(top_list.TopReport, "c"), _TOP, partial(top_list.answer, "c")),
     "apis": Recipe(partial(top_list.TopReport, "a"), _TOP, partial(top_list.answer, "a")),
-    "totals": Recipe(totals.TotalsReport, msgspec.msgpack.Decoder(totals.Part).decode, totals.answer),
+    "totals": Recipe(totals.TotalsReport, msgspec.msgpack.Decoder(totals.PartialTotals).decode, totals.answer),
     "totals_series": Recipe(
         totals.TotalsSeries, msgspec.msgpack.Decoder(totals.SeriesPart).decode, totals.series_answer
     ),
     "calls": Recipe(calls.CallsReport, msgspec.msgpack.Decoder(calls.GridPart).decode, calls.calls_answer),
-    "outcomes": Recipe(outcomes.OutcomesReport, msgspec.msgpack.Decoder(outcomes.Part).decode, outcomes.answer),
+    "outcomes": Recipe(
+        outcomes.OutcomesReport, msgspec.msgpack.Decoder(outcomes.PartialOutcomes).decode, outcomes.answer
+    ),
 }
 """The endpoints that every worker has a share in."""
 

@@ -13,10 +13,10 @@ from aiohttp import web
 
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import problems
-from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, Problem
+from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, HttpProblem
 from logrouter.query import csv_text, questions
 from logrouter.query.answers import age_ms, freshness, in_brief
-from logrouter.query.parameters import Format
+from logrouter.query.parameters import AnswerFormat
 from logrouter.query.schemas import FRESHNESS_HEADER
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Placed(NamedTuple):
 
 
 def ask(view: View, endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> Asked:
-    """The question that was asked; a `Problem` that lists every fault of one that can't be."""
+    """The question that was asked; a `HttpProblem` that lists every fault of one that can't be."""
     asked = questions.ask(endpoint.parameters, pairs, view.clock(), view.kept, name=endpoint.name)
     if isinstance(asked, tuple):
         raise problems.bad_parameters(asked)
@@ -50,18 +50,18 @@ def ask(view: View, endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> Ask
 
 
 def dated(body: Answer, asked: Asked, placed: Iterable[Placed], missing: Mapping[int, str] = _NOTHING) -> Answer:
-    """An answer with its freshness; a `Problem` if it is not as fresh as was asked for."""
+    """An answer with its freshness; a `HttpProblem` if it is not as fresh as was asked for."""
     found = sorted(placed)
     least, oldest = asked.values.get("min_offset"), asked.values.get("max_staleness")
     for partition, position, _ in found:
         if least is not None and position.offset < least:
             detail = f"partition {partition} is folded up to offset {position.offset}, not yet up to {least}"
-            raise Problem(NOT_YET, detail, partition=partition, retry_after=RETRY_SOON)
+            raise HttpProblem(NOT_YET, detail, partition=partition, retry_after=RETRY_SOON)
         if oldest is not None:
             age = age_ms(position, asked.now_ms)
             if age is None or age > oldest * 1000:
                 told = "of unknown age" if age is None else f"{age / 1000:.0f} s old"
-                raise Problem(
+                raise HttpProblem(
                     TOO_STALE, f"partition {partition} is {told}", partition=partition, retry_after=RETRY_SOON
                 )
     return {
@@ -130,7 +130,7 @@ def _has(request: web.Request, tag: str) -> bool:
 def _wants_csv(request: web.Request) -> bool:
     asked = request.query.get("format")
     if asked is not None:
-        return asked == Format.CSV
+        return asked == AnswerFormat.CSV
     for item in request.headers.get("Accept", "")[:_MAX_HEADER].split(","):
         media = item.partition(";")[0].strip().lower()
         if media in ("text/csv", "application/json", "*/*", "application/*"):

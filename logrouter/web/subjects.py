@@ -10,7 +10,7 @@ import orjson
 from logrouter.http_server import problems
 from logrouter.http_server.guard import caller_of
 from logrouter.http_server.peers import PeerAwayError
-from logrouter.http_server.problems import NOT_READY, OWNER_AWAY, RETRY_SOON, UNKNOWN_SUBJECT, Problem
+from logrouter.http_server.problems import NOT_READY, OWNER_AWAY, RETRY_SOON, UNKNOWN_SUBJECT, HttpProblem
 from logrouter.http_server.subject_names import name_of
 from logrouter.query import answers
 from logrouter.query.answers import SUBJECT_FIELD
@@ -122,7 +122,7 @@ _LOCAL: Final[dict[str, Local]] = {
 def _life(view: View, kind: str, name: str) -> Cell:
     life = view.reader.rows(kind + name, Tier.LIFE, (0,))[0]
     if life is None:
-        raise Problem(UNKNOWN_SUBJECT, f"no request of this {SUBJECT_FIELD[kind]} has been counted")
+        raise HttpProblem(UNKNOWN_SUBJECT, f"no request of this {SUBJECT_FIELD[kind]} has been counted")
     return life
 
 
@@ -159,7 +159,7 @@ async def _answer(
         return await respond(request, endpoint, _local(view, endpoint, name, asked, partition))
     # How the answer is written is our affair.
     query = urlencode([(key, value) for key, value in request.query.items() if key != "format"])
-    target, problems_met = f"{path}?{query}" if query else path, list[Problem]()
+    target, problems_met = f"{path}?{query}" if query else path, list[HttpProblem]()
     urls = view.candidates(partition)
     for number, url in enumerate(urls, 1):
         last = 1 < number == len(urls)
@@ -168,7 +168,7 @@ async def _answer(
                 body = _local(view, endpoint, name, asked, partition)
             else:
                 body = await _remote(view, url, target, caller_of(request), last=last)
-        except Problem as problem:
+        except HttpProblem as problem:
             if problem.kind not in _ELSEWHERE:
                 raise
             problems_met.append(problem)
@@ -181,13 +181,13 @@ _ELSEWHERE: Final = frozenset({OWNER_AWAY, NOT_READY, problems.NOT_YET, problems
 """Problems of one holder of a partition that another one may not have."""
 
 
-def _of_all(partition: int, met: list[Problem]) -> Problem:
+def _of_all(partition: int, met: list[HttpProblem]) -> HttpProblem:
     """The problem to tell when no holder answers: that one of them is asked too much, else why none could be asked."""
     if met and all(problem.kind is NOT_READY for problem in met):
         return met[0]
     refused = next((problem for problem in met if problem.kind not in (OWNER_AWAY, NOT_READY)), None)
     reasons = dict.fromkeys(problem.detail for problem in met) or ["no worker holds it at the moment"]
-    return refused or Problem(
+    return refused or HttpProblem(
         OWNER_AWAY,
         f"partition {partition} cannot be asked: {', '.join(reasons)}",
         partition=partition,
@@ -204,7 +204,7 @@ def _local(view: View, endpoint: Endpoint, name: str, asked: Asked, partition: i
         if view.holds([partition]):
             raise
         raise view.not_ready() from exc
-    except Problem as problem:
+    except HttpProblem as problem:
         # Not to know a client is an answer too: as fresh as asked for, and of a time.
         problem.members |= dated({}, asked, placed)
         raise
@@ -216,12 +216,12 @@ async def _remote(view: View, url: str, target: str, caller: Caller, *, last: bo
     try:
         reply = await view.peers.get(url, target, seconds, caller)
     except PeerAwayError as exc:
-        raise Problem(OWNER_AWAY, str(exc)) from exc
+        raise HttpProblem(OWNER_AWAY, str(exc)) from exc
     if (problem := _problem(reply)) is not None:
         raise problem
     body = _object(reply) if reply.status == 200 and reply.content_type == "application/json" else None
     if body is None or "freshness" not in body:
-        raise Problem(
+        raise HttpProblem(
             OWNER_AWAY, f"answered with status {reply.status}" if reply.status != 200 else "no answer of ours"
         )
     return body
@@ -233,7 +233,7 @@ _PASSED_ON: Final = {
 """Problems that an owner has with the question itself. All others are about the owner."""
 
 
-def _problem(reply: Reply) -> Problem | None:
+def _problem(reply: Reply) -> HttpProblem | None:
     """The owner's problem with the question. A 404 of something else that listens there is not "unknown client"."""
     if reply.status == 200 or reply.content_type != problems.CONTENT_TYPE:
         return None
@@ -243,7 +243,7 @@ def _problem(reply: Reply) -> Problem | None:
         return None
     detail = str(body.pop("detail", ""))
     members = {name: value for name, value in body.items() if name not in ("title", "status", "instance")}
-    return Problem(kind, detail, retry_after=RETRY_SOON if kind.status == 503 else None, **members)
+    return HttpProblem(kind, detail, retry_after=RETRY_SOON if kind.status == 503 else None, **members)
 
 
 def _object(reply: Reply) -> Answer | None:

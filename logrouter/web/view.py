@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from logrouter.http_server.problems import NOT_OWNER, NOT_READY, RETRY_SOON, Problem
+from logrouter.http_server.problems import NOT_OWNER, NOT_READY, RETRY_SOON, HttpProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from logrouter.http_server.peers import Peers
-    from logrouter.http_server.work_queue import Turns
+    from logrouter.http_server.work_queue import WorkQueue
     from logrouter.query.reader import TableReader
     from logrouter.query.tiers import Tier
 
@@ -50,7 +50,7 @@ class View:
     registry: CollectorRegistry
     kept: Mapping[Tier, int]
     limits: Limits
-    turns: Turns
+    turns: WorkQueue
 
     def partition_of(self, subject: str) -> int:
         """The partition of a subject, once it is known how many there are."""
@@ -82,12 +82,12 @@ class View:
         return found[:MAX_CANDIDATES]
 
     @staticmethod
-    def not_ready() -> Problem:
+    def not_ready() -> HttpProblem:
         """The answer while tables are recovered or partitions move."""
-        return Problem(NOT_READY, "the tables are being recovered or moved; ask again", retry_after=RETRY_SOON)
+        return HttpProblem(NOT_READY, "the tables are being recovered or moved; ask again", retry_after=RETRY_SOON)
 
     @staticmethod
-    def not_held(partition: int) -> Problem:
+    def not_held(partition: int) -> HttpProblem:
         """The answer to another worker that took this one for a holder of a partition."""
         detail = f"partition {partition} is not held here"
-        return Problem(NOT_OWNER, detail, partition=partition, retry_after=RETRY_SOON)
+        return HttpProblem(NOT_OWNER, detail, partition=partition, retry_after=RETRY_SOON)

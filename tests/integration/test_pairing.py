@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from logrouter.core.join import pairs as pairing
 from logrouter.core.join.held_lines import How
-from logrouter.core.join.pairs import Entry, Kind
+from logrouter.core.join.pairs import EntryKind, PairingEntry
 from logrouter.core.rollup.records import decode_record
 from logrouter.kafka.producer import Feeder
 from logrouter.kafka.reader import read_committed
@@ -210,7 +210,7 @@ def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventu
     """An open transaction in the changelog is waited for: committed, it is part of the state; aborted, it is not."""
     kafka = {"bootstrap.servers": broker.bootstrap}
     topic = topics("state", partitions=2, config={"cleanup.policy": "compact"})
-    entry = Entry(Kind.OPENED, 1, 1, How.UNPAIRED, b"[1]", None)
+    entry = PairingEntry(EntryKind.OPENED, 1, 1, How.UNPAIRED, b"[1]", None)
     owner = Producer(kafka | {"transactional.id": topic})
     owner.init_transactions(10)
 

@@ -16,7 +16,7 @@ from logrouter.config.compile.lookups import load_lookups
 from logrouter.config.compile.outputs import destinations
 from logrouter.config.compile.pairing import changelog_of, check_pair, pairing_of
 from logrouter.config.compile.schemas import load_schema
-from logrouter.config.options.file import TablesLane
+from logrouter.config.options.file import TablesLaneOptions
 from logrouter.config.options.formats import parser_of
 from logrouter.config.options.match import Matching
 from logrouter.config.options.topics import split
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from logrouter.config.compile.inputs import Inputs
     from logrouter.config.compile.outputs import Destinations
-    from logrouter.config.options.file import Case, File, SourceOptions
+    from logrouter.config.options.file import CaseOptions, FileOptions, SourceOptions
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.yaml.problems import Problems
 
@@ -41,7 +41,7 @@ FAUST_SUFFIX: Final = ".*(?:changelog|repartition|__leader)"
 """How the topics that Faust makes for an application end; they begin with its id."""
 
 
-def build(file: File, *, generation: str, inputs: Inputs, problems: Problems) -> RouteTable:
+def build(file: FileOptions, *, generation: str, inputs: Inputs, problems: Problems) -> RouteTable:
     """The route table; without what is INVALID in *file*, so it may only be used if there are no problems afterwards.
 
     *inputs* reads the other files that it takes.
@@ -64,7 +64,7 @@ def build(file: File, *, generation: str, inputs: Inputs, problems: Problems) ->
             elif route is not None:
                 made[name].append(route)
     good = {name: options for name, options in sources.items() if usable(options)}
-    group = file.tables_lane.group if usable(file.tables_lane) else TablesLane().group
+    group = file.tables_lane.group if usable(file.tables_lane) else TablesLaneOptions().group
     table = RouteTable(
         generation=generation,
         sources=tuple(_source(name, options, tuple(made[name])) for name, options in good.items()),
@@ -81,7 +81,7 @@ def build(file: File, *, generation: str, inputs: Inputs, problems: Problems) ->
     return table
 
 
-def _check_retention(file: File, problems: Problems) -> None:
+def _check_retention(file: FileOptions, problems: Problems) -> None:
     """A window is answered from the coarsest rows that cover it, so these must reach at least as far back."""
     if not usable(file.tables_lane) or not usable(file.tables_lane.retention):
         return
@@ -93,7 +93,7 @@ def _check_retention(file: File, problems: Problems) -> None:
 
 
 def _outputs(
-    file: File, routes: Mapping[int, RouteOptions], to: Mapping[int, Destinations], problems: Problems
+    file: FileOptions, routes: Mapping[int, RouteOptions], to: Mapping[int, Destinations], problems: Problems
 ) -> set[str]:
     """Topics that we write. Those of the lanes must differ from all others."""
     own: dict[str, str] = {}
@@ -116,7 +116,7 @@ def _outputs(
     return set(own) | {topic for destination in to.values() for topic in destination.topics}
 
 
-def _shelf(file: File, inputs: Inputs, problems: Problems) -> Shelf:
+def _shelf(file: FileOptions, inputs: Inputs, problems: Problems) -> Shelf:
     """The files that routes look things up in."""
     lookups = file.lookups if usable(file.lookups) and file.lookups is not None else {}
     rows = load_lookups(lookups, inputs, problems)
@@ -132,7 +132,7 @@ def _check_names(routes: Mapping[int, RouteOptions], problems: Problems) -> None
 
 
 def _check_tests(
-    tests: Iterable[Case], sources: Iterable[str], routes: Sequence[str] | None, problems: Problems
+    tests: Iterable[CaseOptions], sources: Iterable[str], routes: Sequence[str] | None, problems: Problems
 ) -> None:
     """Tests must speak of sources and routes that exist."""
     for index, case in enumerate(tests):
@@ -185,7 +185,7 @@ def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Sou
 
 def _route(
     options: RouteOptions,
-    file: File,
+    file: FileOptions,
     to: Destinations,
     shelf: Shelf,
     path: str,

@@ -6,14 +6,14 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.compile.inputs import InputError
+from logrouter.config.compile.inputs import InputFileError
 from logrouter.config.yaml.kinds import usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from logrouter.config.compile.inputs import Inputs
-    from logrouter.config.options.file import GeoIp
+    from logrouter.config.options.file import GeoIpOptions
     from logrouter.config.yaml.problems import Problems
 
     Find = Callable[[str], tuple[str | None, int | None]]
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 1 << 30
 
 
-def load_geoip(options: GeoIp | None, inputs: Inputs, problems: Problems) -> Find | None:
+def load_geoip(options: GeoIpOptions | None, inputs: Inputs, problems: Problems) -> Find | None:
     """Country code and ASN by address, from the files together; None with the problems noted, or without options."""
     if options is None or not usable(options):
         return None
@@ -40,7 +40,7 @@ def load_geoip(options: GeoIp | None, inputs: Inputs, problems: Problems) -> Fin
                 continue
             # From memory, not mapped: a file that is written over while it is mapped would take the process down.
             readers.append(maxminddb.open_database(BytesIO(data), maxminddb.MODE_FD))
-        except InputError as error:
+        except InputFileError as error:
             problems.add(path, f"{name} {error}")
         except (maxminddb.InvalidDatabaseError, ValueError) as error:
             problems.add(path, f"{name} is not an MMDB file: {error}")

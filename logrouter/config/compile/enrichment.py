@@ -21,19 +21,25 @@ from logrouter.core.redact import ip_policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrouter.config.options.file import Privacy
-    from logrouter.config.options.route import Api, ClientId, ClientIp, Enrich, Weight
+    from logrouter.config.options.file import PrivacyOptions
+    from logrouter.config.options.route import (
+        ApiOptions,
+        ClientIdOptions,
+        ClientIpOptions,
+        EnrichOptions,
+        WeightOptions,
+    )
     from logrouter.config.yaml.problems import Problems
-    from logrouter.core.formats.format import Parser
     from logrouter.core.routing import ClientIdOf, ClientIpOf, WeightOf
+    from logrouter.model import Parser
 
 
-def client_id_of(options: ClientId, client_ip: ClientIpOf) -> ClientIdOf:
+def client_id_of(options: ClientIdOptions, client_ip: ClientIpOf) -> ClientIdOf:
     """The client id by the first source that has one. An address that serves as an id is treated as addresses are."""
     return compile_client_id(options.sources, client_ip)
 
 
-def api_rules_of(options: Api, path: str, problems: Problems) -> tuple[ApiRule, ...] | None:
+def api_rules_of(options: ApiOptions, path: str, problems: Problems) -> tuple[ApiRule, ...] | None:
     """The rules that tell the API, fields of the line before path rules; None with the problems noted."""
     rules = [ApiRule(field=source) for source in options.sources]
     for index, rule in enumerate(options.paths):
@@ -54,7 +60,7 @@ def api_rules_of(options: Api, path: str, problems: Problems) -> tuple[ApiRule, 
 
 
 def transport_of(
-    options: Enrich, schema: Mapping[str, Any], path: str, problems: Problems
+    options: EnrichOptions, schema: Mapping[str, Any], path: str, problems: Problems
 ) -> Callable[[Parser], Parser] | None:
     """How a parser also gives what sources read from the envelope; None with the problems noted."""
     if options.tenant and refuses(schema, ("tenant",)):
@@ -72,13 +78,13 @@ def transport_of(
     return (lambda parse: with_transport(parse, every, options.tenant)) if found else None
 
 
-def weight_of(options: Weight, rate: float) -> WeightOf:
+def weight_of(options: WeightOptions, rate: float) -> WeightOf:
     """The sampling weight by status, for a route that keeps the share *rate* of what it gets."""
     by_status = {status: weight / rate for status, weight in (options.by_status or {}).items()}
     return compile_weight(options.default / rate, by_status)
 
 
-def client_ip_of(options: ClientIp, privacy: Privacy, path: str, problems: Problems) -> ClientIpOf | None:
+def client_ip_of(options: ClientIpOptions, privacy: PrivacyOptions, path: str, problems: Problems) -> ClientIpOf | None:
     """The address policy; None with the problem noted."""
     if not usable(privacy):
         return None

@@ -10,7 +10,7 @@ import orjson
 
 from logrouter.config.compile.databases import load_agents
 from logrouter.config.compile.schemas import packaged
-from logrouter.config.options.field_changes import Check, compile_fields, refuses
+from logrouter.config.options.field_changes import NameChecker, compile_fields, refuses
 from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.dead_letter import coordinates
 from logrouter.core.enrich import compile_client_ip
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logrouter.config.compile.databases import Find
     from logrouter.config.compile.lookups import Rows
     from logrouter.config.compile.outputs import Destinations
-    from logrouter.config.options.file import LookupFile
+    from logrouter.config.options.file import LookupFileOptions
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.yaml.problems import Problems
     from logrouter.core.enrich.lookup import Enrich
@@ -44,7 +44,7 @@ _COUNTED_BY: Final = {"clients": "client_id", "apis": "api"}
 class Shelf:
     """What all routes look things up in. None stands for what could not be loaded; that is noted already."""
 
-    options: Mapping[str, LookupFile]
+    options: Mapping[str, LookupFileOptions]
     rows: Mapping[str, Rows | None]
     geoip: Find | None
     has_geoip: bool
@@ -136,7 +136,7 @@ def _check_fields(options: RouteOptions, schema: Mapping[str, Any], path: str, p
         (_COUNTED_BY[table],): f"the table {table} counts by" for table in options.tables if table in _COUNTED_BY
     }
     added = [use.into for use in options.enrich.lookup]
-    Check(schema, _canonical(), needed, added, problems).run(options.fields or (), join(path, "fields"))
+    NameChecker(schema, _canonical(), needed, added, problems).run(options.fields or (), join(path, "fields"))
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class InputError(Exception):
+class InputFileError(Exception):
     """A file that is there and can't be used; the text goes after the file's name."""
 
 
@@ -34,9 +34,9 @@ class Inputs:
             with file.open("rb") as stream:
                 data = stream.read(max_bytes + 1)
         except OSError as error:
-            raise InputError(f"can't be read: {error.strerror}") from None
+            raise InputFileError(f"can't be read: {error.strerror}") from None
         if len(data) > max_bytes:
-            raise InputError(f"is larger than {max_bytes} bytes")
+            raise InputFileError(f"is larger than {max_bytes} bytes")
         self._digests[name] = sha256(data).hexdigest()
         return data
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.compile.inputs import InputError
+from logrouter.config.compile.inputs import InputFileError
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, echo, join
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from logrouter.config.compile.inputs import Inputs
-    from logrouter.config.options.file import LookupFile
+    from logrouter.config.options.file import LookupFileOptions
     from logrouter.config.yaml.problems import Problems
 
     Rows = dict[str, dict[str, str]]
@@ -52,7 +52,7 @@ class _FaultError(Exception):
 
 
 def load_lookups(
-    lookups: Mapping[str, LookupFile] | None, inputs: Inputs, problems: Problems
+    lookups: Mapping[str, LookupFileOptions] | None, inputs: Inputs, problems: Problems
 ) -> dict[str, Rows | None]:
     """The rows of every lookup by its name; None for one that can't be used, with all that is wrong with it noted."""
     made: dict[str, Rows | None] = {}
@@ -61,7 +61,7 @@ def load_lookups(
     return made
 
 
-def _load(options: LookupFile, path: str, inputs: Inputs, problems: Problems) -> Rows | None:
+def _load(options: LookupFileOptions, path: str, inputs: Inputs, problems: Problems) -> Rows | None:
     name = options.file
     readers = {".csv": _csv, ".json": _json}
     reader = next((reader for suffix, reader in readers.items() if name.lower().endswith(suffix)), None)
@@ -70,7 +70,7 @@ def _load(options: LookupFile, path: str, inputs: Inputs, problems: Problems) ->
         return None
     try:
         data = inputs.read(name, MAX_BYTES)
-    except InputError as error:
+    except InputFileError as error:
         problems.add(path, f"{name} {error}")
         return None
     if data is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.options.file import Pairing
+from logrouter.config.options.file import PairingOptions
 from logrouter.config.yaml.problems import join, listed
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.auto import NAME as AUTO
@@ -14,7 +14,7 @@ from logrouter.core.match.conditions import fields_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from logrouter.config.options.file import Outputs
+    from logrouter.config.options.file import OutputsOptions
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.yaml.problems import Problems
 
@@ -22,11 +22,11 @@ _KNOWN_AT_ONCE: Final = frozenset({"api", "api_version", "domain", "method", "pa
 """What both lines of a request tell alike, so that a condition holds for both or for neither."""
 
 
-def pairing_of(outputs: Outputs, routes: Iterable[RouteOptions]) -> Pairing | None:
+def pairing_of(outputs: OutputsOptions, routes: Iterable[RouteOptions]) -> PairingOptions | None:
     """Where lines wait, None where none do."""
     if outputs.pairing is not None:
         return outputs.pairing
-    return Pairing() if any(route.pair is not None for route in routes) else None
+    return PairingOptions() if any(route.pair is not None for route in routes) else None
 
 
 def changelog_of(topic: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from logrouter.config.compile.inputs import InputError
+from logrouter.config.compile.inputs import InputFileError
 from logrouter.config.yaml.problems import did_you_mean, listed
 from logrouter.core.validate import SchemaError, Validator
 
@@ -56,7 +56,7 @@ def load_schema(name: str, inputs: Inputs, path: str, problems: Problems) -> Val
 def _bytes_of(name: str, inputs: Inputs, path: str, problems: Problems) -> bytes | None:
     try:
         data = inputs.read(name, MAX_BYTES)
-    except InputError as error:
+    except InputFileError as error:
         problems.add(path, f"{name} {error}")
         return None
     if data is not None:

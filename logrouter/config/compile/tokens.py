@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.config.options.access import TokenOptions, check_tokens
 from logrouter.config.yaml import document
-from logrouter.config.yaml.kinds import Many, Section, usable
+from logrouter.config.yaml.kinds import ListOf, Section, usable
 from logrouter.config.yaml.problems import ConfigError, Problem, Problems
 
 if TYPE_CHECKING:
     from logrouter.access.tokens import Token
-    from logrouter.config.options.access import Access
+    from logrouter.config.options.access import AccessOptions
 
 MAX_TOKENS: Final = 1000
 
 
-def inline_tokens(access: Access) -> tuple[Token, ...]:
+def inline_tokens(access: AccessOptions) -> tuple[Token, ...]:
     """The tokens that topics.yaml itself holds; the section is known to be right."""
     return check_tokens(access.tokens, "access.tokens", Problems())
 
@@ -32,7 +32,7 @@ def read_tokens(data: bytes, name: str) -> tuple[Token, ...]:
     except document.DocumentError as error:
         raise ConfigError(name, [error.problem]) from None
     problems = Problems(found.values, found.keys)
-    listed = Many(Section(TokenOptions), most=MAX_TOKENS, partial=True).read(
+    listed = ListOf(Section(TokenOptions), most=MAX_TOKENS, partial=True).read(
         [] if found.value is None else found.value, "", problems
     )
     tokens = check_tokens(listed, "", problems) if usable(listed) else ()

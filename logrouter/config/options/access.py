@@ -13,11 +13,11 @@ from logrouter.access.scopes import FORMS, Via, caller, is_scope
 from logrouter.access.tokens import HASH_PATTERN, PREFIX, Token, digest_of
 from logrouter.config.yaml.kinds import (
     INVALID,
+    Boolean,
     Choice,
-    Flag,
     Integer,
-    Keyed,
-    Many,
+    ListOf,
+    MappingOf,
     Number,
     Section,
     Text,
@@ -110,7 +110,7 @@ class TokenOptions:
         "Who sends it: what the audit log says, and whose rate is counted.",
     )
     hash: str = opt(Hash(), "Its SHA-256. No slow hash is needed, as a token is 256 random bits.")
-    scopes: tuple[str, ...] = opt(Many(Scope(), least=1, most=100, bare=True, unique=True), "What it allows.")
+    scopes: tuple[str, ...] = opt(ListOf(Scope(), least=1, most=100, bare=True, unique=True), "What it allows.")
     not_before: int | None = opt(Moment(), "From when it is valid.", default=None)
     expires: int | None = opt(Moment(), "From when it is not valid any more.", default=None)
 
@@ -121,7 +121,7 @@ class JwtOptions:
 
     issuer: str = opt(Text(called="the issuer", max_length=500), "What `iss` must be, exactly.")
     audience: tuple[str, ...] = opt(
-        Many(Text(called="an audience", max_length=500), least=1, most=20, bare=True, unique=True),
+        ListOf(Text(called="an audience", max_length=500), least=1, most=20, bare=True, unique=True),
         "One of these must be in `aud`: tokens for other services are no tokens here.",
     )
     jwks_file: str = opt(
@@ -134,7 +134,7 @@ class JwtOptions:
         default="",
     )
     algorithms: tuple[str, ...] = opt(
-        Many(Choice(ALGORITHMS), least=1, bare=True, unique=True),
+        ListOf(Choice(ALGORITHMS), least=1, bare=True, unique=True),
         "Signatures that are believed. There is no `none`, and no HMAC.",
         default=("RS256", "ES256"),
     )
@@ -143,7 +143,7 @@ class JwtOptions:
         _CLAIM, "The claim that holds scopes: words with spaces between, or a list of words.", default="scope"
     )
     scopes: dict[str, tuple[str, ...]] | None = opt(
-        Keyed(Many(Scope(), most=100, bare=True), key=Text(r"[^\x00-\x20]+", "a word of the claim", 200)),
+        MappingOf(ListOf(Scope(), most=100, bare=True), key=Text(r"[^\x00-\x20]+", "a word of the claim", 200)),
         "What each word of that claim allows. Without it the words are our scopes themselves; others allow nothing.",
         default=None,
     )
@@ -171,7 +171,7 @@ class StrangerRate:
 
 
 @options
-class Access:
+class AccessOptions:
     """Who may read the table view. Without anybody in it every request for figures is refused."""
 
     mode: str = opt(
@@ -181,7 +181,7 @@ class Access:
         default="callers",
     )
     hosts: tuple[str, ...] = opt(
-        Many(Text(r"[A-Za-z0-9.-]+", "a host name", 253), unique=True),
+        ListOf(Text(r"[A-Za-z0-9.-]+", "a host name", 253), unique=True),
         "With `mode: open`: names besides `localhost` that requests may come by, such as that of a proxy which passes "
         "its own on. Others are refused, lest a web page reads usage by way of the browser: always on loopback, on a "
         "network if any names are given.",
@@ -193,7 +193,7 @@ class Access:
         default="",
     )
     tokens: tuple[TokenOptions, ...] = opt(
-        Many(Section(TokenOptions), partial=True), "Tokens written here. They change with a restart.", default=()
+        ListOf(Section(TokenOptions), partial=True), "Tokens written here. They change with a restart.", default=()
     )
     jwt: JwtOptions | None = opt(Section(JwtOptions), "An issuer whose bearer tokens are believed.", default=None)
     metrics: str = opt(
@@ -204,11 +204,11 @@ class Access:
     rate: CallerRate = opt(Section(CallerRate), "Bounds for each caller.", default=CallerRate())
     strangers: StrangerRate = opt(Section(StrangerRate), "Bounds for who is not let in.", default=StrangerRate())
     audit: bool = opt(
-        Flag(), "Log who asked what. With `mode: open` there is nobody to name and so no such line.", default=True
+        Boolean(), "Log who asked what. With `mode: open` there is nobody to name and so no such line.", default=True
     )
 
 
-def check_access(access: Access, problems: Problems) -> None:
+def check_access(access: AccessOptions, problems: Problems) -> None:
     """Notes what each option alone can't say."""
     tokens = check_tokens(access.tokens, "access.tokens", problems) if usable(access.tokens) else ()
     jwt = access.jwt if usable(access.jwt) else None
@@ -259,7 +259,9 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def policy_of(access: Access, tokens: tuple[Token, ...], keys: bytes, names: frozenset[str] | None = None) -> Policy:
+def policy_of(
+    access: AccessOptions, tokens: tuple[Token, ...], keys: bytes, names: frozenset[str] | None = None
+) -> Policy:
     """The policy that a section without problems comes to, with what was in its files.
 
     *names* are those by which an open worker on loopback is known anyway, None for one that listens on a network.

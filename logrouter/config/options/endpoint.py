@@ -15,7 +15,7 @@ PORT = Integer(0, 65_535)
 
 
 @options
-class Tls:
+class TlsOptions:
     """PEM files with which the table view is served by https. Read again when they change."""
 
     cert: str = opt(Text(called="a file", max_length=500), "The certificate and its chain, relative to this file.")
@@ -28,7 +28,7 @@ class Tls:
 
 
 @options
-class Http:
+class HttpOptions:
     """Where a tables worker serves the table view."""
 
     host: str = opt(HOST, "Address to listen on.", default="127.0.0.1")
@@ -38,10 +38,10 @@ class Http:
         "Base URL by which the other workers reach this one; empty means `http://host:port` of the above, or https.",
         default="",
     )
-    tls: Tls | None = opt(Section(Tls), "Serve by https.", default=None)
+    tls: TlsOptions | None = opt(Section(TlsOptions), "Serve by https.", default=None)
 
 
-def check_http(http: Http, problems: Problems) -> None:
+def check_http(http: HttpOptions, problems: Problems) -> None:
     """Notes what each option alone can't say."""
     if http.tls is not None and usable(http.tls) and http.advertise.startswith("http:"):
         problems.add("tables_lane.http.advertise", "must be https, as tables_lane.http.tls serves nothing else")

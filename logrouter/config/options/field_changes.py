@@ -36,7 +36,7 @@ _OPEN: Final = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "pat
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ConstantValue:
     """A text, a number, true or false."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
@@ -88,7 +88,7 @@ def _compiled(verb: str, operand: Any) -> Change:
 
 
 @dataclass(slots=True)
-class Check:
+class NameChecker:
     """Follows the steps with nothing but names. *schema* is the route's own, *canonical* that of events before them.
 
     *needed* are fields that something besides the schema relies on, with what that is; *added* are top-level fields

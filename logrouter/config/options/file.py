@@ -7,12 +7,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.options.access import Access
-from logrouter.config.options.endpoint import HOST, PORT, Http
+from logrouter.config.options.access import AccessOptions
+from logrouter.config.options.endpoint import HOST, PORT, HttpOptions
 from logrouter.config.options.kafka import Hidden, KafkaKind
 from logrouter.config.options.route import RouteOptions
 from logrouter.config.options.topics import TopicOrExpression
-from logrouter.config.yaml.kinds import TOPIC, Choice, Flag, Free, Integer, Keyed, Many, Number, Section, Text, options
+from logrouter.config.yaml.kinds import (
+    TOPIC,
+    AnyValue,
+    Boolean,
+    Choice,
+    Integer,
+    ListOf,
+    MappingOf,
+    Number,
+    Section,
+    Text,
+    options,
+)
 from logrouter.config.yaml.kinds import option as opt
 from logrouter.core.envelopes import ENVELOPES
 
@@ -24,7 +36,7 @@ _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)",
 
 
 @options
-class Batch:
+class BatchOptions:
     """How much goes into one Kafka transaction: whichever bound is reached first ends the batch."""
 
     max_records: int = opt(Integer(1, 1_000_000), "Records at most.", default=20_000)
@@ -32,7 +44,7 @@ class Batch:
 
 
 @options
-class Metrics:
+class MetricsOptions:
     """Where the route lane serves `/metrics`, `/livez` and `/readyz`."""
 
     host: str = opt(HOST, "Address to listen on.", default="127.0.0.1")
@@ -40,7 +52,7 @@ class Metrics:
 
 
 @options
-class RouteLane:
+class RouteLaneOptions:
     """The processes that read the sources and write clean events (`logrouter route`)."""
 
     group: str = opt(_GROUP, "Consumer group, and the prefix of every `transactional.id`.", default="logrouter")
@@ -51,7 +63,7 @@ class RouteLane:
         "Empty means the host's name.",
         default="",
     )
-    batch: Batch = opt(Section(Batch), "Bounds of one transaction.", default=Batch())
+    batch: BatchOptions = opt(Section(BatchOptions), "Bounds of one transaction.", default=BatchOptions())
     transaction_timeout_ms: int = opt(
         _MILLISECONDS,
         "After this long the broker aborts the transaction of a process that died. Until then readers of committed "
@@ -62,15 +74,15 @@ class RouteLane:
         _MILLISECONDS, "After this long without a heartbeat a process has left the group.", default=10_000
     )
     static_membership: bool = opt(
-        Flag(),
+        Boolean(),
         "Use *instance* as `group.instance.id`: a restart within the session timeout moves no partitions.",
         default=False,
     )
-    metrics: Metrics = opt(Section(Metrics), "Where metrics are served.", default=Metrics())
+    metrics: MetricsOptions = opt(Section(MetricsOptions), "Where metrics are served.", default=MetricsOptions())
 
 
 @options
-class DeadLetter:
+class DeadLetterOptions:
     """Where rejected records go, each with its stage, reason, JSON pointer and source coordinates."""
 
     topic: str = opt(TOPIC, "Topic name.", default="logrouter.dead-letter")
@@ -80,7 +92,7 @@ class DeadLetter:
 
 
 @options
-class Rollup:
+class RollupOptions:
     """Partial sums on their way from the route lane to the tables."""
 
     topic: str = opt(TOPIC, "Topic name.", default="logrouter.rollup")
@@ -93,7 +105,7 @@ class Rollup:
 
 
 @options
-class Pairing:
+class PairingOptions:
     """Where lines wait for the other one of their request, if a route says `pair`.
 
     There are two topics: this one, and its changelog, which has the same name with `.state` behind it. If no route
@@ -118,12 +130,14 @@ class Pairing:
 
 
 @options
-class Outputs:
+class OutputsOptions:
     """Topics that logrouter itself writes, and how `logrouter topics` creates them. A route names its own with `to`."""
 
-    dead_letter: DeadLetter = opt(Section(DeadLetter), "Rejected records.", default=DeadLetter())
-    rollup: Rollup = opt(Section(Rollup), "Partial sums.", default=Rollup())
-    pairing: Pairing | None = opt(Section(Pairing), "Lines that wait for the other one of their request.", default=None)
+    dead_letter: DeadLetterOptions = opt(Section(DeadLetterOptions), "Rejected records.", default=DeadLetterOptions())
+    rollup: RollupOptions = opt(Section(RollupOptions), "Partial sums.", default=RollupOptions())
+    pairing: PairingOptions | None = opt(
+        Section(PairingOptions), "Lines that wait for the other one of their request.", default=None
+    )
     partitions: int = opt(Integer(1, 10_000), "Partitions of a new output topic.", default=6)
     replication_factor: int = opt(
         Integer(-1, 100), "Copies of each partition of a new topic; -1 leaves it to the broker.", default=-1
@@ -134,7 +148,7 @@ class Outputs:
 
 
 @options
-class Retention:
+class RetentionOptions:
     """How long each resolution of the tables is kept. The lifetime row of a client stays for ever."""
 
     minute_hours: int = opt(Integer(1, 24 * 31), "Hours that minute rows are kept.", default=24)
@@ -143,7 +157,7 @@ class Retention:
 
 
 @options
-class TablesMetrics:
+class TablesMetricsOptions:
     """What a tables worker serves at /metrics beyond the metrics that are always there."""
 
     top_clients: int = opt(
@@ -155,29 +169,31 @@ class TablesMetrics:
 
 
 @options
-class TablesLane:
+class TablesLaneOptions:
     """The processes that keep the per-client tables and answer for them (`logrouter tables`)."""
 
     group: str = opt(
         _GROUP, "Faust application id: consumer group and prefix of changelogs.", default="logrouter-tables"
     )
     data_dir: str = opt(Text(called="a directory"), "Where RocksDB keeps this worker's tables.", default=".data/tables")
-    http: Http = opt(Section(Http), "The table view.", default=Http())
+    http: HttpOptions = opt(Section(HttpOptions), "The table view.", default=HttpOptions())
     standby_replicas: int = opt(
         Integer(0, 10), "Workers besides the owner that keep a warm copy of each table partition.", default=1
     )
-    retention: Retention = opt(Section(Retention), "How long rows are kept.", default=Retention())
+    retention: RetentionOptions = opt(Section(RetentionOptions), "How long rows are kept.", default=RetentionOptions())
     session_timeout_ms: int = opt(
         _MILLISECONDS, "After this long without a heartbeat a worker has left the group.", default=10_000
     )
     flush_interval_ms: int = opt(
         _MILLISECONDS, "How long partial sums are gathered in memory before rows are written.", default=200
     )
-    metrics: TablesMetrics = opt(Section(TablesMetrics), "Further metrics.", default=TablesMetrics())
+    metrics: TablesMetricsOptions = opt(
+        Section(TablesMetricsOptions), "Further metrics.", default=TablesMetricsOptions()
+    )
 
 
 @options
-class JoinPartial:
+class JoinPartialOptions:
     """Lines that the container runtime has cut are put together again, if all pieces are in one partition."""
 
     max_bytes: int = opt(
@@ -193,7 +209,7 @@ class SourceOptions:
     """One kind of input."""
 
     topics: tuple[str, ...] = opt(
-        Many(TopicOrExpression(), least=1, bare=True, unique=True),
+        ListOf(TopicOrExpression(), least=1, bare=True, unique=True),
         "Topic names, or regular expressions that begin with `^` and must match the whole name. Exact names go before "
         "expressions, earlier sources before later ones. Expressions never select our own topics, Faust's, or names "
         "that begin with `_`.",
@@ -210,15 +226,15 @@ class SourceOptions:
         "others as copies.",
         default="first-match",
     )
-    join_partial: JoinPartial | None = opt(
-        Section(JoinPartial),
+    join_partial: JoinPartialOptions | None = opt(
+        Section(JoinPartialOptions),
         "Put lines together again that the container runtime has cut. Producers must send all lines of a container to "
         "one partition. Every record is decoded then, whatever *prefilter* says. Without this section pieces are "
         "rejected (`decode`, `partial`).",
         default=None,
     )
     prefilter: bool = opt(
-        Flag(),
+        Boolean(),
         "Skip records that can't match any route without decoding them. Off, every record is decoded; nothing changes "
         "but the speed.",
         default=True,
@@ -226,7 +242,7 @@ class SourceOptions:
 
 
 @options
-class Privacy:
+class PrivacyOptions:
     """Keys for pseudonyms."""
 
     hash_key: Secret | None = opt(
@@ -237,7 +253,7 @@ class Privacy:
 
 
 @options
-class Canary:
+class CanaryOptions:
     """Bounds that an edited file must keep for a while; each worker judges by its own records.
 
     When one is crossed, the table before comes back by itself, and the file is not taken again until it changes. At
@@ -262,7 +278,7 @@ class Canary:
 
 
 @options
-class Admin:
+class AdminOptions:
     """Requests that change something: `POST /v1/admin/reload` on the port of `route_lane.metrics`."""
 
     token: Secret | None = opt(
@@ -273,7 +289,7 @@ class Admin:
 
 
 @options
-class LookupFile:
+class LookupFileOptions:
     """Rows by key from a file: what else is known about a client, say. Read again with every change of either file."""
 
     file: str = opt(
@@ -283,17 +299,17 @@ class LookupFile:
     )
     key: str = opt(Text(called="a column or field of the file", max_length=200), "Column that holds the key.")
     fields: tuple[str, ...] = opt(
-        Many(Text(r"[a-z][a-z0-9_]{0,63}", "a name (small letters, digits, _)", 64), least=1, most=32, unique=True),
+        ListOf(Text(r"[a-z][a-z0-9_]{0,63}", "a name (small letters, digits, _)", 64), least=1, most=32, unique=True),
         "Columns that become part of events: texts of at most 1024 characters. Empty ones and `-` are left out.",
     )
 
 
 @options
-class GeoIp:
+class GeoIpOptions:
     """MMDB files that tell country and network of an address. Needs `pip install 'logrouter[geoip]'`."""
 
     files: tuple[str, ...] = opt(
-        Many(Text(called="a .mmdb file", max_length=500), least=1, most=4, bare=True, unique=True),
+        ListOf(Text(called="a .mmdb file", max_length=500), least=1, most=4, bare=True, unique=True),
         "The files, relative to this one, such as GeoLite2-Country.mmdb and GeoLite2-ASN.mmdb. From each address only "
         "the country's code and the network's number are read; the first file that knows them counts.",
     )
@@ -303,7 +319,7 @@ _OUTCOME = Choice(("accepted", "held", "ignored", "rejected"))
 
 
 @options
-class Expect:
+class ExpectOptions:
     """What a test expects; what is not given is not compared."""
 
     outcome: str = opt(
@@ -314,21 +330,21 @@ class Expect:
     )
     stage: str = opt(Choice(("decode", "parse", "enrich", "validate", "pair")), "Where it was rejected.", default="")
     reason: str = opt(Text(called="a reason", may_be_empty=True), "Why it was ignored or rejected.", default="")
-    event: Any = opt(Free("any part of the event"), "A part of the event.", default=None)
+    event: Any = opt(AnyValue("any part of the event"), "A part of the event.", default=None)
     outcomes: tuple[str, ...] = opt(
-        Many(_OUTCOME, least=1, most=100),
+        ListOf(_OUTCOME, least=1, most=100),
         "How each line of a record that packs several ends, in order; with `routing: all-matches` for each route.",
         default=(),
     )
     events: tuple[Any, ...] | None = opt(
-        Many(Free("any part of an event"), most=100),
+        ListOf(AnyValue("any part of an event"), most=100),
         "A part of every event that the record gives, in order; `[]` if it gives none.",
         default=None,
     )
 
 
 @options
-class Case:
+class CaseOptions:
     """A line and what must become of it: `logrouter test` runs these."""
 
     line: str = opt(Text(called="a line as it is in the topic", max_length=200_000), "The record's value.")
@@ -336,20 +352,20 @@ class Case:
         Text(called="a source's name", may_be_empty=True), "Its source; empty means the first one.", default=""
     )
     headers: dict[str, str] | None = opt(
-        Keyed(Text(called="text"), key=Text(called="a header's name", max_length=249)),
+        MappingOf(Text(called="text"), key=Text(called="a header's name", max_length=249)),
         "Headers of the record.",
         default=None,
     )
     after: tuple[str, ...] = opt(
-        Many(Text(called="a line as it is in the topic", max_length=200_000), most=10),
+        ListOf(Text(called="a line as it is in the topic", max_length=200_000), most=10),
         "Lines of the source that were read before. With `pair` one of them may be the other line of the request.",
         default=(),
     )
-    expect: Expect = opt(Section(Expect), "What is expected.")
+    expect: ExpectOptions = opt(Section(ExpectOptions), "What is expected.")
 
 
 @options
-class File:
+class FileOptions:
     """A topics.yaml: where to read, what to pick out, where to write it, and how the two lanes run."""
 
     version: int = opt(Choice((1,)), "Version of this format.")
@@ -358,21 +374,25 @@ class File:
         "The cluster: any librdkafka setting under its own name, such as `bootstrap.servers` or `sasl.password`.",
         default=None,
     )
-    route_lane: RouteLane = opt(Section(RouteLane), "The lane that routes.", default=RouteLane())
-    tables_lane: TablesLane = opt(Section(TablesLane), "The lane that counts.", default=TablesLane())
-    outputs: Outputs = opt(Section(Outputs), "Topics of our own.", default=Outputs())
-    privacy: Privacy = opt(Section(Privacy), "Keys for pseudonyms.", default=Privacy())
-    canary: Canary | None = opt(Section(Canary), "Bounds for a table after an edit.", default=None)
-    admin: Admin = opt(Section(Admin), "Requests that change something.", default=Admin())
-    access: Access = opt(
-        Section(Access), "Who may read the table view. Without this section nobody may.", default=Access()
+    route_lane: RouteLaneOptions = opt(Section(RouteLaneOptions), "The lane that routes.", default=RouteLaneOptions())
+    tables_lane: TablesLaneOptions = opt(
+        Section(TablesLaneOptions), "The lane that counts.", default=TablesLaneOptions()
     )
-    lookups: dict[str, LookupFile] | None = opt(
-        Keyed(Section(LookupFile), partial=True), "Lookup files by name.", default=None
+    outputs: OutputsOptions = opt(Section(OutputsOptions), "Topics of our own.", default=OutputsOptions())
+    privacy: PrivacyOptions = opt(Section(PrivacyOptions), "Keys for pseudonyms.", default=PrivacyOptions())
+    canary: CanaryOptions | None = opt(Section(CanaryOptions), "Bounds for a table after an edit.", default=None)
+    admin: AdminOptions = opt(Section(AdminOptions), "Requests that change something.", default=AdminOptions())
+    access: AccessOptions = opt(
+        Section(AccessOptions), "Who may read the table view. Without this section nobody may.", default=AccessOptions()
     )
-    geoip: GeoIp | None = opt(Section(GeoIp, bare="files"), "Address databases.", default=None)
-    sources: dict[str, SourceOptions] = opt(Keyed(Section(SourceOptions), least=1, partial=True), "Inputs by name.")
+    lookups: dict[str, LookupFileOptions] | None = opt(
+        MappingOf(Section(LookupFileOptions), partial=True), "Lookup files by name.", default=None
+    )
+    geoip: GeoIpOptions | None = opt(Section(GeoIpOptions, bare="files"), "Address databases.", default=None)
+    sources: dict[str, SourceOptions] = opt(MappingOf(Section(SourceOptions), least=1, partial=True), "Inputs by name.")
     routes: tuple[RouteOptions, ...] = opt(
-        Many(Section(RouteOptions), least=1, partial=True), "What is picked out, in order."
+        ListOf(Section(RouteOptions), least=1, partial=True), "What is picked out, in order."
     )
-    tests: tuple[Case, ...] = opt(Many(Section(Case), partial=True), "Lines and what must become of them.", default=())
+    tests: tuple[CaseOptions, ...] = opt(
+        ListOf(Section(CaseOptions), partial=True), "Lines and what must become of them.", default=()
+    )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.yaml.kinds import Choice, Integer, Keyed, Many, Section, Text, options
+from logrouter.config.yaml.kinds import Choice, Integer, ListOf, MappingOf, Section, Text, options
 from logrouter.config.yaml.kinds import option as opt
 from logrouter.config.yaml.problems import join, listed
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
 from logrouter.core.outcomes import OUTCOMES
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
-    from logrouter.core.formats.format import Parser
+    from logrouter.model import Parser
 
 _FIELD: Final = Text(r"[A-Za-z0-9_$@./-]{1,200}", "the name of a field of the line", 200)
 _GLOB: Final = Text(r"[A-Za-z0-9_./#*{}-]{1,512}", "a glob for the name of a log group", 512)
@@ -40,25 +40,25 @@ class FormatOptions:
         default="",
     )
     aliases: dict[str, tuple[str, ...]] | None = opt(
-        Keyed(Many(_FIELD, least=1, most=20, bare=True, unique=True), key=_CANONICAL),
+        MappingOf(ListOf(_FIELD, least=1, most=20, bare=True, unique=True), key=_CANONICAL),
         "Further names that a field of the event has in the line: `{http.path: [uri, resource]}`.",
         default=None,
     )
     columns: tuple[str, ...] = opt(
-        Many(_FIELD, least=1, most=100),
+        ListOf(_FIELD, least=1, most=100),
         "What the columns of a line without names are, in order.",
         default=(),
     )
     errors: dict[str, ErrorMeaning] | None = opt(
-        Keyed(Section(ErrorMeaning, bare="outcome"), key=Text(r"[A-Za-z0-9_-]{1,64}", "an error code", 64)),
+        MappingOf(Section(ErrorMeaning, bare="outcome"), key=Text(r"[A-Za-z0-9_-]{1,64}", "an error code", 64)),
         "What error codes mean, besides those that the format knows: `{'900801': throttled}`.",
         default=None,
     )
     formats: tuple[str, ...] = opt(
-        Many(Choice(tuple(FORMATS)), least=1, unique=True), "Formats to try, in order.", default=()
+        ListOf(Choice(tuple(FORMATS)), least=1, unique=True), "Formats to try, in order.", default=()
     )
     log_groups: tuple[str, ...] = opt(
-        Many(_GLOB, least=1, most=50, bare=True, unique=True),
+        ListOf(_GLOB, least=1, most=50, bare=True, unique=True),
         "Globs for the log group of a line, the first that fits: `/apigw/{api}/{stage}`. `{stage}` is the stage of "
         "lines that name none, and every name in braces is a source for enriching: `group.api`.",
         default=(),
@@ -68,7 +68,7 @@ class FormatOptions:
 def parser_of(options: FormatOptions, path: str, problems: Problems) -> Parser | None:
     """The parser that the options describe; None with the problems noted."""
     kind = FORMATS[options.name]
-    settings = Settings(
+    settings = FormatSettings(
         pattern=options.pattern,
         aliases=options.aliases or {},
         columns=options.columns,
@@ -76,8 +76,10 @@ def parser_of(options: FormatOptions, path: str, problems: Problems) -> Parser |
         formats=options.formats,
         log_groups=options.log_groups,
     )
-    nothing = Settings()
-    given = [each.name for each in fields(Settings) if getattr(settings, each.name) != getattr(nothing, each.name)]
+    nothing = FormatSettings()
+    given = [
+        each.name for each in fields(FormatSettings) if getattr(settings, each.name) != getattr(nothing, each.name)
+    ]
     unknown = [name for name in given if name not in kind.takes]
     for name in unknown:
         takes = listed(kind.takes) if kind.takes else "no options"
@@ -86,6 +88,6 @@ def parser_of(options: FormatOptions, path: str, problems: Problems) -> Parser |
         return None
     try:
         return kind.compile(settings)
-    except SettingsError as error:
+    except FormatSettingsError as error:
         problems.add(join(path, error.option), error.detail)
         return None

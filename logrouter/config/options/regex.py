@@ -69,7 +69,7 @@ def _words(error: Exception) -> str:
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
-class _Part(NamedTuple):
+class _Piece(NamedTuple):
     """One piece of an expression at its top level; *sure* says that it can't be left out."""
 
     kind: str
@@ -88,9 +88,9 @@ _KINDS: Final = {"escaped": "char", "char": "char", "head": "start", "start": "s
 _KINDS_THAT_CONSUME: Final = frozenset({"char", "shorthand", "set", "dot"})
 
 
-def _alternatives(pattern: str) -> list[list[_Part]] | None:
+def _alternatives(pattern: str) -> list[list[_Piece]] | None:
     """The alternatives at the top level, None for syntax that is not looked into (flags, quotes, numeric escapes)."""
-    made: list[list[_Part]] = [[]]
+    made: list[list[_Piece]] = [[]]
     try:
         for part in _parts(pattern):
             if part.kind == "or":
@@ -102,7 +102,7 @@ def _alternatives(pattern: str) -> list[list[_Part]] | None:
     return made
 
 
-def _parts(pattern: str) -> Iterator[_Part]:
+def _parts(pattern: str) -> Iterator[_Piece]:
     at = depth = 0
     while at < len(pattern):
         found = _PIECE.match(pattern, at)
@@ -116,25 +116,25 @@ def _parts(pattern: str) -> Iterator[_Part]:
             at = times.end()
             sure = times[0][0] == "+"
         if depth == 0:
-            yield _Part("group" if kind == "close" else _KINDS.get(kind, kind), found[0][-1], sure)
+            yield _Piece("group" if kind == "close" else _KINDS.get(kind, kind), found[0][-1], sure)
             if times is not None:
-                yield _Part("repeat", "", sure=False)
+                yield _Piece("repeat", "", sure=False)
 
 
-def _needs(alternatives: list[list[_Part]]) -> frozenset[bytes] | None:
+def _needs(alternatives: list[list[_Piece]]) -> frozenset[bytes] | None:
     """The longest plain stretch of each alternative; None if one has none."""
     needed = [_stretch(parts) for parts in alternatives]
     found = frozenset(token for token in needed if token is not None)
     return found if found and None not in needed else None
 
 
-def _stretch(parts: list[_Part]) -> bytes | None:
+def _stretch(parts: list[_Piece]) -> bytes | None:
     """A plain stretch goes on from one sure character to the next; after a repetition another one begins."""
     text = "".join(part.text if part.kind == "char" and part.sure else "\x00" for part in parts)
     return literal(text)
 
 
-def _impossible(parts: list[_Part]) -> bool:
+def _impossible(parts: list[_Piece]) -> bool:
     """Whether a character must stand before the text begins, or after it has ended."""
     consumed = ended = False
     for part in parts:

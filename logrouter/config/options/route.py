@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.options.field_changes import Constant, InOrder, Steps
+from logrouter.config.options.field_changes import ConstantValue, InOrder, Steps
 from logrouter.config.options.formats import FormatOptions
 from logrouter.config.options.match import Match, Matching, RequestConditions
-from logrouter.config.yaml.kinds import NAME, Choice, Flag, Integer, Keyed, Many, Number, Section, Text, options
+from logrouter.config.yaml.kinds import (
+    NAME,
+    Boolean,
+    Choice,
+    Integer,
+    ListOf,
+    MappingOf,
+    Number,
+    Section,
+    Text,
+    options,
+)
 from logrouter.config.yaml.kinds import option as opt
 from logrouter.config.yaml.names import FIELD, TEMPLATE
 from logrouter.core.routing import OnInvalid
@@ -39,27 +50,27 @@ class PathRule:
 
 
 @options
-class Api:
+class ApiOptions:
     """Where the API's name comes from."""
 
     sources: tuple[str, ...] = opt(
-        Many(_FIELD, most=20, bare=True, unique=True),
+        ListOf(_FIELD, most=20, bare=True, unique=True),
         "Fields or headers of the line, or `envelope:` and a field that `match` knows, in order: the first that is "
         "there is the name.",
         default=("route",),
         key="from",
     )
     paths: tuple[PathRule, ...] = opt(
-        Many(Section(PathRule)), "If no field gives a name: rules on the path, the first that fits.", default=()
+        ListOf(Section(PathRule)), "If no field gives a name: rules on the path, the first that fits.", default=()
     )
 
 
 @options
-class ClientId:
+class ClientIdOptions:
     """Where the client id comes from."""
 
     sources: tuple[str, ...] = opt(
-        Many(_FIELD, least=1, most=20, bare=True, unique=True),
+        ListOf(_FIELD, least=1, most=20, bare=True, unique=True),
         "Fields or headers of the line, in order: the first that is there is the client id. A name with a dash is a "
         "request header; `header:` and `field:` before a name say which it is. `envelope:` before a name reads a field "
         "that `match` knows, such as `envelope:app`.",
@@ -68,7 +79,7 @@ class ClientId:
 
 
 @options
-class UseLookup:
+class UseLookupOptions:
     """A lookup file that a route's events are completed from."""
 
     name: str = opt(NAME, "Its name in `lookups`.")
@@ -85,32 +96,34 @@ class UseLookup:
 
 
 @options
-class Enrich:
+class EnrichOptions:
     """What is looked up for each request."""
 
-    api: Api = opt(Section(Api, bare="sources"), "The API dimension.", default=Api())
-    client_id: ClientId = opt(
-        Section(ClientId, bare="sources"), "The client dimension.", default=ClientId(sources=("client_id",))
+    api: ApiOptions = opt(Section(ApiOptions, bare="sources"), "The API dimension.", default=ApiOptions())
+    client_id: ClientIdOptions = opt(
+        Section(ClientIdOptions, bare="sources"),
+        "The client dimension.",
+        default=ClientIdOptions(sources=("client_id",)),
     )
     tenant: tuple[str, ...] = opt(
-        Many(_FIELD, most=20, bare=True, unique=True),
+        ListOf(_FIELD, most=20, bare=True, unique=True),
         "Whose traffic it is where one platform serves many: sources as for the API, such as `envelope:namespace`. "
         "What the format reads stays where none of them is there.",
         default=(),
     )
-    lookup: tuple[UseLookup, ...] = opt(
-        Many(Section(UseLookup, bare="name"), most=10, bare=True),
+    lookup: tuple[UseLookupOptions, ...] = opt(
+        ListOf(Section(UseLookupOptions, bare="name"), most=10, bare=True),
         "Lookup files (section `lookups`) whose rows become part of the events.",
         default=(),
     )
     geoip: bool = opt(
-        Flag(),
+        Boolean(),
         "Put country and network number of the client's address under `geo`, whatever *client_ip* makes of the "
         "address itself. Needs the section `geoip`.",
         default=False,
     )
     user_agent: bool = opt(
-        Flag(),
+        Boolean(),
         "Put the family of the user agent (`Firefox`, `curl`, `other`) into `user_agent_family`, whether or not the "
         "header may be published. Needs `pip install 'logrouter[useragent]'`.",
         default=False,
@@ -118,7 +131,7 @@ class Enrich:
 
 
 @options
-class ClientIp:
+class ClientIpOptions:
     """What becomes of the client's address."""
 
     policy: str = opt(
@@ -135,19 +148,19 @@ class ClientIp:
 
 
 @options
-class Weight:
+class WeightOptions:
     """How many requests one logged line stands for: 1 over the sampling rate, 100 where 1 % is logged."""
 
     default: float = opt(_WEIGHT, "For lines of every status that *by_status* does not name.", default=1.0)
     by_status: dict[str, float] | None = opt(
-        Keyed(_WEIGHT, key=Text(r"[0-5]xx|0|[1-5][0-9][0-9]", "a status like 429, or a class like 5xx")),
+        MappingOf(_WEIGHT, key=Text(r"[0-5]xx|0|[1-5][0-9][0-9]", "a status like 429, or a class like 5xx")),
         "By status or class (`429`, `5xx`; a status goes before its class), where a gateway logs, say, every 5xx.",
         default=None,
     )
 
 
 @options
-class Sample:
+class SampleOptions:
     """A share of the requests, the same ones on every replay; the others are `ignored` as `sampled`."""
 
     rate: float = opt(
@@ -158,7 +171,7 @@ class Sample:
 
 
 @options
-class RateLimit:
+class RateLimitOptions:
     """A bound on events per second, for each partition of the source; those beyond are `ignored` as `rate_limited`.
 
     Time is that of the records, and every partition is bounded on its own: what is dropped depends neither on the
@@ -173,7 +186,7 @@ class RateLimit:
 
 
 @options
-class Pair:
+class PairOptions:
     """Two lines of one request become one event: with its latency, and with what only the first line tells.
 
     A line waits for the other one, whichever comes first. An opening line that stays alone becomes an event with the
@@ -188,7 +201,7 @@ class Pair:
 
 
 @options
-class Fields:
+class FieldsOptions:
     """Changes to the event before it is validated, as steps in the order in which they are written.
 
     Fields are named by path, like `http.client_ip`. What every event has (`$schema`, `meta.id`, `meta.dt`,
@@ -197,21 +210,21 @@ class Fields:
     """
 
     keep: tuple[str, ...] = opt(
-        Many(FIELD_NAME, least=1, unique=True),
+        ListOf(FIELD_NAME, least=1, unique=True),
         "Only these fields, what is below them, what every event has, and `flags`.",
         default=(),
     )
-    drop: tuple[str, ...] = opt(Many(FIELD_NAME, least=1, unique=True), "Without these fields.", default=())
+    drop: tuple[str, ...] = opt(ListOf(FIELD_NAME, least=1, unique=True), "Without these fields.", default=())
     rename: dict[str, str] | None = opt(
-        Keyed(FIELD_NAME, key=FIELD_NAME, least=1), "Fields under new names: `{old: new}`.", default=None
+        MappingOf(FIELD_NAME, key=FIELD_NAME, least=1), "Fields under new names: `{old: new}`.", default=None
     )
     redact: tuple[str, ...] = opt(
-        Many(FIELD_NAME, least=1, unique=True),
+        ListOf(FIELD_NAME, least=1, unique=True),
         "Texts at and below these fields become `REDACTED`; numbers and booleans there are removed.",
         default=(),
     )
     assign: dict[str, Any] | None = opt(
-        Keyed(Constant(), key=FIELD_NAME, least=1),
+        MappingOf(ConstantValue(), key=FIELD_NAME, least=1),
         "Fields with a constant value, whatever stood there.",
         default=None,
         key="set",
@@ -227,7 +240,7 @@ class RouteOptions:
 
     name: str = opt(NAME, "Name of the route, in metrics and dead letters.")
     sources: tuple[str, ...] = opt(
-        Many(NAME, least=1, bare=True, unique=True), "The source or sources that it takes from.", key="from"
+        ListOf(NAME, least=1, bare=True, unique=True), "The source or sources that it takes from.", key="from"
     )
     match: Matching | None = opt(
         Match(), "Conditions that all must hold (see *Conditions*); none means every record.", default=None
@@ -241,19 +254,23 @@ class RouteOptions:
     format: FormatOptions = opt(
         Section(FormatOptions, bare="name"), "How a request line is written: a name, or a name with options."
     )
-    enrich: Enrich = opt(Section(Enrich), "API and client id.", default=Enrich())
+    enrich: EnrichOptions = opt(Section(EnrichOptions), "API and client id.", default=EnrichOptions())
     request_headers: tuple[str, ...] = opt(
-        Many(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), most=100, unique=True),
+        ListOf(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), most=100, unique=True),
         "Request headers that may be published; all others are removed.",
         default=("user-agent",),
     )
-    client_ip: ClientIp = opt(Section(ClientIp, bare="policy"), "The client's address.", default=ClientIp())
+    client_ip: ClientIpOptions = opt(
+        Section(ClientIpOptions, bare="policy"), "The client's address.", default=ClientIpOptions()
+    )
     query: str = opt(
         Choice(("drop", "keep")),
         "Query strings of request URIs: `drop` them, or `keep` them with tokens redacted.",
         default="drop",
     )
-    weight: Weight = opt(Section(Weight, bare="default"), "Sampling weight of a line.", default=Weight())
+    weight: WeightOptions = opt(
+        Section(WeightOptions, bare="default"), "Sampling weight of a line.", default=WeightOptions()
+    )
     schema: str = opt(
         Text(r"[A-Za-z0-9._/-]+", "a schema name or file", 500),
         "JSON Schema that every event must satisfy: a file relative to this one, or one that comes with logrouter.",
@@ -265,17 +282,19 @@ class RouteOptions:
         "as `invalid`), or an event all the same (`pass`: it has the flag `invalid`, and tables don't count it).",
         default=OnInvalid.DEAD_LETTER.value,
     )
-    sample: Sample | None = opt(Section(Sample, bare="rate"), "Keep a share of the requests.", default=None)
-    rate_limit: RateLimit | None = opt(
-        Section(RateLimit, bare="events_per_second"), "Bound the events per second.", default=None
+    sample: SampleOptions | None = opt(
+        Section(SampleOptions, bare="rate"), "Keep a share of the requests.", default=None
     )
-    pair: Pair | None = opt(
-        Section(Pair, bare="window_seconds"),
+    rate_limit: RateLimitOptions | None = opt(
+        Section(RateLimitOptions, bare="events_per_second"), "Bound the events per second.", default=None
+    )
+    pair: PairOptions | None = opt(
+        Section(PairOptions, bare="window_seconds"),
         "Put the two lines together that the gateway writes about a request. Only for formats that know such lines; "
         "not together with *rate_limit*.",
         default=None,
     )
-    fields: Steps | None = opt(InOrder(Fields), "Change fields of the event.", default=None)
+    fields: Steps | None = opt(InOrder(FieldsOptions), "Change fields of the event.", default=None)
     key: str = opt(
         Text(
             rf"client_id|api|none|coordinates|field:{FIELD}",
@@ -286,14 +305,14 @@ class RouteOptions:
         default="client_id",
     )
     to: tuple[str, ...] = opt(
-        Many(TEMPLATE, least=1, most=16, bare=True, unique=True),
+        ListOf(TEMPLATE, least=1, most=16, bare=True, unique=True),
         "Topic that events go to. Of several, each gets the same event, with the same id; it counts once. "
         "`requests.{api}` stands for a topic by a field of the event (before *fields*), out of those that *topics* "
         "lists.",
     )
     topics: dict[str, tuple[str, ...]] | None = opt(
-        Keyed(
-            Many(Text(r"[A-Za-z0-9._-]{1,249}", "part of a topic name", 249), least=1, bare=True, unique=True),
+        MappingOf(
+            ListOf(Text(r"[A-Za-z0-9._-]{1,249}", "part of a topic name", 249), least=1, bare=True, unique=True),
             key=Text(FIELD, "a field of the event, or `otherwise`", 200),
         ),
         "For each field in braces in *to* the values that have a topic of their own, and as `otherwise` the topic for "
@@ -306,7 +325,7 @@ class RouteOptions:
         default="",
     )
     tables: tuple[str, ...] = opt(
-        Many(Choice(("clients", "apis", "urls")), unique=True),
+        ListOf(Choice(("clients", "apis", "urls")), unique=True),
         "Tables that count the events. `urls` adds the most frequent URLs and the newest failed requests to the two "
         "others; without it no path is kept in any table.",
         default=("clients", "apis", "urls"),

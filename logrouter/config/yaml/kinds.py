@@ -39,7 +39,7 @@ def usable(value: Any) -> bool:
     return value is not INVALID
 
 
-class Kind(Protocol):
+class OptionKind(Protocol):
     """What an option may hold."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
@@ -144,7 +144,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Boolean:
     """true or false."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
@@ -185,13 +185,13 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class ListOf:
     """A list of one kind; a single value stands for a list of one where *bare*. *unique* refuses repetitions.
 
     With *partial*, INVALID entries stay in their places, so that the others can be checked further.
     """
 
-    of: Kind
+    of: OptionKind
     least: int = 0
     most: int = 1000
     bare: bool = False
@@ -228,11 +228,11 @@ class Many:
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
-    """A mapping from names to values of one kind. *key* is the kind of the names; *partial* as for `Many`."""
+class MappingOf:
+    """A mapping from names to values of one kind. *key* is the kind of the names; *partial* as for `ListOf`."""
 
-    of: Kind
-    key: Kind = NAME
+    of: OptionKind
+    key: OptionKind = NAME
     least: int = 0
     partial: bool = False
 
@@ -262,7 +262,7 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class AnyValue:
     """Anything; *called* says what for."""
 
     called: str
@@ -285,12 +285,12 @@ class Option:
     """One declared option: its key in the file, kind, default (MISSING = required) and one or two sentences."""
 
     key: str
-    kind: Kind
+    kind: OptionKind
     doc: str
     default: Any = MISSING
 
 
-def option(kind: Kind, doc: str, *, default: Any = MISSING, key: str = "") -> Any:
+def option(kind: OptionKind, doc: str, *, default: Any = MISSING, key: str = "") -> Any:
     """Declare an option of an `@options` class. *key* is its name in the file where that is a Python keyword."""
     metadata = {"option": (kind, doc, key)}
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from logrouter.core.dryrun.steps import Step, outputs_of, record_step, ruled_out
+from logrouter.core.dryrun.steps import ExplainStep, outputs_of, record_step, ruled_out
 from logrouter.core.dryrun.trace import watched
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
@@ -30,7 +30,7 @@ class Explanation:
     record: RawRecord
     source: str
     outcomes: tuple[Outcome, ...]
-    steps: tuple[Step, ...] = field(default=())
+    steps: tuple[ExplainStep, ...] = field(default=())
 
 
 def explain(
@@ -53,10 +53,12 @@ def explain(
     steps = [record_step(record, named.name if named is not None else None)]
     if named is None:
         why = "is written by logrouter or Kafka itself" if table.is_own(record.topic) else "is in no source"
-        steps.append(Step("source", f"topic {record.topic} {why}", passed=False))
+        steps.append(ExplainStep("source", f"topic {record.topic} {why}", passed=False))
         return Explanation(record, UNMATCHED, (Ignored(Reason.UNMATCHED),), tuple(steps))
     if loop_header and any(name == loop_header for name, _ in record.headers):
-        steps.append(Step("source", f"header {loop_header}: it is an output of logrouter come back", passed=False))
+        steps.append(
+            ExplainStep("source", f"header {loop_header}: it is an output of logrouter come back", passed=False)
+        )
         return Explanation(record, named.name, (Ignored(Reason.LOOP),), tuple(steps))
     named = named if throttled else unthrottled(named)
     steps += ruled_out(table, named, record.topic)
@@ -71,12 +73,12 @@ def explain(
     return Explanation(record, named.name, outcomes, tuple(steps))
 
 
-def _of_line(step: Step, line: int) -> Step:
+def _of_line(step: ExplainStep, line: int) -> ExplainStep:
     return replace(step, details={"line": line, **step.details})
 
 
 def _outcomes(
-    source: Source, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str], steps: list[Step]
+    source: Source, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str], steps: list[ExplainStep]
 ) -> tuple[Outcome, ...]:
     seen = watched(source, steps)
     try:
@@ -89,13 +91,13 @@ def _outcomes(
     return outcomes
 
 
-def _not_tried(source: Source, steps: list[Step]) -> list[Step]:
+def _not_tried(source: Source, steps: list[ExplainStep]) -> list[ExplainStep]:
     """The routes that were not asked because an earlier one has the record."""
     tried = {step.details.get("route") for step in steps if step.stage == "route"}
     left = [route.name for route in source.routes if route.name not in tried]
     if not tried or not left:
         return []
-    return [Step("route", f"not tried: {', '.join(left)}", passed=None, details={"not_tried": left})]
+    return [ExplainStep("route", f"not tried: {', '.join(left)}", passed=None, details={"not_tried": left})]
 
 
 def as_dict(explanation: Explanation) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class RouteTally:
 
 
 @dataclass(slots=True)
-class Tally:
+class TableCounts:
     """What one table did. *names* holds the distinct values of what becomes a label or a key."""
 
     routes: dict[str, RouteTally] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ChangedRecord:
     """One record that fares differently: where it is, its first effect, how it ended before and ends now."""
 
     place: str
@@ -145,11 +145,11 @@ class Comparison:
         self._samples = samples
         self.records = 0
         self.bytes = 0
-        self.old = Tally()
-        self.new = Tally()
+        self.old = TableCounts()
+        self.new = TableCounts()
         self.effects: Counter[Effect] = Counter()
         self.rejections: Counter[Rejection] = Counter()
-        self.samples: list[Sample] = []
+        self.samples: list[ChangedRecord] = []
 
     def add(self, record: RawRecord, old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> None:
         """Compare what both tables make of one record."""
@@ -222,7 +222,7 @@ def run(
     return Timing(timed, spent[old], spent[new])
 
 
-def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> Sample:
+def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> ChangedRecord:
     # Of a record that packs thousands of lines a few say it all.
     pairs = list(
         islice((pair for pair in pairs_of(accepted_of(old), accepted_of(new)) if pair[0] != pair[1]), MAX_PAIRS)
@@ -231,7 +231,7 @@ def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tu
     keys = [(one.key, other.key) for one, other in pairs if one.key != other.key]
     found += [Change("key", _key(one), _key(other)) for one, other in keys]
     place = f"{record.topic}:{record.partition}:{record.offset}"
-    return Sample(place, effect, _ended(old), _ended(new), tuple(found))
+    return ChangedRecord(place, effect, _ended(old), _ended(new), tuple(found))
 
 
 def _ended(outcomes: tuple[Outcome, ...]) -> str:

@@ -22,7 +22,7 @@ MAX_DEPTH: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ExplainStep:
     """One thing that was looked at: *says* is a line, *details* holds plain data. *passed* None means neither."""
 
     stage: str
@@ -54,7 +54,7 @@ def shown(value: Any, name: str = "", depth: int = 0) -> Any:
     return value
 
 
-def record_step(record: RawRecord, source: str | None) -> Step:
+def record_step(record: RawRecord, source: str | None) -> ExplainStep:
     """Where the record is, and which source it belongs to."""
     details = {
         "topic": record.topic,
@@ -65,47 +65,49 @@ def record_step(record: RawRecord, source: str | None) -> Step:
         "source": source,
     }
     size = "no value (a tombstone)" if record.value is None else f"{len(record.value)} bytes"
-    return Step("record", f"{record.topic}:{record.partition}:{record.offset}, {size}", details=details)
+    return ExplainStep("record", f"{record.topic}:{record.partition}:{record.offset}, {size}", details=details)
 
 
-def ruled_out(table: RouteTable, source: Source, topic: str) -> Iterator[Step]:
+def ruled_out(table: RouteTable, source: Source, topic: str) -> Iterator[ExplainStep]:
     """The routes of the source that can't hold for any record of the topic."""
     left = {route.name for route in source.routes}
     for one in table.sources:
         for route in one.routes if one.name == source.name else ():
             if route.name not in left:
                 why = [f"no record of topic {topic} can satisfy: {route.condition.describe()}"]
-                yield Step("route", f"{route.name} does not match", passed=False, details=_tried(route, why))
+                yield ExplainStep("route", f"{route.name} does not match", passed=False, details=_tried(route, why))
 
 
 def _tried(route: Route, why: list[str]) -> dict[str, Any]:
     return {"route": route.name, "why": why}
 
 
-def outputs_of(record: RawRecord, outcome: Outcome, event_id: str, dead_letter_topic: str) -> Iterator[Step]:
+def outputs_of(record: RawRecord, outcome: Outcome, event_id: str, dead_letter_topic: str) -> Iterator[ExplainStep]:
     """What is written because of one outcome."""
     if isinstance(outcome, Ignored):
-        yield Step("outcome", f"ignored: {outcome.reason}", passed=None)
+        yield ExplainStep("outcome", f"ignored: {outcome.reason}", passed=None)
     elif isinstance(outcome, Rejected):
         key = f"{record.topic}:{record.partition}:{record.offset}"
         details: dict[str, Any] = {"topic": dead_letter_topic, "key": key, "id": event_id}
         where = f", a dead letter for {dead_letter_topic} with key {key}" if dead_letter_topic else ""
-        yield Step("outcome", f"rejected at {outcome.stage}: {outcome.reason}{where}", passed=False, details=details)
+        yield ExplainStep(
+            "outcome", f"rejected at {outcome.stage}: {outcome.reason}{where}", passed=False, details=details
+        )
     elif isinstance(outcome, Held):
         which = "opens" if outcome.half.opens else "closes"
         details = {"half": which, "key": shown(outcome.half.key), "window_seconds": outcome.window_ms / 1000}
         says = f"held for its other half: the line {which} a request"
-        yield Step("outcome", says, passed=None, details=details | {"draft": shown(outcome.event)})
+        yield ExplainStep("outcome", says, passed=None, details=details | {"draft": shown(outcome.event)})
     else:
         key = outcome.key.decode("utf-8", "replace") if outcome.key is not None else "no key"
         identity = outcome.event.get("meta", {}).get("id")
         topics = [outcome.topic, *outcome.also]
         details = {"topics": topics, "key": key if outcome.key else None, "id": identity, "bytes": len(outcome.value)}
         says = f"{len(outcome.value)} bytes to {' and '.join(topics)}, key {key}, event id {identity}"
-        yield Step("output", says, details=details)
+        yield ExplainStep("output", says, details=details)
         cells = list(cells_of(outcome))
         says = ", ".join(f"{cell['table']} row {cell['row']}" for cell in cells) or "no tables count it"
-        yield Step("tables", says, passed=bool(cells) or None, details={"cells": cells})
+        yield ExplainStep("tables", says, passed=bool(cells) or None, details={"cells": cells})
 
 
 def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:

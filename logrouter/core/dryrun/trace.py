@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from logrouter.core.dryrun.event_diff import changes
-from logrouter.core.dryrun.steps import Step, shown
+from logrouter.core.dryrun.steps import ExplainStep, shown
 from logrouter.core.enrich import compile_api, compile_client_id
 from logrouter.core.request_fields import Request
 from logrouter.model import Envelope, Ignored, Rejected
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Enrich = Callable[[dict[str, Any]], None]
 
 
-def watched(source: Source, steps: list[Step]) -> Source:
+def watched(source: Source, steps: list[ExplainStep]) -> Source:
     """The source with every function telling *steps* what it was asked and what it said. Good for one record.
 
     Where the record packs several lines, every step from the envelope on says as `line` which one it is about.
@@ -37,7 +37,7 @@ def watched(source: Source, steps: list[Step]) -> Source:
 
     def note(stage: str, says: str, *, passed: bool | None = True, **details: Any) -> None:
         steps.append(
-            Step(stage, says, passed, details if lines.current is None else {"line": lines.current, **details})
+            ExplainStep(stage, says, passed, details if lines.current is None else {"line": lines.current, **details})
         )
 
     return replace(

@@ -9,24 +9,15 @@ from logrouter.core.enrich.api import ApiRule, compile_api
 from logrouter.core.enrich.client import TYPED_PREFIXES, compile_client_id
 from logrouter.core.enrich.sources import ENVELOPE_PREFIX, allow_headers, field_getter
 from logrouter.core.enrich.weight import compile_weight
-from logrouter.core.names import SUSPECT, bounded_name
-from logrouter.core.outcomes import ENDINGS, NO_ENDING, OUTCOMES, outcome_of, status_class
 
 __all__ = [
-    "ENDINGS",
     "ENVELOPE_PREFIX",
-    "NO_ENDING",
-    "OUTCOMES",
-    "SUSPECT",
     "TYPED_PREFIXES",
     "ApiRule",
     "allow_headers",
-    "bounded_name",
     "compile_api",
     "compile_client_id",
     "compile_client_ip",
     "compile_weight",
     "field_getter",
-    "outcome_of",
-    "status_class",
 ]

@@ -14,8 +14,7 @@ from logrouter.model import Parsed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from logrouter.core.formats.format import Parser
-    from logrouter.model import Envelope, Ignored, Rejected
+    from logrouter.model import Envelope, Ignored, Parser, Rejected
 
 MAX_TENANT: Final = 256
 ENVELOPE_NAMES: Final = FIELD_NAMES - {"text"}

@@ -23,12 +23,13 @@ from logrouter.core.formats import (
     wso2_correlation,
     wso2_http,
 )
-from logrouter.core.formats.format import Settings
+from logrouter.core.formats.format import FormatSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.formats.format import Format, Parser
+    from logrouter.core.formats.format import Format
+    from logrouter.model import Parser
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
@@ -52,6 +53,6 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
 )
 
 
-def parser(name: str, settings: Settings | None = None) -> Parser:
+def parser(name: str, settings: FormatSettings | None = None) -> Parser:
     """The parser of a format. Raises `kind.SettingsError` for settings that it can't work with."""
-    return FORMATS[name].compile(settings or Settings())
+    return FORMATS[name].compile(settings or FormatSettings())

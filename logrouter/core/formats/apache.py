@@ -15,8 +15,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
-from logrouter.core.formats.families.weblog import Reader, field_meaning, header_meaning, reader_of
-from logrouter.core.formats.format import Format, SettingsError
+from logrouter.core.formats.families.weblog import PatternReader, field_meaning, header_meaning, reader_of
+from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import decoded
 from logrouter.core.text.line_patterns import (
     ADDRESSES,
@@ -25,23 +25,24 @@ from logrouter.core.text.line_patterns import (
     HOST,
     NUMBER,
     TOKEN,
-    Kind,
     PatternError,
     Variable,
+    VariableKind,
 )
 from logrouter.core.text.strftime import compile_clock, compose, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.core.formats.format import Parser, Settings
+    from logrouter.core.formats.format import FormatSettings
     from logrouter.core.text.line_patterns import Piece
+    from logrouter.model import Parser
 
-DIRECTIVES: Final[dict[str, tuple[str, Kind]]] = {
+DIRECTIVES: Final[dict[str, tuple[str, VariableKind]]] = {
     "a": ("address", HOST),
     "h": ("address", HOST),
     "l": ("field:ident", TOKEN),
-    "u": ("field:remote_user", Kind("", empty='""')),
+    "u": ("field:remote_user", VariableKind("", empty='""')),
     "r": ("request", ANY),
     "m": ("method", TOKEN),
     "U": ("path", ANY),
@@ -60,7 +61,7 @@ DIRECTIVES: Final[dict[str, tuple[str, Kind]]] = {
     "p": ("field:server_port", NUMBER),
     "P": ("field:pid", NUMBER),
     "A": ("field:server_addr", HOST),
-    "X": ("connection", Kind("[X+-]")),
+    "X": ("connection", VariableKind("[X+-]")),
     "k": ("field:keepalive_requests", NUMBER),
     "L": ("field:log_id", TOKEN),
     "R": ("field:handler", TOKEN),
@@ -89,18 +90,18 @@ class _Format(NamedTuple):
     at_end: bool
 
 
-def compile_apache(settings: Settings) -> Parser:
+def compile_apache(settings: FormatSettings) -> Parser:
     """The parser of the pattern, or of the common and combined format."""
     if not settings.pattern:
         meanings = (*combined.MEANINGS, "micros")
-        plain = Reader(combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut)
+        plain = PatternReader(combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut)
         return lambda envelope: combined.read(plain, envelope)
     try:
         made = _format_of(settings.pattern)
         prepare = _setting_clock(made.clocks) if made.clocks else None
         reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)
     except PatternError as error:
-        raise SettingsError("pattern", str(error)) from None
+        raise FormatSettingsError("pattern", str(error)) from None
     return lambda envelope: reader.read(envelope.text)
 
 
@@ -186,10 +187,10 @@ def _clock(name: str, at: int, argument: str, clocks: list[re.Pattern[str]], end
     if which == "end":
         ends.append(len(clocks))
     clocks.append(clock)
-    return Variable(name, at, f"clock:{len(clocks) - 1}", Kind("", shape_of(clock), fixed=True))
+    return Variable(name, at, f"clock:{len(clocks) - 1}", VariableKind("", shape_of(clock), fixed=True))
 
 
-def _with_argument(letter: str, argument: str) -> tuple[str, Kind] | None:
+def _with_argument(letter: str, argument: str) -> tuple[str, VariableKind] | None:
     """Directives that read something by name."""
     name = argument.lower().replace("-", "_")
     match letter:

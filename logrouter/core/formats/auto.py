@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.formats.format import Format, Settings, SettingsError
+from logrouter.core.formats.format import Format, FormatSettings, FormatSettingsError
 from logrouter.model import Ignored, Parsed, Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from logrouter.core.formats.format import Parser
-    from logrouter.model import Envelope
+    from logrouter.model import Envelope, Parser
 
 NAME: Final = "auto"
 
@@ -61,20 +60,20 @@ def default_order(formats: Mapping[str, Format]) -> tuple[str, ...]:
     return (*(name for name in ORDER if name in found), *(name for name in found if name not in ORDER))
 
 
-def _compile(settings: Settings) -> Parser:
+def _compile(settings: FormatSettings) -> Parser:
     from logrouter.core.formats import FORMATS  # noqa: PLC0415 - the table holds this format as well
 
     return compile_auto(settings.formats or default_order(FORMATS), FORMATS)
 
 
 def compile_auto(names: Sequence[str], formats: Mapping[str, Format]) -> Parser:
-    """The parser that tries *names* in order. Raises `SettingsError` for one that can't be told by its looks."""
+    """The parser that tries *names* in order. Raises `FormatSettingsError` for one that can't be told by its looks."""
     tried: list[_Candidate] = []
     for index, name in enumerate(names):
         signature = formats[name].signature
         if name == NAME or signature is None:
-            raise SettingsError(f"formats[{index}]", f"{name} has no signature to be told by")
-        tried.append(_Candidate(name, signature, formats[name].compile(Settings())))
+            raise FormatSettingsError(f"formats[{index}]", f"{name} has no signature to be told by")
+        tried.append(_Candidate(name, signature, formats[name].compile(FormatSettings())))
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         fitting = [candidate for candidate in tried if candidate.fits(envelope)]

@@ -26,8 +26,8 @@ from logrouter.core.formats.format import Format
 from logrouter.model import Reason
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.format import Parser, Settings
-    from logrouter.model import Envelope, Ignored, Parsed, Rejected
+    from logrouter.core.formats.format import FormatSettings
+    from logrouter.model import Envelope, Ignored, Parsed, Parser, Rejected
 
 _CLIENT: Final = ("sourceIp", "caller", "user")
 _END: Final = ("status", "responseLength", "requestId", "extendedRequestId")
@@ -35,7 +35,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}\.[0-9]{3,6}")
 """What web servers write there: how long a request took. No request id is such."""
 
 
-def _compile(settings: Settings) -> Parser:
+def _compile(settings: FormatSettings) -> Parser:
     read = compile_reader(settings)
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:

@@ -21,14 +21,14 @@ from logrouter.core.formats.families.aws import (
     is_status,
     unreadable,
 )
-from logrouter.core.formats.format import Format, SettingsError
+from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.json_objects import REPAIRED
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Reason
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.format import Parser, Settings
-    from logrouter.model import Envelope, Ignored, Parsed, Rejected
+    from logrouter.core.formats.format import FormatSettings
+    from logrouter.model import Envelope, Ignored, Parsed, Parser, Rejected
 
 _REQUEST: Final = ("requestTime", "httpMethod")
 _ANSWER: Final = ("protocol", "status", "responseLength", "requestId")
@@ -39,10 +39,10 @@ _MOST: Final = 200
 _ADDRESS = re.compile(r"[0-9A-Fa-f:]{1,40}[.:][0-9A-Fa-f.:]{1,40}")
 
 
-def _compile(settings: Settings) -> Parser:
+def _compile(settings: FormatSettings) -> Parser:
     read = compile_reader(settings)
     if len(set(settings.columns)) != len(settings.columns):
-        raise SettingsError("columns", "a name is there twice")
+        raise FormatSettingsError("columns", "a name is there twice")
     layouts = {len(settings.columns): settings.columns} if settings.columns else _LAYOUTS
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:

@@ -19,15 +19,15 @@ import orjson
 
 from logrouter.core.formats.families.aws import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.families.aws_names import known_names, plain
-from logrouter.core.formats.format import Format, SettingsError
+from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.json_objects import REPAIRED
 from logrouter.model import Envelope, Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.core.formats.format import Parser, Settings
-    from logrouter.model import Ignored, Parsed
+    from logrouter.core.formats.format import FormatSettings
+    from logrouter.model import Ignored, Parsed, Parser
 
 # Where a value may end and a key begin; `{` opens the line.
 _KEY = re.compile(r'[{,]\s*+"([A-Za-z_$][\w.$-]{0,99}+)"\s*+:\s*+', re.ASCII)
@@ -40,10 +40,10 @@ _UNREADABLE: Final = unreadable("no JSON, and not to be mended by its keys")
 _TWICE: Final = unreadable("a key occurs twice", Reason.FIELD_CONFLICT)
 
 
-def _compile(settings: Settings) -> Parser:
+def _compile(settings: FormatSettings) -> Parser:
     read = compile_reader(settings)
     if len(set(settings.columns)) != len(settings.columns):
-        raise SettingsError("columns", "a name is there twice")
+        raise FormatSettingsError("columns", "a name is there twice")
     columns = settings.columns
     known = known_names(settings)
     # Which keys may end a value: those of the format, if they are given. Else any, or if that gives none, known ones.

@@ -22,8 +22,8 @@ from logrouter.core.text.json_objects import REPAIRED
 from logrouter.model import Reason, Rejected
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.format import Parser, Settings
-    from logrouter.model import Envelope, Ignored, Parsed
+    from logrouter.core.formats.format import FormatSettings
+    from logrouter.model import Envelope, Ignored, Parsed, Parser
 
 MAX_DEPTH: Final = 4
 
@@ -41,7 +41,7 @@ _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _TWICE: Final = unreadable("an element occurs twice", Reason.FIELD_CONFLICT)
 
 
-def _compile(settings: Settings) -> Parser:
+def _compile(settings: FormatSettings) -> Parser:
     read = compile_reader(settings)
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from logrouter.core.formats import apache
 from logrouter.core.formats.families.app_space import app_space
-from logrouter.core.formats.format import Format, Settings, fixed
+from logrouter.core.formats.format import Format, FormatSettings, fixed
 from logrouter.core.text.json_objects import decode_object
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -27,7 +27,7 @@ _NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _NAMES: Final = ("job", "build")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{3,45} ", re.ASCII)
 
-_access: Final = apache.FORMAT.compile(Settings())
+_access: Final = apache.FORMAT.compile(FormatSettings())
 _begins_access: Final = apache.FORMAT.signature
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from logrouter.model import Envelope, Ignored, Parsed, Rejected
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
-Parser = Callable[[Envelope], Parsed | Ignored | Rejected]
+    from logrouter.model import Envelope, Parser
 
 
 class ErrorRule(NamedTuple):
@@ -19,7 +19,7 @@ class ErrorRule(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class FormatSettings:
     """Everything that topics.yaml can tell a format; each takes a few of these (`Format.takes`).
 
     *pattern* is a format string as the gateway's own configuration has it; *aliases* are further names that a
@@ -36,7 +36,7 @@ class Settings:
     log_groups: tuple[str, ...] = ()
 
 
-class SettingsError(ValueError):
+class FormatSettingsError(ValueError):
     """A setting that a format can't work with: *option* names it, *detail* says what would be right."""
 
     def __init__(self, option: str, detail: str) -> None:
@@ -49,13 +49,13 @@ class SettingsError(ValueError):
 class Format:
     """One way to write a request line.
 
-    *compile* makes the parser, which never raises; it raises `SettingsError` for settings that make no sense. *takes*
-    names the settings that it reads. *signature* tells cheaply, without parsing, whether a line may be of this format:
-    never False for a line that the parser would read. Formats without one can't be found by `format: auto`. *halves*
-    says that the gateway writes two lines for a request and the parser tells them apart, so that they can be paired.
+    *compile* makes the parser, which never raises; it raises `FormatSettingsError` for settings that make no sense.
+    *takes* names the settings that it reads. *signature* tells cheaply, without parsing, whether a line may be of
+    this format: never False for a line that the parser would read. Formats without one can't be found by
+    `format: auto`. *halves* says that the gateway writes two lines for a request and the parser tells them apart, so that they can be paired.
     """
 
-    compile: Callable[[Settings], Parser]
+    compile: Callable[[FormatSettings], Parser]
     takes: frozenset[str] = frozenset()
     signature: Callable[[Envelope], bool] | None = None
     halves: bool = False

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from logrouter.core.formats.families.als_entry import is_entry, is_passing, values_of
 from logrouter.core.formats.families.istio_upstream import service_of, upstream_of
-from logrouter.core.formats.families.response_flags import Flag, flags_of
+from logrouter.core.formats.families.response_flags import ResponseFlag, flags_of
 from logrouter.core.formats.format import Format, fixed
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import names_secret, path_of
@@ -218,7 +218,7 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
     return Parsed(event, fields, values["time"], flags, _outcome(status, set_flags, reached=values["reached"]))
 
 
-def _outcome(status: int, set_flags: tuple[Flag, ...], *, reached: bool) -> str | None:
+def _outcome(status: int, set_flags: tuple[ResponseFlag, ...], *, reached: bool) -> str | None:
     """By the weightiest flag, else by the status, where no backend can have given it."""
     for flag in set_flags:
         if flag.outcome == "not_found" and status != 404:
@@ -228,7 +228,7 @@ def _outcome(status: int, set_flags: tuple[Flag, ...], *, reached: bool) -> str 
     return None if reached or status < 500 else outcome_of(status, from_backend=False)
 
 
-def _error(set_flags: tuple[Flag, ...], details: str | None) -> dict[str, str] | None:
+def _error(set_flags: tuple[ResponseFlag, ...], details: str | None) -> dict[str, str] | None:
     """The flags that are faults, and Envoy's own words without what follows in braces: addresses may be in there."""
     faults = [flag for flag in set_flags if flag.outcome not in (None, "aborted")]
     if not faults:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 from logrouter.core.formats.families.app_space import app_space
-from logrouter.core.formats.format import ErrorRule, Format, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, FormatSettingsError
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import milliseconds
 from logrouter.core.text.key_values import pairs_of
@@ -27,8 +27,7 @@ from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.formats.format import Parser
-    from logrouter.model import Envelope
+    from logrouter.model import Envelope, Parser
 
 REPEATED_KEY: Final = "repeated_key"
 """Flag of a line in which a key has two values: the first counts, the second may be a client's."""
@@ -94,15 +93,15 @@ ERRORS: Final[Mapping[str, ErrorRule]] = {
 """Codes of Heroku's router: the app's faults, the platform's, the client's, and clients that went away."""
 
 
-def _compile(settings: Settings) -> Parser:
+def _compile(settings: FormatSettings) -> Parser:
     texts, numbers, times = (_named(table, settings) for table in (TEXTS, NUMBERS, TIMES))
     known = {path for table in (TEXTS, NUMBERS, TIMES) for path in table}
     for path, names in settings.aliases.items():
         if path not in known:
-            raise SettingsError("aliases", f"kv has no field {path}; it has {', '.join(sorted(known))}")
+            raise FormatSettingsError("aliases", f"kv has no field {path}; it has {', '.join(sorted(known))}")
         for name in names:
             if names_secret(name):
-                raise SettingsError("aliases", f"{name} is the name of a secret, which is never read")
+                raise FormatSettingsError("aliases", f"{name} is the name of a secret, which is never read")
     errors = {**ERRORS, **settings.errors}
     described = "error.message" in settings.aliases
     uris = frozenset((*texts["meta.uri"], *_REQUEST, *_QUERY, *texts["http.request_headers.referer"]))
@@ -152,7 +151,7 @@ def _compile(settings: Settings) -> Parser:
     return parse
 
 
-def _named(table: Mapping[str, tuple[str, ...]], settings: Settings) -> dict[str, tuple[str, ...]]:
+def _named(table: Mapping[str, tuple[str, ...]], settings: FormatSettings) -> dict[str, tuple[str, ...]]:
     """The table with the names of topics.yaml before its own."""
     aliases = settings.aliases
     plain = {path: tuple(name.lower().replace("-", "_") for name in aliases.get(path, ())) for path in table}

@@ -16,8 +16,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import combined
-from logrouter.core.formats.families.weblog import Reader, field_meaning, header_meaning, reader_of
-from logrouter.core.formats.format import Format, SettingsError
+from logrouter.core.formats.families.weblog import PatternReader, field_meaning, header_meaning, reader_of
+from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
 from logrouter.core.text.json_objects import decode_object
 from logrouter.core.text.json_patterns import compile_members
@@ -30,25 +30,25 @@ from logrouter.core.text.line_patterns import (
     ISO_TIME,
     NUMBER,
     TOKEN,
-    Kind,
     PatternError,
     Variable,
+    VariableKind,
 )
 from logrouter.model import Ignored, Parsed, Rejected, Stage
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.format import Parser, Settings
+    from logrouter.core.formats.format import FormatSettings
     from logrouter.core.text.line_patterns import Piece
-    from logrouter.model import Envelope
+    from logrouter.model import Envelope, Parser
 
-_TRIED: Final = Kind("", r'[^\s,"]{1,128}+(?:(?:,[ ]| : )[^\s,"]{1,128}+){0,63}+', r", | : |[\w.:/@\[\]-]")
+_TRIED: Final = VariableKind("", r'[^\s,"]{1,128}+(?:(?:,[ ]| : )[^\s,"]{1,128}+){0,63}+', r", | : |[\w.:/@\[\]-]")
 
 # What nginx itself lets through: any other method or protocol is a bad request, whose variables are empty.
-_METHOD: Final = Kind("[A-Z_-]")
-_PROTOCOL: Final = Kind("[A-Z0-9/.]")
-_LABEL: Final = Kind(r"[\w.:-]")
+_METHOD: Final = VariableKind("[A-Z_-]")
+_PROTOCOL: Final = VariableKind("[A-Z0-9/.]")
+_LABEL: Final = VariableKind(r"[\w.:-]")
 
-VARIABLES: Final[dict[str, tuple[str, Kind]]] = {
+VARIABLES: Final[dict[str, tuple[str, VariableKind]]] = {
     "remote_addr": ("address", HOST),
     "proxy_add_x_forwarded_for": ("chain", ADDRESSES),
     "http_x_forwarded_for": ("forwarded", ADDRESSES),
@@ -114,18 +114,18 @@ _WORD = re.compile(
 _CONFIG_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
-def compile_nginx(settings: Settings) -> Parser:
+def compile_nginx(settings: FormatSettings) -> Parser:
     """The parser of the pattern, or of the combined format."""
     if not settings.pattern:
         meanings = (*combined.MEANINGS, "seconds")
-        plain = Reader(
+        plain = PatternReader(
             combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut, at_end=True
         )
         return lambda envelope: combined.read(plain, envelope)
     try:
         return _compile_pattern(settings.pattern)
     except PatternError as error:
-        raise SettingsError("pattern", str(error)) from None
+        raise FormatSettingsError("pattern", str(error)) from None
 
 
 def _compile_pattern(pattern: str) -> Parser:
@@ -208,7 +208,7 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
     return joined
 
 
-def _meaning(name: str) -> tuple[str, Kind]:
+def _meaning(name: str) -> tuple[str, VariableKind]:
     """What a variable means, and what it can hold."""
     if name in VARIABLES:
         return VARIABLES[name]

@@ -17,10 +17,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.enrich import outcome_of
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
 from logrouter.core.names import SUSPECT
+from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import path_of
 from logrouter.model import Half, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.core.formats.families.wso2 import FaultOf
-    from logrouter.core.formats.format import Parser, Settings
-    from logrouter.model import Envelope
+    from logrouter.core.formats.format import FormatSettings
+    from logrouter.model import Envelope, Parser
 
 LOGGER: Final = "APIAccessLog.AccessLogWriter"
 _LEAST_OF_LOGGER: Final = len("AccessLogWriter")
@@ -83,7 +83,7 @@ _Pairs = list[tuple[str, str]]
 _Not = Ignored | Rejected
 
 
-def _compile(settings: Settings) -> Parser:
+def _compile(settings: FormatSettings) -> Parser:
     fault_of = wso2.compile_faults(settings.errors)
     return lambda envelope: _parse(envelope.text, fault_of)
 

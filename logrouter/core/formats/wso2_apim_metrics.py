@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.enrich import outcome_of
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
+from logrouter.core.outcomes import outcome_of
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.core.formats.families.wso2 import FaultOf
-    from logrouter.core.formats.format import Parser, Settings
-    from logrouter.model import Envelope
+    from logrouter.core.formats.format import FormatSettings
+    from logrouter.model import Envelope, Parser
 
 TOKEN: Final = "apimMetrics:"  # noqa: S105 - no password
 _MAX_HEAD: Final = 512
@@ -37,7 +37,7 @@ _SOURCES: Final = (
 """Fields for client-id and API sources. `properties` is free text of the gateway's extensions and none of them."""
 
 
-def _compile(settings: Settings) -> Parser:
+def _compile(settings: FormatSettings) -> Parser:
     fault_of = wso2.compile_faults(settings.errors)
     return lambda envelope: _parse(envelope.text, fault_of)
 
@@ -95,7 +95,7 @@ def _described(texts: dict[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
     http, meta = event["http"], event["meta"]
     flags: tuple[str, ...] = ()
     if "apiName" in texts:
-        flags = wso2.put_api(event, wso2.Api(texts["apiName"], texts.get("apiVersion"), texts.get("apiCreator")))
+        flags = wso2.put_api(event, wso2.ApiName(texts["apiName"], texts.get("apiVersion"), texts.get("apiCreator")))
     for key, name, limit in (
         ("apiCreatorTenantDomain", "tenant", wso2.MAX_NAME),
         ("applicationName", "application", wso2.MAX_NAME),
@@ -137,9 +137,9 @@ def _fault(
 
 
 _TYPES: Final = {
-    "AUTH": wso2.Fault("auth", "auth"),
-    "THROTTLED": wso2.Fault("throttled", "throttled"),
-    "TARGET_CONNECTIVITY": wso2.Fault("backend_error", "backend"),
+    "AUTH": wso2.ErrorCode("auth", "auth"),
+    "THROTTLED": wso2.ErrorCode("throttled", "throttled"),
+    "TARGET_CONNECTIVITY": wso2.ErrorCode("backend_error", "backend"),
 }
 """What the gateway's own type of a fault means, where its number tells nothing."""
 

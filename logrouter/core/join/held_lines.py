@@ -52,7 +52,7 @@ class How(StrEnum):
     DROPPED = "dropped"
 
 
-class Line(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class HeldLine(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One of two lines as it waits; *event* is the draft as JSON, the rest as in `model.Held`."""
 
     version: int
@@ -73,7 +73,7 @@ class Event(NamedTuple):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Line).decode
+_decode = msgspec.json.Decoder(HeldLine).decode
 
 
 def place(route: str, half: Half) -> bytes:
@@ -90,7 +90,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 def encode(held: Held) -> bytes:
     """The record of a held line."""
     return _encode(
-        Line(
+        HeldLine(
             VERSION,
             held.half.opens,
             held.route,
@@ -102,7 +102,7 @@ def encode(held: Held) -> bytes:
     )
 
 
-def decode(value: bytes) -> Line | None:
+def decode(value: bytes) -> HeldLine | None:
     """The line in a record, None if it is none that this version can read. The draft in it is not looked at."""
     try:
         line = _decode(value)
@@ -173,7 +173,7 @@ def _fill(into: dict[str, Any], other: dict[str, Any]) -> None:
             into[name] = value | into[name]
 
 
-def _unfinished(line: Line, event: dict[str, Any]) -> Event:
+def _unfinished(line: HeldLine, event: dict[str, Any]) -> Event:
     """A request that nothing has closed: nobody knows its status, but that it failed somewhere behind the gateway."""
     event["outcome"] = "gateway_error"
     event["error"] = dict(FAILURE)
@@ -187,7 +187,7 @@ def _flag(event: dict[str, Any], flag: str) -> None:
         event["flags"] = [*flags, flag]
 
 
-def _loaded(value: bytes | None) -> tuple[Line, dict[str, Any]] | None:
+def _loaded(value: bytes | None) -> tuple[HeldLine, dict[str, Any]] | None:
     if value is None:
         return None
     line = decode(value)

@@ -29,7 +29,7 @@ from logrouter.core.join.held_lines import How
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from logrouter.core.join.held_lines import Line
+    from logrouter.core.join.held_lines import HeldLine
 
 PARKED_MS: Final = 60_000
 """A route that is not known for so long is gone. Until then another process may know it, or this one soon will."""
@@ -44,7 +44,7 @@ _OVERHEAD: Final = 300
 """About what an entry takes in memory besides its bytes."""
 
 
-class Kind(IntEnum):
+class EntryKind(IntEnum):
     """What an entry stands for."""
 
     OPENED = 0
@@ -55,10 +55,10 @@ class Kind(IntEnum):
     """Lines that have met, or whose time is over, and whose route nobody here knows."""
 
 
-class Entry(NamedTuple):
+class PairingEntry(NamedTuple):
     """One entry of the state: it waits from *since_ms* for *wait_ms*. *how* is how lines that are parked had left."""
 
-    kind: Kind
+    kind: EntryKind
     since_ms: int
     wait_ms: int
     how: How
@@ -95,7 +95,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Row).decode
 
 
-def encode(entry: Entry) -> bytes:
+def encode(entry: PairingEntry) -> bytes:
     """An entry as the changelog has it."""
     kind, since_ms, wait_ms, how, opening, closing = entry
     return _encode(
@@ -103,14 +103,14 @@ def encode(entry: Entry) -> bytes:
     )
 
 
-def decode(value: bytes) -> Entry | None:
+def decode(value: bytes) -> PairingEntry | None:
     """An entry from the changelog, None if it is none that this version can read."""
     try:
         row = _decode(value)
         opening, closing = _line(row.opening), _line(row.closing)
         if opening is None and closing is None:
             return None
-        return Entry(Kind(row.kind), row.since_ms, row.wait_ms, How(row.how), opening, closing)
+        return PairingEntry(EntryKind(row.kind), row.since_ms, row.wait_ms, How(row.how), opening, closing)
     except (msgspec.DecodeError, ValueError):
         return None
 
@@ -170,12 +170,12 @@ class Pending:
         self._max_lines = max_lines
         self._max_bytes = max_bytes
         self._resumed_ms = resumed_ms
-        self._entries: dict[bytes, Entry] = {}
+        self._entries: dict[bytes, PairingEntry] = {}
         # Entries that wait equally long, in the order in which their time ends.
         self._queues: dict[tuple[int, int], OrderedDict[bytes, None]] = {}
         self._bytes = 0
-        self._before: dict[bytes, Entry | None] = {}
-        self._in_flight: dict[bytes, Entry | None] = {}
+        self._before: dict[bytes, PairingEntry | None] = {}
+        self._in_flight: dict[bytes, PairingEntry | None] = {}
         self._known: frozenset[str] | None = None
         self._met = _Met(max_lines)
         self.at_ms = 0
@@ -184,7 +184,7 @@ class Pending:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def restore(self, entries: Iterable[tuple[bytes, Entry]]) -> None:
+    def restore(self, entries: Iterable[tuple[bytes, PairingEntry]]) -> None:
         """Begin with what the changelog holds."""
         for key, entry in entries:
             self._insert(key, entry)
@@ -196,16 +196,16 @@ class Pending:
 
     # --- lines
 
-    def take(self, key: bytes, line: Line, value: bytes, at_ms: int) -> list[Left]:
+    def take(self, key: bytes, line: HeldLine, value: bytes, at_ms: int) -> list[Left]:
         """One more line, and what leaves because of it: it and its other half, or what has to make room."""
         self.at_ms = now_ms = max(self.at_ms, at_ms)
         found = self._entries.get(key)
         if found is None:
             if line.opens and (key, line.time_ms) in self._met:
                 return [Left(How.DUPLICATE, opening=value)]
-            kind = Kind.OPENED if line.opens else Kind.CLOSED
+            kind = EntryKind.OPENED if line.opens else EntryKind.CLOSED
             opening, closing = (value, None) if line.opens else (None, value)
-            self._put(key, Entry(kind, now_ms, line.window_ms, How.UNPAIRED, opening, closing))
+            self._put(key, PairingEntry(kind, now_ms, line.window_ms, How.UNPAIRED, opening, closing))
             return self._evict()
         if line.opens:
             if found.closing is None:
@@ -220,7 +220,7 @@ class Pending:
         first = held_lines.decode(found.opening)
         if first is not None:
             self._met.add(key, first.time_ms, now_ms + line.window_ms)
-        how = How.LATE if found.kind == Kind.REPORTED else How.PAIRED
+        how = How.LATE if found.kind == EntryKind.REPORTED else How.PAIRED
         return [Left(how, found.opening, value)]
 
     def expire(self, now_ms: int) -> list[Left]:
@@ -244,14 +244,14 @@ class Pending:
                 del self._queues[kind, wait_ms]
         return left
 
-    def _over(self, key: bytes, entry: Entry, now_ms: int) -> list[Left]:
+    def _over(self, key: bytes, entry: PairingEntry, now_ms: int) -> list[Left]:
         match entry.kind:
-            case Kind.OPENED:
-                self._put(key, entry._replace(kind=Kind.REPORTED, since_ms=now_ms))
+            case EntryKind.OPENED:
+                self._put(key, entry._replace(kind=EntryKind.REPORTED, since_ms=now_ms))
                 return [Left(How.NEVER_COMPLETED, entry.opening)]
-            case Kind.CLOSED:
+            case EntryKind.CLOSED:
                 return [Left(How.UNPAIRED, closing=entry.closing)]
-            case Kind.PARKED:
+            case EntryKind.PARKED:
                 return [Left(How.NO_ROUTE, entry.opening, entry.closing)]
         return []
 
@@ -259,7 +259,7 @@ class Pending:
         """Keep lines whose route is not known, and what has to make room for them."""
         # The key is free for the next lines; what is parked is found by `unpark` alone.
         key = blake2b(b"\0".join((b"parked", left.opening or b"", left.closing or b"")), digest_size=16).digest()
-        self._put(key, Entry(Kind.PARKED, now_ms, PARKED_MS, left.how, left.opening, left.closing))
+        self._put(key, PairingEntry(EntryKind.PARKED, now_ms, PARKED_MS, left.how, left.opening, left.closing))
         return self._evict()
 
     def unpark(self, known: frozenset[str]) -> list[Left]:
@@ -268,7 +268,7 @@ class Pending:
             return []
         self._known = known
         left: list[Left] = []
-        for key in list(self._queues.get((Kind.PARKED, PARKED_MS), ())):
+        for key in list(self._queues.get((EntryKind.PARKED, PARKED_MS), ())):
             entry = self._entries[key]
             line = held_lines.decode(entry.closing or entry.opening or b"")
             if line is not None and line.route in known:
@@ -286,9 +286,9 @@ class Pending:
             fronts = [next(iter(queue)) for queue in self._queues.values() if queue]
             key = min(fronts, key=lambda each: self._entries[each].since_ms)
             entry = self._remove(key)
-            if entry.kind == Kind.PARKED:
+            if entry.kind == EntryKind.PARKED:
                 left.append(Left(How.NO_ROUTE, entry.opening, entry.closing))
-            elif entry.kind == Kind.CLOSED:
+            elif entry.kind == EntryKind.CLOSED:
                 left.append(Left(How.EVICTED, closing=entry.closing))
             else:
                 left.append(Left(How.FORGOTTEN, opening=entry.opening))
@@ -296,7 +296,7 @@ class Pending:
 
     # --- what a transaction changes
 
-    def changes(self) -> list[tuple[bytes, Entry | None]]:
+    def changes(self) -> list[tuple[bytes, PairingEntry | None]]:
         """What differs from before, None for what is gone: the transaction that is published now carries it.
 
         What came and went in between is not there.
@@ -327,24 +327,24 @@ class Pending:
         self._sort(touched)
         self._known = None
 
-    def _put(self, key: bytes, entry: Entry) -> None:
+    def _put(self, key: bytes, entry: PairingEntry) -> None:
         self._before.setdefault(key, self._entries.get(key))
         if key in self._entries:
             self._drop(key)
         self._insert(key, entry)
 
-    def _remove(self, key: bytes) -> Entry:
+    def _remove(self, key: bytes) -> PairingEntry:
         self._before.setdefault(key, self._entries[key])
         return self._drop(key)
 
-    def _insert(self, key: bytes, entry: Entry) -> tuple[int, int]:
+    def _insert(self, key: bytes, entry: PairingEntry) -> tuple[int, int]:
         self._entries[key] = entry
         self._bytes += entry.size
         queue = entry.kind, entry.wait_ms
         self._queues.setdefault(queue, OrderedDict())[key] = None
         return queue
 
-    def _drop(self, key: bytes) -> Entry:
+    def _drop(self, key: bytes) -> PairingEntry:
         entry = self._entries.pop(key)
         self._bytes -= entry.size
         del self._queues[entry.kind, entry.wait_ms][key]

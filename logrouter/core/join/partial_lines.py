@@ -34,17 +34,17 @@ _LOST: Final = "!"
 Key = tuple[str, ...]
 
 
-class Part(NamedTuple):
+class Fragment(NamedTuple):
     """One piece that waits: its record and the text in it."""
 
     record: RawRecord
     text: str
 
 
-class Line(NamedTuple):
+class PartialLine(NamedTuple):
     """A line of which the end is missing. It is *lost* if it was given up and only its end is still to be known."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Fragment, ...]
     since_ms: int
     size: int
     lost: bool = False
@@ -71,7 +71,7 @@ class Lines:
 
     def __init__(self, bounds: Joining) -> None:
         self.bounds = bounds
-        self._lines: dict[Key, Line] = {}
+        self._lines: dict[Key, PartialLine] = {}
 
     def __bool__(self) -> bool:
         """Whether something waits."""
@@ -84,7 +84,7 @@ class Lines:
         if line is None:
             if piece.last:
                 return Taken(given_up)
-            return self._wait(piece, record, Line((), at_ms, 0), given_up)
+            return self._wait(piece, record, PartialLine((), at_ms, 0), given_up)
         if line.lost:
             self._lose(piece.key, record, at_ms, ended=piece.last)
             return Taken(given_up, rest=True)
@@ -112,9 +112,9 @@ class Lines:
         lines, self._lines = self._lines, {}
         return tuple(part.record for line in lines.values() if not line.lost for part in line.parts)
 
-    def _wait(self, piece: Piece, record: RawRecord, line: Line, given_up: tuple[RawRecord, ...]) -> Taken:
-        parts = (*line.parts, Part(record, piece.text))
-        self._lines[piece.key] = Line(parts, line.since_ms, line.size + len(piece.text))
+    def _wait(self, piece: Piece, record: RawRecord, line: PartialLine, given_up: tuple[RawRecord, ...]) -> Taken:
+        parts = (*line.parts, Fragment(record, piece.text))
+        self._lines[piece.key] = PartialLine(parts, line.since_ms, line.size + len(piece.text))
         return Taken(given_up + self._evict(), held=True)
 
     def _evict(self) -> tuple[RawRecord, ...]:
@@ -136,15 +136,15 @@ class Lines:
         """The line is given up: what still comes of it is routed as it is, up to its end."""
         self._lines.pop(key, None)
         if not ended:
-            self._lines[key] = Line((Part(replace(record, value=b""), ""),), at_ms, 0, lost=True)
+            self._lines[key] = PartialLine((Fragment(replace(record, value=b""), ""),), at_ms, 0, lost=True)
 
     # --- going back and going on elsewhere
 
-    def snapshot(self) -> dict[Key, Line]:
+    def snapshot(self) -> dict[Key, PartialLine]:
         """The state as a value."""
         return dict(self._lines)
 
-    def reset(self, snapshot: Mapping[Key, Line]) -> None:
+    def reset(self, snapshot: Mapping[Key, PartialLine]) -> None:
         """Be as the snapshot."""
         self._lines = dict(snapshot)
 
@@ -153,9 +153,9 @@ class Lines:
         if lost:
             self._lose(piece.key, record, at_ms, ended=False)
             return
-        line = self._lines.get(piece.key, Line((), at_ms, 0))
-        parts = (*line.parts, Part(record, piece.text))
-        self._lines[piece.key] = Line(parts, line.since_ms, line.size + len(piece.text))
+        line = self._lines.get(piece.key, PartialLine((), at_ms, 0))
+        parts = (*line.parts, Fragment(record, piece.text))
+        self._lines[piece.key] = PartialLine(parts, line.since_ms, line.size + len(piece.text))
 
     def places(self) -> str:
         """Where the pieces are, for whoever has the partition next; empty if nothing waits."""

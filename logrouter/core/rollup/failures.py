@@ -20,7 +20,7 @@ NO_FAILURE: Final = frozenset({"ok", "aborted"})
 """Outcomes that are no failure of anybody's: of an aborted request the client went away."""
 
 
-class Fault(NamedTuple):
+class FailureKey(NamedTuple):
     """A fault taken apart; *label* is what people call it."""
 
     status: str
@@ -39,7 +39,7 @@ def fault_of(digits: str, outcome: str | None, error: Mapping[str, Any] | None) 
     return fault if len(fault) <= MAX_FAULT else fault[:MAX_FAULT]
 
 
-def parse_fault(fault: str) -> Fault:
+def parse_fault(fault: str) -> FailureKey:
     """What `fault_of` put together. Without words of the gateway the label is status and outcome."""
     outcome, space, label = fault[3:].partition(" ")
-    return Fault(fault[:3], outcome, label if space else f"{fault[:3]} {outcome}")
+    return FailureKey(fault[:3], outcome, label if space else f"{fault[:3]} {outcome}")

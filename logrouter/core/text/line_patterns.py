@@ -33,7 +33,7 @@ _CONTROLS: Final = r"\x00-\x1f"
 _LONGEST: Final = 1024
 
 
-class Kind(NamedTuple):
+class VariableKind(NamedTuple):
     """What a variable can hold: *chars* is a class of characters, "" for all of them.
 
     *shape* is how it is written, if that is known; with *fixed* it says by itself where a value ends, whatever follows.
@@ -48,18 +48,18 @@ class Kind(NamedTuple):
     empty: str = ""
 
 
-ANY: Final = Kind("")
+ANY: Final = VariableKind("")
 """Whatever a client sends."""
-TOKEN: Final = Kind(r'[^\s"]')
+TOKEN: Final = VariableKind(r'[^\s"]')
 """No space and no quote."""
-HOST: Final = Kind(r"[\w:.%-]")
+HOST: Final = VariableKind(r"[\w:.%-]")
 """An address or the name of a host, as a server has found it; a socket's is `unix:`."""
-NUMBER: Final = Kind(r"[0-9.-]", not_before="[0-9.-]")
-ADDRESSES: Final = Kind("", r'[^\s,"]{1,64}+(?:,[ ]?[^\s,"]{1,64}+){0,31}+', r"[\w,.:\]-]")
+NUMBER: Final = VariableKind(r"[0-9.-]", not_before="[0-9.-]")
+ADDRESSES: Final = VariableKind("", r'[^\s,"]{1,64}+(?:,[ ]?[^\s,"]{1,64}+){0,31}+', r"[\w,.:\]-]")
 """The addresses of X-Forwarded-For, where nothing else says where they end."""
-CLF_TIME: Final = Kind("", r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}", fixed=True)
-ISO_TIME: Final = Kind("", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)", fixed=True)
-EPOCH_TIME: Final = Kind("", r"\d{9,10}\.\d{3}", fixed=True)
+CLF_TIME: Final = VariableKind("", r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}", fixed=True)
+ISO_TIME: Final = VariableKind("", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)", fixed=True)
+EPOCH_TIME: Final = VariableKind("", r"\d{9,10}\.\d{3}", fixed=True)
 """Times as servers write them."""
 
 
@@ -69,7 +69,7 @@ class Variable(NamedTuple):
     name: str
     at: int
     meaning: str
-    kind: Kind = ANY
+    kind: VariableKind = ANY
 
 
 Piece = str | Variable

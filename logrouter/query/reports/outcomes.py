@@ -32,7 +32,7 @@ class Row(NamedTuple):
     requests: int
 
 
-class Part(msgspec.Struct, forbid_unknown_fields=True):
+class PartialOutcomes(msgspec.Struct, forbid_unknown_fields=True):
     """The largest rows of one worker, and how many requests and rows there are beside them."""
 
     rows: list[Row]
@@ -60,7 +60,7 @@ class OutcomesReport:
             known = self._sums[name] = Cell(0)
         merge(known, answers.bare(cell, errors=True))
 
-    def part(self) -> Part:
+    def part(self) -> PartialOutcomes:
         """What the work came to."""
         statuses = self._asked.statuses
         rows = (row for api, cell in self._sums.items() for row in rows_of(api, cell, statuses))
@@ -93,7 +93,7 @@ def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[R
     yield from (Row(api, outcome, label, n) for (outcome, label), n in errors.items() if n)
 
 
-def _cut(rows: Iterable[Row], limit: int, other: int) -> Part:
+def _cut(rows: Iterable[Row], limit: int, other: int) -> PartialOutcomes:
     total = 0
 
     def counted() -> Iterator[Row]:
@@ -103,10 +103,10 @@ def _cut(rows: Iterable[Row], limit: int, other: int) -> Part:
             yield row
 
     best = heapq.nsmallest(limit, counted(), key=lambda row: (-row.requests, row.api, row.outcome, row.error or ""))
-    return Part(best, other + total - sum(row.requests for row in best))
+    return PartialOutcomes(best, other + total - sum(row.requests for row in best))
 
 
-def answer(asked: Asked, parts: Sequence[Part]) -> Answer:
+def answer(asked: Asked, parts: Sequence[PartialOutcomes]) -> Answer:
     """The report as it is sent: the largest rows first."""
     stretch = asked.time
     rows = (row for part in parts for row in part.rows)

@@ -70,7 +70,7 @@ class Tally(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         self.last_ms = max(self.last_ms, last_ms) if self.count else last_ms
 
 
-class Entry(NamedTuple):
+class TopEntry(NamedTuple):
     """One line of a list; *previous* is the stretch that it is compared with, None if that was not asked for."""
 
     name: str
@@ -87,7 +87,7 @@ BY: Final[dict[Sort, Callable[[Tally], float]]] = {
 }
 
 
-def largest(entries: Iterable[Entry], sort: Sort, limit: int, after: Cursor | None = None) -> list[Entry]:
+def largest(entries: Iterable[TopEntry], sort: Sort, limit: int, after: Cursor | None = None) -> list[TopEntry]:
     """The largest entries first, ties by name: one order, whoever sorts. With *after*, those behind that place."""
     value = BY[sort]
     keyed = ((-value(entry.tally), entry.name, entry) for entry in entries)
@@ -97,12 +97,12 @@ def largest(entries: Iterable[Entry], sort: Sort, limit: int, after: Cursor | No
     return [entry for *_, entry in heapq.nsmallest(limit, keyed, key=lambda item: item[:2])]
 
 
-def cursor_of(sort: Sort, entry: Entry) -> Cursor:
+def cursor_of(sort: Sort, entry: TopEntry) -> Cursor:
     """The place behind an entry."""
     return Cursor(BY[sort](entry.tally), entry.name)
 
 
-class Board:
+class TopCollector:
     """Collects the rows of a window, in any order, and ranks their subjects.
 
     It holds one tally per subject of the window.  Where each subject has one row at most (*single*), subjects are
@@ -134,37 +134,37 @@ class Board:
 
     def sift(self) -> Iterator[None]:
         """Sorts out all but the largest, a little at each step: sorting a million at once would take long."""
-        best: list[Entry] = []
+        best: list[TopEntry] = []
         entries = iter(self._tallies.items())
-        while some := [Entry(*item) for item in islice(entries, _STEP)]:
+        while some := [TopEntry(*item) for item in islice(entries, _STEP)]:
             best = largest(best + some, self._sort, self._limit, self._after)
             yield
         self._tallies = {entry.name: entry.tally for entry in best}
 
-    def largest(self) -> list[Entry]:
+    def largest(self) -> list[TopEntry]:
         """The list of all rows so far; quick after `sift`."""
-        return largest((Entry(*item) for item in self._tallies.items()), self._sort, self._limit, self._after)
+        return largest((TopEntry(*item) for item in self._tallies.items()), self._sort, self._limit, self._after)
 
 
-class Part(msgspec.Struct, forbid_unknown_fields=True):
+class PartialTop(msgspec.Struct, forbid_unknown_fields=True):
     """One worker's share: the largest entries, and what is known of all that match.
 
     *subjects* and *total* are None where not every row was read. Who is missing though it matches comes behind the
     entries, or is worth *bound* at most, which is None where everybody was looked at.
     """
 
-    entries: list[Entry]
+    entries: list[TopEntry]
     subjects: int | None
     total: Tally | None
     previous: Tally | None = None
     bound: int | None = None
 
 
-def merge(parts: Iterable[Part], sort: Sort, limit: int) -> Part:
+def merge(parts: Iterable[PartialTop], sort: Sort, limit: int) -> PartialTop:
     """One list of the lists of workers that share no subject."""
     parts = list(parts)
     subjects = [part.subjects for part in parts]
-    merged = Part(
+    merged = PartialTop(
         largest((entry for part in parts for entry in part.entries), sort, limit),
         None if None in subjects else sum(number for number in subjects if number is not None),
         _joined(part.total for part in parts),

@@ -13,7 +13,7 @@ from logrouter.query.answers import SUBJECT_FIELD, Answer, interval, mean, weigh
 from logrouter.query.cursors import encode
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, Order, together
-from logrouter.query.reports.tally import BY, Board, Entry, Part, Tally, cursor_of, largest, merge
+from logrouter.query.reports.tally import BY, PartialTop, Tally, TopCollector, TopEntry, cursor_of, largest, merge
 from logrouter.query.reports.work import Lookup, Ranking, Scan
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TopReport:
         self._limit: int = asked.values["limit"] + 1
         self._sort: Sort = asked.values["sort"]
         self._wanted = asked.names.test()
-        self._part = Part([], 0, Tally())
+        self._part = PartialTop([], 0, Tally())
 
     def work(self) -> Iterator[Work | None]:
         """The window, and then for what was found in it the stretch before."""
@@ -57,7 +57,7 @@ class TopReport:
         elif self._wanted is None or not (yield from self._by_scan(MANY_ROWS)):
             yield from self._by_order(found)
 
-    def part(self) -> Part:
+    def part(self) -> PartialTop:
         """What the work came to."""
         return self._part
 
@@ -79,7 +79,7 @@ class TopReport:
 
     def _by_order(self, found: Order) -> Iterator[Work | None]:
         stretch, shown, ranked = self._asked.time, self._limit - 1, self._sort in RANKED
-        best: list[Entry] = []
+        best: list[TopEntry] = []
         at, bound = 0, found.bound
         while at < min(len(found.candidates), self._room):
             names = [name for _, name in found.candidates[at : at + _AT_ONCE]]
@@ -93,9 +93,9 @@ class TopReport:
         if stretch.previous is not None:
             former = yield from self._looked_up([entry.name for entry in best], stretch.previous)
             best = [entry._replace(previous=old.tally) for entry, old in zip(best, former, strict=True)]
-        self._part = Part(best, None, None, bound=bound)
+        self._part = PartialTop(best, None, None, bound=bound)
 
-    def _looked_up(self, names: Sequence[str], covered: Span) -> Generator[Work | None, None, list[Entry]]:
+    def _looked_up(self, names: Sequence[str], covered: Span) -> Generator[Work | None, None, list[TopEntry]]:
         tallies = {name: Tally() for name in names}
 
         def add(name: str, row: Cell | Numbers) -> None:
@@ -103,7 +103,7 @@ class TopReport:
 
         for segment in covered.segments:
             yield Lookup(names, segment, add)
-        return [Entry(name, tally) for name, tally in tallies.items()]
+        return [TopEntry(name, tally) for name, tally in tallies.items()]
 
     # --- by a scan
 
@@ -116,7 +116,7 @@ class TopReport:
         for _ in board.sift():
             yield None
         entries = board.largest()
-        part = Part(entries, board.subjects, board.total)
+        part = PartialTop(entries, board.subjects, board.total)
         if stretch.previous is not None:
             before, listed = Tally(), {entry.name: Tally() for entry in entries}
 
@@ -132,10 +132,10 @@ class TopReport:
         self._part = part
         return True
 
-    def _board_of(self, covered: Span) -> Board:
+    def _board_of(self, covered: Span) -> TopCollector:
         first = covered.segments[0]
         single = len(covered.segments) == 1 and first.stop - first.start == 1
-        return Board(self._sort, self._limit, single=single, after=self._asked.cursor)
+        return TopCollector(self._sort, self._limit, single=single, after=self._asked.cursor)
 
     def _scanned(self, covered: Span, add: Add, most: int | None) -> Generator[Work | None, None, bool]:
         wanted, left = self._wanted, most
@@ -155,7 +155,7 @@ class TopReport:
         return left is None or left >= 0
 
 
-def answer(kind: str, asked: Asked, parts: Sequence[Part]) -> Answer:
+def answer(kind: str, asked: Asked, parts: Sequence[PartialTop]) -> Answer:
     """A top list as it is sent."""
     limit, sort, stretch = asked.values["limit"], asked.values["sort"], asked.time
     merged = merge(parts, sort, limit + 1)
@@ -187,7 +187,7 @@ def answer(kind: str, asked: Asked, parts: Sequence[Part]) -> Answer:
     }
 
 
-def _bound(merged: Part, sort: Sort, listed: Sequence[Entry], limit: int) -> int | None:
+def _bound(merged: PartialTop, sort: Sort, listed: Sequence[TopEntry], limit: int) -> int | None:
     """What somebody may be worth who belongs into the list and was not looked at; None if there is nobody."""
     if not merged.bound:
         return None

@@ -26,7 +26,7 @@ MAX_ROWS: Final = 50_000
 MAX_APIS: Final = 64
 
 
-class Part(msgspec.Struct, forbid_unknown_fields=True):
+class PartialTotals(msgspec.Struct, forbid_unknown_fields=True):
     """One worker's share: the sum of its APIs, how many they are, and how many clients (None: too many to count)."""
 
     total: Cell
@@ -40,7 +40,7 @@ class TotalsReport:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._part = Part(Cell(0), 0, None)
+        self._part = PartialTotals(Cell(0), 0, None)
 
     def work(self) -> Iterator[Scan]:
         """The APIs of the window and of the stretch before, and then the clients of the window."""
@@ -63,9 +63,9 @@ class TotalsReport:
         for segment in stretch.span.segments:
             if rows <= MAX_ROWS:
                 yield Scan("c", segment, count, whole=False)
-        self._part = Part(total, len(apis), len(clients) if rows <= MAX_ROWS else None, previous)
+        self._part = PartialTotals(total, len(apis), len(clients) if rows <= MAX_ROWS else None, previous)
 
-    def part(self) -> Part:
+    def part(self) -> PartialTotals:
         """What the work came to."""
         return self._part
 
@@ -80,7 +80,7 @@ def _summed(covered: Span, into: Cell, names: set[str]) -> Iterator[Scan]:
         yield Scan("a", segment, add)
 
 
-def answer(asked: Asked, parts: Sequence[Part]) -> Answer:
+def answer(asked: Asked, parts: Sequence[PartialTotals]) -> Answer:
     """The figures over everything as they are sent."""
     stretch = asked.time
     counts = [part.clients for part in parts]

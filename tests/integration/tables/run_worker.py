@@ -10,7 +10,7 @@ from logrouter.access.policy import OPEN, Policy
 from logrouter.access.scopes import Via, caller
 from logrouter.access.tokens import Token, digest_of, hash_of
 from logrouter.tables import table, worker
-from logrouter.tables.retention import Retention
+from logrouter.tables.retention import BucketsKept
 from logrouter.tables.security import Security
 from logrouter.tables.settings import TablesSettings
 from logrouter.telemetry.log import configure_logging
@@ -32,7 +32,7 @@ def main(given: dict) -> int:
     given["data_dir"] = Path(given["data_dir"])
     given["security"] = Security((given.pop("bootstrap"),))
     if "retention" in given:
-        given["retention"] = Retention(*given["retention"])
+        given["retention"] = BucketsKept(*given["retention"])
     return worker.run(TablesSettings(access=Policy(tokens=tuple(tokens)) if tokens else OPEN, **given))
 
 

@@ -13,7 +13,7 @@ from logrouter.access.policy import Policy
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import Token, digest_of, hash_of, token_of
 from logrouter.commands.view_client import Asker
-from logrouter.commands.view_options import AskError, View
+from logrouter.commands.view_options import AskError, ViewAddress
 from tests.browser import stage
 
 TOKEN = token_of(b"one".ljust(32))
@@ -31,7 +31,7 @@ def play(address, script, window="24h", every=3600.0, token=None):
     """Runs the application over the table view at *address* while *script* presses keys; what ended it."""
 
     async def main():
-        async with Asker(View(address, token)) as asker:
+        async with Asker(ViewAddress(address, token)) as asker:
             app = topapp.TopApp(asker.get, window, every)
             async with app.run_test(size=(110, 40)) as pilot:
                 await script(app, pilot)

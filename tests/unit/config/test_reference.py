@@ -9,26 +9,26 @@ from typing import Any
 import jsonschema
 import pytest
 
-from logrouter.config.options.file import File
+from logrouter.config.options.file import FileOptions
 from logrouter.config.reference import json_schema, page
 from logrouter.config.yaml.document import read
-from logrouter.config.yaml.kinds import INVALID, Keyed, Kind, Many, Section, declared
+from logrouter.config.yaml.kinds import INVALID, ListOf, MappingOf, OptionKind, Section, declared
 from logrouter.config.yaml.problems import Problems
 
 ROOT = Path(__file__).parents[3]
 
 
-def sections(kind: Kind) -> list[type]:
+def sections(kind: OptionKind) -> list[type]:
     """Every options class that a kind leads to."""
     match kind:
         case Section():
             return [kind.of, *(below for _, option in declared(kind.of) for below in sections(option.kind))]
-        case Many() | Keyed():
+        case ListOf() | MappingOf():
             return sections(kind.of)
     return []
 
 
-EVERY = sections(Section(File))
+EVERY = sections(Section(FileOptions))
 
 
 def test_reference_page_is_up_to_date() -> None:

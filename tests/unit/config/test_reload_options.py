@@ -7,7 +7,7 @@ from dataclasses import astuple
 import pytest
 
 from logrouter import config
-from logrouter.config.compile.inputs import InputError, Inputs
+from logrouter.config.compile.inputs import InputFileError, Inputs
 
 SMALL = """\
 version: 1
@@ -86,7 +86,7 @@ def test_inputs_remember_what_was_looked_for_in_vain(tmp_path):
     (tmp_path / "large").write_bytes(b"12345")
 
     assert inputs.read("missing", 4) is None
-    with pytest.raises(InputError, match="is larger than 4 bytes"):
+    with pytest.raises(InputFileError, match="is larger than 4 bytes"):
         inputs.read("large", 4)
     assert inputs.read("large", 5) == b"12345"
     assert inputs.paths == (tmp_path / "large", tmp_path / "missing")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from logrouter.config.compile.schemas import packaged
 from logrouter.core.dead_letter import encode
-from logrouter.core.enrich import OUTCOMES
+from logrouter.core.outcomes import OUTCOMES
 from logrouter.core.validate import MAX_MESSAGE, SchemaError, Validator
 from logrouter.model import RawRecord, Reason, Rejected, Stage
 

@@ -18,7 +18,7 @@ from logrouter.access.tokens import hash_of, token_of
 from logrouter.config import load
 from logrouter.config.settings import SettingsError
 from logrouter.http_server import server
-from logrouter.http_server.credentials import Files, Follower, Tls
+from logrouter.http_server.credentials import Files, Follower, TlsFiles
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.tables.app import App, BootStrategy
 from logrouter.tables.http import base_url
@@ -225,7 +225,7 @@ def test_the_secret_between_workers_must_not_be_the_weakest_link(tmp_path):
 def test_a_certificate_is_replaced_without_a_restart_and_a_broken_one_is_not_taken(tmp_path):
     """New connections see the new one; those that are open go on."""
     first = certificate(tmp_path, "first")
-    tls = Tls(tmp_path / "cert.pem", tmp_path / "key.pem")
+    tls = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem")
 
     async def main():
         async with Running(OPEN, Files(), tls) as view:
@@ -256,8 +256,8 @@ def test_a_certificate_is_replaced_without_a_restart_and_a_broken_one_is_not_tak
 def test_workers_ask_each_other_by_https_and_check_who_answers(tmp_path):
     """A worker whose certificate is signed by nobody that is trusted is not asked."""
     certificate(tmp_path, "worker")
-    trusting = Tls(tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "cert.pem")
-    strict = Tls(tmp_path / "cert.pem", tmp_path / "key.pem")
+    trusting = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "cert.pem")
+    strict = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem")
 
     async def status(client):
         tables = MemoryTables(1)
@@ -304,7 +304,7 @@ def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked_for_it(tmp_path
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, phrase)
     )
     with pytest.raises(SettingsError, match="cannot be used"):
-        Tls(tmp_path / "cert.pem", tmp_path / "key.pem").server()
+        TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem").server()
 
 
 def test_the_server_of_the_stream_library_is_never_started():

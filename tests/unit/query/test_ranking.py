@@ -8,7 +8,7 @@ from logrouter.query import questions
 from logrouter.query.endpoints import BY_NAME
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.parameters import Sort
-from logrouter.query.ranking import RANKED, Candidate, Order, Top, buckets, order, together
+from logrouter.query.ranking import RANKED, Order, RankCandidate, Top, buckets, order, together
 from logrouter.query.reports import top_list
 from logrouter.query.reports.top_list import TopReport, answer
 from logrouter.query.reports.work import Lookup, Ranking
@@ -30,15 +30,15 @@ def test_what_somebody_can_be_worth_counts_floors_and_what_is_unflushed():
     """Two hours: who is in one top only may have had as much as the other one's floor."""
     tops = [Top({"a": 9, "b": 4}, 3), Top({"a": 7, "c": 6}, 2)]
     found = order(tops, {"b": 1, "new": 2}, limit=3)
-    assert found == Order([Candidate(16, "a"), Candidate(9, "c"), Candidate(7, "b")], 7)
+    assert found == Order([RankCandidate(16, "a"), RankCandidate(9, "c"), RankCandidate(7, "b")], 7)
     assert order(tops, {}, limit=9).bound == 5
-    assert order(tops, {}, 9, lambda name: name > "b") == Order([Candidate(9, "c")], 5)
+    assert order(tops, {}, 9, lambda name: name > "b") == Order([RankCandidate(9, "c")], 5)
 
 
 def test_partitions_together_are_as_uncertain_as_the_worst():
     """Largest first over all of them."""
-    parts = [Order([Candidate(5, "x"), Candidate(1, "y")], 1), Order([Candidate(4, "z")], 3)]
-    assert together(parts) == Order([Candidate(5, "x"), Candidate(4, "z"), Candidate(1, "y")], 3)
+    parts = [Order([RankCandidate(5, "x"), RankCandidate(1, "y")], 1), Order([RankCandidate(4, "z")], 3)]
+    assert together(parts) == Order([RankCandidate(5, "x"), RankCandidate(4, "z"), RankCandidate(1, "y")], 3)
 
 
 def test_minutes_are_covered_by_their_hours():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from logrouter.query.kinds import WINDOW
 from logrouter.query.tiers import Tier
 from logrouter.query.time_spans import KEPT, Window, before, between, oldest, span
-from logrouter.tables.retention import Retention
+from logrouter.tables.retention import BucketsKept
 
 NOWS = st.integers(1_700_000_000_000, 1_900_000_000_000)
 
@@ -61,7 +61,7 @@ def test_the_lifetime_is_one_row():
 @given(NOWS)
 def test_what_is_readable_is_what_the_tables_keep(now_ms):
     """Both sides of the seam have the same idea of the oldest row."""
-    cutoffs = Retention().cutoffs(now_ms // 60_000)
+    cutoffs = BucketsKept().cutoffs(now_ms // 60_000)
     assert {tier: oldest(tier, now_ms) for tier in KEPT} == {tier: cutoffs.oldest(tier) for tier in KEPT}
 
 

@@ -12,8 +12,8 @@ from logrouter import config
 from logrouter.config.settings import content
 from logrouter.kafka.errors import ClientError
 from logrouter.reload import reloader
-from logrouter.reload.reloader import Reloader, Source
-from logrouter.reload.versions import Live, Result, Version
+from logrouter.reload.reloader import ConfigFile, Reloader
+from logrouter.reload.versions import ConfigVersions, ReloadResult, Version
 from logrouter.route import process
 
 GOOD = """\
@@ -43,11 +43,11 @@ class Followed:
         self.file.write_text(GOOD)
         self.refuse = lambda _settings: ""
         settings = self.parse(GOOD.encode())
-        self.live = Live(self.version(settings), file=str(self.file))
+        self.live = ConfigVersions(self.version(settings), file=str(self.file))
         self.start = settings.generation
         self.reloader = Reloader(
             self.live,
-            Source(
+            ConfigFile(
                 path=self.file,
                 content=lambda: content(self.file),
                 parse=self.parse,
@@ -180,7 +180,7 @@ def test_wrong_file_is_invalid_with_its_first_problem(followed, text, reason):
         followed.file.write_text(text)
     report = followed.turn()
 
-    assert report["last_reload"]["result"] == Result.INVALID
+    assert report["last_reload"]["result"] == ReloadResult.INVALID
     assert reason in report["last_error"]
     assert report["generation"] == followed.start
 
@@ -208,7 +208,7 @@ def test_refused_settings_keep_the_table(followed):
     followed.rename(GOOD + "# edited\n")
     report = followed.turn()
 
-    assert (report["last_reload"]["result"], report["last_error"]) == (Result.REFUSED, "kafka.x: can't change")
+    assert (report["last_reload"]["result"], report["last_error"]) == (ReloadResult.REFUSED, "kafka.x: can't change")
     assert report["generation"] == followed.start
 
 
@@ -250,10 +250,10 @@ def test_bug_of_ours_does_not_end_reloading(followed, monkeypatch):
     source = followed.reloader._source
     monkeypatch.setattr(followed.reloader, "_source", source._replace(parse=lambda _data: 1 / 0))
     followed.reloader.start()
-    assert followed.reloader.reload(5).result is Result.INVALID
+    assert followed.reloader.reload(5).result is ReloadResult.INVALID
     monkeypatch.setattr(followed.reloader, "_source", source)
 
-    assert followed.reloader.reload(5).result is Result.UNCHANGED
+    assert followed.reloader.reload(5).result is ReloadResult.UNCHANGED
 
 
 def test_reload_waits_until_the_lane_has_taken_it(followed, monkeypatch):
@@ -273,7 +273,7 @@ def test_reload_waits_until_the_lane_has_taken_it(followed, monkeypatch):
 
     monkeypatch.setattr(followed.live, "taken", taken)
 
-    assert followed.reloader.reload(5).result is Result.APPLIED
+    assert followed.reloader.reload(5).result is ReloadResult.APPLIED
     assert followed.live.version.generation != followed.start
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from logrouter.core.canary import Bounds
 from logrouter.core.routing import RouteTable
-from logrouter.reload.versions import Live, Outcome, Result, Version
+from logrouter.reload.versions import ConfigVersions, Outcome, ReloadResult, Version
 from logrouter.telemetry import metrics
 
 BOUNDS = Bounds(60_000, 10, max_rejected_ratio=0.1, max_lag_growth_records=100)
@@ -30,7 +30,7 @@ def version(generation, canary=None):
 
 def live(clock=None):
     """Version `a` in force."""
-    return Live(version("a"), file="topics.yaml", clock_ms=clock or Clock())
+    return ConfigVersions(version("a"), file="topics.yaml", clock_ms=clock or Clock())
 
 
 def swap(to, generation, canary=None):
@@ -62,7 +62,7 @@ def test_offered_version_is_in_force_when_the_lane_has_taken_it(caplog):
     """Offering promises, taking does; both generations are never in the metrics together."""
     it = live()
     assert not it.due()
-    assert it.offer(version("b"), asked=False) == (Result.APPLIED, "", "b")
+    assert it.offer(version("b"), asked=False) == (ReloadResult.APPLIED, "", "b")
     assert (it.version.generation, it.due()) == ("a", True)
     assert it.take().generation == "b"
 
@@ -77,7 +77,7 @@ def test_version_in_force_offered_again_calls_off_the_one_to_come():
     it = live()
     it.offer(version("b"), asked=False)
 
-    assert it.offer(version("a"), asked=False).result is Result.UNCHANGED
+    assert it.offer(version("a"), asked=False).result is ReloadResult.UNCHANGED
     assert not it.due()
 
 
@@ -95,7 +95,7 @@ def test_failure_is_told_once_unless_somebody_asks_again(caplog, asked):
     """The same file failing in the same way is no news; valid stays 0 until there is a good one."""
     it = live()
     for _ in range(3):
-        it.fail(Outcome(Result.INVALID, "1:1: routes: lacks"), asked=asked)
+        it.fail(Outcome(ReloadResult.INVALID, "1:1: routes: lacks"), asked=asked)
 
     assert events(caplog) == ["config_rejected"] * (3 if asked else 1)
     assert metrics.CONFIG_VALID._value.get() == 0
@@ -121,10 +121,10 @@ def test_crossed_bound_brings_the_former_version_back(caplog):
     assert report["canary"] == {"state": "rolled_back", "rolled_back_generation": "b"}
     assert report["last_error"] == "rejected_ratio is 0.1667, max_rejected_ratio is 0.1"
     assert events(caplog) == ["config_applied", "config_rolled_back"]
-    assert it.offer(version("b"), asked=False).result is Result.REFUSED
+    assert it.offer(version("b"), asked=False).result is ReloadResult.REFUSED
     assert not it.due()
-    assert it.offer(version("a"), asked=False).result is Result.UNCHANGED
-    assert it.offer(version("b"), asked=False).result is Result.APPLIED
+    assert it.offer(version("a"), asked=False).result is ReloadResult.UNCHANGED
+    assert it.offer(version("b"), asked=False).result is ReloadResult.APPLIED
 
 
 def test_lag_that_grows_brings_the_former_version_back():
@@ -209,8 +209,8 @@ def test_withdrawn_version_is_reported_as_refused():
 @pytest.mark.parametrize(
     ("then", "result"),
     [
-        (lambda it, _former: it.due(), Result.APPLIED),
-        (lambda it, former: it.withdraw(former, "no such expression"), Result.REFUSED),
+        (lambda it, _former: it.due(), ReloadResult.APPLIED),
+        (lambda it, former: it.withdraw(former, "no such expression"), ReloadResult.REFUSED),
     ],
 )
 def test_whoever_waits_is_told_only_what_is_decided(then, result):

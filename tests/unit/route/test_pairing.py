@@ -16,7 +16,7 @@ from logrouter.route import pairing
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import DeadLetterSettings, Output
 from logrouter.route.paired import Joined
-from logrouter.route.pairing import Pairing, PairingSettings
+from logrouter.route.pairing import PairingSettings, PairingStates
 
 from .messages import START, Message
 
@@ -84,7 +84,7 @@ class Path:
         )
         self.joined = Joined(routes, rollup_partitions=4, dead_letters=LETTERS, clock_ms=lambda: START)
         settings = PairingSettings("pairing", 2, **{"max_lines": 100, "max_bytes": 1 << 20, **bounds})
-        self.pairing = Pairing(settings, {}, self.joined.known)
+        self.pairing = PairingStates(settings, {}, self.joined.known)
         for partition in (0, 1):
             self.pairing.assigned(partition)
         assert sorted(self.pairing.restored(START)) == [0, 1]

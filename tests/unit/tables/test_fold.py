@@ -12,7 +12,7 @@ from logrouter.core.rollup.cells import MAX_URLS_OF_CLIENT, Cell, Failure, copy_
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
-from logrouter.tables.retention import Cutoffs, Retention
+from logrouter.tables.retention import BucketsKept, Cutoffs
 from logrouter.tables.unflushed import Range
 
 NOW = 29_000_000
@@ -224,7 +224,7 @@ def test_replayed_record_is_not_merged_but_its_rows_are_written_again():
 
 def test_events_older_than_their_rows_count_in_the_lifetime_row_alone():
     """An expired minute or hour is left out and counted as late; its day and the lifetime row get it."""
-    cutoffs = Retention().cutoffs(NOW)
+    cutoffs = BucketsKept().cutoffs(NOW)
     old = NOW - 36 * 24 * 60
     store, written = folded([("calice", [Cell(old, 7), Cell(NOW, 1)])], cutoffs=cutoffs)
     life = rows.cell_of(store[rows.key_of(Tier.LIFE, 0, "calice")])

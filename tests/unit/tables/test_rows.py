@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from logrouter.core.rollup.cells import MAX_MINUTE, Cell, Failure, saturate
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
-from logrouter.tables.retention import GRACE_MINUTES, Cutoffs, Retention
+from logrouter.tables.retention import GRACE_MINUTES, BucketsKept, Cutoffs
 
 BUCKETS = st.integers(0, MAX_MINUTE)
 SUBJECTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).map(lambda name: "c" + name)
@@ -84,7 +84,7 @@ def test_sums_that_do_not_fit_are_capped():
 def test_rows_are_kept_for_their_tiers_time(tier, kept, gone):
     """The current bucket and so many before it are kept; the deletion of older ones waits a little."""
     now = 29_000_000
-    retention, current = Retention(), tier.bucket(now)
+    retention, current = BucketsKept(), tier.bucket(now)
     cutoffs = retention.cutoffs(now)
     assert cutoffs.keeps(tier, current - kept)
     assert not cutoffs.keeps(tier, current - gone)
@@ -94,5 +94,5 @@ def test_rows_are_kept_for_their_tiers_time(tier, kept, gone):
 
 def test_lifetime_rows_never_expire():
     """The lifetime row is kept at any time, and nothing expires before 1970."""
-    assert Retention().cutoffs(2**40).keeps(Tier.LIFE, 0)
-    assert Retention().cutoffs(5) == Cutoffs(0, 0, 0)
+    assert BucketsKept().cutoffs(2**40).keeps(Tier.LIFE, 0)
+    assert BucketsKept().cutoffs(5) == Cutoffs(0, 0, 0)

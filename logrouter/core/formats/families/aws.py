@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.enrich import outcome_of
 from logrouter.core.envelopes.fields import getter
 from logrouter.core.formats.families.aws_errors import WAF, fault_of, harmless_message
 from logrouter.core.formats.families.aws_names import plain, targets_of
-from logrouter.core.formats.format import SettingsError
+from logrouter.core.formats.format import FormatSettingsError
+from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import path_of
 from logrouter.core.text.globs import compile_glob
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from logrouter.core.formats.families.aws_names import Targets
-    from logrouter.core.formats.format import ErrorRule, Settings
+    from logrouter.core.formats.format import ErrorRule, FormatSettings
     from logrouter.model import Envelope
 
     Index = dict[str, str]
@@ -62,7 +62,7 @@ def is_status(text: str) -> bool:
     return text == "-" or (len(text) == 3 and text.isascii() and text.isdigit())
 
 
-def compile_reader(settings: Settings) -> Reader:
+def compile_reader(settings: FormatSettings) -> Reader:
     """How to read a line's named values (nested as they are), of an envelope, with flags. What it returns never raises.
 
     Raises SettingsError for an alias of no field or of a secret, and for a glob that is none.
@@ -147,12 +147,12 @@ def _compile_plan(targets: Targets) -> Callable[[tuple[str, ...]], _Plan]:
     return plan_of
 
 
-def _groups(settings: Settings) -> Callable[[str | None], dict[str, str]]:
+def _groups(settings: FormatSettings) -> Callable[[str | None], dict[str, str]]:
     """What the globs name in a log group, by the first that fits."""
     try:
         globs = [compile_glob(glob) for glob in settings.log_groups]
     except ValueError as error:
-        raise SettingsError("log_groups", str(error)) from None
+        raise FormatSettingsError("log_groups", str(error)) from None
     cache: dict[str, dict[str, str]] = {}
 
     def groups(name: str | None) -> dict[str, str]:

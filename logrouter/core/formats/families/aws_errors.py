@@ -10,7 +10,7 @@ from logrouter.core.redact import REDACTED, redact_raw
 MAX_MESSAGE: Final = 1024
 
 
-class Fault(NamedTuple):
+class GatewayFault(NamedTuple):
     """A kind of fault that the gateway itself found: its response type, its kind in one word, how the request ended."""
 
     code: str
@@ -32,7 +32,7 @@ _KINDS: Final = {
     ("waf", "auth"): "WAF_FILTERED",
 }
 _FAULTS: Final = {
-    code: Fault(code, kind, outcome) for (kind, outcome), codes in _KINDS.items() for code in codes.split()
+    code: GatewayFault(code, kind, outcome) for (kind, outcome), codes in _KINDS.items() for code in codes.split()
 }
 WAF: Final = _FAULTS["WAF_FILTERED"]
 
@@ -40,7 +40,7 @@ WAF: Final = _FAULTS["WAF_FILTERED"]
 _PRINCIPAL = re.compile(r"\barn:[^\s\"']++|[^\s\"'@]{1,64}+@[^\s\"']++")
 
 
-def fault_of(code: str | None) -> Fault | None:
+def fault_of(code: str | None) -> GatewayFault | None:
     """The fault that a response type stands for, None for one that says no more than the status."""
     return _FAULTS.get(code) if code is not None else None
 

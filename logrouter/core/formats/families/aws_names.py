@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.formats.format import SettingsError
+from logrouter.core.formats.format import FormatSettingsError
 from logrouter.core.redact import names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.formats.format import Settings
+    from logrouter.core.formats.format import FormatSettings
 
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "http.method": ("httpMethod", "method", "requestMethod"),
@@ -94,7 +94,7 @@ def plain_path(name: str) -> str | None:
     return None if None in parts else "".join(part or "" for part in parts[:-1])
 
 
-def known_names(settings: Settings) -> frozenset[str]:
+def known_names(settings: FormatSettings) -> frozenset[str]:
     """The compared names that anything is read from."""
     targets = targets_of(settings)
     in_event = (names for part in (targets.texts, targets.numbers) for _, names in part.values())
@@ -110,15 +110,15 @@ class Targets(NamedTuple):
     times: tuple[str, ...]
 
 
-def targets_of(settings: Settings) -> Targets:
+def targets_of(settings: FormatSettings) -> Targets:
     """What is read from where, aliases first."""
     known = {**TEXTS, **NUMBERS, **FIELDS}
     for target, names in settings.aliases.items():
         if target not in known:
-            raise SettingsError("aliases", f"there is no field {target}; there are {', '.join(sorted(known))}")
+            raise FormatSettingsError("aliases", f"there is no field {target}; there are {', '.join(sorted(known))}")
         for name in names:
             if not plain_path(name):
-                raise SettingsError("aliases", f"{name} holds a secret or a body, which is never read")
+                raise FormatSettingsError("aliases", f"{name} holds a secret or a body, which is never read")
     names_of = {
         target: tuple(filter(None, map(plain_path, (*settings.aliases.get(target, ()), *names))))
         for target, names in known.items()

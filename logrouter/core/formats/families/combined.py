@@ -20,7 +20,7 @@ from logrouter.core.text.line_patterns import ADDRESSES, CLF_TIME
 from logrouter.model import Parsed
 
 if TYPE_CHECKING:
-    from logrouter.core.formats.families.weblog import Reader
+    from logrouter.core.formats.families.weblog import PatternReader
     from logrouter.model import Envelope, Ignored, Rejected
 
 _TEXT: Final = r'((?:[^"\\\x00-\x1f]++|\\.)*+)'
@@ -78,7 +78,7 @@ def _timed(text: str, quote: int) -> bool:
     return start > 0 and text[end:quote] == "] " and text[start - 1] == "[" and text[start + 2] == "/"
 
 
-def read(reader: Reader, envelope: Envelope) -> Parsed | Ignored | Rejected:
+def read(reader: PatternReader, envelope: Envelope) -> Parsed | Ignored | Rejected:
     """The request in a line, by the reader of `EXPRESSION`."""
     found = reader.read(envelope.text)
     if isinstance(found, Parsed) and " " in found.fields.get("remote_user", ""):

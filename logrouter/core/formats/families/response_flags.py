@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from logrouter.core.text.proto_json import camel_case
 
 
-class Flag(NamedTuple):
+class ResponseFlag(NamedTuple):
     """One flag: its short name in text logs, its field in protobuf, and the outcome, None where the status tells."""
 
     short: str
@@ -18,42 +18,42 @@ class Flag(NamedTuple):
 # In order of weight: of several that are set the first decides. A client that left is the last to be blamed, as clients
 # do leave when a backend fails them.
 FLAGS: Final = (
-    Flag("UH", "no_healthy_upstream", "backend_error"),
-    Flag("UF", "upstream_connection_failure", "backend_error"),
-    Flag("UT", "upstream_request_timeout", "backend_error"),
-    Flag("UR", "upstream_remote_reset", "backend_error"),
-    Flag("UC", "upstream_connection_termination", "backend_error"),
-    Flag("UPE", "upstream_protocol_error", "backend_error"),
-    Flag("UMSDR", "upstream_max_stream_duration_reached", "backend_error"),
-    Flag("UO", "upstream_overflow", "backend_error"),
-    Flag("URX", "upstream_retry_limit_exceeded", "backend_error"),
-    Flag("DF", "dns_resolution_failure", "backend_error"),
-    Flag("DO", "drop_overload", "gateway_error"),
-    Flag("RL", "rate_limited", "throttled"),
-    Flag("UAEX", "unauthorized_details", "auth"),
-    Flag("NC", "no_cluster_found", "gateway_error"),
-    Flag("NFCF", "no_filter_config_found", "gateway_error"),
-    Flag("RLSE", "rate_limit_service_error", "gateway_error"),
-    Flag("LH", "failed_local_healthcheck", "gateway_error"),
-    Flag("LR", "local_reset", "gateway_error"),
-    Flag("SI", "stream_idle_timeout", "gateway_error"),
-    Flag("DT", "duration_timeout", "gateway_error"),
-    Flag("OM", "overload_manager", "gateway_error"),
-    Flag("FI", "fault_injected", "gateway_error"),
-    Flag("NR", "no_route_found", "not_found"),
-    Flag("IH", "invalid_envoy_request_headers", "client_error"),
-    Flag("DPE", "downstream_protocol_error", "client_error"),
-    Flag("DC", "downstream_connection_termination", "aborted"),
-    Flag("DR", "downstream_remote_reset", "aborted"),
-    Flag("DI", "delay_injected", None),
-    Flag("RFCF", "response_from_cache_filter", None),
+    ResponseFlag("UH", "no_healthy_upstream", "backend_error"),
+    ResponseFlag("UF", "upstream_connection_failure", "backend_error"),
+    ResponseFlag("UT", "upstream_request_timeout", "backend_error"),
+    ResponseFlag("UR", "upstream_remote_reset", "backend_error"),
+    ResponseFlag("UC", "upstream_connection_termination", "backend_error"),
+    ResponseFlag("UPE", "upstream_protocol_error", "backend_error"),
+    ResponseFlag("UMSDR", "upstream_max_stream_duration_reached", "backend_error"),
+    ResponseFlag("UO", "upstream_overflow", "backend_error"),
+    ResponseFlag("URX", "upstream_retry_limit_exceeded", "backend_error"),
+    ResponseFlag("DF", "dns_resolution_failure", "backend_error"),
+    ResponseFlag("DO", "drop_overload", "gateway_error"),
+    ResponseFlag("RL", "rate_limited", "throttled"),
+    ResponseFlag("UAEX", "unauthorized_details", "auth"),
+    ResponseFlag("NC", "no_cluster_found", "gateway_error"),
+    ResponseFlag("NFCF", "no_filter_config_found", "gateway_error"),
+    ResponseFlag("RLSE", "rate_limit_service_error", "gateway_error"),
+    ResponseFlag("LH", "failed_local_healthcheck", "gateway_error"),
+    ResponseFlag("LR", "local_reset", "gateway_error"),
+    ResponseFlag("SI", "stream_idle_timeout", "gateway_error"),
+    ResponseFlag("DT", "duration_timeout", "gateway_error"),
+    ResponseFlag("OM", "overload_manager", "gateway_error"),
+    ResponseFlag("FI", "fault_injected", "gateway_error"),
+    ResponseFlag("NR", "no_route_found", "not_found"),
+    ResponseFlag("IH", "invalid_envoy_request_headers", "client_error"),
+    ResponseFlag("DPE", "downstream_protocol_error", "client_error"),
+    ResponseFlag("DC", "downstream_connection_termination", "aborted"),
+    ResponseFlag("DR", "downstream_remote_reset", "aborted"),
+    ResponseFlag("DI", "delay_injected", None),
+    ResponseFlag("RFCF", "response_from_cache_filter", None),
 )
 
 _SPELLED: Final = {flag: frozenset({flag.name, camel_case(flag.name)}) for flag in FLAGS}
 _MAX_TEXT: Final = 256
 
 
-def flags_of(value: Any) -> tuple[Flag, ...]:
+def flags_of(value: Any) -> tuple[ResponseFlag, ...]:
     """The flags in `UF,URX` or in `{"upstream_connection_failure": true, …}`, by weight; unknown ones are left out."""
     if type(value) is str:
         short = set(value[:_MAX_TEXT].split(","))

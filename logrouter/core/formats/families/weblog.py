@@ -44,7 +44,7 @@ _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 _TRIES = re.compile(r", ?| : ")
 
 
-class Reader:
+class PatternReader:
     """The parser of one pattern: reads a line by its expression, and makes an event of the values.
 
     *begins* is the expression for the beginning of such a line, *is_cut* tells whether a line that begins so lacks its
@@ -112,10 +112,10 @@ def reader_of(
     escaped: bool = True,
     at_end: bool = False,
     prepare: Callable[[dict[str, str]], None] | None = None,
-) -> Reader:
+) -> PatternReader:
     """The reader of a pattern. Raises `PatternError` for one that can't be read back."""
     ending = pieces[-1] if pieces and isinstance(pieces[-1], str) else ""
-    return Reader(
+    return PatternReader(
         compile_scan(pieces, escaped=escaped),
         head_of(pieces, escaped=escaped),
         [variable.meaning for variable in variables_of(pieces)],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from logrouter.core.formats.format import ErrorRule
 
-    FaultOf = Callable[[str | None, str | None], "Fault | None"]
+    FaultOf = Callable[[str | None, str | None], "ErrorCode | None"]
 
 STATUS_FROM_ERROR: Final = "status_from_error"
 """The flag of an event whose line has no status, so that it has the one that belongs to its error code."""
@@ -36,7 +36,7 @@ ABSENT: Final = frozenset({"", "-", "null", "N/A", "UNKNOWN"})
 """What these gateways write where there is nothing."""
 
 
-class Fault(NamedTuple):
+class ErrorCode(NamedTuple):
     """What an error code means: one of `enrich.OUTCOMES`, the class of error, the status where the line has none."""
 
     outcome: str
@@ -45,39 +45,44 @@ class Fault(NamedTuple):
 
 
 _ROWS: Final = (
-    ("900800 900802 900803 900804 900805 900806 900807 900808 900809", Fault("throttled", "throttled", 429)),
-    ("900801", Fault("throttled", "throttled", 503)),
-    ("700700", Fault("throttled", "blocked", 503)),
-    ("900900", Fault("auth", "auth", 500)),
-    ("900901 900902 900903 900904 900905 900907 900909 900911", Fault("auth", "auth", 401)),
-    ("900906", Fault("not_found", "resource", 403)),
-    ("900908 900910", Fault("auth", "auth", 403)),
-    ("900912 900913 900914 900915 900916 900917 900918", Fault("auth", "auth")),
-    ("900422", Fault("client_error", "client", 422)),
-    ("102511", Fault("client_error", "client", 400)),
-    ("101000 101001", Fault("backend_error", "backend", 502)),
-    ("101500 101501 101503 101504 101505 101506 101507 101508 101509 101510", Fault("backend_error", "backend", 502)),
-    ("900514", Fault("client_error", "other", 446)),
-    ("900967", Fault("gateway_error", "other", 500)),
+    ("900800 900802 900803 900804 900805 900806 900807 900808 900809", ErrorCode("throttled", "throttled", 429)),
+    ("900801", ErrorCode("throttled", "throttled", 503)),
+    ("700700", ErrorCode("throttled", "blocked", 503)),
+    ("900900", ErrorCode("auth", "auth", 500)),
+    ("900901 900902 900903 900904 900905 900907 900909 900911", ErrorCode("auth", "auth", 401)),
+    ("900906", ErrorCode("not_found", "resource", 403)),
+    ("900908 900910", ErrorCode("auth", "auth", 403)),
+    ("900912 900913 900914 900915 900916 900917 900918", ErrorCode("auth", "auth")),
+    ("900422", ErrorCode("client_error", "client", 422)),
+    ("102511", ErrorCode("client_error", "client", 400)),
+    ("101000 101001", ErrorCode("backend_error", "backend", 502)),
+    (
+        "101500 101501 101503 101504 101505 101506 101507 101508 101509 101510",
+        ErrorCode("backend_error", "backend", 502),
+    ),
+    ("900514", ErrorCode("client_error", "other", 446)),
+    ("900967", ErrorCode("gateway_error", "other", 500)),
 )
-FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({code: fault for codes, fault in _ROWS for code in codes.split()})
+FAULTS: Final[Mapping[str, ErrorCode]] = MappingProxyType(
+    {code: fault for codes, fault in _ROWS for code in codes.split()}
+)
 
-PREFIXES: Final[Mapping[str, Fault]] = MappingProxyType(
+PREFIXES: Final[Mapping[str, ErrorCode]] = MappingProxyType(
     {
-        "9008": Fault("throttled", "throttled"),
-        "9009": Fault("auth", "auth"),
-        "1015": Fault("backend_error", "backend"),
+        "9008": ErrorCode("throttled", "throttled"),
+        "9009": ErrorCode("auth", "auth"),
+        "1015": ErrorCode("backend_error", "backend"),
     }
 )
 """What a number that is in no table means, by its first four digits."""
 
-SOURCES: Final[Mapping[str, Fault]] = MappingProxyType(
+SOURCES: Final[Mapping[str, ErrorCode]] = MappingProxyType(
     {
-        "_auth_failure_handler_": Fault("auth", "auth"),
-        "_throttle_out_handler_": Fault("throttled", "throttled", 429),
-        "_resource_mismatch_handler_": Fault("not_found", "resource", 404),
-        "main": Fault("not_found", "resource", 404),
-        "fault": Fault("gateway_error", "other"),
+        "_auth_failure_handler_": ErrorCode("auth", "auth"),
+        "_throttle_out_handler_": ErrorCode("throttled", "throttled", 429),
+        "_resource_mismatch_handler_": ErrorCode("not_found", "resource", 404),
+        "main": ErrorCode("not_found", "resource", 404),
+        "fault": ErrorCode("gateway_error", "other"),
     }
 )
 """What the sequence that reports an error tells, where its code tells nothing. `main` serves what matches no API."""
@@ -94,7 +99,7 @@ _KINDS: Final = {
 def compile_faults(rules: Mapping[str, ErrorRule]) -> FaultOf:
     """How to read an error code and the source of an error; *rules* of topics.yaml go before what is known here."""
     own = {
-        code: Fault(
+        code: ErrorCode(
             rule.outcome,
             FAULTS[code].kind if code in FAULTS and FAULTS[code].outcome == rule.outcome else _kind(rule.outcome),
             rule.status if rule.status is not None else FAULTS[code].status if code in FAULTS else None,
@@ -103,7 +108,7 @@ def compile_faults(rules: Mapping[str, ErrorRule]) -> FaultOf:
     }
     known = {**FAULTS, **own}
 
-    def fault_of(code: str | None, source: str | None = None) -> Fault | None:
+    def fault_of(code: str | None, source: str | None = None) -> ErrorCode | None:
         if code is not None:
             fault = known.get(code) or (PREFIXES.get(code[:4]) if len(code) == 6 and is_number(code) else None)
             if fault is not None:
@@ -117,7 +122,7 @@ def _kind(outcome: str) -> str:
     return _KINDS.get(outcome, "other")
 
 
-class Api(NamedTuple):
+class ApiName(NamedTuple):
     """The parts of an API's full name, those that it has."""
 
     name: str
@@ -125,7 +130,7 @@ class Api(NamedTuple):
     provider: str | None = None
 
 
-def split_api(text: str) -> Api:
+def split_api(text: str) -> ApiName:
     """`provider--Name:vVersion`: the provider ends at the first `--`, the name at the last `:v`.
 
     A version keeps its own `v` (`:vv2.0` is "v2.0"). `-AT-` in a provider's name is the gateway's spelling of `@`.
@@ -136,10 +141,10 @@ def split_api(text: str) -> Api:
     name, mark, version = rest.rpartition(":v")
     if not mark or not name:
         name, version = rest, ""
-    return Api(name, version or None, provider.replace("-AT-", "@") or None)
+    return ApiName(name, version or None, provider.replace("-AT-", "@") or None)
 
 
-def put_api(event: dict[str, Any], api: Api) -> tuple[str, ...]:
+def put_api(event: dict[str, Any], api: ApiName) -> tuple[str, ...]:
     """Put an API into an event, within the bounds of its schema. Returns the flags for what had to be shortened."""
     flags: tuple[str, ...] = ()
     for key, text, limit in (

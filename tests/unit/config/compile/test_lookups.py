@@ -16,7 +16,7 @@ from logrouter.config.compile import lookups
 from logrouter.config.compile.databases import load_agents, load_geoip
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.lookups import load_lookups
-from logrouter.config.options.file import GeoIp, LookupFile
+from logrouter.config.options.file import GeoIpOptions, LookupFileOptions
 from logrouter.config.yaml.problems import Problems
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def loaded(folder: Path, name: str, content: bytes | str) -> tuple[Any, list[str
     """The rows of a file, and what is wrong with it."""
     (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     problems = Problems()
-    options = LookupFile(file=name, key="id", fields=("name", "tier"))
+    options = LookupFileOptions(file=name, key="id", fields=("name", "tier"))
     rows = load_lookups({"l": options}, Inputs(folder), problems)["l"]
     assert all(problem.path == "lookups.l.file" for problem in problems.found)
     return rows, [problem.message for problem in problems.found]
@@ -117,7 +117,7 @@ def test_file_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(lookups, "MAX_BYTES", 5)
     assert loaded(tmp_path, "f.csv", "id,name,tier\n")[1] == ["f.csv is larger than 5 bytes"]
     problems = Problems()
-    load_lookups({"l": LookupFile(file="no.csv", key="id", fields=("a",))}, Inputs(tmp_path), problems)
+    load_lookups({"l": LookupFileOptions(file="no.csv", key="id", fields=("a",))}, Inputs(tmp_path), problems)
     assert [problem.message for problem in problems.found] == ["there is no file no.csv"]
 
 
@@ -193,7 +193,7 @@ def test_country_and_network_come_from_several_databases(tmp_path):
     database(tmp_path / "country.mmdb", {"198.51.100.0/24": country, "2001:db8::/32": country})
     database(tmp_path / "asn.mmdb", {"198.51.0.0/16": {"autonomous_system_number": 64500}}, version=4)
     problems = Problems()
-    find = load_geoip(GeoIp(files=("country.mmdb", "asn.mmdb")), Inputs(tmp_path), problems)
+    find = load_geoip(GeoIpOptions(files=("country.mmdb", "asn.mmdb")), Inputs(tmp_path), problems)
 
     assert problems.found == []
     assert find is not None
@@ -213,7 +213,7 @@ def test_country_and_network_come_from_several_databases(tmp_path):
 def test_records_of_another_shape_tell_nothing(tmp_path, record):
     """A database that holds something else adds nothing to an event."""
     database(tmp_path / "x.mmdb", {"198.51.100.0/24": record})
-    find = load_geoip(GeoIp(files=("x.mmdb",)), Inputs(tmp_path), Problems())
+    find = load_geoip(GeoIpOptions(files=("x.mmdb",)), Inputs(tmp_path), Problems())
 
     assert find is not None
     assert find("198.51.100.7") == (None, None)
@@ -238,9 +238,9 @@ def test_messages_of_address_databases(tmp_path, monkeypatch):
     """A file that is not there or is none, and a package that is not installed."""
     (tmp_path / "bad.mmdb").write_bytes(b"x" * 100)
     problems = Problems()
-    load_geoip(GeoIp(files=("no.mmdb", "bad.mmdb")), Inputs(tmp_path), problems)
+    load_geoip(GeoIpOptions(files=("no.mmdb", "bad.mmdb")), Inputs(tmp_path), problems)
     monkeypatch.setitem(sys.modules, "maxminddb", None)
-    load_geoip(GeoIp(files=("no.mmdb",)), Inputs(tmp_path), problems)
+    load_geoip(GeoIpOptions(files=("no.mmdb",)), Inputs(tmp_path), problems)
     found = [f"{problem.path}: {problem.message}" for problem in problems.found]
 
     assert found[0] == "geoip.files[0]: there is no file no.mmdb"

@@ -7,16 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.enrich import (
-    OUTCOMES,
     ApiRule,
     allow_headers,
     compile_api,
     compile_client_id,
     compile_client_ip,
     compile_weight,
-    outcome_of,
-    status_class,
 )
+from logrouter.core.outcomes import OUTCOMES, outcome_of, status_class
 from logrouter.core.redact import ip_policy
 from logrouter.model import Parsed
 

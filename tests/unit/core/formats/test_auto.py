@@ -10,7 +10,7 @@ from msgspec import structs
 
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.auto import DETECTED, GUESSED, NAME, ORDER, compile_auto, default_order
-from logrouter.core.formats.format import Settings, SettingsError
+from logrouter.core.formats.format import FormatSettings, FormatSettingsError
 from logrouter.model import Ignored, Parsed, Reason, Rejected
 
 from .test_corpus import CORPUS, cases, line_of
@@ -65,7 +65,7 @@ def test_it_calls_no_more_parsers_than_trying_each_in_turn():
     calls = Counter()
 
     def counted(name):
-        parse = FORMATS[name].compile(Settings())
+        parse = FORMATS[name].compile(FormatSettings())
 
         def count(envelope):
             calls[name] += 1
@@ -95,8 +95,8 @@ def test_the_order_names_formats_that_there_are_and_the_rest_comes_last():
 @pytest.mark.parametrize("names", [("nginx", NAME), (NAME,)])
 def test_a_format_without_a_signature_cannot_be_tried(names):
     """Nor can auto itself."""
-    with pytest.raises(SettingsError) as raised:
-        parser(NAME, Settings(formats=names))
+    with pytest.raises(FormatSettingsError) as raised:
+        parser(NAME, FormatSettings(formats=names))
     assert raised.value.option == f"formats[{len(names) - 1}]"
 
 

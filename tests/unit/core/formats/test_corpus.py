@@ -20,7 +20,7 @@ from logrouter.core.enrich import compile_client_id, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, Wrapping
 from logrouter.core.envelopes.fields import FIELD_NAMES, lookup
 from logrouter.core.formats import FORMATS, parser
-from logrouter.core.formats.format import ErrorRule, Settings
+from logrouter.core.formats.format import ErrorRule, FormatSettings
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected
 
 CORPUS = Path(__file__).parents[3] / "corpus"
@@ -85,12 +85,12 @@ def parsed_as_json(result: Parsed | Ignored | Rejected) -> dict:
     }
 
 
-def settings_of(file: Path) -> Settings:
+def settings_of(file: Path) -> FormatSettings:
     """The settings beside a case, if there are any."""
     if not file.exists():
-        return Settings()
+        return FormatSettings()
     given = orjson.loads(file.read_bytes())
-    return Settings(
+    return FormatSettings(
         pattern=given.get("pattern", ""),
         aliases={name: tuple(names) for name, names in given.get("aliases", {}).items()},
         columns=tuple(given.get("columns", ())),

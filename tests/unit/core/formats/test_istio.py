@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.enrich import OUTCOMES
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats.families.istio_upstream import Upstream, service_of, upstream_of
 from logrouter.core.formats.families.response_flags import FLAGS, flags_of
 from logrouter.core.formats.istio import FORMAT, parse
+from logrouter.core.outcomes import OUTCOMES
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected
 
 METHODS = ["", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]

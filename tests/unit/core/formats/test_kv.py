@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.formats import parser
 from logrouter.core.formats.families.app_space import AppSpace, app_space
-from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
 from logrouter.core.formats.kv import FORMAT
 from logrouter.core.text.durations import duration_ms, milliseconds
 from logrouter.core.text.key_values import pairs_of
@@ -21,7 +21,7 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 PAIRS = st.lists(st.tuples(KEYS, VALUES), max_size=8, unique_by=lambda pair: pair[0])
 
 
-def read(text: str, settings: Settings | None = None) -> Parsed | Ignored | Rejected:
+def read(text: str, settings: FormatSettings | None = None) -> Parsed | Ignored | Rejected:
     """What the format makes of a line."""
     return parser("kv", settings)(Envelope("plain", text))
 
@@ -171,8 +171,8 @@ def test_secrets_are_never_read():
     found = read("method=GET path=/a?token=x status=200 api_key=k Authorization=b cookie=c user=alice referer=/?t=1")
     assert isinstance(found, Parsed)
     assert found.fields.keys() == {"method", "status", "user", "http", "meta"}
-    with pytest.raises(SettingsError, match="secret"):
-        FORMAT.compile(Settings(aliases={"application": ("x-api-key",)}))
+    with pytest.raises(FormatSettingsError, match="secret"):
+        FORMAT.compile(FormatSettings(aliases={"application": ("x-api-key",)}))
 
 
 def test_pairs_of_f5_stand_between_commas():
@@ -244,13 +244,13 @@ def test_a_newline_parts_no_pairs():
 
 def test_an_alias_of_an_unknown_field_is_refused():
     """With the fields that there are."""
-    with pytest.raises(SettingsError, match=r"kv has no field http\.nonsense; it has api, api_version"):
-        FORMAT.compile(Settings(aliases={"http.nonsense": ("x",)}))
+    with pytest.raises(FormatSettingsError, match=r"kv has no field http\.nonsense; it has api, api_version"):
+        FORMAT.compile(FormatSettings(aliases={"http.nonsense": ("x",)}))
 
 
 def test_an_alias_goes_before_the_keys_of_the_format():
     """Who writes the file knows the log."""
-    found = read("method=GET path=/a status=200 real=503", Settings(aliases={"http.status_code": ("real",)}))
+    found = read("method=GET path=/a status=200 real=503", FormatSettings(aliases={"http.status_code": ("real",)}))
     assert isinstance(found, Parsed)
     assert found.event["http"]["status_code"] == 503
 
@@ -268,7 +268,7 @@ def test_an_alias_goes_before_the_keys_of_the_format():
 )
 def test_an_error_code_tells_the_outcome(line, outcome):
     """By the table, by topics.yaml before it, and else the status decides."""
-    found = read(f"method=GET path=/ {line}", Settings(errors={"H99": ErrorRule("throttled")}))
+    found = read(f"method=GET path=/ {line}", FormatSettings(errors={"H99": ErrorRule("throttled")}))
     assert isinstance(found, Parsed)
     assert found.outcome == outcome
 

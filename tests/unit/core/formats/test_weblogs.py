@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.families.weblog import count_of, millis_of, split_request
-from logrouter.core.formats.format import Settings, SettingsError
+from logrouter.core.formats.format import FormatSettings, FormatSettingsError
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 from tests.unit.core.text.test_line_patterns import as_apache, as_json, as_nginx
 
@@ -77,7 +77,7 @@ def test_render_then_parse_is_identity_for_the_combined_format(request, server):
 def test_a_pattern_that_says_the_default_reads_the_same(request):
     """The two ways agree on everything but what the pattern leaves out."""
     text = render(request, as_nginx)
-    plain, patterned = parser("nginx")(line(text)), parser("nginx", Settings(pattern=COMBINED))(line(text))
+    plain, patterned = parser("nginx")(line(text)), parser("nginx", FormatSettings(pattern=COMBINED))(line(text))
     assert isinstance(plain, Parsed)
     assert isinstance(patterned, Parsed)
     assert told(plain) == told(patterned)
@@ -96,7 +96,7 @@ def test_render_then_parse_is_identity_for_json(request):
     }
     body = ",".join(f'"{name}":"{variable}"' for name, variable in members.items())
     pattern = f'escape=json {{{body},"status":$status,"bytes":$bytes_sent}}'
-    parse = parser("nginx", Settings(pattern=pattern))
+    parse = parser("nginx", FormatSettings(pattern=pattern))
     seen = {name: "" if value is None else value for name, value in request.items()}
     text = "{" + ",".join(f'"{name}":"{as_json(seen[name])}"' for name in members)
     text += f',"status":{seen["status"]:03d},"bytes":{seen["bytes"]}}}'
@@ -111,7 +111,7 @@ def test_render_then_parse_is_identity_for_json(request):
 def test_no_text_makes_parsing_raise(server, text):
     """Any text ends as one of the three."""
     for pattern in ("", COMBINED if server == "nginx" else '%h %l %u %t "%r" %>s %{%F %T}t'):
-        assert isinstance(parser(server, Settings(pattern=pattern))(line(text)), Parsed | Ignored | Rejected)
+        assert isinstance(parser(server, FormatSettings(pattern=pattern))(line(text)), Parsed | Ignored | Rejected)
 
 
 @given(REQUESTS, st.sampled_from(sorted(ESCAPES)), st.data())
@@ -186,8 +186,8 @@ def test_figures_are_bounded():
 )
 def test_a_pattern_that_cannot_be_read_back_says_where(server, pattern, words):
     """Found when topics.yaml is read, not when a line is."""
-    with pytest.raises(SettingsError) as raised:
-        parser(server, Settings(pattern=pattern))
+    with pytest.raises(FormatSettingsError) as raised:
+        parser(server, FormatSettings(pattern=pattern))
     assert raised.value.option == "pattern"
     assert words in raised.value.detail
 
@@ -204,7 +204,7 @@ def test_a_pattern_that_cannot_be_read_back_says_where(server, pattern, words):
 )
 def test_nginx_patterns_may_be_pasted_as_they_are(pattern):
     """The format, with its escaping before it, or the whole directive."""
-    parsed = parser("nginx", Settings(pattern=pattern))(line('192.0.2.7 "GET / HTTP/1.1" 200'))
+    parsed = parser("nginx", FormatSettings(pattern=pattern))(line('192.0.2.7 "GET / HTTP/1.1" 200'))
     assert parsed.event["http"]["status_code"] == 200
 
 
@@ -214,7 +214,7 @@ def test_nginx_patterns_may_be_pasted_as_they_are(pattern):
 )
 def test_apache_patterns_may_be_pasted_as_they_are(pattern):
     """The format, escaped or not, or the whole directive."""
-    parsed = parser("apache", Settings(pattern=pattern))(line('192.0.2.7 "GET / HTTP/1.1" 200'))
+    parsed = parser("apache", FormatSettings(pattern=pattern))(line('192.0.2.7 "GET / HTTP/1.1" 200'))
     assert parsed.event["http"]["status_code"] == 200
 
 
@@ -227,7 +227,7 @@ INGRESS = (
 
 def test_the_format_of_the_ingress_controller_is_read():
     """Brackets tell where the names of its objects end, as these hold none; two tries, or none."""
-    parse = parser("nginx", Settings(pattern=INGRESS))
+    parse = parser("nginx", FormatSettings(pattern=INGRESS))
     begin = '192.0.2.7 - - [01/May/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl" 80 0.012'
     tried = parse(line(f"{begin} [shop-web-80] [] 10.0.0.1:80, 10.0.0.2:80 0, 5 0.001, 0.010 502, 200 6f1c9a70"))
     alone = parse(line(f"{begin} [] [] - - - - 6f1c9a70"))
@@ -241,7 +241,7 @@ def test_the_format_of_the_ingress_controller_is_read():
 @pytest.mark.parametrize("path", ["/a", "/a|b", "/a|200|0.001"])
 def test_columns_between_bars_are_told_apart(path):
     """Neither an address nor a method holds a bar, and the status is searched from the end of the URI on."""
-    parse = parser("nginx", Settings(pattern="$remote_addr|$request_method|$request_uri|$status|$request_time"))
+    parse = parser("nginx", FormatSettings(pattern="$remote_addr|$request_method|$request_uri|$status|$request_time"))
     parsed = parse(line(f"2001:db8::1|GET|{path}|404|0.250"))
     assert parsed.event["meta"]["uri"] == path
     assert (parsed.event["http"]["status_code"], parsed.event["total_time_ms"]) == (404, 250)
@@ -269,7 +269,7 @@ APACHE_SECRETS = ["%{Authorization}i", "%{Cookie}i", "%{sid}C", "%{X-Api-Key}i",
 def test_secrets_are_left_out_even_if_the_pattern_has_them(server, variable):
     """Neither the event nor the fields for client-id sources hold what a client proves itself with."""
     request = '"$request" $status' if server == "nginx" else '"%r" %>s'
-    parse = parser(server, Settings(pattern=f'{request} "{variable}"'))
+    parse = parser(server, FormatSettings(pattern=f'{request} "{variable}"'))
     parsed = parse(line('"GET /core HTTP/1.1" 200 "hunter2"'))
     assert isinstance(parsed, Parsed)
     assert "hunter2" not in repr(parsed)

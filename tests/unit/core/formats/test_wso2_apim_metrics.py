@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.formats import FORMATS, parser
-from logrouter.core.formats.format import ErrorRule, Settings
+from logrouter.core.formats.format import ErrorRule, FormatSettings
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected
 
 PARSE = parser("wso2_apim_metrics")
@@ -99,7 +99,7 @@ def test_a_5xx_is_the_backend_s_if_it_has_sent_one(target: int, outcome: str) ->
 
 def test_error_codes_can_be_given_another_meaning() -> None:
     """As in every dialect of these gateways."""
-    parse = parser("wso2_apim_metrics", Settings(errors={"900901": ErrorRule("client_error", 400)}))
+    parse = parser("wso2_apim_metrics", FormatSettings(errors={"900901": ErrorRule("client_error", 400)}))
     found = parse(Envelope("plain", line({"errorCode": 900901}, "apim:faulty")))
     assert isinstance(found, Parsed)
     assert (found.outcome, found.event["http"], found.flags) == (

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.held_lines import How
-from logrouter.core.join.pairs import GRACE_MS, PARKED_MS, Entry, Kind, Left, Pending
+from logrouter.core.join.pairs import GRACE_MS, PARKED_MS, EntryKind, Left, PairingEntry, Pending
 from logrouter.model import Half, Held
 
 WINDOW = 60_000
 ROUTE = "access"
 
 
-def line(key: str, *, opens: bool, at: int = 0, **event: object) -> tuple[bytes, held_lines.Line, bytes]:
+def line(key: str, *, opens: bool, at: int = 0, **event: object) -> tuple[bytes, held_lines.HeldLine, bytes]:
     """A held line as the pairing topic has it: its key, what it is, and its value."""
     draft = {"meta": {"id": f"{key}{'<' if opens else '>'}", "dt": str(at)}, **event}
     held = Held(ROUTE, Half(key, opens), WINDOW, draft, orjson.dumps(draft), at, ("clients",))
@@ -218,7 +218,7 @@ def test_no_bytes_in_either_topic_raise(value):
 
 
 @given(
-    st.sampled_from(Kind),
+    st.sampled_from(EntryKind),
     st.integers(0, 2**50),
     st.integers(1, 2**40),
     st.sampled_from(How),
@@ -229,7 +229,7 @@ def test_changelog_gives_entries_back(kind, since_ms, wait_ms, how, there):
     opening, closing = (
         line("k", opens=opens)[2] if here else None for opens, here in zip((True, False), there, strict=True)
     )
-    entry = Entry(kind, since_ms, wait_ms, how, opening, closing)
+    entry = PairingEntry(kind, since_ms, wait_ms, how, opening, closing)
 
     assert pairs.decode(pairs.encode(entry)) == entry
 

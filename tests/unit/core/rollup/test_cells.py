@@ -20,7 +20,7 @@ from logrouter.core.rollup.cells import (
     Failure,
     merge,
 )
-from logrouter.core.rollup.failures import Fault, fault_of, parse_fault
+from logrouter.core.rollup.failures import FailureKey, fault_of, parse_fault
 from logrouter.core.rollup.sketches import join, trim
 
 ROOM = 4
@@ -112,14 +112,20 @@ def test_pairs_beyond_the_room_are_counted_together():
 @pytest.mark.parametrize(
     ("event", "fault"),
     [
-        ({"status": 404, "outcome": "not_found"}, Fault("404", "not_found", "404 not_found")),
-        ({"status": None, "outcome": None}, Fault("---", "-", "--- -")),
+        ({"status": 404, "outcome": "not_found"}, FailureKey("404", "not_found", "404 not_found")),
+        ({"status": None, "outcome": None}, FailureKey("---", "-", "--- -")),
         (
             {"status": 401, "outcome": "auth", "error": {"code": "900901", "message": "Invalid Credentials"}},
-            Fault("401", "auth", "900901 Invalid Credentials"),
+            FailureKey("401", "auth", "900901 Invalid Credentials"),
         ),
-        ({"status": 500, "outcome": "backend_error", "error": {"code": "E1"}}, Fault("500", "backend_error", "E1")),
-        ({"status": 500, "outcome": "backend_error", "error": {"message": "no"}}, Fault("500", "backend_error", "no")),
+        (
+            {"status": 500, "outcome": "backend_error", "error": {"code": "E1"}},
+            FailureKey("500", "backend_error", "E1"),
+        ),
+        (
+            {"status": 500, "outcome": "backend_error", "error": {"message": "no"}},
+            FailureKey("500", "backend_error", "no"),
+        ),
         ({"status": 500, "outcome": "backend_error", "error": {"class": "x"}}, None),
     ],
 )
@@ -128,7 +134,7 @@ def test_failed_requests_are_counted_by_what_went_wrong(event, fault):
     for cell in cells_of(event, event).values():
         ((name, n),) = cell.error.items()
         assert n == 2
-        assert parse_fault(name) == (fault or Fault("500", "backend_error", "500 backend_error"))
+        assert parse_fault(name) == (fault or FailureKey("500", "backend_error", "500 backend_error"))
 
 
 @pytest.mark.parametrize("outcome", ["ok", "aborted"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
-from logrouter.query.reports.tally import Board, Part, Tally, cursor_of, merge
+from logrouter.query.reports.tally import PartialTop, Tally, TopCollector, cursor_of, merge
 
 OUTCOMES = st.dictionaries(st.sampled_from(["ok", "aborted", "backend_error"]), st.integers(1, 3), min_size=1)
 
@@ -53,7 +53,7 @@ def value(sort, rows):
 @given(ROWS, st.sampled_from(list(Sort)), st.integers(1, 15), st.integers(1, 4))
 def test_merged_lists_equal_brute_force(rows, sort, limit, workers):
     """However subjects are spread over workers, names, numbers, order and totals are those of a recount."""
-    boards = [Board(sort, limit) for _ in range(workers)]
+    boards = [TopCollector(sort, limit) for _ in range(workers)]
     groups = {}
     for name, row in rows:
         boards[zlib.crc32(name.encode()) % workers].add(name, row)
@@ -69,7 +69,7 @@ def test_merged_lists_equal_brute_force(rows, sort, limit, workers):
 
 def part_of(board):
     """A worker's share."""
-    return Part(board.largest(), board.subjects, board.total)
+    return PartialTop(board.largest(), board.subjects, board.total)
 
 
 @given(ROWS, st.sampled_from(list(Sort)), st.integers(1, 5), st.booleans())
@@ -79,7 +79,7 @@ def test_pages_put_together_are_the_whole_list(rows, sort, limit, single):
     if single:
         rows = [(f"{name}-{number}", row) for number, (name, row) in enumerate(rows)]
     while True:
-        board = Board(sort, limit, single=single, after=after)
+        board = TopCollector(sort, limit, single=single, after=after)
         for name, row in rows:
             board.add(name, row)
         page = board.largest()
@@ -87,7 +87,7 @@ def test_pages_put_together_are_the_whole_list(rows, sort, limit, single):
             break
         names += [entry.name for entry in page]
         after = cursor_of(sort, page[-1])
-    whole = Board(sort, 1000)
+    whole = TopCollector(sort, 1000)
     for name, row in rows:
         whole.add(name, row)
     assert names == [entry.name for entry in whole.largest()]
@@ -113,8 +113,8 @@ def tally_of(rows):
 
 def test_a_board_of_single_rows_stays_small_and_right():
     """Where every subject has one row, a few times the limit is all that is held."""
-    board, kept = Board(Sort.COUNT, 10, single=True), Board(Sort.COUNT, 10)
-    sifted = Board(Sort.COUNT, 10)
+    board, kept = TopCollector(Sort.COUNT, 10, single=True), TopCollector(Sort.COUNT, 10)
+    sifted = TopCollector(Sort.COUNT, 10)
     for n in range(20_000):
         row = Cell(0, 1 + n * 7919 % 1000, 1.0, outcome={"ok": 1})
         board.add(f"client{n}", row)
@@ -128,6 +128,6 @@ def test_a_board_of_single_rows_stays_small_and_right():
 
 def test_rows_without_requests_are_not_subjects():
     """An empty row is no reason to be listed."""
-    board = Board(Sort.COUNT, 10)
+    board = TopCollector(Sort.COUNT, 10)
     board.add("nobody", Cell(0))
-    assert part_of(board) == Part([], 0, Tally())
+    assert part_of(board) == PartialTop([], 0, Tally())

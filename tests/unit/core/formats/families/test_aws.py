@@ -15,7 +15,7 @@ from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.aws_csv import HTTP, REST
 from logrouter.core.formats.families.aws_errors import harmless_message
 from logrouter.core.formats.families.aws_names import plain_path
-from logrouter.core.formats.format import ErrorRule, Settings, SettingsError
+from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
 AWS = ("aws_clf", "aws_csv", "aws_json", "aws_xml")
@@ -50,7 +50,7 @@ def envelope(text: str, **fields: str) -> Envelope:
     return Envelope("cloudwatch", text, time="1777888800123", fields=fields)
 
 
-def parse(kind: str, text: str, settings: Settings | None = None, **fields: str) -> Any:
+def parse(kind: str, text: str, settings: FormatSettings | None = None, **fields: str) -> Any:
     """What a format makes of a line."""
     return parser(kind, settings)(envelope(text, **fields))
 
@@ -116,7 +116,7 @@ def test_no_user_agent_changes_what_a_line_of_known_keys_says(line, forged, text
     agent = text + ('"' if broken else "") + "".join(f'","{name}":"99' for name in forged)
     names = (*line, "userAgent")
     whole = {**line, "userAgent": agent}
-    parsed = parse("aws_json", as_json(whole), Settings(columns=names))
+    parsed = parse("aws_json", as_json(whole), FormatSettings(columns=names))
 
     if isinstance(parsed, Rejected):
         assert parsed.reason in (Reason.FIELD_CONFLICT, Reason.MALFORMED)
@@ -150,7 +150,7 @@ def test_quoted_values_hold_commas_and_quotes(line, agent):
     """In CSV a quote ends a value only where a comma or the end follows."""
     whole = {**line, "userAgent": agent}
     text = ",".join(f'"{value}"' for value in whole.values())
-    parsed = parse("aws_csv", text, Settings(columns=tuple(whole)))
+    parsed = parse("aws_csv", text, FormatSettings(columns=tuple(whole)))
     agent_read = {} if agent.strip() in ("-", "") else {"user-agent": agent.strip()}
 
     assert isinstance(parsed, Parsed)
@@ -239,8 +239,8 @@ def test_secrets_are_neither_event_nor_source(name):
     assert isinstance(parsed, Parsed)
     assert "s3cret" not in str((parsed.event, parsed.fields))
     assert plain_path(name) is None
-    with pytest.raises(SettingsError, match="holds a secret"):
-        parser("aws_json", Settings(aliases={"client_id": (name,)}))
+    with pytest.raises(FormatSettingsError, match="holds a secret"):
+        parser("aws_json", FormatSettings(aliases={"client_id": (name,)}))
 
 
 @pytest.mark.parametrize("name", ["identity.apiKeyId", "apiKeyId", "authorizer.principalId", "authorizer.claims.sub"])
@@ -252,7 +252,7 @@ def test_ids_are_no_secrets(name):
 def test_an_alias_goes_before_the_names_that_are_known():
     """A site that logs the real client under a name of its own says so once."""
     line = '{"status":"200","httpMethod":"GET","ip":"192.0.2.1","edge":{"viewer":"192.0.2.2"}}'
-    parsed = parse("aws_json", line, Settings(aliases={"http.client_ip": ("edge.viewer",)}))
+    parsed = parse("aws_json", line, FormatSettings(aliases={"http.client_ip": ("edge.viewer",)}))
 
     assert parsed.event["http"]["client_ip"] == "192.0.2.2"
 
@@ -260,19 +260,19 @@ def test_an_alias_goes_before_the_names_that_are_known():
 @pytest.mark.parametrize(
     ("settings", "option"),
     [
-        (Settings(aliases={"http.nothing": ("x",)}), "aliases"),
-        (Settings(log_groups=("/{api}/{api}",)), "log_groups"),
-        (Settings(columns=("status", "status")), "columns"),
+        (FormatSettings(aliases={"http.nothing": ("x",)}), "aliases"),
+        (FormatSettings(log_groups=("/{api}/{api}",)), "log_groups"),
+        (FormatSettings(columns=("status", "status")), "columns"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, option):
     """With the option that is wrong."""
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(FormatSettingsError) as caught:
         parser("aws_json", settings)
     assert caught.value.option == option
 
 
-GROUPS = Settings(log_groups=("/apigw/{api}/{stage}", "/teams/*/{api}"))
+GROUPS = FormatSettings(log_groups=("/apigw/{api}/{stage}", "/teams/*/{api}"))
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_execution_logs_are_no_requests(kind):
 )
 def test_how_a_request_ended(values, outcome, kind):
     """By the response type, by the firewall, and by whether a backend was asked at all; None means by the status."""
-    settings = Settings(errors={"ACCESS_DENIED": ErrorRule("not_found")})
+    settings = FormatSettings(errors={"ACCESS_DENIED": ErrorRule("not_found")})
     parsed = parse("aws_json", orjson.dumps({"httpMethod": "GET", **values}).decode(), settings)
 
     assert (parsed.outcome, parsed.event.get("error", {}).get("class")) == (outcome, kind)
