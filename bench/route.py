@@ -145,7 +145,7 @@ def create_topic(bootstrap: str, topic: str) -> None:
 def feed(bootstrap: str, topic: str, lines: int) -> int:
     """Create and fill the topic; the bytes fed."""
     from logrouter.demo.generator import lines as generated
-    from logrouter.kafka.producer import Feeder
+    from logrouter.kafka.producer import LineProducer
 
     kafka = {"bootstrap.servers": bootstrap}
     create_topic(bootstrap, topic)
@@ -157,7 +157,7 @@ def feed(bootstrap: str, topic: str, lines: int) -> int:
             size += len(line)
             yield line
 
-    feeder = Feeder(kafka, topic)
+    feeder = LineProducer(kafka, topic)
     feeder.feed(counted())
     feeder.flush(120)
     return size

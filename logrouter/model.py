@@ -103,7 +103,7 @@ class Envelope(Struct):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
-class Half(NamedTuple):
+class PairKey(NamedTuple):
     """One of the two lines that a gateway writes about a request: *key* is what both have, *opens* the first of them.
 
     The second tells how the request ended and is counted; the first is not, but where a route pairs them it gives the
@@ -129,7 +129,7 @@ class Parsed(Struct):
     time: str | None = None
     flags: tuple[str, ...] = ()
     outcome: str | None = None
-    half: Half | None = None
+    half: PairKey | None = None
     format: str | None = None
 
 
@@ -182,7 +182,7 @@ class Held(NamedTuple):
     """
 
     route: str
-    half: Half
+    half: PairKey
     window_ms: int
     event: dict[str, Any]
     value: bytes

@@ -15,7 +15,7 @@ from logrouter.config.options.match_fields import ENVELOPE
 from logrouter.config.options.topics import closed, split
 from logrouter.config.settings import content, default_path, examine
 from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join
-from logrouter.core.match.conditions import ALWAYS, Every, Not, Some, all_of
+from logrouter.core.match.conditions import ALWAYS, AllOf, AnyOf, Not, all_of
 from logrouter.core.match.implication import excludes, implies
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def _contradictions(routes: Sequence[RouteOptions], problems: Problems) -> None:
 def _clashes(condition: Condition) -> Iterator[tuple[Condition, Condition]]:
     if isinstance(condition, Not):
         yield from _clashes(condition.part)
-    if not isinstance(condition, Every | Some):
+    if not isinstance(condition, AllOf | AnyOf):
         return
-    if isinstance(condition, Every):
+    if isinstance(condition, AllOf):
         for index, one in enumerate(condition.parts):
             yield from ((one, other) for other in condition.parts[index + 1 :] if excludes(one, other))
     for part in condition.parts:

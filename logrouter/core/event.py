@@ -22,8 +22,8 @@ from logrouter.model import Accepted, Held, Ignored, Reason, Rejected, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.core.routing import Extras, Route
-    from logrouter.model import Envelope, Half, Outcome, Parsed, RawRecord
+    from logrouter.core.routing import OptionalSteps, Route
+    from logrouter.model import Envelope, Outcome, PairKey, Parsed, RawRecord
 
 MAX_AHEAD_MS: Final = 5 * 60_000
 """An event time this far ahead of its record is a wrong clock: clamped to the record's time, and flagged."""
@@ -114,12 +114,12 @@ def complete(route: Route, event: dict[str, Any], time_ms: int, tables: tuple[st
     return (None if route.validator.is_valid(event) else _invalid(waited)) or _written(waited)
 
 
-def _held(each: PendingEvent) -> Half | None:
+def _held(each: PendingEvent) -> PairKey | None:
     """Which of the two lines of a request it is, where the route pairs them."""
     return each.parsed.half if each.route.pair_ms is not None else None
 
 
-def _shape(each: Draft, extras: Extras) -> None:
+def _shape(each: Draft, extras: OptionalSteps) -> None:
     """Topics by what the event is, and the route's changes of its fields."""
     if extras.topics is not None:
         each.topics = extras.topics(each.event)

@@ -20,7 +20,7 @@ from logrouter.model import Decoded, Envelope, Parsed, Parser, RawRecord
 
 if TYPE_CHECKING:
     from logrouter.core.enrich import ApiRule
-    from logrouter.core.join.partial_lines import Joining
+    from logrouter.core.join.partial_lines import PartialLineLimits
     from logrouter.core.match.conditions import Condition
     from logrouter.core.validate import Validator
 
@@ -45,7 +45,7 @@ KAFKA_INTERNAL: Final = re.compile("_.*")
 
 
 @dataclass(frozen=True, slots=True)
-class Extras:
+class OptionalSteps:
     """What a route does besides: a route that does nothing of it has none, and its requests take the straight path.
 
     In the order they are asked: *sample* by the record's id and *limit* by record and time decide whether the request
@@ -102,7 +102,7 @@ class Route:
     client_id_sources: tuple[str, ...] = ()
     api_rules: tuple[ApiRule, ...] = ()
     topics: tuple[str, ...] = ()
-    extras: Extras | None = None
+    extras: OptionalSteps | None = None
     pair_ms: int | None = None
 
 
@@ -141,7 +141,7 @@ class Source:
     prefilter: bool = True
     all_matches: bool = False
     verbatim: bool = True
-    joining: Joining | None = None
+    joining: PartialLineLimits | None = None
     may_match: Callable[[bytes], bool] | None = None
     might_be_ours: Callable[[bytes], bool] | None = None
 

@@ -27,7 +27,7 @@ from logrouter.demo import generator, processes, screen
 from logrouter.demo.checks import Ledger
 from logrouter.demo.processes import Cast, StageError
 from logrouter.devkafka.broker import DevKafka, DevKafkaError
-from logrouter.kafka.producer import Feeder
+from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.kafka.topics import Wanted, ensure
 from logrouter.process.watchdog import Leash
@@ -58,7 +58,7 @@ class DemoSession:
 
     settings: Settings
     players: Cast
-    feeder: Feeder
+    feeder: LineProducer
     screen: Screen
 
 
@@ -117,7 +117,7 @@ def _set_up(exits: ExitStack, show: Screen, bootstrap: str | None) -> DemoSessio
     players.start()
     players.await_ready(show.say)
     exits.callback(show.end)
-    return DemoSession(settings, players, Feeder(settings.kafka, SOURCE_TOPIC), show)
+    return DemoSession(settings, players, LineProducer(settings.kafka, SOURCE_TOPIC), show)
 
 
 def _live(stage: DemoSession) -> int:
@@ -149,7 +149,7 @@ class _Count:
     value = 0
 
 
-def _feed_steadily(feeder: Feeder, fed: _Count, stopping: threading.Event, failed: list[BaseException]) -> None:
+def _feed_steadily(feeder: LineProducer, fed: _Count, stopping: threading.Event, failed: list[BaseException]) -> None:
     lines = _endless(int(time.time() * 1000))
     started = time.monotonic()
     try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-class Feeder:
+class LineProducer:
     """An idempotent producer of unkeyed lines, spread over the topic's partitions as rsyslog's omkafka spreads them."""
 
     def __init__(self, kafka: Mapping[str, Any], topic: str) -> None:

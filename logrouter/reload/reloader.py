@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.config import ConfigError
 from logrouter.kafka.errors import ClientError
 from logrouter.reload.file_watch import Watch
-from logrouter.reload.versions import Outcome, ReloadResult
+from logrouter.reload.versions import ReloadOutcome, ReloadResult
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
@@ -76,7 +76,7 @@ class Reloader:
         self._stopped = False
         self._answers = threading.Condition()
         self._asked = self._answered = 0
-        self._answer = Outcome(ReloadResult.UNCHANGED)
+        self._answer = ReloadOutcome(ReloadResult.UNCHANGED)
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
 
     def start(self) -> None:
@@ -96,7 +96,7 @@ class Reloader:
         self._signalled = True
         self._watch.wake()
 
-    def reload(self, timeout: float) -> Outcome | None:
+    def reload(self, timeout: float) -> ReloadOutcome | None:
         """Have the file read at once, and wait until that is decided and in force; None if it takes longer."""
         by = time.monotonic() + timeout
         with self._answers:
@@ -135,7 +135,7 @@ class Reloader:
         elif not asked and not retry:
             return
         self._seen, self._retry_at = stamps, None
-        outcome = Outcome(ReloadResult.INVALID, "internal error")
+        outcome = ReloadOutcome(ReloadResult.INVALID, "internal error")
         try:
             outcome = self._read(asked=asked)
         finally:
@@ -155,17 +155,17 @@ class Reloader:
             stamps = again
         return stamps
 
-    def _read(self, *, asked: bool) -> Outcome:
+    def _read(self, *, asked: bool) -> ReloadOutcome:
         """Read, judge and offer."""
         live = self._live
         try:
             content = self._content()
             if self._half_written(content):
-                return live.fail(Outcome(ReloadResult.REFUSED, HALF_WRITTEN), asked=asked)
+                return live.fail(ReloadOutcome(ReloadResult.REFUSED, HALF_WRITTEN), asked=asked)
             settings = self._source.parse(content.data)
         except ConfigError as error:
             self._follow(self._inputs.union(error.inputs))
-            return live.fail(Outcome(ReloadResult.INVALID, _words(error)), asked=asked)
+            return live.fail(ReloadOutcome(ReloadResult.INVALID, _words(error)), asked=asked)
         self._follow(frozenset(settings.inputs))
         try:
             reason = self._source.refusal(settings)
@@ -173,7 +173,7 @@ class Reloader:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             reason = f"{error}: tried again in {RETRY_SECONDS:g} s"
         if reason:
-            return live.fail(Outcome(ReloadResult.REFUSED, reason, settings.generation), asked=asked)
+            return live.fail(ReloadOutcome(ReloadResult.REFUSED, reason, settings.generation), asked=asked)
         outcome = live.offer(self._source.version(settings), asked=asked)
         if outcome.result is not ReloadResult.REFUSED:
             self._taken = content

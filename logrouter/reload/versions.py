@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logrouter.config import Secret
     from logrouter.core.canary import Bounds, Partition
     from logrouter.core.routing import RouteTable
-    from logrouter.route.output import Count
+    from logrouter.route.output import OutcomeLabels
     from logrouter.route.settings import LaneSettings
 
 
@@ -38,7 +38,7 @@ class ReloadResult(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
-class Outcome(NamedTuple):
+class ReloadOutcome(NamedTuple):
     """How a reload went, why not, and of which generation if it could be read."""
 
     result: ReloadResult
@@ -93,7 +93,7 @@ class ConfigVersions:
         self._crossed = ""
         self._bad = ""
         self._in_doubt = False
-        self._last = Outcome(ReloadResult.APPLIED, "", version.generation)
+        self._last = ReloadOutcome(ReloadResult.APPLIED, "", version.generation)
         self._last_ms = self._since_ms
         _in_force(version.generation, "", self._since_ms)
 
@@ -127,9 +127,9 @@ class ConfigVersions:
             metrics.CANARY_ACTIVE.set(self._trial is not None)
             _in_force(version.generation, former.generation, now_ms)
             if crossed:
-                self._note(Outcome(ReloadResult.ROLLED_BACK, crossed, former.generation))
+                self._note(ReloadOutcome(ReloadResult.ROLLED_BACK, crossed, former.generation))
             else:
-                self._note(Outcome(ReloadResult.APPLIED, "", version.generation))
+                self._note(ReloadOutcome(ReloadResult.APPLIED, "", version.generation))
             return version
 
     def withdraw(self, former: Version, reason: str) -> None:
@@ -139,7 +139,7 @@ class ConfigVersions:
             self._trial = None
             metrics.CANARY_ACTIVE.set(0)
             _in_force(former.generation, generation, self._clock_ms())
-            self._note(Outcome(ReloadResult.REFUSED, reason, generation))
+            self._note(ReloadOutcome(ReloadResult.REFUSED, reason, generation))
         self._decided()
 
     def _decided(self) -> None:
@@ -148,7 +148,7 @@ class ConfigVersions:
             self._in_doubt = False
             self._changed.notify_all()
 
-    def committed(self, read: Mapping[str, list[int]], counts: Mapping[Count, int]) -> None:
+    def committed(self, read: Mapping[str, list[int]], counts: Mapping[OutcomeLabels, int]) -> None:
         """A batch of the version in force is committed, with these counts."""
         if self._trial is None:
             return
@@ -181,7 +181,7 @@ class ConfigVersions:
 
     # --- the reloader's
 
-    def offer(self, version: Version, *, asked: bool) -> Outcome:
+    def offer(self, version: Version, *, asked: bool) -> ReloadOutcome:
         """Let the lane go on with *version*, unless it does so already or has found it bad. APPLIED is a promise here.
 
         *asked* says that somebody wants an answer, even if it is that nothing has changed.
@@ -190,29 +190,29 @@ class ConfigVersions:
         with self._changed:
             if generation == self._bad:
                 why = "the canary has taken it back: it is tried again when the file changes"
-                return self._note(Outcome(ReloadResult.REFUSED, why, generation), again=asked)
+                return self._note(ReloadOutcome(ReloadResult.REFUSED, why, generation), again=asked)
             self._bad = ""
             if generation == self.version.generation and not self._crossed:
                 self.pending = None
-                return self._note(Outcome(ReloadResult.UNCHANGED, "", generation), again=asked)
+                return self._note(ReloadOutcome(ReloadResult.UNCHANGED, "", generation), again=asked)
             self.pending, self._crossed = version, ""
-            return Outcome(ReloadResult.APPLIED, "", generation)
+            return ReloadOutcome(ReloadResult.APPLIED, "", generation)
 
-    def fail(self, outcome: Outcome, *, asked: bool) -> Outcome:
+    def fail(self, outcome: ReloadOutcome, *, asked: bool) -> ReloadOutcome:
         """Note that the file could not be taken; the version in force stays, and one to come comes."""
         with self._changed:
             return self._note(outcome, again=asked)
 
     # --- who waits or asks
 
-    def taken(self, generation: str, timeout: float) -> Outcome | None:
+    def taken(self, generation: str, timeout: float) -> ReloadOutcome | None:
         """Wait until the lane routes by *generation*, or has found that it can't; None if it takes longer."""
 
-        def decided() -> Outcome | None:
+        def decided() -> ReloadOutcome | None:
             if self._in_doubt:
                 return None
             if self.version.generation == generation:
-                return Outcome(ReloadResult.APPLIED, "", generation)
+                return ReloadOutcome(ReloadResult.APPLIED, "", generation)
             refused = self._last.generation == generation and self._last.result is ReloadResult.REFUSED
             return self._last if refused else None
 
@@ -247,7 +247,7 @@ class ConfigVersions:
             "lag_growth_records": trial.lag_growth,
         }
 
-    def _note(self, outcome: Outcome, *, again: bool = False) -> Outcome:
+    def _note(self, outcome: ReloadOutcome, *, again: bool = False) -> ReloadOutcome:
         """Remember and tell how it went: once, unless somebody asked *again*."""
         kept = outcome.result in _KEPT
         news = outcome != self._last and outcome.result is not ReloadResult.UNCHANGED

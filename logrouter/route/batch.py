@@ -12,8 +12,8 @@ from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
-from logrouter.route.output import Output
-from logrouter.route.partial_lines import Rejoin
+from logrouter.route.output import BatchOutput
+from logrouter.route.partial_lines import PartialLines
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
     from logrouter.core.routing import RouteTable, Source
     from logrouter.kafka.records import Message
-    from logrouter.route.output import Count, DeadLetterSettings
+    from logrouter.route.output import DeadLetterSettings, OutcomeLabels
 
 EventId = Callable[[int, int], str]
 
-_TOMBSTONE: Count = (UNMATCHED, "ignored", "", Reason.TOMBSTONE)
-_EMPTY: Count = (UNMATCHED, "ignored", "", Reason.EMPTY)
-_NOT_OURS: Count = (UNMATCHED, "ignored", "", Reason.UNMATCHED)
+_TOMBSTONE: OutcomeLabels = (UNMATCHED, "ignored", "", Reason.TOMBSTONE)
+_EMPTY: OutcomeLabels = (UNMATCHED, "ignored", "", Reason.EMPTY)
+_NOT_OURS: OutcomeLabels = (UNMATCHED, "ignored", "", Reason.UNMATCHED)
 
 
 _MAX_BLOCK_BYTES: Final = 1 << 20
 """A block that is larger goes on as it is, since all of it is decoded at once. So does every record that may be
 compressed: it may be a thousand times its own size, and packs enough lines to go through the stages together."""
 
-_PIECE: Count = (UNMATCHED, "held", Stage.DECODE, Reason.PARTIAL)
+_PIECE: OutcomeLabels = (UNMATCHED, "held", Stage.DECODE, Reason.PARTIAL)
 _UNMATCHED: Final = Ignored(Reason.UNMATCHED)
 _LOOP: Final = Ignored(Reason.LOOP)
 _NOTHING: Final[dict[str, Any]] = {}
 
 
 class BatchProcessor:
-    """Turns messages into an `Output` with one route table; keeps what is compiled per topic and partition."""
+    """Turns messages into an `BatchOutput` with one route table; keeps what is compiled per topic and partition."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class BatchProcessor:
         clock_ms: Callable[[], int],
         emitter: str = "logrouter",
         pairing_partitions: int = 1,
-        rejoin: Rejoin | None = None,
+        rejoin: PartialLines | None = None,
         at_once: int = AT_ONCE,
     ) -> None:
         """*rejoin* is what is left of cut lines by former batches, of other route tables even.
@@ -71,12 +71,12 @@ class BatchProcessor:
         self._at_once = at_once
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
-        self._rejoin = Rejoin() if rejoin is None else rejoin
+        self._rejoin = PartialLines() if rejoin is None else rejoin
         self._rejoin.source_of = self.source_of
 
-    def process(self, messages: Sequence[Message]) -> Output:
+    def process(self, messages: Sequence[Message]) -> BatchOutput:
         """The batch's output. Every record is counted once, by its first outcome; nothing raises."""
-        output = Output()
+        output = BatchOutput()
         sums = Accumulator()
         now_ms = self._clock_ms()
         counts = output.counts
@@ -153,7 +153,7 @@ class BatchProcessor:
             self._ids[topic, partition] = ids.for_partition(self._cluster, topic, partition)
         return self._ids[topic, partition]
 
-    def _join(self, work: Work, now_ms: int, output: Output) -> list[Work]:
+    def _join(self, work: Work, now_ms: int, output: BatchOutput) -> list[Work]:
         """What is to be routed because of a record of a source that puts cut lines together.
 
         The record waits, or ends a line, or is routed as it is; and pieces may be given up.
@@ -174,10 +174,10 @@ class BatchProcessor:
             work.found = _UNMATCHED
         return [work, *given_up]
 
-    def _finish(self, block: Sequence[Work], now_ms: int, output: Output, sums: Accumulator) -> None:
+    def _finish(self, block: Sequence[Work], now_ms: int, output: BatchOutput, sums: Accumulator) -> None:
         """Take records through the pipeline and put what becomes of them into *output*, in their order.
 
-        The first outcome of a record is counted in `Output.counts`, the others as copies.
+        The first outcome of a record is counted in `BatchOutput.counts`, the others as copies.
         """
         process_block(block, now_ms, self._at_once)
         for work in block:
@@ -185,7 +185,7 @@ class BatchProcessor:
                 work.outcomes = [internal_error(work.bug, work.record, verbatim=work.source.verbatim)]
             counts = output.copies if work.counted else output.counts
             for index, outcome in enumerate(work.outcomes):
-                what: Count
+                what: OutcomeLabels
                 if isinstance(outcome, Accepted):
                     # Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes.
                     output.events.append((outcome.topic, outcome.value, outcome.key))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from logrouter.config import Secret
     from logrouter.reload.reloader import Reloader
-    from logrouter.reload.versions import Outcome
+    from logrouter.reload.versions import ReloadOutcome
     from logrouter.route.lane import RouteLane
 
 Start = Any
@@ -83,7 +83,7 @@ def application(
     ready: Callable[[], bool],
     *,
     config: Callable[[], dict[str, Any]] = dict,
-    reload: Callable[[], Outcome | None] | None = None,
+    reload: Callable[[], ReloadOutcome | None] | None = None,
     token: Callable[[], Secret | None] = lambda: None,
 ) -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
     """The WSGI application.
@@ -129,7 +129,7 @@ def _may(environ: dict[str, Any], secret: Secret) -> bool:
     return same and scheme.lower() == "bearer"
 
 
-def _answer(start: Start, outcome: Outcome | None) -> Iterable[bytes]:
+def _answer(start: Start, outcome: ReloadOutcome | None) -> Iterable[bytes]:
     if outcome is None:
         return _json(start, "202 Accepted", {"result": "pending", "reason": "GET /v1/config tells how it went"})
     return _json(start, _STATUS[outcome.result], outcome._asdict())

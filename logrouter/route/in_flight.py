@@ -9,8 +9,8 @@ from confluent_kafka import Consumer, TopicPartition
 from logrouter.kafka.errors import TransactionAbortedError
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route.observer import count
-from logrouter.route.output import Output
-from logrouter.route.partial_lines import Rejoin
+from logrouter.route.output import BatchOutput
+from logrouter.route.partial_lines import PartialLines
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
 
-class Flight:
+class InFlightBatch:
     """At most one batch is on its way. *pairing* is there if lines are paired."""
 
     def __init__(
@@ -45,14 +45,14 @@ class Flight:
         self._broker = broker
         self._live = live
         self.pairing: PairingStates | None = None
-        self.rejoin = Rejoin()
+        self.rejoin = PartialLines()
         self.aborts = 0
         """How many transactions in a row were aborted."""
         self._abort_causes: set[str] = set()
         self._first: dict[Partition, int] = {}
-        self._output = Output()
+        self._output = BatchOutput()
 
-    def publish(self, output: Output, settings: LaneSettings, generation: str) -> None:
+    def publish(self, output: BatchOutput, settings: LaneSettings, generation: str) -> None:
         """Publish a batch, and begin to commit it; the one before must be settled.
 
         Raises:
@@ -82,7 +82,7 @@ class Flight:
             raise TransactionAbortedError("not a member of the group any more")
         self._producer.commit_later(offsets, metadata)
 
-    def _publish_pairing(self, pairing: PairingStates, output: Output, headers: Headers) -> None:
+    def _publish_pairing(self, pairing: PairingStates, output: BatchOutput, headers: Headers) -> None:
         """Held lines, and changes of states. Each of these partitions has an offset in the transaction.
 
         By that the group refuses the whole if another member owns the partition.
@@ -96,7 +96,7 @@ class Flight:
             changed.add((settings.topic, partition))
         self._complete_positions(output, changed)
 
-    def _complete_positions(self, output: Output, partitions: AbstractSet[Partition]) -> None:
+    def _complete_positions(self, output: BatchOutput, partitions: AbstractSet[Partition]) -> None:
         """An offset for each of the partitions, where nothing was read the one that is committed already."""
         without = partitions - output.positions.keys()
         if without:
@@ -125,9 +125,9 @@ class Flight:
         self.rejoin.settled()
         count(self._output)
         self._live.committed(self._output.read, self._output.counts)
-        self._first, self._output = {}, Output()
+        self._first, self._output = {}, BatchOutput()
 
-    def take_back(self, output: Output) -> None:
+    def take_back(self, output: BatchOutput) -> None:
         """*output* can't be published after all, as what came before it was aborted: `rewind` is about both."""
         for at, offset in output.first.items():
             self._first[at] = min(offset, self._first.get(at, offset))
@@ -143,7 +143,7 @@ class Flight:
             self.pairing.rollback()
         self.rejoin.rollback()
         self._assignment.seek_back(self._first)
-        self._first, self._output = {}, Output()
+        self._first, self._output = {}, BatchOutput()
 
     def pause(self) -> float:
         """Seconds to wait: none after one abort, as a rebalance causes them; then longer and longer."""

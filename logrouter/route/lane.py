@@ -20,12 +20,12 @@ from logrouter.kafka.errors import ClientError, StoppedError, TransactionAborted
 from logrouter.kafka.transaction import TransactionalProducer
 from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.in_flight import Flight
+from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
 from logrouter.route.observer import Observer
-from logrouter.route.paired import Joined
+from logrouter.route.paired import PairFinisher
 from logrouter.route.pairing import PairingStates
-from logrouter.route.unsubscribed import SetAside
+from logrouter.route.unsubscribed import UnsubscribedRecords
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from logrouter.core.routing import RouteTable
     from logrouter.kafka.records import Message
-    from logrouter.route.output import Output
+    from logrouter.route.output import BatchOutput
     from logrouter.route.pairing import PairingSettings
     from logrouter.route.settings import LaneSettings
 
@@ -67,7 +67,7 @@ class RouteLane:
         self._table = table
         self.live = live or ConfigVersions(Version(settings, table))
         """The version that routes, and where another one may be offered."""
-        self._aside = SetAside(table)
+        self._aside = UnsubscribedRecords(table)
         self._cluster = ""
         self._stopping = stopping
         self._stop_by: float | None = None
@@ -109,7 +109,7 @@ class RouteLane:
             give_up=self._give_up,
             waiting=self._broker.down,
         )
-        self._flight = Flight(self._consumer, self._producer, self._assignment, self._broker, self.live)
+        self._flight = InFlightBatch(self._consumer, self._producer, self._assignment, self._broker, self.live)
         self._group = Membership(self._consumer, self._assignment, self._flight, self._aside, self._broker)
         self._connected = True
         try:
@@ -171,7 +171,7 @@ class RouteLane:
             pairing_partitions=s.pairing.partitions if s.pairing is not None else 1,
             rejoin=self._flight.rejoin,
         )
-        self._joined = Joined(
+        self._joined = PairFinisher(
             self._table,
             rollup_partitions=s.rollup_partitions,
             dead_letters=s.dead_letters,
@@ -229,7 +229,7 @@ class RouteLane:
             sleep(self._flight.pause(), self._stopping)
         self._observer.cluster(self.live)
 
-    def _process(self, messages: list[Message]) -> Output | None:
+    def _process(self, messages: list[Message]) -> BatchOutput | None:
         """What is to be published now, None if nothing is."""
         pairing = self._pairing
         if pairing is None and not messages and not self._flight.rejoin:
@@ -249,7 +249,7 @@ class RouteLane:
         metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
         return output
 
-    def _observe_batch(self, output: Output) -> None:
+    def _observe_batch(self, output: BatchOutput) -> None:
         """Fit the next batch's number of records to their size, and forget errors of topics that work again."""
         records, size = (sum(column) for column in zip(*output.read.values(), output.halves_read, strict=True))
         if records:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.records import Message, Partition
-    from logrouter.route.in_flight import Flight
-    from logrouter.route.unsubscribed import SetAside
+    from logrouter.route.in_flight import InFlightBatch
+    from logrouter.route.unsubscribed import UnsubscribedRecords
 
 _PATIENT_SECONDS: Final = 60.0
 """Offsets that a dead process has left in a transaction are known only when that has timed out."""
@@ -31,7 +31,12 @@ class Membership:
     """Rebalances of one consumer. *joined* tells whether the group has given it partitions, or none, at all."""
 
     def __init__(
-        self, consumer: Consumer, assignment: Assignment, flight: Flight, aside: SetAside, broker: BrokerState
+        self,
+        consumer: Consumer,
+        assignment: Assignment,
+        flight: InFlightBatch,
+        aside: UnsubscribedRecords,
+        broker: BrokerState,
     ) -> None:
         self._consumer = consumer
         self._assignment = assignment

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.records import Message, Partition
     from logrouter.reload.versions import ConfigVersions
-    from logrouter.route.output import Output
+    from logrouter.route.output import BatchOutput
 
 _LAG_SECONDS: Final = 1.0
 _ASK_SECONDS: Final = 2.0
@@ -46,7 +46,7 @@ class Observer:
             self._source_errors.add(what)
             log(Log.SOURCE_ERROR, topic=message.topic(), error=error.name(), detail=error.str())
 
-    def forget_errors(self, output: Output) -> None:
+    def forget_errors(self, output: BatchOutput) -> None:
         """Errors of topics that work again are past."""
         if self._source_errors:
             working = {topic for topic, _ in output.positions}
@@ -77,7 +77,7 @@ class Observer:
         live.lagging(lag)
 
 
-def count(output: Output) -> None:
+def count(output: BatchOutput) -> None:
     """Metrics of a committed batch: what was aborted is read again and counted then."""
     for source, (records, size) in output.read.items():
         metrics.RECORDS_READ.labels(source).inc(records)

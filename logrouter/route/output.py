@@ -10,13 +10,13 @@ from logrouter.core import dead_letter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.join.held_lines import How
+    from logrouter.core.join.held_lines import PairResult
     from logrouter.core.join.partial_lines import Key, PartialLine
     from logrouter.kafka.records import Partition
     from logrouter.model import RawRecord, Rejected
 
 
-Count = tuple[str, str, str, str]
+OutcomeLabels = tuple[str, str, str, str]
 """(route, outcome, stage, reason): the labels of `telemetry.EVENTS`."""
 
 DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
@@ -27,7 +27,7 @@ Clean = tuple[str, bytes, bytes | None]
 
 
 @dataclass(slots=True)
-class Output:
+class BatchOutput:
     """Everything to commit with one transaction."""
 
     events: list[Clean] = field(default_factory=list)
@@ -35,13 +35,13 @@ class Output:
     rollup: list[tuple[int, bytes]] = field(default_factory=list)
     halves: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     """Lines that wait for the other one of their request: (partition, key, value) for the pairing topic."""
-    counts: dict[Count, int] = field(default_factory=dict)
+    counts: dict[OutcomeLabels, int] = field(default_factory=dict)
     """The first outcome of every record: they add up to the records read."""
-    copies: dict[Count, int] = field(default_factory=dict)
+    copies: dict[OutcomeLabels, int] = field(default_factory=dict)
     """Further outcomes of records that several routes had."""
     read: dict[str, list[int]] = field(default_factory=dict)
     """Records and bytes read, by source."""
-    pairing: dict[tuple[str, How], int] = field(default_factory=dict)
+    pairing: dict[tuple[str, PairResult], int] = field(default_factory=dict)
     """Lines that wait no longer, by route and how they left."""
     halves_read: list[int] = field(default_factory=lambda: [0, 0])
     """Records and bytes read of the pairing topic."""

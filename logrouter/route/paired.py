@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from logrouter.core.event import complete
 from logrouter.core.join import held_lines
-from logrouter.core.join.held_lines import How
+from logrouter.core.join.held_lines import PairResult
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack
 from logrouter.model import UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
@@ -17,15 +17,15 @@ from logrouter.route.batch import add_event, internal_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from logrouter.core.join.pairs import Left
+    from logrouter.core.join.pairs import Resolved
     from logrouter.core.routing import RouteTable
     from logrouter.model import Outcome
-    from logrouter.route.output import DeadLetterSettings, Output
+    from logrouter.route.output import BatchOutput, DeadLetterSettings
 
-_NO_EVENT = frozenset({How.DUPLICATE, How.FORGOTTEN})
+_NO_EVENT = frozenset({PairResult.DUPLICATE, PairResult.FORGOTTEN})
 
 
-class Joined:
+class PairFinisher:
     """Finishes requests with one route table. *known* are the names of its routes."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Joined:
         self._emitter = emitter
         self.known = frozenset(self._routes)
 
-    def add(self, left: Sequence[Left], output: Output, malformed: Iterable[RawRecord] = ()) -> None:
+    def add(self, left: Sequence[Resolved], output: BatchOutput, malformed: Iterable[RawRecord] = ()) -> None:
         """Put into *output* what becomes of the lines, each of a known route. *malformed* are none. Never raises."""
         sums = Accumulator()
         now_ms = self._clock_ms()
@@ -53,10 +53,10 @@ class Joined:
         for record in malformed:
             rejected = Rejected(Stage.PAIR, Reason.MALFORMED, "a record of the pairing topic that is no held line")
             self._reject(record, rejected, "", output, now_ms)
-            _count(output, UNMATCHED, How.REJECTED)
+            _count(output, UNMATCHED, PairResult.REJECTED)
         output.rollup.extend(pack(sums.take(), self._rollup_partitions))
 
-    def _one(self, left: Left, output: Output, sums: Accumulator, now_ms: int) -> None:
+    def _one(self, left: Resolved, output: BatchOutput, sums: Accumulator, now_ms: int) -> None:
         line = held_lines.decode(left.closing or left.opening or b"")
         route = line.route if line is not None else UNMATCHED
         how = left.how
@@ -74,28 +74,30 @@ class Joined:
             output.events.append((outcome.topic, outcome.value, outcome.key))
             output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
             add_event(sums, outcome)
-        elif isinstance(outcome, Ignored) or (left.closing is None and how is not How.NO_ROUTE):
+        elif isinstance(outcome, Ignored) or (left.closing is None and how is not PairResult.NO_ROUTE):
             # A request that was never completed has no line of its own to become a dead letter.
-            how = How.DROPPED
+            how = PairResult.DROPPED
         elif isinstance(outcome, Rejected):
             self._reject(replace(record, value=left.closing or left.opening), outcome, identity, output, now_ms)
-            how = how if how is How.NO_ROUTE else How.REJECTED
+            how = how if how is PairResult.NO_ROUTE else PairResult.REJECTED
         _count(output, route, how)
 
-    def _outcome(self, name: str, left: Left, event: held_lines.Event, record: RawRecord) -> tuple[How, Outcome]:
-        if left.how is How.NO_ROUTE:
+    def _outcome(
+        self, name: str, left: Resolved, event: held_lines.Event, record: RawRecord
+    ) -> tuple[PairResult, Outcome]:
+        if left.how is PairResult.NO_ROUTE:
             detail = f"topics.yaml has no route {name} any more"
             return left.how, Rejected(Stage.PAIR, Reason.NO_ROUTE, detail, "", name)
         route = self._routes[name]
         outcome = complete(route, *event, record)
         if isinstance(outcome, Rejected) and left.opening is not None and left.closing is not None:
             # What the opening line adds may be what the schema refuses: the request is worth more than that.
-            alone = held_lines.event_of(How.UNPAIRED, None, left.closing)
-            tables = alone.tables if left.how is not How.LATE else ()
-            return How.UNPAIRED, complete(route, alone.event, alone.time_ms, tables, record)
+            alone = held_lines.event_of(PairResult.UNPAIRED, None, left.closing)
+            tables = alone.tables if left.how is not PairResult.LATE else ()
+            return PairResult.UNPAIRED, complete(route, alone.event, alone.time_ms, tables, record)
         return left.how, outcome
 
-    def _reject(self, record: RawRecord, rejected: Rejected, identity: str, output: Output, now_ms: int) -> None:
+    def _reject(self, record: RawRecord, rejected: Rejected, identity: str, output: BatchOutput, now_ms: int) -> None:
         # The line itself is not here any more: what was kept of it stands for it.
         output.dead_letters.append(self._dead_letters.letter(record, rejected, identity, self._emitter, now_ms))
 
@@ -106,5 +108,5 @@ def _place(event: dict[str, Any]) -> RawRecord:
     return RawRecord(source["topic"], source["partition"], source["offset"], -1, None)
 
 
-def _count(output: Output, route: str, how: How) -> None:
+def _count(output: BatchOutput, route: str, how: PairResult) -> None:
     output.pairing[route, how] = output.pairing.get((route, how), 0) + 1

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.pairing import changelog_of
 from logrouter.core.join import held_lines, pairs
-from logrouter.core.join.held_lines import How
-from logrouter.core.join.pairs import Left, Pending
+from logrouter.core.join.held_lines import PairResult
+from logrouter.core.join.pairs import PairingBuffer, Resolved
 from logrouter.model import RawRecord
 from logrouter.route.pairing_restore import Restore
 from logrouter.telemetry import metrics
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from logrouter.kafka.records import Message
-    from logrouter.route.output import Output
+    from logrouter.route.output import BatchOutput
 
 QUIET_MS: Final = 2_000
 """A partition in which nothing has come for so long is read to its end: then the clock tells whose time is over."""
@@ -55,7 +55,7 @@ class PairingStates:
         self.settings = settings
         self._known = known
         self._restore = Restore(kafka, settings.state_topic)
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[int, PairingBuffer] = {}
         self._seen_ms: dict[int, int] = {}
         self._turn_ms = 0
         self.malformed: list[RawRecord] = []
@@ -87,7 +87,9 @@ class PairingStates:
             return []
         done = self._restore.step(_STEP_SECONDS)
         for partition, entries in done.items():
-            pending = Pending(max_lines=self.settings.max_lines, max_bytes=self.settings.max_bytes, resumed_ms=now_ms)
+            pending = PairingBuffer(
+                max_lines=self.settings.max_lines, max_bytes=self.settings.max_bytes, resumed_ms=now_ms
+            )
             pending.restore(entries.items())
             self._pending[partition], self._seen_ms[partition] = pending, now_ms
             log(Log.PAIRING_RESTORED, partition=partition, pending=len(entries))
@@ -111,13 +113,13 @@ class PairingStates:
             pending.resume(now_ms)
             self._seen_ms[partition] = now_ms
 
-    def take(self, messages: Sequence[Message], output: Output, now_ms: int) -> list[Left]:
+    def take(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> list[Resolved]:
         """What leaves because of time and *messages*, of which *output* gets the places. Their partitions are ready."""
         if now_ms > self._turn_ms + BREAK_MS:
             self.resume(now_ms)
         self._turn_ms = now_ms
         self.malformed = []
-        left: list[tuple[int, Left]] = []
+        left: list[tuple[int, Resolved]] = []
         for message in messages:
             partition, value = message.partition(), message.value() or b""
             at = message.topic(), partition
@@ -142,12 +144,12 @@ class PairingStates:
             left += ((partition, each) for each in pending.expire(now_ms if quiet else pending.at_ms))
         return self._of_known_routes(left, now_ms)
 
-    def _of_known_routes(self, left: Iterable[tuple[int, Left]], now_ms: int) -> list[Left]:
+    def _of_known_routes(self, left: Iterable[tuple[int, Resolved]], now_ms: int) -> list[Resolved]:
         """Those that can be finished here; the others wait until their route is known or surely gone."""
-        found: list[Left] = []
+        found: list[Resolved] = []
         for partition, each in left:
             line = held_lines.decode(each.closing or each.opening or b"")
-            if each.how is How.NO_ROUTE or line is None or line.route in self._known:
+            if each.how is PairResult.NO_ROUTE or line is None or line.route in self._known:
                 found.append(each)
             else:
                 found += self._pending[partition].park(each, now_ms)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from logrouter.core.envelopes.partial import piece_of, uncut
-from logrouter.core.join.partial_lines import Lines, Taken, places_in
+from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, places_in
 from logrouter.model import PARTIAL, Envelope, RawRecord
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from logrouter.core.routing import Source
     from logrouter.kafka.records import Message, Partition
     from logrouter.model import Decoded
-    from logrouter.route.output import Output
+    from logrouter.route.output import BatchOutput
 
 REJOINED: Final = "rejoined"
 """The flag of an event whose line was put together from pieces."""
@@ -52,13 +52,13 @@ class _Replay:
         self.places = places
 
 
-class Rejoin:
+class PartialLines:
     """The states of all partitions of sources that say `join_partial`."""
 
     def __init__(self) -> None:
         self.source_of: Callable[[str], Source | None] = lambda _topic: None
         """The source of a topic, by the route table in force."""
-        self._lines: dict[Partition, Lines] = {}
+        self._lines: dict[Partition, PartialLineBuffer] = {}
         self._seen_ms: dict[Partition, int] = {}
         self._turn_ms = 0
         self._replays: dict[Partition, _Replay] = {}
@@ -114,7 +114,7 @@ class Rejoin:
             elif now_ms >= self._seen_ms[topic, partition] + QUIET_MS:
                 yield from ((source, record) for record in lines.expire(now_ms))
 
-    def note(self, output: Output) -> None:
+    def note(self, output: BatchOutput) -> None:
         """Put into *output* what waits after it."""
         for at, lines in self._lines.items():
             snapshot = lines.snapshot()
@@ -125,18 +125,18 @@ class Rejoin:
     def _latest(self, at: Partition) -> Mapping[Key, PartialLine]:
         return self._in_flight.get(at, self._committed.get(at, {}))
 
-    def _of(self, source: Source, at: Partition) -> Lines:
+    def _of(self, source: Source, at: Partition) -> PartialLineBuffer:
         bounds = source.joining
         assert bounds is not None  # noqa: S101 - such sources alone come here
         lines = self._lines.get(at)
         if lines is None:
-            lines = self._lines[at] = Lines(bounds)
+            lines = self._lines[at] = PartialLineBuffer(bounds)
         lines.bounds = bounds
         return lines
 
     # --- transactions
 
-    def published(self, output: Output) -> None:
+    def published(self, output: BatchOutput) -> None:
         """A batch is on its way."""
         self._in_flight = output.pieces
 

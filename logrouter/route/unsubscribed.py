@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.records import Message
 
 
-class SetAside:
+class UnsubscribedRecords:
     """Which topics are ours, and the first record set aside of each partition that no longer is."""
 
     def __init__(self, table: RouteTable) -> None:

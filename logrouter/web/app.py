@@ -23,7 +23,7 @@ from logrouter.query.time_spans import KEPT
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import QUERY_SECONDS, REGISTRY
 from logrouter.web import health, page, reports, subjects
-from logrouter.web.gather import PART_PATH
+from logrouter.web.scatter_gather import PART_PATH
 from logrouter.web.view import Limits, View
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import msgspec
 
 from logrouter.http_server.guard import caller_of
 from logrouter.query.reports import calls, outcomes, tally, top_list, totals
-from logrouter.web.gather import Recipe, answer_part, gather
 from logrouter.web.respond import ask, dated, respond
+from logrouter.web.scatter_gather import Recipe, answer_part, gather
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -15,7 +15,7 @@ import orjson
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
-from logrouter.kafka.producer import Feeder
+from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.process.watchdog import Leash
 
@@ -190,7 +190,7 @@ class Stack:
         )
 
     def feed(self, lines: Any, *, partition: int = -1) -> int:
-        feeder = Feeder(self.kafka, self.source)
+        feeder = LineProducer(self.kafka, self.source)
         count = feeder.feed(lines, partition=partition)
         feeder.flush()
         return count

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from logrouter.core import ids
-from logrouter.kafka.producer import Feeder
+from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import cluster, end_offsets, read_tail
 from tests.integration.stack import Stack, request_line, syslog_line
 
@@ -59,7 +59,7 @@ def test_explain_by_place_and_by_event_id(stack):
 
 def test_explain_knows_outputs_come_back(stack):
     """A record that carries our header is a loop, whatever it holds."""
-    feeder = Feeder(stack.kafka, stack.source)
+    feeder = LineProducer(stack.kafka, stack.source)
     feeder._producer.produce(stack.source, request_line(1, "c1"), partition=0, headers=[("logrouter-generation", b"x")])
     feeder.flush()
 
@@ -136,7 +136,7 @@ def test_plan_reads_topics_that_one_file_names(stack):
     """A new source's topic is read, one that does not exist is named, and our own outputs are never inputs."""
     stack.feed([request_line(1, "c1")])
     stack.create_topic(f"{stack.name}.more", 1)
-    Feeder(stack.kafka, f"{stack.name}.more").feed([request_line(2, "c1")])
+    LineProducer(stack.kafka, f"{stack.name}.more").feed([request_line(2, "c1")])
     topics = f"topics: [{stack.name}.source"
     new = edited(stack, (topics, f"{topics}, {stack.name}.more, {stack.name}.none"))
     report = plan(stack, new, code=1)

@@ -14,10 +14,10 @@ import pytest
 from confluent_kafka import Producer
 
 from logrouter.core.join import pairs as pairing
-from logrouter.core.join.held_lines import How
+from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import EntryKind, PairingEntry
 from logrouter.core.rollup.records import decode_record
-from logrouter.kafka.producer import Feeder
+from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.route.pairing_restore import Restore
 from tests.integration.fleet import Fleet, last_lines
@@ -120,7 +120,7 @@ def test_kills_lose_and_double_no_request(fleet, seed):
     stack, roles = fleet.stack, ["route-0", "route-1", "route-2"]
     lines, expected = traffic(rnd)
     fleet.start(*roles)
-    feeder = Feeder(stack.kafka, stack.source)
+    feeder = LineProducer(stack.kafka, stack.source)
     per_tick = len(lines) // 200
     stopped = threading.Event()
 
@@ -210,7 +210,7 @@ def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventu
     """An open transaction in the changelog is waited for: committed, it is part of the state; aborted, it is not."""
     kafka = {"bootstrap.servers": broker.bootstrap}
     topic = topics("state", partitions=2, config={"cleanup.policy": "compact"})
-    entry = PairingEntry(EntryKind.OPENED, 1, 1, How.UNPAIRED, b"[1]", None)
+    entry = PairingEntry(EntryKind.OPENED, 1, 1, PairResult.UNPAIRED, b"[1]", None)
     owner = Producer(kafka | {"transactional.id": topic})
     owner.init_transactions(10)
 

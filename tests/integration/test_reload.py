@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from logrouter.kafka.producer import Feeder
+from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
 
@@ -116,7 +116,7 @@ def test_swaps_under_load_lose_and_double_nothing(stack, lane, eventually):
     first, second = stack.config.read_text(), other(stack)
     broken = [second[: len(second) // 2], "version: 1\nroutes: []\n", "{", ""]
     done, fed = threading.Event(), []
-    feeder = Feeder(stack.kafka, stack.source)
+    feeder = LineProducer(stack.kafka, stack.source)
 
     def feed() -> None:
         while not done.wait(0.02):
@@ -283,7 +283,7 @@ def test_topic_that_leaves_and_comes_back_loses_nothing(stack, lane, eventually,
     stack.create_topic(second, 2)
     narrow = stack.config.read_text()
     wide = narrow.replace(f"topics: [{stack.source}]", f"topics: [{stack.source}, {second}]")
-    feeders = [Feeder(stack.kafka, topic) for topic in (stack.source, second)]
+    feeders = [LineProducer(stack.kafka, topic) for topic in (stack.source, second)]
     total = 0
     for turn in range(30):
         replace(stack.config, (wide, narrow)[turn % 2])

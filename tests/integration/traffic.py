@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
-from logrouter.kafka.producer import Feeder
+from logrouter.kafka.producer import LineProducer
 from tests.integration.stack import request_line, syslog_line
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Traffic:
 
     def __init__(self, stack: Stack, seed: int, *, rate: int = 600) -> None:
         self._rnd = random.Random(seed)
-        self._feeder = Feeder(stack.kafka, stack.source)
+        self._feeder = LineProducer(stack.kafka, stack.source)
         self._per_tick = int(rate * _TICK_SECONDS)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic")

@@ -24,7 +24,7 @@ from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, WITH_PIECES
-from logrouter.core.join.partial_lines import Joining
+from logrouter.core.join.partial_lines import PartialLineLimits
 from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
 from logrouter.model import UNMATCHED
 
@@ -168,7 +168,7 @@ def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Sou
     names, patterns = split(options.topics)
     wrapping = ENVELOPES[options.envelope]
     cut = options.join_partial
-    joining = None if cut is None else Joining(cut.max_bytes, cut.max_wait_seconds * 1000)
+    joining = None if cut is None else PartialLineLimits(cut.max_bytes, cut.max_wait_seconds * 1000)
     return Source(
         name=name,
         topics=names,

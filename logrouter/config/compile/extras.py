@@ -15,7 +15,7 @@ from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.dead_letter import coordinates
 from logrouter.core.enrich import compile_client_ip
 from logrouter.core.enrich.lookup import compile_agent, compile_geo, compile_lookup
-from logrouter.core.routing import Extras, OnInvalid
+from logrouter.core.routing import OnInvalid, OptionalSteps
 from logrouter.core.sampling import compile_limit, compile_sample
 from logrouter.core.transform import path_of, value_at
 
@@ -52,7 +52,7 @@ class Shelf:
 
 def extras_of(
     options: RouteOptions, to: Destinations, shelf: Shelf, schema: Mapping[str, Any], path: str, problems: Problems
-) -> Extras | None:
+) -> OptionalSteps | None:
     """The compiled extras, None if the route has none. *schema* is the one that its events must satisfy."""
     enrich = join(path, "enrich")
     before = [*_geo(options, shelf, schema, enrich, problems), *_agent(options, schema, enrich, problems)]
@@ -64,7 +64,7 @@ def extras_of(
     limit = options.rate_limit
     burst = limit and (limit.burst or max(1, round(limit.events_per_second)))
     on_invalid = OnInvalid(options.on_invalid)
-    extras = Extras(
+    extras = OptionalSteps(
         key=_key(options.key),
         sample=compile_sample(sample) if sample < 1 else None,
         limit=compile_limit(limit.events_per_second, burst) if limit and burst else None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from logrouter.core.enrich import ApiRule
     from logrouter.core.match.conditions import Condition
-    from logrouter.core.routing import Extras, Route, Source
+    from logrouter.core.routing import OptionalSteps, Route, Source
     from logrouter.core.validate import Validator
     from logrouter.model import Decoded, Parsed
 
@@ -275,7 +275,7 @@ class _ValidatorWatch:
         return valid
 
 
-def _extras(extras: Extras, note: Note) -> Extras:
+def _extras(extras: OptionalSteps, note: Note) -> OptionalSteps:
     """What a route does beyond the usual, watched."""
     return replace(
         extras,

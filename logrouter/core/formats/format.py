@@ -52,7 +52,8 @@ class Format:
     *compile* makes the parser, which never raises; it raises `FormatSettingsError` for settings that make no sense.
     *takes* names the settings that it reads. *signature* tells cheaply, without parsing, whether a line may be of
     this format: never False for a line that the parser would read. Formats without one can't be found by
-    `format: auto`. *halves* says that the gateway writes two lines for a request and the parser tells them apart, so that they can be paired.
+    `format: auto`. *halves* says that the gateway writes two lines for a request and that the parser tells them
+    apart, so that they can be paired.
     """
 
     compile: Callable[[FormatSettings], Parser]

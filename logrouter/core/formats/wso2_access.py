@@ -22,7 +22,7 @@ from logrouter.core.formats.format import Format
 from logrouter.core.names import SUSPECT
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import path_of
-from logrouter.model import Half, Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import Ignored, PairKey, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -243,7 +243,7 @@ def _event(values: dict[str, str], time: str | None, flags: tuple[str, ...], fau
     fields: dict[str, Any] = {name: value for name, value in values.items() if name not in _NO_SOURCE}
     if "RemoteIP" in values:
         fields["http.client_ip"] = values["RemoteIP"]
-    half = Half(key, opens=kind == INCOMING) if key is not None else None
+    half = PairKey(key, opens=kind == INCOMING) if key is not None else None
     return Parsed(event, fields, time, tuple(dict.fromkeys((*flags, *shortened, *guessed))), outcome, half)
 
 

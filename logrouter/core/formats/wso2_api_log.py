@@ -16,7 +16,7 @@ from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format, fixed
 from logrouter.core.redact import path_of
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
-from logrouter.model import Half, Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import Ignored, PairKey, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.model import Envelope
@@ -85,7 +85,7 @@ def _request(
     half = None
     if "correlationId" in texts:
         meta["request_id"] = meta["correlation_id"] = texts["correlationId"]
-        half = Half(texts["correlationId"], opens=opens)
+        half = PairKey(texts["correlationId"], opens=opens)
     wso2.drop_empty(event)
     return Parsed(event, fields, time, tuple(dict.fromkeys(flags)), None, half)
 

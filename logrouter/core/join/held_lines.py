@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 if TYPE_CHECKING:
-    from logrouter.model import Half, Held
+    from logrouter.model import Held, PairKey
 
 VERSION: Final = 1
 MAX_FLAGS: Final = 16
@@ -37,7 +37,7 @@ _LED_BY: Final = {
 """Fields that are about another one: they come along only if that is the same in both lines."""
 
 
-class How(StrEnum):
+class PairResult(StrEnum):
     """How a line has left the state of its pairing partition. A closed set: these are metric labels, some are flags."""
 
     PAIRED = "paired"
@@ -76,7 +76,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(HeldLine).decode
 
 
-def place(route: str, half: Half) -> bytes:
+def place(route: str, half: PairKey) -> bytes:
     """Sixteen bytes that both lines of a request have in common, and those of no other request nor route."""
     # The length keeps ("a", "bc") and ("ab", "c") apart.
     return blake2b(f"{len(route)}:{route}{half.key}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -111,7 +111,7 @@ def decode(value: bytes) -> HeldLine | None:
     return line if line.version == VERSION and line.window_ms > 0 else None
 
 
-def event_of(how: How, opening: bytes | None, closing: bytes | None) -> Event:
+def event_of(how: PairResult, opening: bytes | None, closing: bytes | None) -> Event:
     """The draft that lines become which leave as *how* says; one of the two must be there.
 
     Raises:
@@ -125,9 +125,9 @@ def event_of(how: How, opening: bytes | None, closing: bytes | None) -> Event:
         return _unfinished(*first)
     line, event = second
     if first is None:
-        _flag(event, How.UNPAIRED)
-        if how is How.EVICTED:
-            _flag(event, How.EVICTED)
+        _flag(event, PairResult.UNPAIRED)
+        if how is PairResult.EVICTED:
+            _flag(event, PairResult.EVICTED)
         return Event(event, line.time_ms, line.tables)
     begin, draft = first
     latency = line.time_ms - begin.time_ms
@@ -136,9 +136,9 @@ def event_of(how: How, opening: bytes | None, closing: bytes | None) -> Event:
         if latency < 0:
             _flag(event, NEGATIVE_LATENCY)
     join(event, draft)
-    if how is How.LATE:
+    if how is PairResult.LATE:
         # The tables have counted the request already, as one that was never completed.
-        _flag(event, How.LATE)
+        _flag(event, PairResult.LATE)
         return Event(event, begin.time_ms, ())
     return Event(event, begin.time_ms, line.tables)
 
@@ -177,7 +177,7 @@ def _unfinished(line: HeldLine, event: dict[str, Any]) -> Event:
     """A request that nothing has closed: nobody knows its status, but that it failed somewhere behind the gateway."""
     event["outcome"] = "gateway_error"
     event["error"] = dict(FAILURE)
-    _flag(event, How.NEVER_COMPLETED)
+    _flag(event, PairResult.NEVER_COMPLETED)
     return Event(event, line.time_ms, line.tables)
 
 

@@ -11,7 +11,7 @@ Pure and bounded. Time is that of the records in the partition, or the clock whe
 
 An opening line is let go when its window is over, as a request that was never completed, but stays known for as long
 again: a closing line that comes after all is flagged, and not counted a second time. An opening line that comes once
-more after its pair has met is known by its time; who owns the partition next does not know it (`_Met`).
+more after its pair has met is known by its time; who owns the partition next does not know it (`_RecentlyPaired`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from logrouter.core.join import held_lines
-from logrouter.core.join.held_lines import How
+from logrouter.core.join.held_lines import PairResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +61,7 @@ class PairingEntry(NamedTuple):
     kind: EntryKind
     since_ms: int
     wait_ms: int
-    how: How
+    how: PairResult
     opening: bytes | None
     closing: bytes | None
 
@@ -71,10 +71,10 @@ class PairingEntry(NamedTuple):
         return _OVERHEAD + len(self.opening or b"") + len(self.closing or b"")
 
 
-class Left(NamedTuple):
+class Resolved(NamedTuple):
     """Lines that wait no longer: how they left, and the records of one or both."""
 
-    how: How
+    how: PairResult
     opening: bytes | None = None
     closing: bytes | None = None
 
@@ -110,7 +110,7 @@ def decode(value: bytes) -> PairingEntry | None:
         opening, closing = _line(row.opening), _line(row.closing)
         if opening is None and closing is None:
             return None
-        return PairingEntry(EntryKind(row.kind), row.since_ms, row.wait_ms, How(row.how), opening, closing)
+        return PairingEntry(EntryKind(row.kind), row.since_ms, row.wait_ms, PairResult(row.how), opening, closing)
     except (msgspec.DecodeError, ValueError):
         return None
 
@@ -120,7 +120,7 @@ def _line(raw: msgspec.Raw) -> bytes | None:
     return None if line == _NOTHING else line
 
 
-class _Met:
+class _RecentlyPaired:
     """Opening lines that have met their other half, by key and time, so that one that a shipper sends again is known.
 
     Nothing of this is in the changelog, where a pair that meets within a batch leaves no trace. *most* bounds it.
@@ -163,7 +163,7 @@ class _Met:
         self._new.clear()
 
 
-class Pending:
+class PairingBuffer:
     """The state of one partition. *max_lines* and *max_bytes* bound it: beyond them the oldest has to go."""
 
     def __init__(self, *, max_lines: int, max_bytes: int, resumed_ms: int = 0) -> None:
@@ -177,7 +177,7 @@ class Pending:
         self._before: dict[bytes, PairingEntry | None] = {}
         self._in_flight: dict[bytes, PairingEntry | None] = {}
         self._known: frozenset[str] | None = None
-        self._met = _Met(max_lines)
+        self._met = _RecentlyPaired(max_lines)
         self.at_ms = 0
         """The latest time of a record seen."""
 
@@ -196,36 +196,36 @@ class Pending:
 
     # --- lines
 
-    def take(self, key: bytes, line: HeldLine, value: bytes, at_ms: int) -> list[Left]:
+    def take(self, key: bytes, line: HeldLine, value: bytes, at_ms: int) -> list[Resolved]:
         """One more line, and what leaves because of it: it and its other half, or what has to make room."""
         self.at_ms = now_ms = max(self.at_ms, at_ms)
         found = self._entries.get(key)
         if found is None:
             if line.opens and (key, line.time_ms) in self._met:
-                return [Left(How.DUPLICATE, opening=value)]
+                return [Resolved(PairResult.DUPLICATE, opening=value)]
             kind = EntryKind.OPENED if line.opens else EntryKind.CLOSED
             opening, closing = (value, None) if line.opens else (None, value)
-            self._put(key, PairingEntry(kind, now_ms, line.window_ms, How.UNPAIRED, opening, closing))
+            self._put(key, PairingEntry(kind, now_ms, line.window_ms, PairResult.UNPAIRED, opening, closing))
             return self._evict()
         if line.opens:
             if found.closing is None:
-                return [Left(How.DUPLICATE, opening=value)]
+                return [Resolved(PairResult.DUPLICATE, opening=value)]
             self._remove(key)
             self._met.add(key, line.time_ms, now_ms + line.window_ms)
-            return [Left(How.PAIRED, value, found.closing)]
+            return [Resolved(PairResult.PAIRED, value, found.closing)]
         if found.opening is None:
             # Two lines that close one request: each is an event, as without pairing.
-            return [Left(How.UNPAIRED, closing=value)]
+            return [Resolved(PairResult.UNPAIRED, closing=value)]
         self._remove(key)
         first = held_lines.decode(found.opening)
         if first is not None:
             self._met.add(key, first.time_ms, now_ms + line.window_ms)
-        how = How.LATE if found.kind == EntryKind.REPORTED else How.PAIRED
-        return [Left(how, found.opening, value)]
+        how = PairResult.LATE if found.kind == EntryKind.REPORTED else PairResult.PAIRED
+        return [Resolved(how, found.opening, value)]
 
-    def expire(self, now_ms: int) -> list[Left]:
+    def expire(self, now_ms: int) -> list[Resolved]:
         """What leaves because its time is over."""
-        left: list[Left] = []
+        left: list[Resolved] = []
         room = MOST_EXPIRED
         self._met.expire(now_ms)
         for kind, wait_ms in list(self._queues):
@@ -244,54 +244,54 @@ class Pending:
                 del self._queues[kind, wait_ms]
         return left
 
-    def _over(self, key: bytes, entry: PairingEntry, now_ms: int) -> list[Left]:
+    def _over(self, key: bytes, entry: PairingEntry, now_ms: int) -> list[Resolved]:
         match entry.kind:
             case EntryKind.OPENED:
                 self._put(key, entry._replace(kind=EntryKind.REPORTED, since_ms=now_ms))
-                return [Left(How.NEVER_COMPLETED, entry.opening)]
+                return [Resolved(PairResult.NEVER_COMPLETED, entry.opening)]
             case EntryKind.CLOSED:
-                return [Left(How.UNPAIRED, closing=entry.closing)]
+                return [Resolved(PairResult.UNPAIRED, closing=entry.closing)]
             case EntryKind.PARKED:
-                return [Left(How.NO_ROUTE, entry.opening, entry.closing)]
+                return [Resolved(PairResult.NO_ROUTE, entry.opening, entry.closing)]
         return []
 
-    def park(self, left: Left, now_ms: int) -> list[Left]:
+    def park(self, left: Resolved, now_ms: int) -> list[Resolved]:
         """Keep lines whose route is not known, and what has to make room for them."""
         # The key is free for the next lines; what is parked is found by `unpark` alone.
         key = blake2b(b"\0".join((b"parked", left.opening or b"", left.closing or b"")), digest_size=16).digest()
         self._put(key, PairingEntry(EntryKind.PARKED, now_ms, PARKED_MS, left.how, left.opening, left.closing))
         return self._evict()
 
-    def unpark(self, known: frozenset[str]) -> list[Left]:
+    def unpark(self, known: frozenset[str]) -> list[Resolved]:
         """What is parked and has its route among the *known* ones; looks only if these are others than last time."""
         if known is self._known:
             return []
         self._known = known
-        left: list[Left] = []
+        left: list[Resolved] = []
         for key in list(self._queues.get((EntryKind.PARKED, PARKED_MS), ())):
             entry = self._entries[key]
             line = held_lines.decode(entry.closing or entry.opening or b"")
             if line is not None and line.route in known:
                 self._remove(key)
-                left.append(Left(entry.how, entry.opening, entry.closing))
+                left.append(Resolved(entry.how, entry.opening, entry.closing))
         return left
 
-    def _evict(self) -> list[Left]:
+    def _evict(self) -> list[Resolved]:
         """Make room: the oldest go. A closing line is an event at once; an opening one is forgotten.
 
         Were that reported as never completed, its closing line would make the request count twice.
         """
-        left: list[Left] = []
+        left: list[Resolved] = []
         while len(self._entries) > self._max_lines or (self._bytes > self._max_bytes and self._entries):
             fronts = [next(iter(queue)) for queue in self._queues.values() if queue]
             key = min(fronts, key=lambda each: self._entries[each].since_ms)
             entry = self._remove(key)
             if entry.kind == EntryKind.PARKED:
-                left.append(Left(How.NO_ROUTE, entry.opening, entry.closing))
+                left.append(Resolved(PairResult.NO_ROUTE, entry.opening, entry.closing))
             elif entry.kind == EntryKind.CLOSED:
-                left.append(Left(How.EVICTED, closing=entry.closing))
+                left.append(Resolved(PairResult.EVICTED, closing=entry.closing))
             else:
-                left.append(Left(How.FORGOTTEN, opening=entry.opening))
+                left.append(Resolved(PairResult.FORGOTTEN, opening=entry.opening))
         return left
 
     # --- what a transaction changes

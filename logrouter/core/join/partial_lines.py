@@ -66,10 +66,10 @@ class Taken(NamedTuple):
     whole: str = ""
 
 
-class Lines:
+class PartialLineBuffer:
     """The cut lines of one partition."""
 
-    def __init__(self, bounds: Joining) -> None:
+    def __init__(self, bounds: PartialLineLimits) -> None:
         self.bounds = bounds
         self._lines: dict[Key, PartialLine] = {}
 
@@ -168,7 +168,7 @@ class Lines:
 
 
 def places_in(text: str | None) -> dict[int, bool]:
-    """The offsets in what `Lines.places` has written, True for one of a lost line; empty for any other text."""
+    """Offsets in a text of `PartialLineBuffer.places`: True for a fragment of a lost line; empty for any other text."""
     if not text or not text.startswith(_PREFIX):
         return {}
     found: dict[int, bool] = {}
@@ -190,7 +190,7 @@ def _written(number: int) -> str:
     return digits or "0"
 
 
-class Joining(NamedTuple):
+class PartialLineLimits(NamedTuple):
     """How lines that a container runtime has cut are put together: bounds for each of them."""
 
     max_bytes: int

@@ -210,7 +210,7 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Every:
+class AllOf:
     """Every part holds. Made by `all_of`, so never empty, nested or constant."""
 
     parts: tuple[Condition, ...]
@@ -218,7 +218,7 @@ class Every:
 
     def test(self, subject: Subject, /) -> bool:
         """Whether all hold, asked in the written order."""
-        for part in self.parts:  # noqa: SIM110 - as in `Some`
+        for part in self.parts:  # noqa: SIM110 - as in `AnyOf`
             if not part.test(subject):
                 return False
         return True
@@ -235,7 +235,7 @@ class Every:
     def describe(self) -> str:
         """All parts."""
         return " and ".join(
-            f"({part.describe()})" if isinstance(part, Some) else part.describe() for part in self.parts
+            f"({part.describe()})" if isinstance(part, AnyOf) else part.describe() for part in self.parts
         )
 
     def explain(self, subject: Subject, /) -> list[str]:
@@ -244,7 +244,7 @@ class Every:
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class AnyOf:
     """At least one part holds. Made by `any_of`, so never empty, nested or constant."""
 
     parts: tuple[Condition, ...]
@@ -274,7 +274,7 @@ class Some:
     def describe(self) -> str:
         """All parts, of which one is enough."""
         return " or ".join(
-            f"({part.describe()})" if isinstance(part, Every) else part.describe() for part in self.parts
+            f"({part.describe()})" if isinstance(part, AllOf) else part.describe() for part in self.parts
         )
 
     def explain(self, subject: Subject, /) -> list[str]:
@@ -291,7 +291,7 @@ def fields_of(condition: Condition) -> frozenset[str]:
             return frozenset({condition.field})
         case Not():
             return fields_of(condition.part)
-        case Every() | Some():
+        case AllOf() | AnyOf():
             return frozenset().union(*map(fields_of, condition.parts))
     return frozenset()
 
@@ -305,7 +305,7 @@ def all_of(parts: Iterable[Condition]) -> Condition:
     left = [part for part in parts if part != ALWAYS]
     if any(part.never for part in left):
         return NEVER
-    return Every(tuple(left)) if len(left) > 1 else left[0] if left else ALWAYS
+    return AllOf(tuple(left)) if len(left) > 1 else left[0] if left else ALWAYS
 
 
 def any_of(parts: Iterable[Condition]) -> Condition:
@@ -313,4 +313,4 @@ def any_of(parts: Iterable[Condition]) -> Condition:
     left = [part for part in parts if not part.never]
     if ALWAYS in left:
         return ALWAYS
-    return Some(tuple(left)) if len(left) > 1 else left[0] if left else NEVER
+    return AnyOf(tuple(left)) if len(left) > 1 else left[0] if left else NEVER

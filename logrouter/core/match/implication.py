@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.match.conditions import ALWAYS, Absent, Every, Field, Not, OfTopic, Some
+from logrouter.core.match.conditions import ALWAYS, Absent, AllOf, AnyOf, Field, Not, OfTopic
 
 if TYPE_CHECKING:
     from logrouter.core.match.conditions import Condition
@@ -26,13 +26,13 @@ def implies(one: Condition, other: Condition) -> bool:
         return True
     if isinstance(one, Not) and isinstance(one.part, Not):
         return implies(one.part.part, other)
-    if isinstance(one, Some):
+    if isinstance(one, AnyOf):
         return all(implies(part, other) for part in one.parts)
-    if isinstance(other, Every):
+    if isinstance(other, AllOf):
         return all(implies(one, part) for part in other.parts)
-    if isinstance(other, Some) and any(implies(one, part) for part in other.parts):
+    if isinstance(other, AnyOf) and any(implies(one, part) for part in other.parts):
         return True
-    if isinstance(one, Every):
+    if isinstance(one, AllOf):
         return any(implies(part, other) for part in one.parts)
     if isinstance(other, Not):
         return excludes(one, other.part)
@@ -53,10 +53,10 @@ def excludes(one: Condition, other: Condition) -> bool:
     for first, second in ((one, other), (other, one)):
         if isinstance(first, Not) and isinstance(first.part, Not):
             return excludes(first.part.part, second)
-        if isinstance(first, Some) and all(excludes(part, second) for part in first.parts):
+        if isinstance(first, AnyOf) and all(excludes(part, second) for part in first.parts):
             return True
     for first, second in ((one, other), (other, one)):
-        if isinstance(first, Every) and any(excludes(part, second) for part in first.parts):
+        if isinstance(first, AllOf) and any(excludes(part, second) for part in first.parts):
             return True
         if isinstance(first, Not) and not isinstance(second, Not) and implies(second, first.part):
             return True

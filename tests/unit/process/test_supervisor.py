@@ -52,7 +52,7 @@ def test_children_die_with_a_killed_supervisor(tmp_path, eventually):
     pid_file = tmp_path / "pid"
     child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     code = (
-        "import sys; from logrouter.supervise import Child, supervise\n"
+        "import sys; from logrouter.process.supervisor import Child, supervise\n"
         f"supervise([Child('c', [sys.executable, '-c', {child!r}])], stopping=lambda: False)"
     )
     owner = subprocess.Popen(python(code), stderr=subprocess.DEVNULL)

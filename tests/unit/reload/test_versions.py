@@ -8,7 +8,7 @@ import pytest
 
 from logrouter.core.canary import Bounds
 from logrouter.core.routing import RouteTable
-from logrouter.reload.versions import ConfigVersions, Outcome, ReloadResult, Version
+from logrouter.reload.versions import ConfigVersions, ReloadOutcome, ReloadResult, Version
 from logrouter.telemetry import metrics
 
 BOUNDS = Bounds(60_000, 10, max_rejected_ratio=0.1, max_lag_growth_records=100)
@@ -95,7 +95,7 @@ def test_failure_is_told_once_unless_somebody_asks_again(caplog, asked):
     """The same file failing in the same way is no news; valid stays 0 until there is a good one."""
     it = live()
     for _ in range(3):
-        it.fail(Outcome(ReloadResult.INVALID, "1:1: routes: lacks"), asked=asked)
+        it.fail(ReloadOutcome(ReloadResult.INVALID, "1:1: routes: lacks"), asked=asked)
 
     assert events(caplog) == ["config_rejected"] * (3 if asked else 1)
     assert metrics.CONFIG_VALID._value.get() == 0

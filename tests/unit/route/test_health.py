@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from logrouter.config import Secret
-from logrouter.reload.versions import Outcome, ReloadResult
+from logrouter.reload.versions import ReloadOutcome, ReloadResult
 from logrouter.route.health import application
 
 TOKEN = "tök en"  # noqa: S105 - of this test
@@ -72,10 +72,10 @@ def test_without_a_token_in_the_file_there_is_no_such_path(authorization):
 @pytest.mark.parametrize(
     ("outcome", "code", "result"),
     [
-        (Outcome(ReloadResult.APPLIED, "", "g"), 200, "applied"),
-        (Outcome(ReloadResult.UNCHANGED, "", "g"), 200, "unchanged"),
-        (Outcome(ReloadResult.INVALID, "1:1: x"), 422, "invalid"),
-        (Outcome(ReloadResult.REFUSED, "x", "h"), 409, "refused"),
+        (ReloadOutcome(ReloadResult.APPLIED, "", "g"), 200, "applied"),
+        (ReloadOutcome(ReloadResult.UNCHANGED, "", "g"), 200, "unchanged"),
+        (ReloadOutcome(ReloadResult.INVALID, "1:1: x"), 422, "invalid"),
+        (ReloadOutcome(ReloadResult.REFUSED, "x", "h"), 409, "refused"),
         (None, 202, "pending"),
     ],
 )

@@ -9,13 +9,13 @@ import pytest
 
 from logrouter import config
 from logrouter.core.join import held_lines
-from logrouter.core.join.held_lines import How
-from logrouter.core.join.pairs import Left
+from logrouter.core.join.held_lines import PairResult
+from logrouter.core.join.pairs import Resolved
 from logrouter.core.rollup.records import decode_record
 from logrouter.route import pairing
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import DeadLetterSettings, Output
-from logrouter.route.paired import Joined
+from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.paired import PairFinisher
 from logrouter.route.pairing import PairingSettings, PairingStates
 
 from .messages import START, Message
@@ -82,7 +82,7 @@ class Path:
             clock_ms=lambda: START,
             pairing_partitions=2,
         )
-        self.joined = Joined(routes, rollup_partitions=4, dead_letters=LETTERS, clock_ms=lambda: START)
+        self.joined = PairFinisher(routes, rollup_partitions=4, dead_letters=LETTERS, clock_ms=lambda: START)
         settings = PairingSettings("pairing", 2, **{"max_lines": 100, "max_bytes": 1 << 20, **bounds})
         self.pairing = PairingStates(settings, {}, self.joined.known)
         for partition in (0, 1):
@@ -90,13 +90,13 @@ class Path:
         assert sorted(self.pairing.restored(START)) == [0, 1]
         self.offset = 0
 
-    def hold(self, *lines: bytes) -> Output:
+    def hold(self, *lines: bytes) -> BatchOutput:
         """The lines as a batch of the source, each in another partition."""
         return self.processor.process([Message(value, 7, partition, "wso2") for partition, value in enumerate(lines)])
 
-    def join(self, output: Output, now_ms: int = START, at_ms: int = START) -> Output:
+    def join(self, output: BatchOutput, now_ms: int = START, at_ms: int = START) -> BatchOutput:
         """What is held in *output* as a batch of the pairing topic, written at *at_ms*, and the time."""
-        joined = Output()
+        joined = BatchOutput()
         messages = []
         for partition, key, value in output.halves:
             messages.append(Message(value, self.offset, partition, "pairing", key=key, at=at_ms))
@@ -105,11 +105,11 @@ class Path:
         self.joined.add(left, joined, self.pairing.malformed)
         return joined
 
-    def idle(self, now_ms: int) -> Output:
+    def idle(self, now_ms: int) -> BatchOutput:
         """Turns without records until a moment, as the lane makes them."""
         for turn_ms in range(self.pairing._turn_ms + 1000, now_ms, 1000):
-            assert self.join(Output(), turn_ms).events == []
-        return self.join(Output(), now_ms)
+            assert self.join(BatchOutput(), turn_ms).events == []
+        return self.join(BatchOutput(), now_ms)
 
 
 @pytest.fixture(autouse=True)
@@ -117,12 +117,12 @@ def _no_broker(monkeypatch):
     monkeypatch.setattr(pairing, "Restore", Restored)
 
 
-def events(output: Output) -> list[dict]:
+def events(output: BatchOutput) -> list[dict]:
     """The clean events."""
     return [orjson.loads(value) for _, value, _ in output.events]
 
 
-def counted(output: Output) -> Counter:
+def counted(output: BatchOutput) -> Counter:
     """Requests in the partial sums, by kind and subject."""
     return Counter(
         {
@@ -152,7 +152,7 @@ def test_lines_of_two_partitions_become_one_event(order):
     assert "flags" not in event
     assert output.events[0][2] == b"tide-app"
     assert counted(output) == {"ctide-app": 1, "aTides": 1}
-    assert output.pairing == {("access", How.PAIRED): 1}
+    assert output.pairing == {("access", PairResult.PAIRED): 1}
     assert path.pairing.changes() == []
 
 
@@ -182,7 +182,7 @@ def test_line_whose_other_half_never_comes_is_reported_when_nothing_else_happens
     assert "status_code" not in lost["http"]
     assert (unpaired["flags"], "total_time_ms" in unpaired) == (["unpaired"], False)
     assert counted(output) == {"c-": 2, "aTides": 2}
-    assert output.pairing == {("access", How.NEVER_COMPLETED): 1, ("access", How.UNPAIRED): 1}
+    assert output.pairing == {("access", PairResult.NEVER_COMPLETED): 1, ("access", PairResult.UNPAIRED): 1}
     assert sorted(value is None for _, _, value in path.pairing.changes()) == [False, True]
 
 
@@ -228,7 +228,7 @@ def test_sample_keeps_both_lines_or_none(rate, kept):
 def test_samples_agree_between_the_lines_of_many_requests():
     """No request is half there."""
     path = Path(table(route=", sample: 0.5"))
-    output = Output()
+    output = BatchOutput()
     for number in range(200):
         output.halves += path.hold(
             *(
@@ -239,7 +239,7 @@ def test_samples_agree_between_the_lines_of_many_requests():
     joined = path.join(output)
 
     assert 0 < len(joined.events) < 200
-    assert set(joined.pairing) == {("access", How.PAIRED)}
+    assert set(joined.pairing) == {("access", PairResult.PAIRED)}
     assert {event["weight"] for event in events(joined)} == {2.0}
 
 
@@ -286,7 +286,7 @@ def test_route_that_is_gone_costs_a_dead_letter_not_the_request():
     assert (letter["stage"], letter["reason"], letter["route"]) == ("pair", "no_route", "access")
     assert key == b"wso2:1:7"
     assert "tide-app" in letter["raw"]["text"]
-    assert output.pairing == {("access", How.NO_ROUTE): 1}
+    assert output.pairing == {("access", PairResult.NO_ROUTE): 1}
 
 
 def test_route_that_comes_back_has_its_requests():
@@ -297,26 +297,26 @@ def test_route_that_comes_back_has_its_requests():
     assert path.join(held).events == []
     path.pairing.know(path.joined.known)
 
-    assert [event["total_time_ms"] for event in events(path.join(Output(), START + 1))] == [250]
+    assert [event["total_time_ms"] for event in events(path.join(BatchOutput(), START + 1))] == [250]
 
 
 def test_garbage_in_the_pairing_topic_is_a_dead_letter():
     """Somebody else wrote to it: counted, kept, and nothing else is disturbed."""
     path = Path(table())
-    output = Output()
+    output = BatchOutput()
     for value in (b"", b"[]", b"{}", b'[1,true,"access",1,1,[],{"a":1}'):
         output.halves.append((0, b"0" * 16, value))
     joined = path.join(output)
 
     assert [orjson.loads(value)["reason"] for _, value, _ in joined.dead_letters] == ["malformed"] * 4
-    assert joined.pairing == {("_unmatched", How.REJECTED): 4}
+    assert joined.pairing == {("_unmatched", PairResult.REJECTED): 4}
 
 
 def test_line_that_was_tampered_with_is_a_bug_of_ours_and_no_stop():
     """A record that looks like a line and holds no event ends as an internal error."""
     path = Path(table())
-    output = Output()
-    path.joined.add([Left(How.UNPAIRED, closing=b'[1,false,"access",1,1,[],[]]')], output)
+    output = BatchOutput()
+    path.joined.add([Resolved(PairResult.UNPAIRED, closing=b'[1,false,"access",1,1,[],[]]')], output)
 
     assert [orjson.loads(value)["reason"] for _, value, _ in output.dead_letters] == ["internal"]
 
@@ -329,12 +329,14 @@ def test_all_that_is_held_leaves_once():
     held = path.hold(*lines)
     joined = path.join(held)
     waiting = sum(len(pending) for pending in path.pairing._pending.values())
-    times = {How.PAIRED: 2}
+    times = {PairResult.PAIRED: 2}
 
     assert held.counts == {("access", "held", "", ""): 70}
     assert waiting + sum(n * times.get(how, 1) for (_, how), n in joined.pairing.items()) == 70
-    assert joined.pairing["access", How.FORGOTTEN] > 0
-    assert len(joined.events) == sum(joined.pairing.get(("access", how), 0) for how in (How.PAIRED, How.EVICTED))
+    assert joined.pairing["access", PairResult.FORGOTTEN] > 0
+    assert len(joined.events) == sum(
+        joined.pairing.get(("access", how), 0) for how in (PairResult.PAIRED, PairResult.EVICTED)
+    )
 
 
 def test_old_and_new_lines_have_one_shape():

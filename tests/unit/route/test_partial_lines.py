@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from logrouter import config
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import DeadLetterSettings, Output
-from logrouter.route.partial_lines import BREAK_MS, Rejoin
+from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.partial_lines import BREAK_MS, PartialLines
 
 from . import messages
 from .messages import START
@@ -45,7 +45,7 @@ class Owner:
     """A process that has the partition; *text* is its topics.yaml."""
 
     def __init__(self, text: str = JOINED) -> None:
-        self.rejoin = Rejoin()
+        self.rejoin = PartialLines()
         self.now_ms = START
         self.take_file(text)
 
@@ -60,18 +60,18 @@ class Owner:
             rejoin=self.rejoin,
         )
 
-    def batch(self, messages: list[Message]) -> Output:
+    def batch(self, messages: list[Message]) -> BatchOutput:
         """A batch on its way."""
         return self.processor.process(self.rejoin.without_replayed(messages, self.now_ms))
 
-    def commit(self, messages: list[Message]) -> Output:
+    def commit(self, messages: list[Message]) -> BatchOutput:
         """A batch that is committed."""
         output = self.batch(messages)
         self.rejoin.published(output)
         self.rejoin.settled()
         return output
 
-    def idle(self, now_ms: int) -> Output:
+    def idle(self, now_ms: int) -> BatchOutput:
         """Turns without records until a moment."""
         for turn_ms in range(self.now_ms, now_ms, BREAK_MS):
             self.now_ms = turn_ms
@@ -80,7 +80,7 @@ class Owner:
         return self.commit([])
 
 
-def uris(output: Output) -> list[str]:
+def uris(output: BatchOutput) -> list[str]:
     """Of the clean events."""
     return [orjson.loads(value)["meta"]["uri"] for _, value, _ in output.events]
 
@@ -184,7 +184,7 @@ def test_every_line_comes_out_once_whatever_happens(data):
     steps = data.draw(st.lists(st.sampled_from(["commit", "commit", "abort", "kill"]), max_size=15))
     owner, at, committed, metadata = Owner(), 0, 0, ""
     published: list[str] = []
-    flight: Output | None = None
+    flight: BatchOutput | None = None
     outcomes: Counter[str] = Counter()
 
     def settle() -> None:

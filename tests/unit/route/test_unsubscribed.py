@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from logrouter import config
-from logrouter.route.unsubscribed import SetAside
+from logrouter.route.unsubscribed import UnsubscribedRecords
 
 
 class Message(NamedTuple):
@@ -40,7 +40,7 @@ A4, A5, B7 = Message("a", 0, 4), Message("a", 0, 5), Message("b", 1, 7)
 
 def test_nothing_is_held_before_the_subscription_changes():
     """A lane whose subscription stays pays nothing."""
-    aside = SetAside(table("a", "b"))
+    aside = UnsubscribedRecords(table("a", "b"))
 
     assert aside.released(table("a", "b")) == []
     assert not aside.active
@@ -48,7 +48,7 @@ def test_nothing_is_held_before_the_subscription_changes():
 
 def test_records_of_a_topic_that_left_are_set_aside_and_gone_back_to():
     """From the first record on that was not read, once."""
-    aside = SetAside(table("a", "b"))
+    aside = UnsubscribedRecords(table("a", "b"))
     aside.released(table("b"))
     assert aside.active
     assert aside.without([A4, B7, A5]) == [B7]
@@ -61,7 +61,7 @@ def test_records_of_a_topic_that_left_are_set_aside_and_gone_back_to():
 
 def test_partition_that_has_left_is_forgotten():
     """The group's offset says where it goes on, not we."""
-    aside = SetAside(table("a", "b"))
+    aside = UnsubscribedRecords(table("a", "b"))
     aside.released(table("b"))
     aside.without([A4])
     aside.forget("a", 0)
@@ -71,7 +71,7 @@ def test_partition_that_has_left_is_forgotten():
 
 def test_expressions_select_whole_names():
     """As they do in topics.yaml."""
-    aside = SetAside(table("x"))
+    aside = UnsubscribedRecords(table("x"))
     aside.released(table("^[ab]"))
 
     assert aside.without([A4, B7, Message("abc", 0, 1)]) == [A4, B7]
@@ -79,7 +79,7 @@ def test_expressions_select_whole_names():
 
 def test_topic_that_no_source_names_can_be_ours_all_the_same():
     """Lines that wait for each other come from a topic of our own."""
-    aside = SetAside(table("a", "b"))
+    aside = UnsubscribedRecords(table("a", "b"))
     aside.released(table("b"))
     aside.besides = "a"
 

@@ -13,7 +13,7 @@ from logrouter import config
 from logrouter.core import ids
 from logrouter.core.dryrun.explain import as_dict, explain
 from logrouter.core.pipeline import process
-from logrouter.core.routing import Extras, OnInvalid
+from logrouter.core.routing import OnInvalid, OptionalSteps
 from logrouter.model import RawRecord
 
 NOW = 1_777_888_800_000
@@ -206,7 +206,7 @@ def with_extras(*, throttled: bool = True, **extras: object):
     """The explanation by a table whose route `gateway` has these extras, and what its steps say."""
     extras.setdefault("key", lambda event, _record: event["client_id"].encode())
     source = TABLE.sources[0]
-    routes = tuple(replace(r, extras=Extras(**extras)) if r.name == "gateway" else r for r in source.routes)
+    routes = tuple(replace(r, extras=OptionalSteps(**extras)) if r.name == "gateway" else r for r in source.routes)
     table = replace(TABLE, sources=(replace(source, routes=routes),))
     record = RawRecord(TOPIC, 0, 7, NOW, line())
     found = as_dict(explain(table, record, now_ms=NOW, event_id=EVENT_ID, throttled=throttled))
@@ -242,7 +242,9 @@ MUTATION = st.tuples(st.integers(0, 10_000), st.binary(max_size=6))
 
 
 VALUES = st.sampled_from([line(), line(host="stage-1"), line(program="sshd"), line("plain text"), b"{}"])
-EXTRAS = Extras(key=lambda _event, _record: b"k", sample=lambda record_id: "7" in record_id, on_invalid=OnInvalid.PASS)
+EXTRAS = OptionalSteps(
+    key=lambda _event, _record: b"k", sample=lambda record_id: "7" in record_id, on_invalid=OnInvalid.PASS
+)
 
 
 @given(st.lists(MUTATION, max_size=4), VALUES, st.booleans(), st.booleans())

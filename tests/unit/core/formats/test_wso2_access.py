@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.wso2_access import MAX_PAIRS
 from logrouter.core.text.timestamps import epoch_ms
-from logrouter.model import Envelope, Half, Ignored, Parsed, Reason, Rejected
+from logrouter.model import Envelope, Ignored, PairKey, Parsed, Reason, Rejected
 
 PARSE = parser("wso2_access")
 PREFIX = "2026-05-01T10:00:00.118-0700 [][hMessageProcessor-56]{D_APIAccessLog.AccessLogWriter}[] INFO  "
@@ -81,7 +81,7 @@ def test_render_then_parse_is_the_identity_in_any_order(data: st.DataObject, val
     for key in ("Event", "MessageID", "ResponseTo", "END_USER_NAME", "ErrorSource", "ERROR_CODE"):
         assert found.fields.get(key) == values.get(key)
     closes = values.get("ResponseTo") if values["Event"] == "REQUEST_COMPLETE" else values["MessageID"]
-    assert found.half == (Half(closes, opens=False) if closes else None)
+    assert found.half == (PairKey(closes, opens=False) if closes else None)
 
 
 REAL = (
@@ -106,7 +106,7 @@ def test_the_first_of_several_values_counts(more: list[tuple[str, str]]) -> None
     assert found.event["http"]["status_code"] == 401
     assert found.event["http"]["method"] == "GET"
     assert found.event["error"]["code"] == "900901"
-    assert found.half == Half("urn:uuid:1", opens=False)
+    assert found.half == PairKey("urn:uuid:1", opens=False)
     assert "application" not in found.event
     assert found.outcome == "auth"
     assert ("suspect" in found.flags) or not {key for key, _ in more} & (
@@ -204,7 +204,7 @@ def test_times_are_exact_to_the_millisecond() -> None:
     closing = PREFIX.replace(".118", ".127")
     closed = parsed(line(("Event", "REQUEST_COMPLETE"), ("MessageID", "m2"), ("ResponseTo", "m1"), prefix=closing))
 
-    assert (opened.half, closed.half) == (Half("m1", opens=True), Half("m1", opens=False))
+    assert (opened.half, closed.half) == (PairKey("m1", opens=True), PairKey("m1", opens=False))
     assert opened.time is not None
     assert closed.time is not None
     assert (epoch_ms(closed.time) or 0) - (epoch_ms(opened.time) or 0) == 9

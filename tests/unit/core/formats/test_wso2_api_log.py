@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.formats import FORMATS, parser
-from logrouter.model import Envelope, Half, Ignored, Parsed, Reason, Rejected
+from logrouter.model import Envelope, Ignored, PairKey, Parsed, Reason, Rejected
 
 PARSE = parser("wso2_api_log")
 SHORT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=60).filter(
@@ -53,7 +53,7 @@ def test_render_then_parse_is_the_identity(content: dict[str, Any], name: str) -
     assert http.get("status_code") == content.get("statusCode")
     assert meta.get("correlation_id") == content.get("correlationId")
     assert meta.get("uri", "").lstrip("/") == content.get("apiTo", "").lstrip("/")
-    assert found.half == (Half(content["correlationId"], opens=False) if "correlationId" in content else None)
+    assert found.half == (PairKey(content["correlationId"], opens=False) if "correlationId" in content else None)
 
 
 def test_of_four_lines_one_counts() -> None:
@@ -63,7 +63,7 @@ def test_of_four_lines_one_counts() -> None:
 
     halves = [each.half if isinstance(each, Parsed) else each for each in found]
     not_counted = Ignored(Reason.NOT_COUNTED)
-    assert halves == [Half("c", opens=True), not_counted, not_counted, Half("c", opens=False)]
+    assert halves == [PairKey("c", opens=True), not_counted, not_counted, PairKey("c", opens=False)]
 
 
 def test_headers_and_payload_are_not_read() -> None:

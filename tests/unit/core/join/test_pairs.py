@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.join import held_lines, pairs
-from logrouter.core.join.held_lines import How
-from logrouter.core.join.pairs import GRACE_MS, PARKED_MS, EntryKind, Left, PairingEntry, Pending
-from logrouter.model import Half, Held
+from logrouter.core.join.held_lines import PairResult
+from logrouter.core.join.pairs import GRACE_MS, PARKED_MS, EntryKind, PairingBuffer, PairingEntry, Resolved
+from logrouter.model import Held, PairKey
 
 WINDOW = 60_000
 ROUTE = "access"
@@ -21,19 +21,19 @@ ROUTE = "access"
 def line(key: str, *, opens: bool, at: int = 0, **event: object) -> tuple[bytes, held_lines.HeldLine, bytes]:
     """A held line as the pairing topic has it: its key, what it is, and its value."""
     draft = {"meta": {"id": f"{key}{'<' if opens else '>'}", "dt": str(at)}, **event}
-    held = Held(ROUTE, Half(key, opens), WINDOW, draft, orjson.dumps(draft), at, ("clients",))
+    held = Held(ROUTE, PairKey(key, opens), WINDOW, draft, orjson.dumps(draft), at, ("clients",))
     value = held_lines.encode(held)
     decoded = held_lines.decode(value)
     assert decoded is not None
     return held_lines.place(ROUTE, held.half), decoded, value
 
 
-def pending(**bounds: int) -> Pending:
+def pending(**bounds: int) -> PairingBuffer:
     """A state with room, unless *bounds* say otherwise."""
-    return Pending(**{"max_lines": 1000, "max_bytes": 1 << 20, **bounds})
+    return PairingBuffer(**{"max_lines": 1000, "max_bytes": 1 << 20, **bounds})
 
 
-def told(left: list[Left]) -> list[tuple[str, str, int | None]]:
+def told(left: list[Resolved]) -> list[tuple[str, str, int | None]]:
     """How each left, the id of its event and its latency."""
     found = []
     for each in left:
@@ -57,10 +57,10 @@ def test_two_lines_of_a_request_are_one_event(first):
 
 def test_other_requests_and_other_routes_do_not_pair():
     """A key is of one route; lengths keep names apart."""
-    keys = {held_lines.place(route, Half(key, opens=True)) for route, key in [("a", "bc"), ("ab", "c"), ("a", "b")]}
+    keys = {held_lines.place(route, PairKey(key, opens=True)) for route, key in [("a", "bc"), ("ab", "c"), ("a", "b")]}
 
     assert len(keys) == 3
-    assert held_lines.place("a", Half("\ud800", opens=True)) != held_lines.place("a", Half("", opens=True))
+    assert held_lines.place("a", PairKey("\ud800", opens=True)) != held_lines.place("a", PairKey("", opens=True))
 
 
 def test_lines_that_stay_alone_leave_when_their_window_is_over():
@@ -77,7 +77,7 @@ def test_lines_that_stay_alone_leave_when_their_window_is_over():
 def test_request_that_never_completes_tells_so_in_every_report():
     """It failed, it is flagged, and nobody invents a status."""
     _, _, value = line("lost", opens=True, at=100, http={"method": "GET"})
-    event, time_ms, tables = held_lines.event_of(How.NEVER_COMPLETED, value, None)
+    event, time_ms, tables = held_lines.event_of(PairResult.NEVER_COMPLETED, value, None)
 
     assert event["outcome"] == "gateway_error"
     assert event["error"] == {"class": "never_completed", "message": "never completed"}
@@ -107,7 +107,7 @@ def test_each_closing_line_is_an_event_and_repeated_opening_lines_are_none():
     """What a shipper sends twice, or a gateway closes twice."""
     state = pending()
     state.take(*line("r", opens=True, at=1), 1)
-    assert [each.how for each in state.take(*line("r", opens=True, at=1), 2)] == [How.DUPLICATE]
+    assert [each.how for each in state.take(*line("r", opens=True, at=1), 2)] == [PairResult.DUPLICATE]
     assert told(state.take(*line("r", opens=False, at=5), 3)) == [("paired", "r>", 4)]
     state.take(*line("r", opens=False, at=6), 4)
     assert told(state.take(*line("r", opens=False, at=7), 5)) == [("unpaired", "r>", None)]
@@ -124,7 +124,7 @@ def test_opening_line_that_comes_again_after_its_pair_has_met_is_no_request(orde
         state.expire(5 + WINDOW)
     state.take(*second, 6)
 
-    assert [each.how for each in state.take(*lines[0], 6)] == [How.DUPLICATE]
+    assert [each.how for each in state.take(*lines[0], 6)] == [PairResult.DUPLICATE]
     assert len(state) == 0
     assert state.take(*line("r", opens=True, at=900), 7) == []
     assert told(state.take(*line("r", opens=False, at=950), 8)) == [("paired", "r>", 50)]
@@ -145,7 +145,7 @@ def test_abort_forgets_who_has_met_because_of_what_was_not_committed():
     state.settled()
     state.rollback()
 
-    assert [each.how for each in state.take(*opening, 7)] == [How.DUPLICATE]
+    assert [each.how for each in state.take(*opening, 7)] == [PairResult.DUPLICATE]
 
 
 def test_memory_of_lines_that_have_met_is_bounded():
@@ -156,7 +156,7 @@ def test_memory_of_lines_that_have_met_is_bounded():
             state.take(*line(f"r{number}", opens=opens, at=100), number)
 
     assert state.take(*line("r0", opens=True, at=100), 4) == []
-    assert [each.how for each in state.take(*line("r2", opens=True, at=100), 4)] == [How.DUPLICATE]
+    assert [each.how for each in state.take(*line("r2", opens=True, at=100), 4)] == [PairResult.DUPLICATE]
     state.expire(2 + WINDOW)
     assert state.take(*line("r2", opens=True, at=100), 5) == []
 
@@ -169,7 +169,7 @@ def test_full_state_lets_the_oldest_go():
     (first,) = state.take(*line("c", opens=True), 3)
     (second,) = state.take(*line("d", opens=True), 4)
 
-    assert (first.how, first.closing) == (How.FORGOTTEN, None)
+    assert (first.how, first.closing) == (PairResult.FORGOTTEN, None)
     assert told([second]) == [("evicted", "b>", None)]
     assert held_lines.event_of(second.how, None, second.closing).event["flags"] == ["unpaired", "evicted"]
     assert len(state) == 2
@@ -207,7 +207,7 @@ def test_lines_of_an_unknown_route_wait_until_it_is_known_or_gone():
 
     state.park(left, 10)
     assert state.expire(10 + PARKED_MS - 1) == []
-    assert [each.how for each in state.expire(10 + PARKED_MS)] == [How.NO_ROUTE]
+    assert [each.how for each in state.expire(10 + PARKED_MS)] == [PairResult.NO_ROUTE]
 
 
 @given(st.binary(max_size=300))
@@ -221,7 +221,7 @@ def test_no_bytes_in_either_topic_raise(value):
     st.sampled_from(EntryKind),
     st.integers(0, 2**50),
     st.integers(1, 2**40),
-    st.sampled_from(How),
+    st.sampled_from(PairResult),
     st.tuples(st.booleans(), st.booleans()).filter(any),
 )
 def test_changelog_gives_entries_back(kind, since_ms, wait_ms, how, there):
@@ -244,16 +244,16 @@ class Owner:
     def __init__(self, lines, sizes, disturb):
         self.lines, self.sizes, self.disturb = lines, list(sizes), list(disturb)
         self.changelog: dict[bytes, bytes] = {}
-        self.published: list[Left] = []
+        self.published: list[Resolved] = []
         self.committed = 0
         self.state = self.restored()
 
-    def restored(self) -> Pending:
+    def restored(self) -> PairingBuffer:
         state = pending(max_lines=100_000, max_bytes=1 << 30)
         state.restore((key, pairs.decode(value)) for key, value in self.changelog.items())
         return state
 
-    def run(self) -> list[Left]:
+    def run(self) -> list[Resolved]:
         position, flight = 0, None
         while position < len(self.lines) or flight is not None:
             size = self.sizes.pop() if self.sizes else 3

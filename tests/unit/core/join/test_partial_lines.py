@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.envelopes.partial import Piece, piece_of, uncut
 from logrouter.core.join import partial_lines
-from logrouter.core.join.partial_lines import Joining, Lines, places_in
+from logrouter.core.join.partial_lines import PartialLineBuffer, PartialLineLimits, places_in
 from logrouter.model import Envelope, RawRecord
 
-BOUNDS = Joining(max_bytes=100, max_wait_ms=1000)
+BOUNDS = PartialLineLimits(max_bytes=100, max_wait_ms=1000)
 POD = {"namespace_name": "prod", "pod_name": "shop-1", "container_name": "shop"}
 TIME = "2026-05-01T10:00:00.123456789Z"
 
@@ -26,8 +26,8 @@ def record(offset: int, value: bytes = b"x") -> RawRecord:
 class Partition:
     """Records one after the other: what each is routed as."""
 
-    def __init__(self, bounds: Joining = BOUNDS) -> None:
-        self.lines = Lines(bounds)
+    def __init__(self, bounds: PartialLineLimits = BOUNDS) -> None:
+        self.lines = PartialLineBuffer(bounds)
         self.offset = 0
 
     def take(self, key: str, text: str, *, last: bool, at_ms: int = 0) -> tuple[list[int], str | int | None]:
@@ -81,7 +81,7 @@ def test_line_whose_end_does_not_come_is_given_up():
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3000), st.booleans()), max_size=400))
 def test_what_waits_is_bounded(steps):
     """In pieces, so that their places fit beside an offset, and in bytes; each record is routed or waits, once."""
-    partition = Partition(Joining(max_bytes=10_000, max_wait_ms=10**9))
+    partition = Partition(PartialLineLimits(max_bytes=10_000, max_wait_ms=10**9))
     routed: list[int] = []
     for number, (key, size, last) in enumerate(steps):
         given_up, now = partition.take(str(key), "x" * size, last=last, at_ms=number)
@@ -99,7 +99,7 @@ def test_what_waits_is_bounded(steps):
 
 def test_a_line_that_made_room_stays_known_to_its_end():
     """The one of many pieces that is the oldest; of what came after it nothing is given up."""
-    partition = Partition(Joining(max_bytes=10_000, max_wait_ms=10**9))
+    partition = Partition(PartialLineLimits(max_bytes=10_000, max_wait_ms=10**9))
     for number in range(partial_lines.MAX_PIECES):
         partition.take("long", "x", last=False, at_ms=number)
     given_up, now = partition.take("other", "1", last=False, at_ms=1000)
@@ -112,7 +112,7 @@ def test_a_line_that_made_room_stays_known_to_its_end():
 
 def test_most_pieces_far_apart_fit_beside_an_offset():
     """Kafka takes 4096 bytes there."""
-    lines = Lines(BOUNDS)
+    lines = PartialLineBuffer(BOUNDS)
     for number in range(partial_lines.MAX_PIECES + 10):
         lines.take(Piece((str(number),), last=False, text=""), record(number * 2**43), 0)
 
@@ -130,7 +130,7 @@ def test_places_lead_back_to_the_same_state(steps):
         times.append(at_ms)
         pieces.append((key, size, last))
         partition.take(key, "x" * size, last=last, at_ms=at_ms)
-    again = Lines(BOUNDS)
+    again = PartialLineBuffer(BOUNDS)
     for offset, lost in places_in(partition.lines.places()).items():
         key, size, last = pieces[offset]
         again.again(Piece((key,), last, "x" * size), record(offset), times[offset], lost=lost)
@@ -187,7 +187,7 @@ def test_a_line_put_together_is_as_if_never_cut(kind, line, data):
     places = data.draw(st.lists(st.integers(1, len(line)), min_size=1, max_size=4).map(sorted))
     parts = [line[a:b] for a, b in zip([0, *places], [*places, len(line)], strict=True)]
     decode = ENVELOPES[kind.partition(" ")[0]].decode
-    lines, whole = Lines(Joining(10_000, 1000)), None
+    lines, whole = PartialLineBuffer(PartialLineLimits(10_000, 1000)), None
     for index in range(len(parts)):
         value = _cut(kind, parts, index)
         found = decode(value)
