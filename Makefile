@@ -8,7 +8,7 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
-.PHONY: demo charts test test-long fuzz bench bench-formats bench-route bench-fold bench-serve bench-process check lint types screenshots docs lock clean help
+.PHONY: demo charts test test-long compat fuzz bench bench-formats bench-route bench-fold bench-serve bench-process check lint types screenshots docs lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -34,6 +34,9 @@ test: $(STAMP)  ## the tests, on a real broker they start themselves (about 10 m
 
 test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills, outages and rebalances (some 5 minutes)
 	@$(BIN)/python -m pytest -m long $(ARGS)
+
+compat: $(STAMP)  ## keep what this version writes for the tests of later ones, in a minute (VERSION=0.2.0)
+	@$(BIN)/python -m tests.compat.record $(VERSION)
 
 fuzz: $(STAMP)  ## coverage-guided fuzzing of every envelope and format, 20 s each, with a guard on time (ARGS=--list)
 	@$(BIN)/python fuzz/run.py $(ARGS)

@@ -1,0 +1,202 @@
+"""Both lanes as processes with a topics.yaml that is kept, and the topics they work on."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from logrouter.leash import Leash
+from logrouter.route.reader import read_committed
+from tests.compat.release import PREFIX, Committed, Record
+from tests.integration.stack import Process, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+PARTITIONS = 2
+
+
+class Lanes:
+    """Names begin with *name* in the cluster where they begin with `PREFIX` in *config*. `close` ends processes."""
+
+    def __init__(self, bootstrap: str, folder: Path, name: str, config: str) -> None:
+        self.folder, self.name = folder, name
+        self.kafka = {"bootstrap.servers": bootstrap}
+        self.config = folder / "topics.yaml"
+        self.config.write_text(self.named(config).replace("BOOTSTRAP", bootstrap))
+        self.port = free_port()
+        self._admin = AdminClient(self.kafka)
+        self._leash = Leash()  # should pytest itself be killed
+        self._processes: list[Process] = []
+
+    def named(self, text: str) -> str:
+        """A name, or a text with names, as it is in this cluster."""
+        return text.replace(PREFIX, self.name)
+
+    # --- processes
+
+    def create_outputs(self) -> None:
+        """`logrouter topics`."""
+        command = [sys.executable, "-m", "logrouter", "topics", "--config", str(self.config)]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def route(self) -> Process:
+        """Start the route lane."""
+        return self._start("route", "--instance", f"{self.name}-route-0", "--metrics-port", "0")
+
+    def tables(self, data: Path, now_ms: int) -> Process:
+        """Start the tables lane, by whose clock it is *now_ms*."""
+        before = os.environ.get("LOGROUTER_CLOCK_OFFSET_SECONDS")
+        os.environ["LOGROUTER_CLOCK_OFFSET_SECONDS"] = str(now_ms // 1000 - int(time.time()))
+        try:
+            return self._start("tables", "--port", str(self.port), "--data-dir", str(data))
+        finally:
+            os.environ.pop("LOGROUTER_CLOCK_OFFSET_SECONDS")
+            if before is not None:
+                os.environ["LOGROUTER_CLOCK_OFFSET_SECONDS"] = before
+
+    def _start(self, lane: str, *arguments: str) -> Process:
+        log = self.folder / f"{len(self._processes)}-{lane}.log"
+        process = Process(log, lane, *arguments, "--config", str(self.config))
+        self._processes.append(process)
+        self._leash.hold(process.popen.pid)
+        return process
+
+    def close(self) -> None:
+        """End what runs and delete the topics."""
+        for process in self._processes:
+            if process.running:
+                process.kill()
+                process.wait()
+            print(f"--- {process.log.name}\n{process.text()[-5000:]}")  # noqa: T201 - shown for a failed test
+        self._leash.close()
+        for future in self._admin.delete_topics(self.topics()).values() if self.topics() else ():
+            future.exception(30)
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status and body of an answer of the table view; 0 while nobody listens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, orjson.loads(answer.read())
+        except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
+            return 0, None
+        finally:
+            connection.close()
+
+    def until(self, condition: Callable[[], object], message: str) -> None:
+        """Wait for a condition; only when something hangs it does not come."""
+        deadline = time.monotonic() + 90
+        while not condition():
+            ended = [process.log.name for process in self._processes if process.popen.poll() not in (None, 0)]
+            assert not ended, f"{ended} ended while waiting for: {message}"
+            assert time.monotonic() < deadline, f"not within 90 s: {message}"
+            time.sleep(0.05)
+
+    # --- topics
+
+    def topics(self) -> list[str]:
+        """All of ours."""
+        return sorted(name for name in self._admin.list_topics(timeout=10).topics if name.startswith(self.name))
+
+    def create(self, topic: str, partitions: int = PARTITIONS, **config: str) -> None:
+        """Make one topic."""
+        new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=config)
+        self._admin.create_topics([new])[topic].result(30)
+
+    def read(self, topic: str) -> list[Record]:
+        """Every committed record, in order within partitions."""
+        found = [
+            Record(record.partition, record.offset, record.timestamp_ms, key, record.value, record.headers)
+            for key, record in read_committed(self.kafka, topic)
+        ]
+        return sorted(found, key=lambda record: record[:2])
+
+    def ends(self, topic: str) -> list[int]:
+        """The end of each partition."""
+        consumer = self._asking("ends")
+        try:
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in sorted(partitions)]
+        finally:
+            consumer.close()
+
+    def write(self, topic: str, records: Iterable[Record], *, now: bool = False) -> None:
+        """Write records as they come, to their partitions; *now* gives them the present time and not their own."""
+        producer = Producer(self.kafka | {"linger.ms": 5})
+        for each in records:
+            more = {} if now else {"timestamp": each.at_ms}
+            producer.produce(topic, each.value, each.key, partition=each.partition, headers=list(each.headers), **more)
+        assert producer.flush(60) == 0
+
+    def restore(self, topic: str, records: list[Record], ends: list[int]) -> None:
+        """Write records so that each has the offset it had: the end of a transaction takes one where one is missing."""
+        producer: Producer | None = None
+        for partition, end in enumerate(ends):
+            mine = [record for record in records if record.partition == partition]
+            offsets = [record.offset for record in mine]
+            if offsets == list(range(end)):
+                self.write(topic, mine, now=True)
+                continue
+            if producer is None:
+                producer = Producer(self.kafka | {"transactional.id": f"{topic}-restored", "linger.ms": 5})
+                producer.init_transactions(60)
+            starts = [0, *(after for before, after in pairwise([*offsets, end]) if after != before + 1)]
+            for start, stop in pairwise([*starts, end] if starts[-1] != end else starts):
+                self._in_transaction(producer, topic, [record for record in mine if start <= record.offset < stop])
+        assert self.ends(topic) == ends, topic
+        again = [(record.partition, record.offset) for record in self.read(topic)]
+        assert again == [(record.partition, record.offset) for record in records], topic
+
+    @staticmethod
+    def _in_transaction(producer: Producer, topic: str, records: list[Record]) -> None:
+        producer.begin_transaction()
+        for each in records:
+            producer.produce(topic, each.value, each.key, partition=each.partition, headers=list(each.headers))
+        producer.commit_transaction(60)
+
+    # --- groups
+
+    def committed(self, group: str, topics: Iterable[str]) -> list[Committed]:
+        """What a group has committed."""
+        consumer = self._asking(group)
+        try:
+            asked = [TopicPartition(topic, p) for topic in topics for p in range(len(self.ends(topic)))]
+            found = consumer.committed(asked, timeout=20)
+        finally:
+            consumer.close()
+        return [
+            Committed(group, each.topic, each.partition, each.offset, each.metadata or "")
+            for each in found
+            if each.offset >= 0
+        ]
+
+    def commit(self, group: str, offsets: Iterable[Committed]) -> None:
+        """Commit for a group that has no members."""
+        consumer = self._asking(group)
+        try:
+            places = [TopicPartition(each.topic, each.partition, each.offset, each.metadata) for each in offsets]
+            consumer.commit(offsets=places, asynchronous=False)
+        finally:
+            consumer.close()
+
+    def done(self, lane: str, *topics: str) -> bool:
+        """Whether a lane has committed all records of topics, where the ends of transactions do not count."""
+        at = {(each.topic, each.partition): each.offset for each in self.committed(f"{self.name}-{lane}", topics)}
+        last = {(topic, record.partition): record.offset for topic in topics for record in self.read(topic)}
+        return all(at.get(place, 0) > offset for place, offset in last.items())
+
+    def _asking(self, group: str) -> Consumer:
+        """A consumer that only asks."""
+        return Consumer(self.kafka | {"group.id": group, "enable.auto.commit": False, "log_level": 0})
