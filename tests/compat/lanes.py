@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from logrouter.leash import Leash
 from logrouter.route.reader import read_committed
 from tests.compat.release import PREFIX, Committed, Record
+from tests.integration.fleet import insist
 from tests.integration.stack import Process, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
-
-PARTITIONS = 2
 
 
 class Lanes:
@@ -38,6 +38,7 @@ class Lanes:
         self._admin = AdminClient(self.kafka)
         self._leash = Leash()  # should pytest itself be killed
         self._processes: list[Process] = []
+        self._consumers: dict[str, Consumer] = {}
 
     def named(self, text: str) -> str:
         """A name, or a text with names, as it is in this cluster."""
@@ -80,6 +81,8 @@ class Lanes:
                 process.wait()
             print(f"--- {process.log.name}\n{process.text()[-5000:]}")  # noqa: T201 - shown for a failed test
         self._leash.close()
+        for consumer in self._consumers.values():
+            consumer.close()
         for future in self._admin.delete_topics(self.topics()).values() if self.topics() else ():
             future.exception(30)
 
@@ -110,10 +113,21 @@ class Lanes:
         """All of ours."""
         return sorted(name for name in self._admin.list_topics(timeout=10).topics if name.startswith(self.name))
 
-    def create(self, topic: str, partitions: int = PARTITIONS, **config: str) -> None:
-        """Make one topic."""
-        new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=config)
-        self._admin.create_topics([new])[topic].result(30)
+    def create(self, topics: dict[str, int], compacted: Iterable[str] = ()) -> None:
+        """Make topics with so many partitions."""
+        config = {topic: {"cleanup.policy": "compact"} for topic in compacted}
+        new = [
+            NewTopic(topic, num_partitions=partitions, replication_factor=1, config=config.get(topic, {}))
+            for topic, partitions in topics.items()
+        ]
+        for future in self._admin.create_topics(new).values():
+            future.result(30)
+
+        def there() -> bool:
+            known = self._admin.list_topics(timeout=10).topics
+            return all(topic in known and len(known[topic].partitions) == topics[topic] for topic in topics)
+
+        self.until(there, "the topics are there")
 
     def read(self, topic: str) -> list[Record]:
         """Every committed record, in order within partitions."""
@@ -126,56 +140,59 @@ class Lanes:
     def ends(self, topic: str) -> list[int]:
         """The end of each partition."""
         consumer = self._asking("ends")
-        try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in sorted(partitions)]
-        finally:
-            consumer.close()
 
-    def write(self, topic: str, records: Iterable[Record], *, now: bool = False) -> None:
-        """Write records as they come, to their partitions; *now* gives them the present time and not their own."""
-        producer = Producer(self.kafka | {"linger.ms": 5})
-        for each in records:
-            more = {} if now else {"timestamp": each.at_ms}
-            producer.produce(topic, each.value, each.key, partition=each.partition, headers=list(each.headers), **more)
-        assert producer.flush(60) == 0
+        def ask() -> list[int]:
+            partitions = sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+            return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions]
+
+        return insist(ask)  # a topic that was just made may have no leader yet
+
+    def write(self, topic: str, records: Iterable[Record]) -> None:
+        """Write records as they come, to their partitions, stamped now; each must get the offset that it says."""
+        self._produce(self._plain, topic, records)
+        assert self._plain.flush(60) == 0
 
     def restore(self, topic: str, records: list[Record], ends: list[int]) -> None:
         """Write records so that each has the offset it had: the end of a transaction takes one where one is missing."""
-        producer: Producer | None = None
         for partition, end in enumerate(ends):
             mine = [record for record in records if record.partition == partition]
             offsets = [record.offset for record in mine]
             if offsets == list(range(end)):
-                self.write(topic, mine, now=True)
+                self.write(topic, mine)
                 continue
-            if producer is None:
-                producer = Producer(self.kafka | {"transactional.id": f"{topic}-restored", "linger.ms": 5})
-                producer.init_transactions(60)
             starts = [0, *(after for before, after in pairwise([*offsets, end]) if after != before + 1)]
             for start, stop in pairwise([*starts, end] if starts[-1] != end else starts):
-                self._in_transaction(producer, topic, [record for record in mine if start <= record.offset < stop])
+                self._transactions.begin_transaction()
+                self._produce(self._transactions, topic, [each for each in mine if start <= each.offset < stop])
+                self._transactions.commit_transaction(60)
         assert self.ends(topic) == ends, topic
-        again = [(record.partition, record.offset) for record in self.read(topic)]
-        assert again == [(record.partition, record.offset) for record in records], topic
 
     @staticmethod
-    def _in_transaction(producer: Producer, topic: str, records: list[Record]) -> None:
-        producer.begin_transaction()
+    def _produce(producer: Producer, topic: str, records: Iterable[Record]) -> None:
         for each in records:
-            producer.produce(topic, each.value, each.key, partition=each.partition, headers=list(each.headers))
-        producer.commit_transaction(60)
+
+            def stored(error: object, message: Any, each: Record = each) -> None:
+                assert (error, message.offset()) == (None, each.offset), topic
+
+            headers = list(each.headers)
+            producer.produce(topic, each.value, each.key, each.partition, on_delivery=stored, headers=headers)
+
+    @cached_property
+    def _plain(self) -> Producer:
+        return Producer(self.kafka | {"linger.ms": 5, "log_level": 0})
+
+    @cached_property
+    def _transactions(self) -> Producer:
+        producer = Producer(self.kafka | {"transactional.id": f"{self.name}-restored", "linger.ms": 5, "log_level": 0})
+        producer.init_transactions(60)
+        return producer
 
     # --- groups
 
     def committed(self, group: str, topics: Iterable[str]) -> list[Committed]:
         """What a group has committed."""
-        consumer = self._asking(group)
-        try:
-            asked = [TopicPartition(topic, p) for topic in topics for p in range(len(self.ends(topic)))]
-            found = consumer.committed(asked, timeout=20)
-        finally:
-            consumer.close()
+        asked = [TopicPartition(topic, p) for topic in topics for p in range(len(self.ends(topic)))]
+        found = insist(lambda: self._asking(group).committed(asked, timeout=20))
         return [
             Committed(group, each.topic, each.partition, each.offset, each.metadata or "")
             for each in found
@@ -184,19 +201,22 @@ class Lanes:
 
     def commit(self, group: str, offsets: Iterable[Committed]) -> None:
         """Commit for a group that has no members."""
-        consumer = self._asking(group)
-        try:
-            places = [TopicPartition(each.topic, each.partition, each.offset, each.metadata) for each in offsets]
-            consumer.commit(offsets=places, asynchronous=False)
-        finally:
-            consumer.close()
+        places = [TopicPartition(each.topic, each.partition, each.offset, each.metadata) for each in offsets]
+        self._asking(group).commit(offsets=places, asynchronous=False)
 
-    def done(self, lane: str, *topics: str) -> bool:
-        """Whether a lane has committed all records of topics, where the ends of transactions do not count."""
+    def done(self, lane: str, *topics: str, transactions: bool = False) -> bool:
+        """Whether a lane has committed everything in topics. With *transactions* the end of one comes last there."""
         at = {(each.topic, each.partition): each.offset for each in self.committed(f"{self.name}-{lane}", topics)}
-        last = {(topic, record.partition): record.offset for topic in topics for record in self.read(topic)}
-        return all(at.get(place, 0) > offset for place, offset in last.items())
+        return all(
+            at.get((topic, partition), 0) >= end - transactions
+            for topic in topics
+            for partition, end in enumerate(self.ends(topic))
+        )
 
     def _asking(self, group: str) -> Consumer:
-        """A consumer that only asks."""
-        return Consumer(self.kafka | {"group.id": group, "enable.auto.commit": False, "log_level": 0})
+        """A consumer that only asks, and never joins its group."""
+        if group not in self._consumers:
+            self._consumers[group] = Consumer(
+                self.kafka | {"group.id": group, "enable.auto.commit": False, "log_level": 0}
+            )
+        return self._consumers[group]

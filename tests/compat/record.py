@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -21,6 +21,9 @@ from logrouter.route.reader import cluster
 from tests.compat.lanes import Lanes
 from tests.compat.lines import FIRST, NOW_MS, PIECES, QUESTIONS, REST, Fed
 from tests.compat.release import FOLDER, PREFIX, Record, figures, pack_tables, write_rest, write_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SOURCES = sorted({f"{PREFIX}.{fed.topic}" for fed in FIRST})
 EVENTS = [f"{PREFIX}.{topic}" for topic in ("aws", "clean", "requests", "sampled", "web")]
@@ -40,7 +43,7 @@ def main(version: str) -> None:
             (into / "answers.json").write_bytes(orjson.dumps(answers, option=orjson.OPT_INDENT_2))
             pack_tables(Path(scratch) / "tables", into / "tables.tar.gz")
             _keep(lanes, into, version)
-            rest = _rest(lanes)
+            rest = _next(lanes, REST)
             write_rest(into / "rest.jsonl", rest)
             write_topic(into / "completed.jsonl", _complete(lanes, rest))
         finally:
@@ -52,18 +55,17 @@ def main(version: str) -> None:
 def _run(lanes: Lanes, data: Path) -> dict[str, Any]:
     """Route and fold everything, stop, and say what the table view answered."""
     lanes.create_outputs()
-    for topic in SOURCES:
-        lanes.create(topic)
+    lanes.create(dict.fromkeys(SOURCES, 2))
     route, tables = lanes.route(), lanes.tables(data, NOW_MS)
     half = len(FIRST) // 2
     for part in (FIRST[:half], FIRST[half:]):  # so that rows are written more than once
-        for fed in part:
-            lanes.write(f"{PREFIX}.{fed.topic}", [_record(fed)])
+        for topic, record in _next(lanes, part):
+            lanes.write(topic, [record])
         lanes.until(lambda: lanes.done("route", *SOURCES), "all is routed")
-        lanes.until(lambda: lanes.done("tables", f"{PREFIX}.rollup"), "all is folded")
+        lanes.until(lambda: lanes.done("tables", f"{PREFIX}.rollup", transactions=True), "all is folded")
     lanes.until(lambda: b"never_completed" in b"".join(_values(lanes, "requests")), "a line has waited in vain")
-    lanes.until(lambda: lanes.done("route", f"{PREFIX}.pairing"), "all lines that can meet have met")
-    lanes.until(lambda: lanes.done("tables", f"{PREFIX}.rollup"), "all is folded")
+    lanes.until(lambda: lanes.done("route", f"{PREFIX}.pairing", transactions=True), "all lines that can meet have met")
+    lanes.until(lambda: lanes.done("tables", f"{PREFIX}.rollup", transactions=True), "all is folded")
     answers = {}
     for path in QUESTIONS:
         status, body = lanes.get(path)
@@ -94,13 +96,13 @@ def _keep(lanes: Lanes, into: Path, version: str) -> None:
     (into / "release.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
 
 
-def _rest(lanes: Lanes) -> list[tuple[str, Record]]:
-    """What comes next, with the offsets that it will have."""
+def _next(lanes: Lanes, lines: Iterable[Fed]) -> list[tuple[str, Record]]:
+    """Records that come next, by topic, with the offsets that they will have."""
     ends = {topic: lanes.ends(topic) for topic in SOURCES}
     found = []
-    for fed in REST:
+    for fed in lines:
         topic = f"{PREFIX}.{fed.topic}"
-        found.append((topic, _record(fed)._replace(offset=ends[topic][fed.partition])))
+        found.append((topic, Record(fed.partition, ends[topic][fed.partition], _now_ms(), None, fed.value)))
         ends[topic][fed.partition] += 1
     return found
 
@@ -124,8 +126,8 @@ def _values(lanes: Lanes, topic: str) -> list[bytes]:
     return [record.value or b"" for record in lanes.read(f"{PREFIX}.{topic}")]
 
 
-def _record(fed: Fed) -> Record:
-    return Record(fed.partition, -1, time.time_ns() // 1_000_000, None, fed.value)
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 if __name__ == "__main__":

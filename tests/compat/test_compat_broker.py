@@ -36,19 +36,18 @@ PAIRING = f"{PREFIX}.pairing"
 def lanes(release, broker, tmp_path, unique) -> Iterator[Lanes]:
     """The lanes with the settings of the release; topics are there and empty."""
     made = Lanes(broker.bootstrap, tmp_path, unique("c"), release.config)
-    made.create_outputs()
+    made.create(
+        {made.named(topic): len(ends) for topic, ends in release.ends.items()},
+        compacted=[made.named(f"{PAIRING}.state"), made.named(CHANGELOG)],
+    )
     yield made
     made.close()
 
 
-def restore(lanes: Lanes, release: Release, topics: Iterable[str], **config: str) -> None:
-    """Put kept records into topics, which are made if they are not there."""
-    there = lanes.topics()
+def restore(lanes: Lanes, release: Release, topics: Iterable[str]) -> None:
+    """Put kept records into topics."""
     for topic in topics:
-        name, ends = lanes.named(topic), release.ends[topic]
-        if name not in there:
-            lanes.create(name, len(ends), **config)
-        lanes.restore(name, release.topic(topic), ends)
+        lanes.restore(lanes.named(topic), release.topic(topic), release.ends[topic])
 
 
 def commit(lanes: Lanes, release: Release, group: str, **changes: int) -> None:
@@ -70,7 +69,7 @@ def test_what_waits_is_completed_once_by_the_route_lane(release, lanes):
     restore(lanes, release, [*sources, PAIRING, f"{PAIRING}.state"])
     commit(lanes, release, ROUTE)
     for topic, record in release.rest():
-        lanes.write(lanes.named(topic), [record], now=True)
+        lanes.write(lanes.named(topic), [record])
     expected = Counter(comparable(record, PREFIX) for record in release.completed())
     topics = {lanes.named(orjson.loads(each.value or b"")["meta"]["stream"]) for each in release.completed()}
     route = lanes.route()
@@ -78,7 +77,8 @@ def test_what_waits_is_completed_once_by_the_route_lane(release, lanes):
     def found() -> Counter[tuple[bytes | None, str]]:
         return Counter(comparable(record, lanes.name) for topic in topics for record in lanes.read(topic))
 
-    lanes.until(lambda: lanes.done("route", *map(lanes.named, [*sources, PAIRING])), "all is routed")
+    lanes.until(lambda: lanes.done("route", *map(lanes.named, sources)), "all is routed")
+    lanes.until(lambda: lanes.done("route", lanes.named(PAIRING), transactions=True), "all lines have met that can")
     lanes.until(lambda: found().total() >= expected.total(), "all is completed")
     assert route.stop() == 0
     assert found() == expected
@@ -87,8 +87,7 @@ def test_what_waits_is_completed_once_by_the_route_lane(release, lanes):
 
 def test_tables_of_the_release_are_served(release, lanes, tmp_path):
     """First by a worker that has nothing but the changelog; then from the disk, while all records are folded again."""
-    restore(lanes, release, [ROLLUP])
-    restore(lanes, release, [CHANGELOG], **{"cleanup.policy": "compact"})
+    restore(lanes, release, [ROLLUP, CHANGELOG])
     commit(lanes, release, TABLES)
     before = release.answers()
 
@@ -105,7 +104,7 @@ def test_tables_of_the_release_are_served(release, lanes, tmp_path):
     worker = lanes.tables(tmp_path / "kept", release.clock_ms)
     lanes.until(lambda: lanes.get("/readyz")[0] == 200, "the databases are open")
     opened = answers()
-    lanes.until(lambda: lanes.done("tables", lanes.named(ROLLUP)), "all records are folded again")
+    lanes.until(lambda: lanes.done("tables", lanes.named(ROLLUP), transactions=True), "all records are folded again")
     folded = answers()
     assert worker.stop() == 0
 
