@@ -35,7 +35,7 @@ class Lanes:
         self.config = folder / "topics.yaml"
         self.config.write_text(self.named(config).replace("BOOTSTRAP", bootstrap))
         self.port = free_port()
-        self._admin = AdminClient(self.kafka)
+        self._admin = AdminClient(self.kafka | {"log_level": 0})
         self._leash = Leash()  # should pytest itself be killed
         self._processes: list[Process] = []
         self._consumers: dict[str, Consumer] = {}

@@ -306,8 +306,13 @@ def test_the_table_view_answers_as_before(release, tmp_path, origin):
 
 
 def test_copies_know_how_far_they_reach(release):
-    """The last mark of each partition in the changelog is at the last rollup record that was there."""
+    """The last mark of each partition in the changelog tells the last rollup record and the newest event time."""
     marks = {each.partition: copies.decode(each.value) for each in release.topic(CHANGELOG) if each.key == copies.DONE}
-    last = {each.partition: each.offset for each in release.topic(ROLLUP)}
+    last, newest = {}, {}
+    for each in release.topic(ROLLUP):
+        last[each.partition] = each.offset
+        times = [cell.last_ms for _, cells in decode_record(each.value or b"") for cell in cells]
+        newest[each.partition] = max(*times, newest.get(each.partition, 0))
 
     assert {partition: mark.offset for partition, mark in marks.items()} == last
+    assert {partition: mark.newest_ms for partition, mark in marks.items()} == newest
