@@ -8,7 +8,7 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
-.PHONY: demo charts test test-long compat fuzz bench bench-formats bench-route bench-fold bench-serve bench-process check lint types screenshots docs lock clean help
+.PHONY: demo charts test test-long compat fuzz bench bench-formats bench-route bench-fold bench-serve bench-process check lint types screenshots docs lock clean help surface
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -73,6 +73,9 @@ screenshots: $(STAMP)  ## take the pictures of the page that the README shows (n
 
 docs: $(STAMP)  ## write the pages that are made from the code
 	@$(BIN)/python -m logrouter.config.reference > docs/topics-yaml.md
+
+surface: $(STAMP)  ## rewrite the committed list of options, names, metrics, endpoints and commands
+	@$(BIN)/python -m tests.surface.write
 
 lock: $(STAMP)  ## pin every dependency, with hashes, for every platform
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

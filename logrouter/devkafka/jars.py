@@ -50,7 +50,7 @@ class Jar(NamedTuple):
 
 def pinned_jars() -> list[Jar]:
     """The content of `kafka.lock`."""
-    text = resources.files("logrouter").joinpath("kafka.lock").read_text(encoding="utf-8")
+    text = resources.files("logrouter.devkafka").joinpath("kafka.lock").read_text(encoding="utf-8")
     jars = []
     for line in text.splitlines():
         if line and not line.startswith("#"):

@@ -15,8 +15,8 @@ import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from logrouter.leash import Leash
-from logrouter.route.reader import read_committed
+from logrouter.kafka.reader import read_committed
+from logrouter.process.watchdog import Leash
 from tests.compat.release import PREFIX, Committed, Record
 from tests.integration.fleet import insist
 from tests.integration.stack import Process, free_port

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from logrouter.devkafka import DevKafka
-from logrouter.route.reader import cluster
+from logrouter.devkafka.broker import DevKafka
+from logrouter.kafka.reader import cluster
 from tests.compat.lanes import Lanes
 from tests.compat.lines import FIRST, NOW_MS, PIECES, QUESTIONS, REST, Fed
 from tests.compat.release import FOLDER, PREFIX, Record, figures, pack_tables, write_rest, write_topic

@@ -19,19 +19,20 @@ from yarl import URL
 
 from logrouter import config
 from logrouter.access.policy import OPEN
-from logrouter.core import halves, pairing
-from logrouter.core.pairing import Pending
-from logrouter.core.rejoin import places_in
-from logrouter.core.rollup import decode_record
+from logrouter.core.join import held_lines, pairs
+from logrouter.core.join.pairs import PairingBuffer
+from logrouter.core.join.partial_lines import places_in
+from logrouter.core.rollup.records import decode_record
+from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
-from logrouter.query.reader import Tier
+from logrouter.query.tiers import Tier
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.joined import Joined
-from logrouter.route.output import DeadLetterSettings, Output
-from logrouter.route.rejoin import Rejoin
-from logrouter.tables import copies, rows
+from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.paired import PairFinisher
+from logrouter.route.partial_lines import PartialLines
+from logrouter.tables import replicas, rows
 from logrouter.tables.store import open_database
-from logrouter.web import app, server
+from logrouter.web import app
 from tests.compat.release import PREFIX, Record, Release, figures, releases, within
 
 if TYPE_CHECKING:
@@ -89,24 +90,24 @@ class Lane:
             "clock_ms": lambda: self.now_ms,
         }
         self.now_ms = max(record.at_ms for topic in self.sources for record in release.topic(topic))
-        self.rejoin = Rejoin()
+        self.rejoin = PartialLines()
         self._processor = BatchProcessor(
             settings.table, cluster=release.cluster, pairing_partitions=partitions, rejoin=self.rejoin, **common
         )
-        self._joined = Joined(settings.table, **common)
-        self._pending = [Pending(max_lines=100, max_bytes=1 << 20, resumed_ms=0) for _ in range(partitions)]
+        self._joined = PairFinisher(settings.table, **common)
+        self._pending = [PairingBuffer(max_lines=100, max_bytes=1 << 20, resumed_ms=0) for _ in range(partitions)]
         for partition, entries in (state or {}).items():
             self._pending[partition].restore(entries.items())
 
-    def route(self, messages: Iterable[Message]) -> Output:
+    def route(self, messages: Iterable[Message]) -> BatchOutput:
         """What becomes of records, and of the lines that meet because of them."""
         output = self._processor.process(list(messages))
         for partition, key, value in output.halves:
-            line = halves.decode(value)
+            line = held_lines.decode(value)
             self._joined.add(self._pending[partition].take(key, line, value, self.now_ms), output)
         return output
 
-    def wait(self, output: Output) -> None:
+    def wait(self, output: BatchOutput) -> None:
         """Let go of lines that wait for a short time only."""
         for pending in self._pending:
             self._joined.add(pending.expire(self.now_ms + BEYOND_ANY_SHORT_WAIT_MS), output)
@@ -121,7 +122,7 @@ def state(release) -> dict[int, dict[bytes, Any]]:
         if record.value is None:
             entries.pop(record.key, None)
         else:
-            entries[record.key] = pairing.decode(record.value)
+            entries[record.key] = pairs.decode(record.value)
             assert entries[record.key] is not None, record
     return found
 
@@ -196,7 +197,7 @@ def test_the_same_lines_wait_in_the_same_places_of_the_pairing_topic(release):
     assert Counter((p, key, comparable(orjson.loads(value))) for p, key, value in output.halves) == Counter(
         (each.partition, each.key, comparable(orjson.loads(each.value or b""))) for each in before
     )
-    assert [each for each in before if halves.decode(each.value or b"") is None] == []
+    assert [each for each in before if held_lines.decode(each.value or b"") is None] == []
 
 
 def test_the_same_lines_come_to_the_same_sums(release):
@@ -307,7 +308,8 @@ def test_the_table_view_answers_as_before(release, tmp_path, origin):
 
 def test_copies_know_how_far_they_reach(release):
     """The last mark of each partition in the changelog tells the last rollup record and the newest event time."""
-    marks = {each.partition: copies.decode(each.value) for each in release.topic(CHANGELOG) if each.key == copies.DONE}
+    changelog = [each for each in release.topic(CHANGELOG) if each.key == replicas.DONE]
+    marks = {each.partition: replicas.decode(each.value) for each in changelog}
     last, newest = {}, {}
     for each in release.topic(ROLLUP):
         last[each.partition] = each.offset

@@ -1,0 +1,1 @@
+"""The public surface, pinned: options, names, metrics, endpoints and commands as committed lists."""
