@@ -1,12 +1,13 @@
 """What a line costs the route lane, and a partial sum the tables: Python alone, no Kafka, one tree next to another.
 
-    python bench/process.py [--lines 5000] [--clients 5000,50000] [--rounds 25] [--against FOLDER]
+    python bench/process.py [--lines 5000] [--clients 5000,50000] [--rounds 10] [--starts 8] [--against FOLDER]
 
 route   `BatchProcessor.process` on batches of the mixed stream: decode, match, parse, enrich, validate, partial sums
 fold    its rollup records decoded, merged, flushed to rows and merged with the rows there were; rows in a dictionary
 
-FOLDER is another checkout, such as `git worktree add FOLDER main`. Every tree runs in a process of its own, in turn, so
-that whatever else the machine does hits all of them: the ratios mean something, the absolute figures little.
+FOLDER is another checkout, such as `git worktree add FOLDER main`. Every tree runs its own copy of this file in a
+process of its own, in turn, so that whatever else the machine does hits all of them: the ratios mean something, the
+absolute figures little.
 """
 
 from __future__ import annotations
@@ -92,46 +93,82 @@ def serve(count: int, clients: int) -> None:
         print(work[asked.strip()](), flush=True)
 
 
-def measure(trees: list[Path], count: int, clients: int, rounds: int, works: list[str]) -> None:
-    """Ask every tree in turn, *rounds* times, and print the least time of each and the ratios to the last tree's."""
-    children = [
-        subprocess.Popen(
-            [sys.executable, __file__, "--serve", "--lines", str(count), "--clients", str(clients)],
+class Worker:
+    """A process that runs one tree's own copy of this file, so that trees may differ in their layout."""
+
+    def __init__(self, tree: Path, count: int, clients: int) -> None:
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                tree / "bench" / "process.py",
+                "--serve",
+                "--lines",
+                str(count),
+                "--clients",
+                str(clients),
+            ],
             env={**os.environ, "PYTHONPATH": str(tree)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for tree in trees
-    ]
+        self.size = self.process.stdout.readline().strip()
+
+    def seconds(self, work: str) -> float:
+        """CPU per line, or per partial sum, of one run."""
+        self.process.stdin.write(f"{work}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+def measure_start(trees: list[Path], works: list[str], rounds: int, count: int, clients: int) -> dict[str, list[float]]:
+    """Start a process per tree, ask them in turn, and give the least time of each tree by work."""
+    workers: list[Worker] = []
     try:
-        sizes = [child.stdout.readline().strip() for child in children]
-        for work in works:
-            found: list[list[float]] = [[] for _ in trees]
-            for _ in range(rounds):
-                for child, times in zip(children, found, strict=True):
-                    child.stdin.write(f"{work}\n")
-                    child.stdin.flush()
-                    times.append(float(child.stdout.readline()))
-            for tree, size, times in zip(trees, sizes, found, strict=True):
-                ratio = statistics.median(mine / other for mine, other in zip(times, found[-1], strict=True))
-                print(
-                    f"{clients:>7,} clients | {work:<5} | {min(times) * 1e6:6.2f} us, "
-                    f"{ratio:5.3f} of the last (least: {min(times) / min(found[-1]):5.3f}) | "
-                    f"{size} rollup bytes/sum | {tree}",
-                    flush=True,
-                )
+        workers += [Worker(tree, count, clients) for tree in trees]
+        found = {
+            work: list(zip(*[[w.seconds(work) for w in workers] for _ in range(rounds)], strict=True)) for work in works
+        }
+        found["size"] = [(float(worker.size),) for worker in workers]
     finally:
-        for child in children:
-            child.stdin.close()
-            child.wait(30)
+        for worker in workers:
+            worker.close()
+    return {work: [min(times) for times in columns] for work, columns in found.items()}
+
+
+def measure(trees: list[Path], works: list[str], args: argparse.Namespace, clients: int) -> None:
+    """Start all trees again and again, the first one first and last in turn; print each tree's ratios to the last.
+
+    Where a process finds its memory is chance and lasts as long as it lives, worth some percent: hence several starts.
+    """
+    found = []
+    for start in range(args.starts):
+        turn = 1 if start % 2 else -1
+        least = measure_start(trees[::turn], works, args.rounds, args.lines, clients)
+        found.append({work: times[::turn] for work, times in least.items()})
+    for work in works:
+        for index, tree in enumerate(trees):
+            ratios = sorted(each[work][index] / each[work][-1] for each in found)
+            least = min(each[work][index] for each in found)
+            spread = f"({ratios[0]:.3f} to {ratios[-1]:.3f})"
+            print(
+                f"{clients:>7,} clients | {work:<5} | {least * 1e6:6.2f} us | {statistics.median(ratios):5.3f} "
+                f"of the last {spread} | {found[0]['size'][index]:.0f} rollup bytes/sum | {tree}",
+                flush=True,
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, default=5_000, help="lines of one batch")
     parser.add_argument("--clients", default="5000,50000")
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=10, help="runs of each process, of which the least counts")
+    parser.add_argument("--starts", type=int, default=8, help="starts of every tree; their median ratio is shown")
     parser.add_argument("--work", choices=WORK, action="append", help="one of the two alone")
     parser.add_argument("--against", type=Path, action="append", default=[], help="another checkout, measured in turn")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
@@ -141,7 +178,7 @@ def main() -> None:
         return
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}")
     for clients in args.clients.split(","):
-        measure([HERE, *args.against], args.lines, int(clients), args.rounds, args.work or list(WORK))
+        measure([HERE, *args.against], args.work or list(WORK), args, int(clients))
 
 
 if __name__ == "__main__":
