@@ -25,6 +25,8 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 BROKER_ENV = "LOGROUTER_TEST_BROKER"
+HANG_SECONDS = 120.0
+"""How long a test waits for what must happen: so long that on a busy machine only what hangs takes longer."""
 
 
 class Broker(NamedTuple):
@@ -75,28 +77,28 @@ def topics(broker: Broker, unique: Callable[[str], str]) -> Iterator[Callable[..
     def create(name: str, partitions: int = 1, config: dict[str, str] | None = None) -> str:
         topic = unique(name)
         new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=config or {})
-        admin.create_topics([new])[topic].result(30)
+        admin.create_topics([new])[topic].result(HANG_SECONDS)
         made.append(topic)
         return topic
 
     yield create
     for future in admin.delete_topics(made).values() if made else ():
-        future.exception(30)  # a topic that the test deleted itself is fine
+        future.exception(HANG_SECONDS)  # a topic that the test deleted itself is fine
 
 
-def wait_until(predicate: Callable[[], Answer], timeout: float = 30.0, message: str = "condition") -> Answer:
-    """Poll *predicate* until it gives something true, and return that; fail after *timeout* seconds."""
-    deadline = time.monotonic() + timeout
+def wait_until(predicate: Callable[[], Answer], message: str = "condition") -> Answer:
+    """Poll *predicate* until it gives something true, and return that; fail after `HANG_SECONDS`."""
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         answer = predicate()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {timeout:g} s: {message} (last answer: {answer!r})")
+            pytest.fail(f"not within {HANG_SECONDS:g} s: {message} (last answer: {answer!r})")
         time.sleep(0.05)
 
 
 @pytest.fixture
 def eventually() -> Callable[..., Answer]:
-    """Wait for a condition: `eventually(lambda: consumer.lag() == 0, timeout=10, message="caught up")`."""
+    """Wait for a condition: `eventually(lambda: consumer.lag() == 0, "caught up")`."""
     return wait_until

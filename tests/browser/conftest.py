@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.browser import stage
+from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
+
+expect.set_options(timeout=HANG_SECONDS * 1000)
 
 WATCH = """
 window.violations = [];
@@ -68,7 +71,7 @@ def tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
 
     def make(address: str, *, now: int = stage.NOW, **options: Any) -> Tab:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(HANG_SECONDS * 1000)
         page = context.new_page()
         page.clock.install(time=now / 1000)
         made = Tab(page, address)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import sync_playwright
 
 from tests.browser import stage
+from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ def main() -> None:
                 viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
             )
             page = context.new_page()
-            page.set_default_timeout(60_000)
+            page.set_default_timeout(HANG_SECONDS * 1000)
             page.clock.install(time=stage.NOW / 1000)
             page.goto(f"{site.address}/{state}")
             page.locator("#badge[data-state=fresh]:not([data-busy])").wait_for()

@@ -16,6 +16,7 @@ from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app
+from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ class Site:
         async def add() -> None:
             self.tables.fold(sums.take())
 
-        asyncio.run_coroutine_threadsafe(add(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(add(), self._loop).result(HANG_SECONDS)
 
     def replace_tokens(self, *tokens: Token) -> None:
         """Lets in by these from now on."""
@@ -86,12 +87,12 @@ class Site:
 
     def start(self) -> Site:
         self._thread.start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(HANG_SECONDS)
         return self
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(30)
+        self._thread.join(HANG_SECONDS)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
+from tests.conftest import HANG_SECONDS
 from tests.integration.stack import Stack, free_port, metrics, request_line
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -28,7 +29,7 @@ def stack(broker, tmp_path, unique):
 def get(address):
     """The body at an address; None while there is none."""
     try:
-        with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310 - our own address
+        with urllib.request.urlopen(address, timeout=HANG_SECONDS) as response:  # noqa: S310 - our own address
             return response.read().decode()
     except (urllib.error.URLError, OSError):
         return None
@@ -44,11 +45,11 @@ def test_lines_become_figures_on_the_page_and_grow_while_one_looks(stack, tab, e
     lines += [request_line(1000 + n, HOSTILE, api="feed") for n in range(50)]
     lines += [request_line(2000 + n, f"small-{n}") for n in range(20)]
     stack.feed(lines)
-    eventually(lambda: get(f"{address}/readyz"), timeout=90, message="the worker is ready")
+    eventually(lambda: get(f"{address}/readyz"), message="the worker is ready")
 
     opened = tab(address, now=int(time.time() * 1000))
     page = opened.open("#/clients?window=1h")
-    expect(page.locator("main tbody tr")).to_have_count(22, timeout=60_000)
+    expect(page.locator("main tbody tr")).to_have_count(22)
     assert page.locator("main tbody th").all_inner_texts()[:2] == ["client-1", HOSTILE]
     page.get_by_role("link", name="client-1").click()
     number = page.locator(".tile .value").first
@@ -58,15 +59,15 @@ def test_lines_become_figures_on_the_page_and_grow_while_one_looks(stack, tab, e
     page.get_by_role("region", name="Requests over time").locator("canvas").wait_for()
 
     stack.feed([request_line(3000 + n, "client-1") for n in range(30)])
-    expect(number).to_have_text("230", timeout=60_000)
-    expect(page.locator("#badge")).to_have_attribute("data-state", "fresh", timeout=30_000)
+    expect(number).to_have_text("230")
+    expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")
 
     def published():
         samples = metrics(get(f"{address}/metrics") or "").get("logrouter_client_requests", [])
         counts = {labels["client_id"]: value for labels, value in samples}
         return counts if sum(counts.values()) == 300 else None
 
-    assert eventually(published, timeout=90, message="all requests are in the series") == {
+    assert eventually(published, message="all requests are in the series") == {
         "client-1": 230,
         HOSTILE: 50,
         "other": 20,

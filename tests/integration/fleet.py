@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from logrouter.kafka.reader import read_committed
+from tests.conftest import HANG_SECONDS
 from tests.integration.stack import free_port
 from tests.integration.traffic import summary
 
@@ -75,7 +76,7 @@ class Fleet:
         processes = {role: self.running.pop(role) for role in roles}
         for process in processes.values():
             process.kill(signal.SIGTERM)
-        codes = {role: process.wait(25) for role, process in processes.items()}
+        codes = {role: process.wait(HANG_SECONDS) for role, process in processes.items()}
         assert codes == dict.fromkeys(roles, 0)
 
     def revive(self) -> None:
@@ -87,27 +88,27 @@ class Fleet:
                 self.fenced.append(role)
                 self.start(role)
 
-    def until(self, condition: Callable[[], Any], timeout: float, message: str) -> None:
+    def until(self, condition: Callable[[], Any], message: str) -> None:
         """Wait for *condition*, keeping the fleet running meanwhile."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + HANG_SECONDS
         while not condition():
             if time.monotonic() > deadline:
-                pytest.fail(f"not within {timeout:g} s: {message}")
+                pytest.fail(f"not within {HANG_SECONDS:g} s: {message}")
             self.revive()
             time.sleep(0.05)
 
-    def until_both_work(self, *, by: int = 1, timeout: float = 40) -> None:
+    def until_both_work(self, *, by: int = 1) -> None:
         """Wait until *by* more source records are routed, and what then stands in the rollup topic is folded."""
         routed = self.routed()
-        self.until(lambda: self.routed() >= routed + by, timeout, f"{by} more source records routed")
+        self.until(lambda: self.routed() >= routed + by, f"{by} more source records routed")
         marks = self.ends(self.stack.rollup, committed=True)
-        self.until(lambda: self._folded(marks), timeout, f"folded up to {marks}")
+        self.until(lambda: self._folded(marks), f"folded up to {marks}")
 
     # --- the table view
 
     def get(self, role: str, path: str) -> tuple[int, Any]:
         """Status and body of a GET; 0 while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._ports[role], timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self._ports[role], timeout=HANG_SECONDS)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -170,15 +171,15 @@ class Fleet:
         """How many source records are routed for good."""
         return sum(self.positions("route", self.stack.source).values())
 
-    def settle(self, timeout: float = 60) -> None:
+    def settle(self) -> None:
         """Wait until all that was fed is routed, folded, flushed and committed."""
         stack = self.stack
         fed = self.ends(stack.source)
-        self.until(lambda: self.positions("route", stack.source) == fed, timeout, "everything routed")
+        self.until(lambda: self.positions("route", stack.source) == fed, "everything routed")
         last: dict[int, int] = {}
         for _, record in read_committed(stack.kafka, stack.rollup):
             last[record.partition] = record.offset + 1
-        self.until(lambda: self._folded(last), timeout, f"everything folded up to {last}")
+        self.until(lambda: self._folded(last), f"everything folded up to {last}")
 
     def _folded(self, marks: dict[int, int]) -> bool:
         at = self.positions("tables", self.stack.rollup)
@@ -189,7 +190,7 @@ class Fleet:
         consumer = self._consumer("counter", "read_uncommitted")
         left = set(self.ends(topic))
         consumer.assign([TopicPartition(topic, p, 0) for p in left])
-        count, deadline = 0, time.monotonic() + 30
+        count, deadline = 0, time.monotonic() + HANG_SECONDS
         while left and time.monotonic() < deadline:
             for message in consumer.consume(5000, 0.1):
                 if message.error() is None:
@@ -219,7 +220,7 @@ class Fleet:
     def assert_tables(self, traffic: Traffic) -> None:
         """Every client's and every API's sums, asked of each tables worker, are what was fed."""
         for role in [role for role in self.running if role.startswith("tables")]:
-            self.until(lambda role=role: self.get(role, "/readyz")[0] == 200, 30, f"{role} ready")
+            self.until(lambda role=role: self.get(role, "/readyz")[0] == 200, f"{role} ready")
             wrong = {}
             for name, expected in traffic.clients().items():
                 status, body = self.get(role, f"/v1/clients/{quote(name, safe='')}")
@@ -234,7 +235,7 @@ class Fleet:
 
 def insist(ask: Callable[[], Answer]) -> Answer:
     """Repeat a question to a broker that has just come back, until it knows its groups and topics again."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         try:
             return ask()

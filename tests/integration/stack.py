@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.process.watchdog import Leash
+from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,13 +100,14 @@ class Process:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         self.popen.send_signal(number)
 
-    def wait(self, timeout: float = 30) -> int:
-        return self.popen.wait(timeout)
+    def wait(self) -> int:
+        """The exit code, when it has ended."""
+        return self.popen.wait(HANG_SECONDS)
 
-    def stop(self, timeout: float = 30) -> int:
+    def stop(self) -> int:
         """SIGTERM, and the exit code."""
         self.kill(signal.SIGTERM)
-        return self.wait(timeout)
+        return self.wait()
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
@@ -158,7 +160,9 @@ class Stack:
 
     def create_topic(self, name: str, partitions: int) -> None:
         admin = AdminClient(self.kafka)
-        admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1)])[name].result(30)
+        admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1)])[name].result(
+            HANG_SECONDS
+        )
 
     def command(self, *arguments: str, code: int = 0) -> str:
         """Run one command to its end; its standard output."""
@@ -167,7 +171,7 @@ class Stack:
             env={**os.environ, "LOGROUTER_CONFIG": str(self.config)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_SECONDS,
             check=False,
         )
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -12,6 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.conftest import HANG_SECONDS
+
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 LONG_TERM = pytest.param(signal.SIGTERM, marks=pytest.mark.long)
@@ -38,14 +40,16 @@ def left_over(scratch: Path) -> list[str]:
 def test_once_agrees_with_the_truth_and_cleans_up(tmp_path, eventually):
     """A bounded run reads topics and tables back, finds every number right, exits 0 and leaves nothing."""
     command = [*COMMAND, "--once", "--lines", "5000", "--json"]
-    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env=environment(tmp_path), capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["ok"]
     assert said["read"] == 5000
     assert said["published"] + sum(said["ignored"].values()) + sum(said["rejected"].values()) == 5000
     assert all(check["expected"] == check["found"] for check in said["checks"])
-    eventually(lambda: not left_over(tmp_path), 10, "nothing is left")
+    eventually(lambda: not left_over(tmp_path), "nothing is left")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, LONG_TERM])
@@ -55,8 +59,8 @@ def test_live_ends_on_a_signal_and_leaves_nothing(tmp_path, eventually, number):
         lines = iter(demo.stdout.readline, "")
         view = next(line for line in lines if line.startswith("table view ")).split()[-1]
         next(line for line in lines if "in the tables" in line and "of 0 clients" not in line)
-        with urlopen(view, timeout=10) as answer:  # noqa: S310  our own URL
+        with urlopen(view, timeout=HANG_SECONDS) as answer:  # noqa: S310  our own URL
             assert json.load(answer)["total"]["count"] > 0
         demo.send_signal(number)
-        assert demo.wait(30) == (0 if number != signal.SIGKILL else -signal.SIGKILL)
-    eventually(lambda: not left_over(tmp_path), 10, "nothing is left")
+        assert demo.wait(HANG_SECONDS) == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+    eventually(lambda: not left_over(tmp_path), "nothing is left")

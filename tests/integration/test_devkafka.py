@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from logrouter.devkafka import broker as devkafka
 from logrouter.devkafka import jars
 from logrouter.devkafka.broker import DevKafka, DevKafkaError
+from tests.conftest import HANG_SECONDS
 
 pytestmark = pytest.mark.broker
 
@@ -38,7 +39,7 @@ def alive(pid: int) -> bool:
 def create(bootstrap: str, topic: str) -> None:
     """Make a one-partition topic."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(HANG_SECONDS)
 
 
 def produce(bootstrap: str, topic: str, values: list[bytes]) -> None:
@@ -46,7 +47,7 @@ def produce(bootstrap: str, topic: str, values: list[bytes]) -> None:
     producer = Producer({"bootstrap.servers": bootstrap})
     for value in values:
         producer.produce(topic, value)
-    assert producer.flush(30) == 0
+    assert producer.flush(HANG_SECONDS) == 0
 
 
 def consume(bootstrap: str, topic: str, count: int) -> list[bytes]:
@@ -54,7 +55,7 @@ def consume(bootstrap: str, topic: str, count: int) -> list[bytes]:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
     try:
-        return [message.value() for message in consumer.consume(count, timeout=30)]
+        return [message.value() for message in consumer.consume(count, timeout=HANG_SECONDS)]
     finally:
         consumer.close()
 
@@ -101,8 +102,8 @@ def test_sigkill_of_the_owner_leaves_nothing(eventually):
         pid, scratch = owner.stdout.readline().split()
         assert alive(int(pid))
         os.kill(owner.pid, signal.SIGKILL)
-        eventually(lambda: not alive(int(pid)), 10, "the broker is gone")
-        eventually(lambda: not Path(scratch).exists(), 10, "the temporary folder is gone")
+        eventually(lambda: not alive(int(pid)), "the broker is gone")
+        eventually(lambda: not Path(scratch).exists(), "the temporary folder is gone")
 
 
 def test_start_failure_is_one_error_with_the_log(monkeypatch):
@@ -124,7 +125,7 @@ def test_ctrl_c_ends_serve_with_zero(eventually, tmp_path):
         assert any(f"127.0.0.1:{port} (Ctrl-C" in line for line in lines)
         server.send_signal(signal.SIGINT)
         try:
-            code = server.wait(30)
+            code = server.wait(HANG_SECONDS)
         finally:
             server.kill()
         assert code == 0

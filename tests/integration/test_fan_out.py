@@ -11,6 +11,7 @@ import pytest
 
 from logrouter.core.rollup.records import decode_record
 from logrouter.kafka.reader import read_committed
+from tests.conftest import HANG_SECONDS
 from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def stack(broker, tmp_path, unique) -> Iterator[Stack]:
 def totals(port: int, name: str) -> Counter[tuple[str, ...]]:
     """A counter's values by route, outcome and reason; empty while nobody listens."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=HANG_SECONDS) as answer:
             samples = metrics(answer.read().decode()).get(name, [])
     except OSError:
         return Counter()
@@ -63,7 +64,7 @@ def test_every_route_and_topic_gets_its_events_and_tables_count_once(stack, even
     apis = ["core", "search", "elsewhere"]
     fed = stack.feed([request_line(n, "c1", api=apis[n % 3]) for n in range(300)] + [syslog_line("x", program="sshd")])
     lane = stack.route(port=port)
-    eventually(lambda: lane.running and sum(totals(port, "logrouter_events_total").values()) == fed, 30, "all counted")
+    eventually(lambda: lane.running and sum(totals(port, "logrouter_events_total").values()) == fed, "all counted")
     counted: Counter[str] = Counter()
     for _, record in read_committed(stack.kafka, stack.rollup):
         for subject, cells in decode_record(record.value or b""):

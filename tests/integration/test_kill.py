@@ -77,10 +77,10 @@ def test_second_worker_joins_and_leaves_amid_the_stream(broker, make, seed, stan
     fleet = make(broker.bootstrap, max_records=100, standby_replicas=standbys)
     fleet.start("route-0", "tables-0")
     with Traffic(fleet.stack, seed, rate=300) as traffic:
-        fleet.until(lambda: fleet.shared("tables-0"), 30, "one worker owns all")
+        fleet.until(lambda: fleet.shared("tables-0"), "one worker owns all")
         for leave in (lambda: fleet.stop("tables-1"), lambda: fleet.kill("tables-1"), None):
             fleet.start("tables-1")
-            fleet.until(lambda: fleet.shared("tables-0", "tables-1"), 40, "two workers share")
+            fleet.until(lambda: fleet.shared("tables-0", "tables-1"), "two workers share")
             time.sleep(rnd.uniform(0, 0.8))
             if leave is not None:
                 leave()
@@ -88,7 +88,7 @@ def test_second_worker_joins_and_leaves_amid_the_stream(broker, make, seed, stan
                 fleet.start("route-0")
         fleet.kill("tables-0")
         fleet.start("tables-0")
-        fleet.until(lambda: fleet.shared("tables-0", "tables-1"), 40, "shared after the first was killed")
+        fleet.until(lambda: fleet.shared("tables-0", "tables-1"), "shared after the first was killed")
     fleet.settle()
     fleet.assert_exact(traffic)
 
@@ -100,26 +100,26 @@ def test_zombies_of_both_lanes_are_fenced(broker, make, seed):
     fleet = make(broker.bootstrap, max_records=100, transaction_timeout_ms=4000)
     fleet.start("route-0", "route-1", "tables-0", "tables-1")
     with Traffic(fleet.stack, seed, rate=300) as traffic:
-        fleet.until(lambda: fleet.shared("tables-0", "tables-1"), 30, "two workers share")
+        fleet.until(lambda: fleet.shared("tables-0", "tables-1"), "two workers share")
         fleet.until_both_work()
         time.sleep(rnd.uniform(0, 0.8))
         zombies = {role: fleet.running.pop(role) for role in ("tables-1", "route-1")}
         for zombie in zombies.values():
             zombie.kill(signal.SIGSTOP)
-        fleet.until(lambda: fleet.owned("tables-0") == TABLE_PARTITIONS, 30, "the other worker owns all")
+        fleet.until(lambda: fleet.owned("tables-0") == TABLE_PARTITIONS, "the other worker owns all")
         fleet.until_both_work(by=500)
         for zombie in zombies.values():
             zombie.kill(signal.SIGCONT)
         # With something in hand they end with 75 and are started again; with nothing they may just join again.
         fleet.running |= zombies
-        fleet.until(lambda: fleet.shared("tables-0", "tables-1"), 30, "shared again")
+        fleet.until(lambda: fleet.shared("tables-0", "tables-1"), "shared again")
         fleet.until_both_work(by=500)
     fleet.settle()
     fleet.assert_exact(traffic)
     for role in ("tables-0", "tables-1"):
         fleet.kill(role, wipe=True)
     fleet.start("tables-1")
-    fleet.until(lambda: fleet.owned("tables-1") == TABLE_PARTITIONS, 30, "recovered alone")
+    fleet.until(lambda: fleet.owned("tables-1") == TABLE_PARTITIONS, "recovered alone")
     fleet.assert_tables(traffic)
 
 
@@ -135,7 +135,7 @@ def test_broker_restarts_amid_the_stream(make, seed, outages):
                 kafka.stop()
                 time.sleep(outage)
                 kafka.start()
-                fleet.until_both_work(by=500, timeout=45)
+                fleet.until_both_work(by=500)
         fleet.settle()
         fleet.assert_exact(traffic)
         for process in fleet.stack.processes:
@@ -156,10 +156,10 @@ def test_run_keeps_its_processes_and_ends_them(broker, make, seed):
 
     try:
         with Traffic(stack, seed, rate=200) as traffic:
-            fleet.until(lambda: supervisor.text().count("partitions_assigned") >= 2, 30, "both route processes work")
+            fleet.until(lambda: supervisor.text().count("partitions_assigned") >= 2, "both route processes work")
             fleet.until_both_work()
             os.kill(started("route-1")[0], signal.SIGKILL)
-            fleet.until(lambda: len(started("route-1")) == 2, 10, "started again")
+            fleet.until(lambda: len(started("route-1")) == 2, "started again")
             assert "child_exited name=route-1 code=-9" in supervisor.text()
             fleet.until_both_work()
         fleet.settle()

@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from logrouter.core import ids
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import cluster, end_offsets, read_tail
+from tests.conftest import HANG_SECONDS
 from tests.integration.stack import Stack, request_line, syslog_line
 
 pytestmark = pytest.mark.broker
@@ -40,7 +41,7 @@ def plan(stack: Stack, path: str, *arguments: str, code: int = 0) -> dict:
 
 def groups(stack: Stack) -> set[str]:
     """Names of all consumer groups of the cluster."""
-    return {group.group_id for group in AdminClient(stack.kafka).list_consumer_groups().result(30).valid}
+    return {group.group_id for group in AdminClient(stack.kafka).list_consumer_groups().result(HANG_SECONDS).valid}
 
 
 def test_explain_by_place_and_by_event_id(stack):

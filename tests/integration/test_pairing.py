@@ -20,6 +20,7 @@ from logrouter.core.rollup.records import decode_record
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.route.pairing_restore import Restore
+from tests.conftest import HANG_SECONDS
 from tests.integration.fleet import Fleet, last_lines
 from tests.integration.stack import Stack
 
@@ -136,7 +137,7 @@ def test_kills_lose_and_double_no_request(fleet, seed):
     try:
         for number in range(KILLS):
             routed = fleet.routed()
-            fleet.until(lambda routed=routed: fleet.routed() > routed, 40, "more is routed")
+            fleet.until(lambda routed=routed: fleet.routed() > routed, "more is routed")
             time.sleep(rnd.uniform(0, 1))
             role = rnd.choice(roles)
             if number == 1:
@@ -151,7 +152,7 @@ def test_kills_lose_and_double_no_request(fleet, seed):
     def events() -> list[dict[str, Any]]:
         return [orjson.loads(record.value or b"") for _, record in read_committed(stack.kafka, stack.clean)]
 
-    fleet.until(lambda: len(events()) >= REQUESTS, 45, f"{REQUESTS} events")
+    fleet.until(lambda: len(events()) >= REQUESTS, f"{REQUESTS} events")
     fleet.stop(*roles)
     made = events()
     result = Counter(map(found, made))
@@ -175,7 +176,7 @@ def test_pairing_begins_and_ends_with_a_reload(fleet):
         def read() -> list[Request]:
             return [found(orjson.loads(record.value or b"")) for _, record in read_committed(stack.kafka, stack.clean)]
 
-        fleet.until(lambda: len(read()) >= count, 40, f"{count} events")
+        fleet.until(lambda: len(read()) >= count, f"{count} events")
         return sorted(read())
 
     def lines(number: int, event: str) -> None:
@@ -187,7 +188,7 @@ def test_pairing_begins_and_ends_with_a_reload(fleet):
         (stack.folder / "new.yaml").write_text(text)
         (stack.folder / "new.yaml").rename(stack.config)
         applied = fleet.running["route-0"].text().count("config_applied")
-        fleet.until(lambda: fleet.running["route-0"].text().count("config_applied") > applied, 20, "taken")
+        fleet.until(lambda: fleet.running["route-0"].text().count("config_applied") > applied, "taken")
 
     lines(1, "INCOMING_REQUEST")
     lines(1, "REQUEST_COMPLETE")
@@ -198,7 +199,7 @@ def test_pairing_begins_and_ends_with_a_reload(fleet):
     assert events(2)[1:] == [Request("m2", 7, ())]
     lines(3, "REQUEST_COMPLETE")
     fleet.until(
-        lambda: any(value.value for _, value in read_committed(stack.kafka, f"{stack.name}.pairing.state")), 20, "kept"
+        lambda: any(value.value for _, value in read_committed(stack.kafka, f"{stack.name}.pairing.state")), "kept"
     )
     take(plain)
 
@@ -216,7 +217,7 @@ def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventu
 
     def write(key: bytes, value: bytes | None) -> None:
         owner.produce(topic, value, key, partition=1)
-        owner.flush(10)
+        owner.flush(HANG_SECONDS)
 
     owner.begin_transaction()
     write(b"a", pairing.encode(entry))
@@ -236,9 +237,9 @@ def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventu
             done.update(restore.step(0.1))
             return partition in done
 
-        eventually(lambda has=has: has(0), 20, "the other partition is read")
+        eventually(lambda has=has: has(0), "the other partition is read")
         assert 1 not in done
         ends(10)
-        eventually(lambda has=has: has(1), 20, "the partition is read")
+        eventually(lambda has=has: has(1), "the partition is read")
         assert done == {0: {}, 1: {b"b": entry, b"c": entry}}
         assert not restore

@@ -21,6 +21,7 @@ import pytest
 
 from logrouter.kafka.reader import read_committed
 from logrouter.process.watchdog import Leash
+from tests.conftest import HANG_SECONDS
 from tests.integration.stack import Stack, free_port
 
 if TYPE_CHECKING:
@@ -226,13 +227,13 @@ def producers(broker, tmp_path, unique) -> Iterator[Producers]:
         finally:
             for process in started:
                 process.terminate()
-                process.wait(30)
+                process.wait(HANG_SECONDS)
             stack.close()
 
 
 def ask(port: int, request: Request) -> int:
     """Send a request as it is; the status of the answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as connection:
         connection.sendall(request.bytes())
         answer = b""
         while chunk := connection.recv(65536):
@@ -269,9 +270,7 @@ def test_every_request_that_nginx_served_is_one_event_whichever_way_it_came(prod
     """Statuses, paths, users and agents are as the clients sent them; other lines on the way are left alone."""
     stack = producers.stack
     eventually(lambda: listens(producers.http), message="nginx listens")
-    eventually(
-        lambda: say(producers.udp, FOREIGN) and records(stack, "json"), timeout=60, message="rsyslog ships to Kafka"
-    )
+    eventually(lambda: say(producers.udp, FOREIGN) and records(stack, "json"), message="rsyslog ships to Kafka")
     stack.route()
 
     assert [ask(producers.http, request) for request in REQUESTS] == [request.status for request in REQUESTS]
@@ -282,7 +281,7 @@ def test_every_request_that_nginx_served_is_one_event_whichever_way_it_came(prod
     for way in WAYS:
         events = eventually(
             lambda way=way: len(found := records(stack, f"{way}.clean")) >= len(REQUESTS) and found,
-            timeout=60,
+            timeout=HANG_SECONDS,
             message=f"events by way of {way}",
         )
         found = [orjson.loads(event) for event in events]

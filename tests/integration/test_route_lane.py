@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import HANG_SECONDS
 from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def stack(broker, tmp_path, unique) -> Iterator[Stack]:
 
 def scrape(port: int) -> dict[str, list[tuple[dict[str, str], float]]]:
     """The metrics of a route process."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=HANG_SECONDS) as answer:
         return metrics(answer.read().decode())
 
 
@@ -72,7 +73,7 @@ def test_route_gives_every_record_one_outcome(stack, eventually):
     port = free_port()
     fed = stack.feed([*POISON, *(request_line(n, f"c{n % 7}") for n in range(500))])
     lane = stack.route(port=port)
-    eventually(lambda: lane.running and sum_of(events_or_none(port)) == fed, 30, "all records counted")
+    eventually(lambda: lane.running and sum_of(events_or_none(port)) == fed, "all records counted")
     samples = scrape(port)
 
     assert events(samples) == Counter({**POISON_OUTCOMES, ("api-gateway", "accepted", "", ""): 500})
@@ -106,11 +107,11 @@ def sum_of(counter: Counter[tuple[str, ...]]) -> int:
 def test_two_processes_share_the_partitions(stack, eventually):
     """A second process takes over part of the work, and every request still comes out once."""
     first, second = stack.route("route-0"), stack.route("route-1")
-    eventually(lambda: all("partitions_assigned" in p.text() for p in (first, second)), 30, "both assigned")
-    eventually(lambda: {assigned(first), assigned(second)} == {2}, 30, "two partitions each")
+    eventually(lambda: all("partitions_assigned" in p.text() for p in (first, second)), "both assigned")
+    eventually(lambda: {assigned(first), assigned(second)} == {2}, "two partitions each")
     for partition in range(4):
         stack.feed((request_line(n, "c") for n in range(partition * 500, partition * 500 + 500)), partition=partition)
-    eventually(lambda: stack.numbers() == Counter(range(2000)), 30, "all requests once")
+    eventually(lambda: stack.numbers() == Counter(range(2000)), "all requests once")
 
     assert [first.stop(), second.stop()] == [0, 0]
 
@@ -124,15 +125,15 @@ def assigned(process) -> int:
 def test_process_with_a_taken_name_fences_the_other(stack, eventually):
     """Two processes with one instance name: the older ends with 75 and says what to do; nothing is doubled."""
     first = stack.route("same")
-    eventually(lambda: "partitions_assigned" in first.text(), 30, "assigned")
+    eventually(lambda: "partitions_assigned" in first.text(), "assigned")
     second = stack.route("same")
-    eventually(lambda: "lane_started" in second.text(), 30, "the second started")
+    eventually(lambda: "lane_started" in second.text(), "the second started")
     for partition in range(4):
         stack.feed((request_line(n, "c") for n in range(partition * 500, partition * 500 + 500)), partition=partition)
 
-    assert first.wait(30) == 75
+    assert first.wait() == 75
     assert "--instance" in first.text()
-    eventually(lambda: stack.numbers() == Counter(range(2000)), 40, "all requests once")
+    eventually(lambda: stack.numbers() == Counter(range(2000)), "all requests once")
     assert second.stop() == 0
 
 
@@ -141,12 +142,12 @@ def test_missing_output_topic_is_waited_for_and_said_once(stack, eventually):
     from confluent_kafka.admin import AdminClient
 
     admin = AdminClient(stack.kafka)
-    admin.delete_topics([stack.clean])[stack.clean].result(30)
+    admin.delete_topics([stack.clean])[stack.clean].result(HANG_SECONDS)
     lane = stack.route()
-    eventually(lambda: "topic_missing" in lane.text(), 20, "said so")
+    eventually(lambda: "topic_missing" in lane.text(), "said so")
     stack.command("topics")
     stack.feed(request_line(n, "c") for n in range(10))
-    eventually(lambda: "lane_started" in lane.text() and stack.numbers() == Counter(range(10)), 40, "routed")
+    eventually(lambda: "lane_started" in lane.text() and stack.numbers() == Counter(range(10)), "routed")
 
     assert lane.text().count("topic_missing") == 1
     assert lane.stop() == 0
@@ -155,10 +156,10 @@ def test_missing_output_topic_is_waited_for_and_said_once(stack, eventually):
 def test_sigterm_while_the_cluster_is_away_ends_in_bounded_time(stack, eventually):
     """No broker at all: the process says so once, and SIGTERM ends it with 0."""
     lane = stack.start("route", "--bootstrap", f"127.0.0.1:{free_port()}", "--metrics-port", "0")
-    eventually(lambda: "broker_down" in lane.text(), 30, "said that nobody answers")
+    eventually(lambda: "broker_down" in lane.text(), "said that nobody answers")
     lane.kill(signal.SIGTERM)
 
-    assert lane.wait(25) == 0
+    assert lane.wait() == 0
     assert lane.text().count("broker_down") == 1
     assert "FAIL" not in lane.text()  # librdkafka's own words, one for every attempt
 
@@ -168,13 +169,13 @@ def test_lasting_cause_of_aborts_is_said_once_and_healed_without_loss(stack, eve
     limit(stack, "100")
     port = free_port()
     lane = stack.route(port=port)
-    eventually(lambda: "partitions_assigned" in lane.text(), 20, "assigned")
+    eventually(lambda: "partitions_assigned" in lane.text(), "assigned")
     stack.feed(request_line(n, "c") for n in range(50))
-    eventually(lambda: aborted(port) >= 5, 30, "five attempts")
-    eventually(lambda: status(port, "/readyz") == 503, 10, "not ready")
+    eventually(lambda: aborted(port) >= 5, "five attempts")
+    eventually(lambda: status(port, "/readyz") == 503, "not ready")
     limit(stack, "1000000")
-    eventually(lambda: stack.numbers() == Counter(range(50)), 30, "all requests once")
-    eventually(lambda: "transactions_resumed" in lane.text(), 10, "said that it goes on")
+    eventually(lambda: stack.numbers() == Counter(range(50)), "all requests once")
+    eventually(lambda: "transactions_resumed" in lane.text(), "said that it goes on")
 
     causes = re.findall(r"transaction_aborted error=(\S+)", lane.text())
     assert len(causes) == len(set(causes)) <= 3  # each once, however many attempts
@@ -189,7 +190,7 @@ def limit(stack: Stack, size: str) -> None:
     admin = AdminClient(stack.kafka)
     resource = ConfigResource(ResourceType.TOPIC, stack.clean, incremental_configs=[entry])
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(20)
+        future.result(HANG_SECONDS)
 
 
 def aborted(port: int) -> float:
@@ -201,7 +202,7 @@ def aborted(port: int) -> float:
 def status(port: int, path: str) -> int:
     """The status code of a GET."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=HANG_SECONDS) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -225,6 +226,6 @@ def test_own_mistake_ends_in_one_clear_line(stack, setting, code, said):
     )
     lane = stack.route()
 
-    assert lane.wait(20) == code
+    assert lane.wait() == code
     assert said in lane.text()
     assert "Traceback" not in lane.text()

@@ -13,6 +13,7 @@ import pytest
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.model import Ignored, Parsed, Reason
+from tests.conftest import HANG_SECONDS
 
 FUZZ = Path(__file__).parents[2] / "fuzz"
 
@@ -29,7 +30,7 @@ def run(*arguments):
     """The harness as `make fuzz` runs it."""
     pytest.importorskip("atheris", reason="atheris has no wheel for this platform and Python")
     command = [sys.executable, str(FUZZ / "run.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60 + HANG_SECONDS)
 
 
 def test_it_runs_without_a_fault(tmp_path):

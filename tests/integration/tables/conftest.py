@@ -22,6 +22,7 @@ from logrouter.core.rollup.cells import Cell, merge
 from logrouter.core.rollup.records import pack
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
+from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
     import signal
@@ -44,9 +45,9 @@ class Worker:
                 [sys.executable, str(RUN_WORKER), json.dumps(settings)], stdout=stream, stderr=stream
             )
 
-    def get(self, path: str, timeout: float = 5.0, **headers: str) -> tuple[int, Any]:
+    def get(self, path: str, **headers: str) -> tuple[int, Any]:
         """Status and JSON body of a GET; status 0 while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_SECONDS)
         try:
             connection.request("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
             response = connection.getresponse()
@@ -70,12 +71,12 @@ class Worker:
     def kill(self) -> None:
         """End it the hard way."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(HANG_SECONDS)
 
-    def stop(self, timeout: float = 20.0) -> int:
+    def stop(self) -> int:
         """End it the soft way; its exit code."""
         self.process.terminate()
-        return self.process.wait(timeout)
+        return self.process.wait(HANG_SECONDS)
 
     def text(self) -> str:
         """What it has logged."""
@@ -99,7 +100,7 @@ class Lane:
         self.producer = Producer(
             {"bootstrap.servers": bootstrap, "transactional.id": f"{group}-feeder", "transaction.timeout.ms": 10_000}
         )
-        self.producer.init_transactions(30)
+        self.producer.init_transactions(HANG_SECONDS)
 
     @property
     def changelog(self) -> str:
@@ -200,10 +201,10 @@ class Lane:
         try:
             for partition in range(self.partitions):
                 tp = TopicPartition(self.changelog, partition, 0)
-                _, end = consumer.get_watermark_offsets(tp, timeout=10)
+                _, end = consumer.get_watermark_offsets(tp, timeout=HANG_SECONDS)
                 consumer.assign([tp])
                 while end and consumer.position([tp])[0].offset < end:
-                    found += [(m.key(), m.value()) for m in consumer.consume(5000, timeout=1.0)]
+                    found += [(m.key(), m.value()) for m in consumer.consume(5000, timeout=0.05)]
         finally:
             consumer.close()
         return found

@@ -40,8 +40,8 @@ def test_a_token_of_one_client_reads_it_through_both_workers_and_nothing_else(la
         held = [worker.get("/readyz") for worker in workers]
         return all(status == 200 and len(body["partitions"]) == 2 for status, body in held)
 
-    eventually(shared, timeout=30, message="both workers hold half of the partitions")
-    eventually(lane.caught_up, timeout=25, message="caught up")
+    eventually(shared, message="both workers hold half of the partitions")
+    eventually(lane.caught_up, message="caught up")
 
     for worker in workers:
         for path in OF_CLIENT:

@@ -11,10 +11,11 @@ import time
 import pytest
 from confluent_kafka import Producer
 
-from logrouter.core.rollup.cells import Cell
+from logrouter.core.rollup.cells import UsageCell
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.lease import EXIT_FENCED
+from tests.conftest import HANG_SECONDS
 
 pytestmark = pytest.mark.broker
 
@@ -61,19 +62,19 @@ def test_workers_join_and_die_amid_the_stream(lane, eventually, standbys):
     """A second worker joins, the first is killed and comes back: rows stay exact, and any worker answers for all."""
     with Feeder(lane):
         first = lane.worker("a", standby_replicas=standbys)
-        eventually(first.ready, timeout=20, message="ready alone")
+        eventually(first.ready, message="ready alone")
         second = lane.worker("b", standby_replicas=standbys)
-        eventually(lambda: both_ready(first, second), timeout=20, message="shared")
+        eventually(lambda: both_ready(first, second), message="shared")
         first.kill()
-        eventually(lambda: len(served(second)) == 4, timeout=20)
+        eventually(lambda: len(served(second)) == 4)
         first = lane.worker("a", standby_replicas=standbys)
-        eventually(lambda: both_ready(first, second), timeout=20, message="shared again")
-    eventually(lane.caught_up, timeout=15, message="caught up")
+        eventually(lambda: both_ready(first, second), message="shared again")
+    eventually(lane.caught_up, message="caught up")
     assert lane.differences() == {}
     for worker in (first, second):
         assert lane.lifetimes(worker) == lane.expected_lifetimes()
     assert second.stop() == 0
-    eventually(lambda: len(served(first)) == 4, timeout=20)
+    eventually(lambda: len(served(first)) == 4)
     assert lane.lifetimes(first) == lane.expected_lifetimes()
 
 
@@ -81,47 +82,47 @@ def test_zombie_writes_nothing_and_ends(lane, eventually):
     """A worker that slept past its session with sums in hand is fenced, and its rows are the new owner's."""
     # It flushes when partitions move and not in between, so that it surely has something in hand when it is stopped.
     zombie = lane.worker("a", flush_interval_ms=60_000)
-    eventually(zombie.ready, timeout=20, message="ready alone")
+    eventually(zombie.ready, message="ready alone")
     with Feeder(lane):
         second = lane.worker("b", flush_interval_ms=100)
-        eventually(lambda: both_ready(zombie, second), timeout=20, message="shared")
+        eventually(lambda: both_ready(zombie, second), message="shared")
         before = folded(zombie)
-        eventually(lambda: folded(zombie) > before, timeout=10, message="something in hand")
+        eventually(lambda: folded(zombie) > before, message="something in hand")
         zombie.signal(signal.SIGSTOP)
-        eventually(lambda: len(served(second)) == 4, timeout=20)
+        eventually(lambda: len(served(second)) == 4)
         before = folded(second)
-        eventually(lambda: folded(second) > before, timeout=10, message="the new owner writes")
+        eventually(lambda: folded(second) > before, message="the new owner writes")
         zombie.signal(signal.SIGCONT)
-        assert zombie.process.wait(15) == EXIT_FENCED
+        assert zombie.process.wait(HANG_SECONDS) == EXIT_FENCED
     assert "fenced" in zombie.text()
-    eventually(lane.caught_up, timeout=15, message="caught up")
+    eventually(lane.caught_up, message="caught up")
     assert lane.differences() == {}
     second.kill()
     shutil.rmtree(second.data_dir)
     second = lane.worker("b")
-    eventually(second.ready, timeout=20, message="recovered")
+    eventually(second.ready, message="recovered")
     assert lane.lifetimes(second) == lane.expected_lifetimes()
 
 
 def test_foreign_record_in_the_changelog_is_noticed_and_repaired(lane, eventually):
     """An older row that somebody else wrote ends the writer; the next start keeps the newer row and sends it again."""
     worker = lane.worker()
-    eventually(worker.ready, timeout=20, message="ready")
+    eventually(worker.ready, message="ready")
     lane.feed(4)
-    eventually(lane.caught_up, timeout=15, message="caught up")
+    eventually(lane.caught_up, message="caught up")
     subject = next(rows.parse_key(key).subject for key in lane.truth if key[0] == 3 and key[5:6] == b"c")
     from logrouter.core.rollup.records import partition_of
 
     key, partition = rows.key_of(Tier.LIFE, 0, subject), partition_of(subject, 4)
     foreign = Producer({"bootstrap.servers": lane.bootstrap})
-    foreign.produce(lane.changelog, rows.encode(0, Cell(0, 1)), key=key, partition=partition)
-    foreign.flush(10)
+    foreign.produce(lane.changelog, rows.encode(0, UsageCell(0, 1)), key=key, partition=partition)
+    foreign.flush(HANG_SECONDS)
     lane.feed(4)
-    assert worker.process.wait(15) == EXIT_FENCED
+    assert worker.process.wait(HANG_SECONDS) == EXIT_FENCED
     assert "foreign records" in worker.text()
     worker = lane.worker()
-    eventually(lane.caught_up, timeout=20, message="caught up")
-    eventually(lambda: lane.differences() == {}, timeout=20, message="repaired")
+    eventually(lane.caught_up, message="caught up")
+    eventually(lambda: lane.differences() == {}, message="repaired")
     assert worker.stop() == 0
 
 
@@ -129,11 +130,11 @@ def test_expired_rows_leave_store_and_changelog_for_good(lane, eventually):
     """Past their time rows are answered no more, get tombstones, and do not return when the disk is lost."""
     worker = lane.worker()
     lane.feed(4)
-    eventually(lane.caught_up, timeout=20, message="caught up")
+    eventually(lane.caught_up, message="caught up")
     assert worker.stop() == 0
     later = 26 * 3600
     worker = lane.worker(clock_offset_seconds=later)
-    eventually(worker.ready, timeout=20, message="ready")
+    eventually(worker.ready, message="ready")
     client = next(rows.parse_key(key).subject[1:] for key in lane.truth if key[5:6] == b"c")
     assert worker.get(f"/v1/clients/{client}")[0] == 200
     minutes = {key for key in lane.truth if key[0] == 0}
@@ -142,13 +143,13 @@ def test_expired_rows_leave_store_and_changelog_for_good(lane, eventually):
         last = dict(lane.read_changelog())
         return minutes and all(last[key] is None for key in minutes)
 
-    eventually(buried, timeout=20, message="tombstones")
+    eventually(buried, message="tombstones")
     kept = {key: cell for key, cell in lane.truth.items() if key not in minutes}
     assert lane.changelog_rows() == kept
     worker.kill()
     shutil.rmtree(worker.data_dir)
     worker = lane.worker(clock_offset_seconds=later)
-    eventually(worker.ready, timeout=20, message="recovered")
+    eventually(worker.ready, message="recovered")
     status, series = worker.get(f"/v1/clients/{client}/series?step=minute")
     assert status == 200
     assert not any(point.get("count") for point in series["points"])
@@ -160,15 +161,15 @@ def test_rollup_topic_made_anew_is_refused(lane, eventually):
     """Rows that know offsets which the topic does not have are never mixed with its new records."""
     worker = lane.worker()
     lane.feed(4)
-    eventually(lane.caught_up, timeout=20, message="caught up")
+    eventually(lane.caught_up, message="caught up")
     assert worker.stop() == 0
     from confluent_kafka.admin import NewTopic
 
-    lane.admin.delete_topics([lane.topic])[lane.topic].result(10)
-    eventually(lambda: lane.topic not in lane.admin.list_topics(timeout=5).topics, timeout=10)
-    lane.admin.create_topics([NewTopic(lane.topic, 4, 1)])[lane.topic].result(10)
+    lane.admin.delete_topics([lane.topic])[lane.topic].result(HANG_SECONDS)
+    eventually(lambda: lane.topic not in lane.admin.list_topics(timeout=HANG_SECONDS).topics)
+    lane.admin.create_topics([NewTopic(lane.topic, 4, 1)])[lane.topic].result(HANG_SECONDS)
     worker = lane.worker()
-    assert worker.process.wait(25) == 1
+    assert worker.process.wait(HANG_SECONDS) == 1
     assert "was the topic made anew" in worker.text()
 
 
@@ -176,9 +177,9 @@ def test_worker_without_partitions_is_ready_and_answers_through_the_owner(lane, 
     """More workers than partitions: the idle one is ready, and asks the owner."""
     workers = [lane.worker(name) for name in "abcde"]
     lane.feed(4)
-    eventually(lambda: all(w.ready() for w in workers), timeout=30, message="all ready")
-    eventually(lane.caught_up, timeout=15, message="caught up")
+    eventually(lambda: all(w.ready() for w in workers), message="all ready")
+    eventually(lane.caught_up, message="caught up")
     shares = lambda: sorted(sorted(served(w)) for w in workers)  # noqa: E731
-    eventually(lambda: shares() == [[], [0], [1], [2], [3]], timeout=20, message="one partition each but for one")
+    eventually(lambda: shares() == [[], [0], [1], [2], [3]], message="one partition each but for one")
     idle = next(w for w in workers if w.ready() and not served(w))
     assert lane.lifetimes(idle) == lane.expected_lifetimes()

@@ -10,6 +10,8 @@ from collections import Counter
 
 import pytest
 
+from tests.conftest import HANG_SECONDS
+
 pytestmark = pytest.mark.broker
 
 CLIENTS = 12
@@ -45,7 +47,7 @@ class Balancer:
         """Status and body of the first worker that answers."""
         for number in range(len(self.workers)):
             port = self.workers[(first + number) % len(self.workers)].port
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=12)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_SECONDS)
             try:
                 connection.request("GET", path)
                 response = connection.getresponse()
@@ -106,9 +108,9 @@ def followed(worker):
 def three(lane, eventually):
     """Three workers with standbys that hold everything there is."""
     workers = [lane.worker(name, standby_replicas=1) for name in "abc"]
-    eventually(lambda: settled(workers), timeout=60, message="shared")
+    eventually(lambda: settled(workers), message="shared")
     lane.feed(6, clients=CLIENTS)
-    eventually(lane.caught_up, timeout=15, message="caught up")
+    eventually(lane.caught_up, message="caught up")
     return workers
 
 
@@ -119,12 +121,12 @@ def test_rolling_restart_shows_in_no_answer_but_by_its_mark(lane, three, eventua
             lane.feed(4, clients=CLIENTS)
             assert three[number].stop() == 0
             three[number] = lane.worker(name, standby_replicas=1)
-            eventually(lambda: settled(three), timeout=60, message=f"{name} is back")
+            eventually(lambda: settled(three), message=f"{name} is back")
     assert balancer.faults == []
     assert set(balancer.statuses) == {200}
     assert balancer.roles["standby"] > 0
     assert balancer.roles["active"] > 0
-    eventually(lane.caught_up, timeout=15, message="caught up")
+    eventually(lane.caught_up, message="caught up")
     for worker in three:
         assert followed(worker)
         assert lane.lifetimes(worker) == lane.expected_lifetimes()
@@ -137,20 +139,18 @@ def test_standbys_answer_for_a_worker_that_was_killed(lane, three, eventually):
     victim = three[1]
     theirs = set(victim.get("/readyz")[1]["partitions"])
     left = [worker for worker in three if worker is not victim]
-    eventually(lambda: all(copied(lane, worker) for worker in three), timeout=15, message="copies are whole")
+    eventually(lambda: all(copied(lane, worker) for worker in three), message="copies are whole")
     victim.kill()
     for worker in left:
-        started = time.monotonic()
         status, body = worker.get("/v1/clients?window=life&limit=1000")
-        assert time.monotonic() - started < 12
         assert (status, body["total"]["count"], body["freshness"]["stale"]) == (200, sum(expected.values()), True)
         roles = {one["partition"]: one["role"] for one in body["freshness"]["partitions"]}
         assert {partition for partition, role in roles.items() if role == "standby"} == theirs
         assert lane.lifetimes(worker) == expected
     lane.feed(4, clients=CLIENTS)
     with Balancer(left) as balancer:
-        eventually(lambda: settled(left), timeout=60, message="moved")
-        eventually(lane.caught_up, timeout=15, message="caught up")
+        eventually(lambda: settled(left), message="moved")
+        eventually(lane.caught_up, message="caught up")
     assert balancer.faults == []
     assert all(followed(worker) for worker in left)
     assert lane.lifetimes(left[0]) == lane.expected_lifetimes()

@@ -13,21 +13,21 @@ pytestmark = pytest.mark.broker
 def test_every_endpoint_answers_from_the_real_tables(lane, eventually):
     """Flushed or not, and after a restart: what they add up is all events, and how fresh they are is known."""
     worker = lane.worker()
-    eventually(worker.ready, timeout=20, message="ready")
+    eventually(worker.ready, message="ready")
     lane.feed(6)
-    eventually(lane.caught_up, timeout=25, message="caught up")
+    eventually(lane.caught_up, message="caught up")
     check(lane, worker)
     newest = watermarks(worker)
     assert len(newest) == lane.partitions
 
     assert worker.stop() == 0
     worker = lane.worker()
-    eventually(worker.ready, timeout=20, message="ready again")
+    eventually(worker.ready, message="ready again")
     again = watermarks(worker)
     assert again.keys() == newest.keys()
     assert all(newest[partition] - 60_000 <= again[partition] <= newest[partition] for partition in newest)
     lane.feed(2)
-    eventually(lambda: worker.get("/v1/totals?window=life")[1]["total"]["count"] == lane.events, timeout=25)
+    eventually(lambda: worker.get("/v1/totals?window=life")[1]["total"]["count"] == lane.events)
     check(lane, worker)
     assert worker.stop() == 0
 

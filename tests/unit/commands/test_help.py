@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from logrouter.cli import cli
+from tests.conftest import HANG_SECONDS
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)[0-7](?:;\d+)*m")
 
@@ -75,7 +76,11 @@ def test_colours_are_for_terminals_only(arguments, tmp_path):
     lines.write_bytes(b'{"program":"sshd","message":"x"}\n')
     arguments = [str(lines) if argument == "LINES" else argument for argument in arguments]
     piped = subprocess.run(
-        [sys.executable, "-m", "logrouter", *arguments], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "logrouter", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=HANG_SECONDS,
     )
 
     assert COLOUR.search(on_terminal(*arguments))
@@ -91,7 +96,7 @@ def test_completion_script_of_each_shell(shell):
     assert result.exit_code == 0
     assert "_LOGROUTER_COMPLETE" in result.output
     if shutil.which(shell):
-        subprocess.run([shell, "-n"], input=result.stdout, text=True, check=True, timeout=60)
+        subprocess.run([shell, "-n"], input=result.stdout, text=True, check=True, timeout=HANG_SECONDS)
 
 
 def test_completion_completes_commands_and_options():
@@ -101,7 +106,12 @@ def test_completion_completes_commands_and_options():
     def complete(words: str, at: int) -> list[str]:
         env = asked | {"COMP_WORDS": words, "COMP_CWORD": str(at)}
         done = subprocess.run(
-            [sys.executable, "-m", "logrouter"], env=env, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-m", "logrouter"],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=HANG_SECONDS,
         )
         return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
@@ -114,6 +124,6 @@ def test_completion_completes_commands_and_options():
 def test_the_command_can_be_run_as_a_module(module):
     """Neither does nothing and says nothing."""
     command = [sys.executable, "-m", module, "--version"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)
 
     assert ran.stdout.startswith("logrouter")

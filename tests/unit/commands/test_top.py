@@ -15,6 +15,7 @@ from logrouter.access.tokens import Token, digest_of, hash_of, token_of
 from logrouter.commands.view_client import Asker
 from logrouter.commands.view_options import AskError, ViewAddress
 from tests.browser import stage
+from tests.conftest import HANG_SECONDS
 
 TOKEN = token_of(b"one".ljust(32))
 topapp = pytest.importorskip("logrouter.commands.top_app", reason="needs Textual (the extra `top`)")
@@ -42,7 +43,7 @@ def play(address, script, window="24h", every=3600.0, token=None):
 
 async def until(pilot, condition):
     """Lets the application run until something is so."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_SECONDS):
         while not condition():
             await pilot.pause(0.02)
 
@@ -220,7 +221,7 @@ def run(*arguments, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -263,7 +264,7 @@ def test_without_textual_it_says_what_to_install(tmp_path):
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert done.returncode == 2

@@ -18,6 +18,7 @@ from logrouter.cli import cli
 from logrouter.commands import humanise as say
 from tests.browser import stage
 from tests.certificates import certificate
+from tests.conftest import HANG_SECONDS
 
 TOKEN = token_of(b"reader".ljust(32))
 
@@ -137,7 +138,7 @@ def test_a_certificate_must_be_trusted_and_can_be_named(tmp_path):
     def run(address, **environment):
         command = [sys.executable, "-m", "logrouter", "usage", "client-1", "--url", address, "--json"]
         env = {**os.environ, "LOGROUTER_TOKEN": TOKEN, **environment}
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
 
     with stage.site(*stage.ordinary(), tls=tls) as encrypted:
         refused = run(encrypted.address)

@@ -27,6 +27,7 @@ from logrouter.telemetry.metrics import ACCESS_VALID
 from logrouter.web import app
 from logrouter.web.app import GATE
 from tests.certificates import certificate
+from tests.conftest import HANG_SECONDS
 
 ONE, TWO = token_of(bytes(32)), token_of(b"2" * 32)
 REST = "sources: {s: {topics: [lines], envelope: rsyslog}}\nroutes: [{name: r, from: s, format: envoy, to: out}]\n"
@@ -78,7 +79,7 @@ class Running:
 
 async def until(check, message):
     """Asks again until *check* holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_SECONDS):
         while not await check():  # noqa: ASYNC110 - another thread has to see that a file has changed
             await asyncio.sleep(0.02)
     assert await check(), message
@@ -232,7 +233,9 @@ def test_a_certificate_is_replaced_without_a_restart_and_a_broken_one_is_not_tak
 
             async def served():
                 # Whichever certificate is there now: it is the server that is asked, not the client's trust.
-                pem = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", view.port), timeout=10)
+                pem = await asyncio.to_thread(
+                    ssl.get_server_certificate, ("127.0.0.1", view.port), timeout=HANG_SECONDS
+                )
                 return x509.load_pem_x509_certificate(pem.encode()).serial_number
 
             assert await served() == first

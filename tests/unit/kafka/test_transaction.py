@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from logrouter.kafka import transaction
 from logrouter.kafka.errors import FatalError, StoppedError, StuckError, TransactionAbortedError
 from logrouter.kafka.transaction import TransactionalProducer
+from tests.conftest import HANG_SECONDS
 
 RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "later", retriable=True)
 ABORTABLE = KafkaError(KafkaError.ILLEGAL_GENERATION, "rebalanced", txn_requires_abort=True)
@@ -122,7 +123,7 @@ def test_commit_that_never_comes_back_is_noticed(monkeypatch):
     monkeypatch.setattr(transaction, "_STUCK_SECONDS", 0.0)
     monkeypatch.setattr(transaction, "_POLL_SECONDS", 0.01)
     released = threading.Event()
-    monkeypatch.setattr(ScriptedProducer, "commit_transaction", lambda *_: released.wait(20))
+    monkeypatch.setattr(ScriptedProducer, "commit_transaction", lambda *_: released.wait(HANG_SECONDS))
     _, error = run_one()
     released.set()
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 from logrouter.process.supervisor import EXIT_USAGE, Child, supervise
+from tests.conftest import HANG_SECONDS
 
 
 def python(code: str) -> list[str]:
@@ -20,16 +21,16 @@ def test_child_that_ends_is_started_again(tmp_path, eventually):
     child = Child("crashing", python(f"open({str(marks)!r}, 'a').write('x'); raise SystemExit(1)"))
     runner = threading.Thread(target=lambda: supervise([child], stopping=stop.is_set))
     runner.start()
-    eventually(lambda: marks.exists() and len(marks.read_text()) >= 2, 15, "started twice")
+    eventually(lambda: marks.exists() and len(marks.read_text()) >= 2, "started twice")
     stop.set()
-    runner.join(10)
+    runner.join(HANG_SECONDS)
 
     assert not runner.is_alive()
 
 
 def test_refused_configuration_ends_everything():
     """A child that exits with 2 will not be better next time: the whole ends with 2, and the other child with it."""
-    other = Child("other", python("import time; time.sleep(60)"))
+    other = Child("other", python("import time; time.sleep(600)"))
     code = supervise([other, Child("refusing", python("raise SystemExit(2)"))], stopping=lambda: False)
 
     assert code == EXIT_USAGE
@@ -38,29 +39,29 @@ def test_refused_configuration_ends_everything():
 
 def test_child_that_ignores_sigterm_is_killed():
     """Stopping is bounded: who does not end in time is killed."""
-    stubborn = Child("stubborn", python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"))
+    stubborn = Child("stubborn", python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"))
     began = time.monotonic()
     calls = iter([False] * 10)
     supervise([stubborn], stopping=lambda: next(calls, True), stop_seconds=1)
 
     assert stubborn.process.poll() is not None
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < HANG_SECONDS
 
 
 def test_children_die_with_a_killed_supervisor(tmp_path, eventually):
     """SIGKILL of the supervisor leaves no child behind that would go on routing."""
     pid_file = tmp_path / "pid"
-    child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     code = (
         "import sys; from logrouter.process.supervisor import Child, supervise\n"
         f"supervise([Child('c', [sys.executable, '-c', {child!r}])], stopping=lambda: False)"
     )
     owner = subprocess.Popen(python(code), stderr=subprocess.DEVNULL)
-    pid = int(eventually(lambda: pid_file.exists() and pid_file.read_text(), 15, "child started"))
+    pid = int(eventually(lambda: pid_file.exists() and pid_file.read_text(), "child started"))
     owner.kill()
     owner.wait()
 
-    eventually(lambda: not alive(pid), 10, "child gone")
+    eventually(lambda: not alive(pid), "child gone")
 
 
 def alive(pid: int) -> bool:

@@ -10,6 +10,7 @@ from logrouter.http_server import server
 from logrouter.query import csv_text
 from logrouter.query.tiers import Segment, Tier
 from logrouter.web.view import Limits
+from tests.conftest import HANG_SECONDS
 
 SORTS = {
     "count": len,
@@ -234,7 +235,8 @@ def test_a_list_that_nobody_waits_for_is_computed_no_further(fleet, monkeypatch)
     """Not by the worker that was asked, nor by those that it has asked: the next list gets its turn."""
 
     async def main():
-        async with fleet(2, limits=Limits(scans=1, slice=0.0)) as workers:
+        limits = Limits(scans=1, slice=0.0, list_timeout=3 * HANG_SECONDS)
+        async with fleet(2, limits=limits) as workers:
             begun, scan = asyncio.Event(), type(workers[0].reader).scan
 
             def endless(*arguments, **options):
@@ -248,7 +250,7 @@ def test_a_list_that_nobody_waits_for_is_computed_no_further(fleet, monkeypatch)
             await begun.wait()
             monkeypatch.undo()
             left.cancel()
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(HANG_SECONDS):
                 for worker in workers:
                     assert (await worker.get("/v1/totals")).status == 200
 

@@ -15,6 +15,7 @@ from logrouter.access.rates import Rate
 from logrouter.access.scopes import client_scope
 from logrouter.query.endpoints import ENDPOINTS, Reach
 from logrouter.query.openapi import document, statuses
+from tests.conftest import HANG_SECONDS
 
 DOCUMENT = document("0.0.0")
 SHARED = "between us"
@@ -83,11 +84,11 @@ def running(fleet, **options):
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        assert started.wait(30)
+        assert started.wait(HANG_SECONDS)
         yield urls[0]
     finally:
         loop.call_soon_threadsafe(stopping.set)
-        thread.join(30)
+        thread.join(HANG_SECONDS)
         loop.close()
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from logrouter.http_server import problems, server
+from tests.conftest import HANG_SECONDS
 
 BAD = [
     "/v1/clients/client-1?x=1",
@@ -264,7 +265,7 @@ def test_a_connection_without_a_whole_request_is_closed(fleet, monkeypatch, begu
     monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
 
     async def main():
-        async with fleet(1) as (worker,), asyncio.timeout(10):
+        async with fleet(1) as (worker,), asyncio.timeout(HANG_SECONDS):
             await worker.raw(begun)
 
     asyncio.run(main())

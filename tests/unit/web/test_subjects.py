@@ -9,6 +9,7 @@ from aiohttp import web
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import server
 from logrouter.web.view import Limits
+from tests.conftest import HANG_SECONDS
 
 SHARED = "between us ü"
 
@@ -197,7 +198,7 @@ def test_an_owner_that_hangs_is_given_up_after_the_timeout(fleet):
             await asyncio.sleep(1)
 
         async with fleet(limits=Limits(point_timeout=0.1)) as workers:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(HANG_SECONDS):
                 reply = await ask_through_impostor(workers, hang)
             assert reply.status == 503
             assert "in time" in reply.json["detail"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from logrouter.config.options.regex import RegexError, compile_regex
 from logrouter.config.options.topics import split
+from tests.conftest import HANG_SECONDS
 
 MEGABYTE = 1_000_000
 
@@ -35,7 +36,7 @@ def test_expressions_that_hang_other_engines_finish(pattern: str, text: str) -> 
     began = time.perf_counter()
 
     assert not accepts(text)
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < HANG_SECONDS
 
 
 def test_expressions_on_topics_finish_too() -> None:
@@ -45,7 +46,7 @@ def test_expressions_on_topics_finish_too() -> None:
 
     assert not expression.fullmatch("a" * 249)
     assert expression.fullmatch("a" * 248 + "1")
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < HANG_SECONDS
 
 
 @pytest.mark.parametrize(
