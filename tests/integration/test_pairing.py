@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.broker
 
 REQUESTS = 4_000
-WINDOW_SECONDS = 15
+WINDOW_SECONDS = 60
+"""Longer than a busy machine takes to put another process in the place of a killed one: halves must meet in time."""
 KILLS = 5
 SESSION_MS = 3000
 PAIRED = """
@@ -115,6 +116,7 @@ def sleep_past_the_session(fleet: Fleet, role: str) -> None:
     fleet.running[role] = zombie
 
 
+@pytest.mark.slow
 def test_kills_lose_and_double_no_request(fleet, seed):
     """Three processes are killed and started again amid lines in any order on four partitions."""
     rnd = random.Random(seed)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
+import os
 import random
 import socket
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,12 +22,16 @@ from logrouter.core.rollup.records import pack
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from tests.conftest import HANG_SECONDS
+from tests.integration.tables import run_worker
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import Iterator
+    from pathlib import Path
 
-RUN_WORKER = Path(__file__).with_name("run_worker.py")
+# Importing all of it takes a worker longer than anything else in its life here: one process does so, and forks them.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([run_worker.__name__])
 SESSION_MS = 3_000
 
 
@@ -40,10 +43,8 @@ class Worker:
         self.port = settings["port"]
         self.data_dir = settings["data_dir"]
         self.log = log
-        with log.open("ab") as stream:
-            self.process = subprocess.Popen(
-                [sys.executable, str(RUN_WORKER), json.dumps(settings)], stdout=stream, stderr=stream
-            )
+        self._process = FORKS.Process(target=run_worker.main, args=(settings, log))
+        self._process.start()
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
         """Status and JSON body of a GET; status 0 while nobody listens."""
@@ -64,23 +65,34 @@ class Worker:
         """Whether it answers queries."""
         return self.get("/readyz")[0] == 200
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self._process.exitcode
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        self.process.send_signal(number)
+        os.kill(self._process.pid, number)
 
     def kill(self) -> None:
         """End it the hard way."""
-        self.process.kill()
-        self.process.wait(HANG_SECONDS)
+        self._process.kill()
+        self.wait()
 
     def stop(self) -> int:
         """End it the soft way; its exit code."""
-        self.process.terminate()
-        return self.process.wait(HANG_SECONDS)
+        self._process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit code, when it has ended."""
+        self._process.join(HANG_SECONDS)
+        assert self.code is not None, f"it runs after {HANG_SECONDS:g} s"
+        return self.code
 
     def text(self) -> str:
         """What it has logged."""
-        return self.log.read_text()
+        return self.log.read_text() if self.log.exists() else ""
 
 
 class Lane:
@@ -196,7 +208,9 @@ class Lane:
 
     def read_changelog(self) -> list[tuple[bytes, bytes | None]]:
         """Every record of the changelog, in order within partitions."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "reader", "enable.auto.commit": False})
+        # The default of 500 ms is how long a question at the end of one partition holds up the first at the next.
+        settings = {"group.id": "reader", "enable.auto.commit": False, "fetch.wait.max.ms": 10}
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, **settings})
         found = []
         try:
             for partition in range(self.partitions):
@@ -254,7 +268,7 @@ def lane_on(unique, tmp_path):
             yield made
         finally:
             for worker in made.workers:
-                if worker.process.poll() is None:
+                if worker.code is None:
                     worker.kill()
             for log in sorted(tmp_path.glob("*.log")):
                 print(f"--- {log.name}\n{log.read_text()}")  # noqa: T201 - pytest shows it for a failed test

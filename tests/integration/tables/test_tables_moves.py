@@ -11,7 +11,7 @@ import time
 import pytest
 from confluent_kafka import Producer
 
-from logrouter.core.rollup.cells import UsageCell
+from logrouter.core.rollup.cells import Cell
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.lease import EXIT_FENCED
@@ -115,7 +115,7 @@ def test_foreign_record_in_the_changelog_is_noticed_and_repaired(lane, eventuall
 
     key, partition = rows.key_of(Tier.LIFE, 0, subject), partition_of(subject, 4)
     foreign = Producer({"bootstrap.servers": lane.bootstrap})
-    foreign.produce(lane.changelog, rows.encode(0, UsageCell(0, 1)), key=key, partition=partition)
+    foreign.produce(lane.changelog, rows.encode(0, Cell(0, 1)), key=key, partition=partition)
     foreign.flush(HANG_SECONDS)
     lane.feed(4)
     assert worker.process.wait(HANG_SECONDS) == EXIT_FENCED

@@ -128,8 +128,8 @@ def test_rolling_restart_shows_in_no_answer_but_by_its_mark(lane, three, eventua
     assert balancer.roles["active"] > 0
     eventually(lane.caught_up, message="caught up")
     for worker in three:
-        assert followed(worker)
-        assert lane.lifetimes(worker) == lane.expected_lifetimes()
+        # On a busy machine partitions may move once more; until they are settled answers are marked, and may be older.
+        eventually(lambda w=worker: lane.lifetimes(w) == lane.expected_lifetimes() and followed(w), "exact, not stale")
     assert lane.differences() == {}
 
 
@@ -152,8 +152,8 @@ def test_standbys_answer_for_a_worker_that_was_killed(lane, three, eventually):
         eventually(lambda: settled(left), message="moved")
         eventually(lane.caught_up, message="caught up")
     assert balancer.faults == []
-    assert all(followed(worker) for worker in left)
-    assert lane.lifetimes(left[0]) == lane.expected_lifetimes()
+    for worker in left:
+        eventually(lambda w=worker: lane.lifetimes(w) == lane.expected_lifetimes() and followed(w), "exact, not stale")
     assert lane.differences() == {}
 
 
