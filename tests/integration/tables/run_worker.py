@@ -1,8 +1,9 @@
-"""A tables worker as its own process: settings as JSON on the command line."""
+"""A tables worker as a process of its own."""
 
 from __future__ import annotations
 
-import json
+import os
+import random
 import sys
 from pathlib import Path
 
@@ -16,7 +17,16 @@ from logrouter.tables.settings import TablesSettings
 from logrouter.telemetry.log import configure_logging
 
 
-def main(given: dict) -> int:
+def main(given: dict, log: Path) -> None:
+    """What a forked process does: run, with all that it says in *log*, and end with the exit code."""
+    with log.open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    random.seed()
+    sys.exit(run(dict(given)))
+
+
+def run(given: dict) -> int:
     """Run; *fail_after* makes the fold raise after so many batches, as a programming error would.
 
     *tokens* are scopes by token; without any everybody is let in.
@@ -46,7 +56,3 @@ def _break_fold(after: int) -> None:
         return fold(self, partition, records)
 
     table.UsageTable.fold = broken
-
-
-if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))

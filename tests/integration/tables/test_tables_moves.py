@@ -93,7 +93,7 @@ def test_zombie_writes_nothing_and_ends(lane, eventually):
         before = folded(second)
         eventually(lambda: folded(second) > before, message="the new owner writes")
         zombie.signal(signal.SIGCONT)
-        assert zombie.process.wait(HANG_SECONDS) == EXIT_FENCED
+        assert zombie.wait() == EXIT_FENCED
     assert "fenced" in zombie.text()
     eventually(lane.caught_up, message="caught up")
     assert lane.differences() == {}
@@ -118,7 +118,7 @@ def test_foreign_record_in_the_changelog_is_noticed_and_repaired(lane, eventuall
     foreign.produce(lane.changelog, rows.encode(0, Cell(0, 1)), key=key, partition=partition)
     foreign.flush(HANG_SECONDS)
     lane.feed(4)
-    assert worker.process.wait(HANG_SECONDS) == EXIT_FENCED
+    assert worker.wait() == EXIT_FENCED
     assert "foreign records" in worker.text()
     worker = lane.worker()
     eventually(lane.caught_up, message="caught up")
@@ -169,7 +169,7 @@ def test_rollup_topic_made_anew_is_refused(lane, eventually):
     eventually(lambda: lane.topic not in lane.admin.list_topics(timeout=HANG_SECONDS).topics)
     lane.admin.create_topics([NewTopic(lane.topic, 4, 1)])[lane.topic].result(HANG_SECONDS)
     worker = lane.worker()
-    assert worker.process.wait(HANG_SECONDS) == 1
+    assert worker.wait() == 1
     assert "was the topic made anew" in worker.text()
 
 

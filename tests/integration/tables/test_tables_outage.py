@@ -40,9 +40,9 @@ def test_broker_restart_amid_the_stream_changes_nothing(own_kafka, eventually):
     lane.feed(6)
     for _ in range(3):
         try:
-            eventually(lambda w=worker: lane.caught_up() or w.process.poll() is not None)
+            eventually(lambda w=worker: lane.caught_up() or w.code is not None)
         finally:
-            code = worker.process.poll()
+            code = worker.code
         if code is None:
             break
         assert code == 75
