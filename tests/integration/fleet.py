@@ -76,7 +76,7 @@ class Fleet:
         processes = {role: self.running.pop(role) for role in roles}
         for process in processes.values():
             process.kill(signal.SIGTERM)
-        codes = {role: process.wait(HANG_SECONDS) for role, process in processes.items()}
+        codes = {role: process.wait() for role, process in processes.items()}
         assert codes == dict.fromkeys(roles, 0)
 
     def revive(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,9 +11,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
+from logrouter.cli import cli
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.process.watchdog import Leash
@@ -165,16 +166,10 @@ class Stack:
         )
 
     def command(self, *arguments: str, code: int = 0) -> str:
-        """Run one command to its end; its standard output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "logrouter", *arguments],
-            env={**os.environ, "LOGROUTER_CONFIG": str(self.config)},
-            capture_output=True,
-            text=True,
-            timeout=HANG_SECONDS,
-            check=False,
-        )
-        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        """Run one command to its end, in this process; its standard output."""
+        environment = {"LOGROUTER_CONFIG": str(self.config)}
+        done = CliRunner().invoke(cli, arguments, env=environment, catch_exceptions=False)
+        assert done.exit_code == code, f"{arguments}: exit {done.exit_code}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def start(self, *arguments: str) -> Process:

@@ -86,9 +86,20 @@ def test_restart_and_kill_keep_address_and_data():
     assert not scratch.exists()
 
 
-@pytest.mark.long
 def test_given_data_dir_is_kept(tmp_path):
-    """A data folder that the user names survives the broker."""
+    """A data folder that the user names is not removed; one that nobody has named is."""
+    given, temporary = DevKafka(tmp_path), DevKafka()
+    scratch = temporary.log_path.parent
+    assert scratch.exists()
+    given.close()
+    temporary.close()
+    assert tmp_path.exists()
+    assert not scratch.exists()
+
+
+@pytest.mark.long
+def test_given_data_dir_serves_the_next_broker(tmp_path):
+    """What one broker wrote to a data folder that the user names, the next one reads."""
     with DevKafka(tmp_path) as kafka:
         create(kafka.bootstrap, "mine")
         produce(kafka.bootstrap, "mine", [b"x"])

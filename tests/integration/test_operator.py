@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from logrouter.core import ids
+from logrouter.kafka import reader
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import cluster, end_offsets, read_tail
 from tests.conftest import HANG_SECONDS
@@ -127,8 +128,9 @@ def test_plan_fails_on_what_it_is_told_to(stack):
     plan(stack, new, "--fail-on", "never", code=0)
 
 
-def test_plan_ends_with_2_when_nothing_can_be_compared(stack):
+def test_plan_ends_with_2_when_nothing_can_be_compared(stack, monkeypatch):
     """A wrong file, or a cluster that is not there."""
+    monkeypatch.setattr(reader, "_ASK_SECONDS", 0.5)  # instead of 10, for a cluster that never answers
     stack.command("plan", edited(stack, ("version: 1", "version: 2")), code=2)
     stack.command("plan", str(stack.config), "--bootstrap", "127.0.0.1:1", code=2)
 
@@ -137,7 +139,9 @@ def test_plan_reads_topics_that_one_file_names(stack):
     """A new source's topic is read, one that does not exist is named, and our own outputs are never inputs."""
     stack.feed([request_line(1, "c1")])
     stack.create_topic(f"{stack.name}.more", 1)
-    LineProducer(stack.kafka, f"{stack.name}.more").feed([request_line(2, "c1")])
+    more = LineProducer(stack.kafka, f"{stack.name}.more")
+    more.feed([request_line(2, "c1")])
+    more.flush()
     topics = f"topics: [{stack.name}.source"
     new = edited(stack, (topics, f"{topics}, {stack.name}.more, {stack.name}.none"))
     report = plan(stack, new, code=1)
