@@ -29,11 +29,11 @@ charts: $(STAMP)  ## get the page's charting library, if that failed before
 demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once for a bounded run)
 	@$(BIN)/logrouter demo $(ARGS)
 
-test: $(STAMP)  ## the tests, on a real broker they start themselves (about 10 minutes)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(STAMP)  ## the tests, on a real broker they start themselves (some 6 minutes on two idle cores)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
-test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills, outages and rebalances (some 5 minutes)
-	@$(BIN)/python -m pytest -m long $(ARGS)
+test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills and outages, four times the examples (some 4 minutes)
+	@LOGROUTER_TEST_PROFILE=thorough $(BIN)/python -m pytest -m "long or hypothesis" -n 3 --dist worksteal $(ARGS)
 
 compat: $(STAMP)  ## keep what this version writes for the tests of later ones, in a minute (VERSION=0.2.0)
 	@$(BIN)/python -m tests.compat.record $(VERSION)

@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+THOROUGH = os.environ.get("LOGROUTER_TEST_PROFILE") == "thorough"
+"""Whether property tests look at all their examples, as `make test-long` does, instead of a quarter of them."""
+
+
+def examples(count: int) -> int:
+    """How many examples a property test looks at that has *count* of them in a thorough run."""
+    return count if THOROUGH else count // 4
+
+
 # Property tests look at new examples on every developer's run; in CI they are the same each time, so that a change
 # fails for what it changed. Examples take as long as a busy machine makes them take.
-hypothesis.settings.register_profile("developer", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("developer", deadline=None, max_examples=examples(100))
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=examples(100), derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 BROKER_ENV = "LOGROUTER_TEST_BROKER"
@@ -33,6 +42,10 @@ class Broker(NamedTuple):
     """Where the tests' Kafka is."""
 
     bootstrap: str
+
+
+# Brokers live for minutes here, too short for Java's optimizing compiler to pay off.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +63,11 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
 
     with DevKafka(progress=progress) as kafka:
         yield Broker(kafka.bootstrap)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that wait for a broker come first, the longest before others: those which only compute fill the pauses."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("broker", "slow")])
 
 
 @pytest.fixture

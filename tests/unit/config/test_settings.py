@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from logrouter import config
 from logrouter.config.settings import FILE_NAME, default_path
+from tests.conftest import examples
 
 DEFAULT = Path(__file__).parents[3] / FILE_NAME
 
@@ -227,7 +228,7 @@ def test_every_prefix_of_a_valid_file_is_settings_or_a_config_error() -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_every_mutation_of_a_valid_file_is_settings_or_a_config_error(data: st.DataObject) -> None:
     """A file with a piece replaced by anything never raises anything else."""
     start = data.draw(st.integers(0, len(SMALL)))

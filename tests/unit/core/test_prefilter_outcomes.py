@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from logrouter import config
 from logrouter.core.pipeline import process
 from logrouter.model import Outcome, RawRecord
+from tests.conftest import examples
 
 WORDS = ["api-gateway", "gate/way/long", "grün-gateway", "x<41>yz12", "edge-gateway-7", "gw", "-", "10.1.2.3", "1500"]
 MAX_BYTES = 1024
@@ -154,7 +155,7 @@ GATEWAY = {"program": "api-gateway", "message": "x"}
 @example(routes=[("{program: {regex: '^api-gate'}}", "")], line=GATEWAY, how=2, cut=UNCUT, more="")
 @example(routes=[("{host: gate-way}", "")], line=GATEWAY | {"message": "x" * MAX_BYTES}, how=0, cut=UNCUT, more="")
 @example(routes=[("{program: api-gateway}", "{api: x}")], line=GATEWAY, how=0, cut=UNCUT, more="")
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=examples(700), deadline=None)
 def test_outcome_is_the_same_with_and_without_the_prefilter(
     routes: list[tuple[str, str]], line: dict[str, Any], how: int, cut: tuple[int, int, bytes], more: str
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from logrouter import config
 from logrouter.core.match.prefilter import literal
 from logrouter.model import Envelope
+from tests.conftest import examples
 
 if TYPE_CHECKING:
     from logrouter.core.routing import RouteTable, Source
@@ -293,7 +294,7 @@ def as_written(line: dict[str, Any], how: int) -> bytes:
 @example(line={"kubernetes": {"labels": {"app": "x<41>yz12"}}, "message": "x"}, how=3, cut=UNCUT, of=SOURCES[2])
 @example(line={"kubernetes": {"namespace_name": "grün-gateway"}, "message": "x"}, how=4, cut=UNCUT, of=SOURCES[2])
 @example(line={"program": 'quo"ted-name', "message": "x"}, how=0, cut=UNCUT, of=SOURCES[2])
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_prefilter_never_changes_what_a_decodable_record_ends_as(
     line: dict[str, Any], how: int, cut: tuple[int, int, bytes], of: Source
 ) -> None:

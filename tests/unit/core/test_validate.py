@@ -18,6 +18,7 @@ from logrouter.core.dead_letter import encode
 from logrouter.core.outcomes import OUTCOMES
 from logrouter.core.validate import MAX_MESSAGE, SchemaError, Validator
 from logrouter.model import RawRecord, Reason, Rejected, Stage
+from tests.conftest import examples
 
 EVENT: dict[str, Any] = {
     "$schema": "/logrouter/api_request/1.0.0",
@@ -159,7 +160,7 @@ WRONG = st.one_of(
 
 
 @given(data=st.data(), name=st.sampled_from(sorted(SCHEMAS)))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_compiled_and_reference_validators_agree(data: st.DataObject, name: str) -> None:
     """Whatever is done to an event, both validators say the same, and a rejection is always explained."""
     event = EVENT

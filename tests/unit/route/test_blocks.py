@@ -17,6 +17,7 @@ from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route import batch
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import DeadLetterSettings
+from tests.conftest import examples
 
 from .messages import START, Message
 
@@ -146,7 +147,7 @@ def test_every_mix_has_what_it_is_for(mix, expected):
 
 
 @pytest.mark.parametrize("mix", MIXES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(at_once=st.integers(1, 100), count=st.integers(1, 200), seed=st.integers(0, 2**32))
 def test_the_size_of_a_block_changes_nothing(mix, at_once, count, seed):
     """Whatever is mixed: events, dead letters, partial sums and counts are those of one record at a time, in order."""

@@ -14,6 +14,7 @@ from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
 from logrouter.tables.retention import BucketsKept, Cutoffs
 from logrouter.tables.unflushed import Range
+from tests.conftest import examples
 
 NOW = 29_000_000
 ALL = Cutoffs(0, 0, 0)
@@ -114,7 +115,7 @@ class World:
         return {key: rows.cell_of(value) for key, value in self.store.items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(seed=st.integers(0, 2**32), kills=st.lists(st.integers(0, 5), max_size=8))
 def test_kills_at_any_point_leave_every_row_exact(seed, kills):
     """Killed between any two writes, with or without its disk, the fold ends with the sums of a recount."""
@@ -133,7 +134,7 @@ def test_kills_at_any_point_leave_every_row_exact(seed, kills):
     assert world.cells() == recount(world.records)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_unflushed_rows_read_like_flushed_ones(seed):
     """At any moment, in the middle of a flush or of a replay, a row reads as the recount of what was folded."""
@@ -153,7 +154,7 @@ def test_unflushed_rows_read_like_flushed_ones(seed):
     assert world.fold.cell(rows.key_of(Tier.LIFE, 0, "cnobody")) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_heavy_hitters_stay_within_their_bound_through_kills(seed):
     """More URLs than a row has room for, killed anywhere: sums are exact and every URL's count is within the cut."""
@@ -179,7 +180,7 @@ def test_heavy_hitters_stay_within_their_bound_through_kills(seed):
         assert all(row.url.get(url, 0) <= n <= row.url.get(url, 0) + row.url_cut for url, n in truth.items())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_order_of_records_does_not_matter(seed):
     """The same partial sums in another order give the same rows."""
@@ -265,7 +266,7 @@ def scanned(store, unflushed, wanted):
         yield rows.key_of(wanted.tier, bucket, subject), cell
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(seed=st.integers(0, 2**32), tier=st.sampled_from(Tier), kind=st.sampled_from("ca"))
 def test_a_scan_reads_every_row_as_of_its_beginning_whatever_happens_meanwhile(seed, tier, kind):
     """Stored, replayed or unflushed: each row once, with all that was folded when it began, and nothing twice.

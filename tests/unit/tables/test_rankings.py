@@ -16,6 +16,7 @@ from logrouter.tables.fold import PartitionFold
 from logrouter.tables.rankings import RANK, Boards
 from logrouter.tables.retention import Cutoffs
 from logrouter.tables.store import HIGH, Recovered, batch, open_database
+from tests.conftest import examples
 
 NOW = 29_000_000
 ALL = Cutoffs(0, 0, 0)
@@ -128,7 +129,7 @@ def copy(cell):
     return Cell(cell.minute, cell.count, bytes_out=cell.bytes_out, outcome=dict(cell.outcome))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(["feed", "feed", "flush", "cut", "kill", "lose"]), max_size=25))
 def test_tops_are_right_whatever_happens_to_the_process(tmp_path_factory, seed, steps):
     """Whenever everything folded is written, tops and rows agree: after kills amid a flush and on a new disk too."""

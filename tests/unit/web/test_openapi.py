@@ -15,7 +15,7 @@ from logrouter.access.rates import Rate
 from logrouter.access.scopes import client_scope
 from logrouter.query.endpoints import ENDPOINTS, Reach
 from logrouter.query.openapi import document, statuses
-from tests.conftest import HANG_SECONDS
+from tests.conftest import HANG_SECONDS, examples
 
 DOCUMENT = document("0.0.0")
 SHARED = "between us"
@@ -102,7 +102,7 @@ def worker(fleet, let_in):
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
 def test_answers_are_as_documented(case, worker):
     """For any parameters, good and bad: the status is a documented one, and type and body are as it says."""
     base_url, headers = worker

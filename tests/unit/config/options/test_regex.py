@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from logrouter.config.options.regex import RegexError, compile_regex
 from logrouter.config.options.topics import split
-from tests.conftest import HANG_SECONDS
+from tests.conftest import HANG_SECONDS, examples
 
 MEGABYTE = 1_000_000
 
@@ -131,7 +131,7 @@ TEXTS = _TEXTS.split()
     pattern=st.lists(st.sampled_from(PIECES), max_size=8).map("".join),
     text=st.lists(st.sampled_from(TEXTS), max_size=8),
 )
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_what_is_accepted_holds_what_is_needed(pattern: str, text: list[str]) -> None:
     """A text that matches has one of the needed byte strings in it, and nothing matches an impossible expression."""
     try:
@@ -145,7 +145,7 @@ def test_what_is_accepted_holds_what_is_needed(pattern: str, text: list[str]) ->
 
 
 @given(st.text("ab^$()|*+?{}[]\\1,xQE.é", max_size=12))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_any_text_is_an_expression_or_a_regex_error(pattern: str) -> None:
     """Nothing else is raised, and RE2 agrees with Python where both know the expression and the text is plain."""
     try:

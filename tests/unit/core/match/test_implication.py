@@ -16,6 +16,7 @@ from logrouter.config.yaml.problems import Problems
 from logrouter.core.envelopes import rsyslog
 from logrouter.core.match.implication import excludes, implies
 from logrouter.model import Envelope
+from tests.conftest import examples
 
 if TYPE_CHECKING:
     from logrouter.core.match.conditions import Condition
@@ -103,7 +104,7 @@ RECORDS = st.fixed_dictionaries({"message": st.just("m")}, optional={"x": TEXTS,
 
 
 @given(one=CONDITIONS, other=CONDITIONS, records=st.lists(RECORDS, min_size=5, max_size=15))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_claims_hold_for_every_record(one: Condition, other: Condition, records: list[dict[str, Any]]) -> None:
     """No record satisfies a condition without those that it implies, nor together with one that it excludes."""
     for record in records:
