@@ -88,7 +88,7 @@ class Lanes:
 
     def get(self, path: str) -> tuple[int, Any]:
         """Status and body of an answer of the table view; 0 while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -111,7 +111,7 @@ class Lanes:
 
     def topics(self) -> list[str]:
         """All of ours."""
-        return sorted(name for name in self._admin.list_topics(timeout=10).topics if name.startswith(self.name))
+        return sorted(name for name in self._admin.list_topics(timeout=60).topics if name.startswith(self.name))
 
     def create(self, topics: dict[str, int], compacted: Iterable[str] = ()) -> None:
         """Make topics with so many partitions."""
@@ -124,7 +124,7 @@ class Lanes:
             future.result(30)
 
         def there() -> bool:
-            known = self._admin.list_topics(timeout=10).topics
+            known = self._admin.list_topics(timeout=60).topics
             return all(topic in known and len(known[topic].partitions) == topics[topic] for topic in topics)
 
         self.until(there, "the topics are there")
@@ -142,8 +142,8 @@ class Lanes:
         consumer = self._asking("ends")
 
         def ask() -> list[int]:
-            partitions = sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
-            return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions]
+            partitions = sorted(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
+            return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=60)[1] for p in partitions]
 
         return insist(ask)  # a topic that was just made may have no leader yet
 
@@ -192,7 +192,7 @@ class Lanes:
     def committed(self, group: str, topics: Iterable[str]) -> list[Committed]:
         """What a group has committed."""
         asked = [TopicPartition(topic, p) for topic in topics for p in range(len(self.ends(topic)))]
-        found = insist(lambda: self._asking(group).committed(asked, timeout=20))
+        found = insist(lambda: self._asking(group).committed(asked, timeout=60))
         return [
             Committed(group, each.topic, each.partition, each.offset, each.metadata or "")
             for each in found
