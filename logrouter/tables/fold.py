@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.core.rollup.cells import Cell, copy_of, merge
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
-from logrouter.tables.replicas import Mark
+from logrouter.tables.replicas import Checkpoint
 from logrouter.tables.rows import NOTHING, TIERS
-from logrouter.tables.unflushed import Unflushed
+from logrouter.tables.unflushed import UnflushedSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from logrouter.core.rollup.cells import Numbers
     from logrouter.core.rollup.records import Subjects
-    from logrouter.tables.rankings import Boards
+    from logrouter.tables.rankings import ClientRankings
     from logrouter.tables.retention import Cutoffs
 
     MultiGet = Callable[[list[bytes]], list[bytes | None]]
@@ -66,7 +66,7 @@ class PartitionFold:
     """The rows of one partition that are not in the store yet.
 
     *high* is the highest watermark in the store, *last* the offset up to which every record is folded, *newest_ms* the
-    newest event time in any row, as far as it is known. *boards* are offered every row that is about to be written.
+    newest event time in any row, as far as it is known. *rankings* are offered every row that is about to be written.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class PartitionFold:
         high: int,
         last: int = NOTHING,
         newest_ms: int | None = None,
-        boards: Boards | None = None,
+        rankings: ClientRankings | None = None,
     ) -> None:
         self._read = read
-        self._offer = None if boards is None else boards.offer
+        self._offer = None if rankings is None else rankings.offer
         self.high = high
         self.last = last
         self.newest_ms = newest_ms
-        self._mark = Mark(NOTHING, newest_ms)
+        self._checkpoint = Checkpoint(NOTHING, newest_ms)
         self._first = NOTHING
         self._pending: dict[str, dict[int, Cell]] = {}
         self._draining: dict[str, dict[int, Cell]] = {}
@@ -108,9 +108,9 @@ class PartitionFold:
         return bool(self._draining or self._replayed)
 
     @property
-    def mark(self) -> Mark:
-        """What the rows are complete to when nothing is left of the flush that has begun."""
-        return self._mark
+    def checkpoint(self) -> Checkpoint:
+        """Up to where the rows are complete once the flush that has begun is written."""
+        return self._checkpoint
 
     def add(self, offset: int, subjects: Subjects, cutoffs: Cutoffs, now_ms: int = NO_TIME) -> Folded:
         """Fold one record; its cells become the fold's own. A record that this fold has seen already is left out.
@@ -146,7 +146,7 @@ class PartitionFold:
         # A dict that is emptied from its beginning is searched for it ever longer.
         self._left = iter(list(self._draining))
         self._floor, self._cut, self._first = self._first, self.last, NOTHING
-        self._mark = Mark(self._cut, self.newest_ms)
+        self._checkpoint = Checkpoint(self._cut, self.newest_ms)
 
     def take(self, limit: int, cutoffs: Cutoffs) -> Written | None:
         """The next rows of this flush, at most about *limit* subjects; None when it is done.
@@ -202,9 +202,9 @@ class PartitionFold:
                 if tier.bucket(cell.minute) in buckets:
                     yield subject, cell
 
-    def unflushed(self) -> Unflushed:
+    def unflushed(self) -> UnflushedSums:
         """What a scan that begins now adds to the stored rows."""
-        return Unflushed(self._replayed, (self._draining, self._pending))
+        return UnflushedSums(self._replayed, (self._draining, self._pending))
 
     def _overlaid(self, key: bytes, value: bytes | None) -> Cell | None:
         tier, bucket, subject = rows.parse_key(key)
@@ -284,7 +284,7 @@ class PartitionFold:
         if self._offer is not None:
             for key, (_, cell) in chunk.items():
                 self._offer(key, cell)
-        return Written({key: rows.encode(mark, cell) for key, (mark, cell) in chunk.items()}, self.high)
+        return Written({key: rows.encode(watermark, cell) for key, (watermark, cell) in chunk.items()}, self.high)
 
 
 def _place(

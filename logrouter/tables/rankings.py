@@ -7,7 +7,7 @@ whole    the tops know every row: there from the first row on, or never
 
 Tops are saved with the last write of a flush. What a killed process wrote before that is folded again, and each row
 that it touches is written and offered again (`fold`); so tops are whole whenever rows are, and nothing must be rebuilt.
-On a copy, and in recovery, they are saved with every write.
+On a standby, and in recovery, they are saved with every write.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class BucketRankings:
         return {Sort.COUNT: self.count, Sort.ERRORS: self.errors, Sort.BYTES: self.bytes}[sort]
 
 
-class Boards:
+class ClientRankings:
     """All tops of one database, which is read by *read*; *empty* says whether it has no row yet."""
 
     def __init__(self, read: MultiGet, *, empty: bool) -> None:
@@ -77,25 +77,25 @@ class Boards:
         """A row is being written with these sums."""
         if key[0] == _MINUTE or key[BUCKET_BYTES] != _CLIENT or not self.whole:
             return
-        board = self._open.get(key[:BUCKET_BYTES]) or self._opened(key[:BUCKET_BYTES])
+        bucket = self._open.get(key[:BUCKET_BYTES]) or self._opened(key[:BUCKET_BYTES])
         # Every row of every flush passes here, and nearly all stay below every floor: these cost two comparisons.
         count, size = row.count, row.bytes_in + row.bytes_out
-        if count > board.count.floor:
-            board.count.offer(key[BUCKET_BYTES + 1 :].decode(), count, board.room)
-            board.changed = True
-        if count > board.errors.floor and (failed := errors(row)) > board.errors.floor:
-            board.errors.offer(key[BUCKET_BYTES + 1 :].decode(), failed, board.room)
-            board.changed = True
-        if size > board.bytes.floor:
-            board.bytes.offer(key[BUCKET_BYTES + 1 :].decode(), size, board.room)
-            board.changed = True
+        if count > bucket.count.floor:
+            bucket.count.offer(key[BUCKET_BYTES + 1 :].decode(), count, bucket.room)
+            bucket.changed = True
+        if count > bucket.errors.floor and (failed := errors(row)) > bucket.errors.floor:
+            bucket.errors.offer(key[BUCKET_BYTES + 1 :].decode(), failed, bucket.room)
+            bucket.changed = True
+        if size > bucket.bytes.floor:
+            bucket.bytes.offer(key[BUCKET_BYTES + 1 :].decode(), size, bucket.room)
+            bucket.changed = True
 
     def top(self, sort: Sort, tier: Tier, bucket: int) -> Top:
         """One top, as of what was offered so far. Neither to be changed nor to be kept."""
         prefix = rows.prefix(tier, bucket)
-        board = self._open.get(prefix)
-        if board is not None:
-            return board.top(sort)
+        in_memory = self._open.get(prefix)
+        if in_memory is not None:
+            return in_memory.top(sort)
         return _decoded(self._read([_OF[sort] + prefix])[0])
 
     def begin(self, changes: WriteBatch) -> None:
@@ -106,14 +106,14 @@ class Boards:
 
     def save(self, changes: WriteBatch) -> None:
         """Add what has changed to the write that brings the last rows which were offered."""
-        for prefix, board in self._open.items():
-            if board.changed:
+        for prefix, bucket in self._open.items():
+            if bucket.changed:
                 for sort, key in _OF.items():
-                    changes.put(key + prefix, _encode(board.top(sort)))
-                board.changed = False
+                    changes.put(key + prefix, _encode(bucket.top(sort)))
+                bucket.changed = False
 
     def saved(self) -> None:
-        """What `save` added is in the database: boards that were opened first leave memory."""
+        """What `save` added is in the database: rankings that were opened first leave memory."""
         for prefix in list(self._open)[:-MAX_OPEN]:
             del self._open[prefix]
 
@@ -126,8 +126,8 @@ class Boards:
 
     def _opened(self, prefix: bytes) -> BucketRankings:
         tops = [_decoded(value) for value in self._read([key + prefix for key in _OF.values()])]
-        board = self._open[prefix] = BucketRankings(ROOM[rows.TIERS[prefix[0]]], tops)
-        return board
+        bucket = self._open[prefix] = BucketRankings(ROOM[rows.TIERS[prefix[0]]], tops)
+        return bucket
 
 
 def _decoded(value: bytes | None) -> Top:

@@ -14,7 +14,7 @@ from logrouter.query.tiers import Position, Segment, Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
 from logrouter.tables.rows import BUCKET_BYTES
-from logrouter.tables.unflushed import Range
+from logrouter.tables.unflushed import ScanRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,18 +74,18 @@ class StoreReader:
     def copies(self) -> frozenset[int]:
         """Partitions of which the rows here are complete up to a known offset, without being the newest for certain."""
         store, folds = self._table.store, self._table.folds
-        whole = {partition for partition in store.opened() if store.copied(partition) is not None}
+        whole = {partition for partition in store.databases() if store.complete_to(partition) is not None}
         return frozenset(whole - folds.keys() if self.ready() else whole | folds.keys())
 
     def position(self, partition: int) -> Position:
         """How far a partition is folded; transaction markers at the end of the log count as folded."""
         fold = self._table.folds.get(partition)
         if fold is None:
-            mark = self._table.store.copied(partition)
+            checkpoint = self._table.store.complete_to(partition)
             return (
                 Position(-1, -1, None, standby=True)
-                if mark is None
-                else Position(mark.offset, -1, mark.newest_ms, standby=True)
+                if checkpoint is None
+                else Position(checkpoint.offset, -1, checkpoint.newest_ms, standby=True)
             )
         if not self.ready():
             return Position(fold.last, -1, fold.newest_ms, standby=True)
@@ -120,14 +120,14 @@ class StoreReader:
         wanted: Callable[[str], bool] | None = None,
     ) -> Order | None:
         """Which clients of a partition can be worth most in some segments; None if that is not known."""
-        held, boards = self._held(partition), self._table.store.boards(partition)
+        held, rankings = self._held(partition), self._table.store.rankings(partition)
         unflushed = held.fold.unflushed()
-        if not boards.whole or unflushed.replaying:
+        if not rankings.whole or unflushed.replaying:
             return None
         spans = [(start * tier.value, stop * tier.value or MAX_MINUTE) for tier, start, stop in segments]
         minutes = range(min(first for first, _ in spans), max(end for _, end in spans))
         more = unflushed.values(VALUE[sort], minutes)
-        tops = [boards.top(sort, tier, bucket) for tier, bucket in buckets(segments)]
+        tops = [rankings.top(sort, tier, bucket) for tier, bucket in buckets(segments)]
         return order(tops, more, limit, wanted)
 
     def scan(
@@ -135,7 +135,7 @@ class StoreReader:
     ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         """Every row of a kind and a range of buckets, as of the moment of the first item."""
         tier, start, stop = segment
-        wanted = Range(kind + prefix, tier, max(start, self._table.cutoffs().oldest(tier)), stop)
+        wanted = ScanRange(kind + prefix, tier, max(start, self._table.cutoffs().oldest(tier)), stop)
         # At once: a RocksDB iterator sees the database as of its making, so rows and unflushed sums fit together.
         parts = []
         for partition in partitions:
@@ -148,7 +148,7 @@ class StoreReader:
                 yield subject[1:], bucket, cell
 
     def _token(self, partition: int) -> object:
-        return self._table.folds.get(partition) or self._table.store.opened().get(partition)
+        return self._table.folds.get(partition) or self._table.store.databases().get(partition)
 
     def _held(self, partition: int) -> Holder:
         """The fold of a partition; for a copy one with nothing in it but the store."""
@@ -156,8 +156,8 @@ class StoreReader:
         if fold is not None:
             return Holder(fold, fold)
         store = self._table.store
-        database = store.opened().get(partition)
-        if database is None or store.copied(partition) is None:
+        database = store.databases().get(partition)
+        if database is None or store.complete_to(partition) is None:
             raise LookupError(f"partition {partition} is not held here")
         return Holder(PartitionFold(partial(store.read, partition), rows.NOTHING), database)
 
@@ -169,7 +169,7 @@ class Holder(NamedTuple):
     token: object
 
 
-def stored(iterator: Any, wanted: Range) -> Iterator[tuple[bytes, bytes]]:
+def stored(iterator: Any, wanted: ScanRange) -> Iterator[tuple[bytes, bytes]]:
     """Stored rows of a range in key order; in every bucket the other subjects are stepped over."""
     prefix, tier, start, stop = wanted
     if start >= stop:

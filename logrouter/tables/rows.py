@@ -21,7 +21,7 @@ from logrouter.query.tiers import Tier
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
 CODE: Final = {tier: code for code, tier in enumerate(TIERS)}
 META: Final = b"\xff"
-"""Keys of the store's own that are no rows: they sort behind every row. One is in the changelog as well (`copies`)."""
+"""First byte of the store's own keys, which sort behind all rows. One is in the changelog as well (see `replicas`)."""
 
 NOTHING: Final = -1
 """The watermark of a row that does not exist yet."""

@@ -1,11 +1,12 @@
 """RocksDB behind Faust's table: one database per partition, recovery by whole batches, rows with the higher watermark.
 
-Beside rows a database holds keys of its own, all behind the rows and, but for one of `copies`, not in the changelog:
+Besides rows a database holds keys of its own. All sort behind the rows; only "done" is in the changelog as well:
 
 high     the highest watermark of any row, written together with the rows
-rank     what `boards` keeps, and "whole"
-mark     the key of a row of which the last changelog record is not what this database holds, because an older writer's
-         record came after it, or because the row has expired: whoever owns the partition next sends it again
+rank, whole      see `rankings`
+done, copy, gap  see `replicas`
+mark     with the key of a row behind it: *resend* that row. Its last changelog record is not what this database holds,
+         because an older writer's record came after it, or because the row has expired; the next owner sends it again
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from faust.stores import rocksdb
 from logrouter.core.rollup.cells import MAX_MINUTE
 from logrouter.query.tiers import Tier
 from logrouter.tables import replicas, rows
-from logrouter.tables.rankings import Boards
-from logrouter.tables.replicas import COPY, DONE, GAP
+from logrouter.tables.rankings import ClientRankings
+from logrouter.tables.replicas import COMPLETE_TO, GAP, LAST_CHECKPOINT
 from logrouter.tables.rows import META, NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from logrouter.tables.replicas import Mark
+    from logrouter.tables.replicas import Checkpoint
     from logrouter.tables.retention import Cutoffs
 
 HIGH: Final = META + b"high"
-MARK: Final = META + b"mark"
+RESEND: Final = META + b"mark"
 
 _CACHE_BYTES: Final = 64 << 20
 _WRITE_BUFFER_BYTES: Final = 16 << 20
@@ -74,8 +75,8 @@ def batch() -> rocksdict.WriteBatch:
 class Store(rocksdb.Store):
     """Faust's RocksDB store, opened with our options and recovered by watermark.
 
-    *cutoffs* says what is kept now; *failed* is told of an error that Faust would only log; *changelog_end* tells the
-    last offset in the changelog of a partition, as far as it is known.
+    `UsageTable` sets three callbacks before the first use: *cutoffs* returns what is kept now; *failed* is called with
+    an error that Faust would only log; *changelog_end* returns the last known changelog offset of a partition.
     """
 
     cutoffs: Callable[[], Cutoffs]
@@ -84,86 +85,90 @@ class Store(rocksdb.Store):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._boards: dict[int, Boards] = {}
+        self._rankings: dict[int, ClientRankings] = {}
 
-    def boards(self, partition: int) -> Boards:
-        """The tops of a partition whose database is open."""
-        boards = self._boards.get(partition)
-        if boards is None:
+    def rankings(self, partition: int) -> ClientRankings:
+        """The client rankings of a partition whose database is open."""
+        rankings = self._rankings.get(partition)
+        if rankings is None:
             # Not by a method of the database: as long as anything refers to that, it stays open and locked.
             read = partial(self.read, partition)
-            boards = self._boards[partition] = Boards(read, empty=self._dbs[partition].get(HIGH) is None)
-        return boards
+            rankings = self._rankings[partition] = ClientRankings(read, empty=self._dbs[partition].get(HIGH) is None)
+        return rankings
 
-    def opened(self) -> Mapping[int, rocksdict.Rdict]:
-        """The databases by partition; one that is closed and opened again is another one."""
+    def databases(self) -> Mapping[int, rocksdict.Rdict]:
+        """The open databases by partition; reopening a database makes a new object."""
         opened: Mapping[int, rocksdict.Rdict] = self._dbs
         return opened
 
     def iterator(self, partition: int) -> rocksdict.RdictIter:
-        """A raw iterator, which sees the database as it is now."""
+        """A raw iterator over a snapshot: it does not see later writes."""
         iterator: rocksdict.RdictIter = self._dbs[partition].iter()
         return iterator
 
     def read(self, partition: int, keys: list[bytes]) -> list[bytes | None]:
-        """Many rows at a time."""
+        """The values of *keys*, in their order; None for a key that is not there."""
         found: list[bytes | None] = self._dbs[partition].get(keys)
         return found
 
-    def write(self, partition: int, written: dict[bytes, bytes], high: int, mark: Mark | None = None) -> None:
-        """Rows, the highest watermark, and the *mark* that is reached with them, atomically."""
-        changes, database, boards = batch(), self._dbs[partition], self.boards(partition)
+    def write(
+        self, partition: int, written: dict[bytes, bytes], high: int, checkpoint: Checkpoint | None = None
+    ) -> None:
+        """Write rows, the highest watermark and, with the last rows of a flush, its *checkpoint*, atomically."""
+        changes, database, rankings = batch(), self._dbs[partition], self.rankings(partition)
         for key, value in written.items():
             changes.put(key, value)
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
-        boards.begin(changes)
-        if mark is not None:
-            boards.save(changes)
-            new = replicas.encode(mark)
+        rankings.begin(changes)
+        if checkpoint is not None:
+            rankings.save(changes)
+            new = replicas.encode_checkpoint(checkpoint)
             # After a restart the first flushes repeat what a former one had in the rows already.
-            for key, old in zip((DONE, COPY), database.get([DONE, COPY]), strict=True):
-                changes.put(key, replicas.later(old, new))
+            for key, old in zip(
+                (LAST_CHECKPOINT, COMPLETE_TO), database.get([LAST_CHECKPOINT, COMPLETE_TO]), strict=True
+            ):
+                changes.put(key, replicas.later_checkpoint(old, new))
         database.write(changes)
-        if mark is not None:
-            boards.saved()
+        if checkpoint is not None:
+            rankings.saved()
 
-    def settle(self, partition: int) -> Mark | None:
-        """Everything in the changelog has been applied: its last mark holds. That mark."""
+    def finish_recovery(self, partition: int) -> Checkpoint | None:
+        """Trust the last checkpoint of the changelog, all of which has been applied, and return it."""
         changes, database = batch(), self._dbs[partition]
-        done = database.get(DONE)
-        if done is not None:
-            changes.put(COPY, replicas.later(database.get(COPY), done))
+        last = database.get(LAST_CHECKPOINT)
+        if last is not None:
+            changes.put(COMPLETE_TO, replicas.later_checkpoint(database.get(COMPLETE_TO), last))
         changes.delete(GAP)
         database.write(changes)
-        return replicas.decode(done)
+        return replicas.decode_checkpoint(last)
 
-    def copied(self, partition: int) -> Mark | None:
-        """Up to where the rows of a partition are complete; None if that is not known, or not opened."""
+    def complete_to(self, partition: int) -> Checkpoint | None:
+        """Up to where the rows of a partition are complete; None if that is not known or its database is not open."""
         database = self._dbs.get(partition)
-        return None if database is None else replicas.decode(database.get(COPY))
+        return None if database is None else replicas.decode_checkpoint(database.get(COMPLETE_TO))
 
-    def delete(self, partition: int, keys: Iterable[bytes], *, marks: bool = False) -> None:
-        """Remove rows, or the marks of rows."""
+    def delete(self, partition: int, keys: Iterable[bytes]) -> None:
+        """Delete keys, in one write."""
         changes = batch()
         for key in keys:
-            changes.delete(MARK + key if marks else key)
+            changes.delete(key)
         self._dbs[partition].write(changes)
 
-    def forget_tops(self, partition: int, tier: Tier, oldest: int) -> None:
-        """Remove the tops of buckets before *oldest*."""
-        saved = self.boards(partition).forget(tier, oldest)
-        if keys := [key for start, stop in saved for key in self.between(partition, start, stop, _TOPS_AT_ONCE)]:
+    def delete_rankings(self, partition: int, tier: Tier, oldest: int) -> None:
+        """Delete the rankings of buckets before *oldest*."""
+        saved = self.rankings(partition).forget(tier, oldest)
+        if keys := [key for start, stop in saved for key in self.keys_between(partition, start, stop, _TOPS_AT_ONCE)]:
             self.delete(partition, keys)
 
     def high(self, partition: int) -> int:
-        """The highest watermark of any row, -1 when there is none."""
+        """The highest watermark of any row; -1 if there is no row."""
         value = self._dbs[partition].get(HIGH)
         return NOTHING if value is None else int.from_bytes(value, "big", signed=True)
 
     def newest_ms(self, partition: int) -> int | None:
-        """An event time that is in the rows, hardly older than the newest one; None when there are no rows.
+        """An event time close to the newest one in the rows, in epoch milliseconds; None if there is no row.
 
-        It is that of one row of the last bucket; whoever folds on learns of newer ones.
+        It is that of one row of the last bucket, at little cost; folding further records raises it.
         """
         iterator = self.iterator(partition)
         for tier in (Tier.MINUTE, Tier.HOUR, Tier.DAY):
@@ -172,23 +177,27 @@ class Store(rocksdb.Store):
                 return rows.cell_of(iterator.value()).last_ms
         return None
 
-    def marked(self, partition: int, limit: int) -> dict[bytes, bytes | None]:
-        """Rows whose last changelog record is not what is here: what is here, None for no row."""
+    def rows_to_resend(self, partition: int, limit: int) -> dict[bytes, bytes | None]:
+        """At most *limit* rows whose last changelog record is not what is stored: the stored value, None for no row."""
         database = self._dbs[partition]
-        keys = [key[len(MARK) :] for key in _keys(database, MARK, MARK + META, limit)]
+        keys = [key[len(RESEND) :] for key in _keys_between(database, RESEND, RESEND + META, limit)]
         return dict(zip(keys, database.get(keys), strict=True)) if keys else {}
 
-    def between(self, partition: int, start: bytes, stop: bytes, limit: int) -> list[bytes]:
+    def mark_resent(self, partition: int, keys: Iterable[bytes]) -> None:
+        """Note that the changelog holds what is stored of these rows."""
+        self.delete(partition, [RESEND + key for key in keys])
+
+    def keys_between(self, partition: int, start: bytes, stop: bytes, limit: int) -> list[bytes]:
         """At most *limit* keys, from *start* on, that lie before *stop*."""
-        return _keys(self._dbs[partition], start, stop, limit)
+        return _keys_between(self._dbs[partition], start, stop, limit)
 
     def estimated_rows(self, partition: int) -> int:
-        """How many rows there are, roughly."""
+        """RocksDB's estimate of how many rows there are; 0 if the database is not open."""
         database = self._dbs.get(partition)
         return 0 if database is None else int(database.property_int_value("rocksdb.estimate-num-keys") or 0)
 
     def apply_changelog_batch(self, events: Iterable[Any], to_key: object, to_value: object) -> None:
-        """Write changelog records, during recovery and on standbys; any error ends the process.
+        """Apply changelog records, during recovery and on standbys; any error ends the process.
 
         Faust's recovery would log it and go on with a hole in the tables.
         """
@@ -206,57 +215,60 @@ class Store(rocksdb.Store):
 
     def _apply(self, partition: int, records: list[Any]) -> None:
         database = self._db_for_partition(partition)
-        boards = self.boards(partition)
-        plan = Recovered(database.get, self.cutoffs(), boards)
+        rankings = self.rankings(partition)
+        plan = ChangelogBatch(database.get, self.cutoffs(), rankings)
         for record in records:
-            if record.key != DONE:
+            if record.key != LAST_CHECKPOINT:
                 plan.add(record.key, record.value)
         changes = plan.changes(self.high(partition))
         # In the same write, so that a kill leaves neither rows without their offset nor the reverse.
-        followed = replicas.follow(database.get, self.offset_key, records, lambda: self.changelog_end(partition))
+        followed = replicas.follow_changelog(
+            database.get, self.offset_key, records, lambda: self.changelog_end(partition)
+        )
         for key, value in followed.items():
             if value is None:
                 changes.delete(key)
             else:
                 changes.put(key, value)
-        boards.save(changes)
+        rankings.save(changes)
         database.write(changes)
-        boards.saved()
+        rankings.saved()
 
     async def stop(self) -> None:
-        """Leave the databases open: the view answers from them until its port is closed. See `close`."""
+        """Keep the databases open: the view answers from them until its port is closed. See `close`."""
 
     def close(self) -> None:
-        """Close the databases: the last thing that a process does."""
-        self._boards.clear()
+        """Close the databases; `App.on_shutdown` calls it when everything else has stopped."""
+        self._rankings.clear()
         self._dbs.clear()
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
-        self._boards.pop(partition, None)  # of the database that was open before, with what it did not save
+        self._rankings.pop(partition, None)  # of the database that was open before, with what it did not save
         return open_database(self.partition_path(partition))
 
 
-class Recovered:
-    """What a run of changelog records does to a database.
+class ChangelogBatch:
+    """Collects consecutive changelog records and makes one database write of them.
 
-    Of two rows the one with the higher watermark stays, wherever it comes from.  A row past its time is not written:
-    it is marked, so that the owner removes it from the changelog too.  *boards* are offered the rows that stay.
+    Of two values of a row the one with the higher watermark stays, wherever it comes from. An expired row is not
+    written but noted under `RESEND`, so that the owner deletes it from the changelog too. *rankings* are offered the
+    rows that stay.
     """
 
     def __init__(
         self,
         get: Callable[[list[bytes]], list[bytes | None]],
         cutoffs: Cutoffs,
-        boards: Boards,
+        rankings: ClientRankings,
     ) -> None:
         self._get = get
         self._cutoffs = cutoffs
-        self._boards = boards
+        self._rankings = rankings
         self._newest: dict[bytes, bytes | None] = {}
         self._outdated: set[bytes] = set()
 
     def add(self, key: bytes, value: bytes | None) -> None:
-        """Take the next record; None removes the row."""
+        """Add the next record; the value None deletes the row."""
         known = self._newest.get(key)
         if value is not None and known is not None and value[:8] < known[:8]:
             self._outdated.add(key)
@@ -265,38 +277,38 @@ class Recovered:
         self._newest[key] = value
 
     def changes(self, high: int) -> rocksdict.WriteBatch:
-        """The atomic write, the highest watermark included."""
+        """The atomic write. *high* is the highest watermark so far; the write holds the new one."""
         changes = batch()
         keys = list(self._newest)
         for key, old in zip(keys, self._get(keys), strict=True):
             new = self._newest[key]
-            marked = key in self._outdated
+            resend = key in self._outdated
             if new is None:
                 changes.delete(key)
             elif not self._cutoffs.keeps(*rows.tier_and_bucket(key)):
                 changes.delete(key)
-                marked = True
+                resend = True
             elif old is not None and old[:8] > new[:8]:
-                self._offer(key, old)  # the process that wrote it may have been killed before it saved its tops
-                marked = True
+                self._offer(key, old)  # the process that wrote it may have been killed before it saved its rankings
+                resend = True
             else:
                 changes.put(key, new)
                 self._offer(key, new)
             high = high if new is None else max(high, rows.watermark(new))
-            if marked:
-                changes.put(MARK + key, b"")
+            if resend:
+                changes.put(RESEND + key, b"")
             else:
-                changes.delete(MARK + key)
+                changes.delete(RESEND + key)
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
-        self._boards.begin(changes)
+        self._rankings.begin(changes)
         return changes
 
     def _offer(self, key: bytes, value: bytes) -> None:
-        if self._boards.takes(key):
-            self._boards.offer(key, rows.numbers_of(value))
+        if self._rankings.takes(key):
+            self._rankings.offer(key, rows.numbers_of(value))
 
 
-def _keys(database: rocksdict.Rdict, start: bytes, stop: bytes, limit: int) -> list[bytes]:
+def _keys_between(database: rocksdict.Rdict, start: bytes, stop: bytes, limit: int) -> list[bytes]:
     found: list[bytes] = []
     for key in database.keys(from_key=start):
         if not isinstance(key, bytes) or key >= stop or len(found) >= limit:

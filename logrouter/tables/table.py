@@ -17,7 +17,7 @@ from logrouter.query.tiers import Tier
 from logrouter.query.time_spans import MINUTE_MS
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
-from logrouter.tables.replicas import DONE, encode
+from logrouter.tables.replicas import LAST_CHECKPOINT, encode_checkpoint
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import (
     FLUSH_SECONDS,
@@ -44,7 +44,7 @@ SLICE: Final = 0.004
 """How long a write should take, with the reading before it: others wait meanwhile. The next chunk is made as large."""
 MAX_UNFLUSHED: Final = 40_000
 """Subjects held in memory over all partitions, some 2 KB each; beyond, rows are written before the interval is over."""
-SWEPT: Final = 1_000
+SWEEP_LIMIT: Final = 1_000
 """Rows removed or sent again per partition and turn."""
 _LOGGED: Final = 20
 """Invalid records that are logged one by one; all are counted."""
@@ -164,11 +164,11 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         # The rows of a chunk reach the store before anything else runs: see `PartitionFold.take`.
         began, limit = start, CHUNK
         while (written := fold.take(limit, self.cutoffs())) is not None:
-            mark = None if fold.flushing else fold.mark
-            self.store.write(partition, written.rows, written.high, mark)
+            checkpoint = None if fold.flushing else fold.checkpoint
+            self.store.write(partition, written.rows, written.high, checkpoint)
             took = perf_counter() - began
             _count(written)
-            end = () if mark is None else ((DONE, encode(mark)),)
+            end = () if checkpoint is None else ((LAST_CHECKPOINT, encode_checkpoint(checkpoint)),)
             await self._send(partition, fold, chain(written.rows.items(), end))
             limit = max(min(int(limit * SLICE / took), CHUNK), 1)
             await asyncio.sleep(0)
@@ -212,23 +212,23 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         return self._sweep_more
 
     async def _repair(self, partition: int, fold: PartitionFold) -> None:
-        marked = self.store.marked(partition, SWEPT)
-        if marked and await self._delivered(partition, fold, marked.items()):
-            self.store.delete(partition, marked, marks=True)
-            self._sweep_more |= len(marked) == SWEPT
-            if repaired := sum(value is not None for value in marked.values()):
+        resend = self.store.rows_to_resend(partition, SWEEP_LIMIT)
+        if resend and await self._delivered(partition, fold, resend.items()):
+            self.store.mark_resent(partition, resend)
+            self._sweep_more |= len(resend) == SWEEP_LIMIT
+            if repaired := sum(value is not None for value in resend.values()):
                 log(Log.CHANGELOG_REPAIRED, partition=partition, rows=repaired)
 
     async def _expire(self, tier: Tier, partition: int, fold: PartitionFold) -> None:
         oldest = self.retention.deletions(self.minute()).oldest(tier)
-        self.store.forget_tops(partition, tier, oldest)
+        self.store.delete_rankings(partition, tier, oldest)
         start, stop = self._swept.get((partition, tier), rows.prefix(tier, 0)), rows.prefix(tier, oldest)
-        keys = self.store.between(partition, start, stop, SWEPT)
+        keys = self.store.keys_between(partition, start, stop, SWEEP_LIMIT)
         # Tombstones first: a row that is gone here but not there would come back on the next recovery.
         if keys and await self._delivered(partition, fold, ((key, None) for key in keys)):
             self.store.delete(partition, keys)
             self._swept[partition, tier] = keys[-1]
-            self._sweep_more |= len(keys) == SWEPT
+            self._sweep_more |= len(keys) == SWEEP_LIMIT
             ROWS_EXPIRED.labels(tier.name.lower()).inc(len(keys))
 
     async def _delivered(
@@ -290,10 +290,10 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
                 )
                 raise FoldError(msg)
             self._next_changelog[tp.partition] = offsets[tp] + 1
-            mark = store.settle(tp.partition)
-            newest = store.newest_ms(tp.partition) if mark is None else mark.newest_ms
+            checkpoint = store.finish_recovery(tp.partition)
+            newest = store.newest_ms(tp.partition) if checkpoint is None else checkpoint.newest_ms
             self.folds[tp.partition] = PartitionFold(
-                partial(store.read, tp.partition), high, newest_ms=newest, boards=store.boards(tp.partition)
+                partial(store.read, tp.partition), high, newest_ms=newest, rankings=store.rankings(tp.partition)
             )
         log(Log.TABLES_RECOVERED, partitions=sorted(self.folds))
 

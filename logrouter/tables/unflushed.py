@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     """Cells by subject and epoch minute."""
 
 
-class Range(NamedTuple):
+class ScanRange(NamedTuple):
     """The rows with start <= bucket < stop of subjects that begin with *prefix*: a kind and the beginning of a name."""
 
     prefix: str
@@ -32,7 +32,7 @@ class Range(NamedTuple):
     stop: int
 
 
-class Unflushed:
+class UnflushedSums:
     """A partition's unflushed sums as a scan sees them; *replayed* are whole rows in place of stored ones."""
 
     def __init__(self, replayed: Mapping[bytes, tuple[int, Cell]], layers: Iterable[Layer]) -> None:
@@ -56,7 +56,7 @@ class Unflushed:
         return found
 
     def merged(
-        self, found: Iterable[tuple[bytes, bytes]], wanted: Range, *, whole: bool = True
+        self, found: Iterable[tuple[bytes, bytes]], wanted: ScanRange, *, whole: bool = True
     ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         """(subject, bucket, cell) of every row of a range; *found* are the stored ones. Cells must not be changed.
 
@@ -84,7 +84,7 @@ class Unflushed:
                 yield subject, bucket, _sum([row, *self._cells(subject, tier, bucket)], bucket)
         yield from self._new(wanted, done)
 
-    def _new(self, wanted: Range, done: set[tuple[str, int]]) -> Iterator[tuple[str, int, Cell]]:
+    def _new(self, wanted: ScanRange, done: set[tuple[str, int]]) -> Iterator[tuple[str, int, Cell]]:
         """The rows that are not stored at all."""
         prefix, tier, start, stop = wanted
         for layer in self._layers:

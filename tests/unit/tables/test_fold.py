@@ -13,7 +13,7 @@ from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
 from logrouter.tables.retention import BucketsKept, Cutoffs
-from logrouter.tables.unflushed import Range
+from logrouter.tables.unflushed import ScanRange
 from tests.conftest import examples
 
 NOW = 29_000_000
@@ -286,7 +286,7 @@ def test_a_scan_reads_every_row_as_of_its_beginning_whatever_happens_meanwhile(s
         world.read()
     if half := rnd.random() < 0.3:
         world.flush(rnd, chunks=1, commit=False)
-    wanted = Range(kind, tier, 0, NOW + 1)
+    wanted = ScanRange(kind, tier, 0, NOW + 1)
     least = recount(world.records[: world.next])
     found = {}
     for key, cell in scanned(dict(world.store), world.fold.unflushed(), wanted):
@@ -313,7 +313,7 @@ def test_a_scan_of_a_quiet_partition_is_a_recount():
     world.restart()
     for _ in range(20):
         world.read()
-    found = dict(scanned(world.store, world.fold.unflushed(), Range("c", Tier.LIFE, 0, 1)))
+    found = dict(scanned(world.store, world.fold.unflushed(), ScanRange("c", Tier.LIFE, 0, 1)))
     assert {key: copy_of(cell, 0) for key, cell in found.items()} == {
         k: c for k, c in recount(world.records[: world.next]).items() if k[0] == 3 and k[5:6] == b"c"
     }

@@ -10,12 +10,12 @@ from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, VALUE
 from logrouter.query.tiers import Tier
-from logrouter.tables import rankings as module
+from logrouter.tables import rankings as rankings_module
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
-from logrouter.tables.rankings import RANK, Boards
+from logrouter.tables.rankings import RANK, ClientRankings
 from logrouter.tables.retention import Cutoffs
-from logrouter.tables.store import HIGH, Recovered, batch, open_database
+from logrouter.tables.store import HIGH, ChangelogBatch, batch, open_database
 from tests.conftest import examples
 
 NOW = 29_000_000
@@ -25,9 +25,9 @@ TIERS = (Tier.HOUR, Tier.DAY, Tier.LIFE)
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Rooms that a few clients fill, and hardly any board in memory."""
-    monkeypatch.setattr(module, "ROOM", dict.fromkeys(TIERS, 3))
-    monkeypatch.setattr(module, "MAX_OPEN", 2)
+    """Rooms that a few clients fill, and hardly any bucket_rankings in memory."""
+    monkeypatch.setattr(rankings_module, "ROOM", dict.fromkeys(TIERS, 3))
+    monkeypatch.setattr(rankings_module, "MAX_OPEN", 2)
 
 
 def a_record(rnd):
@@ -54,15 +54,15 @@ class Partition:
         """A process starts: memory is empty, the disk perhaps too."""
         self.database = open_database(self.folder / f"{self.disks}.db")
         high = self.database.get(HIGH)
-        self.boards = Boards(self.database.get, empty=high is None)
+        self.rankings = ClientRankings(self.database.get, empty=high is None)
         high = -1 if high is None else int.from_bytes(high, "big", signed=True)
-        self.fold = PartitionFold(self.database.get, high, self.committed - 1, boards=self.boards)
+        self.fold = PartitionFold(self.database.get, high, self.committed - 1, rankings=self.rankings)
         for offset in range(self.committed, len(self.log)):
             self.fold.add(offset, [(name, [copy(cell) for cell in cells]) for name, cells in self.log[offset]], ALL)
 
     def kill(self):
         """What is not on disk is gone."""
-        del self.fold, self.boards
+        del self.fold, self.rankings
         self.database.close()
         self.begin()
 
@@ -71,15 +71,15 @@ class Partition:
         self.database.close()
         self.disks += 1
         self.database = open_database(self.folder / f"{self.disks}.db")
-        boards = Boards(self.database.get, empty=True)
+        rankings = ClientRankings(self.database.get, empty=True)
         for start in range(0, len(self.changelog), 5):
-            plan = Recovered(self.database.get, ALL, boards)
+            plan = ChangelogBatch(self.database.get, ALL, rankings)
             for key, value in self.changelog[start : start + 5]:
                 plan.add(key, value)
             changes = plan.changes(-1 if (high := self.database.get(HIGH)) is None else int.from_bytes(high, "big"))
-            boards.save(changes)
+            rankings.save(changes)
             self.database.write(changes)
-            boards.saved()
+            rankings.saved()
         self.kill()
 
     def feed(self):
@@ -97,12 +97,12 @@ class Partition:
             for key, value in written.rows.items():
                 changes.put(key, value)
             changes.put(HIGH, written.high.to_bytes(8, "big", signed=True))
-            self.boards.begin(changes)
+            self.rankings.begin(changes)
             if not self.fold.flushing:
-                self.boards.save(changes)
+                self.rankings.save(changes)
             self.database.write(changes)
             if not self.fold.flushing:
-                self.boards.saved()
+                self.rankings.saved()
             self.changelog += written.rows.items()
             chunks = None if chunks is None else chunks - 1
         if chunks != 0:
@@ -117,7 +117,7 @@ class Partition:
                 truth.setdefault((tier, bucket), {})[subject[1:]] = rows.cell_of(value)
         for (tier, bucket), cells in truth.items():
             for sort in RANKED if tier in TIERS else ():
-                top = self.boards.top(sort, tier, bucket)
+                top = self.rankings.top(sort, tier, bucket)
                 values = {name: VALUE[sort](cell) for name, cell in cells.items()}
                 assert {name: values[name] for name in top.values} == top.values
                 assert all(value <= top.floor for name, value in values.items() if name not in top.values)
@@ -158,19 +158,19 @@ def test_tops_are_right_whatever_happens_to_the_process(tmp_path_factory, seed, 
 def test_forgotten_buckets_leave_nothing(tmp_path):
     """Tops of expired hours are neither in memory nor on disk; those of younger ones stay."""
     database = open_database(tmp_path / "rows.db")
-    boards = Boards(database.get, empty=True)
+    rankings = ClientRankings(database.get, empty=True)
     for hour in (100, 101, 102):
-        boards.offer(rows.key_of(Tier.HOUR, hour, "cone"), Cell(hour, 5))
+        rankings.offer(rows.key_of(Tier.HOUR, hour, "cone"), Cell(hour, 5))
     changes = batch()
-    boards.save(changes)
+    rankings.save(changes)
     database.write(changes)
     changes = batch()
-    for start, stop in boards.forget(Tier.HOUR, 102):
+    for start, stop in rankings.forget(Tier.HOUR, 102):
         for key in database.keys(from_key=start):
             if key < stop:
                 changes.delete(key)
     database.write(changes)
-    assert [boards.top(Sort.COUNT, Tier.HOUR, hour).values for hour in (100, 101, 102)] == [{}, {}, {"one": 5}]
+    assert [rankings.top(Sort.COUNT, Tier.HOUR, hour).values for hour in (100, 101, 102)] == [{}, {}, {"one": 5}]
     assert sum(key.startswith(RANK) for key in database.keys(from_key=RANK)) == len(RANKED)
 
 
@@ -178,10 +178,10 @@ def test_database_from_before_there_were_tops_has_no_order(tmp_path):
     """Its rows were not offered, so nothing is claimed of them, now or after the next write."""
     database = open_database(tmp_path / "rows.db")
     database[HIGH] = bytes(8)
-    boards = Boards(database.get, empty=database.get(HIGH) is None)
+    rankings = ClientRankings(database.get, empty=database.get(HIGH) is None)
     changes = batch()
-    boards.begin(changes)
-    boards.save(changes)
+    rankings.begin(changes)
+    rankings.save(changes)
     database.write(changes)
-    assert not boards.whole
-    assert not Boards(database.get, empty=False).whole
+    assert not rankings.whole
+    assert not ClientRankings(database.get, empty=False).whole

@@ -1,4 +1,4 @@
-"""When a database is a whole copy: marks, gaps that compaction leaves, restarts, and what is no mark."""
+"""When a database is a complete replica: checkpoints, gaps of compaction, restarts, and values of another shape."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.tables.replicas import COPY, DONE, GAP, Mark, decode, encode, follow, later
+from logrouter.tables.replicas import (
+    COMPLETE_TO,
+    GAP,
+    LAST_CHECKPOINT,
+    Checkpoint,
+    decode_checkpoint,
+    encode_checkpoint,
+    follow_changelog,
+    later_checkpoint,
+)
 
 APPLIED = b"applied"
 
@@ -27,10 +36,12 @@ class Follower:
         self.keys, self.end = {}, end
 
     def apply(self, *records):
-        """Apply one batch; the mark that holds after it."""
-        changes = follow(lambda keys: [self.keys.get(key) for key in keys], APPLIED, records, lambda: self.end)
+        """Apply one batch; the checkpoint that holds after it."""
+        changes = follow_changelog(
+            lambda keys: [self.keys.get(key) for key in keys], APPLIED, records, lambda: self.end
+        )
         self.keys = {key: value for key, value in {**self.keys, **changes}.items() if value is not None}
-        return decode(self.keys.get(COPY))
+        return decode_checkpoint(self.keys.get(COMPLETE_TO))
 
 
 def row(offset):
@@ -38,54 +49,56 @@ def row(offset):
     return Record(offset, b"\x03row", b"12345678")
 
 
-def mark(offset, reached):
-    """A mark that rows are complete to."""
-    return Record(offset, DONE, encode(Mark(reached, 5)))
+def checkpoint(offset, reached):
+    """The record of a checkpoint."""
+    return Record(offset, LAST_CHECKPOINT, encode_checkpoint(Checkpoint(reached, 5)))
 
 
-def test_marks_hold_once_the_end_of_the_log_is_reached_and_at_once_from_then_on():
-    """An empty database believes none before: a row may still be missing that compaction has moved behind the mark."""
+def test_checkpoints_hold_once_the_end_of_the_log_is_reached_and_at_once_from_then_on():
+    """An empty database trusts none before: compaction may have moved a row behind the checkpoint."""
     follower = Follower(end=4)
-    assert follower.apply(row(0), mark(1, 10)) is None
-    assert follower.apply(row(2), mark(3, 20)) is None
-    assert follower.apply(row(4)) == Mark(20, 5)
+    assert follower.apply(row(0), checkpoint(1, 10)) is None
+    assert follower.apply(row(2), checkpoint(3, 20)) is None
+    assert follower.apply(row(4)) == Checkpoint(20, 5)
     assert GAP not in follower.keys
     follower.end = 100
-    assert follower.apply(row(5), mark(6, 30), row(7)) == Mark(30, 5)
+    assert follower.apply(row(5), checkpoint(6, 30), row(7)) == Checkpoint(30, 5)
 
 
-def test_a_gap_makes_marks_doubtful_until_what_was_the_end_then():
-    """The copy stays what it was before the gap; a restart in between does not make it forget."""
+def test_a_gap_makes_checkpoints_doubtful_until_what_was_the_end_then():
+    """The replica stays what it was before the gap; a restart in between does not make it forget."""
     follower = Follower(end=1)
-    follower.apply(row(0), mark(1, 10))
+    follower.apply(row(0), checkpoint(1, 10))
     follower.end = 9
-    assert follower.apply(row(2), mark(5, 20)) == Mark(10, 5)
+    assert follower.apply(row(2), checkpoint(5, 20)) == Checkpoint(10, 5)
     restarted = Follower(end=9)
     restarted.keys = dict(follower.keys)
-    assert restarted.apply(row(6), mark(7, 30), row(8)) == Mark(10, 5)
-    assert restarted.apply(row(9)) == Mark(30, 5)
+    assert restarted.apply(row(6), checkpoint(7, 30), row(8)) == Checkpoint(10, 5)
+    assert restarted.apply(row(9)) == Checkpoint(30, 5)
 
 
-def test_records_that_come_again_are_no_gap_and_older_marks_change_nothing():
-    """Reading goes on at the last applied record, and an owner that starts anew repeats its marks."""
+def test_records_that_come_again_are_no_gap_and_older_checkpoints_change_nothing():
+    """Reading goes on at the last applied record, and an owner that starts anew repeats its checkpoints."""
     follower = Follower(end=1)
-    follower.apply(row(0), mark(1, 10))
-    assert follower.apply(mark(1, 10), mark(2, 7)) == Mark(10, 5)
-    assert follower.apply(mark(3, 12)) == Mark(12, 5)
+    follower.apply(row(0), checkpoint(1, 10))
+    assert follower.apply(checkpoint(1, 10), checkpoint(2, 7)) == Checkpoint(10, 5)
+    assert follower.apply(checkpoint(3, 12)) == Checkpoint(12, 5)
 
 
-def test_what_is_no_mark_is_none():
+def test_a_value_of_another_shape_is_no_checkpoint():
     """Whatever stands under its key."""
     follower = Follower()
     for offset, value in enumerate((None, b"", b"short", b"x" * 17)):
-        assert follower.apply(Record(offset, DONE, value)) is None
-    assert decode(None) is None
-    assert decode(encode(Mark(3, None))) == Mark(3, None)
-    assert later(encode(Mark(3, None)), encode(Mark(2, 9))) == encode(Mark(3, None))
+        assert follower.apply(Record(offset, LAST_CHECKPOINT, value)) is None
+    assert decode_checkpoint(None) is None
+    assert decode_checkpoint(encode_checkpoint(Checkpoint(3, None))) == Checkpoint(3, None)
+    assert later_checkpoint(
+        encode_checkpoint(Checkpoint(3, None)), encode_checkpoint(Checkpoint(2, 9))
+    ) == encode_checkpoint(Checkpoint(3, None))
 
 
 @given(st.data())
-def test_a_copy_lacks_nothing_up_to_its_mark_however_the_log_was_compacted(data):
+def test_a_replica_lacks_nothing_up_to_its_checkpoint_however_the_log_was_compacted(data):
     """Flushes of random rows, compaction up to a random point, batches of random size, kills in between."""
     log, newest, reached = [], {}, 0
     truth = {}
@@ -95,7 +108,7 @@ def test_a_copy_lacks_nothing_up_to_its_mark_however_the_log_was_compacted(data)
             newest[key] = reached
             log.append(Record(len(log), bytes([3, key]), reached.to_bytes(8, "big")))
         truth[reached] = dict(newest)
-        log.append(mark(len(log), reached))
+        log.append(checkpoint(len(log), reached))
     cleaned = data.draw(st.integers(0, len(log)))
     last = {record.key: record.offset for record in log[:cleaned]}
     kept = [record for record in log if record.offset >= cleaned or last[record.key] == record.offset]
@@ -103,7 +116,9 @@ def test_a_copy_lacks_nothing_up_to_its_mark_however_the_log_was_compacted(data)
     while kept:
         size = data.draw(st.integers(1, 3))
         batch, kept = kept[:size], kept[size:]
-        rows_of |= {record.key: int.from_bytes(record.value, "big") for record in batch if record.key != DONE}
+        rows_of |= {
+            record.key: int.from_bytes(record.value, "big") for record in batch if record.key != LAST_CHECKPOINT
+        }
         found = follower.apply(*batch)
         if found is not None:
             assert all(rows_of.get(bytes([3, key]), 0) >= least for key, least in truth[found.offset].items())

@@ -1,4 +1,4 @@
-"""RocksDB behind the table: recovery by watermark, marks, ranges, and options that survive a reopening."""
+"""RocksDB behind the table: recovery by watermark, rows to resend, ranges, and options that survive a reopening."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from logrouter.core.rollup.cells import Cell
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
-from logrouter.tables.rankings import Boards
+from logrouter.tables.rankings import ClientRankings
 from logrouter.tables.reader import stored
 from logrouter.tables.retention import Cutoffs
-from logrouter.tables.store import HIGH, MARK, Recovered, open_database
-from logrouter.tables.unflushed import Range
+from logrouter.tables.store import HIGH, RESEND, ChangelogBatch, open_database
+from logrouter.tables.unflushed import ScanRange
 
 KEPT = Cutoffs(100, 0, 0)
 
@@ -30,7 +30,7 @@ def row(name, offset, bucket=200):
 
 def recover(database, *records):
     """Apply changelog records as one batch."""
-    plan = Recovered(database.get, KEPT, Boards(database.get, empty=True))
+    plan = ChangelogBatch(database.get, KEPT, ClientRankings(database.get, empty=True))
     for key, value in records:
         plan.add(key, value)
     database.write(plan.changes(high(database)))
@@ -42,39 +42,39 @@ def high(database):
     return -1 if value is None else int.from_bytes(value, "big", signed=True)
 
 
-def marks(database):
-    """The marked keys."""
-    return [key[len(MARK) :] for key in database.keys(from_key=MARK) if key.startswith(MARK)]
+def to_resend(database):
+    """The keys of rows that are to be sent again."""
+    return [key[len(RESEND) :] for key in database.keys(from_key=RESEND) if key.startswith(RESEND)]
 
 
-def test_newer_row_stays_and_the_older_one_behind_it_is_marked(database):
+def test_newer_row_stays_and_the_older_one_behind_it_is_noted(database):
     """In one batch or in two, a record behind a newer one of the same key neither wins nor goes unnoticed."""
     key, new = row("calice", 9)
     _, old = row("calice", 5)
     recover(database, (key, new), (key, old))
-    assert (database[key], marks(database)) == (new, [key])
+    assert (database[key], to_resend(database)) == (new, [key])
     recover(database, (key, new))
-    assert marks(database) == []
+    assert to_resend(database) == []
     recover(database, (key, old))
-    assert (database[key], marks(database)) == (new, [key])
+    assert (database[key], to_resend(database)) == (new, [key])
     assert high(database) == 9
 
 
-def test_tombstone_removes_row_and_mark(database):
+def test_tombstone_removes_row_and_its_note(database):
     """A row that its owner has removed is gone, whatever it held."""
     key, new = row("calice", 9)
     recover(database, (key, new))
     recover(database, (key, None))
     assert database.get(key) is None
-    assert marks(database) == []
+    assert to_resend(database) == []
 
 
-def test_expired_row_is_not_written_but_marked_for_removal(database):
+def test_expired_row_is_not_written_but_noted_for_removal(database):
     """A row past its time does not come back, and whoever owns it next removes it from the changelog."""
     key, value = row("calice", 9, bucket=99)
     recover(database, (key, value))
     assert database.get(key) is None
-    assert marks(database) == [key]
+    assert to_resend(database) == [key]
 
 
 def test_options_survive_reopening(tmp_path):
@@ -95,11 +95,11 @@ def test_scan_steps_over_other_kinds_and_stops_at_the_range(database):
             key, value = row(name, 1, bucket)
             database.put(key, value)
     database.put(rows.key_of(Tier.HOUR, 0, "cbob"), b"")
-    found = [rows.parse_key(key)[1:] for key, _ in stored(database.iter(), Range("c", Tier.MINUTE, 1, 3))]
+    found = [rows.parse_key(key)[1:] for key, _ in stored(database.iter(), ScanRange("c", Tier.MINUTE, 1, 3))]
     assert found == [(1, "calice"), (1, "cbob"), (2, "calice"), (2, "cbob")]
-    found = [rows.parse_key(key)[1:] for key, _ in stored(database.iter(), Range("a", Tier.MINUTE, 4, 9))]
+    found = [rows.parse_key(key)[1:] for key, _ in stored(database.iter(), ScanRange("a", Tier.MINUTE, 4, 9))]
     assert found == [(4, "acore"), (4, "afeed")]
-    assert list(stored(database.iter(), Range("a", Tier.MINUTE, 3, 3))) == []
+    assert list(stored(database.iter(), ScanRange("a", Tier.MINUTE, 3, 3))) == []
 
 
 def test_iterator_sees_the_database_as_of_its_making(database):
@@ -108,7 +108,9 @@ def test_iterator_sees_the_database_as_of_its_making(database):
     database.put(key, value)
     iterator = database.iter()
     database.put(*row("cbob", 2))
-    assert [rows.parse_key(key).subject for key, _ in stored(iterator, Range("c", Tier.MINUTE, 0, 300))] == ["calice"]
+    assert [rows.parse_key(key).subject for key, _ in stored(iterator, ScanRange("c", Tier.MINUTE, 0, 300))] == [
+        "calice"
+    ]
 
 
 def test_fold_writes_to_a_real_database(database):
