@@ -1,1 +1,1 @@
-"""The demo: a made-up stream that knows the answer, and the stage that shows the whole path live."""
+"""The demo: a generated stream whose right counts are known, and a session that shows the whole path live."""

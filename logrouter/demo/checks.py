@@ -1,4 +1,4 @@
-"""The same requests counted three ways: by who made them up, from the topic, and from the table view. Pure."""
+"""The same requests counted by the generator, from the topics of events, and from the table view; compared. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SHOWN = 5
 
 
 @dataclass(slots=True)
-class Usage:
-    """Requests of one client."""
+class ClientCounts:
+    """Requests of one client: in all, by status code, and by API."""
 
     count: int = 0
     status: Counter[int] = field(default_factory=Counter)
@@ -27,40 +27,40 @@ class Usage:
 
 
 @dataclass(slots=True)
-class Ledger:
-    """Requests of all clients, and how often each numbered request was seen."""
+class RequestCounts:
+    """Requests by client, and how often each request number was seen."""
 
-    clients: dict[str, Usage] = field(default_factory=dict)
+    clients: dict[str, ClientCounts] = field(default_factory=dict)
     numbers: Counter[int] = field(default_factory=Counter)
 
     @property
     def requests(self) -> int:
-        """All requests."""
+        """How many requests there are of all clients."""
         return sum(usage.count for usage in self.clients.values())
 
     def add_truth(self, truth: Truth) -> None:
-        """Count a request as it was made up."""
+        """Count a generated request."""
         self._add(truth.number, truth.client, truth.api, truth.status)
 
     def add_event(self, event: Mapping[str, Any]) -> None:
-        """Count a request as it was published."""
+        """Count an event of a topic, decoded from JSON."""
         number = request_number(event["meta"]["request_id"])
         self._add(number, event.get("client_id"), event.get("api"), event["http"]["status_code"])
 
     def add_answer(self, client: str, lifetime: Mapping[str, Any]) -> None:
-        """Take a client's lifetime figures over from the table view."""
+        """Set a client's counts from the `lifetime` object of the table view's answer."""
         status = Counter({int(code): count for code, count in lifetime["status"].items()})
-        self.clients[client] = Usage(lifetime["count"], status, Counter(lifetime["apis"]))
+        self.clients[client] = ClientCounts(lifetime["count"], status, Counter(lifetime["apis"]))
 
     def _add(self, number: int, client: str | None, api: str | None, status: int) -> None:
-        usage = self.clients.setdefault(client or ANONYMOUS, Usage())
+        usage = self.clients.setdefault(client or ANONYMOUS, ClientCounts())
         usage.count += 1
         usage.status[status] += 1
         usage.apis[api or ANONYMOUS] += 1
         self.numbers[number] += 1
 
     def top(self, limit: int) -> list[tuple[str, int]]:
-        """The busiest clients."""
+        """The busiest clients and their requests, largest first."""
         ranked = sorted(self.clients.items(), key=lambda item: (-item[1].count, item[0]))
         return [(client, usage.count) for client, usage in ranked[:limit]]
 
@@ -74,20 +74,20 @@ class Check(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether they are."""
+        """Whether they are equal."""
         return self.expected == self.found
 
 
-def differing_clients(expected: Ledger, found: Ledger) -> list[str]:
+def differing_clients(expected: RequestCounts, found: RequestCounts) -> list[str]:
     """The clients whose count, statuses or APIs differ."""
     names = expected.clients.keys() | found.clients.keys()
     return sorted(name for name in names if expected.clients.get(name) != found.clients.get(name))
 
 
-def checks(
-    truth: Ledger,
-    published: Ledger,
-    tables: Ledger,
+def compare_counts(
+    truth: RequestCounts,
+    published: RequestCounts,
+    tables: RequestCounts,
     *,
     fed: int,
     read: int,
@@ -95,9 +95,11 @@ def checks(
     dead_letters: int,
     listed: tuple[int, int],
 ) -> list[Check]:
-    """Everything that must be so at the end; *outcomes* are the route lane's own counts by outcome.
+    """Every check at the end of a run, passed or not.
 
-    *tables* was asked client by client, and *listed* is how many clients and requests the list of all clients has.
+    *truth*, *published* and *tables* are the counts of the generator, the topics and the table view (asked client by
+    client). *fed* and *read* are lines, *outcomes* the route lane's counts by outcome, *dead_letters* the records in
+    that topic, *listed* the clients and requests that the list of all clients gives.
     """
     rejected = outcomes.get("rejected", 0)
     return [
@@ -115,7 +117,7 @@ def checks(
     ]
 
 
-def describe(names: list[str]) -> str:
-    """The first few of *names*."""
+def shorten_names(names: list[str]) -> str:
+    """The first five of *names*, and how many more there are."""
     rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + rest

@@ -2,7 +2,7 @@
 
 About a fifth are gateway requests in every envelope shape and most generations of the access log; the rest are other
 programs, the gateway's own application log, and malformed lines. The demo feeds it, the benchmark measures on it, and
-the kill tests recount by it.
+the kill tests compare with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 from typing import TYPE_CHECKING, Final
 
 from logrouter.demo.noise import Foreign, GatewayLog, Malformed
-from logrouter.demo.random_draws import Clock, draws
+from logrouter.demo.random_draws import TimeFields, weighted_draws
 from logrouter.demo.requests import Requests, Truth, request_id, request_number
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ _MALFORMED_SHARE: Final = 0.01
 def lines(
     count: int, seed: int = 1, start_ms: int = 1_750_000_000_000, clients: int = 500, gateway_share: float = 0.2
 ) -> Iterator[bytes]:
-    """The values of `records`, alone."""
+    """The lines of `records`, without their truths."""
     return (line for line, _ in records(count, seed, start_ms, clients, gateway_share))
 
 
 def client_ids(seed: int, clients: int) -> list[str]:
-    """The ids of the *clients* busiest first, as `records` draws them."""
+    """As many client ids as `records` draws from, the busiest first."""
     rng = random.Random(f"clients {seed}")  # noqa: S311  not a secret, and must repeat
     return [f"{rng.getrandbits(128):032x}" for _ in range(clients)]
 
@@ -53,7 +53,7 @@ def records(
     (truncated, not UTF-8, trailing comma) and lines that it must leave alone.
     """
     rng = random.Random(seed)  # noqa: S311  not a secret, and must repeat
-    clock = Clock(rng)
+    clock = TimeFields(rng)
     ids = client_ids(seed, clients)
     kinds: list[_Kind] = [
         Requests(rng, clock, ids),
@@ -63,6 +63,6 @@ def records(
     ]
     others = 1 - gateway_share
     shares = (gateway_share, others * _GATEWAY_LOG_SHARE, others * _MALFORMED_SHARE)
-    drawn = draws(rng, kinds, (*shares, 1 - sum(shares)))
+    drawn = weighted_draws(rng, kinds, (*shares, 1 - sum(shares)))
     for index in range(count):
         yield next(drawn)(start_ms + int(index * interval_ms))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.demo import vocabulary as words
-from logrouter.demo.random_draws import even
+from logrouter.demo import vocabulary
+from logrouter.demo.random_draws import uniform_draws
 from logrouter.demo.requests import Requests
-from logrouter.demo.templates import SHAPES, compiled, envelope
+from logrouter.demo.templates import SHAPES, compile_template, envelope
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from logrouter.demo.random_draws import Clock
+    from logrouter.demo.random_draws import TimeFields
 
 MALFORMED_FROM: Final = 900_000_000_000
 """Broken request lines carry numbers above this one, so that none can pass for a request."""
@@ -22,12 +22,12 @@ MALFORMED_FROM: Final = 900_000_000_000
 class _Fills:
     """Lines of fixed templates with small changes."""
 
-    def __init__(self, rng: random.Random, clock: Clock, documents: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, rng: random.Random, clock: TimeFields, documents: Sequence[dict[str, Any]]) -> None:
         self._clock = clock
-        self._templates = even(rng, [compiled(document) for document in documents])
-        self._words = even(rng, [word.encode() for word in words.WORDS])
-        self._small = even(rng, [b"%d" % number for number in range(1, 100)])
-        self._large = even(rng, [b"%d" % rng.randrange(10**5, 10**7) for _ in range(1000)])
+        self._templates = uniform_draws(rng, [compile_template(document) for document in documents])
+        self._words = uniform_draws(rng, [word.encode() for word in vocabulary.WORDS])
+        self._small = uniform_draws(rng, [b"%d" % number for number in range(1, 100)])
+        self._large = uniform_draws(rng, [b"%d" % rng.randrange(10**5, 10**7) for _ in range(1000)])
 
     def __call__(self, time_ms: int) -> tuple[bytes, None]:
         _, fields = self._clock.fields(time_ms)
@@ -38,12 +38,12 @@ class _Fills:
 class GatewayLog(_Fills):
     """The gateway's application log and its sidecars: same programs and containers, no requests."""
 
-    def __init__(self, rng: random.Random, clock: Clock) -> None:
+    def __init__(self, rng: random.Random, clock: TimeFields) -> None:
         documents = [
             envelope(shape, host, "api-gateway", text)
             for shape in SHAPES
-            for host in words.GATEWAY_HOSTS
-            for text in words.GATEWAY_LOGS
+            for host in vocabulary.GATEWAY_HOSTS
+            for text in vocabulary.GATEWAY_LOGS
         ]
         super().__init__(rng, clock, documents)
 
@@ -51,23 +51,25 @@ class GatewayLog(_Fills):
 class Foreign(_Fills):
     """Everything else that shares the topic."""
 
-    def __init__(self, rng: random.Random, clock: Clock) -> None:
+    def __init__(self, rng: random.Random, clock: TimeFields) -> None:
         documents = []
-        for host in words.OTHER_HOSTS:
-            for program, severity, text in words.FOREIGN:
+        for host in vocabulary.OTHER_HOSTS:
+            for program, severity, text in vocabulary.FOREIGN:
                 documents += [envelope("plain", host, program, text, severity=severity)] * 2
                 documents.append(envelope("ecs", host, program, text, severity=severity))
-            documents += [envelope("containerd", host, name, words.SERVICE_LOG) for name in words.FOREIGN_SERVICES]
-            documents.append(envelope("plain", host, "web", words.FOREIGN[0][2]) | words.MERGED)
+            documents += [
+                envelope("containerd", host, name, vocabulary.SERVICE_LOG) for name in vocabulary.FOREIGN_SERVICES
+            ]
+            documents.append(envelope("plain", host, "web", vocabulary.FOREIGN[0][2]) | vocabulary.MERGED)
         super().__init__(rng, clock, documents)
 
 
 class Malformed:
     """Request lines that something on the way has broken, each in a way of its own."""
 
-    def __init__(self, rng: random.Random, clock: Clock, ids: list[str]) -> None:
+    def __init__(self, rng: random.Random, clock: TimeFields, ids: list[str]) -> None:
         self._requests = Requests(rng, clock, ids)
-        self._breaks = even(rng, (_cut, _not_utf8, _trailing_comma, _cut_message, _nothing))
+        self._breaks = uniform_draws(rng, (_cut, _not_utf8, _trailing_comma, _cut_message, _nothing))
         self._count = 0
 
     def __call__(self, time_ms: int) -> tuple[bytes, None]:

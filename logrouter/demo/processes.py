@@ -1,4 +1,4 @@
-"""The processes on the demo's stage: one route process and one tables worker, started as anybody would start them."""
+"""The processes of the demo: one route process and one tables worker, started as a user would start them."""
 
 from __future__ import annotations
 
@@ -24,34 +24,37 @@ if TYPE_CHECKING:
 
     from prometheus_client.samples import Sample
 
-    from logrouter.process.watchdog import Leash
+    from logrouter.process.watchdog import Watchdog
 
 READY_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.1
-_ASK_SECONDS: Final = 5.0
+_REQUEST_SECONDS: Final = 5.0
 _LOG_TAIL_LINES: Final = 12
 _HOST: Final = "127.0.0.1"
 
 
-class StageError(Exception):
-    """The demo cannot go on; one clear line, and the end of a log where that helps."""
+class DemoError(Exception):
+    """The demo cannot go on. Its text is one line, followed by the end of a process's log where that helps."""
 
 
-class NotThereError(OSError):
-    """Status 404."""
+class NotFoundError(OSError):
+    """An HTTP answer with status 404."""
 
 
-class Cast:
-    """`logrouter route` and `logrouter tables` as children, with their logs and data in *folder*."""
+class LaneProcesses:
+    """`logrouter route` and `logrouter tables` as child processes, with their logs and data in *folder*.
 
-    def __init__(self, folder: Path, bootstrap: str, leash: Leash) -> None:
+    *watchdog* kills them if this process ends without `stop`.
+    """
+
+    def __init__(self, folder: Path, bootstrap: str, watchdog: Watchdog) -> None:
         self._folder = folder
-        self._leash = leash
+        self._watchdog = watchdog
         self.bootstrap = bootstrap
-        self._actors: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._common = ["--config", str(shipped_config()), "--bootstrap", bootstrap]
-        self._route_port, self._tables_port = _port(9100), _port(6066)
+        self._route_port, self._tables_port = _free_port(9100), _free_port(6066)
 
     @property
     def route_url(self) -> str:
@@ -71,7 +74,10 @@ class Cast:
         self._start("tables", [*tables, "--data-dir", str(self._folder / "tables")])
 
     def await_ready(self, say: Callable[[str], None]) -> None:
-        """Return when both say that they are ready; raises `StageError` when one has ended or takes too long."""
+        """Return when both answer /readyz with 200; `DemoError` if one ends or takes longer than `READY_SECONDS`.
+
+        *say* gets a line of progress at every look.
+        """
         started = time.monotonic()
         for name, url in (("route", self.route_url), ("tables", self.tables_url)):
             while not _is_ready(url):
@@ -83,26 +89,26 @@ class Cast:
                 time.sleep(_POLL_SECONDS)
 
     def check(self) -> None:
-        """Raise `StageError` if one of them has ended."""
-        for name, process in self._actors.items():
+        """Raise `DemoError` if one of them has ended."""
+        for name, process in self._children.items():
             code = process.poll()
             if code is not None:
                 raise self._failure(name, f"ended with exit code {code}")
 
     def stop(self) -> None:
-        """SIGTERM to both at once, SIGKILL to who is still there after 10 s. Idempotent."""
-        for process in self._actors.values():
+        """Send SIGTERM to both, and SIGKILL to those that still run after 10 s. Idempotent."""
+        for process in self._children.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
-        for process in self._actors.values():
+        for process in self._children.values():
             try:
                 process.wait(max(deadline - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            self._leash.release(process.pid)
-        self._actors.clear()
+            self._watchdog.release(process.pid)
+        self._children.clear()
 
     def _start(self, command: str, options: list[str]) -> None:
         # What the user has set for a real deployment must not reach the demo.
@@ -116,16 +122,16 @@ class Cast:
                 env=env,
                 start_new_session=True,
             )
-        self._leash.hold(process.pid)
-        self._actors[command] = process
+        self._watchdog.hold(process.pid)
+        self._children[command] = process
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
 
-    def _failure(self, name: str, what: str) -> StageError:
+    def _failure(self, name: str, what: str) -> DemoError:
         lines = self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()
         tail = ["; end of its log:", *lines[-_LOG_TAIL_LINES:]] if lines else [""]
-        return StageError(f"logrouter {name} {what}" + "\n".join(tail))
+        return DemoError(f"logrouter {name} {what}" + "\n".join(tail))
 
 
 def shipped_config() -> Path:
@@ -134,10 +140,10 @@ def shipped_config() -> Path:
     return packaged if packaged.is_file() else packaged.parent.parent / FILE_NAME
 
 
-def get(url: str) -> bytes:
-    """The body of a 200 answer; raises `OSError` for anything else."""
+def fetch(url: str) -> bytes:
+    """The body of a 200 answer. Raises `NotFoundError` for a 404 and `OSError` for anything else."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=_ASK_SECONDS)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=_REQUEST_SECONDS)
     try:
         connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)
         response = connection.getresponse()
@@ -148,41 +154,41 @@ def get(url: str) -> bytes:
     finally:
         connection.close()
     if response.status == http.HTTPStatus.NOT_FOUND:
-        raise NotThereError(url)
+        raise NotFoundError(url)
     if response.status != http.HTTPStatus.OK:
         msg = f"{url}: status {response.status}"
         raise OSError(msg)
     return body
 
 
-def get_json(url: str) -> Any:
-    """`get`, decoded."""
-    return orjson.loads(get(url))
+def fetch_json(url: str) -> Any:
+    """The JSON document at a URL; raises what `fetch` raises."""
+    return orjson.loads(fetch(url))
 
 
 def find_json(url: str) -> Any:
-    """`get_json`, or None where there is nothing of that name."""
+    """The JSON document at a URL; None if the answer is a 404."""
     try:
-        return get_json(url)
-    except NotThereError:
+        return fetch_json(url)
+    except NotFoundError:
         return None
 
 
-def samples(url: str) -> Iterable[Sample]:
-    """Every sample at a Prometheus endpoint."""
-    for family in text_string_to_metric_families(get(url).decode()):
+def read_samples(url: str) -> Iterable[Sample]:
+    """Every sample of a Prometheus metrics endpoint."""
+    for family in text_string_to_metric_families(fetch(url).decode()):
         yield from family.samples
 
 
 def _is_ready(url: str) -> bool:
     try:
-        get(f"{url}/readyz")
+        fetch(f"{url}/readyz")
     except OSError:
         return False
     return True
 
 
-def _port(preferred: int) -> int:
+def _free_port(preferred: int) -> int:
     """The documented port if it is free, else any."""
     for port in (preferred, 0):
         with socket.socket() as probe:
@@ -193,4 +199,4 @@ def _port(preferred: int) -> int:
                 continue
             number: int = probe.getsockname()[1]
             return number
-    raise StageError("no free TCP port on this machine")
+    raise DemoError("no free TCP port on this machine")

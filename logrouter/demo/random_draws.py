@@ -1,4 +1,4 @@
-"""Random draws and times for the demo's stream, made cheap: a million lines ask for some ten million of them."""
+"""Random draws and times for the demo's stream, made in blocks: a million lines take some ten million draws."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _BLOCK: Final = 4096  # draws made at once: one call of `choices` instead of tho
 _JITTER_MS: Final = 1500  # containers hand their lines on in bursts, so the stream is slightly out of order
 
 
-def draws(rng: random.Random, population: Sequence[T], weights: Sequence[float]) -> Iterator[T]:
+def weighted_draws(rng: random.Random, population: Sequence[T], weights: Sequence[float]) -> Iterator[T]:
     """Endless weighted draws, made in blocks because one call of `choices` is far cheaper than thousands."""
     cumulative = list(accumulate(weights))
     while True:
         yield from rng.choices(population, cum_weights=cumulative, k=_BLOCK)
 
 
-def even(rng: random.Random, population: Sequence[T]) -> Iterator[T]:
+def uniform_draws(rng: random.Random, population: Sequence[T]) -> Iterator[T]:
     """Endless draws, each as likely as any other."""
-    return draws(rng, population, [1] * len(population))
+    return weighted_draws(rng, population, [1] * len(population))
 
 
-class Clock:
+class TimeFields:
     """Times as bytes, in every notation that the lines use."""
 
     def __init__(self, rng: random.Random) -> None:
-        self._jitter = even(rng, range(_JITTER_MS))
-        self._micros = even(rng, range(1000))
+        self._jitter = uniform_draws(rng, range(_JITTER_MS))
+        self._micros = uniform_draws(rng, range(1000))
 
     def fields(self, time_ms: int) -> tuple[int, dict[bytes, bytes]]:
         """The start of the request in whole seconds, and the holes `dt`, `nano`, `micro` and `spd`."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.demo import vocabulary as words
-from logrouter.demo.random_draws import draws, even
-from logrouter.demo.templates import GENERATIONS, SHAPES, compiled, envelope, escape, hole, request
+from logrouter.demo import vocabulary
+from logrouter.demo.random_draws import uniform_draws, weighted_draws
+from logrouter.demo.templates import GENERATIONS, SHAPES, compile_template, envelope, escape, hole, request
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-    from logrouter.demo.random_draws import Clock
+    from logrouter.demo.random_draws import TimeFields
 
 _SHAPE_WEIGHTS: Final = dict(zip(SHAPES, (15, 40, 30, 15), strict=True))
 _GENERATION_WEIGHTS: Final = dict(zip(GENERATIONS, (1, 2, 2, 75, 20), strict=True))
@@ -54,23 +54,23 @@ def request_number(identifier: str) -> int:
 class Requests:
     """Request lines of the gateway."""
 
-    def __init__(self, rng: random.Random, clock: Clock, ids: list[str]) -> None:
+    def __init__(self, rng: random.Random, clock: TimeFields, ids: list[str]) -> None:
         self._clock = clock
         self._count = 0
         self._forms = {anonymous: _forms(rng, anonymous=anonymous) for anonymous in (False, True)}
         zipf = [1 / rank**1.1 for rank in range(1, len(ids) + 1)]
-        self._clients = draws(rng, list(enumerate(ids)), zipf)
-        self._anonymous = draws(rng, (True, False), (_ANONYMOUS_SHARE, 1 - _ANONYMOUS_SHARE))
-        self._uris = draws(rng, *_uri_pool(rng))
-        self._statuses = draws(rng, words.STATUSES, words.STATUS_WEIGHTS)
-        self._methods = draws(rng, [item.encode() for item in words.METHODS], words.METHOD_WEIGHTS)
-        protocols = [escape(item, times=2) for item in words.PROTOCOLS]
-        self._protocols = draws(rng, protocols, words.PROTOCOL_WEIGHTS)
-        self._agents = even(rng, [escape(item, times=2) for item in words.AGENTS])
-        self._domains = even(rng, [item.encode() for item in words.DOMAINS])
-        self._forwarded = even(rng, [escape(_forwarded_for(rng), times=2) for _ in range(2000)])
-        self._latencies = even(rng, [b"%d" % rng.lognormvariate(3.5, 1.1) for _ in range(5000)])
-        self._sizes = even(rng, [b"%d" % rng.lognormvariate(8, 1.5) for _ in range(5000)])
+        self._clients = weighted_draws(rng, list(enumerate(ids)), zipf)
+        self._anonymous = weighted_draws(rng, (True, False), (_ANONYMOUS_SHARE, 1 - _ANONYMOUS_SHARE))
+        self._uris = weighted_draws(rng, *_uri_pool(rng))
+        self._statuses = weighted_draws(rng, vocabulary.STATUSES, vocabulary.STATUS_WEIGHTS)
+        self._methods = weighted_draws(rng, [item.encode() for item in vocabulary.METHODS], vocabulary.METHOD_WEIGHTS)
+        protocols = [escape(item, times=2) for item in vocabulary.PROTOCOLS]
+        self._protocols = weighted_draws(rng, protocols, vocabulary.PROTOCOL_WEIGHTS)
+        self._agents = uniform_draws(rng, [escape(item, times=2) for item in vocabulary.AGENTS])
+        self._domains = uniform_draws(rng, [item.encode() for item in vocabulary.DOMAINS])
+        self._forwarded = uniform_draws(rng, [escape(_forwarded_for(rng), times=2) for _ in range(2000)])
+        self._latencies = uniform_draws(rng, [b"%d" % rng.lognormvariate(3.5, 1.1) for _ in range(5000)])
+        self._sizes = uniform_draws(rng, [b"%d" % rng.lognormvariate(8, 1.5) for _ in range(5000)])
 
     def __call__(self, time_ms: int) -> tuple[bytes, Truth | None]:
         """The next request, at this time."""
@@ -113,19 +113,19 @@ def _forms(rng: random.Random, *, anonymous: bool) -> Iterator[_Form]:
     for generation, often in _GENERATION_WEIGHTS.items():
         text = request(generation, hole("route"), anonymous=anonymous)
         for shape, usual in _SHAPE_WEIGHTS.items():
-            for host in words.GATEWAY_HOSTS:
-                template = compiled(envelope(shape, host, "api-gateway", text))
+            for host in vocabulary.GATEWAY_HOSTS:
+                template = compile_template(envelope(shape, host, "api-gateway", text))
                 forms.append(_Form(template, names_api=generation != "G0"))
                 weights.append(often * usual)
-    return draws(rng, forms, weights)
+    return weighted_draws(rng, forms, weights)
 
 
 def _uri_pool(rng: random.Random) -> tuple[list[tuple[str, bytes]], list[float]]:
     pool, weights = [], []
-    for api, weight in zip(words.APIS, words.API_WEIGHTS, strict=True):
+    for api, weight in zip(vocabulary.APIS, vocabulary.API_WEIGHTS, strict=True):
         for _ in range(60):
             numbers = {"number": rng.randrange(10**6, 10**8), "small": rng.randrange(1, 100)}
-            uri = rng.choice(words.PATHS).format(api=api, word=rng.choice(words.WORDS), **numbers)
+            uri = rng.choice(vocabulary.PATHS).format(api=api, word=rng.choice(vocabulary.WORDS), **numbers)
             pool.append((api, escape(uri, times=2)))
             weights.append(weight / 60)
     return pool, weights

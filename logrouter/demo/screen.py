@@ -13,13 +13,13 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from logrouter.demo import processes
+from logrouter.demo.processes import fetch_json, read_samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from logrouter.demo.checks import Check
-    from logrouter.demo.processes import Cast
+    from logrouter.demo.processes import LaneProcesses
 
 TOP: Final = 8
 _MARKERS: Final = 2
@@ -28,8 +28,12 @@ _SAME_AGAIN_SECONDS: Final = 2.9
 
 
 @dataclass(slots=True)
-class Picture:
-    """What the route process and the table view say of themselves at one moment."""
+class Snapshot:
+    """What the metrics of the route process and the table view show at one moment.
+
+    Counts are of lines or requests; *top* are entries of the view's list of clients, *lag* is in rollup records, and
+    *missing* is the error of a process that did not answer, else "".
+    """
 
     read: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -43,54 +47,54 @@ class Picture:
 
     @property
     def published(self) -> int:
-        """Events on the clean topic."""
+        """Events written to the topics of events."""
         return self.outcomes["accepted"]
 
 
-def look(stage: Cast) -> Picture:
-    """Ask both processes; what one of them cannot tell now is left out, and *missing* says so."""
-    picture = Picture()
+def take_snapshot(lanes: LaneProcesses) -> Snapshot:
+    """Ask both processes. What one of them does not answer is left at zero, with the error in *missing*."""
+    snapshot = Snapshot()
     try:
-        _from_metrics(picture, stage.route_url)
+        _from_metrics(snapshot, lanes.route_url)
     except OSError as error:
-        picture.missing = str(error)
+        snapshot.missing = str(error)
     try:
-        _from_tables(picture, processes.get_json(f"{stage.tables_url}/v1/clients?window=life&limit={TOP}"))
+        _from_tables(snapshot, fetch_json(f"{lanes.tables_url}/v1/clients?window=life&limit={TOP}"))
     except OSError as error:
-        picture.missing = str(error)
-    return picture
+        snapshot.missing = str(error)
+    return snapshot
 
 
-def _from_metrics(picture: Picture, url: str) -> None:
-    for sample in processes.samples(f"{url}/metrics"):
+def _from_metrics(snapshot: Snapshot, url: str) -> None:
+    for sample in read_samples(f"{url}/metrics"):
         value = int(sample.value)
         if sample.name == "logrouter_records_read_total":
-            picture.read += value
+            snapshot.read += value
         elif sample.name == "logrouter_events_total":
             outcome, reason = sample.labels["outcome"], sample.labels["reason"]
-            picture.outcomes[outcome] += value
+            snapshot.outcomes[outcome] += value
             if outcome == "ignored":
-                picture.ignored[reason] += value
+                snapshot.ignored[reason] += value
             elif outcome == "rejected":
-                picture.rejected[f"{sample.labels['stage']} {reason}"] += value
+                snapshot.rejected[f"{sample.labels['stage']} {reason}"] += value
 
 
-def _from_tables(picture: Picture, answer: Mapping[str, Any]) -> None:
-    picture.clients, picture.in_tables = answer["total"]["clients"], answer["total"]["count"]
-    picture.top = answer["clients"]
+def _from_tables(snapshot: Snapshot, answer: Mapping[str, Any]) -> None:
+    snapshot.clients, snapshot.in_tables = answer["total"]["clients"], answer["total"]["count"]
+    snapshot.top = answer["clients"]
     lags = [partition["lag"] for partition in answer["freshness"]["partitions"]]
     # The marker that ends a transaction takes an offset and is never folded, nor are aborted records.
-    picture.lag = None if None in lags else sum(max(lag - _MARKERS, 0) for lag in lags)
+    snapshot.lag = None if None in lags else sum(max(lag - _MARKERS, 0) for lag in lags)
 
 
 class Screen:
-    """Where the demo prints to: live when the output is a terminal, else plain lines. A context manager."""
+    """Where the demo prints to: a live page on a terminal, else plain lines. *quiet* prints to stderr instead."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         # With --json the output is the document alone; progress goes to stderr.
         self._console = Console(highlight=False, stderr=quiet)
         self._live: Live | None = None
-        self._last = self._kind = ""
+        self._last = self._wording = ""
         self._said = 0.0
         self.plain = not self._console.is_terminal
 
@@ -107,28 +111,28 @@ class Screen:
             self._render(escape(line))
 
     def _is_due(self, line: str) -> bool:
-        """Whether a line says more than that time goes by, or the last one of its kind is long ago."""
-        kind, now = _NUMBERS.sub("", line), time.monotonic()
-        if kind == self._kind and now < self._said + _SAME_AGAIN_SECONDS:
+        """Whether a line differs from the last one in more than its numbers, or that one is long enough ago."""
+        wording, now = _NUMBERS.sub("", line), time.monotonic()
+        if wording == self._wording and now < self._said + _SAME_AGAIN_SECONDS:
             return False
-        self._kind, self._said = kind, now
+        self._wording, self._said = wording, now
         return True
 
-    def show(self, picture: Picture, fed: int, stage: Cast, *, rate: float | None = None) -> None:
-        """The present state; *rate* in lines per second, if lines are fed at one."""
+    def show(self, snapshot: Snapshot, fed: int, lanes: LaneProcesses, *, rate: float | None = None) -> None:
+        """Show a snapshot; *fed* is how many lines were fed, *rate* how many a second, None for as fast as possible."""
         if self.plain:
-            self.say(_line(picture, fed))
+            self.say(_line(snapshot, fed))
         else:
-            self._render(_page(picture, fed, stage, rate))
+            self._render(_page(snapshot, fed, lanes, rate))
 
     def end(self) -> None:
-        """Leave the live page as it is; whatever follows is printed below it."""
+        """Stop updating the live page; what follows is printed below it."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def print(self, content: Any) -> None:
-        """Something that stays."""
+        """Print below the live page, which ends."""
         self.end()
         self._console.print(content, soft_wrap=True)
 
@@ -139,12 +143,12 @@ class Screen:
         self._live.update(content, refresh=True)
 
 
-def _line(picture: Picture, fed: int) -> str:
+def _line(snapshot: Snapshot, fed: int) -> str:
     return (
-        f"fed {fed:,} · read {picture.read:,} · published {picture.published:,}"
-        f" · ignored {picture.outcomes['ignored']:,} ({_reasons(picture.ignored)})"
-        f" · rejected {picture.outcomes['rejected']:,} ({_reasons(picture.rejected)})"
-        f" · in the tables {picture.in_tables:,} of {picture.clients:,} clients"
+        f"fed {fed:,} · read {snapshot.read:,} · published {snapshot.published:,}"
+        f" · ignored {snapshot.outcomes['ignored']:,} ({_reasons(snapshot.ignored)})"
+        f" · rejected {snapshot.outcomes['rejected']:,} ({_reasons(snapshot.rejected)})"
+        f" · in the tables {snapshot.in_tables:,} of {snapshot.clients:,} clients"
     )
 
 
@@ -152,40 +156,40 @@ def _reasons(counts: Counter[str]) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common()) or "none"
 
 
-def _page(picture: Picture, fed: int, stage: Cast, rate: float | None) -> Group:
+def _page(snapshot: Snapshot, fed: int, lanes: LaneProcesses, rate: float | None) -> Group:
     lines = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     lines.add_column(justify="left")
     lines.add_column(justify="right", style="bold")
     lines.add_column(style="dim")
     lines.add_row("lines fed", f"{fed:,}", f"{rate:,.0f} lines/s" if rate else "")
-    lines.add_row("lines read", f"{picture.read:,}")
-    lines.add_row("requests published", f"{picture.published:,}", "topic api-gateway.request")
-    lines.add_row("ignored", f"{picture.outcomes['ignored']:,}", _reasons(picture.ignored))
-    lines.add_row("rejected", f"{picture.outcomes['rejected']:,}", _reasons(picture.rejected))
-    lag = "unknown" if picture.lag is None else f"{picture.lag:,}"
-    lines.add_row("in the tables", f"{picture.in_tables:,}", f"{picture.clients:,} clients, lag {lag} records")
+    lines.add_row("lines read", f"{snapshot.read:,}")
+    lines.add_row("requests published", f"{snapshot.published:,}", "topic api-gateway.request")
+    lines.add_row("ignored", f"{snapshot.outcomes['ignored']:,}", _reasons(snapshot.ignored))
+    lines.add_row("rejected", f"{snapshot.outcomes['rejected']:,}", _reasons(snapshot.rejected))
+    lag = "unknown" if snapshot.lag is None else f"{snapshot.lag:,}"
+    lines.add_row("in the tables", f"{snapshot.in_tables:,}", f"{snapshot.clients:,} clients, lag {lag} records")
     links = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for what, where in addresses(stage):
+    for what, where in addresses(lanes):
         links.add_row(what, where)
-    return Group("", lines, "", top_table(picture.top), "", links, _note(picture))
+    return Group("", lines, "", top_table(snapshot.top), "", links, _note(snapshot))
 
 
-def addresses(stage: Cast) -> list[tuple[str, str]]:
-    """What can be looked at, and where."""
+def addresses(lanes: LaneProcesses) -> list[tuple[str, str]]:
+    """What can be opened while the demo runs: name and URL or address."""
     return [
-        ("page", f"{stage.tables_url}/"),
-        ("table view", f"{stage.tables_url}/v1/clients?window=15m"),
-        ("metrics", f"{stage.route_url}/metrics  {stage.tables_url}/metrics"),
-        ("Kafka", f"{stage.bootstrap}  (logrouter plan, explain: --bootstrap {stage.bootstrap})"),
+        ("page", f"{lanes.tables_url}/"),
+        ("table view", f"{lanes.tables_url}/v1/clients?window=15m"),
+        ("metrics", f"{lanes.route_url}/metrics  {lanes.tables_url}/metrics"),
+        ("Kafka", f"{lanes.bootstrap}  (logrouter plan, explain: --bootstrap {lanes.bootstrap})"),
     ]
 
 
-def _note(picture: Picture) -> str:
-    return f"[yellow]{escape(picture.missing)}[/]" if picture.missing else "[dim]Ctrl-C ends everything[/]"
+def _note(snapshot: Snapshot) -> str:
+    return f"[yellow]{escape(snapshot.missing)}[/]" if snapshot.missing else "[dim]Ctrl-C ends everything[/]"
 
 
 def top_table(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """The busiest clients."""
+    """A table of the busiest clients, from entries of the table view's list."""
     table = Table("client", "requests", "errors", "mean ms", box=None, padding=(0, 3, 0, 0), header_style="dim")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -198,7 +202,7 @@ def top_table(entries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def check_table(checks: Sequence[Check]) -> Table:
-    """The recount: what was expected, what was found."""
+    """A table of checks: expected, found, and whether they agree."""
     table = Table("", "expected", "found", "", box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.columns[1].justify = table.columns[2].justify = "right"
     for check in checks:

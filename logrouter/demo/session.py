@@ -1,7 +1,7 @@
-"""`logrouter demo`: a real Kafka, both lanes as processes, a made-up stream, and what becomes of it.
+"""`logrouter demo`: a real Kafka broker, both lanes as processes, and a generated stream of log lines.
 
-With *once* it feeds a bounded number of lines, waits until every one is through, reads the topics and the table view
-back, and compares them with what the generator knows.
+With *once* it feeds a bounded number of lines, waits until all are processed, reads the topics and the table view back,
+and compares them with what the generator knows.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from urllib.parse import quote
 import orjson
 
 from logrouter import config
-from logrouter.demo import checks as recount
-from logrouter.demo import generator, processes, screen
-from logrouter.demo.checks import Ledger
-from logrouter.demo.processes import Cast, StageError
+from logrouter.demo import generator
+from logrouter.demo.checks import RequestCounts, compare_counts, differing_clients, shorten_names
+from logrouter.demo.processes import DemoError, LaneProcesses, find_json, shipped_config
+from logrouter.demo.screen import TOP, Screen, addresses, check_table, take_snapshot, top_table
 from logrouter.devkafka.broker import DevKafka, DevKafkaError
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.kafka.topics import Wanted, ensure
-from logrouter.process.watchdog import Leash
+from logrouter.process.watchdog import Watchdog
 from logrouter.route import process
 from logrouter.route.process import ClientError
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from logrouter.config import Settings
     from logrouter.demo.checks import Check
-    from logrouter.demo.screen import Picture, Screen
+    from logrouter.demo.screen import Snapshot
 
 SOURCE_TOPIC: Final = "rsyslog-notice"
 SOURCE_PARTITIONS: Final = 4
@@ -47,44 +47,44 @@ CLIENTS: Final = 200
 LINES_PER_SECOND: Final = 3_000.0
 _SLICE: Final = 20_000
 _TICK_SECONDS: Final = 0.1
-_LOOK_SECONDS: Final = 0.5
-_PLAIN_LOOK_SECONDS: Final = 3.0
+_REFRESH_SECONDS: Final = 0.5
+_PLAIN_REFRESH_SECONDS: Final = 3.0
 _CAUGHT_UP_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
 class DemoSession:
-    """Everything that a performance needs."""
+    """What a run of the demo works with, made by `_set_up`; closing is on its `ExitStack`."""
 
     settings: Settings
-    players: Cast
+    lanes: LaneProcesses
     feeder: LineProducer
     screen: Screen
 
 
 def run(*, once: bool = False, lines: int = 20_000, as_json: bool = False, bootstrap: str | None = None) -> int:
-    """Perform, and return the exit code: 0, or 1 when something failed or (with *once*) a number is wrong.
+    """Run the demo; the exit code is 0, or 1 when something failed or (with *once*) a number is wrong.
 
-    *bootstrap* names a cluster to use instead of the embedded broker. Ctrl-C and SIGTERM end a performance in bounded
-    time; then nothing is left of it.
+    *bootstrap* names a cluster to use instead of the embedded broker. Ctrl-C and SIGTERM end the demo in bounded time,
+    and no process or file of it is left.
     """
-    show = screen.Screen(quiet=as_json)
+    screen = Screen(quiet=as_json)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:  # SIGINT too: a shell starts its background jobs with it ignored
         signal.signal(number, _interrupt)
     try:
         with ExitStack() as exits:
             try:
-                stage = _set_up(exits, show, bootstrap)
-                return _once(stage, lines, as_json=as_json) if once else _live(stage)
+                session = _set_up(exits, screen, bootstrap)
+                return _run_once(session, lines, as_json=as_json) if once else _run_live(session)
             except KeyboardInterrupt:
-                show.print("stopping the lanes and Kafka")
+                screen.print("stopping the lanes and Kafka")
                 raise
             finally:
-                _ignore(before)  # a second Ctrl-C must not interrupt the cleaning up
+                _ignore_signals(before)  # a second Ctrl-C must not interrupt the cleaning up
     except KeyboardInterrupt:
         return 1 if once else 0
-    except (DevKafkaError, ClientError, StageError, config.ConfigError, OSError) as error:
+    except (DevKafkaError, ClientError, DemoError, config.ConfigError, OSError) as error:
         print(f"logrouter: {error}", file=sys.stderr)  # noqa: T201  a command's output
         return 1
     finally:
@@ -96,48 +96,48 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _ignore(numbers: Iterable[signal.Signals]) -> None:
+def _ignore_signals(numbers: Iterable[signal.Signals]) -> None:
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _set_up(exits: ExitStack, show: Screen, bootstrap: str | None) -> DemoSession:
+def _set_up(exits: ExitStack, screen: Screen, bootstrap: str | None) -> DemoSession:
     folder = Path(tempfile.mkdtemp(prefix="logrouter-demo-"))
     exits.callback(shutil.rmtree, folder, ignore_errors=True)
-    leash = exits.enter_context(Leash(folder))
+    watchdog = exits.enter_context(Watchdog(folder))
     if bootstrap is None:
-        bootstrap = exits.enter_context(DevKafka(progress=show.say)).bootstrap
-    settings = config.load(processes.shipped_config(), {})
+        bootstrap = exits.enter_context(DevKafka(progress=screen.say)).bootstrap
+    settings = config.load(shipped_config(), {})
     settings = replace(settings, kafka={"bootstrap.servers": bootstrap})
-    show.say("creating topics")
+    screen.say("creating topics")
     ensure(settings.kafka, [Wanted(SOURCE_TOPIC, SOURCE_PARTITIONS)])
     process.ensure_topics(settings)
-    players = Cast(folder, bootstrap, leash)
-    exits.callback(players.stop)
-    players.start()
-    players.await_ready(show.say)
-    exits.callback(show.end)
-    return DemoSession(settings, players, LineProducer(settings.kafka, SOURCE_TOPIC), show)
+    lanes = LaneProcesses(folder, bootstrap, watchdog)
+    exits.callback(lanes.stop)
+    lanes.start()
+    lanes.await_ready(screen.say)
+    exits.callback(screen.end)
+    return DemoSession(settings, lanes, LineProducer(settings.kafka, SOURCE_TOPIC), screen)
 
 
-def _live(stage: DemoSession) -> int:
+def _run_live(session: DemoSession) -> int:
     """Feed and show until Ctrl-C."""
-    players, show = stage.players, stage.screen
+    lanes, screen = session.lanes, session.screen
     stopping = threading.Event()
     fed = _Count()
     failed: list[BaseException] = []
-    thread = threading.Thread(target=_feed_steadily, args=(stage.feeder, fed, stopping, failed), daemon=True)
+    thread = threading.Thread(target=_feed_steadily, args=(session.feeder, fed, stopping, failed), daemon=True)
     thread.start()
-    if show.plain:
-        for what, where in screen.addresses(players):
-            show.say(f"{what} {where}")
+    if screen.plain:
+        for what, where in addresses(lanes):
+            screen.say(f"{what} {where}")
     try:
         while True:
-            players.check()
+            lanes.check()
             if failed:
                 raise failed[0]
-            show.show(screen.look(players), fed.value, players, rate=LINES_PER_SECOND)
-            time.sleep(_PLAIN_LOOK_SECONDS if show.plain else _LOOK_SECONDS)
+            screen.show(take_snapshot(lanes), fed.value, lanes, rate=LINES_PER_SECOND)
+            time.sleep(_PLAIN_REFRESH_SECONDS if screen.plain else _REFRESH_SECONDS)
     finally:
         stopping.set()
         thread.join(5)
@@ -166,59 +166,59 @@ def _endless(start_ms: int) -> Iterator[bytes]:
     return (line for line, _ in found)
 
 
-def _once(stage: DemoSession, count: int, *, as_json: bool) -> int:
-    """Feed, wait, recount, say how it went."""
-    show, players = stage.screen, stage.players
+def _run_once(session: DemoSession, count: int, *, as_json: bool) -> int:
+    """Feed *count* lines, wait for them, compare, print the result; the exit code."""
+    screen, lanes = session.screen, session.lanes
     started = time.monotonic()
-    truth = Ledger()
-    _feed(stage, count, truth)
-    picture = _await_caught_up(stage, count, truth.requests)
+    truth = RequestCounts()
+    _feed(session, count, truth)
+    snapshot = _await_caught_up(session, count, truth.requests)
     seconds = time.monotonic() - started
-    show.say("reading the topics and the table view back")
-    outputs = stage.settings.outputs
-    published, tables = Ledger(), Ledger()
-    for topic in _event_topics(stage.settings):
-        for _, record in read_committed(stage.settings.kafka, topic):
+    screen.say("reading the topics and the table view back")
+    outputs = session.settings.outputs
+    published, tables = RequestCounts(), RequestCounts()
+    for topic in _event_topics(session.settings):
+        for _, record in read_committed(session.settings.kafka, topic):
             published.add_event(orjson.loads(record.value or b""))
-    dead_letters = sum(1 for _ in read_committed(stage.settings.kafka, outputs.dead_letter.topic))
+    dead_letters = sum(1 for _ in read_committed(session.settings.kafka, outputs.dead_letter.topic))
     for client in truth.clients:
-        answer = processes.find_json(f"{players.tables_url}/v1/clients/{quote(client, safe='')}")
+        answer = find_json(f"{lanes.tables_url}/v1/clients/{quote(client, safe='')}")
         if answer is not None:
             tables.add_answer(client, answer["lifetime"])
-    found = recount.checks(
+    found = compare_counts(
         truth,
         published,
         tables,
         fed=count,
-        read=picture.read,
-        outcomes=picture.outcomes,
+        read=snapshot.read,
+        outcomes=snapshot.outcomes,
         dead_letters=dead_letters,
-        listed=(picture.clients, picture.in_tables),
+        listed=(snapshot.clients, snapshot.in_tables),
     )
     ok = all(check.ok for check in found)
     if as_json:
-        print(orjson.dumps(_document(picture, found, truth, seconds), option=orjson.OPT_INDENT_2).decode())  # noqa: T201  a command's output
+        print(orjson.dumps(_document(snapshot, found, truth, seconds), option=orjson.OPT_INDENT_2).decode())  # noqa: T201  a command's output
     else:
-        _print_summary(show, picture, found, seconds)
-        wrong = recount.differing_clients(truth, published) or recount.differing_clients(truth, tables)
+        _print_summary(screen, snapshot, found, seconds)
+        wrong = differing_clients(truth, published) or differing_clients(truth, tables)
         if wrong:
-            show.print(f"clients that differ: {recount.describe(wrong)}")
+            screen.print(f"clients that differ: {shorten_names(wrong)}")
     return 0 if ok else 1
 
 
-def _feed(stage: DemoSession, count: int, truth: Ledger) -> None:
+def _feed(session: DemoSession, count: int, truth: RequestCounts) -> None:
     records = generator.records(count, start_ms=_recent(count), clients=CLIENTS, interval_ms=1.0)
-    lines = _told(truth, records)
+    lines = _record_truth(truth, records)
     for fed in range(0, count, _SLICE):
-        stage.screen.say(f"feeding lines, {fed:,} of {count:,}")
-        stage.feeder.feed(islice(lines, _SLICE))
-    stage.feeder.flush()
+        session.screen.say(f"feeding lines, {fed:,} of {count:,}")
+        session.feeder.feed(islice(lines, _SLICE))
+    session.feeder.flush()
 
 
-def _told(truth: Ledger, records: Iterator[tuple[bytes, generator.Truth | None]]) -> Iterator[bytes]:
-    for line, said in records:
-        if said is not None:
-            truth.add_truth(said)
+def _record_truth(truth: RequestCounts, records: Iterator[tuple[bytes, generator.Truth | None]]) -> Iterator[bytes]:
+    for line, request in records:
+        if request is not None:
+            truth.add_truth(request)
         yield line
 
 
@@ -231,39 +231,41 @@ def _event_topics(settings: Settings) -> list[str]:
     return settings.table.event_topics()
 
 
-def _await_caught_up(stage: DemoSession, lines: int, requests: int) -> Picture:
-    """The picture when all lines are through and counted, or the last one before the time is up."""
+def _await_caught_up(session: DemoSession, lines: int, requests: int) -> Snapshot:
+    """The snapshot when all lines are processed and counted, or the last one before the time is up."""
     deadline = time.monotonic() + _CAUGHT_UP_SECONDS + lines / LINES_PER_SECOND
     while True:
-        stage.players.check()
-        picture = screen.look(stage.players)
-        done = sum(picture.outcomes.values()) >= lines and picture.in_tables >= requests and picture.lag == 0
-        stage.screen.show(picture, lines, stage.players)
+        session.lanes.check()
+        snapshot = take_snapshot(session.lanes)
+        done = sum(snapshot.outcomes.values()) >= lines and snapshot.in_tables >= requests and snapshot.lag == 0
+        session.screen.show(snapshot, lines, session.lanes)
         if done or time.monotonic() > deadline:
-            return picture
-        time.sleep(_LOOK_SECONDS)
+            return snapshot
+        time.sleep(_REFRESH_SECONDS)
 
 
-def _document(picture: Picture, checks: list[Check], truth: Ledger, seconds: float) -> dict[str, Any]:
+def _document(snapshot: Snapshot, checks: list[Check], truth: RequestCounts, seconds: float) -> dict[str, Any]:
     return {
         "ok": all(check.ok for check in checks),
         "seconds": round(seconds, 1),
-        "read": picture.read,
-        "published": picture.published,
-        "ignored": dict(picture.ignored),
-        "rejected": dict(picture.rejected),
+        "read": snapshot.read,
+        "published": snapshot.published,
+        "ignored": dict(snapshot.ignored),
+        "rejected": dict(snapshot.rejected),
         "clients": len(truth.clients),
-        "top": [{"client_id": client, "count": count} for client, count in truth.top(screen.TOP)],
+        "top": [{"client_id": client, "count": count} for client, count in truth.top(TOP)],
         "checks": [{**check._asdict(), "ok": check.ok} for check in checks],
     }
 
 
-def _print_summary(show: Screen, picture: Picture, checks: list[Check], seconds: float) -> None:
-    show.print("")
-    show.print(screen.check_table(checks))
-    show.print("")
-    show.print(screen.top_table(picture.top))
-    show.print("")
+def _print_summary(screen: Screen, snapshot: Snapshot, checks: list[Check], seconds: float) -> None:
+    screen.print("")
+    screen.print(check_table(checks))
+    screen.print("")
+    screen.print(top_table(snapshot.top))
+    screen.print("")
     good = sum(check.ok for check in checks)
-    rate = picture.read / seconds if seconds else 0.0
-    show.print(f"{good} of {len(checks)} checks hold; {picture.read:,} lines in {seconds:.1f} s, {rate:,.0f} lines/s")
+    rate = snapshot.read / seconds if seconds else 0.0
+    screen.print(
+        f"{good} of {len(checks)} checks hold; {snapshot.read:,} lines in {seconds:.1f} s, {rate:,.0f} lines/s"
+    )

@@ -31,7 +31,7 @@ def escape(value: str, *, times: int) -> bytes:
     return value.replace("/", "\\/").encode()
 
 
-def compiled(document: dict[str, Any]) -> bytes:
+def compile_template(document: dict[str, Any]) -> bytes:
     """The template of an envelope."""
     text = json.dumps(document, separators=(", ", ": ")).replace("/", "\\/").replace("%", "%%")
     return _HOLE.sub(_fill, text).encode()

@@ -1,4 +1,4 @@
-"""What the demo's stream is made of: APIs, programs, user agents, statuses. Data, and the weights of the draws."""
+"""What the demo's stream is made of: APIs, programs, user agents, status codes, and how often each is drawn."""
 
 from __future__ import annotations
 

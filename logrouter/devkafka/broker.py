@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from logrouter.devkafka.jars import DevKafkaError, ensure_jars
-from logrouter.process.watchdog import Leash
+from logrouter.process.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,7 +111,7 @@ class DevKafka:
         self._settings = dict(settings or {})
         self._heap = heap
         self._java: subprocess.Popen[bytes] | None = None
-        self._leash: Leash | None = None
+        self._watchdog: Watchdog | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -143,8 +143,8 @@ class DevKafka:
         self._write_settings()
         if not (self._dir / "data" / "meta.properties").exists():
             self._format(class_path)
-        if self._leash is None:
-            self._leash = Leash(self._dir if self._scratch else None)
+        if self._watchdog is None:
+            self._watchdog = Watchdog(self._dir if self._scratch else None)
         command = [
             *self._jvm(class_path),
             f"-Xmx{self._heap}",
@@ -155,7 +155,7 @@ class DevKafka:
         _refuse_taken(self._port)
         with self.log_path.open("ab") as log:
             self._java = _spawn(command, log)
-        self._leash.hold(self._java.pid)
+        self._watchdog.hold(self._java.pid)
         self._await_ready()
         return self
 
@@ -187,9 +187,9 @@ class DevKafka:
             shutil.rmtree(self._dir, ignore_errors=True)
         else:
             self.stop()
-        if self._leash is not None:
-            self._leash.close()
-            self._leash = None
+        if self._watchdog is not None:
+            self._watchdog.close()
+            self._watchdog = None
 
     def __enter__(self) -> Self:
         try:
@@ -272,8 +272,8 @@ class DevKafka:
     def _reap(self) -> None:
         if self._java is not None:
             self._java.wait()
-            if self._leash is not None:
-                self._leash.release(self._java.pid)
+            if self._watchdog is not None:
+                self._watchdog.release(self._java.pid)
             self._java = None
 
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from logrouter.process.watchdog import Leash
+from logrouter.process.watchdog import Watchdog
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -65,25 +65,25 @@ def supervise(children: Sequence[Child], *, stopping: Callable[[], bool], stop_s
     """Run *children* until *stopping* turns true; the exit code for the whole."""
     code = 0
     # Children must not go on routing under an old configuration when somebody kills their supervisor.
-    with Leash() as leash:
+    with Watchdog() as watchdog:
         try:
             while not stopping() and not code:
-                code = _turn(children, leash)
+                code = _turn(children, watchdog)
                 time.sleep(_POLL_SECONDS)
         finally:
             _stop(children, stop_seconds)
     return code
 
 
-def _turn(children: Sequence[Child], leash: Leash) -> int:
+def _turn(children: Sequence[Child], watchdog: Watchdog) -> int:
     for child in children:
         if child.process is None:
             if time.monotonic() >= child.start_at:
-                leash.hold(child.start())
+                watchdog.hold(child.start())
             continue
         code = child.process.poll()
         if code is not None:
-            leash.release(child.process.pid)
+            watchdog.release(child.process.pid)
             child.ended(code)
             if code == EXIT_USAGE:
                 return EXIT_USAGE

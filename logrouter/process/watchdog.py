@@ -26,7 +26,7 @@ for pid in $held; do kill -KILL "-$pid" 2>/dev/null; done
 """
 
 
-class Leash:
+class Watchdog:
     """Holds process groups by a small watcher process; when this process ends without `close`, they are killed.
 
     *scratch* is a folder that is removed in that case, too. What is held must lead its own process group.
@@ -34,7 +34,7 @@ class Leash:
 
     def __init__(self, scratch: Path | None = None) -> None:
         self._watcher = subprocess.Popen(  # noqa: S603  our own script
-            ["/bin/sh", "-c", _WATCHER, "logrouter-leash", str(scratch) if scratch else ""],
+            ["/bin/sh", "-c", _WATCHER, "logrouter-watchdog", str(scratch) if scratch else ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

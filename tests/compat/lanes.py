@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from logrouter.kafka.reader import read_committed
-from logrouter.process.watchdog import Leash
+from logrouter.process.watchdog import Watchdog
 from tests.compat.release import PREFIX, Committed, Record
 from tests.integration.fleet import insist
 from tests.integration.stack import Process, free_port
@@ -36,7 +36,7 @@ class Lanes:
         self.config.write_text(self.named(config).replace("BOOTSTRAP", bootstrap))
         self.port = free_port()
         self._admin = AdminClient(self.kafka | {"log_level": 0})
-        self._leash = Leash()  # should pytest itself be killed
+        self._watchdog = Watchdog()  # should pytest itself be killed
         self._processes: list[Process] = []
         self._consumers: dict[str, Consumer] = {}
 
@@ -70,7 +70,7 @@ class Lanes:
         log = self.folder / f"{len(self._processes)}-{lane}.log"
         process = Process(log, lane, *arguments, "--config", str(self.config))
         self._processes.append(process)
-        self._leash.hold(process.popen.pid)
+        self._watchdog.hold(process.popen.pid)
         return process
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class Lanes:
                 process.kill()
                 process.wait()
             print(f"--- {process.log.name}\n{process.text()[-5000:]}")  # noqa: T201 - shown for a failed test
-        self._leash.close()
+        self._watchdog.close()
         for consumer in self._consumers.values():
             consumer.close()
         for future in self._admin.delete_topics(self.topics()).values() if self.topics() else ():

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from logrouter.cli import cli
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
-from logrouter.process.watchdog import Leash
+from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Stack:
             )
         )
         self.processes: list[Process] = []
-        self._leash = Leash()  # should pytest itself be killed
+        self._watchdog = Watchdog()  # should pytest itself be killed
         self._count = 0
         self.create_topic(self.source, partitions)
         self.command("topics")
@@ -176,7 +176,7 @@ class Stack:
         self._count += 1
         process = Process(self.folder / f"{self._count}-{arguments[0]}.log", *arguments, "--config", str(self.config))
         self.processes.append(process)
-        self._leash.hold(process.popen.pid)
+        self._watchdog.hold(process.popen.pid)
         return process
 
     def route(self, instance: str = "route-0", port: int = 0) -> Process:
@@ -210,7 +210,7 @@ class Stack:
                 process.kill(signal.SIGCONT)
                 process.kill()
                 process.wait()
-        self._leash.close()
+        self._watchdog.close()
 
 
 def metrics(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:

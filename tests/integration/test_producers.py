@@ -20,7 +20,7 @@ import orjson
 import pytest
 
 from logrouter.kafka.reader import read_committed
-from logrouter.process.watchdog import Leash
+from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
 from tests.integration.stack import Stack, free_port
 
@@ -218,10 +218,10 @@ def producers(broker, tmp_path, unique) -> Iterator[Producers]:
         [RSYSLOGD, "-n", "-f", str(tmp_path / "rsyslog.conf"), "-i", str(tmp_path / "rsyslog.pid")],
         [NGINX, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")],
     ]
-    with Leash() as leash, (tmp_path / "producers.log").open("wb") as log:
+    with Watchdog() as watchdog, (tmp_path / "producers.log").open("wb") as log:
         started = [subprocess.Popen(command, stdout=log, stderr=log, process_group=0) for command in commands]
         for process in started:
-            leash.hold(process.pid)
+            watchdog.hold(process.pid)
         try:
             yield Producers(stack, http, udp)
         finally:

@@ -1,11 +1,11 @@
-"""The demo's recount finds whatever is lost, doubled or miscounted."""
+"""The demo's comparison finds whatever is lost, doubled or miscounted."""
 
 from __future__ import annotations
 
 import pytest
 
 from logrouter.demo import generator
-from logrouter.demo.checks import Ledger, checks, describe, differing_clients
+from logrouter.demo.checks import RequestCounts, compare_counts, differing_clients, shorten_names
 
 TRUTHS = [truth for _, truth in generator.records(2000) if truth]
 
@@ -16,37 +16,37 @@ def event(truth: generator.Truth) -> dict:
     return made | {name: value for name, value in (("client_id", truth.client), ("api", truth.api)) if value}
 
 
-def truth_ledger() -> Ledger:
+def truth_counts() -> RequestCounts:
     """Everything that was made up."""
-    ledger = Ledger()
+    counts = RequestCounts()
     for truth in TRUTHS:
-        ledger.add_truth(truth)
-    return ledger
+        counts.add_truth(truth)
+    return counts
 
 
-def topic_ledger(truths: list[generator.Truth]) -> Ledger:
+def topic_counts(truths: list[generator.Truth]) -> RequestCounts:
     """What a topic with these requests holds."""
-    ledger = Ledger()
+    counts = RequestCounts()
     for truth in truths:
-        ledger.add_event(event(truth))
-    return ledger
+        counts.add_event(event(truth))
+    return counts
 
 
-def table_ledger() -> Ledger:
+def table_counts() -> RequestCounts:
     """What a right table view answers."""
-    ledger = Ledger()
-    for client, usage in truth_ledger().clients.items():
+    counts = RequestCounts()
+    for client, usage in truth_counts().clients.items():
         status = {f"{code:03d}": count for code, count in usage.status.items()}
-        ledger.add_answer(client, {"count": usage.count, "status": status, "apis": dict(usage.apis)})
-    return ledger
+        counts.add_answer(client, {"count": usage.count, "status": status, "apis": dict(usage.apis)})
+    return counts
 
 
-def failing(published: Ledger, tables: Ledger, *, read: int = 2000, dead_letters: int = 3) -> set[str]:
+def failing(published: RequestCounts, tables: RequestCounts, *, read: int = 2000, dead_letters: int = 3) -> set[str]:
     """What does not hold."""
     outcomes = {"accepted": len(TRUTHS), "ignored": 2000 - len(TRUTHS) - 3, "rejected": 3}
-    truth = truth_ledger()
+    truth = truth_counts()
     listed = (len(truth.clients), truth.requests)
-    found = checks(
+    found = compare_counts(
         truth, published, tables, fed=2000, read=read, outcomes=outcomes, dead_letters=dead_letters, listed=listed
     )
     return {check.what for check in found if not check.ok}
@@ -54,7 +54,7 @@ def failing(published: Ledger, tables: Ledger, *, read: int = 2000, dead_letters
 
 def test_everything_right_holds():
     """Topic and tables that agree with the truth pass every check."""
-    assert failing(topic_ledger(TRUTHS), table_ledger()) == set()
+    assert failing(topic_counts(TRUTHS), table_counts()) == set()
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_everything_right_holds():
 )
 def test_wrong_topic_is_found(truths, expected):
     """A request lost, doubled or changed on the topic fails its check, and names its client."""
-    published = topic_ledger(truths)
-    assert failing(published, table_ledger()) == expected | {"clients that differ between topic and truth"}
-    assert differing_clients(truth_ledger(), published) == [TRUTHS[0].client or "-"]
+    published = topic_counts(truths)
+    assert failing(published, table_counts()) == expected | {"clients that differ between topic and truth"}
+    assert differing_clients(truth_counts(), published) == [TRUTHS[0].client or "-"]
 
 
 def test_wrong_table_is_found():
     """One client with one request too many in the tables fails."""
-    tables = table_ledger()
+    tables = table_counts()
     next(iter(tables.clients.values())).count += 1
-    assert failing(topic_ledger(TRUTHS), tables) == {
+    assert failing(topic_counts(TRUTHS), tables) == {
         "requests in the tables",
         "clients that differ between tables and truth",
     }
@@ -86,14 +86,14 @@ def test_wrong_table_is_found():
 
 def test_unaccounted_lines_are_found():
     """Outcomes that do not add up to what was read, and lines never read, fail."""
-    assert failing(topic_ledger(TRUTHS), table_ledger(), read=1999) == {
+    assert failing(topic_counts(TRUTHS), table_counts(), read=1999) == {
         "lines read of those fed",
         "accepted + ignored + rejected of lines read",
     }
-    assert failing(topic_ledger(TRUTHS), table_ledger(), dead_letters=2) == {"records in the dead-letter topic"}
+    assert failing(topic_counts(TRUTHS), table_counts(), dead_letters=2) == {"records in the dead-letter topic"}
 
 
-def test_describe_is_bounded():
+def test_a_list_of_names_is_bounded():
     """A long list of clients is cut short."""
-    assert describe(["a", "b"]) == "a, b"
-    assert describe([str(number) for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"
+    assert shorten_names(["a", "b"]) == "a, b"
+    assert shorten_names([str(number) for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"

@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 
 from logrouter.demo import generator, vocabulary
-from logrouter.demo.templates import GENERATIONS, SHAPES, compiled, envelope, escape, request
+from logrouter.demo.templates import GENERATIONS, SHAPES, compile_template, envelope, escape, request
 
 START = 1_750_000_000_000
 
@@ -78,7 +78,7 @@ def broken(line: bytes) -> bool:
 
 
 def test_requests_are_never_broken():
-    """A line that has a truth is whole; a broken one has none, so a recount can't be off by it."""
+    """A line that has a truth is whole; a broken one has none, so a count can't be off by it."""
     assert not any(broken(line) for line, truth in generator.records(20_000, gateway_share=0.9) if truth)
 
 
@@ -104,7 +104,7 @@ def test_tokens_and_forwarded_chains_appear():
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_every_pair_of_shape_and_generation_is_json_in_json(shape, generation):
     """Any access-log generation in any envelope is well-formed, with slashes escaped as rsyslog escapes them."""
-    template = compiled(envelope(shape, "node1", "api-gateway", request(generation, "core", anonymous=False)))
+    template = compile_template(envelope(shape, "node1", "api-gateway", request(generation, "core", anonymous=False)))
     line = template % Filler()
     assert b"/" in line
     assert b"/" not in line.replace(b"\\/", b"")
