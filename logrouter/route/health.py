@@ -16,8 +16,8 @@ import orjson
 from prometheus_client import make_wsgi_app
 
 from logrouter.reload.versions import ReloadResult
-from logrouter.telemetry import metrics as telemetry
 from logrouter.telemetry.log import Log, log
+from logrouter.telemetry.metrics import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,7 +91,7 @@ def application(
     *ready* is whether the lane has joined its group, *config* what `/v1/config` says. *reload* reads the file, None
     if that takes too long; *token* is what a request must carry to be allowed to, and without one nobody is.
     """
-    metrics = make_wsgi_app(telemetry.REGISTRY)
+    metrics = make_wsgi_app(REGISTRY)
 
     def app(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO"), environ.get("REQUEST_METHOD")

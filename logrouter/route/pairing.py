@@ -72,7 +72,7 @@ class PairingStates:
         """The partition is not ours (any more)."""
         self._restore.discard(partition)
         if self._pending.pop(partition, None) is not None:
-            metrics.forget_pending(partition)
+            metrics.drop_pairing_pending(partition)
 
     def without_unready(self, messages: list[Message]) -> list[Message]:
         """The messages, but for lines of partitions that are not ready: these must be read again when they are."""

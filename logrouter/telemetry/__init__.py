@@ -1,1 +1,1 @@
-"""Every metric and every log event, by name."""
+"""What the processes say of themselves: metrics for Prometheus, and structured log events."""

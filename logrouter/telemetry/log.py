@@ -1,4 +1,4 @@
-"""Structured log events: one closed set of names, written as text or JSON lines on stderr."""
+"""Structured log events: a closed set of names, written as text or JSON lines on stderr. They never carry payloads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Log(StrEnum):
-    """Every log event. INFO is life cycle, WARNING is degraded but healing, ERROR needs an operator."""
+    """Every log event, by its name in the log. `_LEVELS` gives those above INFO.
+
+    INFO is life cycle, WARNING is degraded but healing by itself, ERROR needs an operator.
+    """
 
     LANE_STARTED = "lane_started"
     LANE_STOPPED = "lane_stopped"
@@ -80,15 +83,12 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.ISSUER_AWAY: logging.WARNING,
 }
 
-
 _LOGGER: Final = logging.getLogger("logrouter")
-
-
 _MAX_FIELD: Final = 300
 
 
 def log(event: Log, *, exc_info: BaseException | None = None, **fields: object) -> None:
-    """Writes one log line for *event*. *fields* are short values; each is cut to 300 characters."""
+    """Write one log line for *event*; strings in *fields* are cut to 300 characters."""
     level = _LEVELS.get(event, logging.INFO)
     if _LOGGER.isEnabledFor(level):
         _LOGGER.log(level, event.value, exc_info=exc_info, extra={"fields": fields})
@@ -99,7 +99,12 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _fields(record)
-        words = [_stamp(record), record.levelname, record.getMessage(), *(f"{k}={_word(v)}" for k, v in fields.items())]
+        words = [
+            _timestamp(record),
+            record.levelname,
+            record.getMessage(),
+            *(f"{k}={_quote(v)}" for k, v in fields.items()),
+        ]
         line = " ".join(words)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -108,15 +113,14 @@ class _JsonFormatter(logging.Formatter):
     """The same as one JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {"time": _stamp(record), "level": record.levelname, "event": record.getMessage()}
+        line: dict[str, Any] = {"time": _timestamp(record), "level": record.levelname, "event": record.getMessage()}
         line |= _fields(record)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _stamp(record: logging.LogRecord) -> str:
-
+def _timestamp(record: logging.LogRecord) -> str:
     return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(record.created))}.{int(record.msecs):03d}Z"
 
 
@@ -125,14 +129,14 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     return {k: v[:_MAX_FIELD] if isinstance(v, str) else v for k, v in fields.items()}
 
 
-def _word(value: object) -> str:
+def _quote(value: object) -> str:
     text = str(value)
     plain = text.isprintable() and not any(c in text for c in ' "=') and text != ""
     return text if plain else orjson.dumps(text).decode()
 
 
 def configure_logging(*, json: bool = False, level: str = "info", stream: TextIO | None = None) -> None:
-    """Sends our log events, and the warnings of libraries, to *stream* (stderr by default)."""
+    """Send our log events, from *level* up, and the warnings of libraries to *stream*, stderr by default."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonFormatter() if json else _TextFormatter())
     root = logging.getLogger()

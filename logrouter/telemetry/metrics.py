@@ -1,8 +1,7 @@
-"""Every metric and every log event, by name.
+"""Every metric of both lanes, in the registry that `/metrics` serves.
 
-Metric labels come from bounded sets only: route and source names from topics.yaml, `Stage` and `Reason`, topics and
-partitions.  Never a path or an exception's text; a client id only in `TOP_CLIENTS`, whose number is bounded.  Log lines
-never carry payloads.
+Label values come from bounded sets only: route and source names from topics.yaml, `Stage` and `Reason`, topics and
+partitions. Never a path or an exception's text; a client id only in `TOP_CLIENTS`, whose number is bounded.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REGISTRY: Final = CollectorRegistry()
-"""The process's own registry: nothing a library registers by itself ends up in our scrape."""
+"""A registry of our own: what a library registers by itself is not in our scrape."""
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
@@ -168,10 +167,10 @@ TABLES_READY = Gauge(
 
 
 class _TopClients:
-    """The largest clients by all their requests, with everybody else as ``other``; nothing unless it is switched on.
+    """A gauge per client for those with most requests, and ``other`` for the rest; nothing unless it is switched on.
 
-    A client that becomes one of the largest leaves ``other``, which thereby falls: so these are gauges, not counters.
-    All of a scrape is of one moment, so the series always add up to all requests of the clients.
+    A client that becomes one of the largest leaves ``other``, whose value falls: so these are gauges, not counters.
+    *counts* is replaced as a whole, so the series of a scrape always add up to all requests of the clients.
     """
 
     name: Final = "logrouter_client_requests"
@@ -194,7 +193,7 @@ class _TopClients:
 
 
 TOP_CLIENTS = _TopClients(REGISTRY)
-"""Set its *counts*, all at once."""
+"""`tables.top_clients` sets its *counts*, all at once."""
 
 # --- table view
 QUERY_SECONDS = Histogram(
@@ -218,19 +217,19 @@ ACCESS_VALID = Gauge(
 )
 
 
-def forget_lag(topic: str, partition: int) -> None:
-    """Drops the lag series of a partition this process no longer owns: a stale figure would alarm for ever."""
+def drop_consumer_lag(topic: str, partition: int) -> None:
+    """Remove the lag of a partition that this process no longer owns: a stale value would raise alarms for ever."""
     with contextlib.suppress(KeyError):
         CONSUMER_LAG.remove(topic, str(partition))
 
 
-def forget_pending(partition: int) -> None:
-    """Drops the series of a pairing partition this process no longer owns."""
+def drop_pairing_pending(partition: int) -> None:
+    """Remove the series of a pairing partition that this process no longer owns."""
     with contextlib.suppress(KeyError):
         PAIRING_PENDING.remove(str(partition))
 
 
-def forget_generation(generation: str) -> None:
-    """Drops the series of a generation that is no longer in force."""
+def drop_config_info(generation: str) -> None:
+    """Remove the series of a configuration generation that is no longer active."""
     with contextlib.suppress(KeyError):
         CONFIG_INFO.remove(generation)

@@ -70,7 +70,7 @@ class Lanes:
         log = self.folder / f"{len(self._processes)}-{lane}.log"
         process = Process(log, lane, *arguments, "--config", str(self.config))
         self._processes.append(process)
-        self._watchdog.hold(process.popen.pid)
+        self._watchdog.watch(process.popen.pid)
         return process
 
     def close(self) -> None:

@@ -176,7 +176,7 @@ class Stack:
         self._count += 1
         process = Process(self.folder / f"{self._count}-{arguments[0]}.log", *arguments, "--config", str(self.config))
         self.processes.append(process)
-        self._watchdog.hold(process.popen.pid)
+        self._watchdog.watch(process.popen.pid)
         return process
 
     def route(self, instance: str = "route-0", port: int = 0) -> Process:

@@ -12,9 +12,8 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from logrouter.devkafka import broker as devkafka
 from logrouter.devkafka import jars
-from logrouter.devkafka.broker import DevKafka, DevKafkaError
+from logrouter.devkafka.broker import DevKafka, DevKafkaError, _free_port
 from tests.conftest import HANG_SECONDS
 
 pytestmark = pytest.mark.broker
@@ -129,7 +128,7 @@ def test_start_failure_is_one_error_with_the_log(monkeypatch):
 
 def test_ctrl_c_ends_serve_with_zero(eventually, tmp_path):
     """`python -m logrouter.devkafka.broker PORT` prints its address and ends cleanly on SIGINT."""
-    port = devkafka._free_port()
+    port = _free_port()
     command = [sys.executable, "-m", "logrouter.devkafka.broker", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         lines = iter(server.stdout.readline, "")
@@ -145,7 +144,7 @@ def test_ctrl_c_ends_serve_with_zero(eventually, tmp_path):
 def test_failed_download_names_the_jar(monkeypatch, tmp_path):
     """Without a reachable repository the error is one line, and nothing half-made stays in the cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv(jars.MAVEN_URL_ENV, f"http://127.0.0.1:{devkafka._free_port()}")
+    monkeypatch.setenv(jars.MAVEN_URL_ENV, f"http://127.0.0.1:{_free_port()}")
     with pytest.raises(DevKafkaError, match=r"^cannot download .*\.jar of Apache Kafka [^\n]*$"):
         jars.ensure_jars(lambda _line: None)
     assert [path.name for path in jars.cache_dir().iterdir()] == [".lock"]

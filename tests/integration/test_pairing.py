@@ -13,7 +13,7 @@ import orjson
 import pytest
 from confluent_kafka import Producer
 
-from logrouter.core.join import pairs as pairing
+from logrouter.core.join import pairs
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import EntryKind, PairingEntry
 from logrouter.core.rollup.records import decode_record
@@ -222,13 +222,13 @@ def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventu
         owner.flush(HANG_SECONDS)
 
     owner.begin_transaction()
-    write(b"a", pairing.encode(entry))
-    write(b"b", pairing.encode(entry))
+    write(b"a", pairs.encode(entry))
+    write(b"b", pairs.encode(entry))
     write(b"bad", b"no entry")
     owner.commit_transaction(10)
     for ends, key, gone in ((owner.commit_transaction, b"c", b"a"), (owner.abort_transaction, b"d", b"b")):
         owner.begin_transaction()
-        write(key, pairing.encode(entry))
+        write(key, pairs.encode(entry))
         write(gone, None)
         restore = Restore(kafka, topic)
         restore.add(0)

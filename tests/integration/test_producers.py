@@ -221,7 +221,7 @@ def producers(broker, tmp_path, unique) -> Iterator[Producers]:
     with Watchdog() as watchdog, (tmp_path / "producers.log").open("wb") as log:
         started = [subprocess.Popen(command, stdout=log, stderr=log, process_group=0) for command in commands]
         for process in started:
-            watchdog.hold(process.pid)
+            watchdog.watch(process.pid)
         try:
             yield Producers(stack, http, udp)
         finally:
