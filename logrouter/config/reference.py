@@ -139,7 +139,7 @@ def _section(path: str, of: type) -> Iterator[str]:
     yield " ".join((of.__doc__ or "").split()) + "\n"
     yield "| key | value | default | |\n|---|---|---|---|"
     for _, option in declared(of):
-        yield f"| `{option.key}` | {_cell(option.kind.words())} | {_default(option)} | {_cell(option.doc)} |"
+        yield f"| `{option.key}` | {_cell(option.kind.describe())} | {_default(option)} | {_cell(option.doc)} |"
     yield ""
     for _, option in declared(of):
         below = _below(option.kind, f"{path}.{option.key}" if path else option.key)

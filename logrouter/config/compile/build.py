@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.config.compile.databases import load_geoip
 from logrouter.config.compile.enrichment import api_rules_of, client_id_of, client_ip_of, transport_of, weight_of
-from logrouter.config.compile.extras import Shelf, extras_of
+from logrouter.config.compile.extras import LookupSources, extras_of
 from logrouter.config.compile.lookups import load_lookups
 from logrouter.config.compile.outputs import destinations
 from logrouter.config.compile.pairing import changelog_of, check_pair, pairing_of
@@ -51,12 +51,12 @@ def build(file: FileOptions, *, generation: str, inputs: Inputs, problems: Probl
     routes = {index: options for index, options in routes.items() if usable(options)}
     to = {index: destinations(options, f"routes[{index}]", problems) for index, options in routes.items()}
     outputs = _outputs(file, routes, to, problems)
-    shelf = _shelf(file, inputs, problems)
+    lookup_sources = _load_lookup_sources(file, inputs, problems)
     _check_names(routes, problems)
     made: dict[str, list[Route]] = {name: [] for name in sources}
     for index, options in routes.items():
         path = f"routes[{index}]"
-        route = _route(options, file, to[index], shelf, path, inputs, problems)
+        route = _route(options, file, to[index], lookup_sources, path, inputs, problems)
         for name in options.sources:
             if name not in made:
                 hint = did_you_mean(name, made)
@@ -116,11 +116,11 @@ def _outputs(
     return set(own) | {topic for destination in to.values() for topic in destination.topics}
 
 
-def _shelf(file: FileOptions, inputs: Inputs, problems: Problems) -> Shelf:
+def _load_lookup_sources(file: FileOptions, inputs: Inputs, problems: Problems) -> LookupSources:
     """The files that routes look things up in."""
     lookups = file.lookups if usable(file.lookups) and file.lookups is not None else {}
     rows = load_lookups(lookups, inputs, problems)
-    return Shelf(lookups, rows, load_geoip(file.geoip, inputs, problems), has_geoip=file.geoip is not None)
+    return LookupSources(lookups, rows, load_geoip(file.geoip, inputs, problems), has_geoip=file.geoip is not None)
 
 
 def _check_names(routes: Mapping[int, RouteOptions], problems: Problems) -> None:
@@ -187,7 +187,7 @@ def _route(
     options: RouteOptions,
     file: FileOptions,
     to: Destinations,
-    shelf: Shelf,
+    lookup_sources: LookupSources,
     path: str,
     inputs: Inputs,
     problems: Problems,
@@ -196,7 +196,7 @@ def _route(
     client_ip = client_ip_of(options.client_ip, file.privacy, join(path, "client_ip"), problems)
     api_rules = api_rules_of(options.enrich.api, join(path, "enrich.api"), problems)
     schema = validator.schema if validator is not None else {}
-    extras = extras_of(options, to, shelf, schema, path, problems)
+    extras = extras_of(options, to, lookup_sources, schema, path, problems)
     if options.pair is not None:
         check_pair(options, path, problems)
     parse = parser_of(options.format, join(path, "format"), problems)

@@ -41,7 +41,7 @@ _COUNTED_BY: Final = {"clients": "client_id", "apis": "api"}
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class LookupSources:
     """What all routes look things up in. None stands for what could not be loaded; that is noted already."""
 
     options: Mapping[str, LookupFileOptions]
@@ -51,12 +51,17 @@ class Shelf:
 
 
 def extras_of(
-    options: RouteOptions, to: Destinations, shelf: Shelf, schema: Mapping[str, Any], path: str, problems: Problems
+    options: RouteOptions,
+    to: Destinations,
+    lookup_sources: LookupSources,
+    schema: Mapping[str, Any],
+    path: str,
+    problems: Problems,
 ) -> OptionalSteps | None:
     """The compiled extras, None if the route has none. *schema* is the one that its events must satisfy."""
     enrich = join(path, "enrich")
-    before = [*_geo(options, shelf, schema, enrich, problems), *_agent(options, schema, enrich, problems)]
-    after = _lookups(options, shelf, schema, enrich, problems)
+    before = [*_geo(options, lookup_sources, schema, enrich, problems), *_agent(options, schema, enrich, problems)]
+    after = _lookups(options, lookup_sources, schema, enrich, problems)
     sample = options.sample.rate if options.sample is not None else 1.0
     _check_weight(options, sample, path, problems)
     if options.fields is not None:
@@ -80,14 +85,16 @@ def extras_of(
     return None if plain and all(each is None for each in used) else extras
 
 
-def _geo(options: RouteOptions, shelf: Shelf, schema: Mapping[str, Any], path: str, problems: Problems) -> list[Enrich]:
+def _geo(
+    options: RouteOptions, lookup_sources: LookupSources, schema: Mapping[str, Any], path: str, problems: Problems
+) -> list[Enrich]:
     if not options.enrich.geoip:
         return []
-    if not shelf.has_geoip:
+    if not lookup_sources.has_geoip:
         problems.add(join(path, "geoip"), "needs the section `geoip` with its files")
     if refuses(schema, (_GEO,)):
         problems.add(join(path, "geoip"), f"the schema allows no field {_GEO}")
-    find = shelf.geoip
+    find = lookup_sources.geoip
     return [] if find is None else [compile_geo(compile_client_ip(options.client_ip.trusted_hops), find)]
 
 
@@ -102,20 +109,20 @@ def _agent(options: RouteOptions, schema: Mapping[str, Any], path: str, problems
 
 
 def _lookups(
-    options: RouteOptions, shelf: Shelf, schema: Mapping[str, Any], path: str, problems: Problems
+    options: RouteOptions, lookup_sources: LookupSources, schema: Mapping[str, Any], path: str, problems: Problems
 ) -> list[Enrich]:
     made = []
     for index, use in enumerate(options.enrich.lookup):
         at = f"{join(path, 'lookup')}[{index}]" if len(options.enrich.lookup) > 1 else join(path, "lookup")
-        if use.name not in shelf.rows:
-            hint = did_you_mean(use.name, shelf.rows)
-            problems.add(at, f"there is no lookup {use.name!r}{hint}; there are {listed(shelf.rows)}")
+        if use.name not in lookup_sources.rows:
+            hint = did_you_mean(use.name, lookup_sources.rows)
+            problems.add(at, f"there is no lookup {use.name!r}{hint}; there are {listed(lookup_sources.rows)}")
             continue
         if refuses(schema, (use.into,)):
             problems.add(at, f"the schema allows no field {use.into}")
-        rows = shelf.rows[use.name]
+        rows = lookup_sources.rows[use.name]
         if rows is not None:
-            by = use.by or shelf.options[use.name].key
+            by = use.by or lookup_sources.options[use.name].key
             if refuses(_canonical(), path_of(by)):
                 problems.add(at, f"no event has a field {by} to look up: say which with `by`")
             made.append(compile_lookup(rows, path_of(by), use.into))

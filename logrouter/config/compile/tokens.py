@@ -32,7 +32,7 @@ def read_tokens(data: bytes, name: str) -> tuple[Token, ...]:
     except document.DocumentError as error:
         raise ConfigError(name, [error.problem]) from None
     problems = Problems(found.values, found.keys)
-    listed = ListOf(Section(TokenOptions), most=MAX_TOKENS, partial=True).read(
+    listed = ListOf(Section(TokenOptions), max_items=MAX_TOKENS, partial=True).read(
         [] if found.value is None else found.value, "", problems
     )
     tokens = check_tokens(listed, "", problems) if usable(listed) else ()

@@ -46,14 +46,14 @@ class Scope:
         """The scope as it is written."""
         if isinstance(value, str) and is_scope(value):
             return str(value)
-        problems.add(path, f"must be {self.words()}, not {echo(value)}")
+        problems.add(path, f"must be {self.describe()}, not {echo(value)}")
         return INVALID
 
     def schema(self) -> dict[str, Any]:
         """A string."""
         return {"type": "string", "pattern": r"^(usage:read(:client=.+)?|metrics:read|admin)$"}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """All there are."""
         return f"a scope ({FORMS})"
 
@@ -68,14 +68,14 @@ class Hash:
         if made is INVALID:
             is_token = isinstance(value, str) and value.startswith(PREFIX)
             hint = ": this is the token itself, so make another one" if is_token else ""
-            problems.add(path, f"must be {self.words()}{hint}")
+            problems.add(path, f"must be {self.describe()}{hint}")
         return made
 
     def schema(self) -> dict[str, Any]:
         """A string."""
         return {"type": "string", "pattern": f"^{HASH_PATTERN}$"}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Where it comes from."""
         return "`sha256:` and 64 hexadecimal digits, as `logrouter token` prints it"
 
@@ -88,7 +88,7 @@ class Moment:
         """The milliseconds."""
         found = epoch_ms(value) if isinstance(value, str) else None
         if found is None:
-            problems.add(path, f"must be {self.words()}, not {echo(value)}")
+            problems.add(path, f"must be {self.describe()}, not {echo(value)}")
             return INVALID
         return found
 
@@ -96,7 +96,7 @@ class Moment:
         """A string."""
         return {"type": "string", "format": "date-time"}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """An example."""
         return "a time like 2030-01-31T00:00:00Z"
 
@@ -110,7 +110,9 @@ class TokenOptions:
         "Who sends it: what the audit log says, and whose rate is counted.",
     )
     hash: str = opt(Hash(), "Its SHA-256. No slow hash is needed, as a token is 256 random bits.")
-    scopes: tuple[str, ...] = opt(ListOf(Scope(), least=1, most=100, bare=True, unique=True), "What it allows.")
+    scopes: tuple[str, ...] = opt(
+        ListOf(Scope(), min_items=1, max_items=100, shorthand=True, unique=True), "What it allows."
+    )
     not_before: int | None = opt(Moment(), "From when it is valid.", default=None)
     expires: int | None = opt(Moment(), "From when it is not valid any more.", default=None)
 
@@ -121,7 +123,7 @@ class JwtOptions:
 
     issuer: str = opt(Text(called="the issuer", max_length=500), "What `iss` must be, exactly.")
     audience: tuple[str, ...] = opt(
-        ListOf(Text(called="an audience", max_length=500), least=1, most=20, bare=True, unique=True),
+        ListOf(Text(called="an audience", max_length=500), min_items=1, max_items=20, shorthand=True, unique=True),
         "One of these must be in `aud`: tokens for other services are no tokens here.",
     )
     jwks_file: str = opt(
@@ -134,7 +136,7 @@ class JwtOptions:
         default="",
     )
     algorithms: tuple[str, ...] = opt(
-        ListOf(Choice(ALGORITHMS), least=1, bare=True, unique=True),
+        ListOf(Choice(ALGORITHMS), min_items=1, shorthand=True, unique=True),
         "Signatures that are believed. There is no `none`, and no HMAC.",
         default=("RS256", "ES256"),
     )
@@ -143,7 +145,9 @@ class JwtOptions:
         _CLAIM, "The claim that holds scopes: words with spaces between, or a list of words.", default="scope"
     )
     scopes: dict[str, tuple[str, ...]] | None = opt(
-        MappingOf(ListOf(Scope(), most=100, bare=True), key=Text(r"[^\x00-\x20]+", "a word of the claim", 200)),
+        MappingOf(
+            ListOf(Scope(), max_items=100, shorthand=True), key=Text(r"[^\x00-\x20]+", "a word of the claim", 200)
+        ),
         "What each word of that claim allows. Without it the words are our scopes themselves; others allow nothing.",
         default=None,
     )

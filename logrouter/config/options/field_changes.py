@@ -43,14 +43,14 @@ class ConstantValue:
         """The value as it is."""
         if isinstance(value, str | int | float) and value != "":
             return value
-        problems.add(path, f"must be {self.words()}, not {'empty' if value in (None, '') else echo(value)}")
+        problems.add(path, f"must be {self.describe()}, not {'empty' if value in (None, '') else echo(value)}")
         return INVALID
 
     def schema(self) -> dict[str, Any]:
         """Any of these."""
         return {"type": ["string", "number", "boolean"]}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Which they are."""
         return "text, a number, true or false"
 
@@ -68,7 +68,7 @@ class InOrder(Section):
             return INVALID
         return tuple((key, getattr(made, "assign" if key == "set" else key)) for key in value)
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """That order matters."""
         return "a mapping of steps, taken in the order in which they are written"
 

@@ -209,7 +209,7 @@ class SourceOptions:
     """One kind of input."""
 
     topics: tuple[str, ...] = opt(
-        ListOf(TopicOrExpression(), least=1, bare=True, unique=True),
+        ListOf(TopicOrExpression(), min_items=1, shorthand=True, unique=True),
         "Topic names, or regular expressions that begin with `^` and must match the whole name. Exact names go before "
         "expressions, earlier sources before later ones. Expressions never select our own topics, Faust's, or names "
         "that begin with `_`.",
@@ -299,7 +299,12 @@ class LookupFileOptions:
     )
     key: str = opt(Text(called="a column or field of the file", max_length=200), "Column that holds the key.")
     fields: tuple[str, ...] = opt(
-        ListOf(Text(r"[a-z][a-z0-9_]{0,63}", "a name (small letters, digits, _)", 64), least=1, most=32, unique=True),
+        ListOf(
+            Text(r"[a-z][a-z0-9_]{0,63}", "a name (small letters, digits, _)", 64),
+            min_items=1,
+            max_items=32,
+            unique=True,
+        ),
         "Columns that become part of events: texts of at most 1024 characters. Empty ones and `-` are left out.",
     )
 
@@ -309,7 +314,7 @@ class GeoIpOptions:
     """MMDB files that tell country and network of an address. Needs `pip install 'logrouter[geoip]'`."""
 
     files: tuple[str, ...] = opt(
-        ListOf(Text(called="a .mmdb file", max_length=500), least=1, most=4, bare=True, unique=True),
+        ListOf(Text(called="a .mmdb file", max_length=500), min_items=1, max_items=4, shorthand=True, unique=True),
         "The files, relative to this one, such as GeoLite2-Country.mmdb and GeoLite2-ASN.mmdb. From each address only "
         "the country's code and the network's number are read; the first file that knows them counts.",
     )
@@ -332,12 +337,12 @@ class ExpectOptions:
     reason: str = opt(Text(called="a reason", may_be_empty=True), "Why it was ignored or rejected.", default="")
     event: Any = opt(AnyValue("any part of the event"), "A part of the event.", default=None)
     outcomes: tuple[str, ...] = opt(
-        ListOf(_OUTCOME, least=1, most=100),
+        ListOf(_OUTCOME, min_items=1, max_items=100),
         "How each line of a record that packs several ends, in order; with `routing: all-matches` for each route.",
         default=(),
     )
     events: tuple[Any, ...] | None = opt(
-        ListOf(AnyValue("any part of an event"), most=100),
+        ListOf(AnyValue("any part of an event"), max_items=100),
         "A part of every event that the record gives, in order; `[]` if it gives none.",
         default=None,
     )
@@ -357,7 +362,7 @@ class CaseOptions:
         default=None,
     )
     after: tuple[str, ...] = opt(
-        ListOf(Text(called="a line as it is in the topic", max_length=200_000), most=10),
+        ListOf(Text(called="a line as it is in the topic", max_length=200_000), max_items=10),
         "Lines of the source that were read before. With `pair` one of them may be the other line of the request.",
         default=(),
     )
@@ -388,10 +393,12 @@ class FileOptions:
     lookups: dict[str, LookupFileOptions] | None = opt(
         MappingOf(Section(LookupFileOptions), partial=True), "Lookup files by name.", default=None
     )
-    geoip: GeoIpOptions | None = opt(Section(GeoIpOptions, bare="files"), "Address databases.", default=None)
-    sources: dict[str, SourceOptions] = opt(MappingOf(Section(SourceOptions), least=1, partial=True), "Inputs by name.")
+    geoip: GeoIpOptions | None = opt(Section(GeoIpOptions, shorthand="files"), "Address databases.", default=None)
+    sources: dict[str, SourceOptions] = opt(
+        MappingOf(Section(SourceOptions), min_items=1, partial=True), "Inputs by name."
+    )
     routes: tuple[RouteOptions, ...] = opt(
-        ListOf(Section(RouteOptions), least=1, partial=True), "What is picked out, in order."
+        ListOf(Section(RouteOptions), min_items=1, partial=True), "What is picked out, in order."
     )
     tests: tuple[CaseOptions, ...] = opt(
         ListOf(Section(CaseOptions), partial=True), "Lines and what must become of them.", default=()

@@ -40,25 +40,25 @@ class FormatOptions:
         default="",
     )
     aliases: dict[str, tuple[str, ...]] | None = opt(
-        MappingOf(ListOf(_FIELD, least=1, most=20, bare=True, unique=True), key=_CANONICAL),
+        MappingOf(ListOf(_FIELD, min_items=1, max_items=20, shorthand=True, unique=True), key=_CANONICAL),
         "Further names that a field of the event has in the line: `{http.path: [uri, resource]}`.",
         default=None,
     )
     columns: tuple[str, ...] = opt(
-        ListOf(_FIELD, least=1, most=100),
+        ListOf(_FIELD, min_items=1, max_items=100),
         "What the columns of a line without names are, in order.",
         default=(),
     )
     errors: dict[str, ErrorMeaning] | None = opt(
-        MappingOf(Section(ErrorMeaning, bare="outcome"), key=Text(r"[A-Za-z0-9_-]{1,64}", "an error code", 64)),
+        MappingOf(Section(ErrorMeaning, shorthand="outcome"), key=Text(r"[A-Za-z0-9_-]{1,64}", "an error code", 64)),
         "What error codes mean, besides those that the format knows: `{'900801': throttled}`.",
         default=None,
     )
     formats: tuple[str, ...] = opt(
-        ListOf(Choice(tuple(FORMATS)), least=1, unique=True), "Formats to try, in order.", default=()
+        ListOf(Choice(tuple(FORMATS)), min_items=1, unique=True), "Formats to try, in order.", default=()
     )
     log_groups: tuple[str, ...] = opt(
-        ListOf(_GLOB, least=1, most=50, bare=True, unique=True),
+        ListOf(_GLOB, min_items=1, max_items=50, shorthand=True, unique=True),
         "Globs for the log group of a line, the first that fits: `/apigw/{api}/{stage}`. `{stage}` is the stage of "
         "lines that name none, and every name in braces is a source for enriching: `group.api`.",
         default=(),

@@ -39,7 +39,7 @@ class KafkaKind:
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """A dict of strings and secrets."""
         if not isinstance(value, dict):
-            problems.add(path, f"must be {self.words()}")
+            problems.add(path, f"must be {self.describe()}")
             return INVALID
         read = {key: self._setting(key, item, join(path, key), problems) for key, item in value.items()}
         return INVALID if INVALID in read.values() else read
@@ -64,7 +64,7 @@ class KafkaKind:
         """An object of scalars."""
         return {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """What it maps."""
         return "a mapping from librdkafka setting to text, number, true or false"
 
@@ -84,6 +84,6 @@ class Hidden:
         """A reference."""
         return {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*(:-)?\}$"}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """How it is written."""
         return "a reference to an environment variable, like `${LOGROUTER_HASH_KEY}`"

@@ -59,7 +59,7 @@ class Match:
         """An object of conditions."""
         return _schema(ENVELOPE, {LOOKS_LIKE: {"const": "request"}})
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """What it is."""
         return "a mapping from envelope field to condition"
 
@@ -77,7 +77,7 @@ class RequestConditions:
         """An object of conditions."""
         return _schema(REQUEST, {})
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """What it is."""
         return "a mapping from field of the request to condition"
 

@@ -54,7 +54,7 @@ class ApiOptions:
     """Where the API's name comes from."""
 
     sources: tuple[str, ...] = opt(
-        ListOf(_FIELD, most=20, bare=True, unique=True),
+        ListOf(_FIELD, max_items=20, shorthand=True, unique=True),
         "Fields or headers of the line, or `envelope:` and a field that `match` knows, in order: the first that is "
         "there is the name.",
         default=("route",),
@@ -70,7 +70,7 @@ class ClientIdOptions:
     """Where the client id comes from."""
 
     sources: tuple[str, ...] = opt(
-        ListOf(_FIELD, least=1, most=20, bare=True, unique=True),
+        ListOf(_FIELD, min_items=1, max_items=20, shorthand=True, unique=True),
         "Fields or headers of the line, in order: the first that is there is the client id. A name with a dash is a "
         "request header; `header:` and `field:` before a name say which it is. `envelope:` before a name reads a field "
         "that `match` knows, such as `envelope:app`.",
@@ -99,20 +99,20 @@ class UseLookupOptions:
 class EnrichOptions:
     """What is looked up for each request."""
 
-    api: ApiOptions = opt(Section(ApiOptions, bare="sources"), "The API dimension.", default=ApiOptions())
+    api: ApiOptions = opt(Section(ApiOptions, shorthand="sources"), "The API dimension.", default=ApiOptions())
     client_id: ClientIdOptions = opt(
-        Section(ClientIdOptions, bare="sources"),
+        Section(ClientIdOptions, shorthand="sources"),
         "The client dimension.",
         default=ClientIdOptions(sources=("client_id",)),
     )
     tenant: tuple[str, ...] = opt(
-        ListOf(_FIELD, most=20, bare=True, unique=True),
+        ListOf(_FIELD, max_items=20, shorthand=True, unique=True),
         "Whose traffic it is where one platform serves many: sources as for the API, such as `envelope:namespace`. "
         "What the format reads stays where none of them is there.",
         default=(),
     )
     lookup: tuple[UseLookupOptions, ...] = opt(
-        ListOf(Section(UseLookupOptions, bare="name"), most=10, bare=True),
+        ListOf(Section(UseLookupOptions, shorthand="name"), max_items=10, shorthand=True),
         "Lookup files (section `lookups`) whose rows become part of the events.",
         default=(),
     )
@@ -210,21 +210,21 @@ class FieldsOptions:
     """
 
     keep: tuple[str, ...] = opt(
-        ListOf(FIELD_NAME, least=1, unique=True),
+        ListOf(FIELD_NAME, min_items=1, unique=True),
         "Only these fields, what is below them, what every event has, and `flags`.",
         default=(),
     )
-    drop: tuple[str, ...] = opt(ListOf(FIELD_NAME, least=1, unique=True), "Without these fields.", default=())
+    drop: tuple[str, ...] = opt(ListOf(FIELD_NAME, min_items=1, unique=True), "Without these fields.", default=())
     rename: dict[str, str] | None = opt(
-        MappingOf(FIELD_NAME, key=FIELD_NAME, least=1), "Fields under new names: `{old: new}`.", default=None
+        MappingOf(FIELD_NAME, key=FIELD_NAME, min_items=1), "Fields under new names: `{old: new}`.", default=None
     )
     redact: tuple[str, ...] = opt(
-        ListOf(FIELD_NAME, least=1, unique=True),
+        ListOf(FIELD_NAME, min_items=1, unique=True),
         "Texts at and below these fields become `REDACTED`; numbers and booleans there are removed.",
         default=(),
     )
     assign: dict[str, Any] | None = opt(
-        MappingOf(ConstantValue(), key=FIELD_NAME, least=1),
+        MappingOf(ConstantValue(), key=FIELD_NAME, min_items=1),
         "Fields with a constant value, whatever stood there.",
         default=None,
         key="set",
@@ -240,7 +240,7 @@ class RouteOptions:
 
     name: str = opt(NAME, "Name of the route, in metrics and dead letters.")
     sources: tuple[str, ...] = opt(
-        ListOf(NAME, least=1, bare=True, unique=True), "The source or sources that it takes from.", key="from"
+        ListOf(NAME, min_items=1, shorthand=True, unique=True), "The source or sources that it takes from.", key="from"
     )
     match: Matching | None = opt(
         Match(), "Conditions that all must hold (see *Conditions*); none means every record.", default=None
@@ -252,16 +252,16 @@ class RouteOptions:
         default=None,
     )
     format: FormatOptions = opt(
-        Section(FormatOptions, bare="name"), "How a request line is written: a name, or a name with options."
+        Section(FormatOptions, shorthand="name"), "How a request line is written: a name, or a name with options."
     )
     enrich: EnrichOptions = opt(Section(EnrichOptions), "API and client id.", default=EnrichOptions())
     request_headers: tuple[str, ...] = opt(
-        ListOf(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), most=100, unique=True),
+        ListOf(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), max_items=100, unique=True),
         "Request headers that may be published; all others are removed.",
         default=("user-agent",),
     )
     client_ip: ClientIpOptions = opt(
-        Section(ClientIpOptions, bare="policy"), "The client's address.", default=ClientIpOptions()
+        Section(ClientIpOptions, shorthand="policy"), "The client's address.", default=ClientIpOptions()
     )
     query: str = opt(
         Choice(("drop", "keep")),
@@ -269,7 +269,7 @@ class RouteOptions:
         default="drop",
     )
     weight: WeightOptions = opt(
-        Section(WeightOptions, bare="default"), "Sampling weight of a line.", default=WeightOptions()
+        Section(WeightOptions, shorthand="default"), "Sampling weight of a line.", default=WeightOptions()
     )
     schema: str = opt(
         Text(r"[A-Za-z0-9._/-]+", "a schema name or file", 500),
@@ -283,13 +283,13 @@ class RouteOptions:
         default=OnInvalid.DEAD_LETTER.value,
     )
     sample: SampleOptions | None = opt(
-        Section(SampleOptions, bare="rate"), "Keep a share of the requests.", default=None
+        Section(SampleOptions, shorthand="rate"), "Keep a share of the requests.", default=None
     )
     rate_limit: RateLimitOptions | None = opt(
-        Section(RateLimitOptions, bare="events_per_second"), "Bound the events per second.", default=None
+        Section(RateLimitOptions, shorthand="events_per_second"), "Bound the events per second.", default=None
     )
     pair: PairOptions | None = opt(
-        Section(PairOptions, bare="window_seconds"),
+        Section(PairOptions, shorthand="window_seconds"),
         "Put the two lines together that the gateway writes about a request. Only for formats that know such lines; "
         "not together with *rate_limit*.",
         default=None,
@@ -305,14 +305,16 @@ class RouteOptions:
         default="client_id",
     )
     to: tuple[str, ...] = opt(
-        ListOf(TEMPLATE, least=1, most=16, bare=True, unique=True),
+        ListOf(TEMPLATE, min_items=1, max_items=16, shorthand=True, unique=True),
         "Topic that events go to. Of several, each gets the same event, with the same id; it counts once. "
         "`requests.{api}` stands for a topic by a field of the event (before *fields*), out of those that *topics* "
         "lists.",
     )
     topics: dict[str, tuple[str, ...]] | None = opt(
         MappingOf(
-            ListOf(Text(r"[A-Za-z0-9._-]{1,249}", "part of a topic name", 249), least=1, bare=True, unique=True),
+            ListOf(
+                Text(r"[A-Za-z0-9._-]{1,249}", "part of a topic name", 249), min_items=1, shorthand=True, unique=True
+            ),
             key=Text(FIELD, "a field of the event, or `otherwise`", 200),
         ),
         "For each field in braces in *to* the values that have a topic of their own, and as `otherwise` the topic for "

@@ -41,7 +41,7 @@ class TopicOrExpression:
         """A string."""
         return {"type": "string", "pattern": r"^([A-Za-z0-9._-]{1,249}|\^.{1,500})$"}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Both."""
         return "a topic name, or a regular expression that begins with `^`"
 

@@ -1,4 +1,4 @@
-"""Kinds of option values. A kind reads a value, describes it as JSON Schema and in words; options are declared with it.
+"""Kinds of option values. A kind reads a value and describes it, as JSON Schema and in words; an option names its kind.
 
     @options
     class Batch:
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class _Invalid:
-    """The mark of a value that could not be read; the problem is noted already."""
+    """Stands for a value that could not be read; the problem has been noted."""
 
     def __repr__(self) -> str:
         return "INVALID"
@@ -35,25 +35,25 @@ INVALID: Final = _Invalid()
 
 
 def usable(value: Any) -> bool:
-    """Whether the value could be read."""
+    """Whether the value could be read, that is, is not `INVALID`."""
     return value is not INVALID
 
 
 class OptionKind(Protocol):
-    """What an option may hold."""
+    """What an option may hold. Kinds are immutable and shared."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """The value as the program wants it, or INVALID with the problem noted."""
+        """The value as the program uses it; `INVALID` if it is wrong, with the problem noted at *path*."""
 
     def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
+        """The JSON Schema of values of this kind."""
 
-    def words(self) -> str:
-        """As the reference page says it, one short phrase."""
+    def describe(self) -> str:
+        """One short phrase, for messages and the reference page."""
 
 
 def _typed(value: Any) -> Any:
-    """Text from the environment stands for the number or boolean that it would be in the file."""
+    """A value from the environment as the number or boolean that the same text would be in the file."""
     return resolve(str(value)) if isinstance(value, FromEnv) else value
 
 
@@ -75,12 +75,12 @@ class Text:
         """The string."""
         if not isinstance(value, str) or (not value and not self.may_be_empty):
             hint = "" if not isinstance(value, int | float) else " (put it in quotes)"
-            return _fail(problems, path, self.words() + hint, value)
+            return _fail(problems, path, self.describe() + hint, value)
         if len(value) > self.max_length:
             problems.add(path, f"has {len(value)} characters, at most {self.max_length} are allowed")
             return INVALID
         if self.pattern and value and not re.fullmatch(self.pattern, value):
-            return _fail(problems, path, self.words(), value)
+            return _fail(problems, path, self.describe(), value)
         return str(value)
 
     def schema(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Text:
         bounds = {"maxLength": self.max_length} | ({} if self.may_be_empty else {"minLength": 1})
         return {"type": "string", **bounds, **({"pattern": f"^(?:{self.pattern})$"} if self.pattern else {})}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """What it is called."""
         return self.called
 
@@ -108,14 +108,14 @@ class Integer:
         """The number."""
         number = _typed(value)
         if isinstance(number, bool) or not isinstance(number, int) or not self.low <= number <= self.high:
-            return _fail(problems, path, self.words(), value)
+            return _fail(problems, path, self.describe(), value)
         return number
 
     def schema(self) -> dict[str, Any]:
         """An integer."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Its range."""
         return f"a whole number from {self.low} to {self.high}"
 
@@ -131,14 +131,14 @@ class Number:
         """The number as a float."""
         number = _typed(value)
         if isinstance(number, bool) or not isinstance(number, int | float) or not self.low <= number <= self.high:
-            return _fail(problems, path, self.words(), value)
+            return _fail(problems, path, self.describe(), value)
         return float(number)
 
     def schema(self) -> dict[str, Any]:
         """A number."""
         return {"type": "number", "minimum": self.low, "maximum": self.high}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Its range."""
         return f"a number from {self.low:.10g} to {self.high:.10g}"
 
@@ -150,13 +150,13 @@ class Boolean:
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """The boolean."""
         flag = _typed(value)
-        return flag if isinstance(flag, bool) else _fail(problems, path, self.words(), value)
+        return flag if isinstance(flag, bool) else _fail(problems, path, self.describe(), value)
 
     def schema(self) -> dict[str, Any]:
         """A boolean."""
         return {"type": "boolean"}
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """The two words."""
         return "true or false"
 
@@ -168,47 +168,49 @@ class Choice:
     of: tuple[Any, ...]
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """The word."""
+        """The one of *of* that the value is."""
         word = _typed(value) if value not in self.of else value
         if word in self.of and not isinstance(word, bool):
             return word
-        problems.add(path, f"must be {self.words()}, not {echo(value)}{did_you_mean(str(value), map(str, self.of))}")
+        problems.add(path, f"must be {self.describe()}, not {echo(value)}{did_you_mean(str(value), map(str, self.of))}")
         return INVALID
 
     def schema(self) -> dict[str, Any]:
         """An enumeration."""
         return {"enum": list(self.of)}
 
-    def words(self) -> str:
-        """The words."""
+    def describe(self) -> str:
+        """All of them."""
         return "one of " + ", ".join(f"`{word}`" for word in self.of) if len(self.of) > 1 else f"`{self.of[0]}`"
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list of one kind; a single value stands for a list of one where *bare*. *unique* refuses repetitions.
+    """A list of *min_items* to *max_items* values of one kind, read as a tuple.
 
-    With *partial*, INVALID entries stay in their places, so that the others can be checked further.
+    With *shorthand* a single value stands for a list of one. *unique* rejects repetitions.
+
+    With *partial*, `INVALID` entries stay in their places, so that the others can be checked further.
     """
 
     of: OptionKind
-    least: int = 0
-    most: int = 1000
-    bare: bool = False
+    min_items: int = 0
+    max_items: int = 1000
+    shorthand: bool = False
     unique: bool = False
     partial: bool = False
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """A tuple of what could be read."""
-        if self.bare and not isinstance(value, list):
+        """A tuple; with *partial* it may hold `INVALID`."""
+        if self.shorthand and not isinstance(value, list):
             value = [value]
             item_path: Callable[[int], str] = lambda _index: path  # noqa: E731 - two spellings of one small function
         else:
             item_path = lambda index: f"{path}[{index}]"  # noqa: E731 - see above
         if not isinstance(value, list):
-            return _fail(problems, path, self.words(), value)
-        if not self.least <= len(value) <= self.most:
-            problems.add(path, f"has {len(value)} entries, {self.least} to {self.most} are allowed")
+            return _fail(problems, path, self.describe(), value)
+        if not self.min_items <= len(value) <= self.max_items:
+            problems.add(path, f"has {len(value)} entries, {self.min_items} to {self.max_items} are allowed")
             return INVALID
         read = [self.of.read(item, item_path(index), problems) for index, item in enumerate(value)]
         for index, item in enumerate(read):
@@ -217,30 +219,34 @@ class ListOf:
         return INVALID if INVALID in read and not self.partial else tuple(read)
 
     def schema(self) -> dict[str, Any]:
-        """An array, or one bare value."""
-        array: dict[str, Any] = {"type": "array", "items": self.of.schema(), "maxItems": self.most}
-        array |= ({"minItems": self.least} if self.least else {}) | ({"uniqueItems": True} if self.unique else {})
-        return {"anyOf": [self.of.schema(), array]} if self.bare else array
+        """An array, or with *shorthand* one value."""
+        array: dict[str, Any] = {"type": "array", "items": self.of.schema(), "maxItems": self.max_items}
+        array |= {"minItems": self.min_items} if self.min_items else {}
+        array |= {"uniqueItems": True} if self.unique else {}
+        return {"anyOf": [self.of.schema(), array]} if self.shorthand else array
 
-    def words(self) -> str:
-        """Of what."""
-        return f"{self.of.words()}, or a list of such" if self.bare else f"a list; each: {self.of.words()}"
+    def describe(self) -> str:
+        """What the values are."""
+        return f"{self.of.describe()}, or a list of such" if self.shorthand else f"a list; each: {self.of.describe()}"
 
 
 @dataclass(frozen=True, slots=True)
 class MappingOf:
-    """A mapping from names to values of one kind. *key* is the kind of the names; *partial* as for `ListOf`."""
+    """A mapping from names to values of one kind, read as a dict.
+
+    *key* is the kind of the names, *partial* as in `ListOf`.
+    """
 
     of: OptionKind
     key: OptionKind = NAME
-    least: int = 0
+    min_items: int = 0
     partial: bool = False
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """A dict of what could be read."""
+        """A dict; with *partial* it may hold `INVALID`."""
         if not isinstance(value, dict):
-            return _fail(problems, path, self.words(), value)
-        if len(value) < self.least:
+            return _fail(problems, path, self.describe(), value)
+        if len(value) < self.min_items:
             problems.add(path, "must not be empty")
             return INVALID
         read = {}
@@ -253,12 +259,12 @@ class MappingOf:
 
     def schema(self) -> dict[str, Any]:
         """An object with free names."""
-        least = {"minProperties": self.least} if self.least else {}
-        return {"type": "object", "propertyNames": self.key.schema(), "additionalProperties": self.of.schema(), **least}
+        bound = {"minProperties": self.min_items} if self.min_items else {}
+        return {"type": "object", "propertyNames": self.key.schema(), "additionalProperties": self.of.schema(), **bound}
 
-    def words(self) -> str:
-        """Of what."""
-        return f"a mapping from name to: {self.of.words()}"
+    def describe(self) -> str:
+        """What the values are."""
+        return f"a mapping from name to: {self.of.describe()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +281,8 @@ class AnyValue:
         """Anything."""
         return {}
 
-    def words(self) -> str:
-        """What for."""
+    def describe(self) -> str:
+        """What it is for."""
         return self.called
 
 
@@ -291,7 +297,11 @@ class Option:
 
 
 def option(kind: OptionKind, doc: str, *, default: Any = MISSING, key: str = "") -> Any:
-    """Declare an option of an `@options` class. *key* is its name in the file where that is a Python keyword."""
+    """Declare an option of an `@options` class.
+
+    *doc* is one or two sentences for the reference page. Without *default* the option is required. *key* is its name in
+    the file where that cannot be the attribute's, like `from`.
+    """
     metadata = {"option": (kind, doc, key)}
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
@@ -303,7 +313,7 @@ def options(cls: type[T]) -> type[T]:
 
 
 def declared(cls: type) -> list[tuple[str, Option]]:
-    """Attribute name and declaration of every option of an `@options` class, in order."""
+    """Attribute name and declaration of every option of an `@options` class, in the order of the class."""
     found = []
     for attribute in fields(cls):
         if "option" in attribute.metadata:
@@ -314,22 +324,23 @@ def declared(cls: type) -> list[tuple[str, Option]]:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A mapping with the options of one `@options` class. A bare value stands for the option *bare* where given.
+    """A mapping with the options of one `@options` class.
 
-    With *partial* there is an instance as long as there is a mapping, with INVALID where an option could not be read.
+    With *shorthand*, a value that is no mapping is the value of the option of that name. With *partial*, any mapping
+    makes an instance, with `INVALID` where an option could not be read.
     """
 
     of: type[Any]
-    bare: str = ""
+    shorthand: str = ""
     partial: bool = False
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """An instance; INVALID if any option is, after all have been looked at."""
+        """An instance of *of*; `INVALID` if an option is or a key is unknown. All problems are noted first."""
         if not isinstance(value, dict):
-            if not self.bare or value is None:
-                return _fail(problems, path, self.words(), value)
-            made = dict(declared(self.of))[self.bare].kind.read(value, path, problems)
-            return INVALID if made is INVALID else self.of(**{self.bare: made})
+            if not self.shorthand or value is None:
+                return _fail(problems, path, self.describe(), value)
+            made = dict(declared(self.of))[self.shorthand].kind.read(value, path, problems)
+            return INVALID if made is INVALID else self.of(**{self.shorthand: made})
         known = {option.key: (name, option) for name, option in declared(self.of)}
         for key in value:
             if key not in known:
@@ -345,21 +356,21 @@ class Section:
         return INVALID if bad and not self.partial else self.of(**read)
 
     def schema(self) -> dict[str, Any]:
-        """A closed object with the documentation in it."""
+        """An object without further keys, with the documentation of each option."""
         every = [entry for _, entry in declared(self.of)]
         properties = {entry.key: entry.kind.schema() | {"description": entry.doc} | _default(entry) for entry in every}
         required = [entry.key for entry in every if entry.default is MISSING]
         made: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
         made |= {"required": required} if required else {}
-        if not self.bare:
+        if not self.shorthand:
             return made
-        return {"anyOf": [dict(declared(self.of))[self.bare].kind.schema(), made]}
+        return {"anyOf": [dict(declared(self.of))[self.shorthand].kind.schema(), made]}
 
-    def words(self) -> str:
-        """That it is a mapping, and what a bare value would mean."""
-        if not self.bare:
+    def describe(self) -> str:
+        """That it is a mapping, and what else may stand for it."""
+        if not self.shorthand:
             return "a mapping"
-        return f"a mapping, or {dict(declared(self.of))[self.bare].kind.words()}"
+        return f"a mapping, or {dict(declared(self.of))[self.shorthand].kind.describe()}"
 
 
 def _default(entry: Option) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_every_field_is_a_declared_option_with_words(section: type) -> None:
 
     assert is_dataclass(section)
     assert [name for name, _ in options] == [field.name for field in fields(section)]
-    assert [option.key for _, option in options if not (option.doc.endswith(".") and option.kind.words())] == []
+    assert [option.key for _, option in options if not (option.doc.endswith(".") and option.kind.describe())] == []
 
 
 @pytest.mark.parametrize("section", EVERY, ids=lambda section: section.__name__)
