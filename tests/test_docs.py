@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from logrouter import cli, config
 from logrouter.commands.terminal import EXIT_UNKNOWN, EXIT_WARNINGS
-from logrouter.config.compile.schemas import packaged
+from logrouter.config.compile.schemas import packaged_schemas
 from logrouter.core.validate import Validator
 from logrouter.telemetry import metrics
 
@@ -70,7 +70,7 @@ def test_every_block_has_a_known_language():
 def test_json_parses_and_events_are_valid(block):
     """JSON examples are JSON, and those of events satisfy the schema that they name."""
     document = json.loads(block.text)
-    schemas = {json.loads(data)["$id"]: json.loads(data) for data in packaged().values()}
+    schemas = {json.loads(data)["$id"]: json.loads(data) for data in packaged_schemas().values()}
     # Lines as a gateway writes them name a schema, too, and need not be valid events.
     if isinstance(document, dict) and document.get("$schema", "").startswith("/logrouter/"):
         validator = Validator(schemas[document["$schema"]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.options.access import is_loopback
+from logrouter.config.options.endpoint import is_loopback
 
 if TYPE_CHECKING:
     from logrouter.config.options.file import FileOptions

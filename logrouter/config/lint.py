@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.config.access_lint import warn_access
 from logrouter.config.options.match import LOOKS_LIKE, read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
-from logrouter.config.options.topics import closed, split
-from logrouter.config.settings import content, default_path, examine
+from logrouter.config.options.topics import anchor_expression, split_topics
+from logrouter.config.settings import default_path, examine, read_config
 from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join
 from logrouter.core.match.conditions import ALWAYS, AllOf, AnyOf, Not, all_of
 from logrouter.core.match.implication import excludes, implies
@@ -53,7 +53,7 @@ def check(
         ConfigError: the file can't be read.
     """
     file = path or default_path()
-    data = content(file)
+    data = read_config(file)
     examined = examine(data, env, name=str(file), folder=file.parent)
     if examined.settings is not None and examined.file is not None:
         _lint(examined.file, examined.settings.table, examined.value, examined.problems)
@@ -107,7 +107,7 @@ def _clashes(condition: Condition) -> Iterator[tuple[Condition, Condition]]:
 
 def _topics(source: SourceOptions) -> list[str | None]:
     """The topics that a source names, and `ANY_TOPIC` if it has expressions."""
-    names, patterns = split(source.topics)
+    names, patterns = split_topics(source.topics)
     return [*sorted(names), *([ANY_TOPIC] if patterns else [])]
 
 
@@ -215,7 +215,7 @@ def _loops(sources: Mapping[str, SourceOptions], table: RouteTable, problems: Pr
     for name, source in sources.items():
         patterns = {pattern.pattern: pattern for pattern in by_name[name].patterns}
         for index, topic in enumerate(source.topics):
-            pattern = patterns.get(closed(topic))
+            pattern = patterns.get(anchor_expression(topic))
             for own in sorted(table.own_topics) if pattern is not None else ():
                 if pattern is not None and pattern.fullmatch(own):
                     message = f"{topic} selects {own} as well, an output of this file; outputs are never read"

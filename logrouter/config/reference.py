@@ -15,7 +15,7 @@ from logrouter.config.options.match_fields import REWRITTEN
 from logrouter.config.options.operators import OPERATORS
 from logrouter.config.options.regex import MAX_PROGRAM
 from logrouter.config.settings import WITHOUT_REFERENCES
-from logrouter.config.yaml.kinds import ListOf, MappingOf, Option, OptionKind, Section, declared
+from logrouter.config.yaml.kinds import ListOf, MappingOf, Option, OptionKind, Section, declared_options
 from logrouter.core.envelopes.fields import FIELD_NAMES
 from logrouter.core.request_fields import REQUEST_FIELDS
 
@@ -138,10 +138,10 @@ def _section(path: str, of: type) -> Iterator[str]:
     yield f"## {f'`{path}`' if path else 'The file'}\n"
     yield " ".join((of.__doc__ or "").split()) + "\n"
     yield "| key | value | default | |\n|---|---|---|---|"
-    for _, option in declared(of):
+    for _, option in declared_options(of):
         yield f"| `{option.key}` | {_cell(option.kind.describe())} | {_default(option)} | {_cell(option.doc)} |"
     yield ""
-    for _, option in declared(of):
+    for _, option in declared_options(of):
         below = _below(option.kind, f"{path}.{option.key}" if path else option.key)
         if below is not None:
             yield from _section(*below)

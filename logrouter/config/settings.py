@@ -7,19 +7,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.config.compile.access import check_access
 from logrouter.config.compile.build import build
 from logrouter.config.compile.inputs import Inputs
-from logrouter.config.compile.pairing import pairing_of
-from logrouter.config.options.access import AccessOptions, check_access
+from logrouter.config.compile.pairing import pairing_options
+from logrouter.config.options.access import AccessOptions
 from logrouter.config.options.endpoint import check_http
 from logrouter.config.options.file import (
-    CanaryOptions,
     CaseOptions,
     FileOptions,
     OutputsOptions,
     PairingOptions,
     RouteLaneOptions,
     TablesLaneOptions,
+    TrialOptions,
 )
 from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import Section, usable
@@ -80,10 +81,10 @@ def default_path() -> Path:
 def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     """The settings in the file at *path*, or in the default one; `ConfigError` with everything that is wrong."""
     file = path or default_path()
-    return parse(content(file), env, name=str(file), folder=file.parent)
+    return parse(read_config(file), env, name=str(file), folder=file.parent)
 
 
-def content(file: Path) -> bytes:
+def read_config(file: Path) -> bytes:
     """The bytes of a topics.yaml, or `ConfigError`; not much more than `parse` would take."""
     try:
         with file.open("rb") as stream:
@@ -101,7 +102,7 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class Examination:
     """A topics.yaml looked at as a whole: every problem, what it declares, and the settings if nothing is wrong.
 
     *file* has INVALID where an option could not be read; *value* is the document as plain values.
@@ -114,16 +115,16 @@ class Examined:
     inputs: tuple[Path, ...] = ()
 
 
-def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Examined:
+def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Examination:
     """`parse` for those who want to know more than whether the file can be used."""
     try:
         doc = document.read(data)
     except document.DocumentError as error:
-        return Examined(Problems(found=[error.problem]))
+        return Examination(Problems(found=[error.problem]))
     problems = Problems(doc.values, doc.keys)
     if not isinstance(doc.value, dict):
         problems.add("", "must be a mapping that begins with `version: 1`")
-        return Examined(problems)
+        return Examination(problems)
     expanded = {
         key: value if key in WITHOUT_REFERENCES else _expanded(value, key, env, problems)
         for key, value in doc.value.items()
@@ -137,7 +138,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
     if usable(options.tables_lane):
         check_http(options.tables_lane.http, problems)
     if problems.found:
-        return Examined(problems, doc.value, options, None, inputs.paths)
+        return Examination(problems, doc.value, options, None, inputs.paths)
     table = replace(table, generation=inputs.generation(data))
     kafka = {"bootstrap.servers": DEFAULT_BOOTSTRAP} | (options.kafka or {})
     settings = Settings(
@@ -152,12 +153,12 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         canary=canary,
         admin_token=options.admin.token if usable(options.admin) else None,
         access=options.access,
-        pairing=pairing_of(options.outputs, options.routes),
+        pairing=pairing_options(options.outputs, options.routes),
     )
-    return Examined(problems, doc.value, options, settings, inputs.paths)
+    return Examination(problems, doc.value, options, settings, inputs.paths)
 
 
-def _bounds(options: CanaryOptions | None, problems: Problems) -> Bounds | None:
+def _bounds(options: TrialOptions | None, problems: Problems) -> Bounds | None:
     if options is None or not usable(options):
         return None
     limits = (options.max_rejected_ratio, options.max_unmatched_ratio, options.max_lag_growth_records)

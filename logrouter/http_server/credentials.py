@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from logrouter.access.tokens import Tokens
 from logrouter.config import ConfigError
-from logrouter.config.compile.tokens import inline_tokens, read_tokens, together
-from logrouter.config.options.access import is_loopback, policy_of
+from logrouter.config.compile.access import build_policy
+from logrouter.config.compile.tokens import inline_tokens, merge_tokens, read_tokens
+from logrouter.config.options.endpoint import is_loopback
 from logrouter.config.settings import SettingsError
 from logrouter.http_server.keys import KeySet, KeySetError
 from logrouter.reload.file_watch import LOOK_SECONDS, Watch
@@ -87,7 +88,7 @@ class Files:
         if self.tokens is None:
             return self.inline
         try:
-            return together(self.inline, read_tokens(_content(self.tokens), str(self.tokens)), str(self.tokens))
+            return merge_tokens(self.inline, read_tokens(_content(self.tokens), str(self.tokens)), str(self.tokens))
         except ConfigError as exc:
             raise SettingsError(str(exc)) from None
 
@@ -120,7 +121,7 @@ def access_of(settings: Settings, folder: Path, host: str, advertise: str) -> tu
         inline=inline_tokens(access),
     )
     keys = b"" if jwt is None else files.read_keys(jwt.algorithms)
-    return policy_of(access, files.read_tokens(), keys, _own_names(access.hosts, host, advertise)), files
+    return build_policy(access, files.read_tokens(), keys, _own_names(access.hosts, host, advertise)), files
 
 
 def _own_names(given: Collection[str], host: str, advertise: str) -> frozenset[str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.compile.pairing import changelog_of
+from logrouter.config.compile.pairing import pairing_changelog
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import PairingBuffer, Resolved
@@ -45,7 +45,7 @@ class PairingSettings:
     @property
     def state_topic(self) -> str:
         """The changelog."""
-        return changelog_of(self.topic)
+        return pairing_changelog(self.topic)
 
 
 class PairingStates:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.settings import content
+from logrouter.config.settings import read_config
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.topics import Finding, Wanted, ensure, missing
 from logrouter.reload.reloader import ConfigFile, Reloader
@@ -60,7 +60,7 @@ def reloader(
         lane.live,
         ConfigFile(
             path=path,
-            content=lambda: content(path),
+            content=lambda: read_config(path),
             parse=parse,
             version=lambda new: _version(new, default_instance),
             refusal=refusal,

@@ -18,11 +18,11 @@ from prometheus_client.metrics import MetricWrapperBase
 from logrouter.access.scopes import FORMS, Via
 from logrouter.cli import cli
 from logrouter.config import Secret, parse
-from logrouter.config.compile.schemas import packaged
+from logrouter.config.compile.schemas import packaged_schemas
 from logrouter.config.options.file import FileOptions
 from logrouter.config.options.kafka import OWNED
 from logrouter.config.reference import json_schema
-from logrouter.config.yaml.kinds import declared
+from logrouter.config.yaml.kinds import declared_options
 from logrouter.core.dead_letter import SCHEMA_URI, coordinates, headers
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.envelopes.fields import FIELD_NAMES, FIELD_PREFIXES
@@ -88,7 +88,7 @@ def _defaults(of: Any, path: str) -> Iterator[str]:
             names = isinstance(schema.get("additionalProperties"), dict)
             yield from _defaults(below, f"{path}[]" if "items" in schema else f"{path}.<name>" if names else path)
         return
-    for _, option in declared(of):
+    for _, option in declared_options(of):
         at = f"{path}.{option.key}" if path else option.key
         if is_dataclass(option.default):
             yield f"{at} default {compact(_plain(option.default))}"
@@ -97,7 +97,7 @@ def _defaults(of: Any, path: str) -> Iterator[str]:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {option.key: _plain(getattr(value, name)) for name, option in declared(type(value))}
+        return {option.key: _plain(getattr(value, name)) for name, option in declared_options(type(value))}
     return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
@@ -123,7 +123,7 @@ def names() -> Iterator[str]:
 
 def schemas() -> Iterator[str]:
     """Schemas that ship: their names, their ids, and what they allow."""
-    for name, data in packaged().items():
+    for name, data in packaged_schemas().items():
         schema = orjson.loads(data)
         yield f"{name}: id {schema['$id']}"
         yield from (f"{name}: {line}" for line in lines_of(schema))

@@ -10,16 +10,22 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.compile.databases import load_geoip
-from logrouter.config.compile.enrichment import api_rules_of, client_id_of, client_ip_of, transport_of, weight_of
-from logrouter.config.compile.extras import LookupSources, extras_of
+from logrouter.config.compile.enrichment import (
+    build_api_rules,
+    build_client_id,
+    build_client_ip,
+    build_envelope_reader,
+    build_weight,
+)
+from logrouter.config.compile.extras import LookupSources, compile_optional_steps
+from logrouter.config.compile.formats import build_parser
 from logrouter.config.compile.lookups import load_lookups
-from logrouter.config.compile.outputs import destinations
-from logrouter.config.compile.pairing import changelog_of, check_pair, pairing_of
+from logrouter.config.compile.outputs import resolve_destinations
+from logrouter.config.compile.pairing import check_pair, pairing_changelog, pairing_options
 from logrouter.config.compile.schemas import load_schema
 from logrouter.config.options.file import TablesLaneOptions
-from logrouter.config.options.formats import parser_of
 from logrouter.config.options.match import Matching
-from logrouter.config.options.topics import split
+from logrouter.config.options.topics import split_topics
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.enrich import compile_api, compile_client_ip
@@ -49,7 +55,7 @@ def build(file: FileOptions, *, generation: str, inputs: Inputs, problems: Probl
     sources = file.sources if usable(file.sources) else {}
     routes = dict(enumerate(file.routes)) if usable(file.routes) else {}
     routes = {index: options for index, options in routes.items() if usable(options)}
-    to = {index: destinations(options, f"routes[{index}]", problems) for index, options in routes.items()}
+    to = {index: resolve_destinations(options, f"routes[{index}]", problems) for index, options in routes.items()}
     outputs = _outputs(file, routes, to, problems)
     lookup_sources = _load_lookup_sources(file, inputs, problems)
     _check_names(routes, problems)
@@ -102,8 +108,8 @@ def _outputs(
         if file.outputs.rollup.topic in own:
             problems.add("outputs.rollup.topic", f"{file.outputs.rollup.topic} is outputs.dead_letter.topic as well")
         own[file.outputs.rollup.topic] = "outputs.rollup.topic"
-        pairing = pairing_of(file.outputs, routes.values())
-        for topic in (pairing.topic, changelog_of(pairing.topic)) if pairing is not None else ():
+        pairing = pairing_options(file.outputs, routes.values())
+        for topic in (pairing.topic, pairing_changelog(pairing.topic)) if pairing is not None else ():
             if topic in own:
                 problems.add("outputs.pairing.topic", f"{topic} is {own[topic]} as well")
             own[topic] = "outputs.pairing.topic"
@@ -165,7 +171,7 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
 
 
 def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Source:
-    names, patterns = split(options.topics)
+    names, patterns = split_topics(options.topics)
     wrapping = ENVELOPES[options.envelope]
     cut = options.join_partial
     joining = None if cut is None else PartialLineLimits(cut.max_bytes, cut.max_wait_seconds * 1000)
@@ -193,14 +199,14 @@ def _route(
     problems: Problems,
 ) -> Route | None:
     validator = load_schema(options.schema, inputs, join(path, "schema"), problems)
-    client_ip = client_ip_of(options.client_ip, file.privacy, join(path, "client_ip"), problems)
-    api_rules = api_rules_of(options.enrich.api, join(path, "enrich.api"), problems)
+    client_ip = build_client_ip(options.client_ip, file.privacy, join(path, "client_ip"), problems)
+    api_rules = build_api_rules(options.enrich.api, join(path, "enrich.api"), problems)
     schema = validator.schema if validator is not None else {}
-    extras = extras_of(options, to, lookup_sources, schema, path, problems)
+    extras = compile_optional_steps(options, to, lookup_sources, schema, path, problems)
     if options.pair is not None:
         check_pair(options, path, problems)
-    parse = parser_of(options.format, join(path, "format"), problems)
-    transport = transport_of(options.enrich, schema, join(path, "enrich"), problems)
+    parse = build_parser(options.format, join(path, "format"), problems)
+    transport = build_envelope_reader(options.enrich, schema, join(path, "enrich"), problems)
     if (
         transport is None
         or validator is None
@@ -218,11 +224,11 @@ def _route(
         request_only=matching.request_only,
         parse=transport(parse),
         format=options.format.name,
-        client_id=client_id_of(options.enrich.client_id, client_ip),
+        client_id=build_client_id(options.enrich.client_id, client_ip),
         api=compile_api(api_rules),
         headers=frozenset(name.lower() for name in options.request_headers),
         client_ip=client_ip,
-        weight=weight_of(options.weight, options.sample.rate if options.sample is not None else 1.0),
+        weight=build_weight(options.weight, options.sample.rate if options.sample is not None else 1.0),
         query=options.query,
         schema_uri=validator.uri,
         validator=validator,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.options.field_changes import refuses
+from logrouter.config.compile.field_changes import forbids_field
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import join
 from logrouter.core.enrich import (
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from logrouter.model import Parser
 
 
-def client_id_of(options: ClientIdOptions, client_ip: ClientIpOf) -> ClientIdOf:
+def build_client_id(options: ClientIdOptions, client_ip: ClientIpOf) -> ClientIdOf:
     """The client id by the first source that has one. An address that serves as an id is treated as addresses are."""
     return compile_client_id(options.sources, client_ip)
 
 
-def api_rules_of(options: ApiOptions, path: str, problems: Problems) -> tuple[ApiRule, ...] | None:
+def build_api_rules(options: ApiOptions, path: str, problems: Problems) -> tuple[ApiRule, ...] | None:
     """The rules that tell the API, fields of the line before path rules; None with the problems noted."""
     rules = [ApiRule(field=source) for source in options.sources]
     for index, rule in enumerate(options.paths):
@@ -59,11 +59,11 @@ def api_rules_of(options: ApiOptions, path: str, problems: Problems) -> tuple[Ap
     return tuple(rules)
 
 
-def transport_of(
+def build_envelope_reader(
     options: EnrichOptions, schema: Mapping[str, Any], path: str, problems: Problems
 ) -> Callable[[Parser], Parser] | None:
     """How a parser also gives what sources read from the envelope; None with the problems noted."""
-    if options.tenant and refuses(schema, ("tenant",)):
+    if options.tenant and forbids_field(schema, ("tenant",)):
         problems.add(join(path, "tenant"), "the schema allows no field tenant")
     given = {"api.from": options.api.sources, "client_id.from": options.client_id.sources, "tenant": options.tenant}
     found = True
@@ -78,13 +78,15 @@ def transport_of(
     return (lambda parse: with_transport(parse, every, options.tenant)) if found else None
 
 
-def weight_of(options: WeightOptions, rate: float) -> WeightOf:
+def build_weight(options: WeightOptions, rate: float) -> WeightOf:
     """The sampling weight by status, for a route that keeps the share *rate* of what it gets."""
     by_status = {status: weight / rate for status, weight in (options.by_status or {}).items()}
     return compile_weight(options.default / rate, by_status)
 
 
-def client_ip_of(options: ClientIpOptions, privacy: PrivacyOptions, path: str, problems: Problems) -> ClientIpOf | None:
+def build_client_ip(
+    options: ClientIpOptions, privacy: PrivacyOptions, path: str, problems: Problems
+) -> ClientIpOf | None:
     """The address policy; None with the problem noted."""
     if not usable(privacy):
         return None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.config.compile.databases import load_agents
-from logrouter.config.compile.schemas import packaged
-from logrouter.config.options.field_changes import NameChecker, compile_fields, refuses
+from logrouter.config.compile.field_changes import NameChecker, compile_fields, forbids_field
+from logrouter.config.compile.schemas import packaged_schemas
 from logrouter.config.yaml.problems import did_you_mean, join, listed
 from logrouter.core.dead_letter import coordinates
 from logrouter.core.enrich import compile_client_ip
@@ -50,7 +50,7 @@ class LookupSources:
     has_geoip: bool
 
 
-def extras_of(
+def compile_optional_steps(
     options: RouteOptions,
     to: Destinations,
     lookup_sources: LookupSources,
@@ -92,7 +92,7 @@ def _geo(
         return []
     if not lookup_sources.has_geoip:
         problems.add(join(path, "geoip"), "needs the section `geoip` with its files")
-    if refuses(schema, (_GEO,)):
+    if forbids_field(schema, (_GEO,)):
         problems.add(join(path, "geoip"), f"the schema allows no field {_GEO}")
     find = lookup_sources.geoip
     return [] if find is None else [compile_geo(compile_client_ip(options.client_ip.trusted_hops), find)]
@@ -102,7 +102,7 @@ def _agent(options: RouteOptions, schema: Mapping[str, Any], path: str, problems
     if not options.enrich.user_agent:
         return []
     at = join(path, "user_agent")
-    if refuses(schema, (_AGENT,)):
+    if forbids_field(schema, (_AGENT,)):
         problems.add(at, f"the schema allows no field {_AGENT}")
     family_of = load_agents(at, problems)
     return [] if family_of is None else [compile_agent(family_of)]
@@ -118,12 +118,12 @@ def _lookups(
             hint = did_you_mean(use.name, lookup_sources.rows)
             problems.add(at, f"there is no lookup {use.name!r}{hint}; there are {listed(lookup_sources.rows)}")
             continue
-        if refuses(schema, (use.into,)):
+        if forbids_field(schema, (use.into,)):
             problems.add(at, f"the schema allows no field {use.into}")
         rows = lookup_sources.rows[use.name]
         if rows is not None:
             by = use.by or lookup_sources.options[use.name].key
-            if refuses(_canonical(), path_of(by)):
+            if forbids_field(_canonical(), path_of(by)):
                 problems.add(at, f"no event has a field {by} to look up: say which with `by`")
             made.append(compile_lookup(rows, path_of(by), use.into))
     return made
@@ -148,7 +148,7 @@ def _check_fields(options: RouteOptions, schema: Mapping[str, Any], path: str, p
 
 @lru_cache(maxsize=1)
 def _canonical() -> Mapping[str, Any]:
-    schema: dict[str, Any] = orjson.loads(packaged()[CANONICAL])
+    schema: dict[str, Any] = orjson.loads(packaged_schemas()[CANONICAL])
     return schema
 
 

@@ -37,7 +37,7 @@ class Destinations:
     choose: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
 
 
-def destinations(options: RouteOptions, path: str, problems: Problems) -> Destinations:
+def resolve_destinations(options: RouteOptions, path: str, problems: Problems) -> Destinations:
     """What `to` and `topics` say; without what is wrong with them, which is noted."""
     values = {name: listed_values for name, listed_values in (options.topics or {}).items() if name != OTHERWISE}
     otherwise = (options.topics or {}).get(OTHERWISE, ())

@@ -22,14 +22,14 @@ _KNOWN_AT_ONCE: Final = frozenset({"api", "api_version", "domain", "method", "pa
 """What both lines of a request tell alike, so that a condition holds for both or for neither."""
 
 
-def pairing_of(outputs: OutputsOptions, routes: Iterable[RouteOptions]) -> PairingOptions | None:
+def pairing_options(outputs: OutputsOptions, routes: Iterable[RouteOptions]) -> PairingOptions | None:
     """Where lines wait, None where none do."""
     if outputs.pairing is not None:
         return outputs.pairing
     return PairingOptions() if any(route.pair is not None for route in routes) else None
 
 
-def changelog_of(topic: str) -> str:
+def pairing_changelog(topic: str) -> str:
     """The changelog of a pairing topic."""
     return f"{topic}.state"
 

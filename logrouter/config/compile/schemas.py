@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 1 << 20
 
 
-def packaged() -> dict[str, bytes]:
+def packaged_schemas() -> dict[str, bytes]:
     """Every schema in the package by name (`api_request/1.0.0`), as its file's bytes."""
     root = files("logrouter") / "schemas"
     found: dict[str, bytes] = {}
@@ -61,7 +61,7 @@ def _bytes_of(name: str, inputs: Inputs, path: str, problems: Problems) -> bytes
         return None
     if data is not None:
         return data
-    known = packaged()
+    known = packaged_schemas()
     plain = name.removeprefix("schemas/").removesuffix(".json")
     if plain in known:
         return known[plain]

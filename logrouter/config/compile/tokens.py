@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.options.access import TokenOptions, check_tokens
+from logrouter.config.compile.access import check_tokens
+from logrouter.config.options.access import TokenOptions
 from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import ListOf, Section, usable
 from logrouter.config.yaml.problems import ConfigError, Problem, Problems
@@ -41,7 +42,7 @@ def read_tokens(data: bytes, name: str) -> tuple[Token, ...]:
     return tokens
 
 
-def together(one: tuple[Token, ...], other: tuple[Token, ...], name: str) -> tuple[Token, ...]:
+def merge_tokens(one: tuple[Token, ...], other: tuple[Token, ...], name: str) -> tuple[Token, ...]:
     """Tokens of topics.yaml and those of the file called *name*, which must not share a name or a hash."""
     names = {token.caller.name for token in one} & {token.caller.name for token in other}
     digests = {token.digest for token in one} & {token.digest for token in other}

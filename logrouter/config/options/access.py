@@ -1,16 +1,13 @@
-"""The `access:` section: who may read the table view, and the policy that it comes to."""
+"""Options of the `access:` section: who may read the table view."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from logrouter.access import rates
-from logrouter.access.policy import ALGORITHMS, Jwt, Policy
-from logrouter.access.scopes import FORMS, Via, caller, is_scope
-from logrouter.access.tokens import HASH_PATTERN, PREFIX, Token, digest_of
+from logrouter.access.policy import ALGORITHMS
+from logrouter.access.scopes import FORMS, is_scope
+from logrouter.access.tokens import HASH_PATTERN, PREFIX
 from logrouter.config.yaml.kinds import (
     INVALID,
     Boolean,
@@ -22,15 +19,12 @@ from logrouter.config.yaml.kinds import (
     Section,
     Text,
     options,
-    usable,
 )
 from logrouter.config.yaml.kinds import option as opt
-from logrouter.config.yaml.problems import echo, join
+from logrouter.config.yaml.problems import echo
 from logrouter.core.text.timestamps import epoch_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from logrouter.config.yaml.problems import Problems
 
 _FILE = Text(r"[^\x00]*", "a file", 500, may_be_empty=True)
@@ -39,7 +33,7 @@ _RATE: Final = Number(0, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ScopeName:
     """One scope."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
@@ -59,7 +53,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Hash:
+class TokenHash:
     """The hash of a token. What is written instead is never repeated: it may be the token."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
@@ -81,7 +75,7 @@ class Hash:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Timestamp:
     """A time in RFC 3339, as epoch milliseconds."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
@@ -109,12 +103,12 @@ class TokenOptions:
         Text(r"[A-Za-z0-9._@-]{1,64}", "a name (letters, digits, . _ @ -; at most 64)", 64),
         "Who sends it: what the audit log says, and whose rate is counted.",
     )
-    hash: str = opt(Hash(), "Its SHA-256. No slow hash is needed, as a token is 256 random bits.")
+    hash: str = opt(TokenHash(), "Its SHA-256. No slow hash is needed, as a token is 256 random bits.")
     scopes: tuple[str, ...] = opt(
-        ListOf(Scope(), min_items=1, max_items=100, shorthand=True, unique=True), "What it allows."
+        ListOf(ScopeName(), min_items=1, max_items=100, shorthand=True, unique=True), "What it allows."
     )
-    not_before: int | None = opt(Moment(), "From when it is valid.", default=None)
-    expires: int | None = opt(Moment(), "From when it is not valid any more.", default=None)
+    not_before: int | None = opt(Timestamp(), "From when it is valid.", default=None)
+    expires: int | None = opt(Timestamp(), "From when it is not valid any more.", default=None)
 
 
 @options
@@ -146,7 +140,7 @@ class JwtOptions:
     )
     scopes: dict[str, tuple[str, ...]] | None = opt(
         MappingOf(
-            ListOf(Scope(), max_items=100, shorthand=True), key=Text(r"[^\x00-\x20]+", "a word of the claim", 200)
+            ListOf(ScopeName(), max_items=100, shorthand=True), key=Text(r"[^\x00-\x20]+", "a word of the claim", 200)
         ),
         "What each word of that claim allows. Without it the words are our scopes themselves; others allow nothing.",
         default=None,
@@ -209,87 +203,4 @@ class AccessOptions:
     strangers: StrangerRate = opt(Section(StrangerRate), "Bounds for who is not let in.", default=StrangerRate())
     audit: bool = opt(
         Boolean(), "Log who asked what. With `mode: open` there is nobody to name and so no such line.", default=True
-    )
-
-
-def check_access(access: AccessOptions, problems: Problems) -> None:
-    """Notes what each option alone can't say."""
-    tokens = check_tokens(access.tokens, "access.tokens", problems) if usable(access.tokens) else ()
-    jwt = access.jwt if usable(access.jwt) else None
-    if access.mode == "open" and (tokens or jwt or access.tokens_file):
-        problems.add("access.mode", "lets everybody in, so tokens, tokens_file and jwt would be of no use")
-    if jwt is not None:
-        _check_jwt(jwt, problems)
-
-
-def check_tokens(given: Iterable[TokenOptions], path: str, problems: Problems) -> tuple[Token, ...]:
-    """The tokens of a list at *path*; notes what is wrong with them."""
-    made: list[Token] = []
-    names: set[str] = set()
-    hashes: set[str] = set()
-    for index, token in enumerate(given):
-        at = f"{path}[{index}]"
-        if not usable(token):
-            continue
-        if token.name in names:
-            problems.add(join(at, "name"), f"another token is called {token.name}; the audit log must tell them apart")
-        if token.hash in hashes:
-            problems.add(join(at, "hash"), "another token has this hash")
-        if None not in (token.not_before, token.expires) and (token.not_before or 0) >= (token.expires or 0):
-            problems.add(join(at, "expires"), "must be after not_before")
-        names.add(token.name)
-        hashes.add(token.hash)
-        try:
-            who = caller(token.name, Via.TOKEN, token.scopes)
-        except ValueError as error:
-            problems.add(join(at, "scopes"), str(error))
-            continue
-        made.append(Token(who, digest_of(token.hash), token.not_before, token.expires))
-    return tuple(made)
-
-
-def _check_jwt(jwt: JwtOptions, problems: Problems) -> None:
-    if bool(jwt.jwks_file) == bool(jwt.jwks_url):
-        problems.add("access.jwt", "needs either jwks_file or jwks_url")
-    if jwt.jwks_url.startswith("http:") and not is_loopback(urlsplit(jwt.jwks_url).hostname or ""):
-        problems.add("access.jwt.jwks_url", "must be https: whoever changes the keys on their way lets in anybody")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a listener at *host* is reached from this machine alone."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def policy_of(
-    access: AccessOptions, tokens: tuple[Token, ...], keys: bytes, names: frozenset[str] | None = None
-) -> Policy:
-    """The policy that a section without problems comes to, with what was in its files.
-
-    *names* are those by which an open worker on loopback is known anyway, None for one that listens on a network.
-    """
-    jwt = access.jwt
-    return Policy(
-        open=access.mode == "open",
-        hosts=None if names is None else names | {name.lower() for name in access.hosts},
-        metrics_open=access.metrics == "open",
-        tokens=tokens,
-        jwt=None
-        if jwt is None
-        else Jwt(
-            issuer=jwt.issuer,
-            audience=jwt.audience,
-            keys=keys,
-            url=jwt.jwks_url,
-            algorithms=jwt.algorithms,
-            leeway_seconds=jwt.leeway_seconds,
-            claim=jwt.claim,
-            scopes=jwt.scopes,
-            client_claim=jwt.client_claim,
-        ),
-        rate=rates.Rate(access.rate.requests_per_second, access.rate.burst),
-        strangers=rates.Rate(access.strangers.requests_per_second, access.strangers.burst),
-        audit=access.audit,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from logrouter.config.yaml.kinds import Integer, Section, Text, options, usable
@@ -45,3 +46,11 @@ def check_http(http: HttpOptions, problems: Problems) -> None:
     """Notes what each option alone can't say."""
     if http.tls is not None and usable(http.tls) and http.advertise.startswith("http:"):
         problems.add("tables_lane.http.advertise", "must be https, as tables_lane.http.tls serves nothing else")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listener at *host* is reached from this machine alone."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,38 +1,18 @@
-"""`fields` of a route: steps in the order of the file, checked against the schema before any event is lost to them."""
+"""Kinds of the option `fields` of a route: steps in the order of the file, and constants."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from logrouter.config.yaml.kinds import INVALID, Section
-from logrouter.config.yaml.problems import did_you_mean, echo, join
-from logrouter.core.transform import (
-    ALWAYS_KEPT,
-    ESSENTIAL,
-    Change,
-    Path,
-    assign,
-    chain,
-    drop,
-    keep,
-    path_of,
-    redact,
-    rename,
-    within,
-)
-from logrouter.core.validate import SchemaError, Validator
+from logrouter.config.yaml.problems import echo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
     from logrouter.config.yaml.problems import Problems
 
 Steps = tuple[tuple[str, Any], ...]
 """Verbs with their operands, in the order of the file."""
-
-_OPEN: Final = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "patternProperties", "if"})
-"""Keywords with which an object may allow more than its `properties` say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +35,7 @@ class ConstantValue:
         return "text, a number, true or false"
 
 
-class InOrder(Section):
+class OrderedSteps(Section):
     """A section whose options are steps: it is read as (key, value) pairs in the order of the file."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
@@ -71,144 +51,3 @@ class InOrder(Section):
     def describe(self) -> str:
         """That order matters."""
         return "a mapping of steps, taken in the order in which they are written"
-
-
-def compile_fields(steps: Steps) -> Change:
-    """The steps as one function."""
-    return chain([_compiled(verb, operand) for verb, operand in steps])
-
-
-def _compiled(verb: str, operand: Any) -> Change:
-    match verb:
-        case "rename":
-            return rename([(path_of(old), path_of(new)) for old, new in operand.items()])
-        case "set":
-            return assign({path_of(name): value for name, value in operand.items()})
-    return {"keep": keep, "drop": drop, "redact": redact}[verb]([path_of(name) for name in operand])
-
-
-@dataclass(slots=True)
-class NameChecker:
-    """Follows the steps with nothing but names. *schema* is the route's own, *canonical* that of events before them.
-
-    *needed* are fields that something besides the schema relies on, with what that is; *added* are top-level fields
-    that the route adds beyond *canonical*.
-    """
-
-    schema: Mapping[str, Any]
-    canonical: Mapping[str, Any]
-    needed: Mapping[Path, str]
-    added: Iterable[str]
-    problems: Problems
-    _gone: dict[Path, str] = field(default_factory=dict)
-
-    def run(self, steps: Steps, path: str) -> None:
-        """Note everything that would lose fields that must be there, or make fields that the schema refuses."""
-        known: set[Path] = {(name,) for name in self.added}
-        for verb, operand in steps:
-            at = join(path, verb)
-            for name in operand:
-                self._source(verb, name, known, at)
-            if verb == "keep":
-                self._keep([path_of(name) for name in operand], at)
-            if verb in ("rename", "set"):
-                for name, target in operand.items():
-                    new = target if verb == "rename" else name
-                    self._target(new, join(at, name))
-                    known.add(path_of(new))
-                if verb == "set":
-                    self._values(operand, at)
-        for lost, at in sorted(self._gone.items()):
-            why = self.needed.get(lost, "the schema requires")
-            self.problems.add(at, f"takes away {'.'.join(lost)}, which {why}")
-
-    def _source(self, verb: str, name: str, known: set[Path], at: str) -> None:
-        """A field that a step takes from the event."""
-        if verb == "set":
-            return
-        path = path_of(name)
-        if verb != "keep" and any(within(each, path) or within(path, each) for each in ESSENTIAL):
-            self.problems.add(at, f"{name} is part of every event and can't be changed")
-            return
-        if refuses(self.canonical, path) and not any(within(path, each) or within(each, path) for each in known):
-            hint = did_you_mean(name, (".".join(each) for each in leaves(self.canonical)))
-            self.problems.add(at, f"no event has a field {name}{hint}")
-            return
-        if verb in ("drop", "rename"):
-            self._lose((each for each in self._required() if within(each, path)), at)
-        if verb in ("drop", "rename", "redact"):
-            self._lose((each for each in self.needed if within(each, path)), at)
-
-    def _keep(self, paths: Sequence[Path], at: str) -> None:
-        kept = [*paths, *ALWAYS_KEPT]
-        wanted = [*self._required(), *self.needed]
-        self._lose((each for each in wanted if not any(within(each, k) or within(k, each) for k in kept)), at)
-
-    def _lose(self, lost: Iterable[Path], at: str) -> None:
-        for each in lost:
-            self._gone.setdefault(each, at)
-
-    def _target(self, name: str, at: str) -> None:
-        """A field that a step puts into the event."""
-        path = path_of(name)
-        if any(within(each, path) or within(path, each) for each in ESSENTIAL):
-            self.problems.add(at, f"{name} is part of every event and can't be changed")
-        elif refuses(self.schema, path):
-            self.problems.add(at, f"the schema allows no field {name}")
-        for each in [each for each in self._gone if within(path, each)]:
-            del self._gone[each]
-
-    def _values(self, values: Mapping[str, Any], at: str) -> None:
-        for name, value in values.items():
-            below = _part(self.schema, path_of(name))
-            if below is None:
-                continue
-            try:
-                fits = Validator(below).is_valid(value)
-            except SchemaError:  # it refers to other parts of the schema
-                continue
-            if not fits:
-                self.problems.add(join(at, name), f"the schema refuses this value for {name}")
-
-    def _required(self) -> Iterator[Path]:
-        return _required(self.schema, ())
-
-
-def refuses(schema: Any, path: Path) -> bool:
-    """Whether no event with a field at *path* satisfies the schema, as far as that can be told from it alone."""
-    for name in path:
-        if not isinstance(schema, dict):
-            return schema is False
-        if schema.get("type", "object") != "object":
-            return "object" not in schema["type"]
-        properties = schema.get("properties", {})
-        if name in properties:
-            schema = properties[name]
-        elif _OPEN & schema.keys():
-            return False
-        else:
-            schema = schema.get("additionalProperties", True)
-    return schema is False
-
-
-def leaves(schema: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
-    """Every field that the schema names, objects and what is in them."""
-    for name, below in schema.get("properties", {}).items():
-        yield (*above, name)
-        if isinstance(below, dict):
-            yield from leaves(below, (*above, name))
-
-
-def _required(schema: Mapping[str, Any], above: Path) -> Iterator[Path]:
-    for name in schema.get("required", ()):
-        yield (*above, name)
-        below = schema.get("properties", {}).get(name)
-        if isinstance(below, dict):
-            yield from _required(below, (*above, name))
-
-
-def _part(schema: Any, path: Path) -> dict[str, Any] | None:
-    """The schema of the field at *path*, if the schema names it."""
-    for name in path:
-        schema = schema.get("properties", {}).get(name) if isinstance(schema, dict) else None
-    return schema if isinstance(schema, dict) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from logrouter.config.options.access import AccessOptions
 from logrouter.config.options.endpoint import HOST, PORT, HttpOptions
-from logrouter.config.options.kafka import Hidden, KafkaKind
+from logrouter.config.options.kafka import KafkaKind, SecretReference
 from logrouter.config.options.route import RouteOptions
 from logrouter.config.options.topics import TopicOrExpression
 from logrouter.config.yaml.kinds import (
@@ -246,14 +246,14 @@ class PrivacyOptions:
     """Keys for pseudonyms."""
 
     hash_key: Secret | None = opt(
-        Hidden(),
+        SecretReference(),
         "Key of the address hash, only as a `${NAME}` reference. Needed where a route says `client_ip: hash`.",
         default=None,
     )
 
 
 @options
-class CanaryOptions:
+class TrialOptions:
     """Bounds that an edited file must keep for a while; each worker judges by its own records.
 
     When one is crossed, the table before comes back by itself, and the file is not taken again until it changes. At
@@ -282,7 +282,7 @@ class AdminOptions:
     """Requests that change something: `POST /v1/admin/reload` on the port of `route_lane.metrics`."""
 
     token: Secret | None = opt(
-        Hidden(),
+        SecretReference(),
         "What `Authorization: Bearer …` must say, only as a `${NAME}` reference. Without it nothing can be asked.",
         default=None,
     )
@@ -385,7 +385,7 @@ class FileOptions:
     )
     outputs: OutputsOptions = opt(Section(OutputsOptions), "Topics of our own.", default=OutputsOptions())
     privacy: PrivacyOptions = opt(Section(PrivacyOptions), "Keys for pseudonyms.", default=PrivacyOptions())
-    canary: CanaryOptions | None = opt(Section(CanaryOptions), "Bounds for a table after an edit.", default=None)
+    canary: TrialOptions | None = opt(Section(TrialOptions), "Bounds for a table after an edit.", default=None)
     admin: AdminOptions = opt(Section(AdminOptions), "Requests that change something.", default=AdminOptions())
     access: AccessOptions = opt(
         Section(AccessOptions), "Who may read the table view. Without this section nobody may.", default=AccessOptions()

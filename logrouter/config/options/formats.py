@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from logrouter.config.yaml.kinds import Choice, Integer, ListOf, MappingOf, Section, Text, options
 from logrouter.config.yaml.kinds import option as opt
-from logrouter.config.yaml.problems import join, listed
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
 from logrouter.core.outcomes import OUTCOMES
-
-if TYPE_CHECKING:
-    from logrouter.config.yaml.problems import Problems
-    from logrouter.model import Parser
 
 _FIELD: Final = Text(r"[A-Za-z0-9_$@./-]{1,200}", "the name of a field of the line", 200)
 _GLOB: Final = Text(r"[A-Za-z0-9_./#*{}-]{1,512}", "a glob for the name of a log group", 512)
@@ -63,31 +56,3 @@ class FormatOptions:
         "lines that name none, and every name in braces is a source for enriching: `group.api`.",
         default=(),
     )
-
-
-def parser_of(options: FormatOptions, path: str, problems: Problems) -> Parser | None:
-    """The parser that the options describe; None with the problems noted."""
-    kind = FORMATS[options.name]
-    settings = FormatSettings(
-        pattern=options.pattern,
-        aliases=options.aliases or {},
-        columns=options.columns,
-        errors={code: ErrorRule(rule.outcome, rule.status or None) for code, rule in (options.errors or {}).items()},
-        formats=options.formats,
-        log_groups=options.log_groups,
-    )
-    nothing = FormatSettings()
-    given = [
-        each.name for each in fields(FormatSettings) if getattr(settings, each.name) != getattr(nothing, each.name)
-    ]
-    unknown = [name for name in given if name not in kind.takes]
-    for name in unknown:
-        takes = listed(kind.takes) if kind.takes else "no options"
-        problems.add(join(path, name), f"the format {options.name} does not take this; it takes {takes}")
-    if unknown:
-        return None
-    try:
-        return kind.compile(settings)
-    except FormatSettingsError as error:
-        problems.add(join(path, error.option), error.detail)
-        return None

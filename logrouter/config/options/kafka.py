@@ -70,7 +70,7 @@ class KafkaKind:
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class SecretReference:
     """Text that only the environment may give, as a `Secret`."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:

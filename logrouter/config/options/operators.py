@@ -114,7 +114,7 @@ class _Reader:
     def _numbers(self, items: list[tuple[Any, str]], path: str) -> Condition:
         wanted = frozenset(self._each(_number, items))
         words = f"is one of {', '.join(map(str, sorted(wanted)))}"
-        return self._made(path, lambda text: number_of(text) in wanted, None, words, "numbers", wanted)
+        return self._made(path, lambda text: parse_number(text) in wanted, None, words, "numbers", wanted)
 
     def _by_text(self, operator: str, given: Any, path: str) -> Condition:
         text = self._text(given, path)
@@ -143,7 +143,7 @@ class _Reader:
         compare = COMPARISONS[operator]
 
         def accepts(text: str) -> bool:
-            number = number_of(text)
+            number = parse_number(text)
             return number is not None and compare(number, bound)
 
         return self._made(path, accepts, None, f"{_WORDS[operator]} {bound}", operator, bound)
@@ -155,7 +155,7 @@ class _Reader:
             raise _WrongError(path, "must be a network or a list of networks, not empty")
         items = [(item, f"{path}[{index}]") for index, item in enumerate(given)] if isinstance(given, list) else None
         networks = tuple(self._each(_network, items or [(given, path)]))
-        return self._made(path, within(networks), None, f"is in {', '.join(map(str, networks))}", "cidr", networks)
+        return self._made(path, in_networks(networks), None, f"is in {', '.join(map(str, networks))}", "cidr", networks)
 
     def _each(self, read: Callable[[Any, str], T], items: list[tuple[Any, str]]) -> list[T]:
         """Every item read; the problems of all of them are noted before it gives up."""
@@ -233,7 +233,7 @@ def _network(given: Any, path: str) -> IPv4Network | IPv6Network:
     return network
 
 
-def number_of(text: str) -> int | float | None:
+def parse_number(text: str) -> int | float | None:
     """The number that *text* writes in decimal digits, None for anything else."""
     found = _NUMBER.fullmatch(text)
     if found is None:
@@ -241,7 +241,7 @@ def number_of(text: str) -> int | float | None:
     return float(text) if found[1] or found[2] else int(text)
 
 
-def within(networks: Sequence[IPv4Network | IPv6Network]) -> Callable[[str], bool]:
+def in_networks(networks: Sequence[IPv4Network | IPv6Network]) -> Callable[[str], bool]:
     """Whether a text is an address in one of the networks. An IPv4 address written as IPv6 counts as what it is."""
     v4 = tuple((int(n.network_address), int(n.netmask)) for n in networks if isinstance(n, IPv4Network))
     v6 = tuple((int(n.network_address), int(n.netmask)) for n in networks if isinstance(n, IPv6Network))

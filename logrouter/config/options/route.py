@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.options.field_changes import ConstantValue, InOrder, Steps
+from logrouter.config.options.field_changes import ConstantValue, OrderedSteps, Steps
 from logrouter.config.options.formats import FormatOptions
 from logrouter.config.options.match import Match, Matching, RequestConditions
 from logrouter.config.yaml.kinds import (
@@ -294,7 +294,7 @@ class RouteOptions:
         "not together with *rate_limit*.",
         default=None,
     )
-    fields: Steps | None = opt(InOrder(FieldsOptions), "Change fields of the event.", default=None)
+    fields: Steps | None = opt(OrderedSteps(FieldsOptions), "Change fields of the event.", default=None)
     key: str = opt(
         Text(
             rf"client_id|api|none|coordinates|field:{FIELD}",

@@ -52,13 +52,13 @@ def _fault(expression: str) -> str | None:
     if found := _ONLY_IN_PYTHON.search(expression):
         return f"{found[0]} is not in POSIX extended syntax, which is all that the Kafka client knows"
     try:
-        compile_regex(closed(expression))
+        compile_regex(anchor_expression(expression))
     except RegexError as error:
         return str(error)
     return None
 
 
-def closed(expression: str) -> str:
+def anchor_expression(expression: str) -> str:
     """The expression so that it matches whole names only, for an engine that searches and for one that does not."""
     return f"^({expression.removeprefix('^')})$"
 
@@ -75,9 +75,9 @@ class Expression:
         return self.accepts(name)
 
 
-def split(topics: Iterable[str]) -> tuple[frozenset[str], tuple[Expression, ...]]:
+def split_topics(topics: Iterable[str]) -> tuple[frozenset[str], tuple[Expression, ...]]:
     """The exact names and the compiled expressions among *topics*."""
     every = list(topics)
     names = frozenset(topic for topic in every if not topic.startswith("^"))
-    patterns = [closed(topic) for topic in every if topic.startswith("^")]
+    patterns = [anchor_expression(topic) for topic in every if topic.startswith("^")]
     return names, tuple(Expression(pattern, compile_regex(pattern).accepts) for pattern in patterns)

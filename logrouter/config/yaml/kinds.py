@@ -312,7 +312,7 @@ def options(cls: type[T]) -> type[T]:
     return dataclass(frozen=True, slots=True, kw_only=True)(cls)
 
 
-def declared(cls: type) -> list[tuple[str, Option]]:
+def declared_options(cls: type) -> list[tuple[str, Option]]:
     """Attribute name and declaration of every option of an `@options` class, in the order of the class."""
     found = []
     for attribute in fields(cls):
@@ -339,9 +339,9 @@ class Section:
         if not isinstance(value, dict):
             if not self.shorthand or value is None:
                 return _fail(problems, path, self.describe(), value)
-            made = dict(declared(self.of))[self.shorthand].kind.read(value, path, problems)
+            made = dict(declared_options(self.of))[self.shorthand].kind.read(value, path, problems)
             return INVALID if made is INVALID else self.of(**{self.shorthand: made})
-        known = {option.key: (name, option) for name, option in declared(self.of)}
+        known = {option.key: (name, option) for name, option in declared_options(self.of)}
         for key in value:
             if key not in known:
                 problems.add(join(path, key), f"unknown key{did_you_mean(key, known)}", at_key=True)
@@ -357,20 +357,20 @@ class Section:
 
     def schema(self) -> dict[str, Any]:
         """An object without further keys, with the documentation of each option."""
-        every = [entry for _, entry in declared(self.of)]
+        every = [entry for _, entry in declared_options(self.of)]
         properties = {entry.key: entry.kind.schema() | {"description": entry.doc} | _default(entry) for entry in every}
         required = [entry.key for entry in every if entry.default is MISSING]
         made: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
         made |= {"required": required} if required else {}
         if not self.shorthand:
             return made
-        return {"anyOf": [dict(declared(self.of))[self.shorthand].kind.schema(), made]}
+        return {"anyOf": [dict(declared_options(self.of))[self.shorthand].kind.schema(), made]}
 
     def describe(self) -> str:
         """That it is a mapping, and what else may stand for it."""
         if not self.shorthand:
             return "a mapping"
-        return f"a mapping, or {dict(declared(self.of))[self.shorthand].kind.describe()}"
+        return f"a mapping, or {dict(declared_options(self.of))[self.shorthand].kind.describe()}"
 
 
 def _default(entry: Option) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from logrouter.config.options.file import FileOptions
 from logrouter.config.reference import json_schema, page
 from logrouter.config.yaml.document import read
-from logrouter.config.yaml.kinds import INVALID, ListOf, MappingOf, OptionKind, Section, declared
+from logrouter.config.yaml.kinds import INVALID, ListOf, MappingOf, OptionKind, Section, declared_options
 from logrouter.config.yaml.problems import Problems
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +22,7 @@ def sections(kind: OptionKind) -> list[type]:
     """Every options class that a kind leads to."""
     match kind:
         case Section():
-            return [kind.of, *(below for _, option in declared(kind.of) for below in sections(option.kind))]
+            return [kind.of, *(below for _, option in declared_options(kind.of) for below in sections(option.kind))]
         case ListOf() | MappingOf():
             return sections(kind.of)
     return []
@@ -59,7 +59,7 @@ def test_json_schema_refuses_what_loading_refuses(change: dict[str, Any]) -> Non
 @pytest.mark.parametrize("section", EVERY, ids=lambda section: section.__name__)
 def test_every_field_is_a_declared_option_with_words(section: type) -> None:
     """No option escapes the reference page, and each is explained in sentences."""
-    options = declared(section)
+    options = declared_options(section)
 
     assert is_dataclass(section)
     assert [name for name, _ in options] == [field.name for field in fields(section)]
@@ -69,7 +69,7 @@ def test_every_field_is_a_declared_option_with_words(section: type) -> None:
 @pytest.mark.parametrize("section", EVERY, ids=lambda section: section.__name__)
 def test_defaults_satisfy_their_own_constraints(section: type) -> None:
     """What an option is by default could also be written in the file."""
-    plain = [option for _, option in declared(section) if isinstance(option.default, str | int | float)]
+    plain = [option for _, option in declared_options(section) if isinstance(option.default, str | int | float)]
     problems = Problems()
     read_back = [option.kind.read(option.default, option.key, problems) for option in plain if option.default != ""]
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.config.compile.schemas import packaged
+from logrouter.config.compile.schemas import packaged_schemas
 from logrouter.core.dead_letter import encode
 from logrouter.core.outcomes import OUTCOMES
 from logrouter.core.validate import MAX_MESSAGE, SchemaError, Validator
@@ -66,7 +66,7 @@ EVENT: dict[str, Any] = {
     "flags": ["repaired"],
 }
 
-SCHEMAS: dict[str, dict[str, Any]] = {name: json.loads(data) for name, data in packaged().items()}
+SCHEMAS: dict[str, dict[str, Any]] = {name: json.loads(data) for name, data in packaged_schemas().items()}
 VALIDATORS = {name: Validator(schema) for name, schema in SCHEMAS.items()}
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from logrouter import config
-from logrouter.config.settings import content
+from logrouter.config.settings import read_config
 from logrouter.kafka.errors import ClientError
 from logrouter.reload import reloader
 from logrouter.reload.reloader import ConfigFile, Reloader
@@ -49,7 +49,7 @@ class Followed:
             self.live,
             ConfigFile(
                 path=self.file,
-                content=lambda: content(self.file),
+                content=lambda: read_config(self.file),
                 parse=self.parse,
                 version=self.version,
                 refusal=lambda settings: self.refuse(settings),  # noqa: PLW0108 - tests put another one there

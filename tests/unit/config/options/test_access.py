@@ -9,8 +9,9 @@ from logrouter.access.rates import Rate
 from logrouter.access.tokens import hash_of, token_of
 from logrouter.cli import cli
 from logrouter.config import lint
+from logrouter.config.compile.access import build_policy
 from logrouter.config.compile.tokens import inline_tokens, read_tokens
-from logrouter.config.options.access import is_loopback, policy_of
+from logrouter.config.options.endpoint import is_loopback
 
 TOKEN = token_of(bytes(32))
 HASH = hash_of(TOKEN)
@@ -41,7 +42,7 @@ def warnings_of(tmp_path, text):
 def test_without_the_section_nobody_is_let_in():
     """The default is to deny."""
     settings = config.parse(f"version: 1\n{REST}".encode(), {})
-    policy = policy_of(settings.access, (), b"")
+    policy = build_policy(settings.access, (), b"")
     assert (policy.open, policy.metrics_open, policy.tokens, policy.jwt) == (False, False, (), None)
 
 
@@ -54,7 +55,7 @@ def test_everything_that_can_be_said_reaches_the_policy():
         "jwks_url: 'https://login.example.org/keys', algorithms: [ES256], leeway_seconds: 3, claim: roles, "
         "scopes: {analyst: usage:read, ops: [metrics:read, admin]}, client_claim: azp}}"
     )
-    policy = policy_of(access, inline_tokens(access), b"")
+    policy = build_policy(access, inline_tokens(access), b"")
     (token,) = policy.tokens
     assert (token.caller.name, token.caller.scopes, token.digest.hex()) == ("one", ("usage:read",), HASH[7:])
     assert (token.not_before_ms, token.expires_ms) == (1_767_225_600_000, 1_798_761_600_000)
@@ -71,7 +72,7 @@ def test_everything_that_can_be_said_reaches_the_policy():
 
 def test_mode_open_is_only_what_is_written_out():
     """And then nothing else may seem to matter."""
-    assert policy_of(access_of("{mode: open}"), (), b"") == Policy(open=True)
+    assert build_policy(access_of("{mode: open}"), (), b"") == Policy(open=True)
     for more in (
         "tokens_file: t.yaml",
         f"jwt: {{{JWT}, jwks_file: k}}",

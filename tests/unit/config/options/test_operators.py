@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from logrouter import config
-from logrouter.config.options.operators import number_of
+from logrouter.config.options.operators import parse_number
 from logrouter.model import Envelope
 
 LINE: dict[str, Any] = {
@@ -247,6 +247,6 @@ def test_all_wrong_items_of_a_list_are_named() -> None:
         ("7" * 1_000_000, None),
     ],
 )
-def test_number_of(text: str, number: float | None) -> None:
+def test_parse_number(text: str, number: float | None) -> None:
     """Decimal numbers of a bounded length, and nothing that Python alone would take for one."""
-    assert number_of(text) == number
+    assert parse_number(text) == number

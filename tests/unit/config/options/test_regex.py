@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrouter.config.options.regex import RegexError, compile_regex
-from logrouter.config.options.topics import split
+from logrouter.config.options.topics import split_topics
 from tests.conftest import HANG_SECONDS, examples
 
 MEGABYTE = 1_000_000
@@ -41,7 +41,7 @@ def test_expressions_that_hang_other_engines_finish(pattern: str, text: str) -> 
 
 def test_expressions_on_topics_finish_too() -> None:
     """What selects topics is asked of every topic of the cluster, and takes linear time as well."""
-    _, (expression,) = split(["^(([a-z]+)+|x)+[0-9]"])
+    _, (expression,) = split_topics(["^(([a-z]+)+|x)+[0-9]"])
     began = time.perf_counter()
 
     assert not expression.fullmatch("a" * 249)

@@ -1,0 +1,43 @@
+"""The option `format` of a route as a parser."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from logrouter.config.yaml.problems import join, listed
+from logrouter.core.formats import FORMATS
+from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
+
+if TYPE_CHECKING:
+    from logrouter.config.options.formats import FormatOptions
+    from logrouter.config.yaml.problems import Problems
+    from logrouter.model import Parser
+
+
+def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parser | None:
+    """The parser that the options describe; None with the problems noted."""
+    kind = FORMATS[options.name]
+    settings = FormatSettings(
+        pattern=options.pattern,
+        aliases=options.aliases or {},
+        columns=options.columns,
+        errors={code: ErrorRule(rule.outcome, rule.status or None) for code, rule in (options.errors or {}).items()},
+        formats=options.formats,
+        log_groups=options.log_groups,
+    )
+    nothing = FormatSettings()
+    given = [
+        each.name for each in fields(FormatSettings) if getattr(settings, each.name) != getattr(nothing, each.name)
+    ]
+    unknown = [name for name in given if name not in kind.takes]
+    for name in unknown:
+        takes = listed(kind.takes) if kind.takes else "no options"
+        problems.add(join(path, name), f"the format {options.name} does not take this; it takes {takes}")
+    if unknown:
+        return None
+    try:
+        return kind.compile(settings)
+    except FormatSettingsError as error:
+        problems.add(join(path, error.option), error.detail)
+        return None
