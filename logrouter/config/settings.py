@@ -26,7 +26,7 @@ from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import Section, usable
 from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join
 from logrouter.config.yaml.secrets import Secret, expand
-from logrouter.core.canary import Bounds
+from logrouter.core.trial import TrialBounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ class Settings:
     table: RouteTable
     tests: tuple[CaseOptions, ...]
     inputs: tuple[Path, ...] = ()
-    canary: Bounds | None = None
+    trial_bounds: TrialBounds | None = None
     admin_token: Secret | None = None
     access: AccessOptions = field(default_factory=AccessOptions)
     pairing: PairingOptions | None = None
@@ -132,7 +132,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
     options = Section(FileOptions, partial=True).read(expanded, "", problems)
     inputs = Inputs(folder)
     table = build(options, generation="", inputs=inputs, problems=problems)
-    canary = _bounds(options.canary, problems)
+    trial_bounds = _trial_bounds(options.canary, problems)
     if usable(options.access):
         check_access(options.access, problems)
     if usable(options.tables_lane):
@@ -150,7 +150,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         table=table,
         tests=options.tests,
         inputs=inputs.paths,
-        canary=canary,
+        trial_bounds=trial_bounds,
         admin_token=options.admin.token if usable(options.admin) else None,
         access=options.access,
         pairing=pairing_options(options.outputs, options.routes),
@@ -158,14 +158,14 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
     return Examination(problems, doc.value, options, settings, inputs.paths)
 
 
-def _bounds(options: TrialOptions | None, problems: Problems) -> Bounds | None:
+def _trial_bounds(options: TrialOptions | None, problems: Problems) -> TrialBounds | None:
     if options is None or not usable(options):
         return None
     limits = (options.max_rejected_ratio, options.max_unmatched_ratio, options.max_lag_growth_records)
     if all(limit is None for limit in limits):
         problems.add("canary", "bounds nothing: give max_rejected_ratio, max_unmatched_ratio or max_lag_growth_records")
         return None
-    return Bounds(options.window_seconds * 1000, options.min_records, *limits)
+    return TrialBounds(options.window_seconds * 1000, options.min_records, *limits)
 
 
 def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems) -> Any:

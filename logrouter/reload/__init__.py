@@ -1,1 +1,1 @@
-"""Changing topics.yaml in a running process: file watching, versions in force, canary."""
+"""Changing topics.yaml in a running process: file watching, versions in force, trials."""

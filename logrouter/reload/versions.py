@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.canary import State, Trial
 from logrouter.core.text.timestamps import rfc3339
+from logrouter.core.trial import Trial, TrialState
 from logrouter.model import Reason
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from logrouter.config import Secret
-    from logrouter.core.canary import Bounds, Partition
     from logrouter.core.routing import RouteTable
+    from logrouter.core.trial import Partition, TrialBounds
     from logrouter.route.output import OutcomeLabels
     from logrouter.route.settings import LaneSettings
 
@@ -52,7 +52,7 @@ class Version:
 
     settings: LaneSettings
     table: RouteTable
-    canary: Bounds | None = None
+    trial_bounds: TrialBounds | None = None
     admin_token: Secret | None = None
 
     @property
@@ -120,7 +120,7 @@ class ConfigVersions:
             else:
                 # While a trial runs, the last version that has passed stays the one to come back to.
                 self._good = self._good if self._trial is not None else former
-                self._trial = None if version.canary is None else Trial(version.canary, now_ms)
+                self._trial = None if version.trial_bounds is None else Trial(version.trial_bounds, now_ms)
                 self._passed = None
             self.version, self._since_ms = version, now_ms
             self._in_doubt = True
@@ -171,11 +171,11 @@ class ConfigVersions:
             if self._trial is None or self._crossed or self.pending is not None:
                 return
             verdict = self._trial.verdict(self._clock_ms())
-            if verdict.state is State.PASSED:
+            if verdict.state is TrialState.PASSED:
                 self._trial, self._passed = None, True
                 metrics.CANARY_ACTIVE.set(0)
                 log(Log.CANARY_PASSED, file=self._file, generation=self.version.generation)
-            elif verdict.state is State.CROSSED:
+            elif verdict.state is TrialState.CROSSED:
                 self._crossed, self._passed = verdict.reason, False
                 self._bad, self.pending = self.version.generation, self._good
 
@@ -230,15 +230,15 @@ class ConfigVersions:
                 "valid": last.result not in _KEPT,
                 "last_reload": {"at": rfc3339(self._last_ms), **last._asdict()},
                 "last_error": last.reason if last.result in _KEPT else None,
-                "canary": self._canary(trial),
+                "canary": self._trial_report(trial),
             }
 
-    def _canary(self, trial: Trial | None) -> dict[str, Any]:
+    def _trial_report(self, trial: Trial | None) -> dict[str, Any]:
         if trial is None:
             state = {None: "off", True: "passed", False: "rolled_back"}[self._passed]
             return {"state": state, "rolled_back_generation": self._bad or None}
         return {
-            "state": State.WATCHING,
+            "state": TrialState.WATCHING,
             "until": rfc3339(trial.began_ms + trial.bounds.window_ms),
             "falls_back_to": self._good.generation,
             "records": trial.read,

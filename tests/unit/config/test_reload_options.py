@@ -25,13 +25,13 @@ def parsed(more, env=None):
 
 def test_canary_has_defaults_and_is_off_without_its_section():
     """One bound is enough; times come out in milliseconds."""
-    assert parsed("").canary is None
-    assert astuple(parsed("canary: {max_rejected_ratio: 0.1}").canary) == (60_000, 1000, 0.1, None, None)
+    assert parsed("").trial_bounds is None
+    assert astuple(parsed("canary: {max_rejected_ratio: 0.1}").trial_bounds) == (60_000, 1000, 0.1, None, None)
     whole = (
         "canary: {window_seconds: 5, min_records: 1, max_rejected_ratio: 0, max_unmatched_ratio: 1, "
         "max_lag_growth_records: 7}"
     )
-    assert astuple(parsed(whole).canary) == (5000, 1, 0.0, 1.0, 7)
+    assert astuple(parsed(whole).trial_bounds) == (5000, 1, 0.0, 1.0, 7)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from logrouter.core.canary import Bounds
 from logrouter.core.routing import RouteTable
+from logrouter.core.trial import TrialBounds
 from logrouter.reload.versions import ConfigVersions, ReloadOutcome, ReloadResult, Version
 from logrouter.telemetry import metrics
 
-BOUNDS = Bounds(60_000, 10, max_rejected_ratio=0.1, max_lag_growth_records=100)
+BOUNDS = TrialBounds(60_000, 10, max_rejected_ratio=0.1, max_lag_growth_records=100)
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""The canary's verdict: what crosses a bound, what is too little to judge by, and when a table has passed."""
+"""The verdict of a trial: what crosses a bound, what is too little to judge by, and when a table has passed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.canary import Bounds, State, Trial
+from logrouter.core.trial import Trial, TrialBounds, TrialState
 
-ALL = Bounds(10_000, 100, max_rejected_ratio=0.1, max_unmatched_ratio=0.5, max_lag_growth_records=1000)
+ALL = TrialBounds(10_000, 100, max_rejected_ratio=0.1, max_unmatched_ratio=0.5, max_lag_growth_records=1000)
 A, B = ("t", 0), ("t", 1)
 
 
@@ -66,10 +66,10 @@ def test_lag_counts_by_its_growth_over_the_partitions_that_stay(looks, state):
 
 def test_bound_that_is_not_given_is_not_looked_at():
     """Without bounds whatever happens passes."""
-    everything = trial(Bounds(10, 1), read=100, rejected=50, unmatched=50).lagging({A: 0}).lagging({A: 10**9})
+    everything = trial(TrialBounds(10, 1), read=100, rejected=50, unmatched=50).lagging({A: 0}).lagging({A: 10**9})
 
-    assert everything.verdict(9).state is State.WATCHING
-    assert everything.verdict(10).state is State.PASSED
+    assert everything.verdict(9).state is TrialState.WATCHING
+    assert everything.verdict(10).state is TrialState.PASSED
 
 
 BATCH = st.tuples(*[st.integers(0, 300)] * 4).map(
@@ -94,4 +94,4 @@ def test_clean_records_never_cross(batch, now_ms):
     """A table under which nothing is rejected or unmatched stays, whatever the time."""
     clean = trial(read=batch["read"], accepted=batch["read"])
 
-    assert clean.verdict(now_ms).state is (State.PASSED if now_ms >= 10_000 else State.WATCHING)
+    assert clean.verdict(now_ms).state is (TrialState.PASSED if now_ms >= 10_000 else TrialState.WATCHING)

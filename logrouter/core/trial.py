@@ -1,4 +1,6 @@
-"""Whether a table that has just come into force may stay: what it made of the records so far, against given bounds.
+"""Whether a route table that has just become active may stay: its outcomes so far against given bounds.
+
+The option `canary` of topics.yaml starts a trial. It has nothing to do with canary events, which test a producer.
 
 trial = Trial(bounds, began_ms=now_ms)
 trial = trial.seen(accepted=90, rejected=5, unmatched=5, read=100).lagging(lags)
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 Partition = tuple[str, int]
 
 
-class State(StrEnum):
+class TrialState(StrEnum):
     """How a trial stands."""
 
     WATCHING = "watching"
@@ -25,15 +27,15 @@ class State(StrEnum):
     CROSSED = "crossed"
 
 
-class Verdict(NamedTuple):
+class TrialVerdict(NamedTuple):
     """How a trial stands, and which bound was crossed by what."""
 
-    state: State
+    state: TrialState
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class TrialBounds:
     """What a new table has to keep for *window_ms*. A bound that is None is not looked at.
 
     A ratio is judged only when it is made of *min_records* at least: a single bad line is no trend.
@@ -54,7 +56,7 @@ class Trial:
     from or goes to another worker in between says nothing about the table.
     """
 
-    bounds: Bounds
+    bounds: TrialBounds
     began_ms: int
     read: int = 0
     accepted: int = 0
@@ -93,7 +95,7 @@ class Trial:
         """How many records the lag has grown by."""
         return sum(self.lag.values()) - sum(self.lag_before.values())
 
-    def verdict(self, now_ms: int) -> Verdict:
+    def verdict(self, now_ms: int) -> TrialVerdict:
         """A crossed bound decides, however late it is seen; else the window has to end without one."""
         bounds = self.bounds
         for name, value, bound in (
@@ -102,10 +104,10 @@ class Trial:
             ("lag_growth_records", self.lag_growth, bounds.max_lag_growth_records),
         ):
             if value is not None and bound is not None and value > bound:
-                return Verdict(State.CROSSED, f"{name} is {value:.4g}, max_{name} is {bound:.4g}")
+                return TrialVerdict(TrialState.CROSSED, f"{name} is {value:.4g}, max_{name} is {bound:.4g}")
         if now_ms - self.began_ms >= bounds.window_ms:
-            return Verdict(State.PASSED)
-        return Verdict(State.WATCHING)
+            return TrialVerdict(TrialState.PASSED)
+        return TrialVerdict(TrialState.WATCHING)
 
     def _ratio(self, part: int, whole: int) -> float | None:
         return part / whole if whole >= max(self.bounds.min_records, 1) else None
