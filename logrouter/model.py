@@ -73,6 +73,10 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
+OutcomeLabels = tuple[str, str, str, str]
+"""(route, outcome, stage, reason): the labels of the metric `logrouter_events_total`; "" where one does not apply."""
+
+
 class RawRecord(Struct, frozen=True):
     """One Kafka record as read: *value* is untouched bytes or None, *timestamp_ms* epoch milliseconds or -1."""
 
@@ -117,11 +121,11 @@ class PairKey(NamedTuple):
 class Parsed(Struct):
     """A request line read by a format, on its way to become an event.
 
-    *event* holds canonical names only (docs/design.md, "The canonical event"), already free of null, "" and "-";
+    *event* holds canonical names only (docs/canonical-event.md), already free of null, "" and "-";
     *fields* is the line's own object, flat or nested as it was, for client-id and API sources; it may share parts with
     *event*. *time* is the request's start as written, or None. *outcome* is how it ended, where the format knows better
-    than the status alone tells; *half* is there if the gateway writes two lines for a request. *format* is the one that
-    has read the line, where the route leaves that open.
+    than the status alone tells. *pair_key* is there if the gateway writes two lines for a request. *format* is the name
+    of the format that has read the line, where the route leaves that open.
     """
 
     event: dict[str, Any]
@@ -129,22 +133,41 @@ class Parsed(Struct):
     time: str | None = None
     flags: tuple[str, ...] = ()
     outcome: str | None = None
-    half: PairKey | None = None
+    pair_key: PairKey | None = None
     format: str | None = None
 
 
-class Ignored(NamedTuple):
-    """Not ours, on purpose. Counted, never published. *line* is as in `Accepted`."""
+class Ignored(Struct, frozen=True):
+    """A line or record that is not for us, on purpose: it is counted by *reason* and never published.
+
+    *route* is the route that matched it, `UNMATCHED` where none did. *line* is the place of its line in a record that
+    packs several, from 0.
+    """
 
     reason: Reason
     route: str = UNMATCHED
     line: int = 0
 
+    @property
+    def labels(self) -> OutcomeLabels:
+        """The labels it is counted by."""
+        return self.route, "ignored", "", self.reason
 
-class Rejected(NamedTuple):
-    """Might be ours, but bad. Goes to the dead-letter topic: *detail* is one bounded line, *pointer* a JSON pointer.
+    def as_dict(self) -> dict[str, Any]:
+        """How it ended as plain data: outcome, route, stage (None) and reason."""
+        return {"outcome": "ignored", "route": self.route, "stage": None, "reason": self.reason.value}
 
-    *raw* is what the dead letter shows where that is not the record's whole value: the one line of several.
+    def describe(self) -> str:
+        """How it ended in one line: ``ignored by _unmatched (empty)``."""
+        return f"ignored by {self.route} ({self.reason})"
+
+
+class Rejected(Struct, frozen=True):
+    """A line or record that may be ours and cannot be used: it becomes a dead letter.
+
+    *detail* is one line of bounded length that says what is wrong, *pointer* the JSON pointer (RFC 6901) of the field
+    that the schema refuses, "" for none. *raw* is the text that the dead letter shows instead of the record's whole
+    value, for instance one line of several; None shows the value. *route* and *line* are as in `Ignored`.
     """
 
     stage: Stage
@@ -155,12 +178,35 @@ class Rejected(NamedTuple):
     line: int = 0
     raw: str | None = None
 
+    @property
+    def labels(self) -> OutcomeLabels:
+        """The labels it is counted by."""
+        return self.route, "rejected", self.stage, self.reason
 
-class Accepted(NamedTuple):
-    """One clean event: *value* is its JSON, *key* the Kafka key (client id) or None, *event* the object itself.
+    def as_dict(self) -> dict[str, Any]:
+        """How it ended as plain data: outcome, route, stage, reason, detail and pointer; no payload."""
+        return {
+            "outcome": "rejected",
+            "route": self.route,
+            "stage": self.stage.value,
+            "reason": self.reason.value,
+            "detail": self.detail,
+            "pointer": self.pointer,
+        }
 
-    *time_ms* is the event time, clamped, in epoch milliseconds; *tables* names the tables that count it; *also* are
-    further topics that get the same key and value. *line* is the place of its line in a record that packs several.
+    def describe(self) -> str:
+        """How it ended in one line: ``rejected by api-gateway (validate: schema /api)``."""
+        where = f" {self.pointer}" if self.pointer else ""
+        return f"rejected by {self.route} ({self.stage}: {self.reason}{where})"
+
+
+class Accepted(Struct, frozen=True):
+    """One event to publish.
+
+    *event* is the canonical event (docs/canonical-event.md) and *value* the same as JSON; *key* is the Kafka key, the
+    client id as a rule, or None. It goes to *topic* and, with the same key and value, to the topics in *also*.
+    *time_ms* is the event time in epoch milliseconds, not later than five minutes after the record. *tables* names the
+    tables that count it: "clients", "apis", "urls". *route* and *line* are as in `Ignored`.
     """
 
     route: str
@@ -173,22 +219,48 @@ class Accepted(NamedTuple):
     also: tuple[str, ...] = ()
     line: int = 0
 
+    @property
+    def labels(self) -> OutcomeLabels:
+        """The labels it is counted by."""
+        return self.route, "accepted", "", ""
 
-class Held(NamedTuple):
-    """One of two lines of a request, to wait for the other one for *window_ms* at most.
+    def as_dict(self) -> dict[str, Any]:
+        """How it ended as plain data: outcome, route, stage and reason (None), topic; without the event."""
+        return {"outcome": "accepted", "route": self.route, "stage": None, "reason": None, "topic": self.topic}
 
-    *event* is the draft of its event, before the route's changes of fields and before validation, and *value* that as
-    JSON; *time_ms*, *tables* and *line* are as in `Accepted`.
+    def describe(self) -> str:
+        """How it ended in one line: ``accepted by api-gateway for clean and audit``."""
+        return f"accepted by {self.route} for {' and '.join((self.topic, *self.also))}"
+
+
+class Held(Struct, frozen=True):
+    """One of the two lines of a request, which waits for the other one for *window_ms* milliseconds at most.
+
+    *event* is the draft of its event, before the route's changes of fields and before validation, and *value* the same
+    as JSON. *pair_key* says which line it is of which request; the rest is as in `Accepted`.
     """
 
     route: str
-    half: PairKey
+    pair_key: PairKey
     window_ms: int
     event: dict[str, Any]
     value: bytes
     time_ms: int
     tables: tuple[str, ...]
     line: int = 0
+
+    @property
+    def labels(self) -> OutcomeLabels:
+        """The labels it is counted by."""
+        return self.route, "held", "", ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """How it ended as plain data: outcome and route; stage and reason are None."""
+        return {"outcome": "held", "route": self.route, "stage": None, "reason": None}
+
+    def describe(self) -> str:
+        """How it ended in one line: ``held by api-gateway for the other line of its request``."""
+        return f"held by {self.route} for the other line of its request"
 
 
 Outcome = Accepted | Ignored | Rejected | Held

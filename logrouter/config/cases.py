@@ -15,7 +15,7 @@ from logrouter.core.join.held_lines import PairResult, encode, event_of
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
 from logrouter.core.text.timestamps import epoch_ms
-from logrouter.model import Accepted, Held, Ignored, RawRecord
+from logrouter.model import Accepted, Held, RawRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +77,9 @@ def _met(settings: Settings, outcome: Outcome, before: Sequence[Held]) -> Outcom
     """What a held line becomes if the other one of its request is among those *before*."""
     if not isinstance(outcome, Held):
         return outcome
-    (_, opens), route = outcome.half, outcome.route
+    (_, opens), route = outcome.pair_key, outcome.route
     for other in before:
-        if other.route == route and other.half == (outcome.half.key, not opens):
+        if other.route == route and other.pair_key == (outcome.pair_key.key, not opens):
             opening, closing = (outcome, other) if opens else (other, outcome)
             event = event_of(PairResult.PAIRED, encode(opening), encode(closing))
             return complete(settings.table.routes()[route], *event, RawRecord(_TOPIC, 0, 0, _NOW_MS, None))
@@ -87,13 +87,13 @@ def _met(settings: Settings, outcome: Outcome, before: Sequence[Held]) -> Outcom
 
 
 def _compare(expect: ExpectOptions, outcome: Outcome) -> list[Difference]:
-    found = describe(outcome)
+    found = outcome.as_dict()
     wanted = {name: getattr(expect, name) for name in ("outcome", "route", "stage", "reason") if getattr(expect, name)}
     differences = [
         Difference(name, value, found.get(name)) for name, value in wanted.items() if found.get(name) != value
     ]
     if expect.event is not None:
-        differences += _within(expect.event, found.get("event"), "event")
+        differences += _within(expect.event, getattr(outcome, "event", None), "event")
     return differences
 
 
@@ -101,7 +101,7 @@ def _compare_all(expect: ExpectOptions, outcomes: tuple[Outcome, ...]) -> list[D
     """Differences of what is expected of every outcome, for records that have several."""
     differences = []
     if expect.outcomes:
-        found = tuple(describe(outcome)["outcome"] for outcome in outcomes)
+        found = tuple(outcome.as_dict()["outcome"] for outcome in outcomes)
         if found != expect.outcomes:
             differences.append(Difference("outcomes", list(expect.outcomes), list(found[: 2 * len(expect.outcomes)])))
     if expect.events is not None:
@@ -111,24 +111,6 @@ def _compare_all(expect: ExpectOptions, outcomes: tuple[Outcome, ...]) -> list[D
         for place, (wanted, event) in enumerate(zip(expect.events, events, strict=False)):
             differences += _within(wanted, event, f"events[{place}]")
     return differences
-
-
-def describe(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as plain data, for comparing and for showing."""
-    if isinstance(outcome, Accepted):
-        return {"outcome": "accepted", "route": outcome.route, "event": outcome.event}
-    if isinstance(outcome, Held):
-        return {"outcome": "held", "route": outcome.route, "event": outcome.event}
-    if isinstance(outcome, Ignored):
-        return {"outcome": "ignored", "route": outcome.route, "reason": outcome.reason.value}
-    return {
-        "outcome": "rejected",
-        "route": outcome.route,
-        "stage": outcome.stage.value,
-        "reason": outcome.reason.value,
-        "detail": outcome.detail,
-        "pointer": outcome.pointer,
-    }
 
 
 def _within(expected: Any, found: Any, at: str) -> list[Difference]:

@@ -68,20 +68,20 @@ def draft(each: PendingEvent, now_ms: int) -> Outcome | None:
     if extras is None:
         _fill(each, now_ms)
         return None
-    half = _held(each)
+    pair_key = _held(each)
     # Two lines of a request are both kept or neither, so it goes by what both have. Else by the place and not by the
     # index, which other routes move: all that have a line keep it or leave it.
-    name = half.key if half is not None else each.event_id(each.record.offset, each.place)
+    name = pair_key.key if pair_key is not None else each.event_id(each.record.offset, each.place)
     if extras.sample is not None and not extras.sample(name):
         return Ignored(Reason.SAMPLED, each.route.name)
-    if half is None and extras.limit is not None and not extras.limit(each.record, now_ms, each.index):
+    if pair_key is None and extras.limit is not None and not extras.limit(each.record, now_ms, each.index):
         return Ignored(Reason.RATE_LIMITED, each.route.name)
     for enrich in extras.before:
         enrich(each.event)
     _fill(each, now_ms)
     for enrich in extras.after:
         enrich(each.event)
-    if half is None:
+    if pair_key is None:
         _shape(each, extras)
     return None
 
@@ -93,13 +93,13 @@ def check(each: PendingEvent, _now_ms: int) -> Outcome | None:
 
 def write(each: PendingEvent, _now_ms: int) -> Outcome:
     """The event as it is published, or held."""
-    half = _held(each)
-    if half is None:
+    pair_key = _held(each)
+    if pair_key is None:
         return _written(each)
     value = orjson.dumps(each.event)
     if len(value) > MAX_EVENT_BYTES:
         return _too_large(each.route, value)
-    return Held(each.route.name, half, each.route.pair_ms or 0, each.event, value, each.time_ms, each.tables)
+    return Held(each.route.name, pair_key, each.route.pair_ms or 0, each.event, value, each.time_ms, each.tables)
 
 
 STAGES: Final[tuple[Callable[[PendingEvent, int], Outcome | None], ...]] = (draft, check, write)
@@ -116,7 +116,7 @@ def complete(route: Route, event: dict[str, Any], time_ms: int, tables: tuple[st
 
 def _held(each: PendingEvent) -> PairKey | None:
     """Which of the two lines of a request it is, where the route pairs them."""
-    return each.parsed.half if each.route.pair_ms is not None else None
+    return each.parsed.pair_key if each.route.pair_ms is not None else None
 
 
 def _shape(each: Draft, extras: OptionalSteps) -> None:

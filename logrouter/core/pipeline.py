@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from logrouter.core.event import STAGES, PendingEvent
 from logrouter.core.ids import MAX_INDEX
@@ -175,7 +176,7 @@ def _of_lines(work: Work, lines: Sequence[Envelope | Ignored | Rejected], pendin
         if isinstance(line, Envelope):
             _of_line(work, line, place, line.text, pending)
         else:
-            outcomes.append(line._replace(line=place))
+            outcomes.append(replace(line, line=place))
     if not outcomes:
         outcomes += _EMPTY
 
@@ -197,8 +198,8 @@ def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pendin
             return
         parsed = route.parse(envelope)
         if isinstance(parsed, Parsed):
-            half = parsed.half
-            if half is not None and half.opens and route.pair_ms is None:
+            pair_key = parsed.pair_key
+            if pair_key is not None and pair_key.opens and route.pair_ms is None:
                 outcome = Ignored(Reason.NOT_COUNTED, route.name, place)
             elif route.request is not None and not route.request.test(Request(parsed, route)):
                 left = left or Ignored(Reason.UNWANTED, route.name, place)
@@ -223,7 +224,7 @@ def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pendin
                     return
                 continue
         elif isinstance(parsed, Rejected):
-            outcome = parsed._replace(route=route.name, line=place, raw=raw)
+            outcome = replace(parsed, route=route.name, line=place, raw=raw)
         elif route.request_only and parsed.reason is Reason.NOT_REQUEST:
             # `looks_like: request` is a condition too, only a dear one: a later route may still want the line.
             left = left or Ignored(parsed.reason, route.name, place)
@@ -240,8 +241,8 @@ def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pendin
 def _placed(outcome: Outcome, place: int, raw: str) -> Outcome:
     """The outcome as that of the line at *place*: a dead letter shows its text, not the whole record."""
     if isinstance(outcome, Rejected):
-        return outcome._replace(line=place, raw=raw)
-    return outcome._replace(line=place)
+        return replace(outcome, line=place, raw=raw)
+    return replace(outcome, line=place)
 
 
 def _counted_once(route: Route, outcome: Outcome, counted: set[str]) -> Outcome:
@@ -250,7 +251,7 @@ def _counted_once(route: Route, outcome: Outcome, counted: set[str]) -> Outcome:
         tables = tuple(table for table in outcome.tables if table not in counted and table != "urls")
         counted.update(tables)
         # URLs are no table of their own: they are counted within those that count this one.
-        return outcome._replace(tables=(*tables, "urls") if tables and "urls" in outcome.tables else tables)
+        return replace(outcome, tables=(*tables, "urls") if tables and "urls" in outcome.tables else tables)
     if isinstance(outcome, Ignored) and outcome.reason is Reason.SAMPLED:
         # The weight of those that stay stands for this one: counted by another route it would be there twice.
         counted.update(route.tables)

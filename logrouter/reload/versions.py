@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logrouter.config import Secret
     from logrouter.core.routing import RouteTable
     from logrouter.core.trial import Partition, TrialBounds
-    from logrouter.route.output import OutcomeLabels
+    from logrouter.model import OutcomeLabels
     from logrouter.route.settings import LaneSettings
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from logrouter.core.routing import RouteTable, Source
     from logrouter.kafka.records import Message
-    from logrouter.route.output import DeadLetterSettings, OutcomeLabels
+    from logrouter.model import OutcomeLabels
+    from logrouter.route.output import DeadLetterSettings
 
 EventId = Callable[[int, int], str]
 
@@ -185,26 +186,17 @@ class BatchProcessor:
                 work.outcomes = [internal_error(work.bug, work.record, verbatim=work.source.verbatim)]
             counts = output.copies if work.counted else output.counts
             for index, outcome in enumerate(work.outcomes):
-                what: OutcomeLabels
                 if isinstance(outcome, Accepted):
-                    # Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes.
-                    output.events.append((outcome.topic, outcome.value, outcome.key))
-                    if outcome.also:
-                        output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
-                    what = (outcome.route, "accepted", "", "")
-                    add_event(sums, outcome)
+                    add_event(output, sums, outcome)
                 elif isinstance(outcome, Rejected):
-                    what = (outcome.route, "rejected", outcome.stage, outcome.reason)
                     identity = work.event_id(work.record.offset, index)
                     letter = self._dead_letters.letter(work.record, outcome, identity, self._emitter, now_ms)
                     output.dead_letters.append(letter)
                 elif isinstance(outcome, Held):
-                    what = (outcome.route, "held", "", "")
-                    key = held_lines.place(outcome.route, outcome.half)
+                    key = held_lines.place(outcome.route, outcome.pair_key)
                     partition = held_lines.partition_of(key, self._pairing_partitions)
                     output.halves.append((partition, key, held_lines.encode(outcome)))
-                else:
-                    what = (outcome.route, "ignored", "", outcome.reason)
+                what = outcome.labels
                 counts[what] = counts.get(what, 0) + 1
                 counts = output.copies
 
@@ -219,12 +211,15 @@ def _no_id(_offset: int, _index: int) -> str:
     raise AssertionError("no record before the first run")
 
 
-def add_event(sums: Accumulator, accepted: Accepted) -> None:
-    """Count an event in the tables that it is for.
+def add_event(output: BatchOutput, sums: Accumulator, accepted: Accepted) -> None:
+    """Publish an event with *output*, and count it in the tables that it is for.
 
-    A schema of the operator's own may let anything pass: what has another type than in ours, and a name of no
-    characters, counts as absent.
+    Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes. A schema of the operator's
+    own may let anything pass: what has another type than in ours, and a name of no characters, counts as absent.
     """
+    output.events.append((accepted.topic, accepted.value, accepted.key))
+    if accepted.also:
+        output.events.extend((topic, accepted.value, accepted.key) for topic in accepted.also)
     get, tables = accepted.event.get, accepted.tables
     http, meta = get("http"), get("meta")
     if type(http) is not dict:

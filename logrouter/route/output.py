@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from logrouter.core.join.held_lines import PairResult
     from logrouter.core.join.partial_lines import Key, PartialLine
     from logrouter.kafka.records import Partition
-    from logrouter.model import RawRecord, Rejected
+    from logrouter.model import OutcomeLabels, RawRecord, Rejected
 
-
-OutcomeLabels = tuple[str, str, str, str]
-"""(route, outcome, stage, reason): the labels of `telemetry.EVENTS`."""
 
 DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
 """(key, value, headers)."""

@@ -71,9 +71,7 @@ class PairFinisher:
         except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the request
             outcome = internal_error(exc, record)
         if isinstance(outcome, Accepted):
-            output.events.append((outcome.topic, outcome.value, outcome.key))
-            output.events.extend((topic, outcome.value, outcome.key) for topic in outcome.also)
-            add_event(sums, outcome)
+            add_event(output, sums, outcome)
         elif isinstance(outcome, Ignored) or (left.closing is None and how is not PairResult.NO_ROUTE):
             # A request that was never completed has no line of its own to become a dead letter.
             how = PairResult.DROPPED

@@ -80,7 +80,7 @@ def _effects_on_line(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list
         found.append(Effect.MENDED)
     if before and after:
         found += _effects_on_events(before, after)
-    if not found and labels_of(old) != labels_of(new):
+    if not found and described(old) != described(new):
         found.append(Effect.RELABELLED)
     return found
 
@@ -137,18 +137,6 @@ def rejections_of(outcomes: tuple[Outcome, ...]) -> Counter[Rejection]:
     return Counter(Rejection(one.route, one.stage.value, one.reason.value, one.pointer) for one in rejected)
 
 
-def labels_of(outcomes: tuple[Outcome, ...]) -> list[str]:
-    """All of them in words."""
-    return [label(outcome) for outcome in outcomes]
-
-
-def label(outcome: Outcome) -> str:
-    """How an outcome is called in one line: `rejected by api-gateway (validate: schema /api)`."""
-    if isinstance(outcome, Accepted):
-        return f"accepted by {outcome.route} for {' and '.join((outcome.topic, *outcome.also))}"
-    if isinstance(outcome, Rejected):
-        where = f" {outcome.pointer}" if outcome.pointer else ""
-        return f"rejected by {outcome.route} ({outcome.stage}: {outcome.reason}{where})"
-    if isinstance(outcome, Held):
-        return f"held by {outcome.route} for the other line of its request"
-    return f"ignored by {outcome.route} ({outcome.reason})"
+def described(outcomes: tuple[Outcome, ...]) -> list[str]:
+    """All of them, each in one line."""
+    return [outcome.describe() for outcome in outcomes]

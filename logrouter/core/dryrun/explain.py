@@ -14,7 +14,7 @@ from logrouter.core.dryrun.steps import ExplainStep, outputs_of, record_step, ru
 from logrouter.core.dryrun.trace import watched
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
-from logrouter.model import UNMATCHED, Accepted, Held, Ignored, Outcome, Reason, Rejected, Stage
+from logrouter.model import UNMATCHED, Accepted, Ignored, Outcome, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
     Of several outcomes that is the first accepted one, else the first held, else the first rejected one. Where the
     record packs several lines, outcomes and steps say as `line` which one they are about, from 0.
     """
-    outcomes = [_outcome(outcome) for outcome in explanation.outcomes]
+    outcomes = [outcome.as_dict() for outcome in explanation.outcomes]
     if any(outcome.line for outcome in explanation.outcomes):
         outcomes = [{"line": each.line, **found} for each, found in zip(explanation.outcomes, outcomes, strict=True)]
     kinds = ("accepted", "held", "rejected")
@@ -119,21 +119,4 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "record": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
         "outcomes": outcomes,
         "steps": [step.as_dict() for step in explanation.steps],
-    }
-
-
-def _outcome(outcome: Outcome) -> dict[str, Any]:
-    found: dict[str, Any] = {"outcome": "", "route": outcome.route, "stage": None, "reason": None}
-    if isinstance(outcome, Accepted):
-        return found | {"outcome": "accepted", "topic": outcome.topic}
-    if isinstance(outcome, Held):
-        return found | {"outcome": "held"}
-    if isinstance(outcome, Ignored):
-        return found | {"outcome": "ignored", "reason": outcome.reason.value}
-    return found | {
-        "outcome": "rejected",
-        "stage": outcome.stage.value,
-        "reason": outcome.reason.value,
-        "detail": outcome.detail,
-        "pointer": outcome.pointer,
     }

@@ -19,14 +19,14 @@ from logrouter.core.dryrun.effects import (
     Effect,
     Rejection,
     accepted_of,
+    described,
     effects_of,
-    labels_of,
     pairs_of,
     rejections_of,
 )
 from logrouter.core.dryrun.event_diff import Change, changes
 from logrouter.core.pipeline import process
-from logrouter.model import Accepted, Held, Ignored, Outcome, Reason, Rejected, Stage
+from logrouter.model import Accepted, Ignored, Outcome, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -100,28 +100,21 @@ class TableCounts:
     def add(self, record: RawRecord, outcomes: tuple[Outcome, ...]) -> None:
         """Count one record."""
         for outcome in outcomes:
-            tally = self.routes.setdefault(outcome.route, RouteTally())
+            route, kind, stage, reason = outcome.labels
+            tally = self.routes.setdefault(route, RouteTally())
+            setattr(tally, kind, getattr(tally, kind) + 1)
+            tally.schema_failures += stage == Stage.VALIDATE and reason == Reason.SCHEMA
             tally.bytes_in += len(record.value or b"")
-            self._name("routes", outcome.route)
+            self._add_name("routes", route)
+            self._add_name("reasons", reason)
             if isinstance(outcome, Accepted):
-                tally.accepted += 1
                 tally.bytes_out += len(outcome.value) * (1 + len(outcome.also))
                 for topic in (outcome.topic, *outcome.also):
-                    self._name("topics", topic)
-                self._name("apis", str(outcome.event.get("api", "")))
-                self._name("clients", str(outcome.event.get("client_id", "")))
-                continue
-            if isinstance(outcome, Held):
-                tally.held += 1
-                continue
-            self._name("reasons", outcome.reason)
-            if isinstance(outcome, Rejected):
-                tally.rejected += 1
-                tally.schema_failures += outcome.reason is Reason.SCHEMA
-            else:
-                tally.ignored += 1
+                    self._add_name("topics", topic)
+                self._add_name("apis", str(outcome.event.get("api", "")))
+                self._add_name("clients", str(outcome.event.get("client_id", "")))
 
-    def _name(self, kind: str, name: str) -> None:
+    def _add_name(self, kind: str, name: str) -> None:
         names = self.names[kind]
         if name and len(names) < MAX_DISTINCT:
             names.add(name)
@@ -236,7 +229,7 @@ def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tu
 
 def _ended(outcomes: tuple[Outcome, ...]) -> str:
     """How a record ended in words; what several outcomes share is said once."""
-    labels = Counter(labels_of(outcomes))
+    labels = Counter(described(outcomes))
     told = [label if count == 1 else f"{count} times {label}" for label, count in labels.most_common(MAX_LABELS)]
     return "; ".join([*told, "…"] if len(labels) > MAX_LABELS else told)
 

@@ -84,30 +84,49 @@ def _tried(route: Route, why: list[str]) -> dict[str, Any]:
 
 def outputs_of(record: RawRecord, outcome: Outcome, event_id: str, dead_letter_topic: str) -> Iterator[ExplainStep]:
     """What is written because of one outcome."""
-    if isinstance(outcome, Ignored):
-        yield ExplainStep("outcome", f"ignored: {outcome.reason}", passed=None)
-    elif isinstance(outcome, Rejected):
-        key = f"{record.topic}:{record.partition}:{record.offset}"
-        details: dict[str, Any] = {"topic": dead_letter_topic, "key": key, "id": event_id}
-        where = f", a dead letter for {dead_letter_topic} with key {key}" if dead_letter_topic else ""
-        yield ExplainStep(
-            "outcome", f"rejected at {outcome.stage}: {outcome.reason}{where}", passed=False, details=details
-        )
-    elif isinstance(outcome, Held):
-        which = "opens" if outcome.half.opens else "closes"
-        details = {"half": which, "key": shown(outcome.half.key), "window_seconds": outcome.window_ms / 1000}
-        says = f"held for its other half: the line {which} a request"
-        yield ExplainStep("outcome", says, passed=None, details=details | {"draft": shown(outcome.event)})
-    else:
-        key = outcome.key.decode("utf-8", "replace") if outcome.key is not None else "no key"
-        identity = outcome.event.get("meta", {}).get("id")
-        topics = [outcome.topic, *outcome.also]
-        details = {"topics": topics, "key": key if outcome.key else None, "id": identity, "bytes": len(outcome.value)}
-        says = f"{len(outcome.value)} bytes to {' and '.join(topics)}, key {key}, event id {identity}"
-        yield ExplainStep("output", says, details=details)
-        cells = list(cells_of(outcome))
-        says = ", ".join(f"{cell['table']} row {cell['row']}" for cell in cells) or "no tables count it"
-        yield ExplainStep("tables", says, passed=bool(cells) or None, details={"cells": cells})
+    match outcome:
+        case Accepted():
+            yield _published(outcome)
+            yield _counted(outcome)
+        case Rejected():
+            yield _rejected(record, outcome, event_id, dead_letter_topic)
+        case Held():
+            yield _held(outcome)
+        case Ignored():
+            yield ExplainStep("outcome", f"ignored: {outcome.reason}", passed=None)
+
+
+def _published(accepted: Accepted) -> ExplainStep:
+    key = accepted.key.decode("utf-8", "replace") if accepted.key is not None else "no key"
+    identity = accepted.event.get("meta", {}).get("id")
+    topics = [accepted.topic, *accepted.also]
+    details = {"topics": topics, "key": key if accepted.key else None, "id": identity, "bytes": len(accepted.value)}
+    says = f"{len(accepted.value)} bytes to {' and '.join(topics)}, key {key}, event id {identity}"
+    return ExplainStep("output", says, details=details)
+
+
+def _counted(accepted: Accepted) -> ExplainStep:
+    cells = list(cells_of(accepted))
+    says = ", ".join(f"{cell['table']} row {cell['row']}" for cell in cells) or "no tables count it"
+    return ExplainStep("tables", says, passed=bool(cells) or None, details={"cells": cells})
+
+
+def _rejected(record: RawRecord, rejected: Rejected, event_id: str, topic: str) -> ExplainStep:
+    key = f"{record.topic}:{record.partition}:{record.offset}"
+    where = f", a dead letter for {topic} with key {key}" if topic else ""
+    says = f"rejected at {rejected.stage}: {rejected.reason}{where}"
+    return ExplainStep("outcome", says, passed=False, details={"topic": topic, "key": key, "id": event_id})
+
+
+def _held(held: Held) -> ExplainStep:
+    which = "opens" if held.pair_key.opens else "closes"
+    details = {
+        "half": which,
+        "key": shown(held.pair_key.key),
+        "window_seconds": held.window_ms / 1000,
+        "draft": shown(held.event),
+    }
+    return ExplainStep("outcome", f"held for its other half: the line {which} a request", passed=None, details=details)
 
 
 def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:

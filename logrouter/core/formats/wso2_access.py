@@ -243,8 +243,8 @@ def _event(values: dict[str, str], time: str | None, flags: tuple[str, ...], fau
     fields: dict[str, Any] = {name: value for name, value in values.items() if name not in _NO_SOURCE}
     if "RemoteIP" in values:
         fields["http.client_ip"] = values["RemoteIP"]
-    half = PairKey(key, opens=kind == INCOMING) if key is not None else None
-    return Parsed(event, fields, time, tuple(dict.fromkeys((*flags, *shortened, *guessed))), outcome, half)
+    pair_key = PairKey(key, opens=kind == INCOMING) if key is not None else None
+    return Parsed(event, fields, time, tuple(dict.fromkeys((*flags, *shortened, *guessed))), outcome, pair_key)
 
 
 def _request(values: dict[str, str], key: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:

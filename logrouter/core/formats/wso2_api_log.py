@@ -82,12 +82,12 @@ def _request(
         if status is None:
             return Rejected(Stage.PARSE, Reason.MALFORMED, "no status", "/statusCode")
         http["status_code"] = status
-    half = None
+    pair_key = None
     if "correlationId" in texts:
         meta["request_id"] = meta["correlation_id"] = texts["correlationId"]
-        half = PairKey(texts["correlationId"], opens=opens)
+        pair_key = PairKey(texts["correlationId"], opens=opens)
     wso2.drop_empty(event)
-    return Parsed(event, fields, time, tuple(dict.fromkeys(flags)), None, half)
+    return Parsed(event, fields, time, tuple(dict.fromkeys(flags)), None, pair_key)
 
 
 def _names(named: str) -> tuple[str | None, str | None]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
 from logrouter.core.outcomes import outcome_of
@@ -62,7 +64,7 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | Ignored | Rejected:
 def _unreadable(found: str, rejected: Rejected) -> Rejected:
     told = cut_or_malformed(rejected, found)
     java = told.reason is Reason.MALFORMED and found[1:2] not in ('"', "}")
-    return told._replace(detail="a Java map, not JSON") if java else told
+    return replace(told, detail="a Java map, not JSON") if java else told
 
 
 def _request(line: dict[str, Any], flags: tuple[str, ...], fault_of: FaultOf, *, faulty: bool) -> Parsed:

@@ -76,10 +76,10 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(HeldLine).decode
 
 
-def place(route: str, half: PairKey) -> bytes:
+def place(route: str, pair_key: PairKey) -> bytes:
     """Sixteen bytes that both lines of a request have in common, and those of no other request nor route."""
     # The length keeps ("a", "bc") and ("ab", "c") apart.
-    return blake2b(f"{len(route)}:{route}{half.key}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return blake2b(f"{len(route)}:{route}{pair_key.key}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -92,7 +92,7 @@ def encode(held: Held) -> bytes:
     return _encode(
         HeldLine(
             VERSION,
-            held.half.opens,
+            held.pair_key.opens,
             held.route,
             held.window_ms,
             held.time_ms,

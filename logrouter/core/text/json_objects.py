@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from msgspec.structs import replace
 
 from logrouter.model import Reason, Rejected, Stage
 
@@ -70,7 +71,7 @@ def cut_or_malformed(rejected: Rejected, text: str) -> Rejected:
     """`decode_object` has refused a line for what is no JSON: cut if it lacks its end, else malformed."""
     if rejected.reason is not Reason.INVALID_JSON:
         return rejected
-    return rejected._replace(reason=Reason.MALFORMED if text.rstrip()[-1:] == "}" else Reason.TRUNCATED)
+    return replace(rejected, reason=Reason.MALFORMED if text.rstrip()[-1:] == "}" else Reason.TRUNCATED)
 
 
 def _mend(data: bytes | str, stage: Stage, error: str) -> dict[str, Any] | Rejected:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from logrouter import config
 from logrouter.config.cases import Difference
@@ -83,10 +84,10 @@ def test_lines_packed_together_end_as_they_do_alone(kinds, compressed):
 
     def stripped(outcome: Any) -> Any:
         if not isinstance(outcome, Accepted):
-            return outcome._replace(line=0)
+            return replace(outcome, line=0)
         meta = {**outcome.event["meta"], "id": "", "dt": ""}
         event = {**outcome.event, "meta": meta, "source": {**outcome.event["source"], "index": 0}}
-        return outcome._replace(line=0, event=event, value=b"", time_ms=0)
+        return replace(outcome, line=0, event=event, value=b"", time_ms=0)
 
     assert list(map(stripped, together)) == list(map(stripped, alone))
 

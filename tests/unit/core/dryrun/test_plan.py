@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from logrouter import config
-from logrouter.core.dryrun.effects import Effect, label
+from logrouter.core.dryrun.effects import Effect
 from logrouter.core.dryrun.event_diff import Change, changes
 from logrouter.core.dryrun.plan import CHUNK, Comparison, Side, run
 from logrouter.model import RawRecord
@@ -119,8 +119,8 @@ def test_topic_that_one_table_does_not_read():
     foreign = RawRecord("elsewhere", 0, 0, NOW, line())
     looped = RawRecord(TOPIC, 0, 0, NOW, line(), (("ours", b"1"),))
 
-    assert [label(one) for one in side.outcomes(foreign, NOW)] == ["ignored by _unmatched (unmatched)"]
-    assert [label(one) for one in side.outcomes(looped, NOW)] == ["ignored by _unmatched (loop)"]
+    assert [one.describe() for one in side.outcomes(foreign, NOW)] == ["ignored by _unmatched (unmatched)"]
+    assert [one.describe() for one in side.outcomes(looped, NOW)] == ["ignored by _unmatched (loop)"]
 
 
 def test_timing_is_by_turns_and_leaves_the_first_chunk_out():

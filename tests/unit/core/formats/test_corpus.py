@@ -75,7 +75,7 @@ def parsed_as_json(result: Parsed | Ignored | Rejected) -> dict:
         return {"ignored": result.reason}
     chain = result.event.get("http", {}).get("client_ip")
     identity = {"client_id": client_id(result), "second_address_from_the_right": chain and client_ip(chain)}
-    known = {"outcome": result.outcome, "half": result.half and list(result.half), "format": result.format}
+    known = {"outcome": result.outcome, "half": result.pair_key and list(result.pair_key), "format": result.format}
     return {
         "event": result.event,
         "time": result.time,

@@ -123,7 +123,7 @@ def test_a_cut_line_is_told_as_cut(request, server, data):
     if isinstance(parsed, Parsed):  # cut where the common format ends, or in a figure
         assert told(parsed)["path"] == request["path"]
     else:
-        assert parsed[:2] == (Stage.PARSE, Reason.TRUNCATED)
+        assert (parsed.stage, parsed.reason) == (Stage.PARSE, Reason.TRUNCATED)
 
 
 @given(st.text(max_size=60), st.sampled_from(["nginx", "apache"]))

@@ -81,7 +81,7 @@ def test_render_then_parse_is_the_identity_in_any_order(data: st.DataObject, val
     for key in ("Event", "MessageID", "ResponseTo", "END_USER_NAME", "ErrorSource", "ERROR_CODE"):
         assert found.fields.get(key) == values.get(key)
     closes = values.get("ResponseTo") if values["Event"] == "REQUEST_COMPLETE" else values["MessageID"]
-    assert found.half == (PairKey(closes, opens=False) if closes else None)
+    assert found.pair_key == (PairKey(closes, opens=False) if closes else None)
 
 
 REAL = (
@@ -106,7 +106,7 @@ def test_the_first_of_several_values_counts(more: list[tuple[str, str]]) -> None
     assert found.event["http"]["status_code"] == 401
     assert found.event["http"]["method"] == "GET"
     assert found.event["error"]["code"] == "900901"
-    assert found.half == PairKey("urn:uuid:1", opens=False)
+    assert found.pair_key == PairKey("urn:uuid:1", opens=False)
     assert "application" not in found.event
     assert found.outcome == "auth"
     assert ("suspect" in found.flags) or not {key for key, _ in more} & (
@@ -204,7 +204,7 @@ def test_times_are_exact_to_the_millisecond() -> None:
     closing = PREFIX.replace(".118", ".127")
     closed = parsed(line(("Event", "REQUEST_COMPLETE"), ("MessageID", "m2"), ("ResponseTo", "m1"), prefix=closing))
 
-    assert (opened.half, closed.half) == (PairKey("m1", opens=True), PairKey("m1", opens=False))
+    assert (opened.pair_key, closed.pair_key) == (PairKey("m1", opens=True), PairKey("m1", opens=False))
     assert opened.time is not None
     assert closed.time is not None
     assert (epoch_ms(closed.time) or 0) - (epoch_ms(opened.time) or 0) == 9
@@ -215,7 +215,7 @@ def test_no_part_of_a_line_is_a_request_of_another_kind(end: int) -> None:
     """A line that is cut is rejected, or is one that ends where a value ends and then has no more than it says."""
     found = read(line(*REAL)[:end])
     assert not isinstance(found, Ignored) or end <= len(PREFIX) + 6
-    assert not isinstance(found, Parsed) or found.half is not None or found.event == {}
+    assert not isinstance(found, Parsed) or found.pair_key is not None or found.event == {}
 
 
 def test_nothing_secret_gets_out() -> None:

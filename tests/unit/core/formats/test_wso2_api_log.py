@@ -53,7 +53,7 @@ def test_render_then_parse_is_the_identity(content: dict[str, Any], name: str) -
     assert http.get("status_code") == content.get("statusCode")
     assert meta.get("correlation_id") == content.get("correlationId")
     assert meta.get("uri", "").lstrip("/") == content.get("apiTo", "").lstrip("/")
-    assert found.half == (PairKey(content["correlationId"], opens=False) if "correlationId" in content else None)
+    assert found.pair_key == (PairKey(content["correlationId"], opens=False) if "correlationId" in content else None)
 
 
 def test_of_four_lines_one_counts() -> None:
@@ -61,7 +61,7 @@ def test_of_four_lines_one_counts() -> None:
     flows = ("REQUEST_IN", "REQUEST_OUT", "RESPONSE_IN", "RESPONSE_OUT")
     found = [read(line({"correlationId": "c", "flow": flow})) for flow in flows]
 
-    halves = [each.half if isinstance(each, Parsed) else each for each in found]
+    halves = [each.pair_key if isinstance(each, Parsed) else each for each in found]
     not_counted = Ignored(Reason.NOT_COUNTED)
     assert halves == [PairKey("c", opens=True), not_counted, not_counted, PairKey("c", opens=False)]
 

@@ -25,7 +25,7 @@ def line(key: str, *, opens: bool, at: int = 0, **event: object) -> tuple[bytes,
     value = held_lines.encode(held)
     decoded = held_lines.decode(value)
     assert decoded is not None
-    return held_lines.place(ROUTE, held.half), decoded, value
+    return held_lines.place(ROUTE, held.pair_key), decoded, value
 
 
 def pending(**bounds: int) -> PairingBuffer:
