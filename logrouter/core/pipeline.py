@@ -207,17 +207,17 @@ def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pendin
             else:
                 index = len(work.outcomes)
                 request = PendingEvent(
-                    route,
-                    record,
-                    parsed.event,
-                    0,
-                    route.tables,
-                    route.topics,
-                    envelope,
-                    parsed,
-                    work.event_id,
-                    index,
-                    place,
+                    route=route,
+                    record=record,
+                    event=parsed.event,
+                    time_ms=0,
+                    tables=route.tables,
+                    topics=route.topics,
+                    envelope=envelope,
+                    parsed=parsed,
+                    event_id=work.event_id,
+                    index=index,
+                    place=place,
                 )
                 pending.add(work, request, raw, counted)
                 if counted is None:

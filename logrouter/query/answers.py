@@ -47,7 +47,7 @@ def bare(cell: Cell, *, errors: bool = False) -> Cell:
     Its maps are those of *cell* itself.
     """
     error = cell.error if errors else {}
-    return replace(cell, peer={}, clients={}, clients_cut=0, url={}, url_cut=0, error=error, recent=[])
+    return replace(cell, peer={}, clients={}, clients_error_bound=0, url={}, url_error_bound=0, error=error, recent=[])
 
 
 def errors(cell: Cell | Numbers) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct
+
 from logrouter.core.rollup.cells import (
     MAX_CLIENTS,
     MAX_MINUTE,
@@ -36,23 +38,29 @@ _MANY: Final = 200
 """Failures that a cell may hold within a batch."""
 
 
-_Seen = tuple[
-    int,  # time
-    int | None,  # status
-    str,  # its digits
-    str | None,  # outcome
-    float,  # weight
-    int,  # bytes received
-    int,  # bytes sent
-    int | None,  # latency
-    int,  # its place in the sketch
-    str | None,  # status and path
-    str | None,  # fault
-    str | None,  # client
-    str,  # API
-    tuple[Failure, Failure] | None,  # the failure as its client has it, and as its API has it
-]
-"""What an event adds to the cells of its client and its API."""
+class _Contribution(Struct, gc=False):
+    """What one event adds to the cells of its client and its API, everything already within the bounds of a cell.
+
+    Every event makes one: with ``gc=False`` it is cheaper than a tuple, as the garbage collector does not follow it.
+    *digits* is the status as three digits, *sketch_index* the bucket of the latency, *url* status and path as one name.
+    *failures* is the failed request as its client has it and as its API has it, None if it does not show among the
+    recent ones.
+    """
+
+    time_ms: int
+    status: int | None
+    digits: str
+    outcome: str | None
+    weight: float
+    bytes_in: int
+    bytes_out: int
+    latency_ms: int | None
+    sketch_index: int
+    url: str | None
+    fault: str | None
+    client: str | None
+    api: str
+    failures: tuple[Failure, Failure] | None
 
 
 class Accumulator:
@@ -66,15 +74,16 @@ class Accumulator:
 
     def __init__(self) -> None:
         # By minute, of clients and of APIs by name: a name keeps its hash, a subject made for the look-up would not.
-        self._minutes: dict[int, tuple[dict[str, list[_Seen]], dict[str, list[_Seen]]]] = {}
+        self._minutes: dict[int, tuple[dict[str, list[_Contribution]], dict[str, list[_Contribution]]]] = {}
 
-    def add(  # positional, as the hot loop calls it
+    def add(
         self,
         client: str | None,
         api: str,
         time_ms: int,
         status: int | None,
         outcome: str | None,
+        *,
         weight: float = 1.0,
         bytes_in: int = 0,
         bytes_out: int = 0,
@@ -82,15 +91,16 @@ class Accumulator:
         path: str | None = None,
         error: Mapping[str, Any] | None = None,
         request_id: str = "",
-        *,
         count_api: bool = True,
         count_urls: bool = True,
     ) -> None:
-        """Count one event; *client* and *api* are names, "-" when absent. Times before 1970 count as 1970.
+        """Count one event.
 
-        *client* None counts no client, *count_api* False no API, *count_urls* False neither URLs nor recent failures.
-        An event without a status (or an outcome) is in the count, but under no status (or outcome). *path* is without
-        query and secrets, *error* the event's own.
+        *client* and *api* are names, "-" when absent; *client* None counts the event for no client, *count_api* False
+        for no API. *time_ms* is epoch milliseconds, and a time before 1970 counts as 1970. An event without a status
+        or an outcome (None) is in the number of requests, but under no status or outcome. *weight* is the number of
+        requests that the event stands for. *path* is without query and secrets, *error* the event's own. *count_urls*
+        False counts no URL and keeps no recent failure.
         """
         minute = time_ms // 60_000
         if not 0 <= minute <= MAX_MINUTE:
@@ -121,21 +131,21 @@ class Accumulator:
                     Failure(time_ms, fault, api, path, request_id),
                     Failure(time_ms, fault, client or "", path, request_id),
                 )
-        seen = (
-            time_ms,
-            status,
-            digits,
-            outcome,
-            weight,
-            bytes_in,
-            bytes_out,
-            latency_ms,
-            index,
-            url,
-            fault,
-            client,
-            api,
-            failures,
+        contribution = _Contribution(
+            time_ms=time_ms,
+            status=status,
+            digits=digits,
+            outcome=outcome,
+            weight=weight,
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+            latency_ms=latency_ms,
+            sketch_index=index,
+            url=url,
+            fault=fault,
+            client=client,
+            api=api,
+            failures=failures,
         )
         subjects = self._minutes.get(minute)
         if subjects is None:
@@ -143,15 +153,15 @@ class Accumulator:
         if client is not None:
             known = subjects[0].get(client)
             if known is None:
-                subjects[0][client] = [seen]
+                subjects[0][client] = [contribution]
             else:
-                known.append(seen)
+                known.append(contribution)
         if count_api:
             known = subjects[1].get(api)
             if known is None:
-                subjects[1][api] = [seen]
+                subjects[1][api] = [contribution]
             else:
-                known.append(seen)
+                known.append(contribution)
 
     def take(self) -> Subjects:
         """Everything since the last call, by subject, within the bounds that a reader checks."""
@@ -165,11 +175,11 @@ class Accumulator:
         return list(subjects.items())
 
 
-def _cell_of(minute: int, events: list[_Seen], *, of_client: bool) -> Cell:
+def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Cell:
     """The cell of one subject. Spelled out over `merge` of one-event cells, as every request comes here twice."""
-    first_ms = last_ms = events[0][0]
+    first_ms = last_ms = events[0].time_ms
     weight = 0.0
-    bytes_in = bytes_out = latency_sum = latency_max = latency_count = clients_cut = url_cut = 0
+    bytes_in = bytes_out = latency_sum = latency_max = latency_count = clients_error = url_error = 0
     statuses: dict[int, int] = {}
     outcomes: dict[str, int] = {}
     peers: dict[str, int] = {}
@@ -178,30 +188,20 @@ def _cell_of(minute: int, events: list[_Seen], *, of_client: bool) -> Cell:
     urls: dict[str, int] = {}
     errors: dict[str, int] = {}
     recent: list[Failure] = []
-    for (
-        time_ms,
-        status,
-        digits,
-        outcome,
-        stands_for,
-        received,
-        sent,
-        ms,
-        index,
-        url,
-        fault,
-        client,
-        api,
-        failed,
-    ) in events:
+    for each in events:
+        time_ms = each.time_ms
+        outcome = each.outcome
+        status = each.status
+        ms = each.latency_ms
+        url = each.url
         if time_ms < first_ms:
             first_ms = time_ms
         elif time_ms > last_ms:
             last_ms = time_ms
-        weight += stands_for
-        if received:
+        weight += each.weight
+        if received := each.bytes_in:
             bytes_in += received
-        if sent:
+        if sent := each.bytes_out:
             bytes_out += sent
         if status is not None:
             statuses[status] = statuses[status] + 1 if status in statuses else 1
@@ -215,34 +215,35 @@ def _cell_of(minute: int, events: list[_Seen], *, of_client: bool) -> Cell:
             latency_count += 1
             if ms > latency_max:  # noqa: PLR1730 - half the price of max()
                 latency_max = ms
+            index = each.sketch_index
             sketch[index] = sketch[index] + 1 if index in sketch else 1
         if of_client:
-            pair = digits + api
+            pair = each.digits + each.api
             if pair in peers:
                 peers[pair] += 1
             else:
                 add_name(peers, pair, 1, MAX_PAIRS)
-        elif client is not None:
+        elif (client := each.client) is not None:
             if client in clients:
                 clients[client] += 1
             else:
                 if len(clients) >= _LOOSE:
-                    clients_cut += trim(clients, MAX_CLIENTS)
+                    clients_error += trim(clients, MAX_CLIENTS)
                 clients[client] = 1
         if url is not None:
             if url in urls:
                 urls[url] += 1
             else:
                 if len(urls) >= _LOOSE:
-                    url_cut += trim(urls, MAX_URLS_OF_CLIENT if of_client else MAX_URLS_OF_API)
+                    url_error += trim(urls, MAX_URLS_OF_CLIENT if of_client else MAX_URLS_OF_API)
                 urls[url] = 1
-        if fault is not None:
-            add_name(errors, fault, 1)
-            if failed is not None:
+        if each.fault is not None:
+            add_name(errors, each.fault, 1)
+            if (failed := each.failures) is not None:
                 recent.append(failed[0 if of_client else 1])
                 if len(recent) >= _MANY:
                     recent = newest(recent)
-    cell = Cell(
+    cell = Cell(  # the numbers in their order: a call with more than 15 keywords takes six times as long
         minute,
         len(events),
         weight,
@@ -253,16 +254,16 @@ def _cell_of(minute: int, events: list[_Seen], *, of_client: bool) -> Cell:
         latency_count,
         first_ms,
         last_ms,
-        statuses,
-        outcomes,
-        peers,
-        sketch,
-        clients,
-        clients_cut,
-        urls,
-        url_cut,
-        errors,
-        recent,
+        status=statuses,
+        outcome=outcomes,
+        peer=peers,
+        sketch=sketch,
+        clients=clients,
+        clients_error_bound=clients_error,
+        url=urls,
+        url_error_bound=url_error,
+        error=errors,
+        recent=recent,
     )
     _finish(cell)
     return cell
@@ -273,9 +274,9 @@ def _finish(cell: Cell) -> None:
     if not (0 <= cell.bytes_in <= MAX_SUM and 0 <= cell.bytes_out <= MAX_SUM and 0 <= cell.weight <= MAX_WEIGHT):
         _make_readable(cell)
     if len(cell.url) > 1:
-        cell.url_cut += trim(cell.url, url_room(cell))
+        cell.url_error_bound += trim(cell.url, url_room(cell))
     if cell.clients:
-        cell.clients_cut += trim(cell.clients, MAX_CLIENTS)
+        cell.clients_error_bound += trim(cell.clients, MAX_CLIENTS)
     if len(cell.recent) > 1:
         cell.recent = newest(cell.recent)
 

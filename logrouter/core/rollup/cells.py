@@ -80,8 +80,8 @@ class Cell(msgspec.Struct, array_like=True):
     peer         of a client, requests by status (three digits or `NO_STATUS`) and API, as one name: ``200core``.
                  An API's cell has no peers.
     sketch       latencies by bucket
-    clients      of an API, heavy hitters among its clients; *clients_cut* is their error bound
-    url          heavy hitters among statuses and paths: ``404/core/x``; *url_cut* is their error bound
+    clients      of an API, heavy hitters among its clients; *clients_error_bound* is their error bound
+    url          heavy hitters among statuses and paths: ``404/core/x``; *url_error_bound* is their error bound
     error        failed requests by fault (`core.faults`)
     recent       the newest failed requests, newest first: in partial sums and lifetime rows only
     ===========  ======================================================================================================
@@ -103,9 +103,9 @@ class Cell(msgspec.Struct, array_like=True):
     sketch: _Sketch = {}
     # Since version 2 of rollup records; older rows and records end here.
     clients: _Heavy = {}
-    clients_cut: _Count = 0
+    clients_error_bound: _Count = 0
     url: _Heavy = {}
-    url_cut: _Count = 0
+    url_error_bound: _Count = 0
     error: _Names = {}
     recent: Annotated[list[Failure], msgspec.Meta(max_length=MAX_RECENT)] = []
 
@@ -139,7 +139,7 @@ def upgrade(cell: Cell) -> None:
 
 def copy_of(cell: Cell, number: int) -> Cell:
     """A cell with the same sums and its own maps, for bucket *number*."""
-    return Cell(
+    return Cell(  # the numbers in their order: a call with more than 15 keywords takes six times as long
         number,
         cell.count,
         cell.weight,
@@ -150,16 +150,16 @@ def copy_of(cell: Cell, number: int) -> Cell:
         cell.latency_count,
         cell.first_ms,
         cell.last_ms,
-        cell.status.copy(),
-        cell.outcome.copy(),
-        cell.peer.copy(),
-        cell.sketch.copy(),
-        cell.clients.copy(),
-        cell.clients_cut,
-        cell.url.copy(),
-        cell.url_cut,
-        cell.error.copy(),
-        cell.recent.copy(),
+        status=cell.status.copy(),
+        outcome=cell.outcome.copy(),
+        peer=cell.peer.copy(),
+        sketch=cell.sketch.copy(),
+        clients=cell.clients.copy(),
+        clients_error_bound=cell.clients_error_bound,
+        url=cell.url.copy(),
+        url_error_bound=cell.url_error_bound,
+        error=cell.error.copy(),
+        recent=cell.recent.copy(),
     )
 
 
@@ -215,13 +215,13 @@ def merge(into: Cell, cell: Cell) -> None:
     for name, n in cell.url.items():
         names[name] = names[name] + n if name in names else n
     if len(names) > MAX_URLS_OF_CLIENT:
-        into.url_cut += trim(names, url_room(into))
-    if cell.url_cut:
-        into.url_cut += cell.url_cut
+        into.url_error_bound += trim(names, url_room(into))
+    if cell.url_error_bound:
+        into.url_error_bound += cell.url_error_bound
     if cell.clients:
-        into.clients_cut += join(into.clients, cell.clients, MAX_CLIENTS)
-    if cell.clients_cut:
-        into.clients_cut += cell.clients_cut
+        into.clients_error_bound += join(into.clients, cell.clients, MAX_CLIENTS)
+    if cell.clients_error_bound:
+        into.clients_error_bound += cell.clients_error_bound
     if cell.error:
         names = into.error
         for name, n in cell.error.items():
@@ -262,7 +262,14 @@ def quantiles(cell: Cell, shares: Sequence[float]) -> list[float] | None:
 
 
 _SUMS: Final = (
-    *("count", "bytes_in", "bytes_out", "latency_sum", "latency_max", "latency_count", "clients_cut", "url_cut"),
+    "count",
+    "bytes_in",
+    "bytes_out",
+    "latency_sum",
+    "latency_max",
+    "latency_count",
+    "clients_error_bound",
+    "url_error_bound",
 )
 
 

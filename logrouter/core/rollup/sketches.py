@@ -5,9 +5,9 @@
 
 *Names* are counted by Misra and Gries's algorithm in the mergeable form of Agarwal et al., "Mergeable Summaries",
 PODS 2012: when there are more than *room* names, the count of the largest one that finds no room is taken off all, and
-what has nothing left is dropped.  What was taken off in all, the *cut*, is the error bound: the true count of a name
-lies between its estimate (0 for a name that is not kept) and its estimate plus the cut.  Whatever the order and the
-grouping, the cut is at most the sum of all counts divided by *room* + 1.
+what has nothing left is dropped. What was taken off in all is the *error bound*: the true count of a name lies between
+its estimate (0 for a name that is not kept) and its estimate plus the error bound. Whatever the order and the grouping,
+the error bound is at most the sum of all counts divided by *room* + 1.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def bucket_value(index: int) -> float:
 
 
 def trim(counts: dict[str, int], room: int) -> int:
-    """Leave at most *room* names in *counts*; what was taken off every count is returned, to be added to the cut."""
+    """Leave at most *room* names in *counts*; returns what every count lost by it, to be added to the error bound."""
     if len(counts) <= room:
         return 0
     taken = sorted(counts.values(), reverse=True)[room]
@@ -54,7 +54,10 @@ def trim(counts: dict[str, int], room: int) -> int:
 
 
 def join(into: dict[str, int], counts: dict[str, int], room: int) -> int:
-    """Add the counts of another summary to *into*; returned as by `trim`. The cut of the other one is added besides."""
+    """Add the counts of another summary to *into*, which keeps at most *room* names.
+
+    Returns what was taken off every count; the error bound of *into* grows by that and by that of the other summary.
+    """
     get = into.get
     for name, n in counts.items():
         into[name] = get(name, 0) + n

@@ -67,7 +67,7 @@ def urls(cell: Cell, asked: Asked) -> Answer:
         "urls": [
             {"url": url, "status": None if status == NO_STATUS else status, "count": -n} for n, url, status in largest
         ],
-        "max_undercount": cell.url_cut,
+        "max_undercount": cell.url_error_bound,
         "other": max(cell.count + sum(n for n, *_ in largest), 0),
         "count": cell.count,
     }
@@ -78,7 +78,7 @@ def clients(cell: Cell, asked: Asked) -> Answer:
     largest = list(ranked(cell.clients).items())[: asked.values["limit"]]
     return {
         "clients": [{"client_id": name, "count": n} for name, n in largest],
-        "max_undercount": cell.clients_cut,
+        "max_undercount": cell.clients_error_bound,
         "other": max(cell.count - sum(n for _, n in largest), 0),
         "count": cell.count,
     }

@@ -177,7 +177,7 @@ def test_heavy_hitters_stay_within_their_bound_through_kills(seed):
     for row in world.cells().values():
         assert (row.count, row.peer) == (40 * len(records), {"200core": 40 * len(records)})
         assert len(row.url) <= MAX_URLS_OF_CLIENT
-        assert all(row.url.get(url, 0) <= n <= row.url.get(url, 0) + row.url_cut for url, n in truth.items())
+        assert all(row.url.get(url, 0) <= n <= row.url.get(url, 0) + row.url_error_bound for url, n in truth.items())
 
 
 @settings(max_examples=examples(40), deadline=None)

@@ -78,8 +78,8 @@ def test_urls_are_bounded_and_within_their_bound_through_batches_and_merges(subj
         truth.update(f"200{path}" for path in paths)
         merge(row, cells_of(*({"path": path} for path in paths))[subject])
     assert len(row.url) <= room
-    assert all(row.url.get(url, 0) <= n <= row.url.get(url, 0) + row.url_cut for url, n in truth.items())
-    assert row.url["200/always"] >= 4000 - row.url_cut > 0
+    assert all(row.url.get(url, 0) <= n <= row.url.get(url, 0) + row.url_error_bound for url, n in truth.items())
+    assert row.url["200/always"] >= 4000 - row.url_error_bound > 0
     assert row.count == 14_000
 
 
@@ -90,8 +90,8 @@ def test_clients_of_an_api_are_its_heavy_hitters():
     cells = cells_of(*events)
     core = cells["acore"]
     assert len(core.clients) <= MAX_CLIENTS
-    assert core.clients["busy"] <= 3000 <= core.clients["busy"] + core.clients_cut
-    assert core.clients_cut * (MAX_CLIENTS + 1) <= core.count == 6000
+    assert core.clients["busy"] <= 3000 <= core.clients["busy"] + core.clients_error_bound
+    assert core.clients_error_bound * (MAX_CLIENTS + 1) <= core.count == 6000
     assert cells["cbusy"].clients == {}
 
 

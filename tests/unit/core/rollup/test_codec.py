@@ -39,7 +39,8 @@ def test_record_of_version_1_is_read():
     (name, (cell,)), api = decode_record(msgspec.msgpack.encode([1, [["calice", [FIRST]], ["acore", [FIRST]]]]))
     assert (name, cell.count, cell.status, cell.sketch) == ("calice", 3, {200: 3}, {45: 1})
     assert cell.peer == {"---core": 2, "~other": 1}
-    assert (cell.clients, cell.clients_cut, cell.url, cell.url_cut, cell.error, cell.recent) == ({}, 0, {}, 0, {}, [])
+    assert (cell.clients, cell.url, cell.error, cell.recent) == ({}, {}, {}, [])
+    assert (cell.clients_error_bound, cell.url_error_bound) == (0, 0)
     assert api[0] == "acore"
 
 

@@ -80,9 +80,9 @@ CELLS = st.builds(
     peer=st.dictionaries(NAMES, COUNTS, max_size=4),
     sketch=st.dictionaries(st.integers(-1, 500), COUNTS, max_size=6),
     clients=st.dictionaries(NAMES, COUNTS, max_size=4),
-    clients_cut=COUNTS,
+    clients_error_bound=COUNTS,
     url=st.dictionaries(NAMES, COUNTS, max_size=4),
-    url_cut=COUNTS,
+    url_error_bound=COUNTS,
     error=st.dictionaries(NAMES, COUNTS, max_size=4),
     recent=st.lists(FAILURES, max_size=MAX_RECENT).map(newest),
 )
