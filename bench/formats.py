@@ -14,15 +14,12 @@ import argparse
 import os
 import platform
 import statistics
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "fuzz"))
-
-from targets import lines_of, records
+import orjson
 
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
@@ -31,8 +28,9 @@ from logrouter.core.formats.format import FormatSettings
 from logrouter.model import Envelope, Parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+CORPUS = Path(__file__).parent.parent / "tests" / "corpus"
 LONGEST = 4096
 LOOP_SECONDS = 0.02
 
@@ -54,7 +52,7 @@ def main() -> None:
     for name, each in FORMATS.items():
         if not args.only or name in args.only:
             parse = each.compile(FormatSettings())
-            texts = dict.fromkeys(line.decode("utf-8", "replace").rstrip("\r\n") for line in lines_of(name))
+            texts = dict.fromkeys(lines_of(name))
             read = [
                 text for text in texts if len(text) <= LONGEST and isinstance(parse(Envelope("plain", text)), Parsed)
             ]
@@ -68,7 +66,7 @@ def compare(repeat: int) -> None:
     names = default_order(FORMATS)
     parsers = [FORMATS[name].compile(FormatSettings()) for name in names]
     auto = FORMATS["auto"].compile(FormatSettings())
-    texts = dict.fromkeys(line.decode("utf-8", "replace").rstrip("\r\n") for name in names for line in lines_of(name))
+    texts = dict.fromkeys(line for name in names for line in lines_of(name))
     chosen = [text for text in texts if len(text) <= LONGEST]
 
     def in_turn(text: str) -> None:
@@ -78,6 +76,23 @@ def compare(repeat: int) -> None:
     by_turn = statistics.mean(cost(in_turn, text, repeat) for text in chosen)
     print(f"\nauto over {len(chosen)} lines of all formats: {by_auto:.1f} us/line; trying each in turn: {by_turn:.1f}")
     print(f"ratio: {by_auto / by_turn:.2f}")
+
+
+def records(name: str) -> list[bytes]:
+    """The records of an envelope's or a format's golden corpus."""
+    return [file.read_bytes() for file in sorted((CORPUS / name).glob("*.in"))]
+
+
+def lines_of(name: str) -> Iterator[str]:
+    """The lines of a format's corpus, as they are and out of whatever envelope they are in."""
+    for record in records(name):
+        yield record.decode("utf-8", "replace").rstrip("\r\n")
+        for envelope in ENVELOPES.values():
+            found = envelope.decode(record)
+            if isinstance(found, Envelope):
+                yield found.text.rstrip("\r\n")
+                if found.document is not None:
+                    yield orjson.dumps(found.document).decode()
 
 
 def report(name: str, lines: list, read: Callable, repeat: int) -> None:

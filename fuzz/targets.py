@@ -55,7 +55,7 @@ def envelope_target(name: str) -> Target:
 
     def run(data: bytes) -> None:
         found = decode(data)
-        lines = found if isinstance(found, tuple) and not isinstance(found, Ignored | Rejected) else (found,)
+        lines = found if isinstance(found, tuple) else (found,)
         for line in lines:
             check_line(line)
 

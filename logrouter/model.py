@@ -162,6 +162,10 @@ class Ignored(Struct, frozen=True):
         return f"ignored by {self.route} ({self.reason})"
 
 
+NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
+"""What a format makes of a line that is not a request in its format."""
+
+
 class Rejected(Struct, frozen=True):
     """A line or record that may be ours and cannot be used: it becomes a dead letter.
 

@@ -17,7 +17,7 @@ import orjson
 from logrouter.core.envelopes import plain
 from logrouter.core.ids import MAX_INDEX
 from logrouter.core.text.json_objects import decode_object, repairs
-from logrouter.model import Decoded, Envelope, Ignored, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Decoded, Envelope, Reason, Rejected, Stage
 
 SHAPE: Final = "json"
 
@@ -47,7 +47,7 @@ def decode(value: bytes) -> Decoded:
         if type(batch) is dict and type(entries := batch.get(inner)) is list:
             return _several(entries, {"identifier": found.get("identifier")})
     if any(name in found for name in _CONNECTIONS):
-        return Ignored(Reason.NOT_REQUEST)
+        return NO_REQUEST
     return _line(found, found, value)
 
 

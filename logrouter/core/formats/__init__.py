@@ -31,28 +31,35 @@ if TYPE_CHECKING:
     from logrouter.core.formats.format import Format
     from logrouter.model import Parser
 
+_READERS: Final[Mapping[str, Format]] = {
+    "apache": apache.FORMAT,
+    "aws_clf": aws_clf.FORMAT,
+    "aws_csv": aws_csv.FORMAT,
+    "aws_json": aws_json.FORMAT,
+    "aws_xml": aws_xml.FORMAT,
+    "builds": builds.FORMAT,
+    "envoy": envoy.FORMAT,
+    "istio": istio.FORMAT,
+    "kv": kv.FORMAT,
+    "nginx": nginx.FORMAT,
+    "wso2_access": wso2_access.FORMAT,
+    "wso2_api_log": wso2_api_log.FORMAT,
+    "wso2_apim_metrics": wso2_apim_metrics.FORMAT,
+    "wso2_correlation": wso2_correlation.FORMAT,
+    "wso2_http": wso2_http.FORMAT,
+}
+
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
-    {
-        "apache": apache.FORMAT,
-        "auto": auto.FORMAT,
-        "aws_clf": aws_clf.FORMAT,
-        "aws_csv": aws_csv.FORMAT,
-        "aws_json": aws_json.FORMAT,
-        "aws_xml": aws_xml.FORMAT,
-        "builds": builds.FORMAT,
-        "envoy": envoy.FORMAT,
-        "istio": istio.FORMAT,
-        "kv": kv.FORMAT,
-        "nginx": nginx.FORMAT,
-        "wso2_access": wso2_access.FORMAT,
-        "wso2_api_log": wso2_api_log.FORMAT,
-        "wso2_apim_metrics": wso2_apim_metrics.FORMAT,
-        "wso2_correlation": wso2_correlation.FORMAT,
-        "wso2_http": wso2_http.FORMAT,
-    }
+    dict(sorted({**_READERS, auto.NAME: auto.format_over(_READERS)}.items()))
 )
+"""Every format by the name that topics.yaml calls it by. `auto` is the one that tries the others."""
 
 
 def parser(name: str, settings: FormatSettings | None = None) -> Parser:
-    """The parser of a format. Raises `kind.SettingsError` for settings that it can't work with."""
+    """The parser of the format *name*, without settings if none are given.
+
+    Raises:
+        KeyError: there is no such format.
+        FormatSettingsError: the format cannot work with the settings.
+    """
     return FORMATS[name].compile(settings or FormatSettings())

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.format import Format, FormatSettings, FormatSettingsError
-from logrouter.model import Ignored, Parsed, Reason, Rejected
+from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,8 +43,6 @@ ORDER: Final = (
 DETECTED: Final = "detected"
 GUESSED: Final = "guessed"
 
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
-
 
 class _Candidate(NamedTuple):
     """A format to try."""
@@ -60,18 +58,16 @@ def default_order(formats: Mapping[str, Format]) -> tuple[str, ...]:
     return (*(name for name in ORDER if name in found), *(name for name in found if name not in ORDER))
 
 
-def _compile(settings: FormatSettings) -> Parser:
-    from logrouter.core.formats import FORMATS  # noqa: PLC0415 - the table holds this format as well
-
-    return compile_auto(settings.formats or default_order(FORMATS), FORMATS)
-
-
 def compile_auto(names: Sequence[str], formats: Mapping[str, Format]) -> Parser:
-    """The parser that tries *names* in order. Raises `FormatSettingsError` for one that can't be told by its looks."""
+    """The parser that tries the formats called *names* in order; *formats* are all that there are, by name.
+
+    Raises:
+        FormatSettingsError: one of them has no signature.
+    """
     tried: list[_Candidate] = []
     for index, name in enumerate(names):
-        signature = formats[name].signature
-        if name == NAME or signature is None:
+        signature = None if name == NAME else formats[name].signature
+        if signature is None:
             raise FormatSettingsError(f"formats[{index}]", f"{name} has no signature to be told by")
         tried.append(_Candidate(name, signature, formats[name].compile(FormatSettings())))
 
@@ -88,9 +84,15 @@ def compile_auto(names: Sequence[str], formats: Mapping[str, Format]) -> Parser:
                 refused = refused or found
             elif found.reason is not Reason.NOT_REQUEST:
                 return found
-        return refused or _NO_REQUEST
+        return refused or NO_REQUEST
 
     return parse
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"formats"}))
+def format_over(formats: Mapping[str, Format]) -> Format:
+    """The format `auto` over all the others, by name."""
+
+    def compile_format(settings: FormatSettings) -> Parser:
+        return compile_auto(settings.formats or default_order(formats), formats)
+
+    return Format(compile_format, frozenset({"formats"}))

@@ -15,7 +15,6 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.families.aws import (
-    NO_REQUEST,
     TAKES,
     compile_reader,
     is_execution_log,
@@ -23,7 +22,7 @@ from logrouter.core.formats.families.aws import (
     unreadable,
 )
 from logrouter.core.formats.format import Format
-from logrouter.model import Reason
+from logrouter.model import NO_REQUEST, Reason
 
 if TYPE_CHECKING:
     from logrouter.core.formats.format import FormatSettings

@@ -14,7 +14,6 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.families.aws import (
-    NO_REQUEST,
     TAKES,
     compile_reader,
     is_execution_log,
@@ -24,7 +23,7 @@ from logrouter.core.formats.families.aws import (
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.json_objects import REPAIRED
 from logrouter.core.text.timestamps import epoch_ms
-from logrouter.model import Reason
+from logrouter.model import NO_REQUEST, Reason
 
 if TYPE_CHECKING:
     from logrouter.core.formats.format import FormatSettings

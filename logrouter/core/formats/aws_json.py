@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.formats.families.aws import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
+from logrouter.core.formats.families.aws import TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.families.aws_names import known_names, plain
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.json_objects import REPAIRED
-from logrouter.model import Envelope, Reason, Rejected
+from logrouter.model import NO_REQUEST, Envelope, Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

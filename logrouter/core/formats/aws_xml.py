@@ -16,10 +16,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.formats.families.aws import NO_REQUEST, TAKES, compile_reader, is_execution_log, unreadable
+from logrouter.core.formats.families.aws import TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.format import Format
 from logrouter.core.text.json_objects import REPAIRED
-from logrouter.model import Reason, Rejected
+from logrouter.model import NO_REQUEST, Reason, Rejected
 
 if TYPE_CHECKING:
     from logrouter.core.formats.format import FormatSettings

@@ -18,12 +18,11 @@ from logrouter.core.formats import apache
 from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.format import Format, FormatSettings, fixed
 from logrouter.core.text.json_objects import decode_object
-from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Envelope, Ignored, Parsed, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _NAMES: Final = ("job", "build")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{3,45} ", re.ASCII)
 
@@ -39,12 +38,12 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         # The envelope gives the whole record where it is plain, and where the record has no message.
         found = decode_object(text, Stage.PARSE)
         if isinstance(found, Rejected):
-            return _NO_REQUEST
+            return NO_REQUEST
         record = found
         message = record.get("message")
         text = message.rstrip("\r\n") if type(message) is str else ""
     if not _begins(text):
-        return _NO_REQUEST
+        return NO_REQUEST
     request = _access(Envelope(envelope.shape, text))
     if not isinstance(request, Parsed):
         return request

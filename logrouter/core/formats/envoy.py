@@ -22,7 +22,7 @@ from logrouter.core.formats.format import Format, fixed
 from logrouter.core.redact import path_of
 from logrouter.core.text.json_objects import MAX_DETAIL, cut_or_malformed, decode_object, repairs
 from logrouter.core.text.unflatten import ABSENT, known_paths, unflatten
-from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.model import Envelope
@@ -63,7 +63,6 @@ PATHS: Final = known_paths(
     aliases=G0_NAMES,
 )
 
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _CANARY: Final = Ignored(Reason.CANARY)
 
 # The common line as types: nested, every value of its own type, nothing unknown, null, "" or "-". Decoding by them
@@ -113,7 +112,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     """The request in an envelope's text or, where the transport has merged it, in its document. Never raises."""
     text = envelope.text
     if text[:1] != "{":
-        return _NO_REQUEST if envelope.document is None else _general(envelope.document, ())
+        return NO_REQUEST if envelope.document is None else _general(envelope.document, ())
     try:
         common = _decode_common(text)
     except DecodeError:
@@ -155,7 +154,7 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored:
     if not (type(schema) is str and schema.startswith(SCHEMA_PREFIX)) and not (
         "method" in http and "status_code" in http
     ):
-        return _NO_REQUEST
+        return NO_REQUEST
     if meta.get("domain") == CANARY_DOMAIN:
         return _CANARY
     headers = http.get("request_headers")

@@ -25,9 +25,8 @@ from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import duration_ms
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
 from logrouter.core.text.proto_json import camel_case, count_of, submessage, time_text, unwrapped
-from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _ABSENT: Final = (None, "", "-", "unknown")
 _SCALARS: Final = (str, int, float, bool)
 _NOWHERE: Final = ("", 0)
@@ -82,10 +81,10 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     flags: tuple[str, ...] = ()
     if line is None or (envelope.text[:1] == "{" and not _known(line)):
         if envelope.text[:1] != "{":
-            return _NO_REQUEST
+            return NO_REQUEST
         read = decode_object(envelope.text, Stage.PARSE)
         if isinstance(read, Rejected):
-            return cut_or_malformed(read, envelope.text) if _OURS.search(envelope.text) is not None else _NO_REQUEST
+            return cut_or_malformed(read, envelope.text) if _OURS.search(envelope.text) is not None else NO_REQUEST
         line, flags = read, repairs(read)
     entry = _alone(line)
     if isinstance(entry, Rejected):
@@ -93,7 +92,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     if is_entry(entry):
         return Ignored(Reason.NOT_COUNTED) if is_passing(entry) else _request(values_of(entry), flags)
     found = _placed(entry)
-    return _request(_flat(entry, found), flags) if _is_request(found) else _NO_REQUEST
+    return _request(_flat(entry, found), flags) if _is_request(found) else NO_REQUEST
 
 
 def _alone(line: dict[str, Any]) -> dict[str, Any] | Rejected:

@@ -22,7 +22,7 @@ from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, For
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import milliseconds
 from logrouter.core.text.key_values import pairs_of
-from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,6 @@ _NEWLINE: Final = "#012"
 _ABSENT: Final = frozenset({"", "-", "null", "(null)", "nil"})
 _CODE: Final = "code"
 _MAX_DIGITS: Final = 15
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 
 _BACKEND: Final = ErrorRule("backend_error")
 _GATEWAY: Final = ErrorRule("gateway_error")
@@ -110,7 +109,7 @@ def _compile(settings: FormatSettings) -> Parser:
         """The request in a line of pairs. Never raises."""
         text = envelope.text
         if text[:1] == "{" or "=" not in text:
-            return _NO_REQUEST
+            return NO_REQUEST
         pairs = pairs_of(text.rstrip("\n").replace("\n", _NEWLINE) if "\n" in text else text)
         line: dict[str, str] = {}
         for key, value in pairs.values.items():
@@ -123,7 +122,7 @@ def _compile(settings: FormatSettings) -> Parser:
         event = _event(said, texts, numbers, times)
         http = event.setdefault("http", {})
         if (status is None and code is None) or not ("method" in http or "uri" in event.get("meta", {})):
-            return _NO_REQUEST
+            return NO_REQUEST
         if pairs.cut:
             return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends inside a quoted value")
         rule = errors.get(code) if code is not None else None

@@ -22,7 +22,7 @@ from logrouter.core.formats.format import Format
 from logrouter.core.names import SUSPECT
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import path_of
-from logrouter.model import Ignored, PairKey, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, PairKey, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,6 @@ _TIME = re.compile(
 )
 _MAX_HEAD: Final = 1024
 
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 
 _Pairs = list[tuple[str, str]]
@@ -96,16 +95,16 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | _Not:
         return _rest_of_a_line(line)
     head = line[:start]
     if '"' in head:
-        return _malformed("begins in the middle of a value") if _is_ours(line) else _NO_REQUEST
+        return _malformed("begins in the middle of a value") if _is_ours(line) else NO_REQUEST
     named = _logger(head)
     if named is False:
-        return _NO_REQUEST
+        return NO_REQUEST
     pairs = _pairs(line, start)
     if isinstance(pairs, Rejected):
-        return pairs if named or pairs.reason is Reason.MALFORMED or _is_ours(line) else _NO_REQUEST
+        return pairs if named or pairs.reason is Reason.MALFORMED or _is_ours(line) else NO_REQUEST
     values: dict[str, str] = dict(pairs)
     if "Event" not in values:
-        return _malformed("no Event") if named or values.keys() & _KNOWN else _NO_REQUEST
+        return _malformed("no Event") if named or values.keys() & _KNOWN else NO_REQUEST
     suspect = False
     if len(values) < len(pairs) or not values.keys() & _KNOWN <= _expected(values["Event"]):
         values, suspect = _trusted(pairs)
@@ -150,7 +149,7 @@ def _rest_of_a_line(line: str) -> _Not:
         return Rejected(Stage.PARSE, Reason.TRUNCATED, "no Event")
     if line[-1:] == '"' and line.count('"') % 2 and line[:1] != "{":
         return _malformed("the end of a value that began in another line")
-    return _NO_REQUEST
+    return NO_REQUEST
 
 
 def _is_ours(line: str) -> bool:

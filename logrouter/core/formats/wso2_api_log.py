@@ -16,7 +16,7 @@ from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format, fixed
 from logrouter.core.redact import path_of
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
-from logrouter.model import Ignored, PairKey, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, PairKey, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.model import Envelope
@@ -28,7 +28,6 @@ _OPENS: Final = "REQUEST_IN"
 _CLOSES: Final = "RESPONSE_OUT"
 _BETWEEN: Final = ("REQUEST_OUT", "RESPONSE_IN")
 _TIME = re.compile(r"\[(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?)\]", re.ASCII)
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 
 
@@ -36,7 +35,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
     head, mark, rest = envelope.text.partition(TOKEN)
     if not mark or len(head) > _MAX_HEAD or '"' in head or "{" in head:
-        return _NO_REQUEST
+        return NO_REQUEST
     begin = rest.find("{", 0, _MAX_NAME)
     if begin < 0:
         return Rejected(Stage.PARSE, Reason.TRUNCATED, "no object")

@@ -17,7 +17,7 @@ from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
-from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.core.formats.families.wso2 import FaultOf
@@ -29,7 +29,6 @@ _MAX_HEAD: Final = 512
 _NAMES: Final = ("apim:response", "apim:faulty")
 _LEAST: Final = ("apiName", "apiId", "proxyResponseCode", "errorCode")
 """Every line has one of these at least."""
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 
 _SOURCES: Final = (
     *("apiId", "apiName", "apiVersion", "apiType", "apiContext", "apiCreator", "apiCreatorTenantDomain"),
@@ -48,11 +47,11 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
     head, mark, rest = text.partition(TOKEN)
     if not mark or len(head) > _MAX_HEAD or '"' in head or head.rfind("{") > head.rfind("}"):
-        return _NO_REQUEST
+        return NO_REQUEST
     name, mark, rest = rest.partition(",")
     properties, colon, found = rest.partition(":")
     if name.strip() not in _NAMES or not mark or not colon or properties.strip() != "properties":
-        return _NO_REQUEST
+        return NO_REQUEST
     line = decode_object(found.strip(), Stage.PARSE)
     if isinstance(line, Rejected):
         return _unreadable(found.strip(), line)

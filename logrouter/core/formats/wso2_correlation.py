@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format, fixed
 from logrouter.core.redact import path_of
-from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.model import Envelope
@@ -33,7 +33,6 @@ _RIGHT: Final = (
 )
 _SOURCES: Final = ("applicationName", "consumerKey", "applicationId", "organization", "source")
 _SCHEME = re.compile(r"\s*(?:basic|bearer|digest|negotiate|hmac|aws4-hmac-sha256|apikey)\b", re.IGNORECASE)
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 
 
@@ -41,9 +40,9 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
     left = envelope.text.strip().split("|", _FROM_LEFT)
     if len(left) < 6 or not left[0][:4].isdecimal() or '"' in left[0]:
-        return _NO_REQUEST
+        return NO_REQUEST
     if left[4].strip() != CALL:
-        return _NO_REQUEST
+        return NO_REQUEST
     if envelope.text.rstrip().endswith(_LATENCY):  # a figure is the last of twenty columns
         return _NOT_COUNTED
     right = left[-1].rsplit("|", _FROM_RIGHT)

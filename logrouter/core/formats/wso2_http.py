@@ -17,7 +17,7 @@ from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format, fixed
 from logrouter.core.names import SUSPECT
 from logrouter.core.redact import path_of
-from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.model import Envelope
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _MAX_HEAD: Final = 2048
 # How rsyslog writes a newline, which envelopes undo. A gateway's line never has one: a client has written this itself.
 _NEWLINE: Final = "#012"
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 _TWO_LINES: Final = Rejected(Stage.PARSE, Reason.MALFORMED, "two lines in one")
 
@@ -56,7 +55,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         return _common(line[: time.start()], time[1], line[time.end() + 2 :])
     if _METHOD_KEY in line:
         return _keyed(line)
-    return _NO_REQUEST
+    return NO_REQUEST
 
 
 def _common(head: str, time: str, rest: str) -> Parsed | Ignored | Rejected:
@@ -164,13 +163,13 @@ def _keyed(line: str) -> Parsed | Ignored | Rejected:
         if len(starts) > _MAX_KEYS:
             return Rejected(Stage.PARSE, Reason.MALFORMED, f"more than {_MAX_KEYS} keys")
     if not starts or '"' in line[: starts[0].end() + 1] or "{" in line[: starts[0].start()]:
-        return _NO_REQUEST  # pairs in what a client has sent, in a log of another kind
+        return NO_REQUEST  # pairs in what a client has sent, in a log of another kind
     ends = [*(match.start() for match in starts[1:]), len(line)]
     values: dict[str, str | None] = {}
     for match, end in zip(starts, ends, strict=True):
         values.setdefault(match[1], wso2.present(line[match.end() : end].strip()))
     if not values.keys() >= _KEYS:
-        return _NO_REQUEST
+        return NO_REQUEST
     method, target = values["requestMethod"], values["requestURL"]
     if method is None and target is None:
         return _NOT_COUNTED

@@ -15,7 +15,7 @@ from logrouter.core.formats.format import FormatSettingsError
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import path_of
 from logrouter.core.text.globs import compile_glob
-from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 TAKES: Final = frozenset({"aliases", "errors", "log_groups"})
 """Settings that every notation of these logs takes."""
 
-NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 
 _EXECUTION_GROUP: Final = "API-Gateway-Execution-Logs_"
 _ABSENT: Final = frozenset({"", "-", "UUID_REPLACED_INVALID_REQUEST_ID"})

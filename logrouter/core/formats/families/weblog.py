@@ -19,7 +19,7 @@ from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.line_patterns import compile_scan, head_of, variables_of
 from logrouter.core.text.timestamps import epoch_ms
-from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
+from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,6 @@ BACKEND: Final = ("backend_seconds", "backend_status", "field:upstream_addr")
 """What is absent where the server answered by itself."""
 
 _HEADERS: Final = {"x-forwarded-for": "forwarded", "host": "domain", "x-request-id": "request_id"}
-_NO_REQUEST: Final = Ignored(Reason.NOT_REQUEST)
 _BYTES: Final = {"bytes_sent": ("bytes_sent", "body_bytes_sent"), "bytes_received": ("bytes_received",)}
 # Expressions decide; these are what they are spared.
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
@@ -80,7 +79,7 @@ class PatternReader:
         if match is not None:
             return self.of_values(match.groups(), self._undo if "\\" in text else None)
         if self._begins(text) is None:
-            return _NO_REQUEST
+            return NO_REQUEST
         if self._is_cut(text):
             return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends before its pattern does")
         return Rejected(Stage.PARSE, Reason.MALFORMED, "the line begins as its pattern does, and goes on differently")
@@ -147,7 +146,7 @@ def _assemble(
     if status is not None:
         http["status_code"] = status
     elif "method" not in http:
-        return _NO_REQUEST
+        return NO_REQUEST
     client = _client(values)
     if client is not None:
         http["client_ip"] = client
