@@ -1,0 +1,118 @@
+"""docs/canonical-event.md is true: its fields are those of the schemas, its formats fill what the corpus shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from logrouter.core.formats import FORMATS
+from logrouter.core.outcomes import OUTCOMES
+from logrouter.model import Reason
+
+ROOT = Path(__file__).parents[4]
+PAGE = (ROOT / "docs" / "canonical-event.md").read_text(encoding="utf-8")
+CORPUS = ROOT / "tests" / "corpus"
+ROW = re.compile(r"^\| `([^`]+)` \|(.*)$", re.MULTILINE)
+
+ALWAYS = {"$schema", "meta.stream", "meta.dt", "meta.id"}
+"""What a line may hold as well, and an event gets in any case."""
+GROUPS = (
+    ("envoy", "istio", "kv", "nginx", "apache", "builds"),
+    ("aws_json", "aws_xml", "aws_clf", "aws_csv"),
+    ("wso2_access", "wso2_apim_metrics", "wso2_api_log", "wso2_correlation", "wso2_http"),
+)
+"""The formats of each table of the page. `auto` fills what the format fills that has read the line."""
+
+
+def section(title: str) -> str:
+    """What stands below a heading of the second level."""
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def properties(schema: dict, above: str = "") -> dict[str, str]:
+    """Every property of a schema at any depth, with its type."""
+    found = {}
+    for name, member in schema.get("properties", {}).items():
+        found[above + name] = member.get("type", "string")
+        found |= properties(member, f"{above}{name}.")
+    return found
+
+
+def leaves(event: dict, above: str = "") -> set[str]:
+    """The fields that an event has; of headers only that there are some."""
+    found = set()
+    for name, value in event.items():
+        deeper = isinstance(value, dict) and name != "request_headers"
+        found |= leaves(value, f"{above}{name}.") if deeper else {above + name}
+    return found - ALWAYS
+
+
+@cache
+def filled(name: str) -> dict[str, str]:
+    """What a format fills in the cases of its corpus: `yes`, or `opt` if only in cases with options."""
+    found: dict[str, str] = {}
+    for file in sorted((CORPUS / name).glob("*.json")):
+        mark = "opt" if file.with_suffix(".settings").exists() else "yes"
+        for field in leaves(json.loads(file.read_text()).get("event", {})):
+            found[field] = "yes" if "yes" in (mark, found.get(field)) else "opt"
+    return found
+
+
+def table(formats: tuple[str, ...], order: list[str]) -> str:
+    """The table of the page for some formats."""
+    rows = [f"| field | {' | '.join(f'`{name}`' for name in formats)} |", "|---" * (len(formats) + 1) + "|"]
+    for field in order:
+        marks = [filled(name).get(field, "") for name in formats]
+        rows += [f"| `{field}` | {' | '.join(marks)} |"] if any(marks) else []
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("title", "schema"),
+    [("Fields of an event", "api_request"), ("Fields of a dead letter", "dead_letter")],
+)
+def test_every_field_of_the_schema_is_described_with_its_type(title, schema):
+    """The page has all fields of the schema, in its order, and no others."""
+    declared = properties(json.loads((ROOT / f"logrouter/schemas/{schema}/1.0.0.json").read_text()))
+
+    assert [(field, rest.split("|")[0].split(",")[0].strip()) for field, rest in ROW.findall(section(title))] == list(
+        declared.items()
+    )
+
+
+@pytest.mark.parametrize("formats", GROUPS, ids=lambda formats: formats[0])
+def test_formats_fill_what_the_page_says(formats):
+    """The page says of each field which formats fill it, as their cases in the corpus show."""
+    wanted = table(formats, [field for field, _ in ROW.findall(section("Fields of an event"))])
+
+    if wanted not in PAGE:
+        pytest.fail(f"the corpus shows this table, which docs/canonical-event.md lacks:\n{wanted}", pytrace=False)
+
+
+def test_every_format_is_in_a_table():
+    """A new format says which fields it fills."""
+    assert {name for group in GROUPS for name in group} | {"auto"} == set(FORMATS)
+
+
+def test_every_outcome_and_reason_is_explained():
+    """The words that metrics, dead letters and tables use are those of the page."""
+    assert [name for name, _ in ROW.findall(section("Outcomes"))] == list(OUTCOMES)
+    assert {name for name, _ in ROW.findall(section("Reasons"))} == set(Reason)
+
+
+def test_every_flag_of_the_corpus_is_explained():
+    """What sets a flag can be looked up."""
+    flags = {
+        flag
+        for file in CORPUS.rglob("*.json")
+        for line in [json.loads(file.read_text())]
+        if isinstance(line, dict)
+        for flag in line.get("flags", ())
+    }
+    explained = {name for name, _ in ROW.findall(section("Flags"))}
+
+    assert {flag for flag in flags if not flag.startswith("format_")} - explained == set()
