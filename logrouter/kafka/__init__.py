@@ -1,1 +1,1 @@
-"""Clients of Kafka for the lanes built on librdkafka. The only importer of confluent_kafka."""
+"""Clients of Kafka built on librdkafka (confluent_kafka): consumer, transactional producer, topics, errors."""

@@ -1,4 +1,4 @@
-"""The route lane: a librdkafka consumer group that publishes clean events, one Kafka transaction per batch.
+"""The route lane: a consumer group that turns source records into clean events, dead letters and partial sums.
 
-The only package that imports confluent_kafka.
+Each batch is one Kafka transaction, source offsets included. `lane` has the loop, `batch` what is done per batch.
 """

@@ -1,1 +1,4 @@
-"""The table view over HTTP, health and metrics. Asks the tables through `query.reader`, never imports them."""
+"""The table view over HTTP, with its page (`assets`), health and metrics.
+
+Reads the tables through the protocol `query.reader`, and never imports them.
+"""

@@ -1,1 +1,1 @@
-"""What would become of a record, without publishing anything: for `explain`, `plan` and `logrouter test`."""
+"""What would happen to a record, without publishing anything: for `explain`, `plan` and `logrouter test`."""

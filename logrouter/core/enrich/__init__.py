@@ -1,4 +1,4 @@
-"""What is added to a parsed request: who called, which API, how many requests the line stands for, how it ended.
+"""What is added to a parsed request: who called, which API, how many requests the line stands for, what lookups know.
 
 Everything that configuration decides is compiled once into a function. The functions keep bounded caches: the same
 clients, paths and addresses come again, and the input may be hostile.
