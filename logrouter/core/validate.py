@@ -15,25 +15,14 @@ the second only on rejected ones; a property test holds the two to the same answ
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-import jsonschema
 import jsonschema_rs
-from jsonschema.exceptions import best_match
-from jsonschema.validators import extend, validator_for
-from referencing import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from jsonschema.exceptions import ValidationError
-
-
-class Explainer(Protocol):
-    """The one thing we ask of a `jsonschema` validator."""
-
-    def iter_errors(self, instance: Any) -> Iterator[ValidationError]:
-        """Every error of the instance."""
 
 
 MAX_MESSAGE: Final = 300
@@ -69,7 +58,7 @@ class Validator:
         except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
             raise SchemaError(_bounded(str(error))) from None
         self.is_valid = self._compiled.is_valid
-        self._explainer: Explainer | None = None
+        self._explainer: Callable[[Any], ValidationError | None] | None = None
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -87,7 +76,7 @@ class Validator:
         if self._explainer is None:
             self._explainer = _explainer_for(self._schema)
         try:
-            error = best_match(self._explainer.iter_errors(event))
+            error = self._explainer(event)
         except (ArithmeticError, RecursionError, ValueError):  # endless numbers and depths are too much for jsonschema
             error = None
         if error is None:
@@ -103,17 +92,23 @@ class Validator:
         return _pointer(error.instance_path), f"fails {error.schema_path[-1] if error.schema_path else 'the schema'}"
 
 
-def _explainer_for(schema: Mapping[str, Any]) -> Explainer:
-    """A `jsonschema` validator with our pattern engine, no formats and no way out to the network."""
+def _explainer_for(schema: Mapping[str, Any]) -> Callable[[Any], ValidationError | None]:
+    """The most telling error by `jsonschema`, with our pattern engine, no formats and no way out to the network.
+
+    The library is loaded here, once an event is rejected: commands that reject none are done sooner without it.
+    """
+    from jsonschema.exceptions import ValidationError, best_match  # noqa: PLC0415
+    from jsonschema.validators import extend, validator_for  # noqa: PLC0415
+    from referencing import Registry  # noqa: PLC0415
+
+    def pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+        """The `pattern` keyword, decided by the compiled validator's own expression engine."""
+        if isinstance(instance, str) and not _matcher(pattern)(instance):
+            yield ValidationError("pattern")
+
     make: Any = extend  # the stubs leave it untyped
-    explainer: Explainer = make(validator_for(schema), {"pattern": _pattern})(schema, registry=Registry())
-    return explainer
-
-
-def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    """The `pattern` keyword, decided by the compiled validator's own expression engine."""
-    if isinstance(instance, str) and not _matcher(pattern)(instance):
-        yield jsonschema.ValidationError("pattern")
+    validator = make(validator_for(schema), {"pattern": pattern})(schema, registry=Registry())
+    return lambda event: best_match(validator.iter_errors(event))
 
 
 @lru_cache(maxsize=256)
