@@ -1,4 +1,4 @@
-"""`logrouter check` and `logrouter schema`: what is wrong with a topics.yaml, and what an editor needs to know."""
+"""`logrouter check`: what is wrong with a topics.yaml."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import orjson
 import rich_click as click
-from rich.text import Text
 
-from logrouter import config
-from logrouter.commands.terminal import EXIT_USAGE, EXIT_WARNINGS, console, harmless
-from logrouter.config import lint
-from logrouter.config.reference import json_schema
-from logrouter.config.yaml.excerpt import excerpt
-from logrouter.config.yaml.problems import ERROR, Problem
+from logrouter.commands.exit_codes import EXIT_USAGE, EXIT_WARNINGS
+from logrouter.commands.help_text import Command
+from logrouter.commands.terminal import console, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
+    from logrouter.config.lint import Findings
+    from logrouter.config.yaml.problems import Problem
+
+_ERROR: Final = "error"
 _STYLES: Final = {"error": "bold red", "warning": "bold yellow"}
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @click.argument("config_file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array: severity, path, line, column, message of each.")
 def check_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a click flag
@@ -43,7 +42,11 @@ def check_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT
 
     **Exit codes**: 0 nothing found; 2 errors; 4 warnings only.
     """
-    from logrouter.kafka.client import refusal  # noqa: PLC0415 - the Kafka client takes time to load
+    import orjson
+
+    from logrouter import config
+    from logrouter.config import lint
+    from logrouter.kafka.client import refusal
 
     try:
         found = lint.check(config_file, os.environ, refusal=refusal)
@@ -53,7 +56,7 @@ def check_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT
         click.echo(orjson.dumps([_plain(problem) for problem in found.problems]))
     else:
         _show(console(), found)
-    errors = sum(problem.severity == ERROR for problem in found.problems)
+    errors = sum(problem.severity == _ERROR for problem in found.problems)
     if found.problems:
         raise SystemExit(EXIT_USAGE if errors else EXIT_WARNINGS)
 
@@ -68,11 +71,13 @@ def _plain(problem: Problem) -> dict[str, str | int | None]:
     }
 
 
-def _show(out: Console, found: lint.Findings) -> None:
+def _show(out: Console, found: Findings) -> None:
+    from rich.text import Text
+
     lines = found.text.splitlines()
     for problem in found.problems:
         _show_problem(out, found.file, lines, problem)
-    errors = sum(problem.severity == ERROR for problem in found.problems)
+    errors = sum(problem.severity == _ERROR for problem in found.problems)
     if found.settings is None:
         out.print(Text(_counted(errors, len(found.problems) - errors), _STYLES["error"]), soft_wrap=True)
         return
@@ -85,6 +90,10 @@ def _show(out: Console, found: lint.Findings) -> None:
 
 
 def _show_problem(out: Console, file: str, lines: Sequence[str], problem: Problem) -> None:
+    from rich.text import Text
+
+    from logrouter.config.yaml.excerpt import excerpt
+
     place = ":".join(str(part) for part in (file, problem.line, problem.column) if part is not None)
     style = _STYLES[problem.severity]
     what = f"{problem.path}: {problem.message}" if problem.path else problem.message
@@ -102,19 +111,3 @@ def _counted(errors: int, warnings: int) -> str:
 
 def _phrase(*counts: tuple[int, str]) -> str:
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count)
-
-
-@click.command("schema")
-def schema_command() -> None:
-    """Print the JSON Schema of topics.yaml, for completion and checks while typing in an editor.
-
-    Editors with the YAML language server take it by a comment on the first line of topics.yaml:
-    `# yaml-language-server: $schema=topics.schema.json`
-
-    **Examples**
-
-        logrouter schema > topics.schema.json
-
-    **Exit codes**: 0 printed; 2 wrong usage.
-    """
-    click.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))

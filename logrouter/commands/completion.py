@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import rich_click as click
-from click.shell_completion import get_completion_class
 
-from logrouter.commands.terminal import EXIT_USAGE, fail
+from logrouter.commands.exit_codes import EXIT_USAGE
+from logrouter.commands.help_text import Command
+from logrouter.commands.terminal import fail
 
 PROGRAM = "logrouter"
 
 
-@click.command("completion")
+@click.command("completion", cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion_command(context: click.Context, shell: str) -> None:
@@ -24,6 +25,8 @@ def completion_command(context: click.Context, shell: str) -> None:
 
     **Exit codes**: 0 printed; 2 wrong usage.
     """
+    from click.shell_completion import get_completion_class
+
     made = get_completion_class(shell)
     if made is None:  # the shells above all come with click
         fail(f"no completion for {shell}", EXIT_USAGE)

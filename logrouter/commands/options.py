@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from logrouter import config
-from logrouter.commands.terminal import EXIT_USAGE, fail
+from logrouter.commands.exit_codes import EXIT_USAGE
+from logrouter.commands.terminal import fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,9 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def complete_source(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Names of sources for the shell to complete; none if the file can't be read."""
+    """Names of sources that begin with *incomplete*, for the shell; none if the file can't be read."""
+    from logrouter import config
+
     try:
         settings = config.load(context.params.get("config_file"), os.environ)
     except config.ConfigError:
@@ -46,7 +48,12 @@ def complete_source(context: click.Context, _parameter: click.Parameter, incompl
 
 
 def settings_of(path: Path | None, bootstrap: str | None, instance: str | None = None) -> Settings:
-    """The settings in the file at *path*; if it is wrong, everything that is wrong with it, and the end."""
+    """Settings of the file at *path*, overridden as by `overridden`. If the file is wrong: print why, and exit with 2.
+
+    Without *path* the file is ./topics.yaml if there is one, else the one that ships.
+    """
+    from logrouter import config
+
     try:
         settings = config.load(path, os.environ)
     except config.ConfigError as exc:
@@ -55,7 +62,7 @@ def settings_of(path: Path | None, bootstrap: str | None, instance: str | None =
 
 
 def overridden(settings: Settings, bootstrap: str | None, instance: str | None = None) -> Settings:
-    """What was given on the command line goes before what is in the file."""
+    """*settings* with the brokers and the instance that were given on the command line, if they were."""
     if bootstrap:
         settings = replace(settings, kafka={**settings.kafka, "bootstrap.servers": bootstrap})
     if instance:

@@ -6,26 +6,21 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import rich_click as click
 
-from logrouter.commands import plan_report
+from logrouter.commands.exit_codes import EXIT_DIFFERENT, EXIT_USAGE
+from logrouter.commands.help_text import Command
 from logrouter.commands.options import config_options, settings_of
-from logrouter.commands.records import now_ms
-from logrouter.commands.terminal import EXIT_USAGE, console, fail
-from logrouter.core.dryrun.plan import Comparison, Side, run
-from logrouter.kafka.errors import ClientError
+from logrouter.commands.terminal import console, fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from logrouter.config import Settings
-    from logrouter.core.dryrun.plan import Timing
-
-EXIT_DIFFERENT = 1
+    from logrouter.core.dryrun.plan import Comparison, Timing
 
 
-@click.command("plan")
+@click.command("plan", cls=Command)
 @click.argument("new_file", metavar="NEW.yaml", type=click.Path(path_type=Path, dir_okay=False))
 @config_options
 @click.option("--records", type=click.IntRange(1), help="How many of the last records are read.  [default: 10000]")
@@ -51,7 +46,7 @@ def plan_command(
     fail_on: str,
     as_json: bool,  # noqa: FBT001 - a click flag
 ) -> None:
-    """Show what NEW.yaml would change: real records through the running table and the new one, and every difference.
+    """Show what NEW.yaml would change: real records through the running table and the new one, and what differs.
 
     The last records of all source topics are read, of those that either file names. Nothing is written, and no
     consumer group is left behind. The cluster is the one of --config.
@@ -65,6 +60,10 @@ def plan_command(
     **Exit codes**: 0 every record fares the same; 1 some do not (see --fail-on); 2 nothing could be compared: wrong
     usage or configuration, or Kafka does not answer.
     """
+    import orjson
+
+    from logrouter.commands import plan_report
+
     old, new = settings_of(config_file, bootstrap), settings_of(new_file, None)
     report = _compare(old, new, records, minutes, samples)
     if as_json:
@@ -76,8 +75,11 @@ def plan_command(
 
 
 def _compare(old: Settings, new: Settings, records: int | None, minutes: float | None, samples: int) -> dict[str, Any]:
-    from logrouter.kafka import reader  # noqa: PLC0415 - only this command reads the sources
-    from logrouter.kafka.records import LOOP_HEADER  # noqa: PLC0415
+    from logrouter.commands.records import now_ms
+    from logrouter.core.dryrun.plan import Comparison, Side, run
+    from logrouter.kafka import reader
+    from logrouter.kafka.errors import ClientError
+    from logrouter.kafka.records import LOOP_HEADER
 
     since_ms = None if minutes is None else now_ms() - int(minutes * 60_000)
     wanted = 10_000 if records is None and minutes is None else records

@@ -1,4 +1,4 @@
-"""Where the records come from that `logrouter explain` is asked about: lines, a place in Kafka, or an event's id."""
+"""The records that `logrouter explain` is asked about: lines, one by its place in Kafka, one by the id of an event."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from logrouter.core import ids
-from logrouter.kafka.errors import ClientError
 from logrouter.model import RawRecord
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ _PLACE = re.compile(r"([A-Za-z0-9._-]{1,249}):(\d{1,10}):(\d{1,18})")
 
 
 class RecordSourceError(Exception):
-    """There is no such record, or no way to it; one line that says so."""
+    """There is no such record, or Kafka does not answer. Its text is one line for the terminal."""
 
 
 class Place(NamedTuple):
@@ -41,31 +40,32 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def place_of(text: str) -> Place | None:
+def parse_place(text: str) -> Place | None:
     """`TOPIC:PARTITION:OFFSET`, or None where *text* is something else."""
     match = _PLACE.fullmatch(text)
     return Place(match[1], int(match[2]), int(match[3])) if match is not None else None
 
 
-def lines(stream: BinaryIO, topic: str) -> Iterator[RawRecord]:
-    """Each line as a record of *topic*, as soon as it is there. Only a line feed ends it."""
+def read_lines(stream: BinaryIO, topic: str) -> Iterator[RawRecord]:
+    """Each line of *stream* as a record of *topic*, partition 0, as soon as it is read. Line feeds end lines."""
     for number, line in enumerate(stream):
         yield RawRecord(topic, 0, number, now_ms(), line.removesuffix(b"\n"))
 
 
-def lines_of(path: Path, topic: str) -> Iterator[RawRecord]:
-    """The lines of a file."""
+def read_file(path: Path, topic: str) -> Iterator[RawRecord]:
+    """Each line of the file at *path* as a record, as by `read_lines`."""
     with path.open("rb") as stream:
-        yield from lines(stream, topic)
+        yield from read_lines(stream, topic)
 
 
-def from_kafka(settings: Settings, wanted: Place | Coordinates) -> tuple[str, RawRecord]:
+def find_record(settings: Settings, wanted: Place | Coordinates) -> tuple[str, RawRecord]:
     """The cluster's id and the record at a place, or the one that an event's id leads to.
 
     Raises:
-        InputError: the cluster doesn't answer, or has no such record.
+        RecordSourceError: the cluster doesn't answer, or has no such record.
     """
-    from logrouter.kafka import reader  # noqa: PLC0415 - lines need no Kafka client
+    from logrouter.kafka import reader
+    from logrouter.kafka.errors import ClientError
 
     try:
         cluster = reader.cluster(settings.kafka)

@@ -6,24 +6,19 @@ Rich leaves colours out where the output is no terminal, and where NO_COLOR is s
 from __future__ import annotations
 
 import sys
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from rich.console import Console
-from rich.text import Text
-
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_DRIFT: Final = 3
-EXIT_WARNINGS: Final = 4
-EXIT_UNKNOWN: Final = 5
-EXIT_FENCED: Final = 75
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN_WIDTH: Final = 160
 """How wide tables may be where there is no terminal to ask."""
 
 
 def console() -> Console:
-    """Standard output: as wide as the terminal is."""
+    """Standard output, as wide as the terminal, else `PLAIN_WIDTH`. Text is printed as it is: no markup, no emoji."""
+    from rich.console import Console
+
     # What the output's encoding lacks must not end a command half-way through.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -32,7 +27,10 @@ def console() -> Console:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """One clear line (or a few) on stderr, no traceback: it is the user's to mend."""
+    """Print *message* on stderr, without a traceback, and exit with *code*: for what the user can mend."""
+    from rich.console import Console
+    from rich.text import Text
+
     Console(stderr=True, highlight=False).print(Text("logrouter: ", "bold red") + Text(message), soft_wrap=True)
     raise SystemExit(code)
 

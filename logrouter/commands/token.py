@@ -6,13 +6,12 @@ import re
 import secrets
 import time
 
-import orjson
 import rich_click as click
 
 from logrouter.access.scopes import FORMS, Via, caller, client_scope, is_scope
-from logrouter.access.tokens import RANDOM_BYTES, hash_of, token_of
-from logrouter.commands.terminal import EXIT_USAGE, fail, is_text
-from logrouter.core.text.timestamps import epoch_ms, rfc3339
+from logrouter.commands.exit_codes import EXIT_USAGE
+from logrouter.commands.help_text import Command
+from logrouter.commands.terminal import fail, is_text
 
 _DAY_MS = 24 * 3600 * 1000
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
@@ -20,7 +19,7 @@ _FORMS = FORMS.replace("<id>", "ID")  # help is Markdown, to which <id> would be
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 
 
-@click.command("token")
+@click.command("token", cls=Command)
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help=f"What it allows: {_FORMS}. May be repeated.")
 @click.option("--client", "clients", multiple=True, metavar="ID", help="A client that it may read. May be repeated.")
@@ -46,6 +45,11 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
 
     **Exit codes**: 0 made; 2 wrong usage.
     """
+    import orjson
+
+    from logrouter.access.tokens import RANDOM_BYTES, hash_of, token_of
+    from logrouter.core.text.timestamps import rfc3339
+
     if not all(map(is_text, clients)):
         fail("--client must be UTF-8, as every client id is", EXIT_USAGE)
     granted = (*scopes, *map(client_scope, clients))
@@ -74,6 +78,8 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
 
 def _until(text: str) -> int | None:
     """Epoch milliseconds; None is for ever."""
+    from logrouter.core.text.timestamps import epoch_ms
+
     now_ms = int(time.time() * 1000)
     if text == "never":
         return None

@@ -1,21 +1,22 @@
-"""`logrouter top`: the busiest clients and APIs, live in a terminal. The application itself is `topapp`."""
+"""`logrouter top`: the busiest clients and APIs, live in a terminal. The application itself is `top_app`."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from logrouter.commands.terminal import EXIT_USAGE, fail, harmless
-from logrouter.commands.view_options import AskError, view_of, view_options
+from logrouter.commands.exit_codes import EXIT_USAGE
+from logrouter.commands.help_text import Command
+from logrouter.commands.terminal import fail, harmless
+from logrouter.commands.view_options import ViewError, view_address, view_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command("top")
+@click.command("top", cls=Command)
 @click.option(
     "--window",
     default="1h",
@@ -42,14 +43,16 @@ def top_command(window: str, every: float, url: str, token_file: Path | None) ->
 
     **Exit codes**: 0 quit; 1 the table view does not answer, or not with this token; 2 wrong usage, or no terminal.
     """
+    import asyncio
+
     try:
-        view = view_of(url, token_file)
-    except AskError as exc:
+        view = view_address(url, token_file)
+    except ViewError as exc:
         fail(harmless(str(exc)), exc.code)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         fail("logrouter top needs a terminal; logrouter usage and the table view are for scripts", EXIT_USAGE)
     try:
-        from logrouter.commands import top_app  # noqa: PLC0415 - needs the extra `top`
+        from logrouter.commands import top_app
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "textual":
             raise

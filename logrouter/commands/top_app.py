@@ -13,10 +13,11 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Sparkline, Static
 
-from logrouter.commands import humanise as say
-from logrouter.commands.terminal import EXIT_UNKNOWN, harmless
-from logrouter.commands.view_client import Asker
-from logrouter.commands.view_options import Answer, AskError, ViewAddress
+from logrouter.commands import humanise
+from logrouter.commands.exit_codes import EXIT_UNKNOWN
+from logrouter.commands.terminal import harmless
+from logrouter.commands.view_client import ViewClient
+from logrouter.commands.view_options import Answer, ViewAddress, ViewError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,7 +48,7 @@ class LiveScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said = Static(id="said")
+        self.status = Static(id="status")
         self.heading = Static(id="heading")
         self._at: float | None = None
         self._problem: str | None = None
@@ -56,7 +57,7 @@ class LiveScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to ask."""
         self.set_interval(self.app.every, self._tick)
-        self.set_interval(1.0, self.tell)
+        self.set_interval(1.0, self.show_status)
         self.action_now()
 
     def on_screen_resume(self) -> None:
@@ -75,7 +76,7 @@ class LiveScreen(Screen[None]):
     def action_pause(self) -> None:
         """Stop asking, or go on."""
         self.app.paused = not self.app.paused
-        self.tell()
+        self.show_status()
 
     def action_window(self) -> None:
         """The next longer window, after the longest the shortest."""
@@ -86,26 +87,26 @@ class LiveScreen(Screen[None]):
     async def _ask(self) -> None:
         try:
             answer = await self.ask()
-        except AskError as exc:
+        except ViewError as exc:
             if exc.status in (401, 403) or (self._at is None and exc.code != EXIT_UNKNOWN):
                 self.app.exit(exc)
                 return
             self._problem = harmless(str(exc))
         else:
-            self._problem, self._note, self._at = None, say.staleness(answer), monotonic()
+            self._problem, self._note, self._at = None, humanise.staleness(answer), monotonic()
             self.show(answer)
-        self.tell()
+        self.show_status()
 
-    def tell(self) -> None:
+    def show_status(self) -> None:
         """Say how old and how whole the figures are."""
         if self._problem is not None:
-            self.said.update(Text(f"not updated: {self._problem}", "red"))
+            self.status.update(Text(f"not updated: {self._problem}", "red"))
         elif self._at is None:
-            self.said.update(Text("asking ...", "dim"))
+            self.status.update(Text("asking ...", "dim"))
         else:
             state = "paused" if self.app.paused else self._note or "up to date"
             style = "yellow" if self.app.paused or self._note else "green"
-            self.said.update(Text.assemble((state, style), (f", updated {monotonic() - self._at:.0f} s ago", "dim")))
+            self.status.update(Text.assemble((state, style), (f", updated {monotonic() - self._at:.0f} s ago", "dim")))
 
     async def ask(self) -> Answer:
         """The answer that `show` shows."""
@@ -143,7 +144,7 @@ class ListScreen(LiveScreen):
         self.field.display = False
         yield self.field
         yield self.table
-        yield self.said
+        yield self.status
         yield Footer()
 
     def action_kind(self) -> None:
@@ -188,7 +189,7 @@ class ListScreen(LiveScreen):
         """The list; the one that is shown if this caller may not have the other."""
         try:
             return await self._list()
-        except AskError as exc:
+        except ViewError as exc:
             if exc.status != 403 or self.kind == self.shown:
                 raise
             self.app.notify(f"this token may not list {KINDS[self.kind][1]}s", severity="warning")
@@ -221,7 +222,7 @@ class ListScreen(LiveScreen):
         self.heading.update(
             Text.assemble(
                 (f"{title}{begins}", "bold"),
-                f"  {say.window_words(self.app.window)}, by {SORTS[self.sort]}",
+                f"  {humanise.window_words(self.app.window)}, by {SORTS[self.sort]}",
                 "" if answer.get("exact", True) else "; others may be as large as the last of these",
             )
         )
@@ -229,13 +230,13 @@ class ListScreen(LiveScreen):
 
 def _cells(kind: str, name: str, entry: dict[str, Any]) -> list[Text]:
     shown = _ABSENT[kind] if name == "-" else harmless(name)
-    failed = f"{say.count(entry['errors'])} ({say.percent(entry['errors'], entry['count'])})"
+    failed = f"{humanise.count(entry['errors'])} ({humanise.percent(entry['errors'], entry['count'])})"
     return [
         Text(shown, overflow="ellipsis", no_wrap=True),
-        Text(say.count(entry["count"]), justify="right"),
+        Text(humanise.count(entry["count"]), justify="right"),
         Text(failed, "red" if entry["errors"] else "", justify="right"),
-        Text(say.size(say.traffic(entry)), justify="right"),
-        Text(say.millis(say.latency(entry, "mean")), justify="right"),
+        Text(humanise.size(humanise.traffic(entry)), justify="right"),
+        Text(humanise.millis(humanise.latency(entry, "mean")), justify="right"),
     ]
 
 
@@ -261,7 +262,7 @@ class DetailScreen(LiveScreen):
             yield self.line
             yield self.peers
             yield self.errors
-        yield self.said
+        yield self.status
         yield Footer()
 
     async def ask(self) -> Answer:
@@ -281,7 +282,7 @@ class DetailScreen(LiveScreen):
         peer = "apis" if self.kind == "clients" else "clients"
         word = KINDS[self.kind][1]
         shown = _ABSENT[self.kind] if self.name_asked == "-" else harmless(self.name_asked)
-        self.heading.update(Text.assemble((f"{word} {shown}", "bold"), f"  {say.window_words(self.app.window)}"))
+        self.heading.update(Text.assemble((f"{word} {shown}", "bold"), f"  {humanise.window_words(self.app.window)}"))
         self.numbers.update(_numbers(answer["window"], answer.get("previous") or {}))
         self.line.data = [float(point["count"]) for point in answer["points"]] or [0.0]
         _fill(self.peers, KINDS[peer][1], [(row[KINDS[peer][0]], row["count"]) for row in answer["peers"][:10]])
@@ -289,13 +290,17 @@ class DetailScreen(LiveScreen):
 
 
 def _numbers(now: dict[str, Any], before: dict[str, Any]) -> Text:
-    late = " ".join(f"{name} {say.millis(say.latency(now, name))}" for name in ("p50", "p95", "p99"))
-    failed = f"{say.count(now['errors'])} ({say.percent(now['errors'], now['count'])})"
+    late = " ".join(f"{name} {humanise.millis(humanise.latency(now, name))}" for name in ("p50", "p95", "p99"))
+    failed = f"{humanise.count(now['errors'])} ({humanise.percent(now['errors'], now['count'])})"
     rows = (
-        ("requests", say.count(now["count"]), say.change(now["count"], before.get("count"))),
-        ("failed", failed, say.change(now["errors"], before.get("errors"))),
-        ("latency", late, say.change(say.latency(now, "p95"), say.latency(before, "p95"))),
-        ("traffic", say.size(say.traffic(now)), say.change(say.traffic(now), say.traffic(before) if before else None)),
+        ("requests", humanise.count(now["count"]), humanise.change(now["count"], before.get("count"))),
+        ("failed", failed, humanise.change(now["errors"], before.get("errors"))),
+        ("latency", late, humanise.change(humanise.latency(now, "p95"), humanise.latency(before, "p95"))),
+        (
+            "traffic",
+            humanise.size(humanise.traffic(now)),
+            humanise.change(humanise.traffic(now), humanise.traffic(before) if before else None),
+        ),
     )
     return Text("\n").join(
         Text.assemble((f"{name:<10}", "dim"), f"{value:<36}", changed) for name, value, changed in rows
@@ -307,15 +312,17 @@ def _fill(table: DataTable[Text], title: str, rows: list[tuple[str, int]]) -> No
     table.add_column(title, width=44)
     table.add_column(Text("requests", justify="right"), width=12)
     for name, number in rows:
-        table.add_row(Text(harmless(name), overflow="ellipsis", no_wrap=True), Text(say.count(number), justify="right"))
+        table.add_row(
+            Text(harmless(name), overflow="ellipsis", no_wrap=True), Text(humanise.count(number), justify="right")
+        )
 
 
-class TopApp(App[AskError]):
-    """`logrouter top`. *get* asks the table view, as `Asker.get` does."""
+class TopApp(App[ViewError]):
+    """`logrouter top`. *get* asks the table view, as `ViewClient.get` does."""
 
     CSS = """
     #heading { padding: 0 1; height: 1; }
-    #said { padding: 0 1; height: 1; }
+    #status { padding: 0 1; height: 1; }
     #numbers { padding: 1 1; height: auto; }
     Sparkline { height: 4; margin: 0 1; }
     DataTable { height: auto; max-height: 1fr; margin: 1 0 0 0; }
@@ -335,7 +342,7 @@ class TopApp(App[AskError]):
         self.push_screen(ListScreen())
 
 
-async def run(view: ViewAddress, window: str, every: float) -> AskError | None:
+async def run(view: ViewAddress, window: str, every: float) -> ViewError | None:
     """Run the application until it is quit; what ended it, if it did not begin or was not let in."""
-    async with Asker(view) as asker:
-        return await TopApp(asker.get, window, every).run_async()
+    async with ViewClient(view) as client:
+        return await TopApp(client.get, window, every).run_async()

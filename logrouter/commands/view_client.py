@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
 from yarl import URL
 
-from logrouter.commands.terminal import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
-from logrouter.commands.view_options import Answer, AskError, ViewAddress
+from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
+from logrouter.commands.view_options import Answer, ViewAddress, ViewError
 
 MAX_ANSWER: Final = 64 << 20
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 
 
-class Asker:
+class ViewClient:
     """Questions to one view. Use it as an asynchronous context manager."""
 
     def __init__(self, view: ViewAddress) -> None:
@@ -37,7 +38,7 @@ class Asker:
             await self._http.close()
 
     async def get(self, *path: str, **parameters: str | int | None) -> Answer:
-        """The answer at ``/v1/`` and *path*, whose parts are names as they are; raises `AskError`."""
+        """The answer at ``/v1/`` and *path*, whose parts are names as they are; raises `ViewError`."""
         if self._http is None:
             raise RuntimeError("not opened")
         given = {name: value for name, value in parameters.items() if value is not None}
@@ -49,8 +50,30 @@ class Asker:
                 body = await _read(response)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as exc:
-            raise AskError(f"{self._view.url} does not answer: {_why(exc)}") from exc
+            raise ViewError(f"{self._view.url} does not answer: {_why(exc)}") from exc
         return _answer(status, body, self._view.url)
+
+
+async def ask_usage(view: ViewAddress, client: str, window: str) -> dict[str, Any]:
+    """Summary, APIs and errors of one client in the same window, as one object.
+
+    *window* is as in the table view's `window`, for example "24h" or "life". Raises `ViewError`.
+    """
+    compare = None if window == "life" else "previous"
+    async with ViewClient(view) as connection:
+        # The summary first: a client that is unknown or not allowed is one error, not three.
+        summary = await connection.get("clients", client, window=window, compare=compare)
+        apis, errors = await asyncio.gather(
+            connection.get("clients", client, "apis", window=window),
+            connection.get("clients", client, "errors", window=window),
+        )
+    return {
+        **{name: summary[name] for name in ("client_id", "lifetime", "window", "previous") if name in summary},
+        "apis": apis["apis"],
+        "errors": errors["errors"],
+        "recent": errors.get("recent", []),
+        "freshness": summary["freshness"],
+    }
 
 
 def _why(exc: Exception) -> str:
@@ -77,7 +100,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for part in response.content.iter_chunked(1 << 16):
         size += len(part)
         if size > MAX_ANSWER:
-            raise AskError("the answer is longer than any answer can be")
+            raise ViewError("the answer is longer than any answer can be")
         parts.append(part)
     return b"".join(parts)
 
@@ -88,10 +111,10 @@ def _answer(status: int, body: bytes, url: str) -> Answer:
     except orjson.JSONDecodeError:
         answer = None
     if not isinstance(answer, dict):
-        raise AskError(f"{url} is no table view: it answered {status}, and no JSON object", status=status)
+        raise ViewError(f"{url} is no table view: it answered {status}, and no JSON object", status=status)
     if status == 200:
         return answer
     detail = str(answer.get("detail") or answer.get("title") or f"status {status}")[:500]
     unknown = status == 404 and answer.get("type") == "urn:logrouter:problem:unknown-subject"
     code = EXIT_UNKNOWN if unknown else EXIT_USAGE if status == 400 else EXIT_FAILED
-    raise AskError(detail, code=code, status=status)
+    raise ViewError(detail, code=code, status=status)

@@ -1,6 +1,6 @@
 """Which table view a command asks, with which token, and what it raises when there is no answer.
 
-`commands.asker` asks; the library that it needs takes longer to load than most commands take.
+`logrouter.commands.view_client` asks: the library that it needs takes longer to load than most commands run.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import rich_click as click
-from yarl import URL
 
-from logrouter.commands.terminal import EXIT_FAILED, EXIT_USAGE
+from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ TOKEN_ENV: Final = "LOGROUTER_TOKEN"  # noqa: S105 - the name of a variable
 Answer = dict[str, Any]
 
 
-class AskError(Exception):
+class ViewError(Exception):
     """No answer, or one that is an error. *code* is the exit code that says so; *status* is 0 where nobody answered."""
 
     def __init__(self, message: str, *, code: int = EXIT_FAILED, status: int = 0) -> None:
@@ -58,9 +57,11 @@ def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def view_of(url: str, token_file: Path | None, env: Mapping[str, str] = os.environ) -> ViewAddress:
-    """The view that the options name; raises `AskError` with the exit code of wrong usage."""
-    no_url = AskError(f"{url[:80]!r} is no URL of a table view, such as {DEFAULT_URL}", code=EXIT_USAGE)
+def view_address(url: str, token_file: Path | None, env: Mapping[str, str] = os.environ) -> ViewAddress:
+    """The view that the options name; raises `ViewError` with the exit code of wrong usage."""
+    from yarl import URL
+
+    no_url = ViewError(f"{url[:80]!r} is no URL of a table view, such as {DEFAULT_URL}", code=EXIT_USAGE)
     try:
         parts, port = urlsplit(url), URL(url).port
     except ValueError:
@@ -68,14 +69,14 @@ def view_of(url: str, token_file: Path | None, env: Mapping[str, str] = os.envir
     if parts.scheme not in ("http", "https") or not (parts.hostname and port) or parts.query or parts.fragment:
         raise no_url
     if parts.username or parts.password:
-        raise AskError("a URL with a password in it is not used: give a token", code=EXIT_USAGE)
+        raise ViewError("a URL with a password in it is not used: give a token", code=EXIT_USAGE)
     token = env.get(TOKEN_ENV, "")
     if token_file is not None:
         try:
             token = token_file.read_text(encoding="ascii")
         except (OSError, UnicodeError) as exc:
-            raise AskError(f"{token_file} cannot be read as a token", code=EXIT_USAGE) from exc
+            raise ViewError(f"{token_file} cannot be read as a token", code=EXIT_USAGE) from exc
     token = token.strip()
     if any(not 33 <= ord(letter) <= 126 for letter in token):
-        raise AskError("the token holds what no token can hold", code=EXIT_USAGE)
+        raise ViewError("the token holds what no token can hold", code=EXIT_USAGE)
     return ViewAddress(url.rstrip("/"), token or None)

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from logrouter.cli import cli
-from logrouter.commands.records import Place, place_of
+from logrouter.commands.records import Place, parse_place
 
 REQUEST = orjson.dumps(
     {
@@ -101,5 +101,5 @@ def test_wrong_usage_ends_with_2(arguments, says):
 
 def test_places():
     """A place is a legal topic name and two numbers, and nothing else is."""
-    assert place_of("rsyslog-notice:0:4711") == Place("rsyslog-notice", 0, 4711)
-    assert [place_of(text) for text in ("a:b:1", "a:1", "a:1:-1", "a b:1:1", "")] == [None] * 5
+    assert parse_place("rsyslog-notice:0:4711") == Place("rsyslog-notice", 0, 4711)
+    assert [parse_place(text) for text in ("a:b:1", "a:1", "a:1:-1", "a b:1:1", "")] == [None] * 5

@@ -14,7 +14,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from logrouter.cli import cli
+from logrouter.cli import COMMANDS, cli
+from logrouter.commands.help_text import first_paragraph
 from tests.conftest import HANG_SECONDS
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)[0-7](?:;\d+)*m")
@@ -23,7 +24,9 @@ COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)[0-7](?:;\d+)*m")
 def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
     """Every command with its path."""
     found: list[tuple[tuple[str, ...], click.Command]] = [(path, group)]
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         found += commands(command, (*path, name)) if isinstance(command, click.Group) else [((*path, name), command)]
     return found
 
@@ -43,6 +46,34 @@ def test_every_help_shows_examples_of_itself(path, command):
     shown = [line.strip() for line in result.output.splitlines()]
     assert all(any(line and example.startswith(line) for line in shown) for example in examples), result.output
     assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_line_in_the_list_of_commands_is_that_of_the_command(name):
+    """It is declared apart, so that listing commands imports none, and must be what the command's help begins with."""
+    command = cli.get_command(click.Context(cli), name)
+
+    assert command.name == name
+    assert COMMANDS[name][1] == first_paragraph(command.help)
+
+
+def test_marks_of_help_are_not_shown():
+    """Bold and code are styles; indented lines stay as they are, other line ends are for the reader of the source."""
+    shown = CliRunner().invoke(cli, ["top", "--help"], terminal_width=100).output
+    usage = CliRunner().invoke(cli, ["usage", "--help"], terminal_width=100).output
+
+    assert "**" not in shown
+    assert "`" not in shown
+    assert "   logrouter usage client-7 --json | jq '.window | {count, errors}'" in usage
+    assert "CLIENT is the client id exactly as it is counted; - is everybody without one." in " ".join(usage.split())
+
+
+def test_without_a_command_there_is_help():
+    """And it is no success: a script that forgot the command should notice."""
+    done = CliRunner().invoke(cli, [])
+
+    assert done.exit_code == 2
+    assert "Commands" in done.output
 
 
 def on_terminal(*arguments: str, **environment: str) -> str:

@@ -12,8 +12,8 @@ import pytest
 from logrouter.access.policy import Policy
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import Token, digest_of, hash_of, token_of
-from logrouter.commands.view_client import Asker
-from logrouter.commands.view_options import AskError, ViewAddress
+from logrouter.commands.view_client import ViewClient
+from logrouter.commands.view_options import ViewAddress, ViewError
 from tests.browser import stage
 from tests.conftest import HANG_SECONDS
 
@@ -32,8 +32,8 @@ def play(address, script, window="24h", every=3600.0, token=None):
     """Runs the application over the table view at *address* while *script* presses keys; what ended it."""
 
     async def main():
-        async with Asker(ViewAddress(address, token)) as asker:
-            app = topapp.TopApp(asker.get, window, every)
+        async with ViewClient(ViewAddress(address, token)) as client:
+            app = topapp.TopApp(client.get, window, every)
             async with app.run_test(size=(110, 40)) as pilot:
                 await script(app, pilot)
             return app.return_value
@@ -62,7 +62,7 @@ def test_the_busiest_clients_are_listed_and_the_rest_is_at_a_key(site):
         assert cells(screen.table)[0] == ["client-1", "12", "3 (25 %)", "25.2 kB", "143 ms"]
         assert cells(screen.table)[2][0] in ("- (no client id)", r"[red]x[/]\x1b[1m")
         assert "last 24 hours, by requests" in str(screen.heading.content)
-        assert "up to date" in str(screen.said.content)
+        assert "up to date" in str(screen.status.content)
         await pilot.press("tab")
         await until(pilot, lambda: screen.names == ["core", "feed/v1", "-"])
         await pilot.press("s")
@@ -113,7 +113,7 @@ def test_nothing_is_asked_while_one_types(monkeypatch):
     async def main():
         app = topapp.TopApp(get, "1h", 3600.0)
         async with app.run_test() as pilot:
-            await until(pilot, lambda: "up to date" in str(app.screen.said.content))
+            await until(pilot, lambda: "up to date" in str(app.screen.status.content))
             await pilot.press("slash", *"client")
             await until(pilot, lambda: app.screen.prefix == "client")
             assert set(asked) == {None}
@@ -170,7 +170,7 @@ def test_the_list_refreshes_by_itself_and_keeps_the_cursor_on_its_name():
             await until(pilot, lambda: screen.names == ["b", "a"])
             assert screen.table.cursor_row == 0
             await pilot.press("p")
-            assert "paused" in str(screen.said.content)
+            assert "paused" in str(screen.status.content)
             asked = screen.workers
             live.fold(*(stage.request("c") for _ in range(9)))
             await until(pilot, lambda: all(worker.is_finished for worker in asked))
@@ -188,19 +188,19 @@ def test_figures_stay_when_they_cannot_be_updated():
 
     async def get(*_path, **_parameters):
         if faults:
-            raise AskError(faults[0], status=503)
+            raise ViewError(faults[0], status=503)
         return answers
 
     async def main():
         app = topapp.TopApp(get, "1h", 3600.0)
         async with app.run_test() as pilot:
-            await until(pilot, lambda: "up to date" in str(app.screen.said.content))
+            await until(pilot, lambda: "up to date" in str(app.screen.status.content))
             faults.append("the tables are being recovered")
             await pilot.press("r")
-            await until(pilot, lambda: "not updated: the tables are being recovered" in str(app.screen.said.content))
+            await until(pilot, lambda: "not updated: the tables are being recovered" in str(app.screen.status.content))
             faults.clear()
             await pilot.press("r")
-            await until(pilot, lambda: "up to date" in str(app.screen.said.content))
+            await until(pilot, lambda: "up to date" in str(app.screen.status.content))
 
     asyncio.run(main())
 
@@ -236,7 +236,7 @@ def test_a_caller_of_one_client_stays_with_its_list():
         await until(pilot, lambda: screen.names == ["client-1"])
         await pilot.press("tab")
         await until(pilot, lambda: [note.message for note in app._notifications] == ["this token may not list APIs"])
-        await until(pilot, lambda: screen.kind == "clients" and "up to date" in str(screen.said.content))
+        await until(pilot, lambda: screen.kind == "clients" and "up to date" in str(screen.status.content))
         assert screen.names == ["client-1"]
         assert "Clients" in str(screen.heading.content)
 

@@ -15,7 +15,7 @@ from logrouter.access.policy import Policy
 from logrouter.access.scopes import Via, caller
 from logrouter.access.tokens import Token, digest_of, hash_of, token_of
 from logrouter.cli import cli
-from logrouter.commands import humanise as say
+from logrouter.commands import humanise
 from tests.browser import stage
 from tests.certificates import certificate
 from tests.conftest import HANG_SECONDS
@@ -167,14 +167,14 @@ def test_something_else_than_a_table_view_is_told_apart(tmp_path):
 
 def test_numbers_as_people_read_them():
     """At the edges of each unit."""
-    assert [say.size(n) for n in (0, 999, 1000, 123_456, 10**18)] == ["0 B", "999 B", "1 kB", "123 kB", "1 EB"]
-    assert [say.millis(n) for n in (None, 0.5, 12.3, 999, 1500, 90_000)] == [
+    assert [humanise.size(n) for n in (0, 999, 1000, 123_456, 10**18)] == ["0 B", "999 B", "1 kB", "123 kB", "1 EB"]
+    assert [humanise.millis(n) for n in (None, 0.5, 12.3, 999, 1500, 90_000)] == [
         *("-", "0.5 ms", "12 ms", "999 ms", "1.5 s", "90 s")
     ]
-    assert [say.percent(n, 1000) for n in (0, 1, 12, 500, 1000)] == ["0 %", "0.1 %", "1.2 %", "50 %", "100 %"]
-    assert [say.change(*pair) for pair in ((3, 0), (0, 0), (100, 100), (150, 100), (50, 100), (2000, 100))] == [
+    assert [humanise.percent(n, 1000) for n in (0, 1, 12, 500, 1000)] == ["0 %", "0.1 %", "1.2 %", "50 %", "100 %"]
+    assert [humanise.change(*pair) for pair in ((3, 0), (0, 0), (100, 100), (150, 100), (50, 100), (2000, 100))] == [
         *("none before", "none before either", "= as before", "▲ 50 % more", "▼ 50 % less", "▲ 20 times as much")
     ]
-    assert [say.window_words(w) for w in ("1h", "24h", "15m", "life")] == [
+    assert [humanise.window_words(w) for w in ("1h", "24h", "15m", "life")] == [
         *("last hour", "last 24 hours", "last 15 minutes", "all time")
     ]

@@ -1,0 +1,68 @@
+"""`logrouter route`: one process of the route lane."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
+from logrouter.commands.help_text import Command
+from logrouter.commands.options import config_options, overridden, settings_of
+from logrouter.commands.stop_signal import StopSignal
+from logrouter.commands.terminal import fail
+
+if TYPE_CHECKING:
+    from logrouter.config import Settings
+
+
+@click.command("route", cls=Command)
+@config_options
+@click.option("--instance", envvar="LOGROUTER_INSTANCE", help="Stable name of this process. Default: the host name.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of /metrics, /livez and /readyz; 0: any.")
+def route_command(
+    config_file: Path | None, bootstrap: str | None, instance: str | None, metrics_port: int | None
+) -> None:
+    """Run one route process: mixed topics in; events, dead letters and partial sums out.
+
+    Start as many as you have cores, each with its own --instance; they share the partitions. An edited topics.yaml
+    comes into force by itself, and at once by SIGHUP; a wrong one changes nothing.
+
+    **Examples**
+
+        logrouter route --instance route-0
+        LOGROUTER_INSTANCE=$HOSTNAME logrouter route --config /etc/logrouter/topics.yaml
+    """
+    from logrouter import config
+    from logrouter.route import health, process
+    from logrouter.telemetry.log import Log, log
+
+    stop = StopSignal()
+    settings = settings_of(config_file, bootstrap, instance)
+    host_name = socket.gethostname()
+    lane = process.lane(settings, default_instance=host_name, stopping=stop)
+    port = settings.route_lane.metrics.port if metrics_port is None else metrics_port
+
+    def parse(data: bytes) -> Settings:
+        path = Path(settings.file)
+        return overridden(config.parse(data, os.environ, name=str(path), folder=path.parent), bootstrap, instance)
+
+    reloader = process.reloader(lane, settings, default_instance=host_name, parse=parse)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.signal())
+    try:
+        health.serve(lane, settings.route_lane.metrics.host, port, reloader)
+        reloader.start()
+        lane.run()
+    except process.ClientError as exc:
+        fail(str(exc), EXIT_USAGE)
+    except health.PortTakenError as exc:
+        fail(str(exc), EXIT_FAILED)  # unlike a wrong setting, this may heal: a supervisor should try again
+    except process.FatalError as exc:
+        log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="route", error=str(exc))
+        if isinstance(exc, process.StuckError):
+            os._exit(EXIT_FENCED)  # an ordinary exit would wait for the thread that never comes back
+        raise SystemExit(EXIT_FENCED if exc.fenced else EXIT_FAILED) from None
