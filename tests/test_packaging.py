@@ -11,12 +11,14 @@ import os
 import re
 import subprocess
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import logrouter
 from logrouter.devkafka.jars import KAFKA_VERSION, pinned_jars
+from logrouter.extras import how_to_install
 
 ROOT = Path(__file__).parent.parent
 
@@ -164,6 +166,45 @@ def test_kafka_jars_are_pinned_by_hash():
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in jars)
     assert len({jar.filename for jar in jars}) == len(jars) > 40
     assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {KAFKA_VERSION}
+
+
+def extras():
+    """Names of the extras that pyproject.toml declares."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
+
+
+PATTERNS = ("*.md", "Dockerfile", "Makefile", "docs/**/*.md", "logrouter/**/*.py")
+TEXTS = {file: file.read_text() for pattern in PATTERNS for file in ROOT.glob(pattern)}
+"""Pages, and the code that has the messages."""
+
+
+def found(pattern):
+    """What *pattern* finds in all of `TEXTS`."""
+    return {match for text in TEXTS.values() for match in re.findall(pattern, text)}
+
+
+def test_nobody_is_sent_to_the_package_of_somebody_else():
+    """Pages and messages install a checkout: `logrouter` on PyPI is another project, and this one is not published."""
+    assert found(r"pip install (?:-U |--upgrade )?['\"]?logrouter\S*|logrouter\[\S*") == set()
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] != "logrouter"
+
+
+def test_extras_that_are_named_exist():
+    """Pages say `'.[top,…]'`, and messages have the advice of `how_to_install`."""
+    listed = {name for names in found(r"'\.\[([a-z,]+)\]'") for name in names.split(",")}
+    advised = found(r"how_to_install\(['\"]([a-z]+)['\"]\)")
+
+    assert advised == {"broker", "geoip", "top", "useragent"}
+    assert listed | advised <= extras()
+    assert how_to_install("geoip") == "run pip install '.[geoip]' in a checkout of logrouter"
+
+
+def test_readme_installs_what_its_next_steps_need():
+    """Whoever has followed *Run it on your cluster* can call every command that the page names."""
+    page = TEXTS[ROOT / "README.md"]
+    step = re.search(r"^1\. Install.*?`pip install '\.\[([a-z,]+)\]'`", page, re.DOTALL | re.MULTILINE)
+
+    assert {name for name in ("broker", "top") if f"logrouter {name}" in page} <= set(step[1].split(","))
 
 
 def test_version_is_stated_once():

@@ -11,6 +11,7 @@ from logrouter.commands.exit_codes import EXIT_USAGE
 from logrouter.commands.help_text import Command
 from logrouter.commands.terminal import fail, harmless
 from logrouter.commands.view_options import ViewError, view_address, view_options
+from logrouter.extras import how_to_install
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +33,8 @@ def top_command(window: str, every: float, url: str, token_file: Path | None) ->
     """Show the busiest clients and APIs, live, with search and a view of each.
 
     Keys: **Tab** clients or APIs, **s** order, **w** window, **/** search by the beginning of a name, **Enter** one
-    client or API, **Escape** back, **p** pause, **r** ask now, **q** quit. Needs the extra `top`, as in
-    `pip install 'logrouter[top]'`.
+    client or API, **Escape** back, **p** pause, **r** ask now, **q** quit. Needs the extra `top`:
+    `pip install '.[top]'` in a checkout.
 
     **Examples**
 
@@ -56,7 +57,7 @@ def top_command(window: str, every: float, url: str, token_file: Path | None) ->
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "textual":
             raise
-        fail("logrouter top needs Textual: pip install 'logrouter[top]'", EXIT_USAGE)
+        fail(f"logrouter top needs the extra `top`: {how_to_install('top')}", EXIT_USAGE)
     problem = asyncio.run(top_app.run(view, window, every))
     if problem is not None:
         fail(harmless(str(problem)), problem.code)

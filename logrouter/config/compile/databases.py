@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.inputs import InputFileError
 from logrouter.config.yaml.kinds import usable
+from logrouter.extras import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ def load_geoip(options: GeoIpOptions | None, inputs: Inputs, problems: Problems)
     try:
         import maxminddb  # noqa: PLC0415 - an extra
     except ImportError:
-        problems.add("geoip", "needs the package maxminddb: pip install 'logrouter[geoip]'")
+        problems.add("geoip", f"needs the package maxminddb: {how_to_install('geoip')}")
         return None
     readers = []
     for index, name in enumerate(options.files):
@@ -79,7 +80,7 @@ def load_agents(path: str, problems: Problems) -> Callable[[str], str | None] | 
     try:
         return _agents()
     except ImportError:
-        problems.add(path, "needs the package ua-parser: pip install 'logrouter[useragent]'")
+        problems.add(path, f"needs the package ua-parser: {how_to_install('useragent')}")
         return None
 
 

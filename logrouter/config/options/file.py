@@ -311,7 +311,7 @@ class LookupFileOptions:
 
 @options
 class GeoIpOptions:
-    """MMDB files that tell country and network of an address. Needs `pip install 'logrouter[geoip]'`."""
+    """MMDB files that tell country and network of an address. Needs `pip install '.[geoip]'` in a checkout."""
 
     files: tuple[str, ...] = opt(
         ListOf(Text(called="a .mmdb file", max_length=500), min_items=1, max_items=4, shorthand=True, unique=True),

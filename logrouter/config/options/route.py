@@ -125,7 +125,7 @@ class EnrichOptions:
     user_agent: bool = opt(
         Boolean(),
         "Put the family of the user agent (`Firefox`, `curl`, `other`) into `user_agent_family`, whether or not the "
-        "header may be published. Needs `pip install 'logrouter[useragent]'`.",
+        "header may be published. Needs `pip install '.[useragent]'` in a checkout.",
         default=False,
     )
 

@@ -268,4 +268,4 @@ def test_without_textual_it_says_what_to_install(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert "pip install 'logrouter[top]'" in done.stderr
+    assert "run pip install '.[top]' in a checkout" in done.stderr

@@ -245,7 +245,7 @@ def test_messages_of_address_databases(tmp_path, monkeypatch):
 
     assert found[0] == "geoip.files[0]: there is no file no.mmdb"
     assert found[1].startswith("geoip.files[1]: bad.mmdb is not an MMDB file: ")
-    assert found[2] == "geoip: needs the package maxminddb: pip install 'logrouter[geoip]'"
+    assert found[2] == "geoip: needs the package maxminddb: run pip install '.[geoip]' in a checkout of logrouter"
 
 
 def test_agents_have_families_and_hostile_ones_cost_little(monkeypatch):
@@ -262,7 +262,9 @@ def test_agents_have_families_and_hostile_ones_cost_little(monkeypatch):
     ]
     monkeypatch.setattr("logrouter.config.compile.databases._agents", _not_installed)
     load_agents("p", problems)
-    assert [str(p) for p in problems.found] == ["p: needs the package ua-parser: pip install 'logrouter[useragent]'"]
+    assert [str(p) for p in problems.found] == [
+        "p: needs the package ua-parser: run pip install '.[useragent]' in a checkout of logrouter"
+    ]
 
 
 def _not_installed() -> Any:
