@@ -14,7 +14,7 @@ from logrouter.http_server import problems
 from logrouter.http_server.gate import caller_of, refusal
 from logrouter.http_server.problems import UNKNOWN_PATH, HttpProblem, json_response
 from logrouter.http_server.subject_names import name_of
-from logrouter.query import questions
+from logrouter.query import parsing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -71,7 +71,7 @@ def whoami(gate: Gate) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/v1/whoami``: as whom, and for what, the caller is let in."""
 
     async def handle(request: web.Request) -> web.Response:
-        if faults := questions.nothing(request.query.items()):
+        if faults := parsing.reject_parameters(request.query.items()):
             raise problems.bad_parameters(faults)
         caller = caller_of(request)
         return json_response({"name": caller.name, "scopes": list(caller.scopes), "open": gate.policy.open})

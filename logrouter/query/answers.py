@@ -13,15 +13,15 @@ from logrouter.core.rollup.cells import OTHER, Cell, merge, quantiles
 from logrouter.core.rollup.failures import parse_fault
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.parameters import By
-from logrouter.query.time_spans import MINUTE_MS
+from logrouter.query.row_ranges import MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from logrouter.core.rollup.cells import Numbers
-    from logrouter.query.questions import Series, Stretch
+    from logrouter.query.parsing import Series, TimeRange
+    from logrouter.query.row_ranges import RowRange
     from logrouter.query.tiers import Position
-    from logrouter.query.time_spans import Span
 
 Answer = dict[str, Any]
 
@@ -139,59 +139,61 @@ def ranked(names: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(names.items(), key=lambda item: (-item[1], item[0])))
 
 
-def interval(span: Span) -> Answer:
+def interval(rows: RowRange) -> Answer:
     """What a window really covers."""
     return {
-        "from": None if span.start_ms is None else rfc3339(span.start_ms),
-        "to": rfc3339(span.stop_ms),
+        "from": None if rows.start_ms is None else rfc3339(rows.start_ms),
+        "to": rfc3339(rows.stop_ms),
     }
 
 
-def summary(kind: str, name: str, life: Cell, day: Sequence[Cell | None], span: Span) -> Answer:
-    """A subject's lifetime and last 24 hours; *day* holds the rows of *span*."""
+def summary(kind: str, name: str, life: Cell, day: Sequence[Cell | None], rows: RowRange) -> Answer:
+    """A subject's lifetime and last 24 hours; *day* holds the rows of *rows*."""
     apis = kind == "c"
     return {
         SUBJECT_FIELD[kind]: name,
         "lifetime": figures(life, apis=apis),
-        "last_24h": {**interval(span), **figures(total(day), apis=apis)},
+        "last_24h": {**interval(rows), **figures(total(day), apis=apis)},
     }
 
 
-def stretch(kind: str, asked: Stretch, cells: Sequence[Cell | None], previous: Sequence[Cell | None]) -> Answer:
-    """What a question after a stretch of time adds to a summary: its figures, and those of the stretch before."""
+def range_figures(
+    kind: str, wanted: TimeRange, cells: Sequence[Cell | None], previous: Sequence[Cell | None]
+) -> Answer:
+    """What a time range adds to a summary: its figures, and those of the range that it is compared with."""
     apis = kind == "c"
-    window = {} if asked.window is None else {"length": asked.window}
+    window = {} if wanted.window is None else {"length": wanted.window}
     return {
-        "window": {**window, **interval(asked.span), **figures(total(cells), apis=apis)},
+        "window": {**window, **interval(wanted.rows), **figures(total(cells), apis=apis)},
         **(
-            {"previous": {**interval(asked.previous), **figures(total(previous), apis=apis)}}
-            if asked.previous is not None
+            {"previous": {**interval(wanted.previous), **figures(total(previous), apis=apis)}}
+            if wanted.previous is not None
             else {}
         ),
     }
 
 
-def series(kind: str, name: str, asked: Series, cells: Sequence[Cell | None]) -> Answer:
-    """One point per bucket of *asked*, zeros where nothing happened; *cells* are its rows in order."""
-    return {SUBJECT_FIELD[kind]: name, **points(asked, cells)}
+def series(kind: str, name: str, wanted: Series, cells: Sequence[Cell | None]) -> Answer:
+    """One point per bucket of *wanted*, zeros where nothing happened; *cells* are its rows in order."""
+    return {SUBJECT_FIELD[kind]: name, **points(wanted, cells)}
 
 
-def points(asked: Series, cells: Sequence[Cell | None], split: Sequence[dict[str, int]] | None = None) -> Answer:
+def points(wanted: Series, cells: Sequence[Cell | None], split: Sequence[dict[str, int]] | None = None) -> Answer:
     """The points of a series; *split* are the counts of each by what the cells themselves do not tell."""
-    width_ms = asked.step.tier.value * MINUTE_MS
+    width_ms = wanted.step.tier.value * MINUTE_MS
     empty = Cell(0)
     found = []
     for index, cell in enumerate(cells):
-        point = {"time": rfc3339((asked.start + index) * width_ms), **numbers(cell or empty)}
-        if asked.by is not None:
-            point["by"] = ranked(split[index]) if split is not None else _SPLIT[asked.by](cell or empty)
+        point = {"time": rfc3339((wanted.start + index) * width_ms), **numbers(cell or empty)}
+        if wanted.by is not None:
+            point["by"] = ranked(split[index]) if split is not None else _SPLIT[wanted.by](cell or empty)
         found.append(point)
     return {
-        "from": rfc3339(asked.start * width_ms),
-        "to": rfc3339(asked.stop * width_ms),
-        "step": asked.step,
-        "by": asked.by,
-        **({} if asked.by is None else {"keys": sorted({key for point in found for key in point["by"]})}),
+        "from": rfc3339(wanted.start * width_ms),
+        "to": rfc3339(wanted.stop * width_ms),
+        "step": wanted.step,
+        "by": wanted.by,
+        **({} if wanted.by is None else {"keys": sorted({key for point in found for key in point["by"]})}),
         "points": found,
     }
 

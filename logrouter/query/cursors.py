@@ -32,12 +32,12 @@ def fingerprint(endpoint: str, pairs: Iterable[tuple[str, str]]) -> str:
     return blake2b(orjson.dumps([endpoint, sorted(pairs)]), digest_size=6).hexdigest()
 
 
-def encode(cursor: Cursor, question: str) -> str:
+def encode(cursor: Cursor, identity: str) -> str:
     """The cursor as callers get it: URL-safe, to be sent back as it is."""
-    return base64.urlsafe_b64encode(orjson.dumps([question, *cursor])).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps([identity, *cursor])).decode().rstrip("=")
 
 
-def decode(text: str, question: str) -> Cursor | None:
+def decode(text: str, identity: str) -> Cursor | None:
     """The cursor that a caller sent; None unless `encode` may have made it for the same question."""
     try:
         padded = text + "=" * (-len(text) % 4)
@@ -45,8 +45,8 @@ def decode(text: str, question: str) -> Cursor | None:
     except (ValueError, binascii.Error):
         return None
     match content:
-        case [str(asked), int() | float() as value, str(name)] if (
-            asked == question and not isinstance(value, bool) and math.isfinite(value) and len(name) <= MAX_NAME
+        case [str(made_for), int() | float() as value, str(name)] if (
+            made_for == identity and not isinstance(value, bool) and math.isfinite(value) and len(name) <= MAX_NAME
         ):
             return Cursor(value, name)
     return None

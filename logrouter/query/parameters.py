@@ -18,8 +18,8 @@ from logrouter.query.kinds import (
     LENGTH,
     STATUS,
     WINDOW,
+    Invalid,
     ParameterKind,
-    Wrong,
     choice,
     integer,
     quoted,
@@ -127,9 +127,9 @@ _COMPARE: Final = Parameter(
     "(`previous`), or of any (`2026-09-14T00:00:00Z/2026-09-15T00:00:00Z`).",
     example="previous",
 )
-STRETCH: Final = (_WINDOW_24H, _FROM, _TO)
-COMPARED: Final = (*STRETCH, _COMPARE)
-ANY_STRETCH: Final = (_WINDOW, _FROM, _TO, _COMPARE)
+TIME_RANGE: Final = (_WINDOW_24H, _FROM, _TO)
+COMPARED: Final = (*TIME_RANGE, _COMPARE)
+ANY_TIME_RANGE: Final = (_WINDOW, _FROM, _TO, _COMPARE)
 
 _SORT: Final = Parameter("sort", choice(Sort), "What to order by, largest first; latency is the mean latency.", "count")
 LIMIT: Final = Parameter("limit", integer(1, 1000), "How many to list.", "100")
@@ -206,19 +206,19 @@ PARTIAL: Final = Parameter(
 
 OF_ONE: Final = (MIN_OFFSET, MAX_STALENESS)
 OF_ALL: Final = (PARTIAL, MAX_STALENESS)
-SUMMARY: Final = (*ANY_STRETCH, *OF_ONE)
+SUMMARY: Final = (*ANY_TIME_RANGE, *OF_ONE)
 TOP: Final = (*COMPARED, _SORT, LIMIT, _PREFIX, *NAMES, _CURSOR, CSV, *OF_ALL)
 CLIENT_SERIES: Final = (*_POINTS, _by(*By), CSV, *OF_ONE)
 API_SERIES: Final = (*_POINTS, _by(By.STATUS, By.STATUS_CLASS, By.OUTCOME, By.ERROR), CSV, *OF_ONE)
-CLIENT_APIS: Final = (*STRETCH, *NAMES, STATUSES, CSV, *OF_ONE)
-URLS: Final = (*STRETCH, _CONTAINS, STATUSES, LIMIT, CSV, *OF_ONE)
-ERRORS: Final = (*STRETCH, CSV, *OF_ONE)
-API_CLIENTS: Final = (*STRETCH, LIMIT, CSV, *OF_ONE)
+CLIENT_APIS: Final = (*TIME_RANGE, *NAMES, STATUSES, CSV, *OF_ONE)
+URLS: Final = (*TIME_RANGE, _CONTAINS, STATUSES, LIMIT, CSV, *OF_ONE)
+ERRORS: Final = (*TIME_RANGE, CSV, *OF_ONE)
+API_CLIENTS: Final = (*TIME_RANGE, LIMIT, CSV, *OF_ONE)
 TOTALS: Final = (*COMPARED, *OF_ALL)
 TOTALS_SERIES: Final = (*_POINTS, _by(By.STATUS, By.STATUS_CLASS, By.OUTCOME, By.API), CSV, *OF_ALL)
 CALLS: Final = (*_POINTS, *NAMES, _API_LIMIT, CSV, *OF_ALL)
-OUTCOMES: Final = (*STRETCH, *NAMES, STATUSES, LIMIT, CSV, *OF_ALL)
-UNMATCHED: Final = (*STRETCH, _CONTAINS, _STATUS_404, LIMIT, CSV, *OF_ONE)
+OUTCOMES: Final = (*TIME_RANGE, *NAMES, STATUSES, LIMIT, CSV, *OF_ALL)
+UNMATCHED: Final = (*TIME_RANGE, _CONTAINS, _STATUS_404, LIMIT, CSV, *OF_ONE)
 
 
 def read(
@@ -243,7 +243,7 @@ def read(
             faults.append(ParameterFault(name, f"given more than {MAX_REPEATS} times" if parameter.repeats else _ONCE))
             continue
         value = parameter.kind.read(given)
-        if isinstance(value, Wrong):
+        if isinstance(value, Invalid):
             faults.append(ParameterFault(name, value.detail))
         elif parameter.repeats:
             values[name] = (value,) if times == 1 else (*values[name], value)

@@ -13,8 +13,8 @@ import faust
 from faust.types import TP
 
 from logrouter.core.rollup.records import RecordError, decode_record
+from logrouter.query.row_ranges import MINUTE_MS
 from logrouter.query.tiers import Tier
-from logrouter.query.time_spans import MINUTE_MS
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
 from logrouter.tables.replicas import LAST_CHECKPOINT, encode_checkpoint

@@ -19,7 +19,7 @@ from logrouter.http_server.peers import Peers
 from logrouter.http_server.problems import INTERNAL, HttpProblem
 from logrouter.http_server.work_queue import WorkQueue
 from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
-from logrouter.query.time_spans import KEPT
+from logrouter.query.row_ranges import KEPT
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import QUERY_SECONDS, REGISTRY
 from logrouter.web import health, page, reports, subjects

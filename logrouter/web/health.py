@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from logrouter import __version__
 from logrouter.http_server import problems
 from logrouter.http_server.problems import json_response
-from logrouter.query import questions
+from logrouter.query import parsing
 from logrouter.query.endpoints import ENDPOINTS
 from logrouter.query.openapi import document
 
@@ -89,7 +89,7 @@ def index(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 def _refuse_parameters(request: web.Request) -> None:
-    if faults := questions.nothing(request.query.items()):
+    if faults := parsing.reject_parameters(request.query.items()):
         raise problems.bad_parameters(faults)
 
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from logrouter.http_server import problems
 from logrouter.http_server.problems import UNKNOWN_PATH, HttpProblem
-from logrouter.query import questions
+from logrouter.query import parsing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -73,7 +73,7 @@ def page(files: dict[str, Asset]) -> Callable[[web.Request], Awaitable[web.Respo
     """The handler of ``/``. What the page shows stands behind the ``#`` of its address, and is never sent here."""
 
     async def handle(request: web.Request) -> web.Response:
-        if faults := questions.nothing(request.query.items()):
+        if faults := parsing.reject_parameters(request.query.items()):
             raise problems.bad_parameters(faults)
         return _answer(request, files[INDEX])
 

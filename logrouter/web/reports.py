@@ -9,7 +9,7 @@ import msgspec
 
 from logrouter.http_server.guard import caller_of
 from logrouter.query.reports import calls, outcomes, tally, top_list, totals
-from logrouter.web.respond import ask, dated, respond
+from logrouter.web.respond import dated, parse_query, respond
 from logrouter.web.scatter_gather import Recipe, answer_part, gather
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def report(view: View, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[
 
     async def handle(request: web.Request) -> web.Response:
         pairs = list(request.query.items())
-        asked = ask(view, endpoint, pairs)
-        found = await gather(view, endpoint, recipe, asked, pairs, caller_of(request))
-        body = recipe.answer(asked, found.parts)
-        return await respond(request, endpoint, dated(body, asked, found.placed, found.missing))
+        query = parse_query(view, endpoint, pairs)
+        found = await gather(view, endpoint, recipe, query, pairs, caller_of(request))
+        body = recipe.answer(query, found.parts)
+        return await respond(request, endpoint, dated(body, query, found.placed, found.missing))
 
     return handle
 

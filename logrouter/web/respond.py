@@ -14,7 +14,7 @@ from aiohttp import web
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import problems
 from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, HttpProblem
-from logrouter.query import csv_text, questions
+from logrouter.query import csv_text, parsing
 from logrouter.query.answers import age_ms, freshness, in_brief
 from logrouter.query.parameters import AnswerFormat
 from logrouter.query.schemas import FRESHNESS_HEADER
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
-    from logrouter.query.questions import Asked
+    from logrouter.query.parsing import Query
     from logrouter.query.tiers import Position
     from logrouter.web.view import View
 
@@ -41,24 +41,24 @@ class Placed(NamedTuple):
     url: str
 
 
-def ask(view: View, endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> Asked:
+def parse_query(view: View, endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> Query:
     """The question that was asked; a `HttpProblem` that lists every fault of one that can't be."""
-    asked = questions.ask(endpoint.parameters, pairs, view.clock(), view.kept, name=endpoint.name)
-    if isinstance(asked, tuple):
-        raise problems.bad_parameters(asked)
-    return asked
+    query = parsing.parse_query(endpoint.parameters, pairs, view.clock(), view.kept, name=endpoint.name)
+    if isinstance(query, tuple):
+        raise problems.bad_parameters(query)
+    return query
 
 
-def dated(body: Answer, asked: Asked, placed: Iterable[Placed], missing: Mapping[int, str] = _NOTHING) -> Answer:
+def dated(body: Answer, query: Query, placed: Iterable[Placed], missing: Mapping[int, str] = _NOTHING) -> Answer:
     """An answer with its freshness; a `HttpProblem` if it is not as fresh as was asked for."""
     found = sorted(placed)
-    least, oldest = asked.values.get("min_offset"), asked.values.get("max_staleness")
+    least, oldest = query.values.get("min_offset"), query.values.get("max_staleness")
     for partition, position, _ in found:
         if least is not None and position.offset < least:
             detail = f"partition {partition} is folded up to offset {position.offset}, not yet up to {least}"
             raise HttpProblem(NOT_YET, detail, partition=partition, retry_after=RETRY_SOON)
         if oldest is not None:
-            age = age_ms(position, asked.now_ms)
+            age = age_ms(position, query.now_ms)
             if age is None or age > oldest * 1000:
                 told = "of unknown age" if age is None else f"{age / 1000:.0f} s old"
                 raise HttpProblem(
@@ -68,7 +68,7 @@ def dated(body: Answer, asked: Asked, placed: Iterable[Placed], missing: Mapping
         **body,
         **({"partial": True} if missing else {}),
         "freshness": {
-            "at": rfc3339(asked.now_ms),
+            "at": rfc3339(query.now_ms),
             "partitions": [freshness(*one) for one in found],
             "stale": any(position.standby for _, position, _ in found),
             "missing": [{"partition": p, "reason": reason} for p, reason in sorted(missing.items())],
@@ -128,9 +128,9 @@ def _has(request: web.Request, tag: str) -> bool:
 
 
 def _wants_csv(request: web.Request) -> bool:
-    asked = request.query.get("format")
-    if asked is not None:
-        return asked == AnswerFormat.CSV
+    chosen = request.query.get("format")
+    if chosen is not None:
+        return chosen == AnswerFormat.CSV
     for item in request.headers.get("Accept", "")[:_MAX_HEADER].split(","):
         media = item.partition(";")[0].strip().lower()
         if media in ("text/csv", "application/json", "*/*", "application/*"):

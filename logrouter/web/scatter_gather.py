@@ -20,8 +20,8 @@ from logrouter.http_server.guard import caller_of
 from logrouter.http_server.peers import PeerAwayError
 from logrouter.http_server.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, RETRY_SOON, TOO_SLOW, HttpProblem
 from logrouter.http_server.work_queue import BusyError
-from logrouter.query import questions
-from logrouter.query.kinds import ParameterKind, Wrong, integer, quoted
+from logrouter.query import parsing
+from logrouter.query.kinds import Invalid, ParameterKind, integer, quoted
 from logrouter.query.parameters import Parameter, ParameterFault, Partial, read
 from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import Placed
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from logrouter.http_server.peers import Reply
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
-    from logrouter.query.questions import Asked
+    from logrouter.query.parsing import Query
     from logrouter.query.reports.work import Report
     from logrouter.web.view import View
 
@@ -44,9 +44,9 @@ PART_PATH: Final = "/internal/v1/parts/"
 class Recipe(NamedTuple):
     """How a report is made: the share of a worker, how it is read again, and the answer from all shares."""
 
-    report: Callable[[Asked], Report]
+    report: Callable[[Query], Report]
     decode: Callable[[msgspec.Raw], Any]
-    answer: Callable[[Asked, Sequence[Any]], Answer]
+    answer: Callable[[Query, Sequence[Any]], Answer]
 
 
 class Share(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,11 +69,11 @@ _decode_share: Final = msgspec.msgpack.Decoder(Share).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def _partitions(text: str) -> frozenset[int] | Wrong:
+def _partitions(text: str) -> frozenset[int] | Invalid:
     numbers = text.split(",")
     if all(number.isascii() and number.isdigit() and len(number) <= 6 for number in numbers):
         return frozenset(map(int, numbers))
-    return Wrong(f"must be partition numbers with commas between, not {quoted(text)}")
+    return Invalid(f"must be partition numbers with commas between, not {quoted(text)}")
 
 
 _OF_PART: Final[tuple[Parameter[Any], ...]] = (
@@ -91,16 +91,16 @@ async def answer_part(view: View, request: web.Request, endpoint: Endpoint, reci
     if faults:
         raise problems.bad_parameters(faults)
     rest = [pair for pair in pairs if pair[0] not in of_part]
-    asked = questions.ask(endpoint.parameters, rest, values["at"], view.kept, name=endpoint.name)
-    if isinstance(asked, tuple):
-        raise problems.bad_parameters(asked)
-    part, positions = await _share(view, recipe.report(asked), values["partitions"], caller_of(request).only)
+    query = parsing.parse_query(endpoint.parameters, rest, values["at"], view.kept, name=endpoint.name)
+    if isinstance(query, tuple):
+        raise problems.bad_parameters(query)
+    part, positions = await _share(view, recipe.report(query), values["partitions"], caller_of(request).only)
     body = _encode(Share(msgspec.Raw(_encode(part)), positions))
     return web.Response(body=body, content_type="application/msgpack")
 
 
 async def gather(
-    view: View, endpoint: Endpoint, recipe: Recipe, asked: Asked, pairs: Iterable[tuple[str, str]], caller: Caller
+    view: View, endpoint: Endpoint, recipe: Recipe, query: Query, pairs: Iterable[tuple[str, str]], caller: Caller
 ) -> Gathered:
     """Every partition's share from the first of its holders that gives one; all holders are asked at the same time.
 
@@ -110,8 +110,8 @@ async def gather(
     count = view.reader.partitions()
     if count <= 0:
         raise view.not_ready()
-    query = urlencode([*pairs, ("at", str(asked.now_ms))])
-    target = f"{PART_PATH}{endpoint.name}?{query}&partitions="
+    parameters = urlencode([*pairs, ("at", str(query.now_ms))])
+    target = f"{PART_PATH}{endpoint.name}?{parameters}&partitions="
     found, until = Gathered([], [], {}), monotonic() + view.limits.list_timeout
     asked_of = range(count) if caller.only is None else {view.reader.partition_of(f"c{name}") for name in caller.only}
     untried = {partition: view.candidates(partition) for partition in asked_of}
@@ -119,13 +119,13 @@ async def gather(
         seconds = _patience(until - monotonic(), untried)
         holders = _next_holders(untried, found)
         asking = (
-            _ask(view, url, target, recipe, asked, partitions, caller, seconds) for url, partitions in holders.items()
+            _ask(view, url, target, recipe, query, partitions, caller, seconds) for url, partitions in holders.items()
         )
         replies = await asyncio.gather(*asking, return_exceptions=True)
         for (url, partitions), reply in zip(holders.items(), replies, strict=True):
             for partition in _settle(found, url, partitions, reply):
                 untried.pop(partition, None)
-    if found.missing and (asked.values.get("partial") is not Partial.ALLOW or not found.parts):
+    if found.missing and (query.values.get("partial") is not Partial.ALLOW or not found.parts):
         raise _missing(found.missing)
     return found
 
@@ -187,13 +187,13 @@ async def _ask(
     url: str,
     target: str,
     recipe: Recipe,
-    asked: Asked,
+    query: Query,
     partitions: frozenset[int],
     caller: Caller,
     seconds: float,
 ) -> tuple[Any, list[tuple[int, Position]]]:
     if url == view.reader.self_url():
-        return await _share(view, recipe.report(asked), partitions, caller.only)
+        return await _share(view, recipe.report(query), partitions, caller.only)
     listed = "%2C".join(map(str, sorted(partitions)))
     reply = await view.peers.get(url, target + listed, seconds, caller)
     if reply.status != 200:

@@ -15,9 +15,9 @@ from logrouter.http_server.subject_names import name_of
 from logrouter.query import answers
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.query.reports import breakdowns
+from logrouter.query.row_ranges import Window, rows_of_window
 from logrouter.query.tiers import Tier
-from logrouter.query.time_spans import Window, span
-from logrouter.web.respond import Placed, ask, dated, respond
+from logrouter.web.respond import Placed, dated, parse_query, respond
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from logrouter.http_server.peers import Reply
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
-    from logrouter.query.questions import Asked
-    from logrouter.query.time_spans import Span
+    from logrouter.query.parsing import Query
+    from logrouter.query.row_ranges import RowRange
     from logrouter.web.view import View
 
-    Local = Callable[["View", "Endpoint", str, Asked], Answer]
+    Local = Callable[["View", "Endpoint", str, Query], Answer]
 
 LAST_24H: Final = Window("24h", 24 * 60)
 NO_API: Final = "-"
@@ -44,9 +44,9 @@ def subject(view: View, endpoint: Endpoint) -> Callable[[web.Request], Awaitable
 
     async def handle(request: web.Request) -> web.Response:
         name = name_of(endpoint.kind, request)
-        asked = ask(view, endpoint, request.query.items())
+        query = parse_query(view, endpoint, request.query.items())
         field = f"{{{SUBJECT_FIELD[endpoint.kind]}}}"
-        return await _answer(view, request, endpoint, name, asked, endpoint.path.replace(field, _segment(name)))
+        return await _answer(view, request, endpoint, name, query, endpoint.path.replace(field, _segment(name)))
 
     return handle
 
@@ -55,52 +55,52 @@ def unmatched(view: View, endpoint: Endpoint) -> Callable[[web.Request], Awaitab
     """The handler of the report of requests that matched no API: these are those of one subject."""
 
     async def handle(request: web.Request) -> web.Response:
-        asked = ask(view, endpoint, request.query.items())
-        return await _answer(view, request, endpoint, NO_API, asked, endpoint.path)
+        query = parse_query(view, endpoint, request.query.items())
+        return await _answer(view, request, endpoint, NO_API, query, endpoint.path)
 
     return handle
 
 
-def _summary(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
+def _summary(view: View, endpoint: Endpoint, name: str, query: Query) -> Answer:
     kind = endpoint.kind
     life = _life(view, kind, name)
-    day = span(LAST_24H, asked.now_ms, view.kept)
+    day = rows_of_window(LAST_24H, query.now_ms, view.kept)
     body = answers.summary(kind, name, life, _rows(view, kind + name, day), day)
-    stretch = asked.stretch
-    if stretch is None:
+    time_range = query.time_range_or_none
+    if time_range is None:
         return body
-    previous = [] if stretch.previous is None else _rows(view, kind + name, stretch.previous)
-    return {**body, **answers.stretch(kind, stretch, _rows(view, kind + name, stretch.span), previous)}
+    previous = [] if time_range.previous is None else _rows(view, kind + name, time_range.previous)
+    return {**body, **answers.range_figures(kind, time_range, _rows(view, kind + name, time_range.rows), previous)}
 
 
-def _series(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
-    kind, points = endpoint.kind, asked.points
+def _series(view: View, endpoint: Endpoint, name: str, query: Query) -> Answer:
+    kind, points = endpoint.kind, query.points
     _life(view, kind, name)
     rows = view.reader.rows(kind + name, points.step.tier, range(points.start, points.stop))
     return answers.series(kind, name, points, rows)
 
 
-def _apis(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
-    return _broken_down(view, endpoint, name, asked, breakdowns.apis(_sum(view, endpoint, name, asked), asked))
+def _apis(view: View, endpoint: Endpoint, name: str, query: Query) -> Answer:
+    return _broken_down(view, endpoint, name, query, breakdowns.apis(_sum(view, endpoint, name, query), query))
 
 
-def _urls(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
-    return _broken_down(view, endpoint, name, asked, breakdowns.urls(_sum(view, endpoint, name, asked), asked))
+def _urls(view: View, endpoint: Endpoint, name: str, query: Query) -> Answer:
+    return _broken_down(view, endpoint, name, query, breakdowns.urls(_sum(view, endpoint, name, query), query))
 
 
-def _clients(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
-    return _broken_down(view, endpoint, name, asked, breakdowns.clients(_sum(view, endpoint, name, asked), asked))
+def _clients(view: View, endpoint: Endpoint, name: str, query: Query) -> Answer:
+    return _broken_down(view, endpoint, name, query, breakdowns.clients(_sum(view, endpoint, name, query), query))
 
 
-def _errors(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Answer:
+def _errors(view: View, endpoint: Endpoint, name: str, query: Query) -> Answer:
     kind = endpoint.kind
-    content = breakdowns.errors(kind, _sum(view, endpoint, name, asked), _life(view, kind, name))
-    return _broken_down(view, endpoint, name, asked, content)
+    content = breakdowns.errors(kind, _sum(view, endpoint, name, query), _life(view, kind, name))
+    return _broken_down(view, endpoint, name, query, content)
 
 
-def _unmatched(view: View, _: Endpoint, name: str, asked: Asked) -> Answer:
-    whole = answers.total(_rows(view, "a" + name, asked.time.span))
-    return _timed(asked, breakdowns.urls(whole, asked))
+def _unmatched(view: View, _: Endpoint, name: str, query: Query) -> Answer:
+    whole = answers.total(_rows(view, "a" + name, query.time_range.rows))
+    return _timed(query, breakdowns.urls(whole, query))
 
 
 _LOCAL: Final[dict[str, Local]] = {
@@ -126,46 +126,46 @@ def _life(view: View, kind: str, name: str) -> Cell:
     return life
 
 
-def _rows(view: View, subject: str, covered: Span) -> list[Cell | None]:
+def _rows(view: View, subject: str, row_range: RowRange) -> list[Cell | None]:
     return [
         cell
-        for segment in covered.segments
+        for segment in row_range.segments
         for cell in view.reader.rows(subject, segment.tier, range(segment.start, segment.stop))
     ]
 
 
-def _sum(view: View, endpoint: Endpoint, name: str, asked: Asked) -> Cell:
+def _sum(view: View, endpoint: Endpoint, name: str, query: Query) -> Cell:
     _life(view, endpoint.kind, name)
-    return answers.total(_rows(view, endpoint.kind + name, asked.time.span))
+    return answers.total(_rows(view, endpoint.kind + name, query.time_range.rows))
 
 
-def _broken_down(_: View, endpoint: Endpoint, name: str, asked: Asked, content: Answer) -> Answer:
-    return {SUBJECT_FIELD[endpoint.kind]: name, **_timed(asked, content)}
+def _broken_down(_: View, endpoint: Endpoint, name: str, query: Query, content: Answer) -> Answer:
+    return {SUBJECT_FIELD[endpoint.kind]: name, **_timed(query, content)}
 
 
-def _timed(asked: Asked, content: Answer) -> Answer:
-    window = {} if asked.time.window is None else {"window": asked.time.window}
-    return {**window, **answers.interval(asked.time.span), **content}
+def _timed(query: Query, content: Answer) -> Answer:
+    window = {} if query.time_range.window is None else {"window": query.time_range.window}
+    return {**window, **answers.interval(query.time_range.rows), **content}
 
 
 async def _answer(
-    view: View, request: web.Request, endpoint: Endpoint, name: str, asked: Asked, path: str
+    view: View, request: web.Request, endpoint: Endpoint, name: str, query: Query, path: str
 ) -> web.Response:
     """Answers from our tables or, once, from those of another worker that holds the subject."""
     partition = view.partition_of(endpoint.kind + name)
     if view.peers.is_hop(request):
         if not view.holds([partition]):
             raise view.not_held(partition)
-        return await respond(request, endpoint, _local(view, endpoint, name, asked, partition))
+        return await respond(request, endpoint, _local(view, endpoint, name, query, partition))
     # How the answer is written is our affair.
-    query = urlencode([(key, value) for key, value in request.query.items() if key != "format"])
-    target, problems_met = f"{path}?{query}" if query else path, list[HttpProblem]()
+    text = urlencode([(key, value) for key, value in request.query.items() if key != "format"])
+    target, problems_met = f"{path}?{text}" if text else path, list[HttpProblem]()
     urls = view.candidates(partition)
     for number, url in enumerate(urls, 1):
         last = 1 < number == len(urls)
         try:
             if url == view.reader.self_url():
-                body = _local(view, endpoint, name, asked, partition)
+                body = _local(view, endpoint, name, query, partition)
             else:
                 body = await _remote(view, url, target, caller_of(request), last=last)
         except HttpProblem as problem:
@@ -195,20 +195,20 @@ def _of_all(partition: int, met: list[HttpProblem]) -> HttpProblem:
     )
 
 
-def _local(view: View, endpoint: Endpoint, name: str, asked: Asked, partition: int) -> Answer:
+def _local(view: View, endpoint: Endpoint, name: str, query: Query, partition: int) -> Answer:
     # Nothing is awaited in here: what is held, rows and position are those of one moment.
     placed = [Placed(partition, view.reader.position(partition), view.reader.self_url())]
     try:
-        body = _LOCAL[endpoint.name](view, endpoint, name, asked)
+        body = _LOCAL[endpoint.name](view, endpoint, name, query)
     except LookupError as exc:
         if view.holds([partition]):
             raise
         raise view.not_ready() from exc
     except HttpProblem as problem:
         # Not to know a client is an answer too: as fresh as asked for, and of a time.
-        problem.members |= dated({}, asked, placed)
+        problem.members |= dated({}, query, placed)
         raise
-    return dated(body, asked, placed)
+    return dated(body, query, placed)
 
 
 async def _remote(view: View, url: str, target: str, caller: Caller, *, last: bool) -> Answer:

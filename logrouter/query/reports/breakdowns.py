@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from logrouter.core.rollup.cells import Cell, Failure
     from logrouter.query.answers import Answer
-    from logrouter.query.questions import Asked
+    from logrouter.query.parsing import Query
 
 PEER_FIELD = {"c": "api", "a": "client_id"}
 """What the peer of a recent failure is, by the kind of the subject."""
 
 
-def apis(cell: Cell, asked: Asked) -> Answer:
+def apis(cell: Cell, query: Query) -> Answer:
     """The APIs of a client with their statuses, by count; *other* are requests of pairs that were not kept apart."""
-    wanted, statuses = asked.names.test(), asked.statuses
+    wanted, statuses = query.names.test(), query.statuses
     found: dict[str, dict[str, int]] = {}
     for pair, n in cell.peer.items():
         status, api = pair[:3], pair[3:]
@@ -50,19 +50,19 @@ def _api(api: str, counts: Mapping[str, int]) -> Answer:
     }
 
 
-def urls(cell: Cell, asked: Asked) -> Answer:
+def urls(cell: Cell, query: Query) -> Answer:
     """The most frequent URLs with their statuses.
 
     Each count is too small by *max_undercount* at most, and a URL that is not kept was asked for no more often than
     that. *other* are all requests that are not listed, whatever the reason.
     """
-    statuses, fragment = asked.statuses, (asked.values.get("contains") or "").casefold()
+    statuses, fragment = query.statuses, (query.values.get("contains") or "").casefold()
     found = [
         (-n, name[3:], name[:3])
         for name, n in cell.url.items()
         if (statuses is None or name[:3] in statuses) and fragment in name[3:].casefold()
     ]
-    largest = sorted(found)[: asked.values["limit"]]
+    largest = sorted(found)[: query.values["limit"]]
     return {
         "urls": [
             {"url": url, "status": None if status == NO_STATUS else status, "count": -n} for n, url, status in largest
@@ -73,9 +73,9 @@ def urls(cell: Cell, asked: Asked) -> Answer:
     }
 
 
-def clients(cell: Cell, asked: Asked) -> Answer:
+def clients(cell: Cell, query: Query) -> Answer:
     """The most frequent clients of an API; bounds as in `urls`."""
-    largest = list(ranked(cell.clients).items())[: asked.values["limit"]]
+    largest = list(ranked(cell.clients).items())[: query.values["limit"]]
     return {
         "clients": [{"client_id": name, "count": n} for name, n in largest],
         "max_undercount": cell.clients_error_bound,

@@ -8,15 +8,15 @@ import msgspec
 
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.reports.work import Scan
+from logrouter.query.row_ranges import MINUTE_MS
 from logrouter.query.tiers import Segment
-from logrouter.query.time_spans import MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from logrouter.core.rollup.cells import Cell
     from logrouter.query.answers import Answer
-    from logrouter.query.questions import Asked, Series
+    from logrouter.query.parsing import Query, Series
 
 
 class GridPart(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,10 +86,10 @@ def _leave(
 class CallsReport:
     """The share of one worker of the report of calls per API over time."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._points = asked.points
-        self._wanted = asked.names.test()
-        self._grid = Grid(asked.values["limit"], asked.points)
+    def __init__(self, query: Query) -> None:
+        self._points = query.points
+        self._wanted = query.names.test()
+        self._grid = Grid(query.values["limit"], query.points)
 
     def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
@@ -105,11 +105,11 @@ class CallsReport:
         return self._grid.part()
 
 
-def calls_answer(asked: Asked, parts: Sequence[GridPart]) -> Answer:
+def calls_answer(query: Query, parts: Sequence[GridPart]) -> Answer:
     """Calls per API over time as they are sent."""
-    points = asked.points
+    points = query.points
     width_ms = points.step.tier.value * MINUTE_MS
-    grid = merge_grids(parts, asked.values["limit"], points.stop - points.start)
+    grid = merge_grids(parts, query.values["limit"], points.stop - points.start)
     return {
         "step": points.step,
         "from": rfc3339(points.start * width_ms),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from logrouter.query.answers import Answer
-    from logrouter.query.questions import Asked
+    from logrouter.query.parsing import Query
 
 SUCCESS = "success"
 ABORTED = "aborted"
@@ -42,14 +42,14 @@ class PartialOutcomes(msgspec.Struct, forbid_unknown_fields=True):
 class OutcomesReport:
     """The share of one worker."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
-        self._wanted = asked.names.test()
+    def __init__(self, query: Query) -> None:
+        self._query = query
+        self._wanted = query.names.test()
         self._sums: dict[str, Cell] = {}
 
     def work(self) -> Iterator[Scan]:
         """All APIs of the window."""
-        for segment in self._asked.time.span.segments:
+        for segment in self._query.time_range.rows.segments:
             yield Scan("a", segment, self._add)
 
     def _add(self, name: str, _: int, cell: Cell) -> None:
@@ -62,9 +62,9 @@ class OutcomesReport:
 
     def part(self) -> PartialOutcomes:
         """What the work came to."""
-        statuses = self._asked.statuses
+        statuses = self._query.statuses
         rows = (row for api, cell in self._sums.items() for row in rows_of(api, cell, statuses))
-        return _cut(rows, self._asked.values["limit"], 0)
+        return _cut(rows, self._query.values["limit"], 0)
 
 
 def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[Row]:
@@ -106,14 +106,14 @@ def _cut(rows: Iterable[Row], limit: int, other: int) -> PartialOutcomes:
     return PartialOutcomes(best, other + total - sum(row.requests for row in best))
 
 
-def answer(asked: Asked, parts: Sequence[PartialOutcomes]) -> Answer:
+def answer(query: Query, parts: Sequence[PartialOutcomes]) -> Answer:
     """The report as it is sent: the largest rows first."""
-    stretch = asked.time
+    time_range = query.time_range
     rows = (row for part in parts for row in part.rows)
-    merged = _cut(rows, asked.values["limit"], sum(part.other for part in parts))
+    merged = _cut(rows, query.values["limit"], sum(part.other for part in parts))
     return {
-        **({} if stretch.window is None else {"window": stretch.window}),
-        **answers.interval(stretch.span),
+        **({} if time_range.window is None else {"window": time_range.window}),
+        **answers.interval(time_range.rows),
         "rows": [
             {"api": row.api, "outcome": row.outcome, "error": row.error, "count": row.requests} for row in merged.rows
         ],

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from logrouter.core.rollup.cells import Cell, Numbers
-    from logrouter.query.questions import Asked
+    from logrouter.query.parsing import Query
     from logrouter.query.reports.work import Work
-    from logrouter.query.time_spans import Span
+    from logrouter.query.row_ranges import RowRange
 
     Add = Callable[[str, Cell | Numbers], None]
 
@@ -40,13 +40,13 @@ _AT_ONCE: Final = 100
 class TopReport:
     """The share of one worker of a top list, as a report (`query.reports.Report`)."""
 
-    def __init__(self, kind: str, asked: Asked) -> None:
+    def __init__(self, kind: str, query: Query) -> None:
         self._kind = kind
-        self._asked = asked
+        self._query = query
         # One more than is shown tells whether there are more.
-        self._limit: int = asked.values["limit"] + 1
-        self._sort: Sort = asked.values["sort"]
-        self._wanted = asked.names.test()
+        self._limit: int = query.values["limit"] + 1
+        self._sort: Sort = query.values["sort"]
+        self._wanted = query.names.test()
         self._part = PartialTop([], 0, Tally())
 
     def work(self) -> Iterator[Work | None]:
@@ -68,40 +68,40 @@ class TopReport:
         orders: list[Order | None] = []
         # A mean can be anything: there, the busiest clients are those that are looked at.
         sort = self._sort if self._sort in RANKED else Sort.COUNT
-        yield Ranking(sort, self._asked.time.span.segments, max(self._room, FEW), self._wanted, orders.append)
+        yield Ranking(sort, self._query.time_range.rows.segments, max(self._room, FEW), self._wanted, orders.append)
         known = [found for found in orders if found is not None]
         return together(known) if known and len(known) == len(orders) else None
 
     @property
     def _room(self) -> int:
         """How many names may be looked up; the pages before this one are not known any more."""
-        return 2 * self._limit + (100 if self._asked.cursor is None else 1_000)
+        return 2 * self._limit + (100 if self._query.cursor is None else 1_000)
 
     def _by_order(self, found: Order) -> Iterator[Work | None]:
-        stretch, shown, ranked = self._asked.time, self._limit - 1, self._sort in RANKED
+        time_range, shown, ranked = self._query.time_range, self._limit - 1, self._sort in RANKED
         best: list[TopEntry] = []
         at, bound = 0, found.bound
         while at < min(len(found.candidates), self._room):
             names = [name for _, name in found.candidates[at : at + _AT_ONCE]]
             at += len(names)
-            looked_up = yield from self._looked_up(names, stretch.span)
+            looked_up = yield from self._looked_up(names, time_range.rows)
             entries = (entry for entry in looked_up if entry.tally.count)
-            best = largest([*best, *entries], self._sort, self._limit, self._asked.cursor)
+            best = largest([*best, *entries], self._sort, self._limit, self._query.cursor)
             bound = max(found.candidates[at].most if at < len(found.candidates) else 0, found.bound)
             if ranked and len(best) > shown and BY[self._sort](best[shown - 1].tally) > bound:
                 break
-        if stretch.previous is not None:
-            former = yield from self._looked_up([entry.name for entry in best], stretch.previous)
-            best = [entry._replace(previous=old.tally) for entry, old in zip(best, former, strict=True)]
+        if time_range.previous is not None:
+            period = yield from self._looked_up([entry.name for entry in best], time_range.previous)
+            best = [entry._replace(previous=old.tally) for entry, old in zip(best, period, strict=True)]
         self._part = PartialTop(best, None, None, bound=bound)
 
-    def _looked_up(self, names: Sequence[str], covered: Span) -> Generator[Work | None, None, list[TopEntry]]:
+    def _looked_up(self, names: Sequence[str], row_range: RowRange) -> Generator[Work | None, None, list[TopEntry]]:
         tallies = {name: Tally() for name in names}
 
         def add(name: str, row: Cell | Numbers) -> None:
             tallies[name].add(row)
 
-        for segment in covered.segments:
+        for segment in row_range.segments:
             yield Lookup(names, segment, add)
         return [TopEntry(name, tally) for name, tally in tallies.items()]
 
@@ -109,15 +109,15 @@ class TopReport:
 
     def _by_scan(self, most: int | None = None) -> Generator[Work | None, None, bool]:
         """The list by all rows; False if there are more than *most*."""
-        stretch = self._asked.time
-        board = self._board_of(stretch.span)
-        if not (yield from self._scanned(stretch.span, board.add, most)):
+        time_range = self._query.time_range
+        board = self._board_of(time_range.rows)
+        if not (yield from self._scanned(time_range.rows, board.add, most)):
             return False
         for _ in board.sift():
             yield None
         entries = board.largest()
         part = PartialTop(entries, board.subjects, board.total)
-        if stretch.previous is not None:
+        if time_range.previous is not None:
             before, listed = Tally(), {entry.name: Tally() for entry in entries}
 
             def add(name: str, row: Cell | Numbers) -> None:
@@ -125,19 +125,19 @@ class TopReport:
                 if (known := listed.get(name)) is not None:
                     known.add(row)
 
-            if not (yield from self._scanned(stretch.previous, add, most)):
+            if not (yield from self._scanned(time_range.previous, add, most)):
                 return False
             part.entries = [entry._replace(previous=listed[entry.name]) for entry in entries]
             part.previous = before
         self._part = part
         return True
 
-    def _board_of(self, covered: Span) -> TopCollector:
-        first = covered.segments[0]
-        single = len(covered.segments) == 1 and first.stop - first.start == 1
-        return TopCollector(self._sort, self._limit, single=single, after=self._asked.cursor)
+    def _board_of(self, row_range: RowRange) -> TopCollector:
+        first = row_range.segments[0]
+        single = len(row_range.segments) == 1 and first.stop - first.start == 1
+        return TopCollector(self._sort, self._limit, single=single, after=self._query.cursor)
 
-    def _scanned(self, covered: Span, add: Add, most: int | None) -> Generator[Work | None, None, bool]:
+    def _scanned(self, row_range: RowRange, add: Add, most: int | None) -> Generator[Work | None, None, bool]:
         wanted, left = self._wanted, most
 
         def some(name: str, _: int, row: Cell | Numbers) -> bool:
@@ -150,21 +150,21 @@ class TopReport:
                 add(name, row)
             return False
 
-        for segment in covered.segments:
-            yield Scan(self._kind, segment, some, whole=False, prefix=self._asked.names.prefix)
+        for segment in row_range.segments:
+            yield Scan(self._kind, segment, some, whole=False, prefix=self._query.names.prefix)
         return left is None or left >= 0
 
 
-def answer(kind: str, asked: Asked, parts: Sequence[PartialTop]) -> Answer:
+def answer(kind: str, query: Query, parts: Sequence[PartialTop]) -> Answer:
     """A top list as it is sent."""
-    limit, sort, stretch = asked.values["limit"], asked.values["sort"], asked.time
+    limit, sort, time_range = query.values["limit"], query.values["sort"], query.time_range
     merged = merge(parts, sort, limit + 1)
     listed = merged.entries[:limit]
     last = cursor_of(sort, listed[-1]) if len(merged.entries) > limit else None
     bound, before = _bound(merged, sort, listed, limit), merged.previous
     return {
-        **({} if stretch.window is None else {"window": stretch.window}),
-        **interval(stretch.span),
+        **({} if time_range.window is None else {"window": time_range.window}),
+        **interval(time_range.rows),
         "sort": sort,
         "limit": limit,
         "exact": bound is None,
@@ -172,8 +172,8 @@ def answer(kind: str, asked: Asked, parts: Sequence[PartialTop]) -> Answer:
         "total": None if merged.total is None else {COLLECTION[kind]: merged.subjects, **_numbers(merged.total)},
         **(
             {}
-            if stretch.previous is None
-            else {"previous": None if before is None else {**interval(stretch.previous), **_numbers(before)}}
+            if time_range.previous is None
+            else {"previous": None if before is None else {**interval(time_range.previous), **_numbers(before)}}
         ),
         COLLECTION[kind]: [
             {
@@ -183,7 +183,7 @@ def answer(kind: str, asked: Asked, parts: Sequence[PartialTop]) -> Answer:
             }
             for entry in listed
         ],
-        "next": None if last is None else encode(last, asked.identity),
+        "next": None if last is None else encode(last, query.identity),
     }
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from logrouter.core.rollup.cells import Numbers
     from logrouter.query.answers import Answer
-    from logrouter.query.questions import Asked
-    from logrouter.query.time_spans import Span
+    from logrouter.query.parsing import Query
+    from logrouter.query.row_ranges import RowRange
 
 MAX_ROWS: Final = 50_000
 """Rows of clients that one worker reads to count clients; with more of them, their number is not told."""
@@ -38,19 +38,19 @@ class PartialTotals(msgspec.Struct, forbid_unknown_fields=True):
 class TotalsReport:
     """The share of one worker of the figures over everything."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    def __init__(self, query: Query) -> None:
+        self._query = query
         self._part = PartialTotals(Cell(0), 0, None)
 
     def work(self) -> Iterator[Scan]:
         """The APIs of the window and of the stretch before, and then the clients of the window."""
-        stretch = self._asked.time
+        time_range = self._query.time_range
         total, apis = Cell(0), set[str]()
-        yield from _summed(stretch.span, total, apis)
+        yield from _summed(time_range.rows, total, apis)
         previous = None
-        if stretch.previous is not None:
+        if time_range.previous is not None:
             previous = Cell(0)
-            yield from _summed(stretch.previous, previous, set())
+            yield from _summed(time_range.previous, previous, set())
         clients, rows = set[str](), 0
 
         def count(name: str, _: int, cell: Cell | Numbers) -> bool:
@@ -60,7 +60,7 @@ class TotalsReport:
                 clients.add(name)
             return rows > MAX_ROWS
 
-        for segment in stretch.span.segments:
+        for segment in time_range.rows.segments:
             if rows <= MAX_ROWS:
                 yield Scan("c", segment, count, whole=False)
         self._part = PartialTotals(total, len(apis), len(clients) if rows <= MAX_ROWS else None, previous)
@@ -70,30 +70,30 @@ class TotalsReport:
         return self._part
 
 
-def _summed(covered: Span, into: Cell, names: set[str]) -> Iterator[Scan]:
+def _summed(row_range: RowRange, into: Cell, names: set[str]) -> Iterator[Scan]:
     def add(name: str, _: int, cell: Cell) -> None:
         if cell.count:
             names.add(name)
             merge(into, answers.bare(cell, errors=True))
 
-    for segment in covered.segments:
+    for segment in row_range.segments:
         yield Scan("a", segment, add)
 
 
-def answer(asked: Asked, parts: Sequence[PartialTotals]) -> Answer:
+def answer(query: Query, parts: Sequence[PartialTotals]) -> Answer:
     """The figures over everything as they are sent."""
-    stretch = asked.time
+    time_range = query.time_range
     counts = [part.clients for part in parts]
     previous = answers.total(part.previous for part in parts)
     return {
-        **({} if stretch.window is None else {"window": stretch.window}),
-        **answers.interval(stretch.span),
+        **({} if time_range.window is None else {"window": time_range.window}),
+        **answers.interval(time_range.rows),
         "total": answers.figures(answers.total(part.total for part in parts), apis=False),
         "clients": sum(n for n in counts if n is not None) if None not in counts else None,
         "apis": sum(part.apis for part in parts),
         **(
-            {"previous": {**answers.interval(stretch.previous), **answers.figures(previous, apis=False)}}
-            if stretch.previous is not None
+            {"previous": {**answers.interval(time_range.previous), **answers.figures(previous, apis=False)}}
+            if time_range.previous is not None
             else {}
         ),
     }
@@ -109,8 +109,8 @@ class SeriesPart(msgspec.Struct, forbid_unknown_fields=True):
 class TotalsSeries:
     """The share of one worker of a series over everything."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._points = asked.points
+    def __init__(self, query: Query) -> None:
+        self._points = query.points
         self._cells: dict[int, Cell] = {}
         self._grid = Grid(MAX_APIS, self._points) if self._points.by is By.API else None
 
@@ -132,9 +132,9 @@ class TotalsSeries:
         return SeriesPart(list(self._cells.values()), None if self._grid is None else self._grid.part())
 
 
-def series_answer(asked: Asked, parts: Sequence[SeriesPart]) -> Answer:
+def series_answer(query: Query, parts: Sequence[SeriesPart]) -> Answer:
     """A series over everything as it is sent."""
-    points = asked.points
+    points = query.points
     merged: dict[int, list[Cell]] = {}
     for part in parts:
         for cell in part.cells:

@@ -7,7 +7,7 @@ from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.cells import Cell
 from logrouter.query import answers
 from logrouter.query.parameters import By, Step
-from logrouter.query.questions import Series
+from logrouter.query.parsing import Series
 from logrouter.query.tiers import Position
 
 

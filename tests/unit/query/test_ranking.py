@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.query import questions
+from logrouter.query import parsing
 from logrouter.query.endpoints import BY_NAME
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.parameters import Sort
@@ -76,13 +76,13 @@ def run(report, reader):
     return report.part()
 
 
-def lists(events, asked, room):
+def lists(events, query, room):
     """The answer by a scan, and the one by the tops of *room* names."""
     tables, sums = MemoryTables(2), Accumulator()
     for name, minutes, outcome, size in events:
         sums.add(name, "core", NOW - minutes * 60_000, 200, outcome, bytes_out=size, latency_ms=size)
     tables.fold(sums.take())
-    question = questions.ask(BY_NAME["clients"].parameters, asked, NOW)
+    question = parsing.parse_query(BY_NAME["clients"].parameters, query, NOW)
     readers = [MemoryReader(tables, mine=frozenset({0, 1}), room=some) for some in (None, room)]
     return [answer("c", question, [run(TopReport("c", question), reader)]) for reader in readers]
 
@@ -95,11 +95,11 @@ def worth(sort, entry):
 @given(EVENTS, st.sampled_from(RANKED), st.integers(1, 3), st.integers(1, 12), WINDOWS, st.booleans())
 def test_a_list_by_order_is_the_list_by_scan_or_says_what_it_lacks(events, sort, room, limit, window, compare):
     """Its figures are right in any case; nobody who is missing exceeds the bound."""
-    asked = [("window", window), ("sort", sort), ("limit", str(limit))]
-    asked += [("compare", "previous")] if compare and window != "life" else []
-    scanned, ordered = lists(events, asked, room)
+    query = [("window", window), ("sort", sort), ("limit", str(limit))]
+    query += [("compare", "previous")] if compare and window != "life" else []
+    scanned, ordered = lists(events, query, room)
     assert scanned["exact"]
-    whole, _ = lists(events, [*asked[:2], ("limit", "12"), *asked[3:]], room)
+    whole, _ = lists(events, [*query[:2], ("limit", "12"), *query[3:]], room)
     truth = {entry["client_id"]: entry for entry in whole["clients"]}
     assert all(truth[entry["client_id"]] == entry for entry in ordered["clients"])
     unlisted = [worth(sort, truth[name]) for name in truth.keys() - {e["client_id"] for e in ordered["clients"]}]
@@ -115,10 +115,10 @@ def test_a_list_by_order_is_the_list_by_scan_or_says_what_it_lacks(events, sort,
 @given(EVENTS, st.sampled_from(RANKED), st.integers(1, 3), st.integers(1, 4))
 def test_pages_neither_repeat_nor_contradict(events, sort, room, limit):
     """Whatever is known of the order, each page goes on behind the one before, with right figures."""
-    asked = [("window", "2h"), ("sort", sort), ("limit", str(limit))]
+    query = [("window", "2h"), ("sort", sort), ("limit", str(limit))]
     seen, cursor = [], []
     while True:
-        _, page = lists(events, asked + cursor, room)
+        _, page = lists(events, query + cursor, room)
         seen += [(-worth(sort, entry), entry["client_id"]) for entry in page["clients"]]
         if page["next"] is None:
             break
@@ -139,10 +139,10 @@ def test_the_slowest_are_looked_for_among_the_busiest(events, room):
 def test_names_that_are_asked_for_are_scanned_until_they_are_too_many(monkeypatch):
     """A prefix reads its own names; past the limit on rows the order answers, filtered."""
     events = [(name, 0, "ok", 1) for name in NAMES for _ in range(3)]
-    asked = [("window", "life"), ("prefix", "client-1")]
-    _, by_scan = lists(events, asked, 1)
+    query = [("window", "life"), ("prefix", "client-1")]
+    _, by_scan = lists(events, query, 1)
     monkeypatch.setattr(top_list, "MANY_ROWS", 2)
-    _, by_order = lists(events, asked, 1)
+    _, by_order = lists(events, query, 1)
     assert [e["client_id"] for e in by_scan["clients"]] == ["client-1", "client-10", "client-11"]
     assert (by_scan["exact"], by_scan["total"]["clients"]) == (True, 3)
     assert {e["client_id"] for e in by_order["clients"]} < {"client-1", "client-10", "client-11"}

@@ -1,4 +1,4 @@
-"""Whole questions: the parameters of one request, checked together against each other, the time and what is kept."""
+"""Parse the parameters of one request into a `Query`: checked against each other, the clock and the retention."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from logrouter.core.text.timestamps import rfc3339
 from logrouter.query.cursors import Cursor, decode, fingerprint
 from logrouter.query.parameters import By, ParameterFault, Step, read
 from logrouter.query.patterns import Names, union
-from logrouter.query.time_spans import KEPT, MINUTE_MS, Span, before, between, oldest, span
+from logrouter.query.row_ranges import (
+    KEPT,
+    MINUTE_MS,
+    RowRange,
+    oldest_bucket,
+    rows_before,
+    rows_between,
+    rows_of_window,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from logrouter.query.kinds import Former
+    from logrouter.query.kinds import ComparisonPeriod
     from logrouter.query.parameters import Parameter
+    from logrouter.query.row_ranges import Window
     from logrouter.query.tiers import Tier
-    from logrouter.query.time_spans import Window
 
 MAX_POINTS: Final = 1500
 _DEFAULT_POINTS: Final = {Step.MINUTE: 60, Step.HOUR: 24, Step.DAY: 30}
@@ -34,67 +42,76 @@ class Series(NamedTuple):
     by: By | None
 
 
-class Stretch(NamedTuple):
-    """A stretch of time: *window* as it was asked for, if it was by length, its rows, and those it is compared with."""
+class TimeRange(NamedTuple):
+    """The time range of a query, and the one that it is compared with, as ranges of table rows.
+
+    *window* is the text of the parameter, such as ``24h``; None for a range that `from` and `to` gave. *previous* is
+    None without a comparison.
+    """
 
     window: str | None
-    span: Span
-    previous: Span | None = None
+    rows: RowRange
+    previous: RowRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question that can be answered: *values* by parameter, and what several of them mean together.
+class Query:
+    """A valid query: *values* by parameter name, and what several parameters mean together.
 
-    *identity* is the same for questions that differ in nothing but which part of the list they ask for.
+    *now_ms* is the time of the request in epoch milliseconds. *identity* is a fingerprint of the query without its
+    paging parameters: equal for all pages of one list.
     """
 
     now_ms: int
     values: Mapping[str, Any]
-    stretch: Stretch | None = None
-    series: Series | None = None
+    time_range_or_none: TimeRange | None = None
+    series_or_none: Series | None = None
     identity: str = ""
     cursor: Cursor | None = None
 
     @property
-    def time(self) -> Stretch:
-        """The stretch of time of a question that has one."""
-        if self.stretch is None:
-            raise TypeError("this question has no stretch of time")
-        return self.stretch
+    def time_range(self) -> TimeRange:
+        """The time range of a query that has one; `TypeError` for any other."""
+        if self.time_range_or_none is None:
+            raise TypeError("this query has no time range")
+        return self.time_range_or_none
 
     @property
     def points(self) -> Series:
-        """The points of a question that has some."""
-        if self.series is None:
-            raise TypeError("this question is not after a series")
-        return self.series
+        """The points of a query for a series; `TypeError` for any other."""
+        if self.series_or_none is None:
+            raise TypeError("this query is not for a series")
+        return self.series_or_none
 
     @property
     def names(self) -> Names:
-        """Which names are asked for."""
+        """The filter of names: prefix, include and exclude."""
         return Names(self.values.get("prefix") or "", self.values.get("include", ()), self.values.get("exclude", ()))
 
     @property
     def statuses(self) -> frozenset[str] | None:
-        """Which statuses are asked for, None for all."""
+        """The statuses to count, as three digits or ``---``; None for all."""
         return union(self.values.get("status", ()))
 
 
-def nothing(pairs: Iterable[tuple[str, str]]) -> Faults:
-    """The faults of a request that takes no parameters."""
+def reject_parameters(pairs: Iterable[tuple[str, str]]) -> Faults:
+    """Faults of a request to an endpoint without parameters: one for each that was sent anyway."""
     return read((), pairs)[1]
 
 
-def ask(
+def parse_query(
     parameters: Sequence[Parameter[Any]],
     pairs: Iterable[tuple[str, str]],
     now_ms: int,
     kept: Mapping[Tier, int] = KEPT,
     *,
     name: str = "",
-) -> Asked | Faults:
-    """The question that *pairs* ask of the endpoint called *name*, which takes *parameters*."""
+) -> Query | Faults:
+    """Parse the (name, value) *pairs* sent to the endpoint called *name*, which takes *parameters*.
+
+    *kept* says how many buckets each tier keeps: a time range that begins earlier is a fault. Returns all faults that
+    were found instead of a query if there are any.
+    """
     pairs = list(pairs)
     values, faults = read(parameters, pairs)
     if faults:
@@ -104,51 +121,53 @@ def ask(
         return (ParameterFault("window", "must not stand together with from or to"),)
     if "step" in values:
         series = _series(values, now_ms)
-        return tuple(_series_faults(series, now_ms, kept)) or Asked(now_ms, values, series=series)
+        return tuple(_series_faults(series, now_ms, kept)) or Query(now_ms, values, series_or_none=series)
     if "window" in values:
-        stretch = _stretch(values, now_ms, kept)
-        if stretch is not None and not isinstance(stretch, Stretch):
-            return stretch
+        time_range = _time_range(values, now_ms, kept)
+        if time_range is not None and not isinstance(time_range, TimeRange):
+            return time_range
         identity = fingerprint(name, [pair for pair in pairs if pair[0] not in _PAGING])
         cursor = None
         if values.get("cursor") is not None:
             cursor = decode(values["cursor"], identity)
             if cursor is None:
                 return (ParameterFault("cursor", "must be the next of an answer to the same question"),)
-        return Asked(now_ms, values, stretch, None, identity, cursor)
-    return Asked(now_ms, values)
+        return Query(now_ms, values, time_range, None, identity, cursor)
+    return Query(now_ms, values)
 
 
 _PAGING: Final = frozenset({"cursor", "limit", "format", "max_staleness", "partial"})
 
 
-def _stretch(values: Mapping[str, Any], now_ms: int, kept: Mapping[Tier, int]) -> Stretch | Faults | None:
+def _time_range(values: Mapping[str, Any], now_ms: int, kept: Mapping[Tier, int]) -> TimeRange | Faults | None:
     start, stop, window = values["from"], values["to"], values["window"]
     if start is None:
         if stop is not None:
             return (ParameterFault("to", "needs from as well"),)
         if window is None:
             return None if values.get("compare") is None else (ParameterFault("compare", "needs window or from"),)
-        covered, text = span(window, now_ms, kept), window.text
+        row_range, text = rows_of_window(window, now_ms, kept), window.text
     else:
         stop = now_ms if stop is None else stop
-        if faults := tuple(_stretch_faults(start, stop, now_ms, kept)):
+        if faults := tuple(_time_range_faults(start, stop, now_ms, kept)):
             return faults
-        covered, text = between(start, stop, now_ms, kept), None
-    former = values.get("compare")
-    if former is None:
-        return Stretch(text, covered)
-    previous = _former(former, covered, now_ms, kept)
-    return Stretch(text, covered, previous) if isinstance(previous, Span) else previous
+        row_range, text = rows_between(start, stop, now_ms, kept), None
+    period = values.get("compare")
+    if period is None:
+        return TimeRange(text, row_range)
+    previous = _comparison_rows(period, row_range, now_ms, kept)
+    return TimeRange(text, row_range, previous) if isinstance(previous, RowRange) else previous
 
 
-def _former(former: Former, covered: Span, now_ms: int, kept: Mapping[Tier, int]) -> Span | Faults:
-    if former.start_ms is not None and former.stop_ms is not None:
-        faults = tuple(_stretch_faults(former.start_ms, former.stop_ms, now_ms, kept))
-        return tuple(ParameterFault("compare", fault.detail) for fault in faults) or between(
-            former.start_ms, former.stop_ms, now_ms, kept
+def _comparison_rows(
+    period: ComparisonPeriod, row_range: RowRange, now_ms: int, kept: Mapping[Tier, int]
+) -> RowRange | Faults:
+    if period.start_ms is not None and period.stop_ms is not None:
+        faults = tuple(_time_range_faults(period.start_ms, period.stop_ms, now_ms, kept))
+        return tuple(ParameterFault("compare", fault.detail) for fault in faults) or rows_between(
+            period.start_ms, period.stop_ms, now_ms, kept
         )
-    found = before(covered, now_ms, kept)
+    found = rows_before(row_range, now_ms, kept)
     if found is None:
         return (
             ParameterFault("compare", "the stretch of equal length before is not kept any more; ask for a shorter one"),
@@ -156,13 +175,13 @@ def _former(former: Former, covered: Span, now_ms: int, kept: Mapping[Tier, int]
     return found
 
 
-def _stretch_faults(start: int, stop: int, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[ParameterFault]:
+def _time_range_faults(start: int, stop: int, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[ParameterFault]:
     if start > now_ms:
         yield ParameterFault("from", "lies in the future")
     elif start >= stop:
         yield ParameterFault("from", "must be before to")
     day = Step.DAY.tier
-    first_ms = oldest(day, now_ms, kept) * day.value * MINUTE_MS
+    first_ms = oldest_bucket(day, now_ms, kept) * day.value * MINUTE_MS
     if start < first_ms:
         yield ParameterFault("from", f"reaches back before {rfc3339(first_ms)}, the oldest day that is kept now")
 
@@ -181,23 +200,23 @@ def _series(values: Mapping[str, Any], now_ms: int) -> Series:
     return Series(start, stop, step, values.get("by"))
 
 
-def _series_faults(asked: Series, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[ParameterFault]:
-    tier, points = asked.step.tier, asked.stop - asked.start
-    first = oldest(tier, now_ms, kept)
-    if asked.start > tier.bucket(now_ms // MINUTE_MS):
+def _series_faults(series: Series, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[ParameterFault]:
+    tier, points = series.step.tier, series.stop - series.start
+    first = oldest_bucket(tier, now_ms, kept)
+    if series.start > tier.bucket(now_ms // MINUTE_MS):
         yield ParameterFault("from", "lies in the future")
     elif points <= 0:
         yield ParameterFault("from", "must be before to")
-    if asked.start < first:
-        coarser = "" if asked.step is Step.DAY else ", or use a longer step"
+    if series.start < first:
+        coarser = "" if series.step is Step.DAY else ", or use a longer step"
         yield ParameterFault(
             "from",
-            f"reaches back before {rfc3339(first * tier.value * MINUTE_MS)}, the oldest {asked.step} that is kept"
+            f"reaches back before {rfc3339(first * tier.value * MINUTE_MS)}, the oldest {series.step} that is kept"
             f" now; begin there{coarser}",
         )
     if points > MAX_POINTS:
         yield ParameterFault(
             "step",
-            f"gives {points} points of one {asked.step} each and at most {MAX_POINTS} are answered;"
+            f"gives {points} points of one {series.step} each and at most {MAX_POINTS} are answered;"
             " use a longer step or a shorter time between from and to",
         )

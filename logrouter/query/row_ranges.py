@@ -31,7 +31,7 @@ class Window(NamedTuple):
     minutes: int | None
 
 
-class Span(NamedTuple):
+class RowRange(NamedTuple):
     """The rows of a window: [start_ms, stop_ms) is what they cover; start_ms is None for the lifetime."""
 
     start_ms: int | None
@@ -39,19 +39,19 @@ class Span(NamedTuple):
     segments: tuple[Segment, ...]
 
 
-def span(window: Window, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> Span:
+def rows_of_window(window: Window, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> RowRange:
     """The rows of a window that ends with the current minute.
 
     Its beginning is exact to the minute where minutes are kept, else rounded down to the hour or the day that is.
     """
     if window.minutes is None:
-        return Span(None, now_ms, (Segment(Tier.LIFE, 0, 1),))
+        return RowRange(None, now_ms, (Segment(Tier.LIFE, 0, 1),))
     now = now_ms // MINUTE_MS
     start = _kept_start(now + 1 - window.minutes, now, kept)
-    return Span(start * MINUTE_MS, now_ms, tuple(_cover(start, now + 1, now)))
+    return RowRange(start * MINUTE_MS, now_ms, tuple(_cover(start, now + 1, now)))
 
 
-def between(from_ms: int, to_ms: int, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> Span:
+def rows_between(from_ms: int, to_ms: int, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> RowRange:
     """The rows of the time from *from_ms* up to *to_ms*, both rounded outwards to the finest step that is kept there.
 
     The time up to now is all that is known: a later *to_ms* means now.
@@ -59,10 +59,10 @@ def between(from_ms: int, to_ms: int, now_ms: int, kept: Mapping[Tier, int] = KE
     now = now_ms // MINUTE_MS
     start = _kept_start(from_ms // MINUTE_MS, now, kept)
     stop = min(_kept_stop(start, -(-to_ms // MINUTE_MS), now, kept), now + 1)
-    return Span(start * MINUTE_MS, min(stop * MINUTE_MS, now_ms), tuple(_cover(start, stop, now)))
+    return RowRange(start * MINUTE_MS, min(stop * MINUTE_MS, now_ms), tuple(_cover(start, stop, now)))
 
 
-def before(after: Span, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> Span | None:
+def rows_before(after: RowRange, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> RowRange | None:
     """The stretch of the same length just before *after*, None if there is none, or not all of it is kept.
 
     It is made of whole steps of the finest tier that keeps all of it, so that both lengths agree to within half such a
@@ -78,11 +78,11 @@ def before(after: Span, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> Span | 
         begin = stop - max(round(length / width), 1) * width
         # A minute that is left over at the end of an hour needs that whole hour in minutes.
         if begin // width >= tier.bucket(now) - kept[tier]:
-            return Span(begin * MINUTE_MS, stop * MINUTE_MS, tuple(_cover(begin, stop, now)))
+            return RowRange(begin * MINUTE_MS, stop * MINUTE_MS, tuple(_cover(begin, stop, now)))
     return None
 
 
-def oldest(tier: Tier, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> int:
+def oldest_bucket(tier: Tier, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> int:
     """The oldest bucket that a tier still keeps."""
     return tier.bucket(now_ms // MINUTE_MS) - kept[tier]
 

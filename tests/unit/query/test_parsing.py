@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.text.timestamps import rfc3339
-from logrouter.query import questions
+from logrouter.query import parsing
 from logrouter.query.endpoints import BY_NAME, ENDPOINTS
-from logrouter.query.kinds import Wrong, quoted
+from logrouter.query.kinds import Invalid, quoted
 from logrouter.query.parameters import By, Sort, Step
-from logrouter.query.questions import MAX_POINTS, Asked, Series
+from logrouter.query.parsing import MAX_POINTS, Query, Series
+from logrouter.query.row_ranges import KEPT, oldest_bucket
 from logrouter.query.tiers import Tier
-from logrouter.query.time_spans import KEPT, oldest
 
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z
 TEXT = st.text(max_size=30)
@@ -24,15 +24,15 @@ VALUES = (
 )
 
 
-def ask(name, pairs=(), now=NOW, kept=KEPT):
+def parse_query(name, pairs=(), now=NOW, kept=KEPT):
     """What is asked of an endpoint, or the faults."""
-    return questions.ask(BY_NAME[name].parameters, pairs, now, kept, name=name)
+    return parsing.parse_query(BY_NAME[name].parameters, pairs, now, kept, name=name)
 
 
 def series(pairs, now=NOW, kept=KEPT):
     """What points are asked for, or the faults."""
-    asked = ask("client_series", pairs, now, kept)
-    return asked.points if isinstance(asked, Asked) else asked
+    query = parse_query("client_series", pairs, now, kept)
+    return query.points if isinstance(query, Query) else query
 
 
 @pytest.mark.parametrize("parameter", [p for endpoint in ENDPOINTS for p in endpoint.parameters], ids=lambda p: p.name)
@@ -41,23 +41,23 @@ def test_declarations_are_whole(parameter):
     assert parameter.doc.endswith(".")
     assert parameter.kind.schema["type"] in {"string", "integer"}
     for good in (parameter.default, parameter.example):
-        assert good is None or not isinstance(parameter.kind.read(good), Wrong)
+        assert good is None or not isinstance(parameter.kind.read(good), Invalid)
 
 
 def test_without_parameters_a_list_is_by_count_over_24_hours():
     """The defaults of a top list."""
-    asked = ask("clients")
-    assert asked.time.window == "24h"
-    assert asked.time.previous is None
-    assert (asked.values["sort"], asked.values["limit"]) == (Sort.COUNT, 100)
+    query = parse_query("clients")
+    assert query.time_range.window == "24h"
+    assert query.time_range.previous is None
+    assert (query.values["sort"], query.values["limit"]) == (Sort.COUNT, 100)
 
 
 @pytest.mark.parametrize(("step", "points"), [("minute", 60), ("hour", 24), ("day", 30)])
 def test_without_times_a_series_ends_now(step, points):
     """It includes the current bucket, and as many before as suit the step."""
-    asked = series([("step", step)], NOW)
-    assert asked.stop == Step(step).tier.bucket(NOW // 60_000) + 1
-    assert asked.stop - asked.start == points
+    query = series([("step", step)], NOW)
+    assert query.stop == Step(step).tier.bucket(NOW // 60_000) + 1
+    assert query.stop - query.start == points
 
 
 def test_times_are_widened_to_full_buckets_and_cut_at_now():
@@ -65,8 +65,8 @@ def test_times_are_widened_to_full_buckets_and_cut_at_now():
     pairs = [("from", "2026-09-21T10:30:00Z"), ("to", "2026-09-21T11:00:01Z"), ("by", "status")]
     hour = 1_790_000_000_000 // 3_600_000
     assert series(pairs, NOW) == Series(hour - 4, hour - 2, Step.HOUR, By.STATUS)
-    asked = series([("from", "2026-09-21T10:30:00Z"), ("to", "2027-01-01T00:00:00Z")], NOW)
-    assert asked.stop == hour + 1
+    query = series([("from", "2026-09-21T10:30:00Z"), ("to", "2027-01-01T00:00:00Z")], NOW)
+    assert query.stop == hour + 1
 
 
 def test_offsets_of_times_are_honoured():
@@ -79,10 +79,10 @@ def test_offsets_of_times_are_honoured():
 def test_the_oldest_kept_bucket_can_be_asked_for_and_no_older_one(step):
     """The refusal says where to begin, and beginning there works."""
     width = step.tier.value * 60_000
-    first = oldest(step.tier, NOW) * width
-    asked = series([("step", step), ("from", iso(first))], NOW)
-    assert isinstance(asked, Series)
-    assert asked.stop - asked.start == KEPT[step.tier] + 1
+    first = oldest_bucket(step.tier, NOW) * width
+    query = series([("step", step), ("from", iso(first))], NOW)
+    assert isinstance(query, Series)
+    assert query.stop - query.start == KEPT[step.tier] + 1
     (fault,) = series([("step", step), ("from", iso(first - 1))], NOW)
     assert fault.parameter == "from"
     assert iso(first) in fault.detail
@@ -105,18 +105,18 @@ def test_too_many_points_are_refused_with_what_to_do():
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=8), st.sampled_from(ENDPOINTS))
 def test_no_parameters_raise_and_accepted_ones_are_within_bounds(pairs, endpoint):
     """Whatever is sent, the outcome is a bounded question or a few short faults."""
-    asked = ask(endpoint.name, pairs)
-    if isinstance(asked, Asked):
-        assert not asked.values.get("limit") or 1 <= asked.values["limit"] <= 1000
-        if asked.series is not None:
-            assert 0 < asked.points.stop - asked.points.start <= MAX_POINTS
-            assert asked.points.start >= oldest(asked.points.step.tier, NOW)
-            assert asked.points.stop <= asked.points.step.tier.bucket(NOW // 60_000) + 1
-        if asked.stretch is not None:
-            assert asked.time.span.stop_ms <= NOW
+    query = parse_query(endpoint.name, pairs)
+    if isinstance(query, Query):
+        assert not query.values.get("limit") or 1 <= query.values["limit"] <= 1000
+        if query.series_or_none is not None:
+            assert 0 < query.points.stop - query.points.start <= MAX_POINTS
+            assert query.points.start >= oldest_bucket(query.points.step.tier, NOW)
+            assert query.points.stop <= query.points.step.tier.bucket(NOW // 60_000) + 1
+        if query.time_range_or_none is not None:
+            assert query.time_range.rows.stop_ms <= NOW
     else:
-        assert 0 < len(asked) <= 20
-        assert all(len(fault.parameter) < 300 and len(fault.detail) < 600 for fault in asked)
+        assert 0 < len(query) <= 20
+        assert all(len(fault.parameter) < 300 and len(fault.detail) < 600 for fault in query)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_no_parameters_raise_and_accepted_ones_are_within_bounds(pairs, endpoint
 )
 def test_what_does_not_go_together_is_refused_by_name(name, pairs, parameter):
     """One fault, and it is about the right parameter."""
-    (fault,) = ask(name, pairs)
+    (fault,) = parse_query(name, pairs)
     assert fault.parameter == parameter
 
 
@@ -161,11 +161,11 @@ def test_a_window_of_a_series_ends_now():
 
 def test_repeated_parameters_are_taken_together():
     """Patterns of names and statuses."""
-    asked = ask("client_apis", [("include", "a*"), ("include", "b*"), ("status", "404"), ("status", "5xx")])
-    assert asked.names.include == ("a*", "b*")
-    assert len(asked.statuses) == 101
-    assert ask("unmatched").statuses == {"404"}
-    assert ask("unmatched", [("status", "403")]).statuses == {"403"}
+    query = parse_query("client_apis", [("include", "a*"), ("include", "b*"), ("status", "404"), ("status", "5xx")])
+    assert query.names.include == ("a*", "b*")
+    assert len(query.statuses) == 101
+    assert parse_query("unmatched").statuses == {"404"}
+    assert parse_query("unmatched", [("status", "403")]).statuses == {"403"}
 
 
 @given(st.text())
