@@ -1,22 +1,23 @@
-"""Figures as people read them in a terminal: short numbers, sizes, times, and how two stretches of time differ."""
+"""Figures of the table view as text for a terminal: short numbers, sizes, times, and how two windows differ."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 Figures = dict[str, Any]
+"""Figures of one window of a client or API, as in the table view's JSON (docs/table-view.md)."""
 
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 WINDOW_WORDS: Final = {"m": "minute", "h": "hour", "d": "day"}
 
 
 def count(number: float) -> str:
-    """A whole number with commas."""
+    """A whole number with commas: "12,345"."""
     return f"{round(number):,}"
 
 
 def size(number: float) -> str:
-    """Bytes with three digits and a unit."""
+    """A number of bytes with three digits and a decimal unit: "123 kB"."""
     step = 0
     while number >= 999.5 and step < len(_SIZES) - 1:
         number /= 1000
@@ -25,7 +26,7 @@ def size(number: float) -> str:
 
 
 def millis(number: float | None) -> str:
-    """A time that is given in milliseconds."""
+    """Milliseconds as "12 ms" or "1.5 s"; "-" for None."""
     if number is None:
         return "-"
     if number < 999.5:
@@ -34,7 +35,7 @@ def millis(number: float | None) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """A share."""
+    """*part* of *whole*: "12 %"; "-" where *whole* is 0."""
     if not whole:
         return "-"
     share = part / whole * 100
@@ -42,19 +43,19 @@ def percent(part: float, whole: float) -> str:
 
 
 def latency(figures: Figures, name: str) -> float | None:
-    """One member of the latency, None where no request told one."""
+    """Milliseconds of "mean", "p50", "p95" or "p99"; None if no request had a latency."""
     found = figures.get("latency_ms")
     value = found.get(name) if isinstance(found, dict) else None
     return value if isinstance(value, (int, float)) else None
 
 
 def traffic(figures: Figures) -> int:
-    """Bytes in both directions."""
+    """Bytes in and out."""
     return int(figures["bytes"]["in"]) + int(figures["bytes"]["out"])
 
 
 def change(now: float | None, before: float | None) -> str:
-    """How *now* differs from *before*: an arrow, and words that say the same."""
+    """How *now* differs from *before*: "▲ 50 % more"; "" where one of them is None."""
     if now is None or before is None:
         return ""
     if not before:
@@ -68,7 +69,7 @@ def change(now: float | None, before: float | None) -> str:
 
 
 def window_words(window: str) -> str:
-    """A window in words: "last 24 hours"."""
+    """A window like "24h" or "life" in words: "last 24 hours"."""
     if window == "life":
         return "all time"
     number, unit = window[:-1], WINDOW_WORDS[window[-1]]
@@ -76,12 +77,12 @@ def window_words(window: str) -> str:
 
 
 def moment(text: str | None) -> str:
-    """An RFC 3339 time of an answer, to the second."""
+    """A time in RFC 3339, as answers have it, to the second: "2026-05-04 10:00:00 UTC"; "-" for None."""
     return "-" if not text else f"{text[:10]} {text[11:19]} UTC"
 
 
 def staleness(answer: Figures) -> str | None:
-    """Why an answer is not as fresh or as whole as it should be; None if it is."""
+    """Why figures of an answer are old or incomplete, from its `freshness`; None if they are neither."""
     fresh = answer.get("freshness") or {}
     if missing := fresh.get("missing"):
         return f"partial: {len(missing)} partitions are missing"

@@ -1,4 +1,4 @@
-"""What a command shows: colours on a terminal only, nothing from a log line that a terminal would obey, clear errors.
+"""Output of commands: colours on terminals only, control characters of log lines escaped, errors in plain words.
 
 Rich leaves colours out where the output is no terminal, and where NO_COLOR is set.
 """
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_WIDTH: Final = 160
-"""How wide tables may be where there is no terminal to ask."""
+"""Columns of tables where the output is no terminal."""
 
 
 def console() -> Console:
@@ -36,12 +36,12 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def harmless(text: str) -> str:
-    """*text* with control characters written out: a log line must not be able to drive the terminal it is shown on."""
+    """*text* with all that is not printable escaped, so that no log line can control the terminal."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def is_text(argument: str) -> bool:
-    """Whether an argument is UTF-8: bytes that are not arrive as halves of characters, which nothing can send on."""
+    """Whether a command-line argument is valid UTF-8. Other bytes arrive as lone surrogates."""
     return not any("\ud800" <= char <= "\udfff" for char in argument)

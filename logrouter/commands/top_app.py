@@ -27,15 +27,21 @@ if TYPE_CHECKING:
 WINDOWS: Final = ("15m", "1h", "24h", "7d", "30d", "life")
 SORTS: Final = {"count": "requests", "errors": "failed", "bytes": "traffic", "latency": "mean latency"}
 KINDS: Final = {"clients": ("client_id", "client"), "apis": ("api", "API")}
+"""By the name of the list in the HTTP API: the member of a row that names it, and the word for people."""
 LIMIT: Final = 100
+"""Rows of a list."""
 TYPING_SECONDS: Final = 0.15
-"""A list is asked for when no letter has followed for so long: each is work for all workers, even if nobody waits."""
+"""Seconds without another letter before a list is fetched: each is work for all workers, even if nobody waits."""
 _STEPS: Final = {"15m": "minute", "1h": "minute", "24h": "hour", "7d": "hour"}
 _ABSENT: Final = {"clients": "- (no client id)", "apis": "- (no API)"}
 
 
 class LiveScreen(Screen[None]):
-    """A screen whose figures are asked for again and again. The subclasses say what is asked and how it is shown."""
+    """A screen that fetches its figures again every `TopApp.every` seconds and on the key r.
+
+    Subclasses implement `fetch` and `show`. A figure that cannot be fetched leaves what is shown as it is, with the
+    reason below; a token that is refused, and a first answer that does not come, end the application.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "window", "Window"),
@@ -55,13 +61,13 @@ class LiveScreen(Screen[None]):
         self._note: str | None = None
 
     def on_mount(self) -> None:
-        """Begin to ask."""
+        """Start fetching."""
         self.set_interval(self.app.every, self._tick)
         self.set_interval(1.0, self.show_status)
         self.action_now()
 
     def on_screen_resume(self) -> None:
-        """What is seen again is asked for again."""
+        """Fetch at once what is shown again, after another screen."""
         if self._at is not None:
             self.action_now()
 
@@ -70,23 +76,23 @@ class LiveScreen(Screen[None]):
             self.action_now()
 
     def action_now(self) -> None:
-        """Ask now; an answer that is still awaited is no longer of interest."""
-        self._ask()
+        """Fetch now, and drop the answer that is still awaited."""
+        self._update_figures()
 
     def action_pause(self) -> None:
-        """Stop asking, or go on."""
+        """Stop fetching, or go on."""
         self.app.paused = not self.app.paused
         self.show_status()
 
     def action_window(self) -> None:
-        """The next longer window, after the longest the shortest."""
+        """Change to the next longer window, from the longest to the shortest."""
         self.app.window = WINDOWS[(WINDOWS.index(self.app.window) + 1) % len(WINDOWS)]
         self.action_now()
 
-    @work(exclusive=True, group="ask")
-    async def _ask(self) -> None:
+    @work(exclusive=True, group="fetch")
+    async def _update_figures(self) -> None:
         try:
-            answer = await self.ask()
+            answer = await self.fetch()
         except ViewError as exc:
             if exc.status in (401, 403) or (self._at is None and exc.code != EXIT_UNKNOWN):
                 self.app.exit(exc)
@@ -98,7 +104,7 @@ class LiveScreen(Screen[None]):
         self.show_status()
 
     def show_status(self) -> None:
-        """Say how old and how whole the figures are."""
+        """Show how old the figures are, and whether any are missing."""
         if self._problem is not None:
             self.status.update(Text(f"not updated: {self._problem}", "red"))
         elif self._at is None:
@@ -108,12 +114,12 @@ class LiveScreen(Screen[None]):
             style = "yellow" if self.app.paused or self._note else "green"
             self.status.update(Text.assemble((state, style), (f", updated {monotonic() - self._at:.0f} s ago", "dim")))
 
-    async def ask(self) -> Answer:
-        """The answer that `show` shows."""
+    async def fetch(self) -> Answer:
+        """Return the answer that `show` is called with; raises `ViewError`."""
         raise NotImplementedError
 
     def show(self, answer: Answer) -> None:
-        """Put an answer on the screen."""
+        """Put the answer of `fetch` on the screen."""
         raise NotImplementedError
 
 
@@ -148,12 +154,12 @@ class ListScreen(LiveScreen):
         yield Footer()
 
     def action_kind(self) -> None:
-        """Clients instead of APIs, or the other way round."""
+        """Change from clients to APIs, or back."""
         self.kind = "apis" if self.kind == "clients" else "clients"
         self.action_now()
 
     def action_sort(self) -> None:
-        """The next order."""
+        """Change to the next order."""
         orders = list(SORTS)
         self.sort = orders[(orders.index(self.sort) + 1) % len(orders)]
         self.action_now()
@@ -185,7 +191,7 @@ class ListScreen(LiveScreen):
         if event.cursor_row < len(self.names):
             self.app.push_screen(DetailScreen(self.shown, self.names[event.cursor_row]))
 
-    async def ask(self) -> Answer:
+    async def fetch(self) -> Answer:
         """The list; the one that is shown if this caller may not have the other."""
         try:
             return await self._list()
@@ -248,7 +254,7 @@ class DetailScreen(LiveScreen):
     def __init__(self, kind: str, name: str) -> None:
         super().__init__()
         self.kind = kind
-        self.name_asked = name
+        self.subject = name
         self.numbers = Static(id="numbers")
         self.line = Sparkline([0.0], summary_function=max)
         self.peers: DataTable[Text] = DataTable(cursor_type="none")
@@ -265,23 +271,23 @@ class DetailScreen(LiveScreen):
         yield self.status
         yield Footer()
 
-    async def ask(self) -> Answer:
+    async def fetch(self) -> Answer:
         """Summary, series, peers and errors, as one answer."""
         window, get = self.app.window, self.app.get
         compare = None if window == "life" else "previous"
         peer = "apis" if self.kind == "clients" else "clients"
-        answer = await get(self.kind, self.name_asked, window=window, compare=compare)
+        answer = await get(self.kind, self.subject, window=window, compare=compare)
         span = {"window": "30d" if window == "life" else window, "step": _STEPS.get(window, "day")}
-        answer["points"] = (await get(self.kind, self.name_asked, "series", **span))["points"]
-        answer["peers"] = (await get(self.kind, self.name_asked, peer, window=window))[peer]
-        answer["errors"] = (await get(self.kind, self.name_asked, "errors", window=window))["errors"]
+        answer["points"] = (await get(self.kind, self.subject, "series", **span))["points"]
+        answer["peers"] = (await get(self.kind, self.subject, peer, window=window))[peer]
+        answer["errors"] = (await get(self.kind, self.subject, "errors", window=window))["errors"]
         return answer
 
     def show(self, answer: Answer) -> None:
         """Everything that is known of the client or API."""
         peer = "apis" if self.kind == "clients" else "clients"
         word = KINDS[self.kind][1]
-        shown = _ABSENT[self.kind] if self.name_asked == "-" else harmless(self.name_asked)
+        shown = _ABSENT[self.kind] if self.subject == "-" else harmless(self.subject)
         self.heading.update(Text.assemble((f"{word} {shown}", "bold"), f"  {humanise.window_words(self.app.window)}"))
         self.numbers.update(_numbers(answer["window"], answer.get("previous") or {}))
         self.line.data = [float(point["count"]) for point in answer["points"]] or [0.0]
@@ -318,7 +324,10 @@ def _fill(table: DataTable[Text], title: str, rows: list[tuple[str, int]]) -> No
 
 
 class TopApp(App[ViewError]):
-    """`logrouter top`. *get* asks the table view, as `ViewClient.get` does."""
+    """`logrouter top`. *get* fetches from the table view, as `ViewClient.get` does; *every* is in seconds.
+
+    It returns None when it is quit, and the `ViewError` that ended it otherwise.
+    """
 
     CSS = """
     #heading { padding: 0 1; height: 1; }
@@ -338,11 +347,11 @@ class TopApp(App[ViewError]):
         self.paused = False
 
     def on_mount(self) -> None:
-        """The list first."""
+        """Show the list."""
         self.push_screen(ListScreen())
 
 
 async def run(view: ViewAddress, window: str, every: float) -> ViewError | None:
-    """Run the application until it is quit; what ended it, if it did not begin or was not let in."""
+    """Run the application until it is quit. Returns the error that ended it before, if one did."""
     async with ViewClient(view) as client:
         return await TopApp(client.get, window, every).run_async()

@@ -1,4 +1,4 @@
-"""Asking the table view of a running worker over HTTP, for the commands that show its answers."""
+"""The HTTP client of the table view, for the commands that show its answers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_UNKNOWN, EXIT_USAGE
 from logrouter.commands.view_options import Answer, ViewAddress, ViewError
 
 MAX_ANSWER: Final = 64 << 20
+"""Bytes of a body. The longest list that can be asked for is shorter."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 
 
 class ViewClient:
-    """Questions to one view. Use it as an asynchronous context manager."""
+    """Connections to one table view. An asynchronous context manager: `get` works inside it only."""
 
     def __init__(self, view: ViewAddress) -> None:
         self._view = view
@@ -38,7 +39,11 @@ class ViewClient:
             await self._http.close()
 
     async def get(self, *path: str, **parameters: str | int | None) -> Answer:
-        """The answer at ``/v1/`` and *path*, whose parts are names as they are; raises `ViewError`."""
+        """GET ``/v1/`` and *path*, with *parameters* as its query, those that are None left out.
+
+        Parts of the path are names as they are: they get encoded here. Returns the JSON object of a 200; raises
+        `ViewError` for everything else, after 30 seconds at most.
+        """
         if self._http is None:
             raise RuntimeError("not opened")
         given = {name: value for name, value in parameters.items() if value is not None}
@@ -47,11 +52,11 @@ class ViewClient:
         try:
             # Never redirected: the token is for this address alone.
             async with self._http.get(URL(target, encoded=True), allow_redirects=False) as response:
-                body = await _read(response)
+                body = await _read_body(response)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as exc:
-            raise ViewError(f"{self._view.url} does not answer: {_why(exc)}") from exc
-        return _answer(status, body, self._view.url)
+            raise ViewError(f"{self._view.url} does not answer: {_reason(exc)}") from exc
+        return _parse_answer(status, body, self._view.url)
 
 
 async def ask_usage(view: ViewAddress, client: str, window: str) -> dict[str, Any]:
@@ -76,8 +81,8 @@ async def ask_usage(view: ViewAddress, client: str, window: str) -> dict[str, An
     }
 
 
-def _why(exc: Exception) -> str:
-    """Why nobody answered, without how the library calls its parts."""
+def _reason(exc: Exception) -> str:
+    """Why there is no answer, in words of the operating system rather than of the library."""
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         found = getattr(exc.certificate_error, "verify_message", "") or "not verified"
         return f"its certificate is not trusted ({found}); SSL_CERT_FILE can name the file of who signed it"
@@ -95,7 +100,7 @@ def _segment(name: str) -> str:
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     parts, size = [], 0
     async for part in response.content.iter_chunked(1 << 16):
         size += len(part)
@@ -105,7 +110,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _answer(status: int, body: bytes, url: str) -> Answer:
+def _parse_answer(status: int, body: bytes, url: str) -> Answer:
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:

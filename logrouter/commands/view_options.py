@@ -1,4 +1,4 @@
-"""Which table view a command asks, with which token, and what it raises when there is no answer.
+"""The options of commands that ask a table view: its URL and the token; and the error if there is no answer.
 
 `logrouter.commands.view_client` asks: the library that it needs takes longer to load than most commands run.
 """
@@ -22,10 +22,14 @@ DEFAULT_URL: Final = "http://127.0.0.1:6066"
 TOKEN_ENV: Final = "LOGROUTER_TOKEN"  # noqa: S105 - the name of a variable
 
 Answer = dict[str, Any]
+"""A JSON object, as docs/table-view.md describes them."""
 
 
 class ViewError(Exception):
-    """No answer, or one that is an error. *code* is the exit code that says so; *status* is 0 where nobody answered."""
+    """The table view did not answer, or with an error. Its text is for the user.
+
+    *code* is the exit code to end with, *status* that of HTTP, or 0 without an answer.
+    """
 
     def __init__(self, message: str, *, code: int = EXIT_FAILED, status: int = 0) -> None:
         super().__init__(message)
@@ -35,7 +39,7 @@ class ViewError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ViewAddress:
-    """Where the table view is, and with which token it is asked."""
+    """A table view: its URL without a slash at the end, and the bearer token, or None for requests without one."""
 
     url: str
     token: str | None = field(default=None, repr=False)
@@ -58,7 +62,11 @@ def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def view_address(url: str, token_file: Path | None, env: Mapping[str, str] = os.environ) -> ViewAddress:
-    """The view that the options name; raises `ViewError` with the exit code of wrong usage."""
+    """Check what the options say. The token is that of *token_file*, else of the variable `LOGROUTER_TOKEN`.
+
+    Raises:
+        ViewError: with the exit code of wrong usage: no URL of http(s), a password in it, or no token in the file.
+    """
     from yarl import URL
 
     no_url = ViewError(f"{url[:80]!r} is no URL of a table view, such as {DEFAULT_URL}", code=EXIT_USAGE)
