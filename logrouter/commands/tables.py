@@ -34,7 +34,7 @@ def tables_command(
 
         logrouter tables --data-dir /var/lib/logrouter
         logrouter tables --port 6067 --data-dir .data/tables-1      # a second one on the same machine
-        curl localhost:6066/v1/clients?window=24h
+        curl 'localhost:6066/v1/clients?window=24h'
 
     **Exit codes**: 0 stopped as asked; 1 failed; 2 wrong usage or configuration; 75 fenced, to be started again.
     """
