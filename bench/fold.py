@@ -41,12 +41,12 @@ EVENTS = 4_000
 WORKER = """
 import sys
 from pathlib import Path
-from logrouter import telemetry
 from logrouter.access.policy import OPEN
 from logrouter.tables import worker
 from logrouter.tables.security import Security
 from logrouter.tables.settings import TablesSettings
-telemetry.configure_logging()
+from logrouter.telemetry.log import configure_logging
+configure_logging()
 group, topic, data_dir, bootstrap, port, flush = sys.argv[1:]
 sys.exit(worker.run(TablesSettings(group, topic, 4, Path(data_dir), Security((bootstrap,)), port=int(port),
     access=OPEN, standby_replicas=0, flush_interval_ms=int(flush))))
