@@ -68,7 +68,7 @@ def raised(old: bytes | None, cell: Cell, bucket: int) -> bytes:
     """A row with one cell more."""
     if old is None:
         return rows.encode_as(1, cell, Tier.DAY, bucket)
-    known = rows.cell_of(old)
+    known = rows.decode_cell(old)
     merge(known, cell)
     return rows.encode(1, known)
 

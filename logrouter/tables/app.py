@@ -1,7 +1,7 @@
-"""The Faust application of the tables lane, composed from its parts.
+"""The Faust application of the tables lane.
 
-`faust -A logrouter.tables.app worker` finds `app`, which is made from LOGROUTER_CONFIG and the other LOGROUTER_*
-variables when it is asked for; `create` makes one from plain settings.
+`create_app` makes it from settings. `faust -A logrouter.tables.app worker` reads the module attribute `app`, which is
+made on first use from LOGROUTER_CONFIG and the other LOGROUTER_* variables.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from faust.stores import STORES
 from yarl import URL
 
 from logrouter.tables.assignor import Assignor
-from logrouter.tables.http import ViewServer, base_url, listen
+from logrouter.tables.http import ViewServer, base_url, bind_socket
 from logrouter.tables.lease import exit_fenced
-from logrouter.tables.micro_batches import BatchSchema, scheduler
+from logrouter.tables.micro_batches import BatchSchema, scheduler_class
 from logrouter.tables.reader import StoreReader
 from logrouter.tables.recovery import TableManager
-from logrouter.tables.services import ClusterWait, Upkeep, minutes
+from logrouter.tables.services import ClusterWait, Upkeep, minute_clock
 from logrouter.tables.table import MAX_UNFLUSHED, UsageTable
 from logrouter.tables.top_clients import TopClients
 from logrouter.tables.transport import SCHEME
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 TABLE: Final = "usage"
 STOP_SECONDS: Final = 15.0
-"""A stop that takes longer, because the cluster is away, is cut short: what was not flushed is folded again."""
+"""A stop that takes longer, because the cluster is away, ends the process: what was not flushed is folded again."""
 
 STORE: Final = "logrouter-rocksdb"
 STORES.aliases[STORE] = "logrouter.tables.store:Store"
@@ -49,25 +49,25 @@ CHANGELOG: Final = {
     "segment.bytes": str(64 << 20),
     "max.message.bytes": str(1 << 20),
 }
-"""Compacted soon: recovery reads all of it."""
+"""Topic settings of the changelog. It is compacted early, because recovery reads all of it."""
 
 
 class App(faust.App):
-    """Faust's application with our services around it."""
+    """Faust's application, with services that start before all others and services that start last."""
 
     first_services: tuple[Any, ...] = ()
     last_services: tuple[Any, ...] = ()
     replication_factor: int
     reader: StoreReader
 
-    def fenced(self, why: str) -> NoReturn:
-        """Somebody else owns, or may own by now, what we write to: end at once, writing nothing more."""
+    def exit_fenced(self, why: str) -> NoReturn:
+        """End the process at once: another worker owns, or may own, the partitions that this one writes to."""
         if self.should_stop and not self.crashed:
-            _cut_short(crashed=False)
+            _exit_now(crashed=False)
         exit_fenced(why)
 
     async def on_start(self) -> None:
-        """Call when the application starts."""
+        """Connect the table with producer and consumer. Faust calls it at the start."""
         await super().on_start()
         table, producer, consumer = (
             cast("Any", self.tables[TABLE]),
@@ -75,29 +75,29 @@ class App(faust.App):
             cast("Any", self.consumer),
         )
         producer.before_flush = [table.flush]
-        consumer.positioned = table.positioned
+        consumer.on_positioned = table.note_positions
 
     async def on_stop(self) -> None:
-        """Call when the application stops: in bounded time, whatever the cluster does."""
-        self._last_resort = threading.Timer(STOP_SECONDS, _cut_short, (self.crashed,))
+        """Stop within `STOP_SECONDS`, whatever the cluster does. Faust calls it."""
+        self._last_resort = threading.Timer(STOP_SECONDS, _exit_now, (self.crashed,))
         self._last_resort.daemon = True
         self._last_resort.start()
         await super().on_stop()
 
     async def on_shutdown(self) -> None:
-        """Call when everything is stopped."""
+        """Close the databases. Faust calls it when all services have stopped."""
         await super().on_shutdown()
         cast("Any", self.tables[TABLE]).store.close()
         self._last_resort.cancel()
 
 
-def _cut_short(crashed: bool) -> NoReturn:  # noqa: FBT001 - a timer's argument
+def _exit_now(crashed: bool) -> NoReturn:  # noqa: FBT001 - a timer's argument
     log(Log.LANE_STOPPED, lane="tables", how="cut short; what was not flushed will be folded again")
     os._exit(int(crashed))
 
 
 class BootStrategy(FaustBootStrategy):
-    """The view first and last; then the gate; upkeep once the tables are there."""
+    """The order of services: the view and the wait for the cluster first, upkeep last."""
 
     def server(self) -> Iterable[Any]:
         """Services in the order in which they start."""
@@ -105,16 +105,16 @@ class BootStrategy(FaustBootStrategy):
         return (*app.first_services, *super().server(), *app.last_services)
 
     def web_server(self) -> Iterable[Any]:
-        """Nothing: Faust's own server, which its command starts whatever the setting says, would show the tables."""
+        """No web server: Faust's own, which its command starts whatever the setting says, would show the tables."""
         return ()
 
 
 App.BootStrategy = BootStrategy
 
 
-def create(settings: TablesSettings) -> App:
-    """A worker's application. Reserves the HTTP port at once; nothing else happens before it is started."""
-    bound = listen(settings.host, settings.port)
+def create_app(settings: TablesSettings) -> App:
+    """A worker's application, not started. Binds the HTTP port and makes the data directory; `OSError` if it cannot."""
+    bound = bind_socket(settings.host, settings.port)
     port: int = bound.getsockname()[1]
     url = (settings.advertise or base_url(settings.host, port, encrypted=settings.tls is not None)).rstrip("/")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -130,15 +130,15 @@ def create(settings: TablesSettings) -> App:
         standby_buffer_size=1,
         extra_topic_configs=CHANGELOG,
     )
-    minute = minutes(settings.clock_offset_seconds)
-    table.prepare(settings.topic, settings.retention, minute)
+    minute = minute_clock(settings.clock_offset_seconds)
+    table.configure(settings.topic, settings.retention, minute)
     app.reader = StoreReader(app, table, settings.partitions, url)
-    gate = ClusterWait(settings.security, settings.topic, settings.partitions)
-    view = ViewServer(app.reader, bound, settings, lambda: _now_ms(settings), lambda: gate.waiting)
-    app.first_services = (view, gate)
+    cluster_wait = ClusterWait(settings.security, settings.topic, settings.partitions)
+    view = ViewServer(app.reader, bound, settings, lambda: _now_ms(settings), lambda: cluster_wait.waiting)
+    app.first_services = (view, cluster_wait)
     app.last_services = (Upkeep(app, table, app.reader), TopClients(app.reader, settings.top_clients))
-    _fold(app, table, settings.topic)
-    app.on_worker_init.connect(_quiet)
+    _add_agent(app, table, settings.topic)
+    app.on_worker_init.connect(_quiet_loggers)
     return app
 
 
@@ -169,14 +169,14 @@ def _faust_settings(settings: TablesSettings, url: str, port: int) -> dict[str, 
         "producer_compression_type": "snappy",  # aiokafka writes lz4 at its slowest level, ten times the cost
         "producer_max_batch_size": 256 * 1024,
         "producer_linger": 0.0,
-        "ConsumerScheduler": scheduler(settings.topic, f"{settings.group}-{TABLE}-changelog"),
+        "ConsumerScheduler": scheduler_class(settings.topic, f"{settings.group}-{TABLE}-changelog"),
         "PartitionAssignor": Assignor,
         "Table": UsageTable,
         "TableManager": TableManager,
     }
 
 
-def _fold(app: App, table: UsageTable, topic: str) -> None:
+def _add_agent(app: App, table: UsageTable, topic: str) -> None:
     source = app.topic(topic, schema=BatchSchema(), partitions=table.partitions)
 
     async def fold(stream: Any) -> None:
@@ -193,7 +193,7 @@ def _fold(app: App, table: UsageTable, topic: str) -> None:
     app.agent(source, name="fold", concurrency=1)(fold)
 
 
-def _quiet(*_: Any, **__: Any) -> None:
+def _quiet_loggers(*_: Any, **__: Any) -> None:
     # Faust's spinner sets the root logger to DEBUG, and then every changelog record is formatted for nobody.
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.INFO)
@@ -201,7 +201,7 @@ def _quiet(*_: Any, **__: Any) -> None:
 
 
 def tune_gc() -> None:
-    """Rows are many small containers without cycles: the default thresholds cost 10 to 40 % of the fold."""
+    """Collect garbage less often: rows are small objects without cycles; the defaults cost 10 to 40 % of a fold."""
     gc.set_threshold(50_000, 20, 100)
 
 
@@ -216,6 +216,6 @@ def __getattr__(name: str) -> App:
     from logrouter.tables.settings import from_settings  # noqa: PLC0415
 
     config = os.environ.get("LOGROUTER_CONFIG")
-    made = create(from_settings(load(Path(config) if config else None, os.environ)))
+    made = create_app(from_settings(load(Path(config) if config else None, os.environ)))
     globals()["app"] = made
     return made

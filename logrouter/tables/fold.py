@@ -1,19 +1,20 @@
-"""Folding partial sums into the rows of one partition: exact under every replay, without Faust, Kafka or a clock.
+"""Folds partial sums into the rows of one partition: exact under every replay, without Faust, Kafka or a clock.
 
-Two ways lead from a rollup record to rows:
+A rollup record is folded in one of two ways:
 
-*fast*    The record is new: its offset lies above the watermark of every row in the partition. Its cells are merged
-          per subject and minute in memory, and only a flush loads the rows they belong to, adds the sums and sets the
-          watermark to the last offset that was folded before the flush began.
+*fast*    The record is new: its offset is above the watermark of every row in the partition. Its cells are merged per
+          subject and minute in memory; a flush loads the rows that they belong to, adds the sums and sets the watermark
+          to the last offset that was folded before the flush began.
 *replay*  The record may be in some rows already, because a process died between writing rows and committing offsets.
-          Each row that it belongs to is loaded and compared: above the row's watermark it is merged; at or below it is
-          not, but the row is written again, so that changelog and standbys get what the dead process may not have sent.
+          Each row that it belongs to is loaded. If the offset is above the row's watermark the record is merged; if
+          not, the row is only written again, so that changelog and standbys get what the dead process may not have
+          sent.
 
-Offsets only rise, so an assignment begins with replay and stays fast once it is.  *high*, which tells them apart, is
-the highest watermark of any row; the store keeps it together with the rows.
+Offsets only rise, so after an assignment a fold may begin with replay, and once fast it stays fast. *high*, the highest
+watermark of any row, separates the two; the store keeps it together with the rows.
 
-Between two awaits everything a record did is either in memory here or in the store, never half in both: `cell` is exact
-at any time.
+Between two awaits everything that a record changed is either in memory here or in the store, never partly in both: so
+`cell` is exact at any time.
 """
 
 from __future__ import annotations
@@ -44,18 +45,21 @@ NO_TIME: Final = 2**63
 
 
 class FoldError(Exception):
-    """A promise of the fold is broken: a programming error or foreign rows. Never caught, always fatal."""
+    """An invariant of the fold is broken, by a programming error or foreign rows. Never caught: the process ends."""
 
 
-class Folded(NamedTuple):
-    """What one record came to, in partial sums: *sums* new ones, *replayed* ones that rows may have had already."""
+class FoldResult(NamedTuple):
+    """How many partial sums of a record were new (*sums*), and how many may be in rows already (*replayed*)."""
 
     sums: int
     replayed: int
 
 
-class Written(NamedTuple):
-    """Rows ready for store and changelog; *late* counts the events whose row is no longer kept, by tier."""
+class FlushChunk(NamedTuple):
+    """Rows (key to value) ready for store and changelog, and the highest watermark with them.
+
+    *late* counts, by tier, the events whose row is no longer kept.
+    """
 
     rows: dict[bytes, bytes]
     high: int
@@ -63,10 +67,11 @@ class Written(NamedTuple):
 
 
 class PartitionFold:
-    """The rows of one partition that are not in the store yet.
+    """The sums of one partition that are not in the store yet.
 
-    *high* is the highest watermark in the store, *last* the offset up to which every record is folded, *newest_ms* the
-    newest event time in any row, as far as it is known. *rankings* are offered every row that is about to be written.
+    `UsageTable` makes one when a partition is recovered and drops it at the next rebalance. *read* gets values by keys
+    from the store. *high* is the highest watermark in the store, *last* the offset up to which every record is folded,
+    *newest_ms* the newest known event time in any row. *rankings* are offered every row that is about to be written.
     """
 
     def __init__(
@@ -83,18 +88,18 @@ class PartitionFold:
         self.last = last
         self.newest_ms = newest_ms
         self._checkpoint = Checkpoint(NOTHING, newest_ms)
-        self._first = NOTHING
+        self._pending_first = NOTHING
         self._pending: dict[str, dict[int, Cell]] = {}
         self._draining: dict[str, dict[int, Cell]] = {}
-        self._left: Iterator[str] = iter(())
-        self._floor = NOTHING
-        self._cut = NOTHING
+        self._subjects_left: Iterator[str] = iter(())
+        self._flush_first = NOTHING
+        self._flush_last = NOTHING
         self._replayed: dict[bytes, tuple[int, Cell]] = {}
         self._tail: tuple[Cell | None, bytes] = None, b""
 
     @property
     def size(self) -> int:
-        """How many subjects or replayed rows wait for a flush."""
+        """How many subjects and replayed rows wait for a flush."""
         return len(self._pending) + len(self._draining) + len(self._replayed)
 
     @property
@@ -104,27 +109,27 @@ class PartitionFold:
 
     @property
     def flushing(self) -> bool:
-        """Whether the flush that has begun has something left to take."""
+        """Whether the running flush has more to take."""
         return bool(self._draining or self._replayed)
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Up to where the rows are complete once the flush that has begun is written."""
+        """Up to where the rows are complete once the running flush is written."""
         return self._checkpoint
 
-    def add(self, offset: int, subjects: Subjects, cutoffs: Cutoffs, now_ms: int = NO_TIME) -> Folded:
-        """Fold one record; its cells become the fold's own. A record that this fold has seen already is left out.
+    def add(self, offset: int, subjects: Subjects, cutoffs: Cutoffs, now_ms: int = NO_TIME) -> FoldResult:
+        """Fold one record, whose cells the fold takes over and changes. A record at or below *last* is skipped.
 
-        Event times after *now_ms* are of clocks that are wrong, and no news.
+        Event times after *now_ms* come from wrong clocks: they do not count for *newest_ms*.
         """
         if offset <= self.last:
-            return Folded(0, len(subjects))
+            return FoldResult(0, len(subjects))
         self.last = offset
-        self._seen(subjects, now_ms)
+        self._note_newest(subjects, now_ms)
         if offset <= self.high:
-            return Folded(0, self._replay(offset, subjects, cutoffs))
-        if self._first == NOTHING:
-            self._first = offset
+            return FoldResult(0, self._replay(offset, subjects, cutoffs))
+        if self._pending_first == NOTHING:
+            self._pending_first = offset
         pending = self._pending
         for subject, cells in subjects:
             minutes = pending.get(subject)
@@ -136,28 +141,29 @@ class PartitionFold:
                     minutes[cell.minute] = cell
                 else:
                     merge(known, cell)
-        return Folded(len(subjects), 0)
+        return FoldResult(len(subjects), 0)
 
     def begin_flush(self) -> None:
-        """Close the interval: what is folded from now on belongs to the next flush."""
+        """Begin a flush of all that is folded; later records belong to the next. `FoldError` if one is running."""
         if self._draining:
             raise FoldError("a flush began before the last one ended")
         self._draining, self._pending = self._pending, {}
-        # A dict that is emptied from its beginning is searched for it ever longer.
-        self._left = iter(list(self._draining))
-        self._floor, self._cut, self._first = self._first, self.last, NOTHING
-        self._checkpoint = Checkpoint(self._cut, self.newest_ms)
+        # Its own iterator: finding the first key of a dict that is emptied from the front takes ever longer.
+        self._subjects_left = iter(list(self._draining))
+        self._flush_first, self._flush_last, self._pending_first = self._pending_first, self.last, NOTHING
+        self._checkpoint = Checkpoint(self._flush_last, self.newest_ms)
 
-    def take(self, limit: int, cutoffs: Cutoffs) -> Written | None:
-        """The next rows of this flush, at most about *limit* subjects; None when it is done.
+    def take(self, limit: int, cutoffs: Cutoffs) -> FlushChunk | None:
+        """The next rows of the running flush, of about *limit* subjects at most; None when it is done.
 
-        The caller puts them into the store before it lets anything else run.
+        The caller must put them into the store before it awaits anything. Raises `FoldError` for a row that holds sums
+        of this flush already.
         """
         if self._replayed:
             return self._take_replayed(limit)
         if not self._draining:
             return None
-        chunk, kept_by_all = list(islice(self._left, limit)), cutoffs.of_all()
+        chunk, kept_by_all = list(islice(self._subjects_left, limit)), cutoffs.kept_by_all()
         late: dict[Tier, int] = {}
         keys: list[bytes] = []
         parts: list[list[Cell]] = []
@@ -169,25 +175,27 @@ class PartitionFold:
                 parts += (cells,) * len(TIERS)
             else:
                 plan: dict[bytes, list[Cell]] = {}
-                _place(subject, cells, cutoffs, plan, late)
+                _assign_to_rows(subject, cells, cutoffs, plan, late)
                 keys += plan
                 parts += plan.values()
-        raised = self._raised
-        written = {key: raised(key, old, cells) for key, old, cells in zip(keys, self._read(keys), parts, strict=True)}
-        return Written(written, self._cut, late)
+        updated_row = self._updated_row
+        written = {
+            key: updated_row(key, old, cells) for key, old, cells in zip(keys, self._read(keys), parts, strict=True)
+        }
+        return FlushChunk(written, self._flush_last, late)
 
     def cell(self, key: bytes) -> Cell | None:
-        """The row as it would be were everything folded so far flushed; the caller must not change it."""
+        """The row as if everything folded so far were flushed; None if there is none. It must not be changed."""
         return self.cells([key])[0]
 
     def cells(self, keys: list[bytes]) -> list[Cell | None]:
         """`cell` for many keys, with one read of the store."""
-        return [self._overlaid(key, value) for key, value in zip(keys, self._read(keys), strict=True)]
+        return [self._current_cell(key, value) for key, value in zip(keys, self._read(keys), strict=True)]
 
     def numbers(
         self, subjects: Sequence[str], tier: Tier, buckets: Sequence[int]
     ) -> Iterator[tuple[str, Cell | Numbers]]:
-        """The numbers of some subjects' rows and of what is not flushed of them, in no order; not to be changed."""
+        """The numbers of some subjects' rows, and their unflushed cells, in no order. They must not be changed."""
         beginnings = [rows.prefix(tier, bucket) for bucket in buckets]
         keys = [beginning + name for name in map(str.encode, subjects) for beginning in beginnings]
         values = iter(zip(keys, self._read(keys), strict=True))
@@ -197,21 +205,21 @@ class PartitionFold:
                 if replayed and key in replayed:
                     yield subject, replayed[key][1]
                 elif value is not None:
-                    yield subject, rows.numbers_of(value)
+                    yield subject, rows.decode_totals(value)
             for cell in self._unflushed(subject):
                 if tier.bucket(cell.minute) in buckets:
                     yield subject, cell
 
     def unflushed(self) -> UnflushedSums:
-        """What a scan that begins now adds to the stored rows."""
+        """The sums that a scan which begins now adds to the stored rows."""
         return UnflushedSums(self._replayed, (self._draining, self._pending))
 
-    def _overlaid(self, key: bytes, value: bytes | None) -> Cell | None:
+    def _current_cell(self, key: bytes, value: bytes | None) -> Cell | None:
         tier, bucket, subject = rows.parse_key(key)
         known = self._replayed.get(key)
         cell = copy_of(known[1], bucket) if known else None
         if cell is None and value is not None:
-            cell = rows.cell_of(value)
+            cell = rows.decode_cell(value)
         for more in self._unflushed(subject):
             if tier.bucket(more.minute) == bucket:
                 if cell is None:
@@ -219,10 +227,10 @@ class PartitionFold:
                 else:
                     merge(cell, more)
         if cell is not None:
-            rows.fit(tier, cell)
+            rows.trim_to_tier(tier, cell)
         return cell
 
-    def _seen(self, subjects: Subjects, now_ms: int) -> None:
+    def _note_newest(self, subjects: Subjects, now_ms: int) -> None:
         newest = max((cell.last_ms for _, cells in subjects for cell in cells if cell.last_ms <= now_ms), default=None)
         if newest is not None and (self.newest_ms is None or newest > self.newest_ms):
             self.newest_ms = newest
@@ -230,8 +238,8 @@ class PartitionFold:
     def _unflushed(self, subject: str) -> Iterator[Cell]:
         return chain(self._draining.get(subject, {}).values(), self._pending.get(subject, {}).values())
 
-    def _raised(self, key: bytes, old: bytes | None, cells: list[Cell]) -> bytes:
-        """The row after this flush."""
+    def _updated_row(self, key: bytes, old: bytes | None, cells: list[Cell]) -> bytes:
+        """The value of a row after this flush; *old* is the stored one."""
         tier, bucket = rows.tier_and_bucket(key)
         if old is None:
             if len(cells) == 1:
@@ -240,61 +248,61 @@ class PartitionFold:
                 return self._new_row(tier, bucket, cells[0])
             cell = Cell(bucket)
         else:
-            if rows.watermark(old) >= self._floor:
-                msg = f"a row holds offset {rows.watermark(old)} but the interval began at {self._floor}"
+            if rows.watermark(old) >= self._flush_first:
+                msg = f"a row holds offset {rows.watermark(old)} but the interval began at {self._flush_first}"
                 raise FoldError(msg)
-            cell = rows.cell_of(old)
+            cell = rows.decode_cell(old)
         for delta in cells:
             merge(cell, delta)
-        rows.fit(tier, cell)
+        rows.trim_to_tier(tier, cell)
         if self._offer is not None:
             self._offer(key, cell)
-        return rows.encode(self._cut, cell)
+        return rows.encode(self._flush_last, cell)
 
     def _new_row(self, tier: Tier, bucket: int, cell: Cell) -> bytes:
         if tier is Tier.LIFE and cell.recent:
-            return rows.encode_as(self._cut, cell, tier, bucket)
+            return rows.encode_as(self._flush_last, cell, tier, bucket)
         # The rows of one cell come one after the other: encoded once, it serves for all of them.
         known, tail = self._tail
         if known is not cell:
-            tail = rows.tail_of(cell)
+            tail = rows.encode_tail(cell)
             self._tail = cell, tail
-        return rows.with_tail(self._cut, bucket, tail)
+        return rows.join_tail(self._flush_last, bucket, tail)
 
     def _replay(self, offset: int, subjects: Subjects, cutoffs: Cutoffs) -> int:
         plan: dict[bytes, list[Cell]] = {}
         for subject, cells in subjects:
-            _place(subject, cells, cutoffs, plan)
+            _assign_to_rows(subject, cells, cutoffs, plan)
         missing = [key for key in plan if key not in self._replayed]
         for key, value in zip(missing, self._read(missing), strict=True):
             bucket = rows.tier_and_bucket(key)[1]
-            known = (NOTHING, Cell(bucket)) if value is None else (rows.watermark(value), rows.cell_of(value))
+            known = (NOTHING, Cell(bucket)) if value is None else (rows.watermark(value), rows.decode_cell(value))
             self._replayed[key] = known
         for key, cells in plan.items():
             watermark, cell = self._replayed[key]
             if offset > watermark:
                 for delta in cells:
                     merge(cell, delta)
-                rows.fit(rows.tier_and_bucket(key)[0], cell)
+                rows.trim_to_tier(rows.tier_and_bucket(key)[0], cell)
                 self._replayed[key] = (offset, cell)
         return len(subjects)
 
-    def _take_replayed(self, limit: int) -> Written:
+    def _take_replayed(self, limit: int) -> FlushChunk:
         chunk = {key: self._replayed.pop(key) for key in list(islice(self._replayed, limit * len(TIERS)))}
         if self._offer is not None:
             for key, (_, cell) in chunk.items():
                 self._offer(key, cell)
-        return Written({key: rows.encode(watermark, cell) for key, (watermark, cell) in chunk.items()}, self.high)
+        return FlushChunk({key: rows.encode(watermark, cell) for key, (watermark, cell) in chunk.items()}, self.high)
 
 
-def _place(
+def _assign_to_rows(
     subject: str,
     cells: Iterable[Cell],
     cutoffs: Cutoffs,
     plan: dict[bytes, list[Cell]],
     late: dict[Tier, int] | None = None,
 ) -> None:
-    """Add to *plan* which rows the cells of one subject belong to, and to *late* the events too old for a row."""
+    """Add the cells of one subject to *plan*, by row key, and to *late* the events that are too old for a row."""
     for cell in cells:
         for tier, key in zip(TIERS, rows.keys(subject, cell.minute), strict=True):
             if cutoffs.keeps(*rows.tier_and_bucket(key)):

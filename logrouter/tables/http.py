@@ -1,4 +1,4 @@
-"""Serving the table view from before recovery until after the last flush."""
+"""Serves the table view from before recovery until after the last flush."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ BACKLOG: Final = 128
 _LOOK_SECONDS: Final = 0.02
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen yet. Port 0 takes a free one, known before the group is joined with it."""
+def bind_socket(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen yet, so that the port is known before the consumer group is joined.
+
+    Port 0 takes a free one. Raises `OSError`, in one line, if the address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         bound = socket.socket(family, socket.SOCK_STREAM)
@@ -44,18 +47,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def base_url(host: str, port: int, *, encrypted: bool = False) -> str:
-    """The URL of an address; a wildcard address is no address, so this machine's name stands for it."""
+    """The base URL of an address, with this machine's name in place of a wildcard such as 0.0.0.0."""
     name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     scheme = "https" if encrypted else "http"
     return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
 class ViewServer(Service):
-    """The view, as a service that Faust starts first and stops last.
+    """The table view as a service that Faust starts first and stops last.
 
-    Its port opens when this worker knows the group, so that what it has not itself it can ask of others; if it has to
-    wait for the cluster, or anything takes longer than `PATIENCE_SECONDS`, it opens to say so. It closes after
-    everything else, and until then the view answers from the rows as they are.
+    Its port opens when this worker knows the other members of the group, to which it forwards what it does not hold.
+    If it waits for the cluster (*waits*), or anything takes longer than `PATIENCE_SECONDS`, the port opens at once and
+    the view answers 503. It closes after everything else; until then the view answers from the rows as they are.
+    *clock* returns epoch milliseconds.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The lease: until when nobody else can own our partitions."""
+"""The lease: until when no other worker can own the partitions of this one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 EXIT_FENCED: Final = 75
 SAFE_SHARE: Final = 0.8
-"""Of the session time-out, counted from before the request that the group coordinator answered. The rest is for clocks
-that run at different speed and for a request that is on its way already."""
+"""Part of the session time-out, counted from before the request that the group coordinator answered. The rest is for
+clocks that run at different speed and for requests that are on their way already."""
 
 
 class Lease:
-    """Valid for a share of the session time-out after the last moment at which the coordinator knew of us.
+    """Valid for `SAFE_SHARE` of the session time-out after the last heartbeat that the coordinator answered.
 
-    A process that was stopped or cut off for longer wakes up without it, and must not write: its partitions may have
-    a new owner whose newer rows it would bury.
+    A process that was stopped or cut off for longer finds it expired and must not write: its partitions may have a new
+    owner, whose newer rows it would overwrite.
     """
 
     def __init__(self, session_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,27 +31,27 @@ class Lease:
         self._until = float("-inf")
 
     def now(self) -> float:
-        """The time to give to `renew`, taken before the request is sent."""
+        """The time by this lease's clock, in seconds; take it before sending a request, for `renew`."""
         return self._clock()
 
     def renew(self, sent_at: float) -> None:
-        """The coordinator has answered a heartbeat or a sync that was sent then."""
+        """Extend the lease: the coordinator has answered a heartbeat or sync request sent at *sent_at*."""
         self._until = max(self._until, sent_at + self._seconds)
 
     @property
-    def held(self) -> bool:
-        """Whether there ever was one."""
+    def ever_renewed(self) -> bool:
+        """Whether the lease was ever valid."""
         return self._until > float("-inf")
 
     def valid(self) -> bool:
-        """Whether nobody else can own our partitions yet."""
+        """Whether no other worker can own our partitions yet."""
         return self._clock() < self._until
 
 
 def exit_fenced(why: str) -> NoReturn:
-    """End the process at once, with nothing more written, flushed or committed; whoever supervises it starts it again.
+    """End the process at once with `EXIT_FENCED`; nothing more is written, flushed or committed.
 
-    It recovers what it lost from the changelog and the uncommitted records.
+    A supervisor starts it again, and it recovers from the changelog and the records that are not committed.
     """
     log(Log.FENCED, lane="tables", error=why)
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Libraries that repeat themselves, heard once a minute."""
+"""Keeps libraries from repeating a log message more than once a minute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_TEMPLATES: Final = 200
 
 
 class OnceAMinute:
-    """A logging filter: one record per message template and minute, whatever its arguments."""
+    """A logging filter that lets one record per message template and minute through, whatever its arguments."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,11 +31,11 @@ class OnceAMinute:
         return True
 
 
-def quieten() -> None:
-    """Let through, of Faust and aiokafka, warnings only, each once a minute.
+def quiet_libraries() -> None:
+    """Log of Faust and aiokafka only warnings and errors, each at most once a minute.
 
-    Without a broker aiokafka logs an error at every attempt, several a second; `services` says once what matters.
-    Faust is silent below its own warnings too: many of them are false alarms about slow streams.
+    Without a broker aiokafka logs an error at every attempt, several a second; `services` logs what matters, once. Many
+    warnings of Faust are false alarms about slow streams.
     """
     once = OnceAMinute()
     for name in list(logging.root.manager.loggerDict):

@@ -1,7 +1,7 @@
 """Micro-batches through Faust's public settings `ConsumerScheduler` and `Schema`.
 
-Faust spends about 100 µs on every event, whatever is in it.  So an event here is a run of records of one partition: the
-scheduler hands them out as one `MicroBatch` in place of a record, and the schema leaves it undecoded.
+Faust spends about 100 µs on every event, whatever is in it. So an event here is several consecutive records of one
+partition: the scheduler hands them out as one `MicroBatch` in place of a record, and the schema leaves it undecoded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_BYTES: Final = 16 * 1024
 
 
 class MicroBatch:
-    """Some records of one partition in order, in the shape of one aiokafka record that has the last one's offset."""
+    """Consecutive records of one partition. It looks like an aiokafka record: its offset is that of the last one."""
 
     __slots__ = ("offset", "partition", "timestamp", "topic", "value")
     timestamp_type = 0
@@ -40,8 +40,8 @@ class MicroBatch:
         self.value = records
 
 
-def batches(records: Sequence[Any]) -> Iterator[MicroBatch]:
-    """Records cut into batches of bounded number and size."""
+def split_batches(records: Sequence[Any]) -> Iterator[MicroBatch]:
+    """Consecutive records as batches of at most `MAX_RECORDS` records and about `MAX_BYTES` of values."""
     start = size = 0
     for number, record in enumerate(records):
         size += len(record.value or b"")
@@ -53,13 +53,13 @@ def batches(records: Sequence[Any]) -> Iterator[MicroBatch]:
 
 
 class BatchScheduler(DefaultSchedulingStrategy):
-    """Hands out batches of the topics in *batched*, partition by partition in turn; records of others as Faust does."""
+    """Hands out batches of the topics in *batched*, one partition after the other; single records of other topics."""
 
     batched: ClassVar[frozenset[str]] = frozenset()
 
     def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
-        """The fetched records in the order of delivery."""
-        turns = [(tp, batches(found)) for tp, found in records.items() if tp.topic in self.batched]
+        """Batches and records, each with its partition, in the order in which Faust delivers them."""
+        turns = [(tp, split_batches(found)) for tp, found in records.items() if tp.topic in self.batched]
         while turns:
             left = []
             for tp, run in turns:
@@ -73,13 +73,13 @@ class BatchScheduler(DefaultSchedulingStrategy):
             yield from super().iterate(others)
 
 
-def scheduler(*topics: str) -> type[BatchScheduler]:
-    """The scheduler class for an application that reads these topics in batches."""
+def scheduler_class(*topics: str) -> type[BatchScheduler]:
+    """The scheduler class of an application that reads these topics in batches."""
     return type("Scheduler", (BatchScheduler,), {"batched": frozenset(topics)})
 
 
 class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # not subscriptable when it runs
-    """Leaves values as they are: a list of records."""
+    """A Faust schema that does not decode: the value of an event is its list of records."""
 
     def compile(
         self,
@@ -89,7 +89,7 @@ class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # not subscriptable 
         on_value_decode_error: object = None,
         default_propagate: bool = False,
     ) -> Callable[..., Any]:
-        """The decoder that Faust calls for every event."""
+        """The function that Faust calls for every event; it returns the event."""
         del on_key_decode_error, on_value_decode_error, default_propagate
         create = app.create_event
 

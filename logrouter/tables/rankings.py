@@ -1,12 +1,15 @@
-"""The tops of one database (`query.ranking`): offered every row of a client that is written, and saved with the rows.
+"""The client rankings of one database, kept up to date by every row that is written, and saved with the rows.
+
+A ranking is a `query.ranking.Top`: the largest values of one bucket by one order.
 
 Keys, all behind the rows and none of them in the changelog:
 
-rank     order (1 byte) · tier · bucket: a top
-whole    the tops know every row: there from the first row on, or never
+rank     order (1 byte) · tier · bucket: a ranking
+whole    the rankings know every row: there from the first row on, or never
 
-Tops are saved with the last write of a flush. What a killed process wrote before that is folded again, and each row
-that it touches is written and offered again (`fold`); so tops are whole whenever rows are, and nothing must be rebuilt.
+Rankings are saved with the last write of a flush. What a killed process wrote before that is folded again, and each row
+that it touches is written and offered again (`fold`); so rankings are complete whenever rows are, and nothing must be
+rebuilt.
 On a standby, and in recovery, they are saved with every write.
 """
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 RANK: Final = META + b"rank"
 WHOLE: Final = META + b"whole"
 MAX_OPEN: Final = 32
-"""Buckets with tops in memory after a write: of this hour and day, of the lifetime, and of what comes late."""
+"""Buckets whose rankings stay in memory after a write: of this hour and day, of the lifetime, and of late events."""
 
 _CLIENT: Final = ord("c")
 _MINUTE: Final = rows.CODE[Tier.MINUTE]
@@ -45,7 +48,7 @@ _decode: Final = msgspec.msgpack.Decoder(Top).decode
 
 
 class BucketRankings:
-    """The tops of one bucket."""
+    """The rankings of one bucket by requests, errors and bytes; *room* is how many names each keeps at least."""
 
     __slots__ = ("bytes", "changed", "count", "errors", "room")
 
@@ -55,26 +58,30 @@ class BucketRankings:
         self.changed = False
 
     def top(self, sort: Sort) -> Top:
-        """The top of one order."""
+        """The ranking by one order."""
         return {Sort.COUNT: self.count, Sort.ERRORS: self.errors, Sort.BYTES: self.bytes}[sort]
 
 
 class ClientRankings:
-    """All tops of one database, which is read by *read*; *empty* says whether it has no row yet."""
+    """All rankings of one database, whose keys *read* looks up; *empty* says whether it has no row yet.
+
+    `Store` makes one for each open database. For every write: `offer` its rows, then `begin`, `save` and, after the
+    write, `saved`.
+    """
 
     def __init__(self, read: MultiGet, *, empty: bool) -> None:
         self._read = read
         self._open: dict[bytes, BucketRankings] = {}
         self._begun = not empty
         self.whole = empty or read([WHOLE])[0] is not None
-        """Whether the tops know every row; those of a database from before there were tops do not."""
+        """Whether the rankings know every row; a database from before there were rankings has other rows."""
 
     def takes(self, key: bytes) -> bool:
-        """Whether offering a row of this kind and tier may change anything."""
+        """Whether there are rankings for the row of this key."""
         return key[BUCKET_BYTES] == _CLIENT and key[0] != _MINUTE and self.whole
 
     def offer(self, key: bytes, row: Cell | Numbers) -> None:
-        """A row is being written with these sums."""
+        """Note that a row is written with these sums."""
         if key[0] == _MINUTE or key[BUCKET_BYTES] != _CLIENT or not self.whole:
             return
         bucket = self._open.get(key[:BUCKET_BYTES]) or self._opened(key[:BUCKET_BYTES])
@@ -91,7 +98,7 @@ class ClientRankings:
             bucket.changed = True
 
     def top(self, sort: Sort, tier: Tier, bucket: int) -> Top:
-        """One top, as of what was offered so far. Neither to be changed nor to be kept."""
+        """A ranking with all rows that were offered. It must be neither changed nor kept."""
         prefix = rows.prefix(tier, bucket)
         in_memory = self._open.get(prefix)
         if in_memory is not None:
@@ -99,13 +106,13 @@ class ClientRankings:
         return _decoded(self._read([_OF[sort] + prefix])[0])
 
     def begin(self, changes: WriteBatch) -> None:
-        """Add to a write of rows, if it is the first one, that all rows are offered."""
+        """Add the key *whole* to the first write of rows."""
         if not self._begun:
             changes.put(WHOLE, b"")
             self._begun = True
 
     def save(self, changes: WriteBatch) -> None:
-        """Add what has changed to the write that brings the last rows which were offered."""
+        """Add the changed rankings to the write that holds the last offered rows."""
         for prefix, bucket in self._open.items():
             if bucket.changed:
                 for sort, key in _OF.items():
@@ -113,12 +120,12 @@ class ClientRankings:
                 bucket.changed = False
 
     def saved(self) -> None:
-        """What `save` added is in the database: rankings that were opened first leave memory."""
+        """Note that the write of `save` is done; the rankings that were opened first leave memory."""
         for prefix in list(self._open)[:-MAX_OPEN]:
             del self._open[prefix]
 
     def forget(self, tier: Tier, oldest: int) -> list[tuple[bytes, bytes]]:
-        """Drop the buckets before *oldest* from memory; between which keys, from the first on, their tops are saved."""
+        """Drop the buckets before *oldest* from memory; the ranges of keys (first, stop) under which they are saved."""
         first, stop = rows.prefix(tier, 0), rows.prefix(tier, oldest)
         for prefix in [prefix for prefix in self._open if first <= prefix < stop]:
             del self._open[prefix]

@@ -1,4 +1,4 @@
-"""The tables as the view sees them: `query.reader.TableReader` over the store and what is not flushed yet."""
+"""Reads of the table view: `query.reader.TableReader` over the store and the sums that are not flushed yet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class StoreReader:
-    """Reads of one worker. *app* is the Faust application, *url* this worker's own base URL."""
+    """The tables of one worker. *app* is the Faust application, *url* this worker's own base URL."""
 
     def __init__(self, app: Any, table: UsageTable, partitions: int, url: str) -> None:
         self._app = app
@@ -42,12 +42,12 @@ class StoreReader:
         return partition_of(subject, self._partitions)
 
     def ready(self) -> bool:
-        """Whether the tables are recovered, not in a rebalance, and certainly still ours."""
+        """Whether the tables are recovered, no rebalance is running, and the lease is valid."""
         app = self._app
         lease = app.consumer.lease if app.tables.actives_ready else None
-        # Out of touch for longer than the lease, another worker may have counted on: an answer would be a guess.
-        mine = lease is None or not lease.held or lease.valid()
-        return bool(mine and app.tables.actives_ready and not app.rebalancing and not app.should_stop)
+        # Without a lease another worker may have gone on counting: an answer could be outdated.
+        leased = lease is None or not lease.ever_renewed or lease.valid()
+        return bool(leased and app.tables.actives_ready and not app.rebalancing and not app.should_stop)
 
     def owner_url(self, partition: int) -> str | None:
         """Base URL of the worker that owns a partition, as of the last rebalance."""
@@ -78,7 +78,7 @@ class StoreReader:
         return frozenset(whole - folds.keys() if self.ready() else whole | folds.keys())
 
     def position(self, partition: int) -> Position:
-        """How far a partition is folded; transaction markers at the end of the log count as folded."""
+        """How far a partition is folded. Transaction markers at the end of the topic count as folded."""
         fold = self._table.folds.get(partition)
         if fold is None:
             checkpoint = self._table.store.complete_to(partition)
@@ -90,14 +90,14 @@ class StoreReader:
         if not self.ready():
             return Position(fold.last, -1, fold.newest_ms, standby=True)
         consumer, tp = self._app.consumer, TP(self._table.source, partition)
-        idle, end = consumer.idle(tp), consumer.end(tp)
+        idle, end = consumer.last_empty_fetch(tp), consumer.end_offset(tp)
         last = fold.last
         if idle is not None and last >= idle.delivered:
             last = max(last, idle.position - 1)
         return Position(last, max(last + 1, -1 if end is None else end), fold.newest_ms)
 
     def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
-        """One subject's cells; None where there is no row, or none that is kept."""
+        """The cell of a subject in each bucket; None where there is no row, or it has expired."""
         fold, cutoffs = self._held(self.partition_of(subject)).fold, self._table.cutoffs()
         kept = [bucket for bucket in buckets if cutoffs.keeps(tier, bucket)]
         cells = dict(zip(kept, fold.cells([rows.key_of(tier, bucket, subject) for bucket in kept]), strict=True))
@@ -106,7 +106,7 @@ class StoreReader:
     def numbers(
         self, partition: int, subjects: Sequence[str], segment: Segment
     ) -> Iterable[tuple[str, Cell | Numbers]]:
-        """The numbers of some subjects of a partition: of every row in a segment, perhaps in several pieces."""
+        """The numbers of some subjects in every row of a segment. A row may come in several pieces, which add up."""
         tier, start, stop = segment
         kept = range(max(start, self._table.cutoffs().oldest(tier)), stop)
         return self._held(partition).fold.numbers(subjects, tier, kept)
@@ -119,7 +119,10 @@ class StoreReader:
         limit: int,
         wanted: Callable[[str], bool] | None = None,
     ) -> Order | None:
-        """Which clients of a partition can be worth most in some segments; None if that is not known."""
+        """The clients of a partition in the order of what they can be worth at most; None if rankings can't tell.
+
+        Sort by *sort* over all *segments*; at most *limit* clients, only *wanted* ones.
+        """
         held, rankings = self._held(partition), self._table.store.rankings(partition)
         unflushed = held.fold.unflushed()
         if not rankings.whole or unflushed.replaying:
@@ -133,16 +136,19 @@ class StoreReader:
     def scan(
         self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
     ) -> Iterator[tuple[str, int, Cell | Numbers]]:
-        """Every row of a kind and a range of buckets, as of the moment of the first item."""
+        """Subject (without its kind letter), bucket and cell of every row in a range, as of the first `next`.
+
+        Cells must not be changed. Raises `LookupError` if a partition is not held here or moves away meanwhile.
+        """
         tier, start, stop = segment
         wanted = ScanRange(kind + prefix, tier, max(start, self._table.cutoffs().oldest(tier)), stop)
-        # At once: a RocksDB iterator sees the database as of its making, so rows and unflushed sums fit together.
+        # At once: a RocksDB iterator is a snapshot, so stored rows and unflushed sums are of the same moment.
         parts = []
         for partition in partitions:
             held = self._held(partition)
             parts.append((partition, held.token, self._table.store.iterator(partition), held.fold.unflushed()))
         for partition, token, iterator, unflushed in parts:
-            for subject, bucket, cell in unflushed.merged(stored(iterator, wanted), wanted, whole=whole):
+            for subject, bucket, cell in unflushed.merged(scan_stored(iterator, wanted), wanted, whole=whole):
                 if self._token(partition) is not token:
                     raise LookupError(f"partition {partition} moved away")
                 yield subject[1:], bucket, cell
@@ -150,27 +156,27 @@ class StoreReader:
     def _token(self, partition: int) -> object:
         return self._table.folds.get(partition) or self._table.store.databases().get(partition)
 
-    def _held(self, partition: int) -> Holder:
-        """The fold of a partition; for a copy one with nothing in it but the store."""
+    def _held(self, partition: int) -> HeldPartition:
+        """The fold of a partition, for a standby an empty one over its database; `LookupError` if not held here."""
         fold = self._table.folds.get(partition)
         if fold is not None:
-            return Holder(fold, fold)
+            return HeldPartition(fold, fold)
         store = self._table.store
         database = store.databases().get(partition)
         if database is None or store.complete_to(partition) is None:
             raise LookupError(f"partition {partition} is not held here")
-        return Holder(PartitionFold(partial(store.read, partition), rows.NOTHING), database)
+        return HeldPartition(PartitionFold(partial(store.read, partition), rows.NOTHING), database)
 
 
-class Holder(NamedTuple):
-    """What answers for a partition; *token* is another object once it has moved away, even if it came back."""
+class HeldPartition(NamedTuple):
+    """What answers for a partition. *token* is another object after it moved away, even if it came back."""
 
     fold: PartitionFold
     token: object
 
 
-def stored(iterator: Any, wanted: ScanRange) -> Iterator[tuple[bytes, bytes]]:
-    """Stored rows of a range in key order; in every bucket the other subjects are stepped over."""
+def scan_stored(iterator: Any, wanted: ScanRange) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of the stored rows in a range, in key order. Other subjects of a bucket are skipped by a seek."""
     prefix, tier, start, stop = wanted
     if start >= stop:
         return

@@ -1,4 +1,4 @@
-"""Table recovery, mended: no position is set while records are under way, and nothing fails silently.
+"""Faust's table recovery, corrected: no position is set during a fetch, and nothing fails silently.
 
 The second module with private hooks into Faust, pinned by the same contract test as `transport`.
 """
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class RecoveryStalledError(Exception):
-    """The cluster did not answer in time while tables were recovered."""
+    """The cluster did not answer in time during recovery."""
 
 
 class Recovery(recovery.Recovery):
-    """Faust's recovery with its races closed.
+    """Faust's recovery without its races.
 
-    Faust re-enables the source partitions while fetches are under way, seeks, and then clears every queue: what was
-    delivered in between is gone, of sources and standbys alike.  Here the flow is stopped, the fetcher comes to rest,
-    and only then are positions set.
+    Faust re-enables the source partitions during a fetch, seeks, and then clears every queue: records delivered in
+    between are lost, of sources and of standbys. Here the flow is stopped and the fetcher is idle before positions are
+    set.
     """
 
     app: Any
     completing = -1
-    """The generation whose tables are being handed over."""
+    """The consumer generation for which recovery is being completed."""
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """Begin with what the store says: a late event of a partition we no longer had may have left its offset."""
+        """Start from the offsets in the store: a late event of a partition that was revoked may have left its own."""
         self.active_offsets.clear()
         self.standby_offsets.clear()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
@@ -55,29 +55,29 @@ class Recovery(recovery.Recovery):
     async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Counter[TP], title: str) -> None:
         if not consumer.flow_active:
             await consumer.wait_parked()
-        self._still(self._generation_id)
+        self._check_generation(self._generation_id)
         if tps:
             log(Log.TABLES_RECOVERING, partitions=sorted(tp.partition for tp in tps), role=title)
         await super()._seek_offsets(consumer, tps, offsets, title)
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
-        """Hand over to the agent: exactly from the committed offsets on, with every changelog record applied."""
+        """Start the agent exactly at the committed offsets, with every changelog record applied."""
         consumer, flow = self.app.consumer, self.app.flow_control
-        self._still(generation_id)
+        self._check_generation(generation_id)
         consumer.stop_flow()
         flow.suspend()
         await consumer.wait_parked()
-        self._still(generation_id)
+        self._check_generation(generation_id)
         flow.clear()
         self.flush_buffers()
         if self.standby_tps:
             await self._seek_offsets(consumer, self.standby_tps, self.standby_offsets, "standby")
-        self._still(generation_id)
+        self._check_generation(generation_id)
         self.completing = generation_id
         await super().on_recovery_completed(generation_id)
 
-    def _still(self, generation_id: int) -> None:
-        """Go on only if nothing has moved meanwhile: partitions and offsets here are the next rebalance's already."""
+    def _check_generation(self, generation_id: int) -> None:
+        """Raise `RebalanceAgain` after another rebalance: partitions and offsets are those of the new one then."""
         if self.signal_recovery_start.is_set() or self.app.consumer_generation_id != generation_id:
             raise recovery.RebalanceAgain
 

@@ -1,4 +1,4 @@
-"""How long rows are kept, as arithmetic: time comes in as an argument."""
+"""How long rows are kept, as arithmetic on epoch minutes; the time is an argument."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from logrouter.tables.rows import CODE
 GRACE_MINUTES: Final = 5
 """How much longer than promised a row stays in the store.
 
-A row is no longer written once it has expired, but deleted only after this: by then no flush that still holds it can be
-under way, and a new owner whose clock is a little behind does not write a row whose tombstone is already out.
+An expired row is no longer written, but deleted only after this time: by then no flush that holds it can be running,
+and a new owner whose clock is a little behind does not write a row whose tombstone was sent already.
 """
 
 
@@ -24,16 +24,16 @@ class Cutoffs(NamedTuple):
     day: int
     life: int = 0
 
-    def of_all(self) -> int:
-        """The oldest epoch minute of which every row is kept."""
+    def kept_by_all(self) -> int:
+        """The oldest epoch minute whose rows are kept in every tier."""
         return max(self.minute, self.hour * 60, self.day * 1440)
 
     def keeps(self, tier: Tier, bucket: int) -> bool:
-        """Whether a bucket is kept."""
+        """Whether rows of a bucket of a tier are kept."""
         return bucket >= self.oldest(tier)
 
     def oldest(self, tier: Tier) -> int:
-        """The oldest bucket that is kept; 0 in the lifetime tier."""
+        """The oldest bucket of a tier that is kept; 0 for the lifetime tier."""
         return self[CODE[tier]]
 
 
@@ -46,13 +46,13 @@ class BucketsKept:
     days: int = 400
 
     def cutoffs(self, now_minute: int) -> Cutoffs:
-        """What is kept at a time."""
+        """What is kept at an epoch minute."""
         return Cutoffs(
             max(Tier.MINUTE.bucket(now_minute) - self.minutes, 0),
             max(Tier.HOUR.bucket(now_minute) - self.hours, 0),
             max(Tier.DAY.bucket(now_minute) - self.days, 0),
         )
 
-    def deletions(self, now_minute: int) -> Cutoffs:
-        """What must not be deleted yet at a time."""
+    def deletion_cutoffs(self, now_minute: int) -> Cutoffs:
+        """What must not be deleted yet at an epoch minute: `GRACE_MINUTES` more."""
         return self.cutoffs(now_minute - GRACE_MINUTES)

@@ -1,11 +1,11 @@
-"""The rows of the tables: keys that sort by time, values that say what is in them.
+"""The rows of the tables: keys sort by time, values hold the sums.
 
 key     tier (1 byte) · bucket (4 bytes, big endian) · subject (UTF-8)
 value   watermark (8 bytes, big endian) · cell (msgpack, numbers first)
 
-The *watermark* is the offset of the last rollup record that is part of the row, in the row's own partition.  A row
-with the higher watermark contains the one with the lower.  Keys of one tier and one bucket lie together, so expiry and
-top lists are range scans.
+The *watermark* is the offset of the last rollup record that is part of the row, in the row's own partition. Of two
+values of a row the one with the higher watermark contains the other. Keys of one tier and one bucket lie together, so
+expiry and lists are range scans.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ NOTHING: Final = -1
 
 _PREFIX: Final = Struct(">BI")
 BUCKET_BYTES: Final = _PREFIX.size
-"""How long the part of a key is that says tier and bucket."""
+"""Length of the part of a key that holds tier and bucket."""
 _WATERMARK: Final = Struct(">Q")
 _FIRST: Final = 0x90 + FIRST_FIELDS
-"""What the cell of a row of version 1 begins with: an array of so many elements."""
+"""First byte of a cell of version 1: an array of that many elements."""
 _encode = msgspec.msgpack.Encoder().encode
 _HEADER: Final = _encode([None] * len(Cell.__struct_fields__))[: -len(Cell.__struct_fields__)]
-"""What a cell begins with: an array of so many elements."""
+"""First bytes of a cell: an array of that many elements."""
 _decode = msgspec.msgpack.Decoder(Cell).decode
 _decode_numbers = msgspec.msgpack.Decoder(Numbers).decode
 
@@ -48,12 +48,12 @@ class Key(NamedTuple):
 
 
 def prefix(tier: Tier, bucket: int) -> bytes:
-    """What the keys of one tier and one bucket begin with."""
+    """The first five bytes of the keys of one tier and one bucket."""
     return _PREFIX.pack(CODE[tier], bucket)
 
 
 def keys(subject: str, minute: int) -> tuple[bytes, bytes, bytes, bytes]:
-    """The keys of all rows that an epoch minute of a subject belongs to, in the order of `TIERS`."""
+    """The keys of the four rows that count a subject in an epoch minute, in the order of `TIERS`."""
     name, pack = subject.encode(), _PREFIX.pack
     return (pack(0, minute) + name, pack(1, minute // 60) + name, pack(2, minute // 1440) + name, pack(3, 0) + name)
 
@@ -64,7 +64,7 @@ def key_of(tier: Tier, bucket: int, subject: str) -> bytes:
 
 
 def tier_and_bucket(key: bytes) -> tuple[Tier, int]:
-    """The time of a row, by its key alone."""
+    """Tier and bucket in a row key."""
     code, bucket = _PREFIX.unpack_from(key)
     return TIERS[code], bucket
 
@@ -76,7 +76,7 @@ def parse_key(key: bytes) -> Key:
 
 
 def is_row(key: bytes) -> bool:
-    """Whether a key is a row's, not the store's own or Faust's."""
+    """Whether a key of the database is that of a row, not one of the store's own or Faust's."""
     return len(key) > _PREFIX.size and key[0] < len(TIERS)
 
 
@@ -90,30 +90,30 @@ def encode(watermark: int, cell: Cell) -> bytes:
 
 
 def encode_as(watermark: int, cell: Cell, tier: Tier, bucket: int) -> bytes:
-    """The value of the row of *tier* and *bucket* with the sums of a cell that goes by another number."""
+    """The value of the row of *tier* and *bucket* with the sums of a cell of another bucket, which stays as it is."""
     number, recent = cell.minute, cell.recent
     cell.minute = bucket
-    fit(tier, cell)
+    trim_to_tier(tier, cell)
     value = encode(watermark, cell)
     cell.minute, cell.recent = number, recent
     return value
 
 
-def tail_of(cell: Cell) -> bytes:
-    """What the values of all rows that hold just this cell have in common: all but watermark, bucket, and failures."""
+def encode_tail(cell: Cell) -> bytes:
+    """The end of the values of all rows that hold just this cell: everything but watermark, bucket and failures."""
     recent, cell.recent = cell.recent, []
     value = encode(0, cell)
     cell.recent = recent
     return value[_WATERMARK.size + len(_HEADER) + len(_encode(cell.minute)) :]
 
 
-def with_tail(watermark: int, bucket: int, tail: bytes) -> bytes:
-    """The value of a row of one cell, from what `tail_of` gave."""
+def join_tail(watermark: int, bucket: int, tail: bytes) -> bytes:
+    """The value of a row of one cell, from the result of `encode_tail`."""
     return _WATERMARK.pack(watermark) + _HEADER + _encode(bucket) + tail
 
 
-def fit(tier: Tier, cell: Cell) -> None:
-    """Leave out of a cell what rows of its tier do not keep: recent failures are in lifetime rows alone."""
+def trim_to_tier(tier: Tier, cell: Cell) -> None:
+    """Remove from a cell what rows of its tier do not keep: only lifetime rows have recent failures."""
     if tier is not Tier.LIFE and cell.recent:
         cell.recent = []
 
@@ -124,14 +124,14 @@ def watermark(value: bytes) -> int:
     return number
 
 
-def cell_of(value: bytes) -> Cell:
-    """The sums in a row."""
+def decode_cell(value: bytes) -> Cell:
+    """The sums in a row, of this version or of version 1."""
     cell = _decode(memoryview(value)[8:])
     if value[8] == _FIRST:
         upgrade(cell)
     return cell
 
 
-def numbers_of(value: bytes) -> Numbers:
-    """The numbers in a row, at a fifth of the cost of all of it."""
+def decode_totals(value: bytes) -> Numbers:
+    """The numbers in a row, at a fifth of the cost of `decode_cell`."""
     return _decode_numbers(memoryview(value)[8:])

@@ -1,6 +1,6 @@
-"""From librdkafka's settings for reaching a cluster to aiokafka's: what can be said in both, and an error for the rest.
+"""Translates librdkafka's connection settings into aiokafka's; those without an equivalent are errors.
 
-Only how to connect is taken over. Settings that tune the route lane's client mean nothing here and are left alone.
+Only connection settings are read. Settings that tune the route lane's client have no meaning here and are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KNOWN_SASL: Final = frozenset({"sasl.mechanism", "sasl.mechanisms", "sasl.usern
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """How to reach the cluster: *servers* as ``host:port``, *protocol* by Kafka's name."""
+    """How to reach the cluster: *servers* are ``host:port``, *protocol* is like ``SASL_SSL``, *mechanism* ``PLAIN``."""
 
     servers: tuple[str, ...]
     protocol: str = "PLAINTEXT"
@@ -45,7 +45,7 @@ class Security:
     context: ssl.SSLContext | None = None
 
     def credentials(self) -> CredentialsT | None:
-        """For Faust's consumer and producer."""
+        """Credentials for Faust's consumer and producer; None for a plain connection."""
         if self.protocol.startswith("SASL"):
             return SASLCredentials(
                 username=self.username, password=self.password, mechanism=self.mechanism, ssl_context=self.context
@@ -53,7 +53,7 @@ class Security:
         return SSLCredentials(self.context) if self.context else None
 
     def client_options(self) -> dict[str, object]:
-        """For a bare aiokafka client."""
+        """Keyword arguments for an aiokafka client."""
         options: dict[str, object] = {"bootstrap_servers": list(self.servers), "security_protocol": self.protocol}
         if self.context is not None:
             options["ssl_context"] = self.context
@@ -67,7 +67,7 @@ class Security:
 
 
 def security(kafka: Mapping[str, str]) -> Security:
-    """The connection part of librdkafka settings."""
+    """The connection part of librdkafka settings; `SettingsError` for what the tables lane cannot do."""
     servers = tuple(filter(None, (part.strip() for part in kafka.get("bootstrap.servers", "").split(","))))
     if not servers:
         raise SettingsError("kafka: bootstrap.servers names no broker")

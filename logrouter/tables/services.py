@@ -1,4 +1,4 @@
-"""What runs beside the agent: waiting for the cluster at the start, and upkeep until the end."""
+"""Services beside the fold: waiting for the cluster at the start, and upkeep while the worker runs."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _MORE_SECONDS: Final = 0.2
 
 
 class PartitionCountError(Exception):
-    """The rollup topic has another number of partitions than the tables were built for."""
+    """The rollup topic has another number of partitions than the settings say."""
 
 
 class ClusterWait(Service):
-    """Lets Faust's clients start when the cluster answers and the rollup topic is there, and not before.
+    """Holds back the start of Faust's clients until the cluster answers and the rollup topic exists.
 
-    Faust gives up at once without a broker, and recovers nothing without a topic.  What is in the way is said once for
-    each change, not at every attempt.
+    Faust gives up at once without a broker, and recovers nothing without a topic. What is missing is logged once for
+    each change, not at every attempt. Raises `PartitionCountError` if the topic has another number of *partitions*.
     """
 
     def __init__(self, security: Security, topic: str, partitions: int, **kwargs: Any) -> None:
@@ -42,19 +42,19 @@ class ClusterWait(Service):
         self._security = security
         self._topic = topic
         self._partitions = partitions
-        self._said: Log | None = None
+        self._last_event: Log | None = None
         self.waiting = False
-        """Whether something is in the way."""
+        """Whether the cluster or the topic is missing."""
 
     async def on_start(self) -> None:
-        """Return when everything is there, or when the worker is told to stop."""
+        """Return when cluster and topic are there, or when the worker stops."""
         pause = _FIRST_PAUSE
-        while not self.should_stop and not await self._open():
+        while not self.should_stop and not await self._is_ready():
             await self.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _open(self) -> bool:
-        found = await self._look()
+    async def _is_ready(self) -> bool:
+        found = await self._count_partitions()
         self.waiting = not found
         if not found:
             return False
@@ -64,34 +64,34 @@ class ClusterWait(Service):
                 "rows are placed by that number, so it must not change"
             )
             raise PartitionCountError(msg)
-        self._say(Log.TOPIC_FOUND, topic=self._topic, partitions=found)
+        self._log_change(Log.TOPIC_FOUND, topic=self._topic, partitions=found)
         return True
 
-    async def _look(self) -> int | None:
+    async def _count_partitions(self) -> int | None:
         client = AIOKafkaClient(**self._security.client_options(), request_timeout_ms=5_000)
         try:
             await client.bootstrap()
             cluster = await client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError) as exc:
             BROKER_UP.set(0)
-            self._say(Log.BROKER_DOWN, lane="tables", error=repr(exc))
+            self._log_change(Log.BROKER_DOWN, lane="tables", error=repr(exc))
             return None
         finally:
             await client.close()
         BROKER_UP.set(1)
         found = len(cluster.partitions_for_topic(self._topic) or ())
         if not found:
-            self._say(Log.TOPIC_MISSING, topic=self._topic)
+            self._log_change(Log.TOPIC_MISSING, topic=self._topic)
         return found
 
-    def _say(self, event: Log, **fields: Any) -> None:
-        if self._said is not event:
-            self._said = event
+    def _log_change(self, event: Log, **fields: Any) -> None:
+        if self._last_event is not event:
+            self._last_event = event
             log(event, **fields)
 
 
 class Upkeep(Service):
-    """Gauges, expiry, repair of the changelog, and one line whenever the cluster goes away or comes back."""
+    """Sets gauges, deletes expired rows, repairs the changelog, and logs when the cluster goes away or comes back."""
 
     def __init__(self, app: Any, table: UsageTable, reader: StoreReader, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -106,7 +106,7 @@ class Upkeep(Service):
             await self.sleep(_WATCH_SECONDS)
             self._gauges()
             lease = self._app.consumer.lease
-            if lease.held and up != lease.valid():
+            if lease.ever_renewed and up != lease.valid():
                 up = not up
                 BROKER_UP.set(int(up))
                 log(Log.BROKER_UP if up else Log.BROKER_DOWN, lane="tables")
@@ -131,8 +131,8 @@ class Upkeep(Service):
                 pause = _MORE_SECONDS if await self._table.sweep() else _SWEEP_SECONDS
 
 
-def minutes(offset_seconds: int) -> Callable[[], int]:
-    """A clock of epoch minutes that never goes back, so that a row that has expired stays so."""
+def minute_clock(offset_seconds: int) -> Callable[[], int]:
+    """A clock of epoch minutes, shifted by an offset. It never goes back, so that an expired row stays expired."""
     latest = 0
 
     def minute() -> int:

@@ -1,4 +1,4 @@
-"""What a tables worker must know, as plain values."""
+"""Settings of one tables worker, as plain values."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ CLOCK_OFFSET_ENV: Final = "LOGROUTER_CLOCK_OFFSET_SECONDS"
 
 @dataclass(frozen=True, slots=True)
 class TablesSettings:
-    """One tables worker.
+    """Settings of one tables worker.
 
-    *advertise* is the base URL under which other workers reach it, "" for the address it listens on; *secret*, shared
-    by all workers, authenticates the hop between them; *instance* is a name for the broker's logs.
+    *group* is the consumer group, *topic* the rollup topic with its number of *partitions*. *advertise* is the base URL
+    by which other workers reach this one, "" for the address it listens on. *secret*, shared by all workers,
+    authenticates their requests to each other. *instance* is a name for the broker's logs.
     """
 
     group: str
@@ -68,7 +69,7 @@ def from_settings(
     instance: str | None = None,
     env: Mapping[str, str] = os.environ,
 ) -> TablesSettings:
-    """The tables lane of a topics.yaml, with what the command line gives instead; `SettingsError` if it cannot work."""
+    """The settings of a topics.yaml; arguments that are not None override them. `SettingsError` if they can't work."""
     lane, outputs = settings.tables_lane, settings.outputs
     plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.kafka.items()}
     kept = lane.retention
@@ -105,7 +106,7 @@ def from_settings(
 
 
 def _tls(given: TlsOptions | None, folder: Path) -> TlsFiles | None:
-    """The files of https, tried once: what can't be used is better said now than by the first connection."""
+    """The TLS files, loaded once: an unusable one should fail now, not at the first connection."""
     if given is None:
         return None
     tls = TlsFiles(folder / given.cert, folder / given.key, folder / given.ca if given.ca else None)
@@ -123,7 +124,7 @@ def _whole_number(text: str) -> int:
 
 
 def _secret(text: str) -> str | None:
-    """A shared secret as a header can carry it: without the newline that files end in."""
+    """The secret without surrounding space such as the newline that files end in; it goes into a header."""
     secret = text.strip()
     if not secret.isprintable():
         raise SettingsError(f"{PEER_SECRET_ENV} holds control characters")

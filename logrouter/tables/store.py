@@ -174,7 +174,7 @@ class Store(rocksdb.Store):
         for tier in (Tier.MINUTE, Tier.HOUR, Tier.DAY):
             iterator.seek_for_prev(rows.prefix(tier, MAX_MINUTE) + META)
             if iterator.valid() and iterator.key().startswith(rows.prefix(tier, 0)[:1]):
-                return rows.cell_of(iterator.value()).last_ms
+                return rows.decode_cell(iterator.value()).last_ms
         return None
 
     def rows_to_resend(self, partition: int, limit: int) -> dict[bytes, bytes | None]:
@@ -305,7 +305,7 @@ class ChangelogBatch:
 
     def _offer(self, key: bytes, value: bytes) -> None:
         if self._rankings.takes(key):
-            self._rankings.offer(key, rows.numbers_of(value))
+            self._rankings.offer(key, rows.decode_totals(value))
 
 
 def _keys_between(database: rocksdict.Rdict, start: bytes, stop: bytes, limit: int) -> list[bytes]:

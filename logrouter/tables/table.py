@@ -1,4 +1,4 @@
-"""The table: folds of the partitions this worker owns, flushed to store and changelog as one."""
+"""The table: the folds of the partitions that this worker owns, and their flushes to store and changelog."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from logrouter.telemetry.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from logrouter.tables.fold import Written
+    from logrouter.tables.fold import FlushChunk
     from logrouter.tables.retention import BucketsKept, Cutoffs
     from logrouter.tables.store import Store
 
-CHUNK: Final = 100
-"""Subjects per write at most, and at first."""
-SLICE: Final = 0.004
-"""How long a write should take, with the reading before it: others wait meanwhile. The next chunk is made as large."""
+MAX_CHUNK: Final = 100
+"""Subjects in a write at most; the first write has as many."""
+SLICE_SECONDS: Final = 0.004
+"""Target for the seconds that reading and writing a chunk takes, as others wait meanwhile; it sets the next size."""
 MAX_UNFLUSHED: Final = 40_000
-"""Subjects held in memory over all partitions, some 2 KB each; beyond, rows are written before the interval is over."""
+"""Subjects in memory over all partitions, some 2 KB each; with more, a flush does not wait for its interval."""
 SWEEP_LIMIT: Final = 1_000
-"""Rows removed or sent again per partition and turn."""
+"""Rows deleted or sent again per partition and sweep."""
 _LOGGED: Final = 20
 """Invalid records that are logged one by one; all are counted."""
 
@@ -53,7 +53,8 @@ _LOGGED: Final = 20
 class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable when it runs
     """A Faust table for its changelog, standbys and place in rebalances; its rows are written by `PartitionFold`.
 
-    *minute* tells the epoch minute. Set by `prepare` before anything runs.
+    `configure` sets where partial sums come from, how long rows are kept and the clock, *minute*, which returns the
+    epoch minute.
     """
 
     app: Any
@@ -70,8 +71,8 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         self._invalid = 0
         self._sweep_more = False
 
-    def prepare(self, source: str, retention: BucketsKept, minute: Callable[[], int]) -> None:
-        """Say where partial sums come from and how long rows are kept."""
+    def configure(self, source: str, retention: BucketsKept, minute: Callable[[], int]) -> None:
+        """Set the rollup topic, how long rows are kept, and the clock. Called once, before anything runs."""
         self.source, self.retention, self.minute = source, retention, minute
 
     @property
@@ -86,7 +87,10 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     # --- folding
 
     def fold(self, partition: int, records: Sequence[Any]) -> None:
-        """Fold rollup records, in memory and at once. What cannot be decoded is counted, and passed."""
+        """Fold rollup records in memory, without awaiting. One that cannot be decoded is counted and skipped.
+
+        Raises `FoldError` for a partition that is not recovered here.
+        """
         fold = self.folds.get(partition)
         if fold is None:
             msg = f"records of partition {partition}, which is not recovered here"
@@ -97,7 +101,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
             try:
                 subjects = decode_record(record.value or b"")
             except RecordError as exc:
-                self._refuse(record, exc)
+                self._note_invalid(record, exc)
                 subjects = []
             done = fold.add(record.offset, subjects, cutoffs, now_ms)
             folded += done.sums
@@ -107,7 +111,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         PARTIAL_SUMS_REPLAYED.inc(replayed)
         FOLD_SECONDS.observe(perf_counter() - start)
 
-    def _refuse(self, record: Any, exc: RecordError) -> None:
+    def _note_invalid(self, record: Any, exc: RecordError) -> None:
         ROLLUP_RECORDS_INVALID.inc()
         self._invalid += 1
         if self._invalid <= _LOGGED:
@@ -115,13 +119,13 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
 
     @property
     def unflushed(self) -> int:
-        """How many subjects wait for a flush."""
+        """How many subjects and replayed rows wait for a flush, over all partitions."""
         return sum(fold.size for fold in self.folds.values())
 
-    def positioned(self, committed: Mapping[TP, int]) -> None:
-        """The agent is about to begin at these offsets: everything before them is in the rows.
+    def note_positions(self, committed: Mapping[TP, int]) -> None:
+        """Note that the agent begins at these offsets: everything before them is in the rows.
 
-        Never back: a fold that has gone further already leaves out what comes again.
+        A fold that is further already stays there; it skips the records that come again.
         """
         for tp, offset in committed.items():
             fold = self.folds.get(tp.partition)
@@ -131,11 +135,11 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     # --- flushing
 
     async def flush(self) -> None:
-        """Write the rows of everything folded so far and hand them to the producer."""
+        """Write the rows of everything folded so far to the store and give them to the producer."""
         for partition in list(self.folds):
-            await self._alone(partition, self._flush)
+            await self._run_alone(partition, self._flush)
 
-    async def _alone(self, partition: int, work: Callable[[int, PartitionFold], Any]) -> None:
+    async def _run_alone(self, partition: int, work: Callable[[int, PartitionFold], Any]) -> None:
         """Run *work* on a partition with no other writer, to its end even if the caller is cancelled.
 
         Two senders at a time could put an older value behind a newer one; half a flush could leave rows unsent.
@@ -162,15 +166,15 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         start = perf_counter()
         fold.begin_flush()
         # The rows of a chunk reach the store before anything else runs: see `PartitionFold.take`.
-        began, limit = start, CHUNK
+        began, limit = start, MAX_CHUNK
         while (written := fold.take(limit, self.cutoffs())) is not None:
             checkpoint = None if fold.flushing else fold.checkpoint
             self.store.write(partition, written.rows, written.high, checkpoint)
             took = perf_counter() - began
-            _count(written)
+            _count_rows(written)
             end = () if checkpoint is None else ((LAST_CHECKPOINT, encode_checkpoint(checkpoint)),)
             await self._send(partition, fold, chain(written.rows.items(), end))
-            limit = max(min(int(limit * SLICE / took), CHUNK), 1)
+            limit = max(min(int(limit * SLICE_SECONDS / took), MAX_CHUNK), 1)
             await asyncio.sleep(0)
             began = perf_counter()
             if self.folds.get(partition) is not fold:
@@ -182,56 +186,58 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     ) -> list[asyncio.Future[Any]]:
         def acked(base: int, count: int) -> None:
             if self.folds.get(partition) is fold:
-                self._acked(partition, base, count)
+                self._note_acked(partition, base, count)
 
         futures: list[asyncio.Future[Any]] = await self.app.producer.send_rows(
             self.changelog_topic_name, partition, changes, acked
         )
         return futures
 
-    def _acked(self, partition: int, base: int, count: int) -> None:
-        """Our records are at *base* of the changelog: if others lie before them, somebody else writes here."""
+    def _note_acked(self, partition: int, base: int, count: int) -> None:
+        """Our records begin at *base* of the changelog. Foreign ones before them end the process: a second writer."""
         expected = self._next_changelog.get(partition)
         if base < 0:  # a repeated send that the broker had already and no longer has the offset of
             self._next_changelog[partition] = None
             return
         if expected is not None and base != expected:
-            self.app.fenced(f"foreign records in the changelog of partition {partition}: at {base}, not {expected}")
+            self.app.exit_fenced(
+                f"foreign records in the changelog of partition {partition}: at {base}, not {expected}"
+            )
         self._next_changelog[partition] = base + count
         self.store.set_persisted_offset(TP(self.changelog_topic_name, partition), base + count - 1)
 
     # --- retention and repair
 
     async def sweep(self) -> bool:
-        """One bounded turn of removing expired rows and of sending again what the changelog lacks; True: more to do."""
+        """Delete some expired rows and send some rows again that the changelog lacks; whether there is more to do."""
         self._sweep_more = False
         for partition in list(self.folds):
-            await self._alone(partition, self._repair)
+            await self._run_alone(partition, self._repair)
             for tier in (Tier.MINUTE, Tier.HOUR, Tier.DAY):
-                await self._alone(partition, partial(self._expire, tier))
+                await self._run_alone(partition, partial(self._expire, tier))
         return self._sweep_more
 
     async def _repair(self, partition: int, fold: PartitionFold) -> None:
         resend = self.store.rows_to_resend(partition, SWEEP_LIMIT)
-        if resend and await self._delivered(partition, fold, resend.items()):
+        if resend and await self._send_and_wait(partition, fold, resend.items()):
             self.store.mark_resent(partition, resend)
             self._sweep_more |= len(resend) == SWEEP_LIMIT
             if repaired := sum(value is not None for value in resend.values()):
                 log(Log.CHANGELOG_REPAIRED, partition=partition, rows=repaired)
 
     async def _expire(self, tier: Tier, partition: int, fold: PartitionFold) -> None:
-        oldest = self.retention.deletions(self.minute()).oldest(tier)
+        oldest = self.retention.deletion_cutoffs(self.minute()).oldest(tier)
         self.store.delete_rankings(partition, tier, oldest)
         start, stop = self._swept.get((partition, tier), rows.prefix(tier, 0)), rows.prefix(tier, oldest)
         keys = self.store.keys_between(partition, start, stop, SWEEP_LIMIT)
         # Tombstones first: a row that is gone here but not there would come back on the next recovery.
-        if keys and await self._delivered(partition, fold, ((key, None) for key in keys)):
+        if keys and await self._send_and_wait(partition, fold, ((key, None) for key in keys)):
             self.store.delete(partition, keys)
             self._swept[partition, tier] = keys[-1]
             self._sweep_more |= len(keys) == SWEEP_LIMIT
             ROWS_EXPIRED.labels(tier.name.lower()).inc(len(keys))
 
-    async def _delivered(
+    async def _send_and_wait(
         self, partition: int, fold: PartitionFold, changes: Iterable[tuple[bytes, bytes | None]]
     ) -> bool:
         futures = await self._send(partition, fold, changes)
@@ -239,7 +245,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         return self.folds.get(partition) is fold
 
     async def on_start(self) -> None:
-        """Call before the store opens: from then on it may be given changelog records."""
+        """Set the callbacks of the store, before it is given changelog records. Faust calls it at the start."""
         self.store.cutoffs, self.store.failed = self.cutoffs, self.app.producer.fail
         self.store.changelog_end = self._changelog_end
         await super().on_start()
@@ -247,10 +253,10 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     def _changelog_end(self, partition: int) -> int:
         tp, recovery = TP(self.changelog_topic_name, partition), self.app.tables.recovery
         ends = (recovery.active_highwaters.get(tp), recovery.standby_highwaters.get(tp))
-        return max(*(-1 if end is None else end for end in ends), (self.app.consumer.end(tp) or 0) - 1)
+        return max(*(-1 if end is None else end for end in ends), (self.app.consumer.end_offset(tp) or 0) - 1)
 
     async def on_stop(self) -> None:
-        """Call before the store closes: what is not committed by now is left to the next start."""
+        """Drop what is not flushed: the next start folds it again. Faust calls it before the store stops."""
         self.folds.clear()
         await super().on_stop()
 
@@ -259,14 +265,14 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """Forget what is not written: it is not committed either, and will be folded again."""
+        """Drop what is not flushed: it is not committed either, and its next owner folds it again."""
         self.folds.clear()
         self._swept.clear()
         self._next_changelog.clear()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        """Take over the partitions whose rows are complete now."""
+        """Begin to fold the partitions that are recovered."""
         try:
             await self._take_over(active_tps)
             await super().on_recovery_completed(active_tps, standby_tps)
@@ -298,7 +304,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         log(Log.TABLES_RECOVERED, partitions=sorted(self.folds))
 
 
-def _count(written: Written) -> None:
+def _count_rows(written: FlushChunk) -> None:
     tiers = [0] * len(rows.TIERS)
     for key in written.rows:
         tiers[key[0]] += 1

@@ -1,4 +1,4 @@
-"""Series of the largest clients for Prometheus: `logrouter_client_requests`, of this worker's partitions."""
+"""Publishes the metric `logrouter_client_requests`: the largest clients in the partitions of this worker."""
 
 from __future__ import annotations
 
@@ -17,65 +17,68 @@ if TYPE_CHECKING:
 
 OTHER: Final = "other"
 SECONDS: Final = 30.0
-"""From the end of one reading to the begin of the next; while the tables are not ready, a tenth of it."""
+"""Pause between two passes over the rows; a tenth of it while the tables are not ready."""
 _SLICE: Final = 0.004
 _REST: Final = 0.016
-"""A reading holds the event loop for 4 ms and then leaves it to others for 16: at most a fifth of a core."""
+"""A pass holds the event loop for 4 ms and then leaves it to others for 16: at most a fifth of a core."""
 _CHECK_EVERY: Final = 64
 
 Counts = tuple[tuple[str, int], ...]
 
 
-class Largest:
-    """The largest of many clients, and the sum of the rest, in memory for the largest alone.
+class LargestClients:
+    """Collects the *limit* largest clients and the sum of the rest; memory is for the largest alone.
 
     A client that is itself called ``other`` is added to the rest: two series cannot have the same label.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._heap: list[tuple[int, str]] = []
         self._rest = 0
 
     def add(self, client: str, count: int) -> None:
-        """One client, each of which is given once."""
+        """Add a client with its requests; each client once."""
         if client == OTHER:
             self._rest += count
-        elif len(self._heap) < self._most:
+        elif len(self._heap) < self._limit:
             heapq.heappush(self._heap, (count, client))
         else:
             self._rest += heapq.heappushpop(self._heap, (count, client))[0]
 
     def counts(self) -> Counts:
-        """Clients with their counts, largest first, then the rest as ``other``."""
+        """Client and count, largest first, then the rest as ``other``."""
         ranked = sorted(self._heap, key=lambda entry: (-entry[0], entry[1]))
         return (*((client, count) for count, client in ranked), (OTHER, self._rest))
 
 
 class TopClients(Service):
-    """Reads all lifetime rows of clients again and again, slowly, and publishes the *most* largest."""
+    """A service that reads all lifetime rows of clients again and again, slowly, and publishes the *limit* largest."""
 
-    def __init__(self, reader: TableReader, most: int, **kwargs: Any) -> None:
+    def __init__(self, reader: TableReader, limit: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._reader = reader
-        self._most = most
+        self._limit = limit
 
     @Service.task
     async def _publish(self) -> None:
-        while self._most and not self.should_stop:
-            TOP_CLIENTS.counts = await largest(self._reader, self._most)
+        while self._limit and not self.should_stop:
+            TOP_CLIENTS.counts = await read_largest(self._reader, self._limit)
             await self.sleep(SECONDS if TOP_CLIENTS.counts else SECONDS / 10)
 
     async def on_stop(self) -> None:
-        """Somebody else will publish these."""
+        """Remove the series: another worker will publish these clients."""
         TOP_CLIENTS.counts = ()
 
 
-async def largest(reader: TableReader, most: int) -> Counts:
-    """The largest clients of the partitions held here; nothing while they move, so that no two workers publish them."""
+async def read_largest(reader: TableReader, limit: int) -> Counts:
+    """The *limit* largest clients of the partitions of this worker.
+
+    Empty if the partitions are not ready or moved meanwhile, so that no two workers publish the same client.
+    """
     if not reader.ready():
         return ()
-    found, until = Largest(most), perf_counter() + _SLICE
+    found, until = LargestClients(limit), perf_counter() + _SLICE
     held = reader.owned()
     try:
         for number, (client, _, cell) in enumerate(reader.scan(held, "c", Segment(Tier.LIFE, 0, 1), whole=False), 1):

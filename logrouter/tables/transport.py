@@ -1,13 +1,13 @@
-"""Every private hook into Faust and aiokafka, in one module; a contract test pins the names used here.
+"""Private hooks into Faust's transport and aiokafka; a contract test pins the names used here.
 
-What is mended, and why (docs/adr/0004):
+What is corrected, and why (docs/adr/0004):
 
-- offsets are committed in the order of delivery, since Faust's arithmetic crawls or skips over holes, and every
-  transaction leaves one;
+- offsets are committed in the order of delivery: Faust's own arithmetic is slow at missing offsets or skips records,
+  and every transaction leaves a missing offset;
 - only committed records are read;
-- a flush really drains, and a send that failed ends the process instead of leaving a hole in the changelog;
-- rows go to the changelog as whole batches, each checked for a foreign writer, and only while the lease is valid;
-- positions are set while no fetch is under way, and partitions without a commit are rewound too.
+- a flush waits for every message, and a failed send ends the process instead of leaving a gap in the changelog;
+- rows are sent to the changelog in batches, each checked for a foreign writer, and only while the lease is valid;
+- positions are set while no fetch is running, also those of partitions without a committed offset.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _PARK_SECONDS: Final = 30.0
 
 
 class SendFailedError(Exception):
-    """A changelog record was not delivered, or an earlier failure forbids to go on."""
+    """A changelog record was not delivered, now or earlier; nothing more is sent."""
 
 
-class Idle(NamedTuple):
-    """A fetch found nothing: everything below *position* had been delivered, the last record at *delivered*."""
+class EmptyFetch(NamedTuple):
+    """A fetch that found no records: all below *position* had been delivered, the last one at offset *delivered*."""
 
     position: int
     delivered: int
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's thread around aiokafka's consumer."""
+    """Faust's thread around aiokafka's consumer: read_committed, short fetches, heartbeats that renew the lease."""
 
     consumer: Any
 
@@ -62,7 +62,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Call when the thread starts."""
+        """Renew the lease with every answered heartbeat. Faust calls it when the thread starts."""
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
         send, lease = coordinator._send_req, self.consumer.lease  # noqa: SLF001
@@ -76,8 +76,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
         coordinator._send_req = send_and_renew  # noqa: SLF001
 
-    def progress(self, tp: TP) -> tuple[int | None, int | None]:
-        """The next offset that will be delivered, and the end of the partition, as far as fetches have told."""
+    def fetch_progress(self, tp: TP) -> tuple[int | None, int | None]:
+        """The next offset to be delivered, and the end of the partition by the last fetch; None if not known."""
         consumer = self._consumer
         subscription = consumer and consumer._subscription.subscription  # noqa: SLF001
         assignment = subscription and subscription.assignment
@@ -88,18 +88,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class Consumer(driver.Consumer):
-    """Faust's consumer with commits in delivery order, and seeks that nothing runs into."""
+    """Faust's consumer with commits in delivery order, and seeks only while no fetch is running."""
 
     app: Any
     _thread: ConsumerThread
 
     lease: Lease
-    positioned: Callable[[Mapping[TP, int]], None] | None = None
+    on_positioned: Callable[[Mapping[TP, int]], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._delivered: defaultdict[TP, deque[int]] = defaultdict(deque)
         self._last_delivered: dict[TP, int] = {}
-        self._idle: dict[TP, Idle] = {}
+        self._empty_fetches: dict[TP, EmptyFetch] = {}
         self._parked = False
         super().__init__(*args, **kwargs)
         self.lease = Lease(self.app.conf.broker_session_timeout)
@@ -110,7 +110,7 @@ class Consumer(driver.Consumer):
     # --- commits
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
-        """Messages, each noted in the order in which it may be committed."""
+        """Messages by partition. Notes the order of delivery, in which offsets are committed."""
         acks_enabled = self.app.topics.acks_enabled_for
         async for tp, message in super().getmany(timeout):
             read = self._read_offset[tp]
@@ -120,7 +120,7 @@ class Consumer(driver.Consumer):
             yield tp, message
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Holes do not matter to commits in delivery order."""
+        """Nothing: missing offsets do not matter to commits in delivery order."""
 
     def _new_offset(self, tp: TP) -> int | None:
         delivered, acked, last = self._delivered[tp], self._acked_index[tp], None
@@ -131,19 +131,22 @@ class Consumer(driver.Consumer):
         return None if last is None else last + 1
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit what is done before the base class forgets it, so that the next owner need not replay it."""
+        """Commit before the base class drops its offsets, so that the next owner need not replay them."""
         await self.commit()
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self._delivered.pop(tp, None)
             self._last_delivered.pop(tp, None)
-            self._idle.pop(tp, None)
+            self._empty_fetches.pop(tp, None)
 
     # --- positions
 
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets; partitions without one to their beginning, which Faust leaves out."""
-        for forgotten in (self._delivered, self._last_delivered, self._idle):
+        """Seek to the committed offsets, and to the beginning of partitions without one, which Faust does not.
+
+        Then calls *on_positioned* with the offset at which each partition begins.
+        """
+        for forgotten in (self._delivered, self._last_delivered, self._empty_fetches):
             forgotten.clear()
         for acked in self._acked_index.values():
             acked.clear()
@@ -162,8 +165,8 @@ class Consumer(driver.Consumer):
         unknown = {tp: earliest[tp] for tp, offset in begin.items() if offset <= earliest[tp]}
         if unknown:
             await self.seek_wait(unknown)
-        if self.positioned is not None:
-            self.positioned(begin)
+        if self.on_positioned is not None:
+            self.on_positioned(begin)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109 - Faust's signature
         if not self.flow_active:
@@ -178,13 +181,16 @@ class Consumer(driver.Consumer):
         records, active = await super()._wait_next_records(min(timeout, _POLL_SECONDS))
         for tp in active or ():
             if records is not None and tp not in records:
-                position, _ = self._thread.progress(tp)
+                position, _ = self._thread.fetch_progress(tp)
                 if position is not None:
-                    self._idle[tp] = Idle(position, self._last_delivered.get(tp, -1))
+                    self._empty_fetches[tp] = EmptyFetch(position, self._last_delivered.get(tp, -1))
         return records, active
 
     async def wait_parked(self) -> None:
-        """Return when no fetch is under way: what one brings after positions were set is thrown away for good."""
+        """Return when no fetch is running: records that arrive after positions were set would be lost.
+
+        Raises `TimeoutError` after half a minute.
+        """
         fetcher, until = self.app._fetcher, time.monotonic() + _PARK_SECONDS  # noqa: SLF001
         while fetcher.started and not fetcher.should_stop and not self._parked:
             if time.monotonic() > until:
@@ -192,18 +198,18 @@ class Consumer(driver.Consumer):
                 raise TimeoutError(msg)
             await asyncio.sleep(0.01)
 
-    def idle(self, tp: TP) -> Idle | None:
-        """The last fetch of a partition that found nothing more."""
-        return self._idle.get(tp)
+    def last_empty_fetch(self, tp: TP) -> EmptyFetch | None:
+        """The last fetch of a partition that found no records; None before there was one."""
+        return self._empty_fetches.get(tp)
 
-    def end(self, tp: TP) -> int | None:
-        """The end of a partition, as far as fetches have told."""
-        end: int | None = self._thread.progress(tp)[1]
+    def end_offset(self, tp: TP) -> int | None:
+        """The end of a partition by the last fetch; None if not known."""
+        end: int | None = self._thread.fetch_progress(tp)[1]
         return end
 
 
 class Buffer(producers.ProducerBuffer):
-    """Faust's own buffer, flushed to the last message, the one being sent included."""
+    """Faust's buffer, whose flush also waits for the message that is being sent."""
 
     max_messages = 20_000
     _sending = 0
@@ -216,7 +222,7 @@ class Buffer(producers.ProducerBuffer):
             self._sending -= 1
 
     async def flush(self) -> None:
-        """Wait until nothing is left."""
+        """Wait until every message is sent; `SendFailedError` if the producer stops before."""
         while self.size or self._sending:
             if self.state != "running":
                 raise SendFailedError("the producer stopped with messages in its buffer")
@@ -224,7 +230,7 @@ class Buffer(producers.ProducerBuffer):
 
 
 class Producer(driver.Producer):
-    """Faust's producer: idempotent, with batch sends, and finished for good once a send has failed."""
+    """Faust's producer: idempotent, with batch sends; after a failed send it sends nothing more."""
 
     app: Any
 
@@ -237,7 +243,7 @@ class Producer(driver.Producer):
         self._unacked: set[asyncio.Future[Any]] = set()
 
     def fail(self, exc: BaseException) -> None:
-        """Stop the process: from now on no flush succeeds, so nothing is committed."""
+        """Crash the application: from now on every flush fails, so nothing is committed."""
         if self.failed is None:
             self.failed = exc
             log(Log.LANE_FAILED, lane="tables", error=repr(exc), exc_info=exc)
@@ -254,14 +260,17 @@ class Producer(driver.Producer):
             # The last moment before the socket: whatever waited in aiokafka's queues while this process was stopped
             # is caught too.
             if isinstance(request, ProduceRequest) and not consumer.lease.valid():
-                self.app.fenced("the group coordinator has not answered for most of the session time-out")
+                self.app.exit_fenced("the group coordinator has not answered for most of the session time-out")
             return await send(node_id, request, **options)
 
         producer.client.send = send_within_lease
         return producer
 
     async def flush(self) -> None:
-        """Write and send everything folded so far, and wait until it is acknowledged. Faust then commits offsets."""
+        """Flush the tables, send everything, and wait for the acknowledgements; then Faust commits offsets.
+
+        Raises `SendFailedError` if a send failed, now or earlier.
+        """
         if self.failed is None:
             for hook in self.before_flush:
                 await hook()
@@ -279,22 +288,26 @@ class Producer(driver.Producer):
         changes: Iterable[tuple[bytes, bytes | None]],
         acked: Callable[[int, int], None],
     ) -> list[asyncio.Future[Any]]:
-        """Send changelog records as whole batches; *acked* gets each batch's first offset and number of records."""
+        """Send changelog records in batches; the futures of the batches.
+
+        *changes* are keys and values, None for a tombstone. *acked* is called with each batch's first offset and number
+        of records. Raises `SendFailedError` after a failure, or if a row does not fit into a batch.
+        """
         producer = self._ensure_producer()
         builder = producer.create_batch()
         futures = []
         for key, value in changes:
             if builder.append(timestamp=None, key=key, value=value) is None:
-                futures.append(await self._ship(builder, topic, partition, acked))
+                futures.append(await self._send_batch(builder, topic, partition, acked))
                 builder = producer.create_batch()
                 if builder.append(timestamp=None, key=key, value=value) is None:
                     msg = f"a row of {len(value or b'')} bytes is larger than a batch"
                     raise SendFailedError(msg)
         if builder.record_count():
-            futures.append(await self._ship(builder, topic, partition, acked))
+            futures.append(await self._send_batch(builder, topic, partition, acked))
         return futures
 
-    async def _ship(self, builder: Any, topic: str, partition: int, acked: Callable[[int, int], None]) -> Any:
+    async def _send_batch(self, builder: Any, topic: str, partition: int, acked: Callable[[int, int], None]) -> Any:
         if self.failed is not None:
             raise SendFailedError(repr(self.failed))
         builder.close()

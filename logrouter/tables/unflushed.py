@@ -1,9 +1,9 @@
 """What a scan adds to stored rows: partial sums that are folded and not flushed yet.
 
-It is taken at the moment in which a scan begins, together with RocksDB's own view of that moment, and without copying a
-cell, as there may be tens of thousands.  Cells go on growing while the scan reads them, and flushes write them, but the
-scan's view of the database does not see those writes: each row is read with everything that was folded when the scan
-began, perhaps with some of what was folded since, and nothing twice.
+They are taken at the moment in which a scan begins, together with a snapshot of the database, and without copying
+cells, as there may be tens of thousands. Cells go on growing during the scan, and flushes write them, but the snapshot
+does not see those writes: each row is read with everything that was folded when the scan began, perhaps with some of
+what was folded since, and nothing twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ScanRange(NamedTuple):
-    """The rows with start <= bucket < stop of subjects that begin with *prefix*: a kind and the beginning of a name."""
+    """Rows with start <= bucket < stop, of subjects that begin with *prefix*: a kind letter and the start of a name."""
 
     prefix: str
     tier: Tier
@@ -33,7 +33,7 @@ class ScanRange(NamedTuple):
 
 
 class UnflushedSums:
-    """A partition's unflushed sums as a scan sees them; *replayed* are whole rows in place of stored ones."""
+    """A partition's unflushed sums as a scan sees them; *replayed* are whole rows that replace stored ones."""
 
     def __init__(self, replayed: Mapping[bytes, tuple[int, Cell]], layers: Iterable[Layer]) -> None:
         self._replayed = dict(replayed)
@@ -41,11 +41,11 @@ class UnflushedSums:
 
     @property
     def replaying(self) -> bool:
-        """Whether there are rows that stand in place of stored ones."""
+        """Whether there are rows that replace stored ones."""
         return bool(self._replayed)
 
     def values(self, value: Callable[[Cell], int], wanted: range) -> dict[str, int]:
-        """What clients are worth by the cells of these epoch minutes, by name."""
+        """The sum of *value* over the cells of the epoch minutes in *wanted*, by client; only clients above zero."""
         found: dict[str, int] = {}
         for layer in self._layers:
             for subject, minutes in layer.items():
@@ -58,9 +58,9 @@ class UnflushedSums:
     def merged(
         self, found: Iterable[tuple[bytes, bytes]], wanted: ScanRange, *, whole: bool = True
     ) -> Iterator[tuple[str, int, Cell | Numbers]]:
-        """(subject, bucket, cell) of every row of a range; *found* are the stored ones. Cells must not be changed.
+        """Subject, bucket and cell of every row of a range; *found* are key and value of the stored ones.
 
-        Where nothing is added to it, a row that need not be *whole* is its numbers.
+        Cells must not be changed. Without *whole*, a stored row to which nothing is added may be its numbers alone.
         """
         tier, done = wanted.tier, set[tuple[str, int]]()
         for key, value in found:
@@ -68,9 +68,9 @@ class UnflushedSums:
             known = self._replayed.pop(key, None)
             more_of_it = any(subject in layer for layer in self._layers)
             if not (whole or more_of_it or known):
-                yield subject, bucket, rows.numbers_of(value)
+                yield subject, bucket, rows.decode_totals(value)
                 continue
-            cell = rows.cell_of(value) if known is None else copy_of(known[1], bucket)
+            cell = rows.decode_cell(value) if known is None else copy_of(known[1], bucket)
             if more_of_it:
                 # Done even if there is nothing to add yet: a record that comes later may add to the same minutes.
                 done.add((subject, bucket))

@@ -1,4 +1,4 @@
-"""Running one tables worker in this process."""
+"""Runs one tables worker in this process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.tables.app import create, tune_gc
-from logrouter.tables.log_throttle import quieten
+from logrouter.tables.app import create_app, tune_gc
+from logrouter.tables.log_throttle import quiet_libraries
 from logrouter.tables.services import PartitionCountError
 from logrouter.tables.settings import SettingsError, TablesSettings
 from logrouter.telemetry.log import Log, log
@@ -25,20 +25,20 @@ EXIT_USAGE: Final = 2
 
 
 def run(settings: TablesSettings) -> int:
-    """Run until SIGTERM or SIGINT; the exit code: 0 stopped, 1 failed, 2 the rollup topic does not fit.
+    """Run until SIGTERM or SIGINT. Returns the exit code: 0 stopped, 1 failed, 2 the rollup topic does not fit.
 
-    A worker that lost its lease does not return: the process ends at once with 75 (`lease.exit_fenced`).
+    If the lease is lost this does not return: the process ends at once with 75 (`lease.exit_fenced`).
     """
     # Until Faust's own handler is there, and while tables are opened, a stop is simply the end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     tune_gc()
-    quieten()
+    quiet_libraries()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        with _alone(settings):
+        with _hold_data_dir(settings):
             log(Log.LANE_STARTED, lane="tables", group=settings.group)
-            code = _work(create(settings), loop)
+            code = _run_app(create_app(settings), loop)
     except OSError as exc:
         # A port or a folder in use may be free the next time: a supervisor should try again.
         log(Log.LANE_FAILED, lane="tables", error=str(exc))
@@ -47,7 +47,7 @@ def run(settings: TablesSettings) -> int:
     return code
 
 
-def _work(app: Any, loop: asyncio.AbstractEventLoop) -> int:
+def _run_app(app: Any, loop: asyncio.AbstractEventLoop) -> int:
     worker = app.Worker(loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
     worker.spinner = None
     try:
@@ -64,8 +64,8 @@ def _work(app: Any, loop: asyncio.AbstractEventLoop) -> int:
 
 
 @contextmanager
-def _alone(settings: TablesSettings) -> Iterator[None]:
-    """Hold the data directory: two workers in one would wait for each other's databases."""
+def _hold_data_dir(settings: TablesSettings) -> Iterator[None]:
+    """Lock the data directory; `OSError` if another worker has it, whose databases this one would wait for."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with (settings.data_dir / "lock").open("w") as file:
         try:

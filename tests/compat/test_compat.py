@@ -258,7 +258,7 @@ def tabled(found: Iterable[tuple[bytes | None, bytes | None]]) -> MemoryTables:
     for key, value in found:
         if key is not None and value is not None and rows.is_row(key):
             row = rows.parse_key(key)
-            tables.rows[row.tier][row.bucket, row.subject] = rows.cell_of(value)
+            tables.rows[row.tier][row.bucket, row.subject] = rows.decode_cell(value)
     return tables
 
 

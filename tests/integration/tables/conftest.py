@@ -180,7 +180,7 @@ class Lane:
                     bucket = tier.bucket(cell.minute)
                     row = self.truth.setdefault(rows.key_of(tier, bucket, subject), Cell(bucket))
                     merge(row, cell)
-                    rows.fit(tier, row)
+                    rows.trim_to_tier(tier, row)
 
     def produce(self, value: bytes, partition: int, *, counted: bool = True) -> None:
         """One record, inside a transaction."""
@@ -226,7 +226,7 @@ class Lane:
     def changelog_rows(self) -> dict[bytes, Cell]:
         """The last value of every key of the changelog: what a compacted log would hold."""
         last = dict(self.read_changelog())
-        return {key: rows.cell_of(value) for key, value in last.items() if value is not None and rows.is_row(key)}
+        return {key: rows.decode_cell(value) for key, value in last.items() if value is not None and rows.is_row(key)}
 
     def lifetimes(self, worker: Worker) -> dict[str, int]:
         """The lifetime count of every client, asked one by one."""

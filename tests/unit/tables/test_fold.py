@@ -54,7 +54,7 @@ def recount(records, cutoffs=ALL):
                     if cutoffs.keeps(tier, bucket):
                         row = found.setdefault(rows.key_of(tier, bucket, name), Cell(bucket))
                         merge(row, cell)
-                        rows.fit(tier, row)
+                        rows.trim_to_tier(tier, row)
     return found
 
 
@@ -112,7 +112,7 @@ class World:
 
     def cells(self):
         """Every row of the store."""
-        return {key: rows.cell_of(value) for key, value in self.store.items()}
+        return {key: rows.decode_cell(value) for key, value in self.store.items()}
 
 
 @settings(max_examples=examples(150), deadline=None)
@@ -228,7 +228,7 @@ def test_events_older_than_their_rows_count_in_the_lifetime_row_alone():
     cutoffs = BucketsKept().cutoffs(NOW)
     old = NOW - 36 * 24 * 60
     store, written = folded([("calice", [Cell(old, 7), Cell(NOW, 1)])], cutoffs=cutoffs)
-    life = rows.cell_of(store[rows.key_of(Tier.LIFE, 0, "calice")])
+    life = rows.decode_cell(store[rows.key_of(Tier.LIFE, 0, "calice")])
     assert life.count == 8
     assert sorted(rows.parse_key(key).tier.name for key in store) == ["DAY", "DAY", "HOUR", "LIFE", "MINUTE"]
     assert written[0].late == {Tier.MINUTE: 7, Tier.HOUR: 7}

@@ -19,14 +19,14 @@ def test_lease_is_valid_for_most_of_a_session_after_the_request_was_sent():
     clock = Clock()
     lease = Lease(10.0, clock)
     assert not lease.valid()
-    assert not lease.held
+    assert not lease.ever_renewed
     sent = lease.now()
     clock.now += 7.9
     lease.renew(sent)
     assert lease.valid()
     clock.now += 0.2
     assert not lease.valid()
-    assert lease.held
+    assert lease.ever_renewed
 
 
 def test_late_answer_to_an_old_request_does_not_shorten_it():

@@ -114,7 +114,7 @@ class Partition:
         for key, value in self.database.items():
             if rows.is_row(key) and key[rows.BUCKET_BYTES : rows.BUCKET_BYTES + 1] == b"c":
                 tier, bucket, subject = rows.parse_key(key)
-                truth.setdefault((tier, bucket), {})[subject[1:]] = rows.cell_of(value)
+                truth.setdefault((tier, bucket), {})[subject[1:]] = rows.decode_cell(value)
         for (tier, bucket), cells in truth.items():
             for sort in RANKED if tier in TIERS else ():
                 top = self.rankings.top(sort, tier, bucket)

@@ -45,26 +45,26 @@ def test_values_hold_watermark_and_cell(offset):
     """A value gives back both, and watermarks compare as bytes."""
     cell = Cell(7, 3, 3.0, status={200: 3})
     value = rows.encode(offset, cell)
-    assert (rows.watermark(value), rows.cell_of(value)) == (offset, cell)
+    assert (rows.watermark(value), rows.decode_cell(value)) == (offset, cell)
     assert rows.encode(offset + 1, cell)[:8] > value[:8]
-    assert rows.cell_of(rows.encode_as(offset, cell, Tier.DAY, 9)).minute == 9
+    assert rows.decode_cell(rows.encode_as(offset, cell, Tier.DAY, 9)).minute == 9
     assert cell.minute == 7
 
 
 def test_rows_of_version_1_are_read():
     """A row from before the upgrade has its sums, and of what it counted by API the status is not known."""
     first = [7, 3, 3.0, 0, 0, 0, 0, 0, 5, 6, {200: 3}, {"ok": 3}, {"core": 2, "~other": 1}, {}]
-    cell = rows.cell_of((5).to_bytes(8, "big") + msgspec.msgpack.encode(first))
+    cell = rows.decode_cell((5).to_bytes(8, "big") + msgspec.msgpack.encode(first))
     assert (cell.minute, cell.count, cell.status, cell.url) == (7, 3, {200: 3}, {})
     assert cell.peer == {"---core": 2, "~other": 1}
-    assert rows.cell_of(rows.encode(6, cell)) == cell
+    assert rows.decode_cell(rows.encode(6, cell)) == cell
 
 
 def test_recent_failures_are_in_lifetime_rows_alone():
     """Rows of all tiers are written from one partial sum; the others would keep the same failures three times more."""
     failure = Failure(1, "404not_found", "core")
     cell = Cell(7, 1, recent=[failure])
-    kept = {tier: rows.cell_of(rows.encode_as(1, cell, tier, 0)).recent for tier in rows.TIERS}
+    kept = {tier: rows.decode_cell(rows.encode_as(1, cell, tier, 0)).recent for tier in rows.TIERS}
     assert kept == {Tier.MINUTE: [], Tier.HOUR: [], Tier.DAY: [], Tier.LIFE: [failure]}
     assert cell.recent == [failure]
 
@@ -72,7 +72,7 @@ def test_recent_failures_are_in_lifetime_rows_alone():
 def test_sums_that_do_not_fit_are_capped():
     """An absurd sum is stored as the largest there is, instead of stopping the lane."""
     cell = Cell(7, 2**70)
-    stored = rows.cell_of(rows.encode(1, cell))
+    stored = rows.decode_cell(rows.encode(1, cell))
     saturate(cell)
     assert stored == cell
 
@@ -88,8 +88,8 @@ def test_rows_are_kept_for_their_tiers_time(tier, kept, gone):
     cutoffs = retention.cutoffs(now)
     assert cutoffs.keeps(tier, current - kept)
     assert not cutoffs.keeps(tier, current - gone)
-    assert retention.deletions(now).oldest(tier) <= cutoffs.oldest(tier)
-    assert retention.deletions(now + GRACE_MINUTES) == cutoffs
+    assert retention.deletion_cutoffs(now).oldest(tier) <= cutoffs.oldest(tier)
+    assert retention.deletion_cutoffs(now + GRACE_MINUTES) == cutoffs
 
 
 def test_lifetime_rows_never_expire():

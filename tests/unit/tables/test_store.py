@@ -9,7 +9,7 @@ from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
 from logrouter.tables.rankings import ClientRankings
-from logrouter.tables.reader import stored
+from logrouter.tables.reader import scan_stored
 from logrouter.tables.retention import Cutoffs
 from logrouter.tables.store import HIGH, RESEND, ChangelogBatch, open_database
 from logrouter.tables.unflushed import ScanRange
@@ -95,11 +95,11 @@ def test_scan_steps_over_other_kinds_and_stops_at_the_range(database):
             key, value = row(name, 1, bucket)
             database.put(key, value)
     database.put(rows.key_of(Tier.HOUR, 0, "cbob"), b"")
-    found = [rows.parse_key(key)[1:] for key, _ in stored(database.iter(), ScanRange("c", Tier.MINUTE, 1, 3))]
+    found = [rows.parse_key(key)[1:] for key, _ in scan_stored(database.iter(), ScanRange("c", Tier.MINUTE, 1, 3))]
     assert found == [(1, "calice"), (1, "cbob"), (2, "calice"), (2, "cbob")]
-    found = [rows.parse_key(key)[1:] for key, _ in stored(database.iter(), ScanRange("a", Tier.MINUTE, 4, 9))]
+    found = [rows.parse_key(key)[1:] for key, _ in scan_stored(database.iter(), ScanRange("a", Tier.MINUTE, 4, 9))]
     assert found == [(4, "acore"), (4, "afeed")]
-    assert list(stored(database.iter(), ScanRange("a", Tier.MINUTE, 3, 3))) == []
+    assert list(scan_stored(database.iter(), ScanRange("a", Tier.MINUTE, 3, 3))) == []
 
 
 def test_iterator_sees_the_database_as_of_its_making(database):
@@ -108,7 +108,7 @@ def test_iterator_sees_the_database_as_of_its_making(database):
     database.put(key, value)
     iterator = database.iter()
     database.put(*row("cbob", 2))
-    assert [rows.parse_key(key).subject for key, _ in stored(iterator, ScanRange("c", Tier.MINUTE, 0, 300))] == [
+    assert [rows.parse_key(key).subject for key, _ in scan_stored(iterator, ScanRange("c", Tier.MINUTE, 0, 300))] == [
         "calice"
     ]
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.query.memory import MemoryReader, MemoryTables
-from logrouter.tables.top_clients import Largest, largest
+from logrouter.tables.top_clients import LargestClients, read_largest
 from logrouter.telemetry.metrics import TOP_CLIENTS, _TopClients
 
 NOW = 1_790_000_000_000
@@ -30,7 +30,7 @@ def tables_of(counts):
 @given(st.dictionaries(st.text(max_size=3) | st.just("other"), st.integers(1, 1000), max_size=30), st.integers(1, 10))
 def test_the_labels_add_up_to_the_total(counts, most):
     """Whatever the clients are called: at most so many and one more, each once, the rest in `other`."""
-    found = Largest(most)
+    found = LargestClients(most)
     for client, count in counts.items():
         found.add(client, count)
     published = found.counts()
@@ -48,7 +48,7 @@ def test_workers_together_publish_every_request_once():
     counts = {f"client-{n}": n for n in range(1, 40)}
     tables = tables_of(counts)
     readers = [MemoryReader(tables, mine=frozenset({0, 1})), MemoryReader(tables, mine=frozenset({2, 3}))]
-    published = [asyncio.run(largest(reader, 5)) for reader in readers]
+    published = [asyncio.run(read_largest(reader, 5)) for reader in readers]
 
     assert sum(count for part in published for _, count in part) == sum(counts.values())
     assert [len(part) for part in published] == [6, 6]
@@ -59,18 +59,18 @@ def test_a_client_that_grows_into_the_largest_leaves_the_others():
     """Its series begins with all of its requests: hence gauges, and the sum is right before and after."""
     tables = tables_of({"a": 5, "b": 3, "c": 1})
     reader = MemoryReader(tables, mine=frozenset(range(4)))
-    assert asyncio.run(largest(reader, 1)) == (("a", 5), ("other", 4))
+    assert asyncio.run(read_largest(reader, 1)) == (("a", 5), ("other", 4))
     sums = Accumulator()
     for _ in range(9):
         sums.add("c", "core", NOW, 200, "ok")
     tables.fold(sums.take())
-    assert asyncio.run(largest(reader, 1)) == (("c", 10), ("other", 8))
+    assert asyncio.run(read_largest(reader, 1)) == (("c", 10), ("other", 8))
 
 
 def test_nothing_is_published_while_the_tables_move():
     """Another worker may publish the same already."""
     tables = tables_of({"a": 5})
-    assert asyncio.run(largest(MemoryReader(tables, mine=frozenset(range(4)), is_ready=False), 3)) == ()
+    assert asyncio.run(read_largest(MemoryReader(tables, mine=frozenset(range(4)), is_ready=False), 3)) == ()
 
 
 def test_any_name_survives_the_exposition():
