@@ -63,10 +63,10 @@ class MemoryReader(TableReader):
     behind: int = 0
     """Records that are said to be in the log and not folded yet."""
     held: frozenset[int] = frozenset()
-    """Partitions of which this worker has a copy."""
+    """Partitions of which this worker has a replica."""
     others: dict[int, list[str]] = field(default_factory=dict)
     older: MemoryTables | None = None
-    """What copies are of; the tables as they are where it is None."""
+    """What replicas hold; None for the tables as they are."""
     room: int | None = 1000
     """How many names the top of a bucket has; None: no order is known."""
 
@@ -91,7 +91,7 @@ class MemoryReader(TableReader):
     def owned(self) -> frozenset[int]:  # noqa: D102
         return self.mine
 
-    def copies(self) -> frozenset[int]:  # noqa: D102
+    def replicas(self) -> frozenset[int]:  # noqa: D102
         return self.held - self.mine if self.is_ready else self.held
 
     def position(self, partition: int) -> Position:  # noqa: D102

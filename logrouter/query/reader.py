@@ -29,7 +29,7 @@ class TableReader(Protocol):
         """Base URL of the worker that owns a partition, `self_url` when it is this one, None when nobody is known."""
 
     def other_urls(self, partition: int) -> Sequence[str]:
-        """Base URLs of the workers that do not own a partition, those first that are known to have a copy of it."""
+        """Base URLs of the workers that do not own a partition, those first that are known to have a standby of it."""
 
     def self_url(self) -> str:
         """Base URL under which the other workers reach this one."""
@@ -37,14 +37,14 @@ class TableReader(Protocol):
     def owned(self) -> frozenset[int]:
         """The partitions that this worker folds. Only while it is `ready` does it answer for them as their owner."""
 
-    def copies(self) -> frozenset[int]:
+    def replicas(self) -> frozenset[int]:
         """Partitions of which this worker has rows without being their owner now: complete up to their `position`.
 
-        Standbys; all that is owned while the worker is not `ready`; none that is still being copied.
+        Standbys; all that is owned while the worker is not `ready`; not those that are still being recovered.
         """
 
     def position(self, partition: int) -> Position:
-        """How far a partition is complete that is owned or a copy."""
+        """How far a partition is complete, owned or a replica."""
 
     def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
         """One subject's cells, None for a bucket without a row; the lifetime tier has the one bucket 0.

@@ -71,7 +71,7 @@ class StoreReader:
         """The partitions that this worker folds."""
         return frozenset(self._table.folds)
 
-    def copies(self) -> frozenset[int]:
+    def replicas(self) -> frozenset[int]:
         """Partitions of which the rows here are complete up to a known offset, without being the newest for certain."""
         store, folds = self._table.store, self._table.folds
         whole = {partition for partition in store.databases() if store.complete_to(partition) is not None}

@@ -232,7 +232,7 @@ async def _share(
 async def _made(
     view: View, report: Report, partitions: frozenset[int], only: frozenset[str] | None
 ) -> tuple[Any, list[tuple[int, Position]]]:
-    held = sorted(partitions & (view.owned() | view.reader.copies()))
+    held = sorted(partitions & (view.owned() | view.reader.replicas()))
     if not held:
         raise view.not_held(min(partitions))
     # Positions before rows: the report may include newer records than it says, never lack any.

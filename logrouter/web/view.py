@@ -63,20 +63,20 @@ class View:
         return self.reader.owned() if self.reader.ready() else frozenset()
 
     def holds(self, partitions: Iterable[int]) -> bool:
-        """Whether this worker can answer for all of these now, be it from copies."""
-        return (self.owned() | self.reader.copies()).issuperset(partitions)
+        """Whether this worker can answer for all of these now, be it from replicas."""
+        return (self.owned() | self.reader.replicas()).issuperset(partitions)
 
     def candidates(self, partition: int) -> list[str]:
         """Base URLs of the workers to ask for a partition, one after the other, this one among them.
 
-        The owner's figures are the newest. Behind it come copies: our own, which costs no hop, then those of others.
+        The owner's figures are the newest. Behind it come replicas: our own, which costs no hop, then those of others.
         """
         me = self.reader.self_url()
         if partition in self.owned():
             return [me]
         owner = self.reader.owner_url(partition)
         found = [] if owner is None or owner == me else [owner]
-        if partition in self.reader.copies():
+        if partition in self.reader.replicas():
             found.append(me)
         found += [url for url in self.reader.other_urls(partition) if url not in (owner, me)]
         return found[:MAX_CANDIDATES]

@@ -306,7 +306,7 @@ def test_the_table_view_answers_as_before(release, tmp_path, origin):
     assert len(before) > 15
 
 
-def test_copies_know_how_far_they_reach(release):
+def test_replicas_know_how_far_they_reach(release):
     """The last mark of each partition in the changelog tells the last rollup record and the newest event time."""
     changelog = [each for each in release.topic(CHANGELOG) if each.key == replicas.LAST_CHECKPOINT]
     marks = {each.partition: replicas.decode_checkpoint(each.value) for each in changelog}

@@ -139,7 +139,7 @@ def test_standbys_answer_for_a_worker_that_was_killed(lane, three, eventually):
     victim = three[1]
     theirs = set(victim.get("/readyz")[1]["partitions"])
     left = [worker for worker in three if worker is not victim]
-    eventually(lambda: all(copied(lane, worker) for worker in three), message="copies are whole")
+    eventually(lambda: all(replicated(lane, worker) for worker in three), message="replicas are whole")
     victim.kill()
     for worker in left:
         status, body = worker.get("/v1/clients?window=life&limit=1000")
@@ -157,7 +157,7 @@ def test_standbys_answer_for_a_worker_that_was_killed(lane, three, eventually):
     assert lane.differences() == {}
 
 
-def copied(lane, worker):
+def replicated(lane, worker):
     """Whether what a worker knows of all partitions reaches to the last record; asked while everything rests."""
     status, body = worker.get("/v1/totals?window=life")
     return status == 200 and body["total"]["count"] == lane.events

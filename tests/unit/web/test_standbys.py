@@ -20,7 +20,7 @@ def count(body):
     return body["total"]["count"]
 
 
-def give_copies(workers, older=None):
+def give_replicas(workers, older=None):
     """Each worker follows the partitions of the one before it, and everybody knows that."""
     for number, worker in enumerate(workers):
         worker.reader.held = workers[number - 1].reader.mine
@@ -38,7 +38,7 @@ def test_a_copy_answers_for_an_owner_that_is_gone(fleet, target):
 
     async def main():
         async with fleet(3) as workers:
-            give_copies(workers)
+            give_replicas(workers)
             before = (await workers[0].get(target.format(CLIENT))).json
             assert before["freshness"]["stale"] is False
             gone = workers.owner("c" + CLIENT)
@@ -57,12 +57,12 @@ def test_a_copy_answers_for_an_owner_that_is_gone(fleet, target):
 
 
 @pytest.mark.parametrize("target", LISTS)
-def test_a_list_takes_from_copies_what_owners_do_not_give(fleet, target):
-    """It is whole, says which partitions are of copies, and is what it was before."""
+def test_a_list_takes_from_replicas_what_owners_do_not_give(fleet, target):
+    """It is whole, says which partitions are of replicas, and is what it was before."""
 
     async def main():
         async with fleet(3) as workers:
-            give_copies(workers)
+            give_replicas(workers)
             before = (await workers[0].get(target)).json
             await workers[1].stop()
             for worker in (workers[0], workers[2]):
@@ -81,7 +81,7 @@ def test_an_older_copy_is_answered_as_what_it_is(fleet, make_tables, requests):
 
     async def main():
         async with fleet(2, tables=make_tables(requests)) as workers:
-            give_copies(workers, older=make_tables(requests[:1000]))
+            give_replicas(workers, older=make_tables(requests[:1000]))
             whole = (await workers[0].get("/v1/clients?window=life")).json
             assert (count(whole), whole["freshness"]["stale"]) == (2000, False)
             workers[1].reader.is_ready = False
@@ -100,7 +100,7 @@ def test_what_a_copy_does_not_reach_is_refused(fleet, make_tables, requests, now
 
     async def main():
         async with fleet(2, tables=make_tables(requests), clock=lambda: now + 3_600_000) as workers:
-            give_copies(workers, older=make_tables(requests[:1000]))
+            give_replicas(workers, older=make_tables(requests[:1000]))
             owner, other = workers.owner("c" + CLIENT), workers.stranger("c" + CLIENT)
             offset = (await other.get(f"/v1/clients/{CLIENT}")).json["freshness"]["partitions"][0]["offset"]
             owner.reader.is_ready = False
@@ -123,7 +123,7 @@ def test_a_client_that_a_copy_does_not_know_is_unknown_as_of_then(fleet, make_ta
 
     async def main():
         async with fleet(2, tables=make_tables(requests)) as workers:
-            give_copies(workers, older=make_tables([]))
+            give_replicas(workers, older=make_tables([]))
             fresh = await workers[0].get("/v1/clients/nobody")
             assert (fresh.status, fresh.json["freshness"]["stale"]) == (404, False)
             workers.owner("c" + CLIENT).reader.is_ready = False
@@ -140,7 +140,7 @@ def test_partitions_that_nobody_has_whole_are_missing(fleet):
 
     async def main():
         async with fleet(3) as workers:
-            give_copies(workers)
+            give_replicas(workers)
             workers[2].reader.held = frozenset({1})  # not 4, which it has only begun to copy
             await workers[1].stop()
             for worker in (workers[0], workers[2]):
@@ -177,7 +177,7 @@ def test_an_owner_that_hangs_is_waited_for_once_and_not_for_long(fleet, monkeypa
         from logrouter.web.view import Limits
 
         async with fleet(2, limits=Limits(point_timeout=0.2, list_timeout=1.0)) as workers:
-            give_copies(workers)
+            give_replicas(workers)
             hung = workers.owner("c" + CLIENT)
             other = workers.stranger("c" + CLIENT)
             asked, released = [], asyncio.Event()
