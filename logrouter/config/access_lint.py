@@ -1,4 +1,4 @@
-"""What is valid in `access` and will hardly do what was meant."""
+"""Warnings about a section `access` that is valid and will hardly do what was meant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def warn_access(file: FileOptions, document: Any, problems: Problems) -> None:
-    """Doors that are open to a network, and doors that nobody can open. A file without the section says nothing."""
+    """Warn of access for everybody on a network, and of a section that lets nobody in."""
     access, http = file.access, file.tables_lane.http
     shown = file.tables_lane.metrics.top_clients and "open" in (access.mode, access.metrics)
     if shown and not is_loopback(http.host):

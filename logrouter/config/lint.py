@@ -1,7 +1,7 @@
-"""What is valid in a topics.yaml and will hardly do what was meant.
+"""Warnings about a topics.yaml that is valid and will hardly do what was meant.
 
-Every lint notes warnings and none raises. A lint speaks only where it is sure: what `implication` can't decide is not
-mentioned. Conditions that a field can't satisfy are noted while they are read, in `operators`.
+Lints note warnings and raise nothing. They warn only where they are sure: what `core.match.implication` can't decide is
+not mentioned. Conditions that a field can't satisfy are noted while they are read, in `config.options.operators`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ANY_TOPIC: Final = None
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What `logrouter check` tells: errors and warnings in file order, the file's text, and its settings if usable."""
+    """What `logrouter check` reports: errors and warnings in file order, the file's text, its settings if usable."""
 
     file: str
     text: str
@@ -45,9 +45,9 @@ class Findings:
 def check(
     path: Path | None, env: Mapping[str, str], *, refusal: Callable[[Mapping[str, Any]], str | None] | None = None
 ) -> Findings:
-    """Everything that is wrong or doubtful about the file at *path*, or about the default one.
+    """All errors and warnings about the file at *path*, or about the default one.
 
-    *refusal* tells what the Kafka client has against the `kafka:` settings: it alone knows them all.
+    *refusal* returns what the Kafka client says against settings, or None: only the client knows them all.
 
     Raises:
         ConfigError: the file can't be read.

@@ -27,8 +27,8 @@ _REFERENCE: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 INTRODUCTION: Final = """\
 # topics.yaml
 
-This page is written by `python -m logrouter.config.reference`; change `logrouter/config/options/file.py`
-and `route.py` beside it, not the page.
+This page is written by `python -m logrouter.config.reference`; change the options in
+`logrouter/config/options`, not the page.
 
 logrouter takes the file that `--config` names, else `./topics.yaml`, else the one that it comes with. The file is read
 as strict YAML 1.2: `no` is text and not a boolean, a key may occur once, and there are no tags and no merge keys.

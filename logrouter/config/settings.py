@@ -1,4 +1,4 @@
-"""Loading a topics.yaml: the file in, frozen `Settings` or every problem of it out."""
+"""Loads a topics.yaml: immutable `Settings`, or an error with every problem."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def default_path() -> Path:
 
 
 def load(path: Path | None, env: Mapping[str, str]) -> Settings:
-    """The settings in the file at *path*, or in the default one; `ConfigError` with everything that is wrong."""
+    """The settings in the file at *path*, or in the default one; `ConfigError` with every problem."""
     file = path or default_path()
     return parse(read_config(file), env, name=str(file), folder=file.parent)
 
 
 def read_config(file: Path) -> bytes:
-    """The bytes of a topics.yaml, or `ConfigError`; not much more than `parse` would take."""
+    """The bytes of a topics.yaml, cut where it is too large for `parse`; `ConfigError` if it can't be read."""
     try:
         with file.open("rb") as stream:
             return stream.read(document.MAX_BYTES + 1)
@@ -103,7 +103,7 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A topics.yaml looked at as a whole: every problem, what it declares, and the settings if nothing is wrong.
+    """The result of reading a topics.yaml: every problem, its options, and the settings if nothing is wrong.
 
     *file* has INVALID where an option could not be read; *value* is the document as plain values.
     """
@@ -116,7 +116,7 @@ class Examination:
 
 
 def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Examination:
-    """`parse` for those who want to know more than whether the file can be used."""
+    """Like `parse`, but returns problems and what could be read instead of raising."""
     try:
         doc = document.read(data)
     except document.DocumentError as error:

@@ -1,4 +1,4 @@
-"""The `access:` section as a policy, and what its options can't say one by one."""
+"""The section `access` as a policy, and checks of options against each other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def check_access(access: AccessOptions, problems: Problems) -> None:
-    """Notes what each option alone can't say."""
+    """Note combinations of options that are wrong."""
     tokens = check_tokens(access.tokens, "access.tokens", problems) if usable(access.tokens) else ()
     jwt = access.jwt if usable(access.jwt) else None
     if access.mode == "open" and (tokens or jwt or access.tokens_file):
@@ -31,7 +31,7 @@ def check_access(access: AccessOptions, problems: Problems) -> None:
 
 
 def check_tokens(given: Iterable[TokenOptions], path: str, problems: Problems) -> tuple[Token, ...]:
-    """The tokens of a list at *path*; notes what is wrong with them."""
+    """The tokens of the list at *path* without those that are wrong, which are noted."""
     made: list[Token] = []
     names: set[str] = set()
     hashes: set[str] = set()
@@ -66,9 +66,10 @@ def _check_jwt(jwt: JwtOptions, problems: Problems) -> None:
 def build_policy(
     access: AccessOptions, tokens: tuple[Token, ...], keys: bytes, names: frozenset[str] | None = None
 ) -> Policy:
-    """The policy that a section without problems comes to, with what was in its files.
+    """The policy of a section without problems.
 
-    *names* are those by which an open worker on loopback is known anyway, None for one that listens on a network.
+    *tokens* and *keys* (a JWKS) are the content of its files. *names* are the host names by which an open worker on
+    loopback is known anyway; None for a worker that listens on a network.
     """
     jwt = access.jwt
     return Policy(

@@ -1,7 +1,7 @@
-"""From declared options to an immutable route table: everything that takes knowledge of more than one option.
+"""From declared options to an immutable route table, with all checks that concern more than one option.
 
-Names must exist and be unique, schemas must load, and no output may be an input. Like the reading, it finds everything
-that is wrong before it gives up.
+Names must exist and be unique, schemas must load, and no output may be an input. All problems are noted, not only the
+first.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
 
 FAUST_SUFFIX: Final = ".*(?:changelog|repartition|__leader)"
-"""How the topics that Faust makes for an application end; they begin with its id."""
+"""Ends of the names of topics that Faust creates; they begin with the application's id."""
 
 
 def build(file: FileOptions, *, generation: str, inputs: Inputs, problems: Problems) -> RouteTable:
-    """The route table; without what is INVALID in *file*, so it may only be used if there are no problems afterwards.
+    """The route table of a file, without the parts that are `INVALID`: use it only if no problem was noted.
 
-    *inputs* reads the other files that it takes.
+    *inputs* reads the other files that it needs.
     """
     sources = file.sources if usable(file.sources) else {}
     routes = dict(enumerate(file.routes)) if usable(file.routes) else {}
@@ -101,7 +101,7 @@ def _check_retention(file: FileOptions, problems: Problems) -> None:
 def _outputs(
     file: FileOptions, routes: Mapping[int, RouteOptions], to: Mapping[int, Destinations], problems: Problems
 ) -> set[str]:
-    """Topics that we write. Those of the lanes must differ from all others."""
+    """All topics that logrouter writes. Those of the lanes must differ from all others."""
     own: dict[str, str] = {}
     if usable(file.outputs):
         own[file.outputs.dead_letter.topic] = "outputs.dead_letter.topic"
@@ -123,7 +123,7 @@ def _outputs(
 
 
 def _load_lookup_sources(file: FileOptions, inputs: Inputs, problems: Problems) -> LookupSources:
-    """The files that routes look things up in."""
+    """Load the files in which routes look things up."""
     lookups = file.lookups if usable(file.lookups) and file.lookups is not None else {}
     rows = load_lookups(lookups, inputs, problems)
     return LookupSources(lookups, rows, load_geoip(file.geoip, inputs, problems), has_geoip=file.geoip is not None)
@@ -140,7 +140,7 @@ def _check_names(routes: Mapping[int, RouteOptions], problems: Problems) -> None
 def _check_tests(
     tests: Iterable[CaseOptions], sources: Iterable[str], routes: Sequence[str] | None, problems: Problems
 ) -> None:
-    """Tests must speak of sources and routes that exist."""
+    """Tests must name sources and routes that exist."""
     for index, case in enumerate(tests):
         if not usable(case):
             continue
@@ -154,7 +154,7 @@ def _check_tests(
 
 
 def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, problems: Problems) -> None:
-    """No source may name a topic of ours, nor one that an earlier source has already."""
+    """No source may read a topic that logrouter writes, or one of an earlier source."""
     taken: dict[str, str] = {}
     for name, source in sources.items():
         if source.join_partial is not None and source.envelope not in WITH_PIECES:

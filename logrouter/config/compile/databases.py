@@ -1,4 +1,4 @@
-"""Knowledge that other packages keep: countries and networks by address, families by user agent. Both are extras."""
+"""Lookups in databases of other packages: country and network by address, family by user agent. Both are extras."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_BYTES: Final = 1 << 30
 
 
 def load_geoip(options: GeoIpOptions | None, inputs: Inputs, problems: Problems) -> Find | None:
-    """Country code and ASN by address, from the files together; None with the problems noted, or without options."""
+    """A function from address to country code and ASN; None without options, or with the problems noted."""
     if options is None or not usable(options):
         return None
     try:
@@ -76,7 +76,7 @@ def _country(found: dict[str, Any]) -> str | None:
 
 
 def load_agents(path: str, problems: Problems) -> Callable[[str], str | None] | None:
-    """The family by user agent; None with the problem noted."""
+    """A function from user agent to its family; None if the package is missing, with the problem noted."""
     try:
         return _agents()
     except ImportError:

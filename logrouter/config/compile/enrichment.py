@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 
 def build_client_id(options: ClientIdOptions, client_ip: ClientIpOf) -> ClientIdOf:
-    """The client id by the first source that has one. An address that serves as an id is treated as addresses are."""
+    """The client id by the first source that has one. If that is the address, *client_ip* is applied to it."""
     return compile_client_id(options.sources, client_ip)
 
 
 def build_api_rules(options: ApiOptions, path: str, problems: Problems) -> tuple[ApiRule, ...] | None:
-    """The rules that tell the API, fields of the line before path rules; None with the problems noted."""
+    """The rules that name the API, fields before path rules; None if one is wrong, with the problem noted."""
     rules = [ApiRule(field=source) for source in options.sources]
     for index, rule in enumerate(options.paths):
         at = f"{join(path, 'paths')}[{index}]"
@@ -62,7 +62,7 @@ def build_api_rules(options: ApiOptions, path: str, problems: Problems) -> tuple
 def build_envelope_reader(
     options: EnrichOptions, schema: Mapping[str, Any], path: str, problems: Problems
 ) -> Callable[[Parser], Parser] | None:
-    """How a parser also gives what sources read from the envelope; None with the problems noted."""
+    """A wrapper of parsers that adds what sources read from the envelope; None with the problems noted."""
     if options.tenant and forbids_field(schema, ("tenant",)):
         problems.add(join(path, "tenant"), "the schema allows no field tenant")
     given = {"api.from": options.api.sources, "client_id.from": options.client_id.sources, "tenant": options.tenant}
@@ -87,7 +87,7 @@ def build_weight(options: WeightOptions, rate: float) -> WeightOf:
 def build_client_ip(
     options: ClientIpOptions, privacy: PrivacyOptions, path: str, problems: Problems
 ) -> ClientIpOf | None:
-    """The address policy; None with the problem noted."""
+    """The address policy of a route; None if its key is missing, with the problem noted."""
     if not usable(privacy):
         return None
     if options.policy == "hash" and privacy.hash_key is None:

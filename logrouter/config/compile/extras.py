@@ -1,4 +1,4 @@
-"""What a route does beyond the straight path, from its options. A route without any of them gets None."""
+"""The optional steps of a route: sampling, lookups, changes of fields, topics by field."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _COUNTED_BY: Final = {"clients": "client_id", "apis": "api"}
 
 @dataclass(frozen=True, slots=True)
 class LookupSources:
-    """What all routes look things up in. None stands for what could not be loaded; that is noted already."""
+    """The data in which all routes look things up; None for what could not be loaded, a problem already noted."""
 
     options: Mapping[str, LookupFileOptions]
     rows: Mapping[str, Rows | None]
@@ -58,7 +58,7 @@ def compile_optional_steps(
     path: str,
     problems: Problems,
 ) -> OptionalSteps | None:
-    """The compiled extras, None if the route has none. *schema* is the one that its events must satisfy."""
+    """The optional steps of a route, None if it has none. *schema* is the one that its events must satisfy."""
     enrich = join(path, "enrich")
     before = [*_geo(options, lookup_sources, schema, enrich, problems), *_agent(options, schema, enrich, problems)]
     after = _lookups(options, lookup_sources, schema, enrich, problems)
@@ -153,7 +153,7 @@ def _canonical() -> Mapping[str, Any]:
 
 
 def _key(key: str) -> KeyOf:
-    """The Kafka key of an event as it is published."""
+    """The function that makes the Kafka key of an event."""
     if key == "none":
         return lambda _event, _record: None
     if key == "coordinates":

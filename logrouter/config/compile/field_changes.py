@@ -33,7 +33,7 @@ _OPEN: Final = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "pat
 
 
 def compile_fields(steps: Steps) -> Change:
-    """The steps as one function."""
+    """The steps as one function on events."""
     return chain([_compiled(verb, operand) for verb, operand in steps])
 
 
@@ -48,10 +48,11 @@ def _compiled(verb: str, operand: Any) -> Change:
 
 @dataclass(slots=True)
 class NameChecker:
-    """Follows the steps with nothing but names. *schema* is the route's own, *canonical* that of events before them.
+    """Follows the steps by field names alone, and notes those that make every event invalid.
 
-    *needed* are fields that something besides the schema relies on, with what that is; *added* are top-level fields
-    that the route adds beyond *canonical*.
+    *schema* is the one that the route's events must satisfy, *canonical* that of events before the steps. *needed* are
+    fields that something besides the schema relies on, with a phrase that says what; *added* are top-level fields that
+    the route adds beyond *canonical*.
     """
 
     schema: Mapping[str, Any]
@@ -62,7 +63,7 @@ class NameChecker:
     _gone: dict[Path, str] = field(default_factory=dict)
 
     def run(self, steps: Steps, path: str) -> None:
-        """Note everything that would lose fields that must be there, or make fields that the schema forbids."""
+        """Check the steps at *path*: none may remove a required field or add one that the schema forbids."""
         known: set[Path] = {(name,) for name in self.added}
         for verb, operand in steps:
             at = join(path, verb)
@@ -134,7 +135,7 @@ class NameChecker:
 
 
 def forbids_field(schema: Any, path: Path) -> bool:
-    """Whether no event with a field at *path* satisfies the schema, as far as that can be told from it alone."""
+    """Whether the schema allows no field at *path*; false where that can't be decided."""
     for name in path:
         if not isinstance(schema, dict):
             return schema is False
@@ -151,7 +152,7 @@ def forbids_field(schema: Any, path: Path) -> bool:
 
 
 def named_fields(schema: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
-    """Every field that the schema names, objects and what is in them."""
+    """The path of every field that the schema names, of objects and of the fields in them."""
     for name, below in schema.get("properties", {}).items():
         yield (*above, name)
         if isinstance(below, dict):

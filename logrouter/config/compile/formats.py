@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parser | None:
-    """The parser that the options describe; None with the problems noted."""
+    """The parser of a route's format with its options; None if they are wrong, with the problems noted."""
     kind = FORMATS[options.name]
     settings = FormatSettings(
         pattern=options.pattern,

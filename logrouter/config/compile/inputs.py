@@ -1,4 +1,4 @@
-"""Files beside a topics.yaml that its table is made from: schemas, lookups. A change of one changes the generation."""
+"""The other files of a topics.yaml: schemas, lookups, databases. A change of one changes the generation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class InputFileError(Exception):
-    """A file that is there and can't be used; the text goes after the file's name."""
+    """A file exists but can't be used; the text is meant to follow the file's name."""
 
 
 class Inputs:
-    """Reads files relative to *folder* and remembers which, those that were looked for in vain as well."""
+    """Reads files relative to *folder* and remembers their digests, and the names of those that do not exist."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -24,7 +24,7 @@ class Inputs:
         """The file's content; None if there is no such file.
 
         Raises:
-            InputError: it can't be read, or has more than *max_bytes*.
+            InputFileError: it can't be read, or has more than *max_bytes*.
         """
         file = self.folder / name
         self._digests[name] = ""
@@ -42,11 +42,11 @@ class Inputs:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Every file that was asked for."""
+        """Every file that was asked for, whether or not it exists."""
         return tuple(self.folder / name for name in sorted(self._digests))
 
     def generation(self, data: bytes) -> str:
-        """Twelve hex digits that name *data*, the topics.yaml, together with what was read so far."""
+        """Twelve hex digits that name the content of *data*, the topics.yaml, and of all files read so far."""
         digest = sha256(data)
         for name, content in sorted(self._digests.items()):
             if content:

@@ -1,4 +1,4 @@
-"""Lookup files: rows by key from a CSV or JSON file, read strictly, every fault with its line.
+"""Lookup files: rows by key from a CSV or JSON file, read strictly; every problem has its line.
 
     client_id,name,tier,owner              {"c1": {"name": "Reader", "tier": "free", "owner": "web"}}
     c1,Reader,free,web                     [{"client_id": "c1", "name": "Reader", "tier": "free", "owner": "web"}]
@@ -54,7 +54,7 @@ class _FaultError(Exception):
 def load_lookups(
     lookups: Mapping[str, LookupFileOptions] | None, inputs: Inputs, problems: Problems
 ) -> dict[str, Rows | None]:
-    """The rows of every lookup by its name; None for one that can't be used, with all that is wrong with it noted."""
+    """The rows of every lookup by its name; None for one that can't be used, with its problems noted."""
     made: dict[str, Rows | None] = {}
     for name, options in (lookups or {}).items():
         made[name] = _load(options, join(join("lookups", name), "file"), inputs, problems) if usable(options) else None

@@ -1,4 +1,4 @@
-"""Where a route's events go: fixed topics, or topics by fields of the event out of a set that is closed at load time.
+"""Where a route's events go: fixed topics, or topics by fields of the event, all of them known when the file is loaded.
 
 to: requests.{api}
 topics: {api: [core, search], otherwise: requests.other}     # requests.core, requests.search, requests.other
@@ -31,14 +31,14 @@ _PLACEHOLDER = re.compile(rf"\{{({FIELD})\}}")
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """All *topics* that a route may write, in order. *choose* picks among them; None means every event goes to all."""
+    """All *topics* that a route may write, in order. *choose* returns those of an event; None means all of them."""
 
     topics: tuple[str, ...]
     choose: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
 
 
 def resolve_destinations(options: RouteOptions, path: str, problems: Problems) -> Destinations:
-    """What `to` and `topics` say; without what is wrong with them, which is noted."""
+    """The destinations by `to` and `topics`; without topics if these are wrong, which is noted."""
     values = {name: listed_values for name, listed_values in (options.topics or {}).items() if name != OTHERWISE}
     otherwise = (options.topics or {}).get(OTHERWISE, ())
     wanted = {name for template in options.to for name in _PLACEHOLDER.findall(template)}

@@ -1,4 +1,4 @@
-"""What `pair` of a route takes besides the option itself: a format that knows two lines, and one answer for both."""
+"""Checks of the option `pair`: a format with two lines per request, and conditions that hold for both or neither."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
 
 _KNOWN_AT_ONCE: Final = frozenset({"api", "api_version", "domain", "method", "path", "protocol", "request_id"})
-"""What both lines of a request tell alike, so that a condition holds for both or for neither."""
+"""Fields that both lines of a request have with the same value, so that a condition holds for both or for neither."""
 
 
 def pairing_options(outputs: OutputsOptions, routes: Iterable[RouteOptions]) -> PairingOptions | None:
-    """Where lines wait, None where none do."""
+    """The options of the pairing topics: those of the file, else defaults if a route pairs, else None."""
     if outputs.pairing is not None:
         return outputs.pairing
     return PairingOptions() if any(route.pair is not None for route in routes) else None
 
 
 def pairing_changelog(topic: str) -> str:
-    """The changelog of a pairing topic."""
+    """The name of the changelog of a pairing topic."""
     return f"{topic}.state"
 
 
 def check_pair(options: RouteOptions, path: str, problems: Problems) -> None:
-    """Note what a route can't pair with."""
+    """Note options of a route that can't be combined with `pair`."""
     at = join(path, "pair")
     tried = options.format.formats or default_order(FORMATS)
     names = tried if options.format.name == AUTO else (options.format.name,)
     if not any(FORMATS[name].halves for name in names):
         knowing = [name for name, kind in FORMATS.items() if kind.halves]
-        problems.add(at, f"the format {options.format.name} has one line for a request; {listed(knowing)} may have two")
+        problems.add(
+            at, f"the format {options.format.name} writes one line per request; `pair` is for {listed(knowing)}"
+        )
     if options.rate_limit is not None:
         problems.add(at, "can't be together with `rate_limit`, which might drop one of the two lines of a request")
     if options.request is not None:
@@ -49,5 +51,5 @@ def check_pair(options: RouteOptions, path: str, problems: Problems) -> None:
         if later:
             problems.add(
                 join(path, "request"),
-                f"asks for {', '.join(later)}; with `pair` only what both lines tell: {listed(_KNOWN_AT_ONCE)}",
+                f"uses {', '.join(later)}; with `pair` only fields that both lines have: {listed(_KNOWN_AT_ONCE)}",
             )

@@ -34,7 +34,7 @@ def packaged_schemas() -> dict[str, bytes]:
 
 
 def load_schema(name: str, inputs: Inputs, path: str, problems: Problems) -> Validator | None:
-    """The validator for a schema by the name a route gives, or None with the problem noted."""
+    """The validator of the schema that a route names; None if it can't be used, with the problem noted."""
     data = _bytes_of(name, inputs, path, problems)
     if data is None:
         return None

@@ -18,7 +18,7 @@ MAX_TOKENS: Final = 1000
 
 
 def inline_tokens(access: AccessOptions) -> tuple[Token, ...]:
-    """The tokens that topics.yaml itself holds; the section is known to be right."""
+    """The tokens in topics.yaml itself, whose section has no problems."""
     return check_tokens(access.tokens, "access.tokens", Problems())
 
 
@@ -26,7 +26,7 @@ def read_tokens(data: bytes, name: str) -> tuple[Token, ...]:
     """The tokens in the bytes of a file called *name*.
 
     Raises:
-        ConfigError: with everything that is wrong with it. No hash and no token is repeated.
+        ConfigError: with every problem. It repeats no hash and no token.
     """
     try:
         found = document.read(data)
@@ -43,7 +43,7 @@ def read_tokens(data: bytes, name: str) -> tuple[Token, ...]:
 
 
 def merge_tokens(one: tuple[Token, ...], other: tuple[Token, ...], name: str) -> tuple[Token, ...]:
-    """Tokens of topics.yaml and those of the file called *name*, which must not share a name or a hash."""
+    """The tokens of topics.yaml and those of the file called *name*; `ConfigError` if they share a name or a hash."""
     names = {token.caller.name for token in one} & {token.caller.name for token in other}
     digests = {token.digest for token in one} & {token.digest for token in other}
     if names or digests:

@@ -37,7 +37,7 @@ class ScopeName:
     """One scope."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """The scope as it is written."""
+        """The scope as it is written in the file."""
         if isinstance(value, str) and is_scope(value):
             return str(value)
         problems.add(path, f"must be {self.describe()}, not {echo(value)}")
@@ -48,7 +48,7 @@ class ScopeName:
         return {"type": "string", "pattern": r"^(usage:read(:client=.+)?|metrics:read|admin)$"}
 
     def describe(self) -> str:
-        """All there are."""
+        """All scopes."""
         return f"a scope ({FORMS})"
 
 
@@ -70,7 +70,7 @@ class TokenHash:
         return {"type": "string", "pattern": f"^{HASH_PATTERN}$"}
 
     def describe(self) -> str:
-        """Where it comes from."""
+        """Its form, and where it comes from."""
         return "`sha256:` and 64 hexadecimal digits, as `logrouter token` prints it"
 
 

@@ -1,4 +1,4 @@
-"""Where the table view is served, and how it is encrypted."""
+"""Options of where the table view is served, and of its encryption."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class HttpOptions:
 
 
 def check_http(http: HttpOptions, problems: Problems) -> None:
-    """Notes what each option alone can't say."""
+    """Note combinations of options that are wrong."""
     if http.tls is not None and usable(http.tls) and http.advertise.startswith("http:"):
         problems.add("tables_lane.http.advertise", "must be https, as tables_lane.http.tls serves nothing else")
 

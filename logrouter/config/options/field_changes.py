@@ -31,7 +31,7 @@ class ConstantValue:
         return {"type": ["string", "number", "boolean"]}
 
     def describe(self) -> str:
-        """Which they are."""
+        """The three kinds of value."""
         return "text, a number, true or false"
 
 
@@ -39,7 +39,7 @@ class OrderedSteps(Section):
     """A section whose options are steps: it is read as (key, value) pairs in the order of the file."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """The pairs."""
+        """The pairs; `INVALID` for an empty mapping."""
         made = super().read(value, path, problems)
         if made is INVALID:
             return INVALID

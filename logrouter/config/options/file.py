@@ -1,6 +1,7 @@
 """Every option of topics.yaml, declared once: parsing, defaults, JSON Schema and docs/topics-yaml.md come from here.
 
-Options are nouns with their units. What a declaration can't say (names that must exist, loops) is in `build`.
+Options are nouns with their units. What a declaration can't express (names that must exist, loops) is in
+`config.compile.build`.
 """
 
 from __future__ import annotations

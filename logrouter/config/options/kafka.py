@@ -1,4 +1,4 @@
-"""The `kafka:` section: any librdkafka setting, passed through. Secrets come from the environment and stay hidden."""
+"""The section `kafka`: any librdkafka setting. Secrets come from the environment and are never shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OWNED: Final = {
     "transaction.timeout.ms": "set route_lane.transaction_timeout_ms",
     "transactional.id": "it is made from route_lane.group and route_lane.instance",
 }
-"""Settings that the lanes decide, because what they promise depends on them; each with what to do instead."""
+"""Settings that only the lanes may set, as exactly-once depends on them; each with why, or what to set instead."""
 
 
 BY_REFERENCE: Final = "is a secret, so it must be a reference like ${NAME}, with no default and nothing around it"
@@ -34,10 +34,10 @@ BY_REFERENCE: Final = "is a secret, so it must be a reference like ${NAME}, with
 
 @dataclass(frozen=True, slots=True)
 class KafkaKind:
-    """A mapping of setting to text, number or boolean. Nothing it says ever repeats a value."""
+    """A mapping from setting to text, number or boolean. Messages never repeat a value."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """A dict of strings and secrets."""
+        """A dict of texts and, for settings that hold secrets, of `Secret`."""
         if not isinstance(value, dict):
             problems.add(path, f"must be {self.describe()}")
             return INVALID
@@ -71,10 +71,10 @@ class KafkaKind:
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """Text that only the environment may give, as a `Secret`."""
+    """A text that must come from the environment; read as a `Secret`."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """The secret; INVALID if it is written in the file."""
+        """The secret; `INVALID` if it is written in the file."""
         if isinstance(value, FromEnv) and value and not value.literal:
             return Secret(str(value))
         problems.add(path, BY_REFERENCE)

@@ -1,4 +1,4 @@
-"""Blocks of conditions, read and compiled to one condition: the `match:` and the `request:` of a route.
+"""The options `match` and `request` of a route: mappings of conditions, read into one condition.
 
 match:                                       # on the envelope, before anything is parsed
   program: api-gateway                       # equals
@@ -33,7 +33,7 @@ LOOKS_LIKE: Final = "looks_like"
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """What a route's `match:` says: the condition on the envelope, and whether the line must be a request."""
+    """What a route's `match` says: the condition on the envelope, and whether the line must be a request."""
 
     condition: Condition = ALWAYS
     request_only: bool = False
@@ -60,7 +60,7 @@ class Match:
         return _schema(ENVELOPE, {LOOKS_LIKE: {"const": "request"}})
 
     def describe(self) -> str:
-        """What it is."""
+        """What it maps."""
         return "a mapping from envelope field to condition"
 
 
@@ -69,7 +69,7 @@ class RequestConditions:
     """The kind of the option `request`."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """A condition on a `requestfields.Request`."""
+        """A condition on a `request_fields.Request`."""
         condition = read_mapping(REQUEST, value, path, problems)
         return INVALID if condition is None else condition
 
@@ -78,7 +78,7 @@ class RequestConditions:
         return _schema(REQUEST, {})
 
     def describe(self) -> str:
-        """What it is."""
+        """What it maps."""
         return "a mapping from field of the request to condition"
 
 
@@ -105,7 +105,7 @@ def _schema(vocabulary: Vocabulary, own: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_mapping(vocabulary: Vocabulary, value: Any, path: str, problems: Problems) -> Condition | None:
-    """All conditions of one mapping together; None with the problems noted."""
+    """The condition that all entries of a mapping hold; None if one is wrong, with the problems noted."""
     if not isinstance(value, dict) or not value:
         problems.add(path, f"must be a mapping from {vocabulary.named} to condition" if value else "must not be empty")
         return None
@@ -118,7 +118,7 @@ def _joined(parts: list[Condition | None]) -> Condition | None:
 
 
 def read_entry(vocabulary: Vocabulary, key: str, value: Any, path: str, problems: Problems) -> Condition | None:
-    """The condition of one key of a mapping; None with the problems noted."""
+    """The condition of one entry of a mapping; None if it is wrong, with the problems noted."""
     if key in NESTING:
         return _nested(vocabulary, key, value, path, problems)
     if key == LOOKS_LIKE and vocabulary is ENVELOPE:

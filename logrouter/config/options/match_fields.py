@@ -1,4 +1,4 @@
-"""What conditions may ask about: the fields of an envelope (`match:`) and those of a parsed request (`request:`)."""
+"""The fields that conditions may use: those of an envelope (`match`) and those of a parsed request (`request`)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ RECORD_HEADER: Final = "header."
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The fields of one kind of subject. *named* says what they are fields of; *prefixes* begin names that are free.
+    """The fields of an envelope or of a request.
 
-    *numbers* and *addresses* are what can be compared with numbers and networks, besides free names; *known* has every
-    value that a field can have, where that is a closed set; *raw* says whether values occur in the record's bytes.
+    *named* is what a message calls one of them. *names* are all fixed names; *prefixes* begin free ones, such as
+    `label.app`. *get* makes a function that returns a field's text or None. *numbers* and *addresses* can be compared
+    with numbers and networks, as free names can. *known* has all values of the fields with a closed set of them. *raw*
+    says whether values occur in the record's bytes.
     """
 
     named: str
@@ -40,23 +42,23 @@ class Vocabulary:
     raw: bool
 
     def has(self, field: str) -> bool:
-        """Whether there is such a field."""
+        """Whether there is a field of this name."""
         return field in self.names or self.is_free(field)
 
     def is_free(self, field: str) -> bool:
-        """Whether the name is one that only the writer of the line knows."""
+        """Whether it is a free name: a prefix and any name."""
         return any(field.startswith(prefix) and field != prefix for prefix in self.prefixes)
 
     def is_number(self, field: str) -> bool:
-        """Whether numbers can be compared with it."""
+        """Whether the field can be compared with numbers."""
         return field in self.numbers or self.is_free(field)
 
     def is_address(self, field: str) -> bool:
-        """Whether networks can be compared with it."""
+        """Whether the field can be compared with networks."""
         return field in self.addresses or self.is_free(field)
 
     def gives_tokens(self, field: str) -> bool:
-        """Whether a text that the field holds stands in the record's bytes."""
+        """Whether the field's text occurs in the record's bytes, so that the pre-filter can look for it."""
         return self.raw and field not in REWRITTEN and not field.startswith(RECORD_HEADER)
 
     def listed(self) -> str:

@@ -1,4 +1,4 @@
-"""The operators of conditions: one operand on one field, read and compiled to a predicate on the field's text."""
+"""The operators of conditions: an operand for a field becomes a condition on the field's text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _WrongError(Exception):
 def read_operator(
     vocabulary: Vocabulary, field: str, operator: str, given: Any, path: str, problems: Problems
 ) -> Condition | None:
-    """The condition that *operator* makes of its operand at *path*; None with the problems noted."""
+    """The condition of *operator* on *field* with the operand *given*; None if wrong, with the problem noted."""
     at = path if operator in ("equals", "in") else join(path, operator)
     if operator not in OPERATORS:
         hint = did_you_mean(operator, OPERATORS)
@@ -234,7 +234,7 @@ def _network(given: Any, path: str) -> IPv4Network | IPv6Network:
 
 
 def parse_number(text: str) -> int | float | None:
-    """The number that *text* writes in decimal digits, None for anything else."""
+    """The number in a text of decimal digits; None for anything else."""
     found = _NUMBER.fullmatch(text)
     if found is None:
         return None
@@ -242,7 +242,7 @@ def parse_number(text: str) -> int | float | None:
 
 
 def in_networks(networks: Sequence[IPv4Network | IPv6Network]) -> Callable[[str], bool]:
-    """Whether a text is an address in one of the networks. An IPv4 address written as IPv6 counts as what it is."""
+    """A function: whether a text is an address in one of the networks. IPv4 in IPv6 notation counts as IPv4."""
     v4 = tuple((int(n.network_address), int(n.netmask)) for n in networks if isinstance(n, IPv4Network))
     v6 = tuple((int(n.network_address), int(n.netmask)) for n in networks if isinstance(n, IPv6Network))
 

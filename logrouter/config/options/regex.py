@@ -1,7 +1,7 @@
-"""Regular expressions in linear time: RE2 decides, and what an expression needs is read from its text.
+"""Regular expressions in linear time: RE2 matches; texts that every match contains are read from the expression.
 
-RE2 knows no back references and no look-around, and so never tries two ways through a text. Its time grows with the
-length of the text times the size of the expression's program; both are bounded.
+RE2 has no back references and no look-around, and so never backtracks. Its time grows with the length of the text
+times the size of the expression's program; both are bounded.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _MAX_MEMORY: Final = 1 << 20
 
 
 class RegexError(ValueError):
-    """Not an expression, or too large a one; the text says why."""
+    """The text is no regular expression of RE2, or one that is too large; says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """A compiled expression. *accepts* searches: anchors are the author's.
+    """A compiled expression. *accepts* searches in a text; only anchors in the expression bind it to the ends.
 
-    *needs* is as for `conditions.Field`; *impossible* says that no text at all can match.
+    *needs* are texts of which one occurs in every match, None if not known. *impossible* says that no text matches.
     """
 
     accepts: Callable[[str], bool]
@@ -41,7 +41,7 @@ class Regex:
 
 
 def compile_regex(pattern: str, *, fold_case: bool = False) -> Regex:
-    """The expression, or `RegexError`."""
+    """Compile an expression of RE2; `RegexError` if it is not one or is too large."""
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True

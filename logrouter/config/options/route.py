@@ -1,4 +1,4 @@
-"""The options of a route, declared as everything in `options` is: who gets which record, and what becomes of it."""
+"""The options of a route: which records it takes, and what becomes of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics that a source takes: exact names and anchored regular expressions."""
+"""The option `topics` of a source: exact names, and regular expressions that match whole names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TopicOrExpression:
     """
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """The text as it stands."""
+        """The text as it is written."""
         if not isinstance(value, str) or not value.startswith("^"):
             return TOPIC.read(value, path, problems)
         wrong = _fault(value)
@@ -59,24 +59,24 @@ def _fault(expression: str) -> str | None:
 
 
 def anchor_expression(expression: str) -> str:
-    """The expression so that it matches whole names only, for an engine that searches and for one that does not."""
+    """The expression with anchors at both ends, so that every engine matches whole names only."""
     return f"^({expression.removeprefix('^')})$"
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A closed expression on topic names, in linear time."""
+    """An expression with anchors at both ends, compiled by RE2."""
 
     pattern: str
     accepts: Callable[[str], bool]
 
     def fullmatch(self, name: str, /) -> bool:
-        """Whether it matches all of the name."""
+        """Whether it matches the whole name."""
         return self.accepts(name)
 
 
 def split_topics(topics: Iterable[str]) -> tuple[frozenset[str], tuple[Expression, ...]]:
-    """The exact names and the compiled expressions among *topics*."""
+    """The exact names in *topics*, and its expressions, compiled."""
     every = list(topics)
     names = frozenset(topic for topic in every if not topic.startswith("^"))
     patterns = [anchor_expression(topic) for topic in every if topic.startswith("^")]

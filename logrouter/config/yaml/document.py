@@ -1,4 +1,4 @@
-"""Strict YAML 1.2: text in, plain values and the position of each out.
+"""Strict YAML 1.2: reads bytes into plain values and the position of each.
 
 Stricter than most loaders, so that a file means one thing: only `true` and `false` are booleans (`no` is text), keys
 are unique strings, there are no tags, merge keys or further documents, and size, depth and aliases are bounded.
@@ -33,7 +33,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class DocumentError(Exception):
-    """The text is not one acceptable YAML document. *problem* says where and why."""
+    """The bytes are not a YAML document as `read` takes it. *problem* says where and why."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -103,11 +103,11 @@ class _Builder:
         self._keys: dict[str, tuple[int, int]] = {}
 
     def document(self) -> Document:
-        """What was built."""
+        """The document of all events so far."""
         return Document(self._root[0] if self._root else None, self._values, self._keys)
 
     def take(self, event: Any) -> None:
-        """Handle one event."""
+        """Handle one parser event; `DocumentError` for what is not allowed."""
         match event:
             case ev.ScalarEvent():
                 self._scalar(event)

@@ -1,4 +1,4 @@
-"""The line of a file that a problem is about, with a caret below the place; never one that may hold a secret."""
+"""The line of a file that a problem is about, with a caret below; never a line that may hold a secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.]+")
 
 
 def excerpt(lines: Sequence[str], problem: Problem) -> tuple[str, str] | None:
-    """The line and the caret below it, equally indented; None without a place, or where a secret might be shown."""
+    """The line, and a line with the caret below it; None without a position, or if the line may hold a secret."""
     if problem.line is None or problem.column is None or not 0 < problem.line <= len(lines):
         return None
     if _may_hold_secret(lines, problem.line - 1):
@@ -32,7 +32,7 @@ def excerpt(lines: Sequence[str], problem: Problem) -> tuple[str, str] | None:
 
 
 def _may_hold_secret(lines: Sequence[str], index: int) -> bool:
-    """Whether the line, or one that it may be inside of by its indentation, names a secret setting."""
+    """Whether the line, or one that encloses it by indentation, names a secret setting."""
     indent = len(lines[index])
     for line in reversed(lines[: index + 1]):
         here = len(line) - len(line.lstrip())

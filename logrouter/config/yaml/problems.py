@@ -1,4 +1,4 @@
-"""What is wrong with a topics.yaml: all of it at once, each with its path in the file and its line and column."""
+"""Problems of a topics.yaml: collected, not raised one by one, each with its path, line and column."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WARNING: Final = "warning"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend. *path* is like `routes[3].to`, "" for the whole file; *line* and *column* count from 1.
+    """One problem. *path* is like `routes[3].to`, "" for the whole file; *line* and *column* count from 1.
 
     A file with an error can't be used; a warning says that something in it will hardly do what was meant.
     """
@@ -39,7 +39,7 @@ class Problem:
 class ConfigError(Exception):
     """A topics.yaml that can't be used. *problems* are in file order; *file* is its name as the operator gave it.
 
-    *inputs* are the other files that were looked at: mending one of those may be what it takes.
+    *inputs* are the other files that were read: the fault may be in one of those.
     """
 
     def __init__(self, file: str, problems: Iterable[Problem], inputs: tuple[Path, ...] = ()) -> None:
@@ -58,15 +58,16 @@ class ConfigError(Exception):
 
 
 def in_file_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Sorted by line and column; what is about the whole file comes first."""
+    """Problems by line and column; those of the whole file come first."""
     return sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
 
 
 @dataclass(slots=True)
 class Problems:
-    """The collector that reading, building and linting share. Positions are found by path, or by the nearest parent's.
+    """Collects the problems that reading, compiling and linting find.
 
-    *found* are errors, *warnings* don't keep a file from being used.
+    *values* and *keys* are positions by path, from `document.read`; a path without one has that of its nearest parent.
+    *found* are errors; a file with *warnings* alone can be used.
     """
 
     values: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class Problems:
 
 
 def parent(path: str) -> str:
-    """The path of what holds the value. Keys with dots shorten one dot at a time, which is harmless."""
+    """The path of the enclosing value. A key with dots is shortened one dot at a time, which is harmless."""
     cut = max(path.rfind("."), path.rfind("["))
     return path[:cut] if cut > 0 else ""
 
@@ -114,7 +115,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """The names as one phrase, in order."""
+    """The names in order, separated by commas; "none" without any."""
     return ", ".join(sorted(names)) or "none"
 
 

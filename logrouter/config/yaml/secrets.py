@@ -23,7 +23,7 @@ _SECRET = re.compile(
 
 
 class Secret:
-    """A value that is passed on but never shown: `reveal()` is the only way to it."""
+    """A value that is passed on but never shown: only `reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -48,9 +48,9 @@ class Secret:
 
 
 class FromEnv(str):
-    """Text that came, at least in part, from the environment: messages do not repeat it.
+    """A text that came, at least in part, from the environment: messages do not repeat it.
 
-    *literal* says that some of it was written in the file, as text or as a default.
+    *literal* says whether some of it was written in the file, as text or as a default.
     """
 
     __slots__ = ("literal",)
@@ -67,7 +67,7 @@ def looks_secret(key: str) -> bool:
 
 
 def expand(text: str, env: Mapping[str, str]) -> tuple[str, list[str]]:
-    """*text* with references replaced (as `FromEnv` if there were any), and what was wrong with them."""
+    """*text* with references replaced, a `FromEnv` if there were any, and a message for each wrong reference."""
     wrong: list[str] = []
     found = literal = False
 

@@ -63,10 +63,10 @@ def test_route_may_say_so(route):
         ("to: []", "to: has 0 entries, 1 to 16 are allowed"),
         (
             "format: {name: auto, formats: [envoy, kv]}, pair: 60",
-            "pair: the format auto has one line for a request; wso2_access, wso2_api_log may have two",
+            "pair: the format auto writes one line per request; `pair` is for wso2_access, wso2_api_log",
         ),
         ("pair: 0", "pair: must be a whole number from 1 to 86400, not 0"),
-        ("pair: 60", "pair: the format envoy has one line for a request; wso2_access, wso2_api_log may have two"),
+        ("pair: 60", "pair: the format envoy writes one line per request; `pair` is for wso2_access, wso2_api_log"),
         (
             "format: wso2_access, pair: 60, rate_limit: 5",
             "pair: can't be together with `rate_limit`, which might drop one of the two lines of a request",
@@ -74,7 +74,7 @@ def test_route_may_say_so(route):
         (
             "format: wso2_access, pair: 60, request: {any: [{api: a}, {not: {status_code: {lt: 500}}}]}",
             (
-                "request: asks for status_code; with `pair` only what both lines tell: "
+                "request: uses status_code; with `pair` only fields that both lines have: "
                 "api, api_version, domain, method, path, protocol, request_id"
             ),
         ),
