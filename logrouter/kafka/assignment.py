@@ -1,6 +1,6 @@
 """Which partitions a route process has, how far each is committed, and going back in them.
 
-Rebalances are seen inside `consume()` alone, which calls `gain` and `lose` by the lane's callbacks.
+Rebalances are seen inside `GroupConsumer.consume` alone: its listener calls `add_partitions` and `remove_partitions`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from logrouter.kafka.errors import FatalError
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from logrouter.kafka.consumer import CommittedOffset, GroupConsumer
     from logrouter.kafka.records import Message, Partition
     from logrouter.telemetry.log import Log
 
@@ -28,39 +29,43 @@ _AGAIN_SECONDS: Final = 0.05
 class Assignment:
     """The partitions of one consumer."""
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: GroupConsumer) -> None:
         self._consumer = consumer
         self.partitions: set[Partition] = set()
         self.revoked: set[Partition] = set()
         """Those that have left during the present call of `consume()`."""
         self.starts: dict[Partition, int] = {}
-        """Where those begin that have come during the present call and don't begin at what is committed."""
+        """Offsets at which partitions begin that have come during the present call, where not at the committed one."""
         self.positions: dict[Partition, int] = {}
-        """How far those are committed of which something was."""
+        """The committed offset of each partition of which we have committed or published something."""
 
-    def gain(self, partitions: Iterable[TopicPartition]) -> None:
+    def begin_call(self) -> None:
+        """`consume()` is called next."""
+        self.revoked.clear()
+        self.starts.clear()
+
+    def add_partitions(self, partitions: Iterable[Partition]) -> None:
         """They are ours now."""
-        self.partitions |= {(p.topic, p.partition) for p in partitions}
+        self.partitions.update(partitions)
 
-    def lose(self, partitions: Iterable[TopicPartition]) -> set[Partition]:
+    def remove_partitions(self, partitions: Iterable[Partition]) -> None:
         """They are not ours any more."""
-        gone = {(p.topic, p.partition) for p in partitions}
+        gone = set(partitions)
         self.partitions -= gone
         self.revoked |= gone
         for topic, partition in gone:
             self.positions.pop((topic, partition), None)
             metrics.drop_consumer_lag(topic, partition)
-        return gone
 
-    def note(self, event: Log, partitions: Iterable[TopicPartition]) -> None:
-        """Tell of a rebalance."""
+    def log_rebalance(self, event: Log, partitions: Iterable[Partition]) -> None:
+        """Count a rebalance, and log *event* with the partitions it is about."""
         metrics.REBALANCES.inc()
         metrics.ASSIGNED_PARTITIONS.set(len(self.partitions))
-        names = sorted(f"{p.topic}:{p.partition}" for p in partitions)
+        names = sorted(f"{topic}:{partition}" for topic, partition in partitions)
         log(event, partitions=",".join(names) or "none", assigned=len(self.partitions))
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
-        """The group has committed these."""
+    def record_commit(self, positions: Mapping[Partition, int]) -> None:
+        """The group has committed these offsets."""
         self.positions |= {at: offset for at, offset in positions.items() if at in self.partitions}
 
     def without_revoked(self, messages: list[Message]) -> list[Message]:
@@ -76,49 +81,59 @@ class Assignment:
         back = {at: offset for at, offset in dropped.items() if at in self.partitions}
         if back:
             starts = {at: offset for at, offset in self.starts.items() if at in back}
-            self.seek_back(back | self.ask(list(back)) | starts)
+            self.seek_back(back | self.committed_offsets(list(back)) | starts)
         return kept
 
-    def ask(self, partitions: list[Partition]) -> dict[Partition, int]:
-        """The group's committed offsets, without the partitions that have none."""
-        return {(p.topic, p.partition): p.offset for p in self.ask_all(partitions)}
+    def committed_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The group's committed offsets, without the partitions that have none. Raises as `fetch_committed`."""
+        return {each.at: each.offset for each in self.fetch_committed(partitions)}
 
-    def ask_all(self, partitions: list[Partition], seconds: float = _REWIND_SECONDS) -> list[TopicPartition]:
-        """The same with what is kept beside the offsets."""
+    def fetch_committed(
+        self, partitions: Sequence[Partition], seconds: float = _REWIND_SECONDS
+    ) -> list[CommittedOffset]:
+        """The same with the texts kept beside the offsets. Asks again until *seconds* are over.
+
+        Raises:
+            FatalError: no answer in that time.
+        """
         by = time.monotonic() + seconds
         while True:
             try:
-                asked = [TopicPartition(*at) for at in partitions]
-                found = self._consumer.committed(asked, timeout=_ASK_SECONDS)
-                error = next((p.error for p in found if p.error is not None), None)
+                return self._consumer.committed(partitions, _ASK_SECONDS)
             except KafkaException as exc:
-                error = exc.args[0]
-            if error is None:
-                return [p for p in found if p.offset >= 0]
-            if time.monotonic() > by:
-                raise FatalError(f"cannot ask for committed offsets: {error.str()}", fenced=False)
+                if time.monotonic() > by:
+                    text = f"cannot ask for committed offsets: {exc.args[0].str()}"
+                    raise FatalError(text, fenced=False) from None
             time.sleep(_AGAIN_SECONDS)
 
     def seek_back(self, first: Mapping[Partition, int]) -> None:
-        """Go on reading from these offsets, in the partitions that are ours."""
-        by = time.monotonic() + _REWIND_SECONDS
-        for (topic, partition), offset in first.items():
-            if (topic, partition) in self.partitions:
-                self._seek(TopicPartition(topic, partition, offset), by)
+        """Go on reading from these offsets, in the partitions that are ours.
 
-    def _seek(self, to: TopicPartition, by: float) -> None:
+        Raises:
+            FatalError: librdkafka has refused that for too long.
+        """
+        by = time.monotonic() + _REWIND_SECONDS
+        for at, offset in first.items():
+            if at in self.partitions:
+                self._seek(at, offset, by)
+
+    def _seek(self, at: Partition, offset: int, by: float) -> None:
         while True:
             try:
-                self._consumer.seek(to)
+                self._consumer.seek(at, offset)
             except KafkaException as exc:
                 # A partition assigned this moment has no fetcher yet: seek says "erroneous state" until it has.
                 if time.monotonic() > by:
-                    raise FatalError(
-                        f"cannot go back in {to.topic} [{to.partition}]: {exc.args[0].str()}", fenced=False
-                    ) from None
+                    text = f"cannot go back in {at[0]} [{at[1]}]: {exc.args[0].str()}"
+                    raise FatalError(text, fenced=False) from None
                 time.sleep(_AGAIN_SECONDS)
             else:
                 return
+
+
+def offsets_to_commit(positions: Mapping[Partition, int], metadata: Mapping[Partition, str]) -> list[TopicPartition]:
+    """*positions* as librdkafka takes them, each with the text of *metadata* to be kept beside it."""
+    return [TopicPartition(*at, offset, metadata.get(at, "")) for at, offset in positions.items()]
 
 
 def first_offsets(messages: Iterable[Message]) -> dict[Partition, int]:

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from logrouter.kafka.errors import FatalError, StoppedError
+from logrouter.kafka.errors import ClientError, FatalError, StoppedError
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from confluent_kafka import Consumer
+    from logrouter.kafka.consumer import GroupConsumer
 
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 5.0
-_ASK_SECONDS: Final = 5.0
 # What librdkafka reports while it reconnects by itself: a state, not a flood of errors.
 _CONNECTION_ERRORS: Final = frozenset(
     {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT}  # noqa: SLF001
@@ -71,17 +70,20 @@ class Found:
     partitions: dict[str, int]
 
 
-def wait_for_topics(consumer: Consumer, topics: set[str], state: BrokerState, *, give_up: Callable[[], bool]) -> Found:
+def wait_for_topics(
+    consumer: GroupConsumer, topics: set[str], state: BrokerState, *, give_up: Callable[[], bool]
+) -> Found:
     """Ask until the cluster answers and all *topics* exist: waiting is kinder than a crash loop.
 
     Raises:
         StoppedError: *give_up* turned true first.
+        FatalError: librdkafka cannot go on.
     """
     pause, missing_before = _FIRST_PAUSE, set[str]()
     while not give_up():
-        consumer.poll(0)  # nothing is subscribed yet: this only serves error callbacks, which would pile up
+        consumer.serve_callbacks()  # errors, which would pile up
         try:
-            metadata = consumer.list_topics(timeout=_ASK_SECONDS)
+            metadata = consumer.cluster_metadata()
         except KafkaException as exc:
             error: KafkaError = exc.args[0]
             if error.fatal():
@@ -103,9 +105,16 @@ def wait_for_topics(consumer: Consumer, topics: set[str], state: BrokerState, *,
     raise StoppedError
 
 
-def partitions_of(consumer: Consumer, topics: Iterable[str]) -> dict[str, int]:
-    """How many partitions each topic has, 0 if there is none of that name. Raises KafkaException without an answer."""
-    found = consumer.list_topics(timeout=_ASK_SECONDS).topics
+def count_partitions(consumer: GroupConsumer, topics: Iterable[str]) -> dict[str, int]:
+    """How many partitions each topic has, 0 if there is no topic of that name.
+
+    Raises:
+        ClientError: no answer.
+    """
+    try:
+        found = consumer.cluster_metadata().topics
+    except KafkaException as exc:
+        raise ClientError(exc.args[0].str()) from None
     return {topic: len(found[topic].partitions) if topic in found else 0 for topic in topics}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from confluent_kafka import KafkaException
+
+    from logrouter.kafka.records import Message
 
 
 class ClientError(Exception):
@@ -64,3 +66,26 @@ def fatal_error(error: KafkaError) -> FatalError:
     )
     hint = hint if fenced else ""
     return FatalError(f"{error.name()}: {error.str()}{hint}", fenced=fenced)
+
+
+class ReadError(NamedTuple):
+    """Why a topic cannot be read. *code* and *name* are librdkafka's; *is_unknown*: there is no such topic."""
+
+    topic: str
+    code: int
+    name: str
+    text: str
+    is_unknown: bool
+
+
+def read_error(message: Message) -> ReadError:
+    """The error that came in place of a record; `message.error()` is not None.
+
+    Raises:
+        FatalError: the client cannot go on.
+    """
+    error: KafkaError = message.error()
+    if error.fatal():
+        raise fatal_error(error)
+    unknown = error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+    return ReadError(message.topic() or "", error.code(), error.name(), error.str(), unknown)

@@ -11,15 +11,18 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 
+from logrouter.kafka.client import make, producer_settings
 from logrouter.kafka.errors import _FENCED, FatalError, StoppedError, StuckError, TransactionAbortedError, fatal_error
 from logrouter.telemetry import metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from confluent_kafka import Producer, TopicPartition
+    from confluent_kafka import TopicPartition
+
+    from logrouter.kafka.connection import BrokerState
 
 _CALL_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.5
@@ -27,6 +30,31 @@ _STUCK_SECONDS: Final = 4 * _CALL_SECONDS
 """Every call has its own, shorter limit: one that has not come back by then never will."""
 
 Headers = list[tuple[str, str | bytes | None]]
+"""Names and values of a record's headers."""
+
+
+def open_producer(
+    kafka: Mapping[str, Any],
+    *,
+    transactional_id: str,
+    timeout_ms: int,
+    broker: BrokerState,
+    give_up: Callable[[], bool],
+) -> TransactionalProducer:
+    """A `TransactionalProducer` for the `kafka:` block of topics.yaml; it connects by itself. Whoever calls closes it.
+
+    *timeout_ms* is after what time the cluster aborts a transaction; *broker* hears of errors.
+
+    Raises:
+        ClientError: librdkafka refuses a setting.
+    """
+    settings = producer_settings(kafka, transactional_id=transactional_id, timeout_ms=timeout_ms)
+    return TransactionalProducer(
+        lambda: make(Producer, settings, error_cb=broker.on_error),
+        timeout_seconds=timeout_ms / 1000,
+        give_up=give_up,
+        waiting=broker.down,
+    )
 
 
 class TransactionalProducer:
@@ -34,20 +62,20 @@ class TransactionalProducer:
 
     def __init__(
         self,
-        make: Callable[[], Producer],
+        make_producer: Callable[[], Producer],
         *,
         timeout_seconds: float,
         give_up: Callable[[], bool],
         waiting: Callable[[KafkaError], None],
         retry_seconds: float = 0.2,
     ) -> None:
-        """*make* gives a producer, anew after one has died of an outage; *timeout_seconds* is its transaction timeout.
+        """*make_producer* returns a new client; it is called again after one has died of an outage.
 
-        *waiting* is told each time a call is going to be repeated. *give_up* is asked then: once true, waiting ends
-        with `StoppedError`.
+        *timeout_seconds* is the client's transaction timeout. *waiting* is called with the error each time before a
+        call is repeated, *give_up* before that: once it returns true, waiting ends with `StoppedError`.
         """
-        self._make = make
-        self._producer = make()
+        self._make_producer = make_producer
+        self._producer = make_producer()
         self._timeout = timeout_seconds
         self._give_up = give_up
         self._waiting = waiting
@@ -62,7 +90,7 @@ class TransactionalProducer:
         self._call(lambda: self._retry(lambda: self._producer.init_transactions(_CALL_SECONDS)))
 
     def begin(self) -> None:
-        """Open a transaction; the one before must be settled."""
+        """Open a transaction; `await_commit` has returned for the one before."""
         self._began = time.monotonic()
         self._call(self._producer.begin_transaction)
 
@@ -91,8 +119,11 @@ class TransactionalProducer:
             else:
                 return
 
-    def commit_later(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
-        """Start committing the open transaction together with *offsets*; `settle` tells how it ended."""
+    def commit_later(self, offsets: list[TopicPartition], group_metadata: object) -> None:
+        """Start committing the open transaction together with *offsets*; `await_commit` says how that ended.
+
+        *offsets* are those of `kafka.assignment.offsets_to_commit`, *group_metadata* is `GroupConsumer.group_metadata`.
+        """
 
         def commit() -> None:
             self._retry(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS))
@@ -108,10 +139,10 @@ class TransactionalProducer:
 
     @property
     def committing(self) -> bool:
-        """Whether a commit was started and not settled."""
+        """Whether a commit was started and not waited for."""
         return self._commit is not None
 
-    def settle(self) -> None:
+    def await_commit(self) -> None:
         """Wait until the running commit has ended.
 
         Raises:
@@ -123,7 +154,7 @@ class TransactionalProducer:
         if commit is None:
             return
         try:
-            self._await(commit)
+            self._wait_for(commit)
         except CancelledError:
             raise StoppedError from None
         except KafkaException as exc:
@@ -131,7 +162,7 @@ class TransactionalProducer:
             raise self._abort_or_die(exc.args[0]) from None
         metrics.TRANSACTIONS.labels("committed").inc()
 
-    def _await(self, commit: Future[None]) -> None:
+    def _wait_for(self, commit: Future[None]) -> None:
         """Wait for the committing thread, unless it hangs inside librdkafka (its issues 5456 and 5511)."""
         while True:
             try:
@@ -165,7 +196,7 @@ class TransactionalProducer:
         """
         if error.code() not in _FENCED or time.monotonic() < self._began + self._timeout:
             return fatal_error(error)
-        self._producer = self._make()
+        self._producer = self._make_producer()
         self.initialise()
         return TransactionAbortedError(f"{error.name()}: timed out while the cluster was away")
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from logrouter.config import ConfigError
-from logrouter.kafka.errors import ClientError
 from logrouter.reload.file_watch import Watch
 from logrouter.reload.versions import ReloadOutcome, ReloadResult
 from logrouter.telemetry import metrics
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from logrouter.config import Settings
     from logrouter.reload.file_watch import Stamp
     from logrouter.reload.versions import ConfigVersions, Version
+
+S = TypeVar("S")
+"""The settings of a `Version`."""
 
 QUIET_SECONDS: Final = 0.05
 """A file is read when it has not changed for so long: who writes in place does not do it in one go."""
@@ -39,6 +41,10 @@ HALF_WRITTEN: Final = (
 )
 
 
+class RetryLaterError(Exception):
+    """Whether a version may be used can't be found out now; the text says why, for the operator."""
+
+
 class Content(NamedTuple):
     """The bytes of topics.yaml and the file on disk that they came from."""
 
@@ -46,25 +52,26 @@ class Content(NamedTuple):
     inode: int
 
 
-class ConfigFile(NamedTuple):
+class ConfigFile(NamedTuple, Generic[S]):
     """How the reloader reads: *path* is topics.yaml, *content* gives its bytes, *parse* what is in them.
 
-    *version* is what the lane takes of it, and *refusal* says why it may not (empty if it may).
+    *version* is what the lane takes of it, and *refusal* says why it may not (empty if it may). *refusal* may raise
+    `RetryLaterError`: then it is asked again after `RETRY_SECONDS`.
     """
 
     path: Path
     content: Callable[[], bytes]
     parse: Callable[[bytes], Settings]
-    version: Callable[[Settings], Version]
+    version: Callable[[Settings], Version[S]]
     refusal: Callable[[Settings], str]
 
 
-class Reloader:
+class Reloader(Generic[S]):
     """Reads for one lane. `start` it once; the thread ends with the process, or by `stop`."""
 
-    def __init__(self, live: ConfigVersions, source: ConfigFile, *, inputs: Iterable[Path] = ()) -> None:
+    def __init__(self, versions: ConfigVersions[S], source: ConfigFile[S], *, inputs: Iterable[Path] = ()) -> None:
         """*inputs* are the files besides topics.yaml that the version in force was built from."""
-        self._live = live
+        self._versions = versions
         self._source = source
         self._watch = Watch()
         self._inputs = frozenset(inputs)
@@ -107,7 +114,7 @@ class Reloader:
                 return None
             answer = self._answer
         if answer.result is ReloadResult.APPLIED:
-            return self._live.taken(answer.generation, by - time.monotonic())
+            return self._versions.wait_decided(answer.generation, by - time.monotonic())
         return answer
 
     def _run(self) -> None:
@@ -157,24 +164,25 @@ class Reloader:
 
     def _read(self, *, asked: bool) -> ReloadOutcome:
         """Read, judge and offer."""
-        live = self._live
+        versions = self._versions
         try:
             content = self._content()
             if self._half_written(content):
-                return live.fail(ReloadOutcome(ReloadResult.REFUSED, HALF_WRITTEN), asked=asked)
+                return versions.record_failure(ReloadOutcome(ReloadResult.REFUSED, HALF_WRITTEN), asked=asked)
             settings = self._source.parse(content.data)
         except ConfigError as error:
             self._follow(self._inputs.union(error.inputs))
-            return live.fail(ReloadOutcome(ReloadResult.INVALID, _words(error)), asked=asked)
+            return versions.record_failure(ReloadOutcome(ReloadResult.INVALID, _words(error)), asked=asked)
         self._follow(frozenset(settings.inputs))
         try:
             reason = self._source.refusal(settings)
-        except ClientError as error:
+        except RetryLaterError as error:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             reason = f"{error}: tried again in {RETRY_SECONDS:g} s"
         if reason:
-            return live.fail(ReloadOutcome(ReloadResult.REFUSED, reason, settings.generation), asked=asked)
-        outcome = live.offer(self._source.version(settings), asked=asked)
+            refused = ReloadOutcome(ReloadResult.REFUSED, reason, settings.generation)
+            return versions.record_failure(refused, asked=asked)
+        outcome = versions.propose(self._source.version(settings), asked=asked)
         if outcome.result is not ReloadResult.REFUSED:
             self._taken = content
         return outcome

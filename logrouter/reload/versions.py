@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.core.trial import Trial, TrialState
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from logrouter.core.routing import RouteTable
     from logrouter.core.trial import Partition, TrialBounds
     from logrouter.model import OutcomeLabels
-    from logrouter.route.settings import LaneSettings
+
+S = TypeVar("S")
+"""What a lane takes of topics.yaml besides the route table: nothing here looks into it."""
 
 
 class ReloadResult(StrEnum):
@@ -47,10 +49,10 @@ class ReloadOutcome(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class Version(Generic[S]):
     """One reading of topics.yaml, as far as a running lane follows it."""
 
-    settings: LaneSettings
+    settings: S
     table: RouteTable
     trial_bounds: TrialBounds | None = None
     admin_token: Secret | None = None
@@ -77,12 +79,12 @@ def _clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class ConfigVersions:
+class ConfigVersions(Generic[S]):
     """The version in force. The lane's methods are cheap enough for every batch while nothing is to come."""
 
-    def __init__(self, version: Version, *, file: str = "", clock_ms: Callable[[], int] = _clock_ms) -> None:
+    def __init__(self, version: Version[S], *, file: str = "", clock_ms: Callable[[], int] = _clock_ms) -> None:
         self.version = version
-        self.pending: Version | None = None
+        self.pending: Version[S] | None = None
         self._file = file
         self._clock_ms = clock_ms
         self._changed = threading.Condition()
@@ -99,7 +101,7 @@ class ConfigVersions:
 
     # --- the lane's
 
-    def due(self) -> bool:
+    def is_swap_due(self) -> bool:
         """Whether there is a version to take; ends a trial whose time is over. The last one taken goes for good now."""
         if self._in_doubt:
             self._decided()
@@ -107,7 +109,7 @@ class ConfigVersions:
             self._judge()
         return self.pending is not None
 
-    def take(self) -> Version | None:
+    def activate(self) -> Version[S] | None:
         """The version to go on with from now, if one is to come. What the former one did is committed before."""
         with self._changed:
             version, self.pending = self.pending, None
@@ -132,7 +134,7 @@ class ConfigVersions:
                 self._note(ReloadOutcome(ReloadResult.APPLIED, "", version.generation))
             return version
 
-    def withdraw(self, former: Version, reason: str) -> None:
+    def reject(self, former: Version[S], reason: str) -> None:
         """The version just taken can't be used after all: the lane goes on with *former*."""
         with self._changed:
             generation, self.version = self.version.generation, former
@@ -148,7 +150,7 @@ class ConfigVersions:
             self._in_doubt = False
             self._changed.notify_all()
 
-    def committed(self, read: Mapping[str, list[int]], counts: Mapping[OutcomeLabels, int]) -> None:
+    def record_commit(self, read: Mapping[str, list[int]], counts: Mapping[OutcomeLabels, int]) -> None:
         """A batch of the version in force is committed, with these counts."""
         if self._trial is None:
             return
@@ -160,7 +162,7 @@ class ConfigVersions:
         self._trial = self._trial.seen(read=sum(records for records, _ in read.values()), **by)
         self._judge()
 
-    def lagging(self, lag: Mapping[Partition, int]) -> None:
+    def record_lag(self, lag: Mapping[Partition, int]) -> None:
         """How far behind the lane is, by partition."""
         if self._trial is not None:
             self._trial = self._trial.lagging(lag)
@@ -181,7 +183,7 @@ class ConfigVersions:
 
     # --- the reloader's
 
-    def offer(self, version: Version, *, asked: bool) -> ReloadOutcome:
+    def propose(self, version: Version[S], *, asked: bool) -> ReloadOutcome:
         """Let the lane go on with *version*, unless it does so already or has found it bad. APPLIED is a promise here.
 
         *asked* says that somebody wants an answer, even if it is that nothing has changed.
@@ -198,14 +200,14 @@ class ConfigVersions:
             self.pending, self._crossed = version, ""
             return ReloadOutcome(ReloadResult.APPLIED, "", generation)
 
-    def fail(self, outcome: ReloadOutcome, *, asked: bool) -> ReloadOutcome:
+    def record_failure(self, outcome: ReloadOutcome, *, asked: bool) -> ReloadOutcome:
         """Note that the file could not be taken; the version in force stays, and one to come comes."""
         with self._changed:
             return self._note(outcome, again=asked)
 
     # --- who waits or asks
 
-    def taken(self, generation: str, timeout: float) -> ReloadOutcome | None:
+    def wait_decided(self, generation: str, timeout: float) -> ReloadOutcome | None:
         """Wait until the lane routes by *generation*, or has found that it can't; None if it takes longer."""
 
         def decided() -> ReloadOutcome | None:

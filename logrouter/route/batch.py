@@ -55,10 +55,10 @@ class BatchProcessor:
         clock_ms: Callable[[], int],
         emitter: str = "logrouter",
         pairing_partitions: int = 1,
-        rejoin: PartialLines | None = None,
+        partial_lines: PartialLines | None = None,
         at_once: int = AT_ONCE,
     ) -> None:
-        """*rejoin* is what is left of cut lines by former batches, of other route tables even.
+        """*partial_lines* is what former batches, even with other route tables, have left of cut lines.
 
         *at_once* is how many records, and requests in them, go through the pipeline's stages together.
         """
@@ -72,8 +72,7 @@ class BatchProcessor:
         self._at_once = at_once
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
-        self._rejoin = PartialLines() if rejoin is None else rejoin
-        self._rejoin.source_of = self.source_of
+        self._partial_lines = PartialLines() if partial_lines is None else partial_lines
 
     def process(self, messages: Sequence[Message]) -> BatchOutput:
         """The batch's output. Every record is counted once, by its first outcome; nothing raises."""
@@ -135,11 +134,11 @@ class BatchProcessor:
             positions[topic, partition] = last.offset() + 1
         if not_ours:
             counts[_NOT_OURS] = counts.get(_NOT_OURS, 0) + not_ours
-        if self._rejoin:
-            for joining, piece in self._rejoin.overdue(now_ms):
+        if self._partial_lines:
+            for joining, piece in self._partial_lines.overdue(now_ms):
                 block.append(_given_up(joining, piece, self._ids_of(piece.topic, piece.partition)))
         self._finish(block, now_ms, output, sums)
-        self._rejoin.note(output)
+        self._partial_lines.take_snapshot(output)
         output.rollup.extend(pack(sums.take(), self._rollup_partitions))
         return output
 
@@ -161,7 +160,7 @@ class BatchProcessor:
         """
         source, record = work.source, work.record
         try:
-            routed = self._rejoin.take(source, record, record.value or b"", now_ms)
+            routed = self._partial_lines.take(source, record, record.value or b"", now_ms)
         except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the record
             work.bug = exc
             return [work]
@@ -195,7 +194,7 @@ class BatchProcessor:
                 elif isinstance(outcome, Held):
                     key = held_lines.place(outcome.route, outcome.pair_key)
                     partition = held_lines.partition_of(key, self._pairing_partitions)
-                    output.halves.append((partition, key, held_lines.encode(outcome)))
+                    output.held_lines.append((partition, key, held_lines.encode(outcome)))
                 what = outcome.labels
                 counts[what] = counts.get(what, 0) + 1
                 counts = output.copies

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from logrouter.reload.reloader import Reloader
     from logrouter.reload.versions import ReloadOutcome
     from logrouter.route.lane import RouteLane
+    from logrouter.route.settings import LaneSettings
 
 Start = Any
 """wsgiref's start_response."""
@@ -58,7 +59,7 @@ class _Quiet(WSGIRequestHandler):
         """Scrapes are no news."""
 
 
-def serve(lane: RouteLane, host: str, port: int, reloader: Reloader | None = None) -> int:
+def serve(lane: RouteLane, host: str, port: int, reloader: Reloader[LaneSettings] | None = None) -> int:
     """Listen on *host*:*port* (0 takes a free one) and return the port.
 
     Raises:
@@ -66,9 +67,9 @@ def serve(lane: RouteLane, host: str, port: int, reloader: Reloader | None = Non
     """
     app = application(
         lambda: lane.ready,
-        config=lane.live.report,
+        config=lane.versions.report,
         reload=None if reloader is None else lambda: reloader.reload(RELOAD_SECONDS),
-        token=lambda: lane.live.version.admin_token,
+        token=lambda: lane.versions.version.admin_token,
     )
     try:
         server = make_server(host, port, app, _Server, _Quiet)

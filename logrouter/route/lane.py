@@ -9,47 +9,42 @@ from __future__ import annotations
 
 import gc
 import time
-from typing import TYPE_CHECKING, Final, cast
-
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from typing import TYPE_CHECKING, Final
 
 from logrouter.kafka.assignment import Assignment
-from logrouter.kafka.client import consumer_settings, make, producer_settings
-from logrouter.kafka.connection import BrokerState, partitions_of, sleep, wait_for_topics
-from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError, fatal_error
-from logrouter.kafka.transaction import TransactionalProducer
-from logrouter.reload.versions import ConfigVersions, Version
-from logrouter.route.batch import BatchProcessor
+from logrouter.kafka.connection import BrokerState, count_partitions, sleep, wait_for_topics
+from logrouter.kafka.consumer import GroupConsumer
+from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError
+from logrouter.kafka.transaction import open_producer
 from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
 from logrouter.route.observer import Observer
-from logrouter.route.paired import PairFinisher
-from logrouter.route.pairing import PairingStates
 from logrouter.route.unsubscribed import UnsubscribedRecords
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from logrouter.core.routing import RouteTable
     from logrouter.kafka.records import Message
+    from logrouter.reload.versions import ConfigVersions, Version
+    from logrouter.route.batch import BatchProcessor
     from logrouter.route.output import BatchOutput
-    from logrouter.route.pairing import PairingSettings
     from logrouter.route.settings import LaneSettings
+    from logrouter.route.transactional_state import StateTopic, TransactionalState
+
+    MakeProcessor = Callable[[LaneSettings, RouteTable, str], BatchProcessor]
+    """What processes batches with these settings and table; the text is the cluster's name in event ids."""
 
 _MANY_ABORTS: Final = 5
 _MAX_BATCH_BYTES: Final = 64 << 20
 """What a batch of records as large as the last ones may come to: bounds memory whatever is in the topic."""
 
 
-def _clock_ms() -> int:
+def clock_ms() -> int:
+    """Epoch milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def _fixed(pairing: PairingSettings) -> dict[str, tuple[int, str]]:
-    """The topics whose number of partitions is part of what they mean."""
-    return dict.fromkeys((pairing.topic, pairing.state_topic), (pairing.partitions, "lines of a request are"))
 
 
 class RouteLane:
@@ -57,78 +52,81 @@ class RouteLane:
 
     def __init__(
         self,
-        settings: LaneSettings,
-        table: RouteTable,
+        versions: ConfigVersions[LaneSettings],
         *,
+        make_processor: MakeProcessor,
+        states: Sequence[TransactionalState],
         stopping: Callable[[], bool],
-        live: ConfigVersions | None = None,
     ) -> None:
-        self._settings = settings
-        self._table = table
-        self.live = live or ConfigVersions(Version(settings, table))
-        """The version that routes, and where another one may be offered."""
-        self._aside = UnsubscribedRecords(table)
+        """*versions* holds what routes now, and what is to route next.
+
+        *states* change with the lane's transactions; `run` closes them.
+        """
+        self.versions = versions
+        self._settings = versions.version.settings
+        self._table = versions.version.table
+        self._make_processor = make_processor
+        self._states = states
+        self._state_topics: dict[str, StateTopic] = {}
+        self._subscription: list[str] | None = None
+        self._unsubscribed = UnsubscribedRecords(self._table)
         self._cluster = ""
         self._stopping = stopping
         self._stop_by: float | None = None
         self._broker = BrokerState()
-        self._max_records = settings.max_records
+        self._max_records = self._settings.max_records
         self._connected = False
 
     @property
     def ready(self) -> bool:
         """Whether the process has joined its group, the cluster answers, and transactions come through."""
-        return self._connected and self._group.joined and self._broker.is_up and self._flight.aborts < _MANY_ABORTS
+        return self._connected and self._group.joined and self._broker.is_up and self._in_flight.aborts < _MANY_ABORTS
 
     def run(self) -> None:
         """Connect, then route until asked to stop.
 
         Raises:
             FatalError: fenced, or librdkafka cannot go on.
-            ClientError: a setting is wrong.
+            ClientError: a setting is wrong, or a topic has another number of partitions than it must have.
         """
         s = self._settings
-        self._consumer = make(
-            Consumer,
-            consumer_settings(
-                s.kafka,
-                group=s.group,
-                instance=s.instance if s.static_membership else None,
-                session_timeout_ms=s.session_timeout_ms,
-            ),
-            error_cb=self._broker.on_error,
+        self._consumer = GroupConsumer(
+            s.kafka,
+            group=s.group,
+            instance=s.instance if s.static_membership else None,
+            session_timeout_ms=s.session_timeout_ms,
+            on_error=self._broker.on_error,
         )
         self._assignment = Assignment(self._consumer)
         self._observer = Observer(self._consumer, self._assignment, self._broker)
-        settings = producer_settings(
-            s.kafka, transactional_id=f"{s.group}-{s.instance}", timeout_ms=s.transaction_timeout_ms
-        )
-        self._producer = TransactionalProducer(
-            lambda: make(Producer, settings, error_cb=self._broker.on_error),
-            timeout_seconds=s.transaction_timeout_ms / 1000,
+        self._producer = open_producer(
+            s.kafka,
+            transactional_id=f"{s.group}-{s.instance}",
+            timeout_ms=s.transaction_timeout_ms,
+            broker=self._broker,
             give_up=self._give_up,
-            waiting=self._broker.down,
         )
-        self._flight = InFlightBatch(self._consumer, self._producer, self._assignment, self._broker, self.live)
-        self._group = Membership(self._consumer, self._assignment, self._flight, self._aside, self._broker)
+        self._in_flight = InFlightBatch(
+            self._consumer, self._producer, self._assignment, self._broker, self.versions, self._states
+        )
+        self._group = Membership(
+            self._consumer, self._assignment, self._in_flight, self._unsubscribed, self._broker, self._states
+        )
         self._connected = True
         try:
             self._start()
             while not self._stopping():
                 self._turn()
-            self._flight.settle()
+            self._in_flight.await_commit()
         except (StoppedError, TransactionAbortedError):
             pass  # nothing of the open transaction is visible; whoever goes on reads it again
         finally:
             self._close()
 
-    # --- start and end
-
     def _start(self) -> None:
         s = self._settings
         fixed = {s.rollup_topic: (s.rollup_partitions, "table rows are")}
-        if s.pairing is not None:
-            fixed |= _fixed(s.pairing)
+        fixed |= {topic: (each.partitions, each.placed) for topic, each in self._topics_of_states(s).items()}
         found = wait_for_topics(
             self._consumer,
             {*self._table.event_topics(), s.dead_letters.topic, *fixed},
@@ -142,13 +140,13 @@ class RouteLane:
                     f"{partitions}: {what} placed by that number, so it must not change"
                 )
         self._cluster = s.cluster or found.cluster_id
-        self._compile()
+        self._configure()
         self._producer.initialise()
         # The loop makes no cycles, and everything made so far lives as long as the process.
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
-        self._group.subscribe(self._table)
+        self._subscribe(s, self._table)
         log(
             Log.LANE_STARTED,
             lane="route",
@@ -158,36 +156,23 @@ class RouteLane:
             sources=",".join(self._table.subscription()),
         )
 
-    def _compile(self) -> None:
-        """What works on batches, with the settings and the table in force."""
-        s, emitter = self._settings, f"{self._settings.group}-{self._settings.instance}"
-        self._processor = BatchProcessor(
-            self._table,
-            cluster=self._cluster,
-            rollup_partitions=s.rollup_partitions,
-            dead_letters=s.dead_letters,
-            clock_ms=_clock_ms,
-            emitter=emitter,
-            pairing_partitions=s.pairing.partitions if s.pairing is not None else 1,
-            rejoin=self._flight.rejoin,
-        )
-        self._joined = PairFinisher(
-            self._table,
-            rollup_partitions=s.rollup_partitions,
-            dead_letters=s.dead_letters,
-            clock_ms=_clock_ms,
-            emitter=emitter,
-        )
-        if self._pairing is None and s.pairing is not None:
-            self._flight.pairing = PairingStates(s.pairing, s.kafka, self._joined.known)
-        if self._pairing is not None:
-            self._pairing.know(self._joined.known)
-            self._aside.besides = self._pairing.settings.topic
-        self._group.source_of = self._processor.source_of
+    def _topics_of_states(self, settings: LaneSettings) -> dict[str, StateTopic]:
+        return {topic: each for state in self._states for topic, each in state.topics(settings).items()}
 
-    @property
-    def _pairing(self) -> PairingStates | None:
-        return self._flight.pairing
+    def _subscribe(self, settings: LaneSettings, table: RouteTable) -> None:
+        """Ask the group for the topics of all sources and states, if these are others than before."""
+        own = [topic for topic, each in self._topics_of_states(settings).items() if each.is_read]
+        topics = [*table.subscription(), *own]
+        if topics != self._subscription:
+            self._group.subscribe(topics)
+            self._subscription = topics
+
+    def _configure(self) -> None:
+        """Make what works on batches, with the settings and the table in force."""
+        self._processor = self._make_processor(self._settings, self._table, self._cluster)
+        for state in self._states:
+            state.configure(self._settings, self._table)
+        self._state_topics = self._topics_of_states(self._settings)
 
     def _give_up(self) -> bool:
         """Whether waiting for the cluster has to end: some time after we were asked to stop, not at once."""
@@ -200,110 +185,97 @@ class RouteLane:
     def _close(self) -> None:
         self._producer.close()
         self._consumer.close()
-        if self._pairing is not None:
-            self._pairing.close()
+        for state in self._states:
+            state.close()
         log(Log.LANE_STOPPED, lane="route", instance=self._settings.instance)
-
-    # --- one turn
 
     def _turn(self) -> None:
         self._producer.poll()
-        if self.live.due():
-            self._swap()
+        if self.versions.is_swap_due():
+            self._swap_version()
         messages = self._consume()
         try:
             output = self._process(messages)
             if output is not None:
                 self._observe_batch(output)
                 try:
-                    self._flight.settle()
-                    self._flight.publish(output, self._settings, self._table.generation)
+                    self._in_flight.await_commit()
+                    self._in_flight.publish(output, self._settings, self._table.generation)
                 except TransactionAbortedError:
-                    self._flight.take_back(output)
+                    self._in_flight.abandon(output)
                     raise
             else:
-                self._flight.settle()
+                self._in_flight.await_commit()
         except TransactionAbortedError as aborted:
-            self._flight.rewind(aborted)
+            self._in_flight.rewind(aborted)
             # What made one transaction fail may last: a deleted topic, a lost permission.
-            sleep(self._flight.pause(), self._stopping)
-        self._observer.cluster(self.live)
+            sleep(self._in_flight.backoff_seconds(), self._stopping)
+        self._observer.check_cluster(self.versions)
 
     def _process(self, messages: list[Message]) -> BatchOutput | None:
         """What is to be published now, None if nothing is."""
-        pairing = self._pairing
-        if pairing is None and not messages and not self._flight.rejoin:
-            return None
         began = time.perf_counter()
-        if pairing is None:
-            output = self._processor.process(messages)
-            if not messages and not output.pieces:
-                return None
-        else:
-            topic = pairing.settings.topic
-            output = self._processor.process([m for m in messages if m.topic() != topic])
-            left = pairing.take([m for m in messages if m.topic() == topic], output, _clock_ms())
-            if not messages and not left and not output.pieces:
-                return None
-            self._joined.add(left, output, pairing.malformed)
+        sources: list[Message] = messages
+        own: list[Message] = []
+        if self._state_topics:
+            sources = [m for m in messages if m.topic() not in self._state_topics]
+            if len(sources) < len(messages):
+                own = [m for m in messages if m.topic() in self._state_topics]
+        output = self._processor.process(sources)
+        now_ms = clock_ms()
+        changed = [state.process(own, output, now_ms) for state in self._states]
+        if not messages and not any(changed):
+            return None
         metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
         return output
 
     def _observe_batch(self, output: BatchOutput) -> None:
         """Fit the next batch's number of records to their size, and forget errors of topics that work again."""
-        records, size = (sum(column) for column in zip(*output.read.values(), output.halves_read, strict=True))
+        records, size = (sum(column) for column in zip(*output.read.values(), output.state_read, strict=True))
         if records:
             self._max_records = max(min(self._settings.max_records, _MAX_BATCH_BYTES * records // max(size, 1)), 1)
         self._observer.forget_errors(output)
 
-    def _swap(self) -> None:
-        """Go on with another version. What the former one has routed is settled first, under its own name."""
+    def _swap_version(self) -> None:
+        """Go on with another version. What the former one has routed is committed first, under its own name."""
         try:
-            self._flight.settle()
+            self._in_flight.await_commit()
         except TransactionAbortedError as aborted:
-            self._flight.rewind(aborted)
-        former = self.live.version
-        version = self.live.take()
+            self._in_flight.rewind(aborted)
+        former = self.versions.version
+        version = self.versions.activate()
         if version is None:
             return
-        begins = version.settings.pairing if self._pairing is None else None
-        if begins is not None and (reason := self._misplaced(begins)):
-            self.live.withdraw(former, reason)
-            return
-        if begins is not None:
-            self._flight.pairing = PairingStates(begins, version.settings.kafka, frozenset())
-        try:
-            if version.table.subscription() != former.table.subscription() or begins is not None:
-                self._group.subscribe(version.table)
-        except KafkaException as exc:
-            self._flight.pairing = None if begins is not None else self._flight.pairing
-            self.live.withdraw(former, f"sources: the client refuses the topics: {exc.args[0].str()}")
+        if reason := self._take_topics(version):
+            self.versions.reject(former, reason)
             return
         self._settings, self._table = version.settings, version.table
-        self._compile()
-        back = {(topic, partition): offset for topic, partition, offset in self._aside.released(version.table)}
-        self._assignment.seek_back(back)
+        self._configure()
+        self._assignment.seek_back(self._unsubscribed.change_subscription(self._table, self._state_topics))
 
-    def _misplaced(self, pairing: PairingSettings) -> str:
-        """Why lines can't be paired from now on; empty if they can."""
+    def _take_topics(self, version: Version[LaneSettings]) -> str:
+        """Subscribe to what a version reads. Why it can't be used; empty if it can."""
+        wanted = self._topics_of_states(version.settings)
+        new = {topic: each for topic, each in wanted.items() if topic not in self._state_topics}
         try:
-            found = partitions_of(self._consumer, _fixed(pairing).keys())
-        except KafkaException as exc:
-            return f"outputs.pairing: {exc.args[0].str()}"
-        wrong = [topic for topic, number in found.items() if number != pairing.partitions]
-        return f"outputs.pairing: {wrong[0]} has {found[wrong[0]]} partitions" if wrong else ""
+            found = count_partitions(self._consumer, new) if new else {}
+        except ClientError as error:
+            return f"{next(iter(new.values())).option}: {error}"
+        for topic, number in found.items():
+            if number != new[topic].partitions:
+                return f"{new[topic].option}: {topic} has {number} partitions"
+        try:
+            self._subscribe(version.settings, version.table)
+        except ClientError as error:
+            return f"sources: the client refuses the topics: {error}"
+        return ""
 
     def _consume(self) -> list[Message]:
-        """The next batch, without errors and without records of partitions that left meanwhile."""
+        """The next batch, without errors and without records that are not to be processed now."""
         self._group.begin_call()
-        if not self._broker.is_up:
-            self._flight.rejoin.resume(_clock_ms())
-        if self._pairing is not None:
-            self._tend(self._pairing)
-        try:
-            got = cast("list[Message]", self._consumer.consume(self._max_records, self._settings.max_wait_ms / 1000))
-        except KafkaException as exc:
-            raise fatal_error(exc.args[0]) from None
+        for state in self._states:
+            self._attend_state(state)
+        got = self._consumer.consume(self._max_records, self._settings.max_wait_ms / 1000)
         messages = [m for m in got if m.error() is None]
         if len(messages) != len(got):
             for message in got:
@@ -311,13 +283,13 @@ class RouteLane:
                     self._observer.on_source_error(message)
         elif messages:
             self._broker.up()
-        messages = self._flight.rejoin.without_replayed(self._group.kept(messages), _clock_ms())
-        return self._aside.without(messages) if self._aside.active else messages
+        messages = self._group.screen(messages, clock_ms())
+        return self._unsubscribed.set_aside(messages) if self._unsubscribed.active else messages
 
-    def _tend(self, pairing: PairingStates) -> None:
+    def _attend_state(self, state: TransactionalState) -> None:
         """Let partitions go on whose state is restored."""
-        ready = pairing.restored(_clock_ms())
+        ready = state.ready(clock_ms())
         if ready:
-            self._consumer.resume([TopicPartition(pairing.settings.topic, partition) for partition in ready])
+            self._consumer.resume(ready)
         if not self._broker.is_up:
-            pairing.resume(_clock_ms())
+            state.note_outage(clock_ms())

@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logrouter.kafka.assignment import first_offsets
+from logrouter.kafka.consumer import AssignmentStart
 from logrouter.kafka.errors import StoppedError, TransactionAbortedError
 from logrouter.telemetry.log import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from confluent_kafka import Consumer, TopicPartition
-
-    from logrouter.core.routing import RouteTable, Source
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
+    from logrouter.kafka.consumer import CommittedOffset, GroupConsumer
     from logrouter.kafka.records import Message, Partition
     from logrouter.route.in_flight import InFlightBatch
+    from logrouter.route.transactional_state import TransactionalState
     from logrouter.route.unsubscribed import UnsubscribedRecords
 
 _PATIENT_SECONDS: Final = 60.0
@@ -28,42 +28,43 @@ _PATIENT_SECONDS: Final = 60.0
 
 
 class Membership:
-    """Rebalances of one consumer. *joined* tells whether the group has given it partitions, or none, at all."""
+    """Rebalances of one consumer, as its `RebalanceListener`."""
 
     def __init__(
         self,
-        consumer: Consumer,
+        consumer: GroupConsumer,
         assignment: Assignment,
-        flight: InFlightBatch,
-        aside: UnsubscribedRecords,
+        in_flight: InFlightBatch,
+        unsubscribed: UnsubscribedRecords,
         broker: BrokerState,
+        states: Sequence[TransactionalState],
     ) -> None:
         self._consumer = consumer
         self._assignment = assignment
-        self._flight = flight
-        self._aside = aside
+        self._in_flight = in_flight
+        self._unsubscribed = unsubscribed
         self._broker = broker
-        self.source_of: Callable[[str], Source | None] = lambda _topic: None
-        """The source of a topic, by the route table in force."""
+        self._states = states
         self.joined = False
+        """Whether the group has ever given us partitions, or none."""
         self._rewound = False
         self._stopped = False
 
-    def subscribe(self, table: RouteTable) -> None:
-        """Ask the group for partitions of the topics that the table reads, and of the pairing topic."""
-        topics = table.subscription()
-        if self._flight.pairing is not None:
-            topics = [*topics, self._flight.pairing.settings.topic]
-        self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask the group for partitions of these topics.
+
+        Raises:
+            ClientError: an expression among them is refused; the former subscription stays.
+        """
+        self._consumer.subscribe(topics, self)
 
     def begin_call(self) -> None:
         """`consume()` is called next."""
-        self._assignment.revoked.clear()
-        self._assignment.starts.clear()
+        self._assignment.begin_call()
         self._rewound = False
 
-    def kept(self, messages: list[Message]) -> list[Message]:
-        """What is to be processed of the records that the call has given; the others are read again.
+    def screen(self, messages: list[Message], now_ms: int) -> list[Message]:
+        """What is to be processed of the records that the call has given; the others are read again, if at all.
 
         Raises:
             StoppedError: asked to stop while waiting for the cluster in a rebalance.
@@ -75,60 +76,50 @@ class Membership:
             self._assignment.seek_back(first_offsets(messages))
             return []
         messages = self._assignment.without_revoked(messages)
-        if self._flight.pairing is None:
-            return messages
-        ready = self._flight.pairing.without_unready(messages)
-        if len(ready) < len(messages):  # they were on their way when the partition was paused
-            there = set(map(id, ready))
-            self._assignment.seek_back(first_offsets(m for m in messages if id(m) not in there))
-        return ready
+        for state in self._states:
+            messages, early = state.screen(messages, now_ms)
+            if early:
+                self._assignment.seek_back(first_offsets(early))
+        return messages
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._assignment.gain(partitions)
+    def on_assigned(self, partitions: Sequence[Partition]) -> AssignmentStart:
+        """They are ours: what the states have to say about where to begin, and which to pause."""
+        self._assignment.add_partitions(partitions)
         self.joined = True
         self._broker.up()
-        pairing = self._flight.pairing
-        paired = [p for p in partitions if pairing is not None and p.topic == pairing.settings.topic]
-        again = self._start_again(partitions)
-        if paired or again:
-            consumer.incremental_assign(partitions)
-        if pairing is not None and paired:
-            # Nothing is read of them before their state is there.
-            consumer.pause(paired)
-            for each in paired:
-                pairing.assigned(each.partition)
-        self._assignment.note(Log.PARTITIONS_ASSIGNED, partitions)
+        offsets: dict[Partition, int] = {}
+        paused: list[Partition] = []
+        for state in self._states:
+            start = state.assigned(partitions, self._fetch_committed)
+            offsets |= start.offsets
+            paused += start.paused
+        self._assignment.starts |= offsets
+        self._assignment.log_rebalance(Log.PARTITIONS_ASSIGNED, partitions)
+        return AssignmentStart(offsets, paused)
 
-    def _start_again(self, partitions: list[TopicPartition]) -> bool:
-        """Set the offset of partitions in which pieces of lines wait to the first of them. Whether there are any."""
-        found: dict[Partition, TopicPartition] = {(p.topic, p.partition): p for p in partitions}
-        joining = [at for at in found if (source := self.source_of(at[0])) is not None and source.joining is not None]
-        for committed in self._assignment.ask_all(joining, _PATIENT_SECONDS) if joining else ():
-            at = committed.topic, committed.partition
-            begin = self._flight.rejoin.replay(at, committed.offset, committed.metadata)
-            if begin < committed.offset:
-                found[at].offset = self._assignment.starts[at] = begin
-        return bool(self._assignment.starts)
+    def _fetch_committed(self, partitions: Sequence[Partition]) -> list[CommittedOffset]:
+        return self._assignment.fetch_committed(partitions, _PATIENT_SECONDS)
 
-    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def on_revoked(self, partitions: Sequence[Partition]) -> None:
+        """They leave: first the running commit ends, so that no offset of ours is still on its way."""
         try:
-            self._flight.settle()
+            self._in_flight.await_commit()
         except TransactionAbortedError as aborted:
             self._forget(partitions)  # first, so that nobody seeks in what is leaving
-            self._flight.rewind(aborted)
+            self._in_flight.rewind(aborted)
             self._rewound = True
         except StoppedError:
             self._stopped = True
         self._forget(partitions)
-        self._assignment.note(Log.PARTITIONS_REVOKED, partitions)
+        self._assignment.log_rebalance(Log.PARTITIONS_REVOKED, partitions)
 
-    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # Another member owns them already; our commit, if one runs, is refused by the group's generation.
+    def on_lost(self, partitions: Sequence[Partition]) -> None:
+        """Another member owns them already; our commit, if one runs, is refused by the group's generation."""
         self._forget(partitions)
-        self._assignment.note(Log.PARTITIONS_LOST, partitions)
+        self._assignment.log_rebalance(Log.PARTITIONS_LOST, partitions)
 
-    def _forget(self, partitions: list[TopicPartition]) -> None:
-        gone = self._assignment.lose(partitions)
-        self._flight.forget(gone)
-        for topic, partition in gone:
-            self._aside.forget(topic, partition)
+    def _forget(self, partitions: Sequence[Partition]) -> None:
+        self._assignment.remove_partitions(partitions)
+        self._in_flight.forget(partitions)
+        for at in partitions:
+            self._unsubscribed.forget(at)

@@ -1,23 +1,22 @@
-"""What a route process tells of itself: counts of committed batches, lag, and topics that can't be read."""
+"""What a route process measures and logs: counts of committed batches, lag, and topics that can't be read."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-
-from logrouter.kafka.errors import fatal_error
+from logrouter.kafka.errors import read_error
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
+    from logrouter.kafka.consumer import GroupConsumer
     from logrouter.kafka.records import Message, Partition
     from logrouter.reload.versions import ConfigVersions
     from logrouter.route.output import BatchOutput
+    from logrouter.route.settings import LaneSettings
 
 _LAG_SECONDS: Final = 1.0
 _ASK_SECONDS: Final = 2.0
@@ -26,7 +25,7 @@ _ASK_SECONDS: Final = 2.0
 class Observer:
     """Looks at the cluster with the lane's own consumer, between two batches."""
 
-    def __init__(self, consumer: Consumer, assignment: Assignment, broker: BrokerState) -> None:
+    def __init__(self, consumer: GroupConsumer, assignment: Assignment, broker: BrokerState) -> None:
         self._consumer = consumer
         self._assignment = assignment
         self._broker = broker
@@ -35,50 +34,51 @@ class Observer:
         self._asked_at = 0.0
 
     def on_source_error(self, message: Message) -> None:
-        """A topic that can't be read is told of once."""
-        error: KafkaError = message.error()
-        if error.fatal():
-            raise fatal_error(error)
-        what = (message.topic() or "", error.code())
-        if what[0].startswith("^") and error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        """Log that a topic can't be read, once for each topic and error.
+
+        Raises:
+            FatalError: the client cannot go on.
+        """
+        error = read_error(message)
+        what = error.topic, error.code
+        if error.is_unknown and error.topic.startswith("^"):
             return  # an expression that matches no topic yet is no trouble
         if what not in self._source_errors:
             self._source_errors.add(what)
-            log(Log.SOURCE_ERROR, topic=message.topic(), error=error.name(), detail=error.str())
+            log(Log.SOURCE_ERROR, topic=error.topic, error=error.name, detail=error.text)
 
     def forget_errors(self, output: BatchOutput) -> None:
-        """Errors of topics that work again are past."""
+        """Log errors of topics anew that have delivered records by now."""
         if self._source_errors:
             working = {topic for topic, _ in output.positions}
             self._source_errors = {error for error in self._source_errors if error[0] not in working}
 
-    def cluster(self, live: ConfigVersions) -> None:
+    def check_cluster(self, versions: ConfigVersions[LaneSettings]) -> None:
         """Measure the lag, or ask whether the cluster is back."""
         if self._broker.is_up:
-            self._lag(live)
+            self._measure_lag(versions)
         elif time.monotonic() > self._asked_at + _ASK_SECONDS:
-            # Nothing else would tell that the cluster is back while no record comes.
+            # Nothing else would show that the cluster is back while no record comes.
             self._asked_at = time.monotonic()
-            with contextlib.suppress(KafkaException):
-                self._consumer.list_topics(timeout=_ASK_SECONDS / 2)
+            if self._consumer.answers(_ASK_SECONDS / 2):
                 self._broker.up()
 
-    def _lag(self, live: ConfigVersions) -> None:
+    def _measure_lag(self, versions: ConfigVersions[LaneSettings]) -> None:
         now = time.monotonic()
         if now < self._lag_at or not self._assignment.partitions:
             return
         self._lag_at = now + _LAG_SECONDS
         lag: dict[Partition, int] = {}
-        for (topic, partition), offset in self._assignment.positions.items():
-            _low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-            if high >= 0:
-                lag[topic, partition] = max(high - offset, 0)
-                metrics.CONSUMER_LAG.labels(topic, partition).set(lag[topic, partition])
-        live.lagging(lag)
+        for at, offset in self._assignment.positions.items():
+            end = self._consumer.known_end(at)
+            if end is not None:
+                lag[at] = max(end - offset, 0)
+                metrics.CONSUMER_LAG.labels(*at).set(lag[at])
+        versions.record_lag(lag)
 
 
-def count(output: BatchOutput) -> None:
-    """Metrics of a committed batch: what was aborted is read again and counted then."""
+def count_batch(output: BatchOutput) -> None:
+    """Add a committed batch to the metrics: what was aborted is read again and counted then."""
     for source, (records, size) in output.read.items():
         metrics.RECORDS_READ.labels(source).inc(records)
         metrics.BYTES_READ.labels(source).inc(size)
@@ -92,7 +92,7 @@ def count(output: BatchOutput) -> None:
         ("events", [value for _, value, _ in output.events]),
         ("dead_letter", [value for _, value, _ in output.dead_letters]),
         ("rollup", [value for _, value in output.rollup]),
-        ("pairing", [value for _, _, value in output.halves]),
+        ("pairing", [value for _, _, value in output.held_lines]),
     ):
         metrics.RECORDS_PRODUCED.labels(name).inc(len(values))
         metrics.BYTES_PRODUCED.labels(name).inc(sum(map(len, values)))

@@ -30,7 +30,7 @@ class BatchOutput:
     events: list[Clean] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     rollup: list[tuple[int, bytes]] = field(default_factory=list)
-    halves: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    held_lines: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     """Lines that wait for the other one of their request: (partition, key, value) for the pairing topic."""
     counts: dict[OutcomeLabels, int] = field(default_factory=dict)
     """The first outcome of every record: they add up to the records read."""
@@ -39,15 +39,15 @@ class BatchOutput:
     read: dict[str, list[int]] = field(default_factory=dict)
     """Records and bytes read, by source."""
     pairing: dict[tuple[str, PairResult], int] = field(default_factory=dict)
-    """Lines that wait no longer, by route and how they left."""
-    halves_read: list[int] = field(default_factory=lambda: [0, 0])
-    """Records and bytes read of the pairing topic."""
+    """Held lines that wait no longer, by route and how they left."""
+    state_read: list[int] = field(default_factory=lambda: [0, 0])
+    """Records and bytes read of topics of the lane's states, which `read` does not count."""
     positions: dict[Partition, int] = field(default_factory=dict)
     """The offset after the last record read, by topic and partition: what the transaction commits."""
     metadata: dict[Partition, str] = field(default_factory=dict)
-    """What is committed beside an offset: the places of pieces that wait."""
-    pieces: dict[Partition, Mapping[Key, PartialLine]] = field(default_factory=dict)
-    """What waits after the batch."""
+    """What is committed beside an offset: the places of pieces of cut lines that wait."""
+    partial_lines: dict[Partition, Mapping[Key, PartialLine]] = field(default_factory=dict)
+    """Cut lines that wait after the batch."""
     first: dict[Partition, int] = field(default_factory=dict)
     """The offset of the first record read, by topic and partition: where an abort goes back to."""
 

@@ -7,30 +7,40 @@ is written to a changelog in the same transaction, from which whoever owns the p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from logrouter.config.compile.pairing import pairing_changelog
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import PairingBuffer, Resolved
+from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import RawRecord
-from logrouter.route.pairing_restore import Restore
+from logrouter.route.paired import PairFinisher
+from logrouter.route.pairing_restore import PairingRestore
+from logrouter.route.transactional_state import ScreenedRecords, StateTopic, TransactionalState
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from logrouter.kafka.records import Message
+    from logrouter.core.routing import RouteTable
+    from logrouter.kafka.records import Message, Partition
+    from logrouter.kafka.transaction import Headers
     from logrouter.route.output import BatchOutput
+    from logrouter.route.settings import LaneSettings
+    from logrouter.route.transactional_state import FetchCommitted, Produce
 
 QUIET_MS: Final = 2_000
-"""A partition in which nothing has come for so long is read to its end: then the clock tells whose time is over."""
+"""A partition in which nothing has come for so long is read to its end: then the clock says whose time is over."""
 
 BREAK_MS: Final = 5_000
 """Between two turns lies as much only if something was in the way: an outage, or a process that was stopped."""
 
 _STEP_SECONDS: Final = 0.05
+_OPTION: Final = "outputs.pairing"
+_PLACED: Final = "lines of a request are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,130 +58,195 @@ class PairingSettings:
         return pairing_changelog(self.topic)
 
 
-class PairingStates:
-    """States of partitions by number. A partition is ready once its state is restored; until then it must be paused."""
+class PairingStates(TransactionalState):
+    """States of pairing partitions by number. There are none before topics.yaml has a route that pairs.
 
-    def __init__(self, settings: PairingSettings, kafka: Mapping[str, Any], known: frozenset[str]) -> None:
-        self.settings = settings
-        self._known = known
-        self._restore = Restore(kafka, settings.state_topic)
-        self._pending: dict[int, PairingBuffer] = {}
+    A partition is ready once its state is restored; until then it is paused. The lane closes this when it ends.
+    """
+
+    def __init__(self, clock_ms: Callable[[], int]) -> None:
+        """*clock_ms* gives epoch milliseconds, for dead letters."""
+        self._clock_ms = clock_ms
+        self._settings: PairingSettings | None = None
+        self._restore: PairingRestore | None = None
+        self._finisher: PairFinisher | None = None
+        self._buffers: dict[int, PairingBuffer] = {}
         self._seen_ms: dict[int, int] = {}
         self._turn_ms = 0
-        self.malformed: list[RawRecord] = []
-        """Records of the last `take` that are no lines."""
 
-    # --- partitions
+    def topics(self, settings: LaneSettings) -> Mapping[str, StateTopic]:
+        """The pairing topic, which the group reads, and its changelog. Once chosen, they stay while the lane runs."""
+        chosen = self._settings or settings.pairing
+        if chosen is None:
+            return {}
+        return {
+            chosen.topic: StateTopic(chosen.partitions, _PLACED, _OPTION, is_read=True),
+            chosen.state_topic: StateTopic(chosen.partitions, _PLACED, _OPTION, is_read=False),
+        }
 
-    def assigned(self, partition: int) -> None:
-        """The partition is ours; its state has to be restored."""
-        self.forget(partition)
-        self._restore.add(partition)
+    def configure(self, settings: LaneSettings, table: RouteTable) -> None:
+        """Finish lines by the routes of *table*: what waits for its route is tried again with the next turn."""
+        if self._settings is None:
+            if settings.pairing is None:
+                return
+            self._settings = settings.pairing
+            self._restore = PairingRestore(settings.kafka, settings.pairing.state_topic)
+        self._finisher = PairFinisher(
+            table,
+            rollup_partitions=settings.rollup_partitions,
+            dead_letters=settings.dead_letters,
+            clock_ms=self._clock_ms,
+            emitter=settings.emitter,
+        )
 
-    def forget(self, partition: int) -> None:
+    def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:  # noqa: ARG002
+        """Pairing partitions are paused, and their state is restored."""
+        own = [at for at in partitions if self._owns(at[0])]
+        for at in own:
+            self.forget(at)
+            if self._restore is not None:
+                self._restore.add(at[1])
+        return AssignmentStart({}, own)
+
+    def forget(self, at: Partition) -> None:
         """The partition is not ours (any more)."""
+        topic, partition = at
+        if self._restore is None or not self._owns(topic):
+            return
         self._restore.discard(partition)
-        if self._pending.pop(partition, None) is not None:
+        if self._buffers.pop(partition, None) is not None:
             metrics.drop_pairing_pending(partition)
 
-    def without_unready(self, messages: list[Message]) -> list[Message]:
-        """The messages, but for lines of partitions that are not ready: these must be read again when they are."""
-        if not self._restore:
-            return messages
-        topic = self.settings.topic
-        return [m for m in messages if m.topic() != topic or m.partition() in self._pending]
-
-    def restored(self, now_ms: int) -> list[int]:
+    def ready(self, now_ms: int) -> Collection[Partition]:
         """Go on restoring, if there is something to restore: the partitions that are ready now."""
-        if not self._restore:
-            return []
+        if not self._restore or self._settings is None:
+            return ()
+        chosen = self._settings
         done = self._restore.step(_STEP_SECONDS)
         for partition, entries in done.items():
-            pending = PairingBuffer(
-                max_lines=self.settings.max_lines, max_bytes=self.settings.max_bytes, resumed_ms=now_ms
-            )
-            pending.restore(entries.items())
-            self._pending[partition], self._seen_ms[partition] = pending, now_ms
+            buffer = PairingBuffer(max_lines=chosen.max_lines, max_bytes=chosen.max_bytes, resumed_ms=now_ms)
+            buffer.restore(entries.items())
+            self._buffers[partition], self._seen_ms[partition] = buffer, now_ms
             log(Log.PAIRING_RESTORED, partition=partition, pending=len(entries))
-        return list(done)
+        return [(chosen.topic, partition) for partition in done]
 
-    def close(self) -> None:
-        """Let go of everything."""
-        for partition in list(self._pending):
-            self.forget(partition)
-        self._restore.close()
-
-    # --- lines
-
-    def know(self, routes: frozenset[str]) -> None:
-        """Another route table is in force: what waits for its route is tried again with the next turn."""
-        self._known = routes
-
-    def resume(self, now_ms: int) -> None:
-        """Lines could not come until now."""
-        for partition, pending in self._pending.items():
-            pending.resume(now_ms)
+    def note_outage(self, now_ms: int) -> None:
+        """Lines could not come until now: nobody's time is over for that."""
+        for partition, buffer in self._buffers.items():
+            buffer.resume(now_ms)
             self._seen_ms[partition] = now_ms
 
-    def take(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> list[Resolved]:
-        """What leaves because of time and *messages*, of which *output* gets the places. Their partitions are ready."""
+    def screen(self, messages: list[Message], now_ms: int) -> ScreenedRecords:  # noqa: ARG002
+        """Lines of partitions that are not ready were on their way when these were paused: they are too early."""
+        if not self._restore:
+            return ScreenedRecords(messages, ())
+        early = [m for m in messages if self._owns(m.topic()) and m.partition() not in self._buffers]
+        if not early:
+            return ScreenedRecords(messages, ())
+        kept = [m for m in messages if not self._owns(m.topic()) or m.partition() in self._buffers]
+        return ScreenedRecords(kept, early)
+
+    def process(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> bool:
+        """Put into *output* what becomes of lines that leave because of time and *messages*, and their positions.
+
+        True if lines leave. The partitions of the messages are ready.
+        """
+        finisher = self._finisher
+        if finisher is None:
+            return False
         if now_ms > self._turn_ms + BREAK_MS:
-            self.resume(now_ms)
+            self.note_outage(now_ms)
         self._turn_ms = now_ms
-        self.malformed = []
+        left, malformed = self._take_lines(messages, output, now_ms)
+        for partition, buffer in self._buffers.items():
+            if not buffer:
+                continue
+            quiet = now_ms >= self._seen_ms[partition] + QUIET_MS
+            left += ((partition, each) for each in buffer.unpark(finisher.known))
+            left += ((partition, each) for each in buffer.expire(now_ms if quiet else buffer.at_ms))
+        resolved = self._of_known_routes(left, finisher.known, now_ms)
+        if resolved or malformed:
+            finisher.add(resolved, output, malformed)
+        return bool(resolved)
+
+    def _take_lines(
+        self, messages: Sequence[Message], output: BatchOutput, now_ms: int
+    ) -> tuple[list[tuple[int, Resolved]], list[RawRecord]]:
+        """What leaves because of more lines, by partition, and the records that are no lines."""
         left: list[tuple[int, Resolved]] = []
+        malformed: list[RawRecord] = []
+        own = self._settings.topic if self._settings is not None else None
         for message in messages:
+            topic = message.topic()
+            if topic != own:
+                continue
             partition, value = message.partition(), message.value() or b""
-            at = message.topic(), partition
+            at = topic, partition
             output.first.setdefault(at, message.offset())
             output.positions[at] = message.offset() + 1
-            output.halves_read[0] += 1
-            output.halves_read[1] += len(value)
+            output.state_read[0] += 1
+            output.state_read[1] += len(value)
             self._seen_ms[partition] = now_ms
             key, line = message.key(), held_lines.decode(value)
             if key is None or line is None:
-                self.malformed.append(
-                    RawRecord(message.topic(), partition, message.offset(), message.timestamp()[1], value)
-                )
+                malformed.append(RawRecord(topic, partition, message.offset(), message.timestamp()[1], value))
                 continue
-            pending = self._pending[partition]
-            left += ((partition, each) for each in pending.take(key, line, value, message.timestamp()[1]))
-        for partition, pending in self._pending.items():
-            if not pending:
-                continue
-            quiet = now_ms >= self._seen_ms[partition] + QUIET_MS
-            left += ((partition, each) for each in pending.unpark(self._known))
-            left += ((partition, each) for each in pending.expire(now_ms if quiet else pending.at_ms))
-        return self._of_known_routes(left, now_ms)
+            buffer = self._buffers[partition]
+            left += ((partition, each) for each in buffer.take(key, line, value, message.timestamp()[1]))
+        return left, malformed
 
-    def _of_known_routes(self, left: Iterable[tuple[int, Resolved]], now_ms: int) -> list[Resolved]:
+    def _of_known_routes(
+        self, left: Iterable[tuple[int, Resolved]], known: frozenset[str], now_ms: int
+    ) -> list[Resolved]:
         """Those that can be finished here; the others wait until their route is known or surely gone."""
         found: list[Resolved] = []
         for partition, each in left:
             line = held_lines.decode(each.closing or each.opening or b"")
-            if each.how is PairResult.NO_ROUTE or line is None or line.route in self._known:
+            if each.how is PairResult.NO_ROUTE or line is None or line.route in known:
                 found.append(each)
             else:
-                found += self._pending[partition].park(each, now_ms)
+                found += self._buffers[partition].park(each, now_ms)
         return found
 
-    # --- transactions
+    def publish(self, output: BatchOutput, produce: Produce, headers: Headers) -> AbstractSet[Partition]:
+        """Produce held lines, and the changes of states; the partitions whose state changes."""
+        changed: set[Partition] = set()
+        if self._settings is None:
+            return changed
+        topic, state_topic = self._settings.topic, self._settings.state_topic
+        for partition, key, value in output.held_lines:
+            produce(topic, value, key, headers, partition)
+        for partition, key, entry in self.changes():
+            produce(state_topic, entry, key, headers, partition)
+            changed.add((topic, partition))
+        return changed
 
     def changes(self) -> list[tuple[int, bytes, bytes | None]]:
         """(partition, key, value) for the changelog: what the transaction that is published now changes."""
         return [
             (partition, key, pairs.encode(entry) if entry is not None else None)
-            for partition, pending in self._pending.items()
-            for key, entry in pending.changes()
+            for partition, buffer in self._buffers.items()
+            for key, entry in buffer.changes()
         ]
 
-    def settled(self) -> None:
-        """What was published last is committed."""
-        for partition, pending in self._pending.items():
-            pending.settled()
-            metrics.PAIRING_PENDING.labels(partition).set(len(pending))
+    def committed(self, output: BatchOutput) -> None:  # noqa: ARG002 - `publish` has taken what counts
+        """The changes that were published last are what the next owner begins with."""
+        for partition, buffer in self._buffers.items():
+            buffer.committed()
+            metrics.PAIRING_PENDING.labels(partition).set(len(buffer))
 
-    def rollback(self) -> None:
-        """What was published last is not committed, nor anything since: every state goes back to what is."""
-        for pending in self._pending.values():
-            pending.rollback()
+    def aborted(self) -> None:
+        """Every state goes back to what is committed."""
+        for buffer in self._buffers.values():
+            buffer.rollback()
+
+    def close(self) -> None:
+        """Forget all partitions, and close the clients that restore."""
+        for partition in list(self._buffers):
+            del self._buffers[partition]
+            metrics.drop_pairing_pending(partition)
+        if self._restore is not None:
+            self._restore.close()
+
+    def _owns(self, topic: str) -> bool:
+        return self._settings is not None and topic == self._settings.topic

@@ -6,22 +6,29 @@ once more, silently, before it goes on at the offset.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from logrouter.core.envelopes.partial import piece_of, uncut
 from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, places_in
+from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import PARTIAL, Envelope, RawRecord
+from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from logrouter.core.join.partial_lines import Key, PartialLine
-    from logrouter.core.routing import Source
+    from logrouter.core.routing import RouteTable, Source
     from logrouter.kafka.records import Message, Partition
+    from logrouter.kafka.transaction import Headers
     from logrouter.model import Decoded
     from logrouter.route.output import BatchOutput
+    from logrouter.route.settings import LaneSettings
+    from logrouter.route.transactional_state import FetchCommitted, Produce
 
 REJOINED: Final = "rejoined"
 """The flag of an event whose line was put together from pieces."""
@@ -52,12 +59,11 @@ class _Replay:
         self.places = places
 
 
-class PartialLines:
-    """The states of all partitions of sources that say `join_partial`."""
+class PartialLines(TransactionalState):
+    """The cut lines of all partitions of sources that say `join_partial`. `BatchProcessor` gives and takes pieces."""
 
     def __init__(self) -> None:
-        self.source_of: Callable[[str], Source | None] = lambda _topic: None
-        """The source of a topic, by the route table in force."""
+        self._source_of: Callable[[str], Source | None] = lambda _topic: None
         self._lines: dict[Partition, PartialLineBuffer] = {}
         self._seen_ms: dict[Partition, int] = {}
         self._turn_ms = 0
@@ -69,7 +75,9 @@ class PartialLines:
         """Whether anything waits."""
         return any(self._lines.values())
 
-    # --- records
+    def configure(self, settings: LaneSettings, table: RouteTable) -> None:  # noqa: ARG002 - the table says it all
+        """*table* says which sources join from now on."""
+        self._source_of = cache(table.source_of)
 
     def take(self, source: Source, record: RawRecord, value: bytes, now_ms: int) -> Routed:
         """One more record of a source that joins."""
@@ -92,21 +100,21 @@ class PartialLines:
             return Routed(taken.given_up, *_whole(source, record, taken, found.shape))
         return Routed(taken.given_up, record, found)
 
-    def resume(self, now_ms: int) -> None:
-        """Records could not come until now."""
+    def note_outage(self, now_ms: int) -> None:
+        """Records could not come until now: nothing is overdue for that."""
         for at in self._seen_ms:
             self._seen_ms[at] = now_ms
 
     def overdue(self, now_ms: int) -> Iterator[tuple[Source, RawRecord]]:
         """Pieces that have waited too long where nothing else comes, and those of sources that don't join any more."""
         if now_ms > self._turn_ms + BREAK_MS:
-            self.resume(now_ms)
+            self.note_outage(now_ms)
         self._turn_ms = now_ms
         for (topic, partition), lines in self._lines.items():
             replay = self._replays.get((topic, partition))
             if not lines or (replay is not None and replay.places):
                 continue
-            source = self.source_of(topic)
+            source = self._source_of(topic)
             if source is None:
                 continue
             if source.joining is None:
@@ -114,12 +122,12 @@ class PartialLines:
             elif now_ms >= self._seen_ms[topic, partition] + QUIET_MS:
                 yield from ((source, record) for record in lines.expire(now_ms))
 
-    def note(self, output: BatchOutput) -> None:
-        """Put into *output* what waits after it."""
+    def take_snapshot(self, output: BatchOutput) -> None:
+        """Put into *output* what waits after it, where that has changed or the partition was read."""
         for at, lines in self._lines.items():
             snapshot = lines.snapshot()
             if at in output.positions or snapshot != self._latest(at):
-                output.pieces[at] = snapshot
+                output.partial_lines[at] = snapshot
                 output.metadata[at] = lines.places()
 
     def _latest(self, at: Partition) -> Mapping[Key, PartialLine]:
@@ -134,24 +142,36 @@ class PartialLines:
         lines.bounds = bounds
         return lines
 
-    # --- transactions
+    def process(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> bool:  # noqa: ARG002
+        """Whether pieces were given up, or what waits has changed: `BatchProcessor` has put that into *output*."""
+        return bool(output.partial_lines)
 
-    def published(self, output: BatchOutput) -> None:
-        """A batch is on its way."""
-        self._in_flight = output.pieces
+    def publish(self, output: BatchOutput, produce: Produce, headers: Headers) -> AbstractSet[Partition]:  # noqa: ARG002
+        """Nothing is produced; places of pieces are committed beside the offsets of their partitions."""
+        self._in_flight = output.partial_lines
+        return output.metadata.keys()
 
-    def settled(self) -> None:
-        """It is committed."""
+    def committed(self, output: BatchOutput) -> None:  # noqa: ARG002 - `publish` has taken what counts
+        """What waits after the batch is what its places say."""
         self._committed |= {at: lines for at, lines in self._in_flight.items() if at in self._lines}
         self._in_flight = {}
 
-    def rollback(self) -> None:
-        """It is not, nor anything since."""
+    def aborted(self) -> None:
+        """What waits is again what is committed."""
         self._in_flight = {}
         for at, lines in self._lines.items():
             lines.reset(self._committed.get(at, {}))
 
-    # --- partitions
+    def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:
+        """Partitions in which pieces wait begin at the first of them."""
+        found = {at: self._source_of(at[0]) for at in partitions}
+        joining = [at for at, source in found.items() if source is not None and source.joining is not None]
+        begins: dict[Partition, int] = {}
+        for at, committed, metadata in fetch_committed(joining) if joining else ():
+            begin = self.replay(at, committed, metadata)
+            if begin < committed:
+                begins[at] = begin
+        return AssignmentStart(begins, ())
 
     def replay(self, at: Partition, committed: int, metadata: str | None) -> int:
         """The partition is ours, and this is what its last owner has committed: the offset to begin at."""
@@ -162,11 +182,11 @@ class PartialLines:
         self._replays[at] = _Replay(committed, places)
         return min(places)
 
-    def without_replayed(self, messages: Sequence[Message], now_ms: int) -> list[Message]:
-        """The messages that are new; those that were read before bring back what waits."""
+    def screen(self, messages: list[Message], now_ms: int) -> ScreenedRecords:
+        """The records that are new; those that were read before bring back what waits."""
         if not self._replays:
-            return list(messages)
-        return [m for m in messages if not self._replayed(m, now_ms)]
+            return ScreenedRecords(messages, ())
+        return ScreenedRecords([m for m in messages if not self._replayed(m, now_ms)], ())
 
     def _replayed(self, message: Message, now_ms: int) -> bool:
         at, offset = (message.topic(), message.partition()), message.offset()
@@ -181,7 +201,7 @@ class PartialLines:
         return offset < replay.until
 
     def _again(self, message: Message, now_ms: int, *, lost: bool) -> None:
-        source, value = self.source_of(message.topic()), message.value()
+        source, value = self._source_of(message.topic()), message.value()
         if source is None or source.joining is None or not value:
             return
         headers = message.headers()

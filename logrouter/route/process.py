@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.settings import read_config
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.topics import Finding, Wanted, ensure, missing
-from logrouter.reload.reloader import ConfigFile, Reloader
+from logrouter.reload.reloader import ConfigFile, Reloader, RetryLaterError
 from logrouter.reload.versions import ConfigVersions, Version
-from logrouter.route.lane import RouteLane
+from logrouter.route.batch import BatchProcessor
+from logrouter.route.lane import RouteLane, clock_ms
 from logrouter.route.output import DeadLetterSettings
-from logrouter.route.pairing import PairingSettings
+from logrouter.route.pairing import PairingSettings, PairingStates
+from logrouter.route.partial_lines import PartialLines
 from logrouter.route.settings import LaneSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.config import Settings
+    from logrouter.core.routing import RouteTable
 
 __all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "lane", "reloader", "wanted_topics"]
 
@@ -38,26 +42,45 @@ _CHANGELOG: Final = {
 
 def lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
     """The lane that `settings` describe; it connects only when run."""
-    version = _version(settings, default_instance)
+    partial_lines = PartialLines()
     return RouteLane(
-        version.settings, version.table, stopping=stopping, live=ConfigVersions(version, file=settings.file)
+        ConfigVersions(_version(settings, default_instance), file=settings.file),
+        make_processor=partial(_processor, partial_lines),
+        states=(PairingStates(clock_ms), partial_lines),
+        stopping=stopping,
+    )
+
+
+def _processor(partial_lines: PartialLines, settings: LaneSettings, table: RouteTable, cluster: str) -> BatchProcessor:
+    return BatchProcessor(
+        table,
+        cluster=cluster,
+        rollup_partitions=settings.rollup_partitions,
+        dead_letters=settings.dead_letters,
+        clock_ms=clock_ms,
+        emitter=settings.emitter,
+        pairing_partitions=settings.pairing.partitions if settings.pairing is not None else 1,
+        partial_lines=partial_lines,
     )
 
 
 def reloader(
     lane: RouteLane, settings: Settings, *, default_instance: str, parse: Callable[[bytes], Settings]
-) -> Reloader:
+) -> Reloader[LaneSettings]:
     """What keeps *lane* at the file that *settings* came from; *parse* reads its bytes as it was read at the start."""
     path = Path(settings.file)
 
     def refusal(new: Settings) -> str:
         if fixed := restart_needed(settings, new):
             return f"{', '.join(fixed)}: can't change while running, so restart with this file or take it out"
-        lost = missing(settings.kafka, new.table.own_topics - lane.live.version.table.own_topics)
+        try:
+            lost = missing(settings.kafka, new.table.own_topics - lane.versions.version.table.own_topics)
+        except ClientError as error:
+            raise RetryLaterError(str(error)) from None
         return f"no such topic: {', '.join(lost)}; run `logrouter topics` first" if lost else ""
 
     return Reloader(
-        lane.live,
+        lane.versions,
         ConfigFile(
             path=path,
             content=lambda: read_config(path),
@@ -88,7 +111,7 @@ def _pairing(settings: Settings) -> PairingSettings | None:
     return PairingSettings(chosen.topic, chosen.partitions, chosen.max_lines, chosen.max_bytes)
 
 
-def _version(settings: Settings, default_instance: str) -> Version:
+def _version(settings: Settings, default_instance: str) -> Version[LaneSettings]:
     return Version(
         _lane_settings(settings, default_instance), settings.table, settings.trial_bounds, settings.admin_token
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LaneSettings:
-    """Times in milliseconds."""
+    """Options of topics.yaml for the route lane, and this process's *instance* name. Times in milliseconds."""
 
     kafka: Mapping[str, Any]
     group: str
@@ -32,3 +32,8 @@ class LaneSettings:
     """Name that event ids are made from; None takes the cluster's own id."""
     pairing: PairingSettings | None = None
     """None where no route pairs lines, and none that an earlier file has paired are left."""
+
+    @property
+    def emitter(self) -> str:
+        """What dead letters say they come from."""
+        return f"{self.group}-{self.instance}"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from logrouter.core.routing import RouteTable
-    from logrouter.kafka.records import Message
+    from logrouter.kafka.records import Message, Partition
 
 
 class UnsubscribedRecords:
@@ -20,14 +20,13 @@ class UnsubscribedRecords:
 
     def __init__(self, table: RouteTable) -> None:
         self.active = False
-        """False until the subscription has changed: nothing can be held before."""
-        self.besides = ""
-        """A topic that is ours though no source takes from it."""
+        """False until the subscription has changed: nothing can be set aside before."""
         self._table = table
-        self._first: dict[tuple[str, int], int] = {}
+        self._state_topics: frozenset[str] = frozenset()
+        self._first: dict[Partition, int] = {}
 
-    def without(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages of topics that are subscribed; the others are set aside."""
+    def set_aside(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages of topics that are subscribed; of the others, the first offsets are remembered."""
         ours = {topic: self._ours(topic) for topic in {m.topic() for m in messages}}
         if all(ours.values()):
             return list(messages)
@@ -37,23 +36,26 @@ class UnsubscribedRecords:
                 self._first[at] = min(m.offset(), self._first.get(at, m.offset()))
         return [m for m in messages if ours[m.topic()]]
 
-    def released(self, table: RouteTable) -> list[tuple[str, int, int]]:
-        """The subscription is now that of *table*; (topic, partition, offset) to go back to in what is ours again."""
-        former, self._table = self._table, table
+    def change_subscription(self, table: RouteTable, state_topics: Collection[str] = ()) -> dict[Partition, int]:
+        """What is subscribed now: the sources of *table*, and *state_topics*, from which no source takes.
+
+        The offsets to go back to, in partitions of which records were set aside and that are ours again.
+        """
+        former, self._table, self._state_topics = self._table, table, frozenset(state_topics)
         if table.subscription() == former.subscription():
-            return []
+            return {}
         self.active = True
-        back = [(*at, offset) for at, offset in self._first.items() if self._ours(at[0])]
-        for topic, partition, _ in back:
-            del self._first[topic, partition]
+        back = {at: offset for at, offset in self._first.items() if self._ours(at[0])}
+        for at in back:
+            del self._first[at]
         return back
 
-    def forget(self, topic: str, partition: int) -> None:
+    def forget(self, at: Partition) -> None:
         """The partition has left."""
-        self._first.pop((topic, partition), None)
+        self._first.pop(at, None)
 
     def _ours(self, topic: str) -> bool:
-        return topic == self.besides or any(
+        return topic in self._state_topics or any(
             topic in source.topics or any(pattern.fullmatch(topic) for pattern in source.patterns)
             for source in self._table.sources
         )

@@ -90,9 +90,14 @@ class Lane:
             "clock_ms": lambda: self.now_ms,
         }
         self.now_ms = max(record.at_ms for topic in self.sources for record in release.topic(topic))
-        self.rejoin = PartialLines()
+        self.partial_lines = PartialLines()
+        self.partial_lines.configure(None, settings.table)
         self._processor = BatchProcessor(
-            settings.table, cluster=release.cluster, pairing_partitions=partitions, rejoin=self.rejoin, **common
+            settings.table,
+            cluster=release.cluster,
+            pairing_partitions=partitions,
+            partial_lines=self.partial_lines,
+            **common,
         )
         self._joined = PairFinisher(settings.table, **common)
         self._pending = [PairingBuffer(max_lines=100, max_bytes=1 << 20, resumed_ms=0) for _ in range(partitions)]
@@ -102,7 +107,7 @@ class Lane:
     def route(self, messages: Iterable[Message]) -> BatchOutput:
         """What becomes of records, and of the lines that meet because of them."""
         output = self._processor.process(list(messages))
-        for partition, key, value in output.halves:
+        for partition, key, value in output.held_lines:
             line = held_lines.decode(value)
             self._joined.add(self._pending[partition].take(key, line, value, self.now_ms), output)
         return output
@@ -194,7 +199,7 @@ def test_the_same_lines_wait_in_the_same_places_of_the_pairing_topic(release):
     output = lane.route(kept(release, lane.sources))
     before = release.topic(PAIRING)
 
-    assert Counter((p, key, comparable(orjson.loads(value))) for p, key, value in output.halves) == Counter(
+    assert Counter((p, key, comparable(orjson.loads(value))) for p, key, value in output.held_lines) == Counter(
         (each.partition, each.key, comparable(orjson.loads(each.value or b""))) for each in before
     )
     assert [each for each in before if held_lines.decode(each.value or b"") is None] == []
@@ -215,10 +220,10 @@ def test_what_waits_is_completed_once(release, state):
     begin = {(at.topic, at.partition): at.offset for at in release.committed}
     for at in release.committed:
         if at.topic in lane.sources:
-            begin[at.topic, at.partition] = lane.rejoin.replay((at.topic, at.partition), at.offset, at.metadata)
+            begin[at.topic, at.partition] = lane.partial_lines.replay((at.topic, at.partition), at.offset, at.metadata)
     again = [m for m in kept(release, lane.sources) if m.record.offset >= begin[m.topic(), m.partition()]]
     rest = [Message(topic, record) for topic, record in release.rest()]
-    output = lane.route(lane.rejoin.without_replayed([*again, *rest], lane.now_ms))
+    output = lane.route(lane.partial_lines.screen([*again, *rest], lane.now_ms).kept)
 
     assert events_of(output.events) == completed_events(release)
     assert (output.dead_letters, len(again)) == ([], sum(map(len, release.pieces.values())))

@@ -19,7 +19,7 @@ from logrouter.core.join.pairs import EntryKind, PairingEntry
 from logrouter.core.rollup.records import decode_record
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
-from logrouter.route.pairing_restore import Restore
+from logrouter.route.pairing_restore import PairingRestore
 from tests.conftest import HANG_SECONDS
 from tests.integration.fleet import Fleet, last_lines
 from tests.integration.stack import Stack
@@ -230,12 +230,12 @@ def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventu
         owner.begin_transaction()
         write(key, pairs.encode(entry))
         write(gone, None)
-        restore = Restore(kafka, topic)
+        restore = PairingRestore(kafka, topic)
         restore.add(0)
         restore.add(1)
         done: dict[int, Any] = {}
 
-        def has(partition: int, restore: Restore = restore, done: dict[int, Any] = done) -> bool:
+        def has(partition: int, restore: PairingRestore = restore, done: dict[int, Any] = done) -> bool:
             done.update(restore.step(0.1))
             return partition in done
 

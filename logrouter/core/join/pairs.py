@@ -1,11 +1,11 @@
 """The lines of one pairing partition that wait for each other: who has met, whose time is over, who must make room.
 
-    state = Pending(max_lines=50_000, max_bytes=32 << 20)
+    state = PairingBuffer(max_lines=50_000, max_bytes=32 << 20)
     left = state.take(key, line, value, at_ms)      # one more line; who leaves because of it
     left += state.expire(now_ms)                    # whose window is over
     for key, entry in state.changes(): ...          # to be written with the transaction that publishes *left*
-    state.settled()                                 # it is committed, or
-    state.rollback()                                # it is not: as if nothing since the last `settled` had happened
+    state.committed()                               # it is committed, or
+    state.rollback()                                # it is not: as if nothing since the last `committed` had happened
 
 Pure and bounded. Time is that of the records in the partition, or the clock where there are none: whoever asks says.
 
@@ -153,7 +153,7 @@ class _RecentlyPaired:
         self._in_flight += self._new
         self._new.clear()
 
-    def settled(self) -> None:
+    def committed(self) -> None:
         self._in_flight.clear()
 
     def rollback(self) -> None:
@@ -308,10 +308,10 @@ class PairingBuffer:
         found = [(key, self._entries.get(key), entry) for key, entry in before.items()]
         return [(key, now) for key, now, entry in found if now is not entry]
 
-    def settled(self) -> None:
-        """What `changes` told last is committed."""
+    def committed(self) -> None:
+        """What `changes` returned last is committed."""
         self._in_flight.clear()
-        self._met.settled()
+        self._met.committed()
 
     def rollback(self) -> None:
         """Back to what is committed."""

@@ -67,7 +67,7 @@ def run_one(give_up=lambda: False, timeout_seconds=60.0, **script):
         producer.begin()
         producer.produce("t", b"v", None, [])
         producer.commit_later([], None)
-        producer.settle()
+        producer.await_commit()
     except Exception as exc:  # noqa: BLE001 - the error is what is tested
         error = exc
     finally:

@@ -10,9 +10,8 @@ import pytest
 
 from logrouter import config
 from logrouter.config.settings import read_config
-from logrouter.kafka.errors import ClientError
 from logrouter.reload import reloader
-from logrouter.reload.reloader import ConfigFile, Reloader
+from logrouter.reload.reloader import ConfigFile, Reloader, RetryLaterError
 from logrouter.reload.versions import ConfigVersions, ReloadResult, Version
 from logrouter.route import process
 
@@ -43,10 +42,10 @@ class Followed:
         self.file.write_text(GOOD)
         self.refuse = lambda _settings: ""
         settings = self.parse(GOOD.encode())
-        self.live = ConfigVersions(self.version(settings), file=str(self.file))
+        self.versions = ConfigVersions(self.version(settings), file=str(self.file))
         self.start = settings.generation
         self.reloader = Reloader(
-            self.live,
+            self.versions,
             ConfigFile(
                 path=self.file,
                 content=lambda: read_config(self.file),
@@ -69,8 +68,8 @@ class Followed:
         """Let the reloader look, then the lane; how the last reload went."""
         self.reloader._watch.wait(0)
         self.reloader.turn()
-        self.live.take()
-        return self.live.report()
+        self.versions.activate()
+        return self.versions.report()
 
     def rename(self, text):
         """Another file in its place."""
@@ -216,14 +215,14 @@ def test_cluster_that_does_not_answer_is_asked_again(followed):
     """That is no fault of the file: it comes into force without another edit."""
 
     def away(_settings):
-        raise ClientError("the Kafka cluster does not answer")
+        raise RetryLaterError("the Kafka cluster does not answer")
 
     followed.refuse = away
     followed.rename(GOOD + "# edited\n")
     assert "tried again" in followed.turn()["last_error"]
     followed.refuse = lambda _settings: ""
     followed.turn()
-    assert followed.live.version.generation == followed.start
+    assert followed.versions.version.generation == followed.start
     followed.reloader._retry_at = time.monotonic()
 
     assert followed.turn()["generation"] != followed.start
@@ -238,11 +237,11 @@ def test_writer_who_pauses_is_waited_for(followed):
         slow = threading.Thread(target=followed.turn)
         slow.start()
         time.sleep(0.3)
-        assert followed.live.version.generation == followed.start
+        assert followed.versions.version.generation == followed.start
         stream.write(text[text.index("tests:") :])
     slow.join()
 
-    assert followed.live.version.generation == followed.parse(text.encode()).generation
+    assert followed.versions.version.generation == followed.parse(text.encode()).generation
 
 
 def test_bug_of_ours_does_not_end_reloading(followed, monkeypatch):
@@ -261,20 +260,20 @@ def test_reload_waits_until_the_lane_has_taken_it(followed, monkeypatch):
     followed.reloader.start()
     followed.rename(GOOD + "# edited\n")
     assert followed.reloader.reload(0.3) is None
-    waiting = followed.live.taken
+    waiting = followed.versions.wait_decided
 
     def lane():
-        followed.live.take()
-        followed.live.due()
+        followed.versions.activate()
+        followed.versions.is_swap_due()
 
     def taken(*asked):
         threading.Timer(0.2, lane).start()  # not before the file is read: it would be in force already
         return waiting(*asked)
 
-    monkeypatch.setattr(followed.live, "taken", taken)
+    monkeypatch.setattr(followed.versions, "wait_decided", taken)
 
     assert followed.reloader.reload(5).result is ReloadResult.APPLIED
-    assert followed.live.version.generation != followed.start
+    assert followed.versions.version.generation != followed.start
 
 
 @pytest.mark.parametrize(

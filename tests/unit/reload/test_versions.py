@@ -35,14 +35,14 @@ def live(clock=None):
 
 def swap(to, generation, canary=None):
     """Offer a version and take it, as the lane does."""
-    to.offer(version(generation, canary), asked=False)
-    assert to.due()
-    return to.take().generation
+    to.propose(version(generation, canary), asked=False)
+    assert to.is_swap_due()
+    return to.activate().generation
 
 
 def batch(to, accepted=0, rejected=0):
     """A committed batch."""
-    to.committed(
+    to.record_commit(
         {"s": [accepted + rejected, 1]},
         {("r", "accepted", "", ""): accepted, ("r", "rejected", "validate", "schema"): rejected},
     )
@@ -61,12 +61,12 @@ def _log_everything(caplog):
 def test_offered_version_is_in_force_when_the_lane_has_taken_it(caplog):
     """Offering promises, taking does; both generations are never in the metrics together."""
     it = live()
-    assert not it.due()
-    assert it.offer(version("b"), asked=False) == (ReloadResult.APPLIED, "", "b")
-    assert (it.version.generation, it.due()) == ("a", True)
-    assert it.take().generation == "b"
+    assert not it.is_swap_due()
+    assert it.propose(version("b"), asked=False) == (ReloadResult.APPLIED, "", "b")
+    assert (it.version.generation, it.is_swap_due()) == ("a", True)
+    assert it.activate().generation == "b"
 
-    assert (it.report()["generation"], it.due(), it.take()) == ("b", False, None)
+    assert (it.report()["generation"], it.is_swap_due(), it.activate()) == ("b", False, None)
     assert metrics.CONFIG_INFO.labels("b")._value.get() == 1
     assert ("a",) not in metrics.CONFIG_INFO._metrics
     assert events(caplog) == ["config_applied"]
@@ -75,19 +75,19 @@ def test_offered_version_is_in_force_when_the_lane_has_taken_it(caplog):
 def test_version_in_force_offered_again_calls_off_the_one_to_come():
     """The file was changed and changed back before the lane looked."""
     it = live()
-    it.offer(version("b"), asked=False)
+    it.propose(version("b"), asked=False)
 
-    assert it.offer(version("a"), asked=False).result is ReloadResult.UNCHANGED
-    assert not it.due()
+    assert it.propose(version("a"), asked=False).result is ReloadResult.UNCHANGED
+    assert not it.is_swap_due()
 
 
 def test_latest_offer_counts():
     """Two edits between two batches: the second one."""
     it = live()
-    it.offer(version("b"), asked=False)
-    it.offer(version("c"), asked=False)
+    it.propose(version("b"), asked=False)
+    it.propose(version("c"), asked=False)
 
-    assert it.take().generation == "c"
+    assert it.activate().generation == "c"
 
 
 @pytest.mark.parametrize("asked", [False, True])
@@ -95,13 +95,13 @@ def test_failure_is_told_once_unless_somebody_asks_again(caplog, asked):
     """The same file failing in the same way is no news; valid stays 0 until there is a good one."""
     it = live()
     for _ in range(3):
-        it.fail(ReloadOutcome(ReloadResult.INVALID, "1:1: routes: lacks"), asked=asked)
+        it.record_failure(ReloadOutcome(ReloadResult.INVALID, "1:1: routes: lacks"), asked=asked)
 
     assert events(caplog) == ["config_rejected"] * (3 if asked else 1)
     assert metrics.CONFIG_VALID._value.get() == 0
     report = it.report()
     assert (report["generation"], report["valid"], report["last_error"]) == ("a", False, "1:1: routes: lacks")
-    it.offer(version("a"), asked=False)
+    it.propose(version("a"), asked=False)
     assert (it.report()["valid"], metrics.CONFIG_VALID._value.get()) == (True, 1)
 
 
@@ -111,30 +111,30 @@ def test_crossed_bound_brings_the_former_version_back(caplog):
     swap(it, "b", BOUNDS)
     assert it.report()["canary"]["state"] == "watching"
     batch(it, accepted=80, rejected=8)
-    assert not it.due()
+    assert not it.is_swap_due()
     batch(it, rejected=8)
-    assert it.due()
-    assert it.take().generation == "a"
+    assert it.is_swap_due()
+    assert it.activate().generation == "a"
 
     report = it.report()
     assert (report["generation"], report["valid"]) == ("a", False)
     assert report["canary"] == {"state": "rolled_back", "rolled_back_generation": "b"}
     assert report["last_error"] == "rejected_ratio is 0.1667, max_rejected_ratio is 0.1"
     assert events(caplog) == ["config_applied", "config_rolled_back"]
-    assert it.offer(version("b"), asked=False).result is ReloadResult.REFUSED
-    assert not it.due()
-    assert it.offer(version("a"), asked=False).result is ReloadResult.UNCHANGED
-    assert it.offer(version("b"), asked=False).result is ReloadResult.APPLIED
+    assert it.propose(version("b"), asked=False).result is ReloadResult.REFUSED
+    assert not it.is_swap_due()
+    assert it.propose(version("a"), asked=False).result is ReloadResult.UNCHANGED
+    assert it.propose(version("b"), asked=False).result is ReloadResult.APPLIED
 
 
 def test_lag_that_grows_brings_the_former_version_back():
     """A table that is valid but too dear is taken back as well."""
     it = live()
     swap(it, "b", BOUNDS)
-    it.lagging({("t", 0): 5})
-    it.lagging({("t", 0): 106})
+    it.record_lag({("t", 0): 5})
+    it.record_lag({("t", 0): 106})
 
-    assert it.take().generation == "a"
+    assert it.activate().generation == "a"
 
 
 def test_version_that_keeps_its_bounds_passes(caplog):
@@ -143,10 +143,10 @@ def test_version_that_keeps_its_bounds_passes(caplog):
     it = live(clock)
     swap(it, "b", BOUNDS)
     clock.now += 60_000
-    assert not it.due()
+    assert not it.is_swap_due()
     batch(it, rejected=1000)
 
-    assert not it.due()
+    assert not it.is_swap_due()
     assert it.report()["canary"]["state"] == "passed"
     assert events(caplog) == ["config_applied", "canary_passed"]
 
@@ -159,7 +159,7 @@ def test_edit_of_a_version_under_watch_falls_back_to_the_last_that_passed():
     assert it.report()["canary"]["falls_back_to"] == "a"
     batch(it, rejected=100)
 
-    assert it.take().generation == "a"
+    assert it.activate().generation == "a"
 
 
 def test_edit_that_comes_while_a_rollback_waits_goes_first():
@@ -167,12 +167,12 @@ def test_edit_that_comes_while_a_rollback_waits_goes_first():
     it = live()
     swap(it, "b", BOUNDS)
     batch(it, rejected=100)
-    it.offer(version("c", BOUNDS), asked=False)
-    assert it.take().generation == "c"
+    it.propose(version("c", BOUNDS), asked=False)
+    assert it.activate().generation == "c"
     assert it.report()["canary"]["state"] == "watching"
     batch(it, rejected=100)
 
-    assert it.take().generation == "a"
+    assert it.activate().generation == "a"
 
 
 def test_bad_version_read_again_while_its_rollback_waits_changes_nothing():
@@ -180,9 +180,9 @@ def test_bad_version_read_again_while_its_rollback_waits_changes_nothing():
     it = live()
     swap(it, "b", BOUNDS)
     batch(it, rejected=100)
-    it.offer(version("b", BOUNDS), asked=False)
+    it.propose(version("b", BOUNDS), asked=False)
 
-    assert it.take().generation == "a"
+    assert it.activate().generation == "a"
 
 
 def test_version_without_canary_stays_whatever_happens():
@@ -191,7 +191,7 @@ def test_version_without_canary_stays_whatever_happens():
     swap(it, "b")
     batch(it, rejected=1000)
 
-    assert not it.due()
+    assert not it.is_swap_due()
     assert it.report()["canary"] == {"state": "off", "rolled_back_generation": None}
 
 
@@ -200,17 +200,17 @@ def test_withdrawn_version_is_reported_as_refused():
     it = live()
     former = it.version
     swap(it, "b", BOUNDS)
-    it.withdraw(former, "no such expression")
+    it.reject(former, "no such expression")
 
     assert (it.report()["generation"], it.report()["last_error"]) == ("a", "no such expression")
-    assert not it.due()
+    assert not it.is_swap_due()
 
 
 @pytest.mark.parametrize(
     ("then", "result"),
     [
-        (lambda it, _former: it.due(), ReloadResult.APPLIED),
-        (lambda it, former: it.withdraw(former, "no such expression"), ReloadResult.REFUSED),
+        (lambda it, _former: it.is_swap_due(), ReloadResult.APPLIED),
+        (lambda it, former: it.reject(former, "no such expression"), ReloadResult.REFUSED),
     ],
 )
 def test_whoever_waits_is_told_only_what_is_decided(then, result):
@@ -218,9 +218,9 @@ def test_whoever_waits_is_told_only_what_is_decided(then, result):
     it = live()
     former = it.version
     swap(it, "b")
-    assert it.taken("b", 0) is None
+    assert it.wait_decided("b", 0) is None
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(it.taken, "b", 5)
+        waiting = pool.submit(it.wait_decided, "b", 5)
         then(it, former)
 
         assert waiting.result().result is result

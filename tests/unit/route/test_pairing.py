@@ -17,6 +17,7 @@ from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import BatchOutput, DeadLetterSettings
 from logrouter.route.paired import PairFinisher
 from logrouter.route.pairing import PairingSettings, PairingStates
+from logrouter.route.settings import LaneSettings
 
 from .messages import START, Message
 
@@ -44,6 +45,9 @@ def log_line(event: str, key: str, second: str, **more: str) -> bytes:
     head = f"2026-05-04T10:00:{second}+0000 [][sor-1]{{D_APIAccessLog.AccessLogWriter}}[] INFO  "
     return (head + pairs).encode()
 
+
+ANOTHER = config.parse((CONFIG % ("", "")).replace("name: access", "name: another").encode(), {}).table
+"""A route table that does not know the route of lines that were held by `CONFIG`."""
 
 OPENING = log_line("INCOMING_REQUEST", "r1", "01.000", UserAgent="curl/8")
 CLOSING = log_line("REQUEST_COMPLETE", "r1", "01.250", StatusCode="200", APPLICATION_NAME="tide-app")
@@ -82,13 +86,26 @@ class Path:
             clock_ms=lambda: START,
             pairing_partitions=2,
         )
-        self.joined = PairFinisher(routes, rollup_partitions=4, dead_letters=LETTERS, clock_ms=lambda: START)
         settings = PairingSettings("pairing", 2, **{"max_lines": 100, "max_bytes": 1 << 20, **bounds})
-        self.pairing = PairingStates(settings, {}, self.joined.known)
-        for partition in (0, 1):
-            self.pairing.assigned(partition)
-        assert sorted(self.pairing.restored(START)) == [0, 1]
+        self.settings = LaneSettings(
+            kafka={},
+            group="g",
+            instance="i",
+            dead_letters=LETTERS,
+            rollup_topic="",
+            rollup_partitions=4,
+            pairing=settings,
+        )
+        self.pairing = PairingStates(clock_ms=lambda: START)
+        self.take_file(routes)
+        own = [("pairing", 0), ("pairing", 1)]
+        assert self.pairing.assigned([("wso2", 0), *own], list) == ({}, own)
+        assert sorted(self.pairing.ready(START)) == own
         self.offset = 0
+
+    def take_file(self, routes):
+        """A new route table."""
+        self.pairing.configure(self.settings, routes)
 
     def hold(self, *lines: bytes) -> BatchOutput:
         """The lines as a batch of the source, each in another partition."""
@@ -98,11 +115,10 @@ class Path:
         """What is held in *output* as a batch of the pairing topic, written at *at_ms*, and the time."""
         joined = BatchOutput()
         messages = []
-        for partition, key, value in output.halves:
+        for partition, key, value in output.held_lines:
             messages.append(Message(value, self.offset, partition, "pairing", key=key, at=at_ms))
             self.offset += 1
-        left = self.pairing.take(messages, joined, now_ms)
-        self.joined.add(left, joined, self.pairing.malformed)
+        self.pairing.process(messages, joined, now_ms)
         return joined
 
     def idle(self, now_ms: int) -> BatchOutput:
@@ -114,7 +130,7 @@ class Path:
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch):
-    monkeypatch.setattr(pairing, "Restore", Restored)
+    monkeypatch.setattr(pairing, "PairingRestore", Restored)
 
 
 def events(output: BatchOutput) -> list[dict]:
@@ -174,7 +190,7 @@ def test_line_whose_other_half_never_comes_is_reported_when_nothing_else_happens
     alone = log_line("REQUEST_COMPLETE", "r2", "02.000", StatusCode="200")
     assert path.join(path.hold(OPENING, alone)).events == []
     assert len(path.pairing.changes()) == 2
-    path.pairing.settled()
+    path.pairing.committed(BatchOutput())
     output = path.idle(START + 60_000)
     lost, unpaired = sorted(events(output), key=lambda event: event["flags"])
 
@@ -221,7 +237,7 @@ def test_sample_keeps_both_lines_or_none(rate, kept):
     """It goes by what both have in common."""
     output = Path(table(route=f", sample: {rate}")).hold(OPENING, CLOSING)
 
-    assert len(output.halves) == kept
+    assert len(output.held_lines) == kept
     assert sum(output.counts.values()) == 2
 
 
@@ -230,12 +246,12 @@ def test_samples_agree_between_the_lines_of_many_requests():
     path = Path(table(route=", sample: 0.5"))
     output = BatchOutput()
     for number in range(200):
-        output.halves += path.hold(
+        output.held_lines += path.hold(
             *(
                 log_line(each, f"q{number}", "01.000", StatusCode="200")
                 for each in ("INCOMING_REQUEST", "REQUEST_COMPLETE")
             )
-        ).halves
+        ).held_lines
     joined = path.join(output)
 
     assert 0 < len(joined.events) < 200
@@ -277,7 +293,7 @@ def test_route_that_is_gone_costs_a_dead_letter_not_the_request():
     """The letter says which route, where the line is, and what was kept of it."""
     path = Path(table())
     held = path.hold(OPENING, CLOSING)
-    path.pairing.know(frozenset({"another"}))
+    path.take_file(ANOTHER)
     assert path.join(held).dead_letters == []
     output = path.idle(START + 60_000)
     ((key, value, _),) = output.dead_letters
@@ -293,9 +309,9 @@ def test_route_that_comes_back_has_its_requests():
     """A process that takes a new topics.yaml a moment later than another one."""
     path = Path(table())
     held = path.hold(OPENING, CLOSING)
-    path.pairing.know(frozenset())
+    path.take_file(ANOTHER)
     assert path.join(held).events == []
-    path.pairing.know(path.joined.known)
+    path.take_file(path.table)
 
     assert [event["total_time_ms"] for event in events(path.join(BatchOutput(), START + 1))] == [250]
 
@@ -305,7 +321,7 @@ def test_garbage_in_the_pairing_topic_is_a_dead_letter():
     path = Path(table())
     output = BatchOutput()
     for value in (b"", b"[]", b"{}", b'[1,true,"access",1,1,[],{"a":1}'):
-        output.halves.append((0, b"0" * 16, value))
+        output.held_lines.append((0, b"0" * 16, value))
     joined = path.join(output)
 
     assert [orjson.loads(value)["reason"] for _, value, _ in joined.dead_letters] == ["malformed"] * 4
@@ -314,9 +330,9 @@ def test_garbage_in_the_pairing_topic_is_a_dead_letter():
 
 def test_line_that_was_tampered_with_is_a_bug_of_ours_and_no_stop():
     """A record that looks like a line and holds no event ends as an internal error."""
-    path = Path(table())
+    finisher = PairFinisher(table(), rollup_partitions=4, dead_letters=LETTERS, clock_ms=lambda: START)
     output = BatchOutput()
-    path.joined.add([Resolved(PairResult.UNPAIRED, closing=b'[1,false,"access",1,1,[],[]]')], output)
+    finisher.add([Resolved(PairResult.UNPAIRED, closing=b'[1,false,"access",1,1,[],[]]')], output)
 
     assert [orjson.loads(value)["reason"] for _, value, _ in output.dead_letters] == ["internal"]
 
@@ -328,7 +344,7 @@ def test_all_that_is_held_leaves_once():
     lines += [log_line("REQUEST_COMPLETE", f"w{n}", "02.000", StatusCode="200") for n in range(30, 60)]
     held = path.hold(*lines)
     joined = path.join(held)
-    waiting = sum(len(pending) for pending in path.pairing._pending.values())
+    waiting = sum(len(pending) for pending in path.pairing._buffers.values())
     times = {PairResult.PAIRED: 2}
 
     assert held.counts == {("access", "held", "", ""): 70}
@@ -342,7 +358,7 @@ def test_all_that_is_held_leaves_once():
 def test_old_and_new_lines_have_one_shape():
     """What a version has written, the next one reads: this is how a held line looks."""
     output = Path(table()).hold(CLOSING)
-    ((_, _, value),) = output.halves
+    ((_, _, value),) = output.held_lines
     line = held_lines.decode(value)
 
     assert value.startswith(b'[1,false,"access",60000,1777888801250,["clients","apis","urls"],{"')

@@ -45,30 +45,32 @@ class Owner:
     """A process that has the partition; *text* is its topics.yaml."""
 
     def __init__(self, text: str = JOINED) -> None:
-        self.rejoin = PartialLines()
+        self.partial_lines = PartialLines()
         self.now_ms = START
         self.take_file(text)
 
     def take_file(self, text: str) -> None:
         """A new route table."""
+        table = config.parse(text.encode(), {}).table
+        self.partial_lines.configure(None, table)
         self.processor = BatchProcessor(
-            config.parse(text.encode(), {}).table,
+            table,
             cluster="test",
             rollup_partitions=1,
             dead_letters=DeadLetterSettings("dead", 4000),
             clock_ms=lambda: self.now_ms,
-            rejoin=self.rejoin,
+            partial_lines=self.partial_lines,
         )
 
     def batch(self, messages: list[Message]) -> BatchOutput:
         """A batch on its way."""
-        return self.processor.process(self.rejoin.without_replayed(messages, self.now_ms))
+        return self.processor.process(self.partial_lines.screen(messages, self.now_ms).kept)
 
     def commit(self, messages: list[Message]) -> BatchOutput:
         """A batch that is committed."""
         output = self.batch(messages)
-        self.rejoin.published(output)
-        self.rejoin.settled()
+        self.partial_lines.publish(output, None, [])
+        self.partial_lines.committed(output)
         return output
 
     def idle(self, now_ms: int) -> BatchOutput:
@@ -105,7 +107,7 @@ def test_without_the_option_pieces_are_dead_letters():
     output = Owner(CONFIG % "").commit([Message(piece(REQUEST[:40]), 0), Message(piece(REQUEST[40:], last=True), 1)])
 
     assert output.counts[("edge", "rejected", "decode", "partial")] == 1
-    assert (output.metadata, output.pieces, uris(output)) == ({}, {}, [])
+    assert (output.metadata, output.partial_lines, uris(output)) == ({}, {}, [])
 
 
 @pytest.mark.parametrize("how", ["records", "clock", "size", "reload"])
@@ -127,7 +129,7 @@ def test_line_that_is_given_up_ends_as_without_the_option(how):
 
     assert keys[-2:] == [b"cri:0:0", b"cri:0:1"]
     assert output.copies == {("edge", "rejected", "decode", "partial"): 2}
-    assert output.pieces.keys() == output.metadata.keys() == {AT}
+    assert output.partial_lines.keys() == output.metadata.keys() == {AT}
     assert owner.idle(owner.now_ms + 60_000).dead_letters == []
 
 
@@ -153,7 +155,7 @@ def test_owner_that_follows_has_what_waits():
     log += [Message(piece(REQUEST[40:50]), 6), Message(b"no line", 7)]
     metadata = Owner().commit(log).metadata[AT]
     owner = Owner()
-    assert owner.rejoin.replay(AT, 8, metadata) == 4
+    assert owner.partial_lines.replay(AT, 8, metadata) == 4
     output = owner.commit([*log, Message(piece(REQUEST[50:], last=True), 8)])
 
     assert output.counts == {("edge", "accepted", "", ""): 1}
@@ -163,8 +165,8 @@ def test_owner_that_follows_has_what_waits():
 
 def test_metadata_of_somebody_else_is_left_alone():
     """Other programs have committed there before."""
-    assert Owner().rejoin.replay(AT, 8, "2026-05-04") == 8
-    assert Owner().rejoin.replay(AT, 8, "pieces1 9") == 8
+    assert Owner().partial_lines.replay(AT, 8, "2026-05-04") == 8
+    assert Owner().partial_lines.replay(AT, 8, "pieces1 9") == 8
 
 
 @given(st.data())
@@ -184,38 +186,38 @@ def test_every_line_comes_out_once_whatever_happens(data):
     steps = data.draw(st.lists(st.sampled_from(["commit", "commit", "abort", "kill"]), max_size=15))
     owner, at, committed, metadata = Owner(), 0, 0, ""
     published: list[str] = []
-    flight: BatchOutput | None = None
+    in_flight: BatchOutput | None = None
     outcomes: Counter[str] = Counter()
 
-    def settle() -> None:
+    def finish_commit() -> None:
         nonlocal committed, metadata
-        assert flight is not None
-        owner.rejoin.settled()
-        committed, metadata = flight.positions.get(AT, committed), flight.metadata.get(AT, metadata)
-        published.extend(uris(flight))
-        for (_, outcome, _, _), n in flight.counts.items():
+        assert in_flight is not None
+        owner.partial_lines.committed(in_flight)
+        committed, metadata = in_flight.positions.get(AT, committed), in_flight.metadata.get(AT, metadata)
+        published.extend(uris(in_flight))
+        for (_, outcome, _, _), n in in_flight.counts.items():
             outcomes[outcome] += n
 
-    while at < len(log) or flight is not None:
+    while at < len(log) or in_flight is not None:
         messages = log[at : at + data.draw(st.integers(1, 4))]
         step = steps.pop() if steps else "commit"
         output = owner.batch(messages)
         if step == "kill":
-            owner, flight = Owner(), None
-            at = owner.rejoin.replay(AT, committed, metadata)
+            owner, in_flight = Owner(), None
+            at = owner.partial_lines.replay(AT, committed, metadata)
         elif step == "abort":
-            owner.rejoin.rollback()
+            owner.partial_lines.aborted()
             # Back to the first record of what is discarded; records that were only read again are past.
-            first = [each.first[AT] for each in (flight, output) if each is not None and AT in each.first]
-            at, flight = min(first, default=at + len(messages)), None
+            first = [each.first[AT] for each in (in_flight, output) if each is not None and AT in each.first]
+            at, in_flight = min(first, default=at + len(messages)), None
         else:
-            if flight is not None:
-                settle()
+            if in_flight is not None:
+                finish_commit()
             at += len(messages)
-            owner.rejoin.published(output)
-            flight = output if messages else None
+            owner.partial_lines.publish(output, None, [])
+            in_flight = output if messages else None
 
     assert Counter(published) == expected
     assert outcomes.total() == len(log)
     assert outcomes["accepted"] == expected.total()
-    assert not owner.rejoin
+    assert not owner.partial_lines

@@ -142,7 +142,7 @@ def test_abort_forgets_who_has_met_because_of_what_was_not_committed():
     state.take(*opening, 5)
     state.take(*closing, 6)
     state.changes()
-    state.settled()
+    state.committed()
     state.rollback()
 
     assert [each.how for each in state.take(*opening, 7)] == [PairResult.DUPLICATE]
@@ -281,7 +281,7 @@ class Owner:
             else:
                 self.changelog[key] = pairs.encode(entry)
         self.committed = position
-        self.state.settled()
+        self.state.committed()
 
 
 @given(st.data())
@@ -315,7 +315,7 @@ def test_rollback_is_as_if_nothing_had_happened(data):
     for number in range(data.draw(st.integers(0, 10))):
         state.take(*line(f"r{number}", opens=data.draw(st.booleans())), number * 1000)
     state.changes()
-    state.settled()
+    state.committed()
     before = dict(state._entries), state._bytes
     for _ in range(2):
         for _ in range(data.draw(st.integers(0, 10))):

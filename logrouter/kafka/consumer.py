@@ -1,0 +1,178 @@
+"""The consumer of a lane's group: librdkafka's, but with our own `Partition` and the errors of `kafka.errors`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from logrouter.kafka.client import consumer_settings, make
+from logrouter.kafka.errors import ClientError, fatal_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from confluent_kafka import KafkaError
+
+    from logrouter.kafka.records import Message, Partition
+
+_ASK_SECONDS: Final = 5.0
+
+
+class CommittedOffset(NamedTuple):
+    """What the group has committed for a partition: the offset to go on from, and the text kept beside it."""
+
+    at: Partition
+    offset: int
+    metadata: str | None
+
+
+class AssignmentStart(NamedTuple):
+    """How to begin with partitions that were just assigned.
+
+    *offsets* are where to begin, instead of at the committed offset. *paused* deliver nothing before `resume`.
+    """
+
+    offsets: Mapping[Partition, int]
+    paused: Collection[Partition]
+
+
+class RebalanceListener(Protocol):
+    """What is called when partitions come and go: inside `GroupConsumer.consume` and `GroupConsumer.close` only."""
+
+    def on_assigned(self, partitions: Sequence[Partition]) -> AssignmentStart:
+        """The group has given us these, in addition to those we have."""
+        ...
+
+    def on_revoked(self, partitions: Sequence[Partition]) -> None:
+        """The group takes these away as soon as this returns: the last chance to commit offsets of them."""
+        ...
+
+    def on_lost(self, partitions: Sequence[Partition]) -> None:
+        """Other members own these already."""
+        ...
+
+
+class GroupConsumer:
+    """One member of a consumer group with cooperative rebalancing. Whoever makes it closes it.
+
+    Nothing is committed by itself: offsets go into the transactions of `TransactionalProducer`.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        *,
+        group: str,
+        instance: str | None,
+        session_timeout_ms: int,
+        on_error: Callable[[KafkaError], None],
+    ) -> None:
+        """*kafka* is the `kafka:` block of topics.yaml; *instance* is given for static membership only.
+
+        Raises:
+            ClientError: librdkafka refuses a setting.
+        """
+        settings = consumer_settings(kafka, group=group, instance=instance, session_timeout_ms=session_timeout_ms)
+        self._consumer = make(Consumer, settings, error_cb=on_error)
+
+    def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
+        """Ask the group for partitions of *topics*: names, or regular expressions that begin with ^.
+
+        Raises:
+            ClientError: librdkafka refuses an expression; the former subscription stays.
+        """
+
+        def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            start = listener.on_assigned(partitions_in(partitions))
+            if not start.offsets and not start.paused:
+                return  # librdkafka assigns them, each at its committed offset
+            for each in partitions:
+                each.offset = start.offsets.get((each.topic, each.partition), each.offset)
+            consumer.incremental_assign(partitions)
+            if start.paused:
+                consumer.pause([TopicPartition(*at) for at in start.paused])
+
+        try:
+            self._consumer.subscribe(
+                list(topics),
+                on_assign=assign,
+                on_revoke=lambda _consumer, partitions: listener.on_revoked(partitions_in(partitions)),
+                on_lost=lambda _consumer, partitions: listener.on_lost(partitions_in(partitions)),
+            )
+        except KafkaException as exc:
+            raise ClientError(exc.args[0].str()) from None
+
+    def consume(self, max_records: int, seconds: float) -> list[Message]:
+        """The next records and errors of partitions, after *seconds* at the latest.
+
+        Raises:
+            FatalError: fenced, or librdkafka cannot go on.
+        """
+        try:
+            return cast("list[Message]", self._consumer.consume(max_records, seconds))
+        except KafkaException as exc:
+            raise fatal_error(exc.args[0]) from None
+
+    def serve_callbacks(self) -> None:
+        """Call what librdkafka has to say, before anything is subscribed."""
+        self._consumer.poll(0)
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Deliver from partitions that were assigned as paused."""
+        self._consumer.resume([TopicPartition(*at) for at in partitions])
+
+    def seek(self, at: Partition, offset: int) -> None:
+        """Go on reading a partition from an offset.
+
+        Raises:
+            KafkaException: it has no fetcher yet, right after it was assigned, or is not ours.
+        """
+        self._consumer.seek(TopicPartition(*at, offset))
+
+    def committed(self, partitions: Iterable[Partition], seconds: float) -> list[CommittedOffset]:
+        """What the group has committed, without the partitions for which it has not.
+
+        Raises:
+            KafkaException: no answer, or none yet as a transaction with such offsets is open.
+        """
+        found = self._consumer.committed([TopicPartition(*at) for at in partitions], timeout=seconds)
+        for each in found:
+            if each.error is not None:
+                raise KafkaException(each.error)
+        return [CommittedOffset((p.topic, p.partition), p.offset, p.metadata) for p in found if p.offset >= 0]
+
+    def group_metadata(self) -> object | None:
+        """Who we are in the group, for `TransactionalProducer.commit_later`; None while not a member."""
+        metadata: object = self._consumer.consumer_group_metadata()
+        return metadata if self._consumer.memberid() else None
+
+    def known_end(self, at: Partition) -> int | None:
+        """The end of an assigned partition as last fetched, without asking the cluster; None before the first fetch."""
+        _low, high = self._consumer.get_watermark_offsets(TopicPartition(*at), cached=True)
+        return high if high >= 0 else None
+
+    def cluster_metadata(self, seconds: float = _ASK_SECONDS) -> Any:
+        """The cluster's id and topics, as librdkafka's `ClusterMetadata`.
+
+        Raises:
+            KafkaException: no answer within *seconds*.
+        """
+        return self._consumer.list_topics(timeout=seconds)
+
+    def answers(self, seconds: float) -> bool:
+        """Whether the cluster answers within *seconds*."""
+        try:
+            self.cluster_metadata(seconds)
+        except KafkaException:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Leave the group, after a last call of the listener for what is given back."""
+        self._consumer.close()
+
+
+def partitions_in(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    """(topic, partition) of each."""
+    return [(p.topic, p.partition) for p in partitions]
