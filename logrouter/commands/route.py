@@ -52,7 +52,7 @@ def route_command(
         return overridden(config.parse(data, os.environ, name=str(path), folder=path.parent), bootstrap, instance)
 
     reloader = process.reloader(lane, settings, default_instance=host_name, parse=parse)
-    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.signal())
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.request_reload())
     try:
         health.serve(lane, settings.route_lane.metrics.host, port, reloader)
         reloader.start()

@@ -3,7 +3,7 @@
 The option `canary` of topics.yaml starts a trial. It has nothing to do with canary events, which test a producer.
 
 trial = Trial(bounds, began_ms=now_ms)
-trial = trial.seen(accepted=90, rejected=5, unmatched=5, read=100).lagging(lags)
+trial = trial.add_batch(accepted=90, rejected=5, unmatched=5, read=100).with_lag(lags)
 match trial.verdict(now_ms): ...        # WATCHING, PASSED, or CROSSED with a reason
 """
 
@@ -65,7 +65,7 @@ class Trial:
     lag_before: Mapping[Partition, int] = field(default_factory=dict)
     lag: Mapping[Partition, int] = field(default_factory=dict)
 
-    def seen(self, *, read: int, accepted: int, rejected: int, unmatched: int) -> Trial:
+    def add_batch(self, *, read: int, accepted: int, rejected: int, unmatched: int) -> Trial:
         """After another batch of the new table."""
         return replace(
             self,
@@ -75,7 +75,7 @@ class Trial:
             unmatched=self.unmatched + unmatched,
         )
 
-    def lagging(self, lag: Mapping[Partition, int]) -> Trial:
+    def with_lag(self, lag: Mapping[Partition, int]) -> Trial:
         """After another look at the lag of the partitions that are ours now."""
         before = {at: self.lag_before.get(at, records) for at, records in lag.items()}
         return replace(self, lag_before=before, lag=dict(lag))

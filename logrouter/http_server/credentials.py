@@ -19,7 +19,7 @@ from logrouter.config.compile.tokens import inline_tokens, merge_tokens, read_to
 from logrouter.config.options.endpoint import is_loopback
 from logrouter.config.settings import SettingsError
 from logrouter.http_server.keys import KeySet, KeySetError
-from logrouter.reload.file_watch import LOOK_SECONDS, Watch
+from logrouter.reload.file_watch import LOOK_SECONDS, FileWatch
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import ACCESS_VALID
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from logrouter.access.tokens import Token
     from logrouter.config import Settings
     from logrouter.http_server.gate import Gate
-    from logrouter.reload.file_watch import Stamp
+    from logrouter.reload.file_watch import FileStamp
 
 MAX_BYTES: Final = 1 << 20
 _QUIET_SECONDS: Final = 0.05
@@ -140,7 +140,7 @@ class Follower:
         self._files = files
         self._tls = tls
         self._context = context
-        self._watch = Watch()
+        self._watch = FileWatch()
         self._thread = threading.Thread(target=self._run, name="credentials", daemon=True)
         self._stopped = False
         self._loop: AbstractEventLoop | None = None
@@ -153,7 +153,7 @@ class Follower:
         if tls is not None:
             self._readers["certificate"] = ((tls.cert, tls.key), self._certificate)
         self._watch.follow(path for paths, _ in self._readers.values() for path in paths)
-        self._seen = self._watch.stamps()
+        self._seen = self._watch.read_stamps()
 
     def start(self, loop: AbstractEventLoop) -> None:
         """Begin. Nothing is done where there is no file."""
@@ -173,14 +173,14 @@ class Follower:
     def _run(self) -> None:
         while not self._stopped:
             self._watch.wait(LOOK_SECONDS)
-            found = self._watch.stamps()
+            found = self._watch.read_stamps()
             if found == self._seen or self._watch.being_written:
                 continue
             self._watch.wait(_QUIET_SECONDS)
-            if self._watch.stamps() == found and not self._stopped:
+            if self._watch.read_stamps() == found and not self._stopped:
                 self._changed(found)
 
-    def _changed(self, found: dict[Path, Stamp]) -> None:
+    def _changed(self, found: dict[Path, FileStamp]) -> None:
         seen, self._seen = self._seen, found
         self._watch.follow(list(found))
         for what, (paths, read) in self._readers.items():

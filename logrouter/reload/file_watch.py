@@ -1,7 +1,7 @@
 """Notices that files may have changed: by inotify where there is any, and in any case by looking twice a second.
 
 Folders are watched, not files: editors write a new file and rename it, and Kubernetes swaps a link two steps away. What
-counts is the `stamp` of what a path leads to in the end; events only say when to look.
+counts is the stamp of what a path leads to in the end; events only say when to look.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ _CHANGES: Final = (
 )
 
 
-class Stamp(NamedTuple):
-    """What a path leads to, as far as one can tell without reading it; *error* instead of the rest if to nothing."""
+class FileStamp(NamedTuple):
+    """By what a changed file is noticed without reading it, as `os.stat` has it.
+
+    Of a path that leads to no file only *error* is set: the errno.
+    """
 
     device: int = 0
     inode: int = 0
@@ -44,17 +47,20 @@ class Stamp(NamedTuple):
     error: int = 0
 
 
-def stamp(path: Path) -> Stamp:
+def read_stamp(path: Path) -> FileStamp:
     """The stamp of what *path* leads to now."""
     try:
         found = path.stat()
     except OSError as error:
-        return Stamp(error=error.errno or -1)
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return FileStamp(error=error.errno or -1)
+    return FileStamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-class Watch:
-    """Waits for changes of some files. `wake` may be called from any thread and from signal handlers."""
+class FileWatch:
+    """Waits for changes of some files, in one thread. `wake` may be called from any thread and from signal handlers.
+
+    Whoever makes it closes it.
+    """
 
     def __init__(self) -> None:
         self._files: tuple[Path, ...] = ()
@@ -99,7 +105,7 @@ class Watch:
             os.write(self._wake, b"\0")
 
     def close(self) -> None:
-        """Give back what the system lent; nothing may be called after that."""
+        """Close file descriptors; nothing may be called after that."""
         if self._inotify is not None:
             self._inotify.close()
         os.close(self._awake)
@@ -110,9 +116,9 @@ class Watch:
         """Whether somebody has written to one of the files and not closed it yet."""
         return bool(self._written)
 
-    def stamps(self) -> dict[Path, Stamp]:
+    def read_stamps(self) -> dict[Path, FileStamp]:
         """The stamps of all files that are followed."""
-        return {path: stamp(path) for path in self._files}
+        return {path: read_stamp(path) for path in self._files}
 
     def _take_events(self) -> None:
         if self._inotify is None:

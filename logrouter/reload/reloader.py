@@ -1,7 +1,7 @@
-"""Follows topics.yaml while the lane runs: reads it when it may have changed, and offers what may come into force.
+"""Follows topics.yaml while the lane runs: reads it when it may have changed, and proposes what may come into force.
 
-All of it happens in a thread of its own; the lane only looks whether a version is there. A file that can't be used is
-told about once and not read again before it changes. SIGHUP and `POST /v1/admin/reload` have it read at once.
+All of it happens in a thread of its own; the lane only looks whether there is a version. A file that can't be used is
+logged once and not read again before it changes. SIGHUP and `POST /v1/admin/reload` have it read at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from logrouter.config import ConfigError
-from logrouter.reload.file_watch import Watch
+from logrouter.reload.file_watch import FileWatch
 from logrouter.reload.versions import ReloadOutcome, ReloadResult
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from logrouter.config import Settings
-    from logrouter.reload.file_watch import Stamp
+    from logrouter.reload.file_watch import FileStamp
     from logrouter.reload.versions import ConfigVersions, Version
 
 S = TypeVar("S")
@@ -67,16 +67,16 @@ class ConfigFile(NamedTuple, Generic[S]):
 
 
 class Reloader(Generic[S]):
-    """Reads for one lane. `start` it once; the thread ends with the process, or by `stop`."""
+    """Reads topics.yaml for one lane. Its maker calls `start` once; the thread ends by `stop`, or with the process."""
 
     def __init__(self, versions: ConfigVersions[S], source: ConfigFile[S], *, inputs: Iterable[Path] = ()) -> None:
-        """*inputs* are the files besides topics.yaml that the version in force was built from."""
+        """*versions* gets what is read. *inputs* are further files that the version in force was built from."""
         self._versions = versions
         self._source = source
-        self._watch = Watch()
+        self._watch = FileWatch()
         self._inputs = frozenset(inputs)
         self._watch.follow([source.path, *inputs])
-        self._seen: Mapping[Path, Stamp] = {}
+        self._seen: Mapping[Path, FileStamp] = {}
         self._taken: Content | None = None
         self._retry_at: float | None = None
         self._signalled = False
@@ -87,24 +87,24 @@ class Reloader(Generic[S]):
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, if it runs, and let go of the files."""
+        """End the thread, if it runs, and close what watches the files. Nothing may be called after that."""
         self._stopped = True
         self._watch.wake()
         if self._thread.is_alive():
             self._thread.join()
         self._watch.close()
 
-    def signal(self) -> None:
+    def request_reload(self) -> None:
         """Have the file read at once. Safe in a signal handler, as it takes no lock."""
         self._signalled = True
         self._watch.wake()
 
     def reload(self, timeout: float) -> ReloadOutcome | None:
-        """Have the file read at once, and wait until that is decided and in force; None if it takes longer."""
+        """Have the file read at once, and wait until it is in force or refused; None after *timeout* seconds."""
         by = time.monotonic() + timeout
         with self._answers:
             self._asked += 1
@@ -120,19 +120,19 @@ class Reloader(Generic[S]):
     def _run(self) -> None:
         while not self._stopped:
             try:
-                self.turn()
+                self.check_file()
             except Exception as exc:  # noqa: BLE001 - a bug of ours must not end reloading for good
                 metrics.INTERNAL_ERRORS.labels("reload").inc()
                 log(Log.INTERNAL_ERROR, exc_info=exc, lane="route", file=str(self._source.path))
             if not self._signalled and self._asked == self._answered:
                 self._watch.wait()
 
-    def turn(self) -> None:
+    def check_file(self) -> None:
         """Read the file if somebody asked, or if it has changed and come to rest."""
         signalled, self._signalled = self._signalled, False
         ticket = self._asked
         asked = signalled or ticket > self._answered
-        stamps: Mapping[Path, Stamp] = self._watch.stamps()
+        stamps: Mapping[Path, FileStamp] = self._watch.read_stamps()
         retry = self._retry_at is not None and time.monotonic() >= self._retry_at
         # A file that was not followed before is as good as changed: it may have been, since it was read.
         if any(found != self._seen.get(path) for path, found in stamps.items()):
@@ -150,20 +150,20 @@ class Reloader(Generic[S]):
                 self._answer, self._answered = outcome, ticket
                 self._answers.notify_all()
 
-    def _at_rest(self, stamps: Mapping[Path, Stamp]) -> Mapping[Path, Stamp]:
+    def _at_rest(self, stamps: Mapping[Path, FileStamp]) -> Mapping[Path, FileStamp]:
         """The stamps once they have stayed the same for a moment and nobody has the file open to write."""
         by = time.monotonic() + PATIENCE_SECONDS
         while not self._stopped and time.monotonic() < by:
             time.sleep(QUIET_SECONDS)
             self._watch.wait(0)
-            again = self._watch.stamps()
+            again = self._watch.read_stamps()
             if again == stamps and not self._watch.being_written:
                 break
             stamps = again
         return stamps
 
     def _read(self, *, asked: bool) -> ReloadOutcome:
-        """Read, judge and offer."""
+        """Read the file, and propose what is in it if it may be used."""
         versions = self._versions
         try:
             content = self._content()
@@ -172,7 +172,7 @@ class Reloader(Generic[S]):
             settings = self._source.parse(content.data)
         except ConfigError as error:
             self._follow(self._inputs.union(error.inputs))
-            return versions.record_failure(ReloadOutcome(ReloadResult.INVALID, _words(error)), asked=asked)
+            return versions.record_failure(ReloadOutcome(ReloadResult.INVALID, _describe_error(error)), asked=asked)
         self._follow(frozenset(settings.inputs))
         try:
             reason = self._source.refusal(settings)
@@ -212,6 +212,6 @@ class Reloader(Generic[S]):
         )
 
 
-def _words(error: ConfigError) -> str:
+def _describe_error(error: ConfigError) -> str:
     first, *others = error.problems
     return f"{first}; and {len(others)} more" if others else str(first)

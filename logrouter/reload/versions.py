@@ -1,7 +1,8 @@
-"""Which reading of topics.yaml routes now, which one is to come, and how the last change went.
+"""Which version of topics.yaml is in force, which one is to come next, and how the last change went.
 
-Three threads meet here: the reloader offers a version, the lane takes it between two batches, the HTTP port reports. A
-version under watch (`canary:`) is judged by what the lane makes of it; if it crosses a bound, the last good is back.
+Three threads meet here: the reloader proposes a version, the lane activates it between two batches, and the HTTP port
+reports. With the option `canary` a new version is on trial: if what becomes of its records crosses a bound, the last
+version that passed comes into force again.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class ReloadResult(StrEnum):
 
 
 class ReloadOutcome(NamedTuple):
-    """How a reload went, why not, and of which generation if it could be read."""
+    """How a reload went; the *reason* if topics.yaml is not in force, and its *generation* if it could be read."""
 
     result: ReloadResult
     reason: str = ""
@@ -50,7 +51,11 @@ class ReloadOutcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Version(Generic[S]):
-    """One reading of topics.yaml, as far as a running lane follows it."""
+    """One version of topics.yaml, as far as a running lane follows it.
+
+    *trial_bounds* are what it has to keep to stay in force, None if it stays whatever happens. *admin_token* is what
+    `POST /v1/admin/reload` takes.
+    """
 
     settings: S
     table: RouteTable
@@ -59,7 +64,7 @@ class Version(Generic[S]):
 
     @property
     def generation(self) -> str:
-        """The hash that names it."""
+        """The hash that names the version."""
         return self.table.generation
 
 
@@ -80,37 +85,47 @@ def _clock_ms() -> int:
 
 
 class ConfigVersions(Generic[S]):
-    """The version in force. The lane's methods are cheap enough for every batch while nothing is to come."""
+    """The version in force and the one to come, for one lane. Every method may be called from any thread.
+
+    `is_swap_due`, `record_commit` and `record_lag` are cheap enough for every batch.
+    """
 
     def __init__(self, version: Version[S], *, file: str = "", clock_ms: Callable[[], int] = _clock_ms) -> None:
+        """*version* is in force from the start, read from *file*; *clock_ms* gives epoch milliseconds."""
         self.version = version
+        """The version in force."""
         self.pending: Version[S] | None = None
+        """The version to come, as soon as the lane activates it."""
         self._file = file
         self._clock_ms = clock_ms
         self._changed = threading.Condition()
         self._since_ms = clock_ms()
         self._trial: Trial | None = None
         self._passed: bool | None = None
-        self._good = version
+        self._fallback = version
         self._crossed = ""
-        self._bad = ""
+        self._failed = ""
         self._in_doubt = False
         self._last = ReloadOutcome(ReloadResult.APPLIED, "", version.generation)
         self._last_ms = self._since_ms
-        _in_force(version.generation, "", self._since_ms)
-
-    # --- the lane's
+        _export_version(version.generation, "", self._since_ms)
 
     def is_swap_due(self) -> bool:
-        """Whether there is a version to take; ends a trial whose time is over. The last one taken goes for good now."""
+        """For the lane, before each batch: whether there is a version to activate. Ends a trial whose time is over.
+
+        That the lane asks shows that it goes on with the version that it activated last.
+        """
         if self._in_doubt:
-            self._decided()
+            self._end_doubt()
         if self._trial is not None:
             self._judge()
         return self.pending is not None
 
     def activate(self) -> Version[S] | None:
-        """The version to go on with from now, if one is to come. What the former one did is committed before."""
+        """Put the version to come into force, and return it; None if there is none.
+
+        For the lane, once all that the former one has routed is committed. It calls `reject` if it can't go on so.
+        """
         with self._changed:
             version, self.pending = self.pending, None
             if version is None:
@@ -121,37 +136,40 @@ class ConfigVersions(Generic[S]):
                 self._trial = None
             else:
                 # While a trial runs, the last version that has passed stays the one to come back to.
-                self._good = self._good if self._trial is not None else former
+                self._fallback = self._fallback if self._trial is not None else former
                 self._trial = None if version.trial_bounds is None else Trial(version.trial_bounds, now_ms)
                 self._passed = None
             self.version, self._since_ms = version, now_ms
             self._in_doubt = True
             metrics.CANARY_ACTIVE.set(self._trial is not None)
-            _in_force(version.generation, former.generation, now_ms)
+            _export_version(version.generation, former.generation, now_ms)
             if crossed:
-                self._note(ReloadOutcome(ReloadResult.ROLLED_BACK, crossed, former.generation))
+                self._record_outcome(ReloadOutcome(ReloadResult.ROLLED_BACK, crossed, former.generation))
             else:
-                self._note(ReloadOutcome(ReloadResult.APPLIED, "", version.generation))
+                self._record_outcome(ReloadOutcome(ReloadResult.APPLIED, "", version.generation))
             return version
 
     def reject(self, former: Version[S], reason: str) -> None:
-        """The version just taken can't be used after all: the lane goes on with *former*."""
+        """The version just activated can't be used for *reason*: the lane goes on with *former*."""
         with self._changed:
             generation, self.version = self.version.generation, former
             self._trial = None
             metrics.CANARY_ACTIVE.set(0)
-            _in_force(former.generation, generation, self._clock_ms())
-            self._note(ReloadOutcome(ReloadResult.REFUSED, reason, generation))
-        self._decided()
+            _export_version(former.generation, generation, self._clock_ms())
+            self._record_outcome(ReloadOutcome(ReloadResult.REFUSED, reason, generation))
+        self._end_doubt()
 
-    def _decided(self) -> None:
-        """The version in force is used, or its successor is: those who wait for it can be told."""
+    def _end_doubt(self) -> None:
+        """The version in force is really used: wake who waits for that."""
         with self._changed:
             self._in_doubt = False
             self._changed.notify_all()
 
     def record_commit(self, read: Mapping[str, list[int]], counts: Mapping[OutcomeLabels, int]) -> None:
-        """A batch of the version in force is committed, with these counts."""
+        """For the lane: a batch of the version in force is committed.
+
+        *read* are records and bytes by source, *counts* the first outcomes of the records.
+        """
         if self._trial is None:
             return
         by = {"accepted": 0, "rejected": 0, "unmatched": 0}
@@ -159,13 +177,13 @@ class ConfigVersions(Generic[S]):
             name = "unmatched" if reason == Reason.UNMATCHED else "accepted" if outcome == "held" else outcome
             if name in by:
                 by[name] += n
-        self._trial = self._trial.seen(read=sum(records for records, _ in read.values()), **by)
+        self._trial = self._trial.add_batch(read=sum(records for records, _ in read.values()), **by)
         self._judge()
 
     def record_lag(self, lag: Mapping[Partition, int]) -> None:
-        """How far behind the lane is, by partition."""
+        """For the lane: how many records it is behind, in each of its partitions."""
         if self._trial is not None:
-            self._trial = self._trial.lagging(lag)
+            self._trial = self._trial.with_lag(lag)
             self._judge()
 
     def _judge(self) -> None:
@@ -179,36 +197,33 @@ class ConfigVersions(Generic[S]):
                 log(Log.CANARY_PASSED, file=self._file, generation=self.version.generation)
             elif verdict.state is TrialState.CROSSED:
                 self._crossed, self._passed = verdict.reason, False
-                self._bad, self.pending = self.version.generation, self._good
-
-    # --- the reloader's
+                self._failed, self.pending = self.version.generation, self._fallback
 
     def propose(self, version: Version[S], *, asked: bool) -> ReloadOutcome:
-        """Let the lane go on with *version*, unless it does so already or has found it bad. APPLIED is a promise here.
+        """For the reloader: *version* is to come, unless it is in force already or has failed its trial.
 
-        *asked* says that somebody wants an answer, even if it is that nothing has changed.
+        APPLIED says that the lane will activate it; `wait_decided` that it has. With *asked* somebody wants an answer,
+        so the outcome is logged and counted even if it is the same as last time.
         """
         generation = version.generation
         with self._changed:
-            if generation == self._bad:
+            if generation == self._failed:
                 why = "the canary has taken it back: it is tried again when the file changes"
-                return self._note(ReloadOutcome(ReloadResult.REFUSED, why, generation), again=asked)
-            self._bad = ""
+                return self._record_outcome(ReloadOutcome(ReloadResult.REFUSED, why, generation), again=asked)
+            self._failed = ""
             if generation == self.version.generation and not self._crossed:
                 self.pending = None
-                return self._note(ReloadOutcome(ReloadResult.UNCHANGED, "", generation), again=asked)
+                return self._record_outcome(ReloadOutcome(ReloadResult.UNCHANGED, "", generation), again=asked)
             self.pending, self._crossed = version, ""
             return ReloadOutcome(ReloadResult.APPLIED, "", generation)
 
     def record_failure(self, outcome: ReloadOutcome, *, asked: bool) -> ReloadOutcome:
-        """Note that the file could not be taken; the version in force stays, and one to come comes."""
+        """For the reloader: topics.yaml can't be used. The version in force stays, and one to come still comes."""
         with self._changed:
-            return self._note(outcome, again=asked)
-
-    # --- who waits or asks
+            return self._record_outcome(outcome, again=asked)
 
     def wait_decided(self, generation: str, timeout: float) -> ReloadOutcome | None:
-        """Wait until the lane routes by *generation*, or has found that it can't; None if it takes longer."""
+        """Wait until the lane routes by *generation* or has rejected it; None after *timeout* seconds."""
 
         def decided() -> ReloadOutcome | None:
             if self._in_doubt:
@@ -222,7 +237,7 @@ class ConfigVersions(Generic[S]):
             return self._changed.wait_for(decided, timeout)
 
     def report(self) -> dict[str, Any]:
-        """What `GET /v1/config` says."""
+        """The body of `GET /v1/config` (docs/operator.md)."""
         with self._changed:
             last, trial = self._last, self._trial
             return {
@@ -232,25 +247,25 @@ class ConfigVersions(Generic[S]):
                 "valid": last.result not in _KEPT,
                 "last_reload": {"at": rfc3339(self._last_ms), **last._asdict()},
                 "last_error": last.reason if last.result in _KEPT else None,
-                "canary": self._trial_report(trial),
+                "canary": self._describe_trial(trial),
             }
 
-    def _trial_report(self, trial: Trial | None) -> dict[str, Any]:
+    def _describe_trial(self, trial: Trial | None) -> dict[str, Any]:
         if trial is None:
             state = {None: "off", True: "passed", False: "rolled_back"}[self._passed]
-            return {"state": state, "rolled_back_generation": self._bad or None}
+            return {"state": state, "rolled_back_generation": self._failed or None}
         return {
             "state": TrialState.WATCHING,
             "until": rfc3339(trial.began_ms + trial.bounds.window_ms),
-            "falls_back_to": self._good.generation,
+            "falls_back_to": self._fallback.generation,
             "records": trial.read,
             "rejected_ratio": trial.rejected_ratio,
             "unmatched_ratio": trial.unmatched_ratio,
             "lag_growth_records": trial.lag_growth,
         }
 
-    def _note(self, outcome: ReloadOutcome, *, again: bool = False) -> ReloadOutcome:
-        """Remember and tell how it went: once, unless somebody asked *again*."""
+    def _record_outcome(self, outcome: ReloadOutcome, *, again: bool = False) -> ReloadOutcome:
+        """Remember how it went. Log and count it if that is new, or if somebody has asked *again*."""
         kept = outcome.result in _KEPT
         news = outcome != self._last and outcome.result is not ReloadResult.UNCHANGED
         metrics.CONFIG_VALID.set(not kept)
@@ -264,7 +279,7 @@ class ConfigVersions(Generic[S]):
         return outcome
 
 
-def _in_force(generation: str, former: str, now_ms: int) -> None:
+def _export_version(generation: str, former: str, now_ms: int) -> None:
     if former and former != generation:
         metrics.drop_config_info(former)
     metrics.CONFIG_INFO.labels(generation).set(1)

@@ -14,7 +14,7 @@ A, B = ("t", 0), ("t", 1)
 
 def trial(bounds=ALL, **seen):
     """A trial that began at 0 and has seen so much."""
-    return Trial(bounds, 0).seen(**{"read": 0, "accepted": 0, "rejected": 0, "unmatched": 0} | seen)
+    return Trial(bounds, 0).add_batch(**{"read": 0, "accepted": 0, "rejected": 0, "unmatched": 0} | seen)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_lag_counts_by_its_growth_over_the_partitions_that_stay(looks, state):
     """An old lag, and one that comes or goes with a partition, is not the table's doing."""
     watched = Trial(ALL, 0)
     for lag in looks:
-        watched = watched.lagging(lag)
+        watched = watched.with_lag(lag)
 
     assert watched.verdict(1).state == state
 
 
 def test_bound_that_is_not_given_is_not_looked_at():
     """Without bounds whatever happens passes."""
-    everything = trial(TrialBounds(10, 1), read=100, rejected=50, unmatched=50).lagging({A: 0}).lagging({A: 10**9})
+    everything = trial(TrialBounds(10, 1), read=100, rejected=50, unmatched=50).with_lag({A: 0}).with_lag({A: 10**9})
 
     assert everything.verdict(9).state is TrialState.WATCHING
     assert everything.verdict(10).state is TrialState.PASSED
@@ -84,7 +84,7 @@ def test_verdict_does_not_depend_on_how_records_fall_into_batches(batches, rnd):
     rnd.shuffle(batches)
     parts = Trial(ALL, 0)
     for batch in batches:
-        parts = parts.seen(**batch)
+        parts = parts.add_batch(**batch)
 
     assert parts.verdict(1) == whole.verdict(1)
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from logrouter.reload import file_watch as module
-from logrouter.reload.file_watch import LOOK_SECONDS, Watch, stamp
+from logrouter.reload.file_watch import LOOK_SECONDS, FileWatch, read_stamp
 from tests.conftest import HANG_SECONDS
 
 
@@ -50,7 +50,7 @@ def watching():
     made = []
 
     def watch(*files):
-        made.append(Watch())
+        made.append(FileWatch())
         made[-1].follow(files)
         return made[-1]
 
@@ -73,10 +73,10 @@ def seconds_until_noticed(watching, file, change):
     """How long after the second of two changes the stamps differ, at most `HANG_SECONDS`."""
     change(file, "version: 1\n")
     watch = watching(file)
-    before = watch.stamps()
+    before = watch.read_stamps()
     began = time.monotonic()
     change(file, "version: 2 or so\n")
-    while watch.stamps() == before and time.monotonic() < began + HANG_SECONDS:
+    while watch.read_stamps() == before and time.monotonic() < began + HANG_SECONDS:
         watch.wait()
     return time.monotonic() - began
 
@@ -108,8 +108,8 @@ def test_events_end_a_long_wait(watching, tmp_path, change):
     change(file, "a")
     watch = watching(file)
     threading.Timer(0.1, change, (file, "bc")).start()
-    began, before = time.monotonic(), watch.stamps()
-    while watch.stamps() == before:
+    began, before = time.monotonic(), watch.read_stamps()
+    while watch.read_stamps() == before:
         watch.wait(2 * HANG_SECONDS)
 
     assert time.monotonic() - began < HANG_SECONDS
@@ -146,9 +146,9 @@ def test_file_that_is_open_for_writing_is_being_written(watching, tmp_path):
 def test_file_that_is_not_there_has_a_stamp_too(tmp_path):
     """Going and coming are changes."""
     file = tmp_path / "topics.yaml"
-    gone = stamp(file)
+    gone = read_stamp(file)
     file.touch()
 
     assert gone.error
-    assert stamp(file) != gone
-    assert stamp(tmp_path / "no" / "such") == gone
+    assert read_stamp(file) != gone
+    assert read_stamp(tmp_path / "no" / "such") == gone

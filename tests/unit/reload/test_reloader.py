@@ -67,7 +67,7 @@ class Followed:
     def turn(self):
         """Let the reloader look, then the lane; how the last reload went."""
         self.reloader._watch.wait(0)
-        self.reloader.turn()
+        self.reloader.check_file()
         self.versions.activate()
         return self.versions.report()
 

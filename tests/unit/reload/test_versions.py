@@ -28,7 +28,7 @@ def version(generation, canary=None):
     return Version(None, RouteTable(generation, ()), canary)
 
 
-def live(clock=None):
+def versions(clock=None):
     """Version `a` in force."""
     return ConfigVersions(version("a"), file="topics.yaml", clock_ms=clock or Clock())
 
@@ -60,7 +60,7 @@ def _log_everything(caplog):
 
 def test_offered_version_is_in_force_when_the_lane_has_taken_it(caplog):
     """Offering promises, taking does; both generations are never in the metrics together."""
-    it = live()
+    it = versions()
     assert not it.is_swap_due()
     assert it.propose(version("b"), asked=False) == (ReloadResult.APPLIED, "", "b")
     assert (it.version.generation, it.is_swap_due()) == ("a", True)
@@ -74,7 +74,7 @@ def test_offered_version_is_in_force_when_the_lane_has_taken_it(caplog):
 
 def test_version_in_force_offered_again_calls_off_the_one_to_come():
     """The file was changed and changed back before the lane looked."""
-    it = live()
+    it = versions()
     it.propose(version("b"), asked=False)
 
     assert it.propose(version("a"), asked=False).result is ReloadResult.UNCHANGED
@@ -83,7 +83,7 @@ def test_version_in_force_offered_again_calls_off_the_one_to_come():
 
 def test_latest_offer_counts():
     """Two edits between two batches: the second one."""
-    it = live()
+    it = versions()
     it.propose(version("b"), asked=False)
     it.propose(version("c"), asked=False)
 
@@ -93,7 +93,7 @@ def test_latest_offer_counts():
 @pytest.mark.parametrize("asked", [False, True])
 def test_failure_is_told_once_unless_somebody_asks_again(caplog, asked):
     """The same file failing in the same way is no news; valid stays 0 until there is a good one."""
-    it = live()
+    it = versions()
     for _ in range(3):
         it.record_failure(ReloadOutcome(ReloadResult.INVALID, "1:1: routes: lacks"), asked=asked)
 
@@ -107,7 +107,7 @@ def test_failure_is_told_once_unless_somebody_asks_again(caplog, asked):
 
 def test_crossed_bound_brings_the_former_version_back(caplog):
     """By itself at the next batch; the bad one is refused until another is offered."""
-    it = live()
+    it = versions()
     swap(it, "b", BOUNDS)
     assert it.report()["canary"]["state"] == "watching"
     batch(it, accepted=80, rejected=8)
@@ -129,7 +129,7 @@ def test_crossed_bound_brings_the_former_version_back(caplog):
 
 def test_lag_that_grows_brings_the_former_version_back():
     """A table that is valid but too dear is taken back as well."""
-    it = live()
+    it = versions()
     swap(it, "b", BOUNDS)
     it.record_lag({("t", 0): 5})
     it.record_lag({("t", 0): 106})
@@ -140,7 +140,7 @@ def test_lag_that_grows_brings_the_former_version_back():
 def test_version_that_keeps_its_bounds_passes(caplog):
     """After the window nothing brings the former one back."""
     clock = Clock()
-    it = live(clock)
+    it = versions(clock)
     swap(it, "b", BOUNDS)
     clock.now += 60_000
     assert not it.is_swap_due()
@@ -153,7 +153,7 @@ def test_version_that_keeps_its_bounds_passes(caplog):
 
 def test_edit_of_a_version_under_watch_falls_back_to_the_last_that_passed():
     """The edit and its repair both go wrong: what routed before both comes back."""
-    it = live()
+    it = versions()
     swap(it, "b", BOUNDS)
     swap(it, "c", BOUNDS)
     assert it.report()["canary"]["falls_back_to"] == "a"
@@ -164,7 +164,7 @@ def test_edit_of_a_version_under_watch_falls_back_to_the_last_that_passed():
 
 def test_edit_that_comes_while_a_rollback_waits_goes_first():
     """The operator was faster than the lane: the new edit is tried, under watch again."""
-    it = live()
+    it = versions()
     swap(it, "b", BOUNDS)
     batch(it, rejected=100)
     it.propose(version("c", BOUNDS), asked=False)
@@ -177,7 +177,7 @@ def test_edit_that_comes_while_a_rollback_waits_goes_first():
 
 def test_bad_version_read_again_while_its_rollback_waits_changes_nothing():
     """Touching the file does not call the rollback off."""
-    it = live()
+    it = versions()
     swap(it, "b", BOUNDS)
     batch(it, rejected=100)
     it.propose(version("b", BOUNDS), asked=False)
@@ -187,7 +187,7 @@ def test_bad_version_read_again_while_its_rollback_waits_changes_nothing():
 
 def test_version_without_canary_stays_whatever_happens():
     """No bounds, no judge."""
-    it = live()
+    it = versions()
     swap(it, "b")
     batch(it, rejected=1000)
 
@@ -197,7 +197,7 @@ def test_version_without_canary_stays_whatever_happens():
 
 def test_withdrawn_version_is_reported_as_refused():
     """The client found fault with it after it was taken."""
-    it = live()
+    it = versions()
     former = it.version
     swap(it, "b", BOUNDS)
     it.reject(former, "no such expression")
@@ -215,7 +215,7 @@ def test_withdrawn_version_is_reported_as_refused():
 )
 def test_whoever_waits_is_told_only_what_is_decided(then, result):
     """A version that is taken may still be withdrawn: it is in force when the lane goes on with it."""
-    it = live()
+    it = versions()
     former = it.version
     swap(it, "b")
     assert it.wait_decided("b", 0) is None
