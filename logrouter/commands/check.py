@@ -46,10 +46,10 @@ def check_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT
 
     from logrouter import config
     from logrouter.config import lint
-    from logrouter.kafka.client import refusal
+    from logrouter.kafka.client import explain_refusal
 
     try:
-        found = lint.check(config_file, os.environ, refusal=refusal)
+        found = lint.check(config_file, os.environ, refusal=explain_refusal)
     except config.ConfigError as exc:
         found = lint.Findings(exc.file, "", exc.problems, None)
     if as_json:

@@ -85,7 +85,7 @@ def _compare(old: Settings, new: Settings, records: int | None, minutes: float |
     wanted = 10_000 if records is None and minutes is None else records
     comparison = Comparison(samples)
     try:
-        cluster = reader.cluster(old.kafka)
+        cluster = reader.describe_cluster(old.kafka)
         topics = _topics(old, new, cluster.topics)
         before = Side(old.table, cluster.id, loop_header=LOOP_HEADER)
         after = Side(new.table, cluster.id, loop_header=LOOP_HEADER)

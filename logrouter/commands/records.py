@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from logrouter.config import Settings
     from logrouter.core.ids import Coordinates
-    from logrouter.kafka.reader import Cluster
+    from logrouter.kafka.reader import ClusterInfo
 
 LINES_CLUSTER: Final = "lines"
 """The cluster's name in the ids of events that were made from lines: never that of a real cluster."""
@@ -68,14 +68,14 @@ def find_record(settings: Settings, wanted: Place | Coordinates) -> tuple[str, R
     from logrouter.kafka.errors import ClientError
 
     try:
-        cluster = reader.cluster(settings.kafka)
+        cluster = reader.describe_cluster(settings.kafka)
         place = wanted if isinstance(wanted, Place) else _place_of_event(settings, cluster, wanted)
         return cluster.id, reader.read_at(settings.kafka, place.topic, place.partition, place.offset)
     except ClientError as exc:
         raise RecordSourceError(str(exc)) from None
 
 
-def _place_of_event(settings: Settings, cluster: Cluster, event: Coordinates) -> Place:
+def _place_of_event(settings: Settings, cluster: ClusterInfo, event: Coordinates) -> Place:
     """An id holds a hash of its topic, so the topics of our sources are tried."""
     for topic in sorted(cluster.topics):
         if ids.origin(cluster.id, topic) == event.origin and settings.table.source_of(topic) is not None:

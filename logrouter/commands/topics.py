@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from logrouter.kafka.topics import Finding
+    from logrouter.kafka.topics import TopicFinding
 
 _STYLES: Final = {"created": "green", "present": "dim", "missing": "yellow", "drift": "red"}
 
@@ -46,7 +46,7 @@ def topics_command(config_file: Path | None, bootstrap: str | None, dry_run: boo
         raise SystemExit(EXIT_DRIFT)
 
 
-def _show(findings: Iterable[Finding], *, as_json: bool) -> None:
+def _show(findings: Iterable[TopicFinding], *, as_json: bool) -> None:
     import orjson
     from rich.table import Table
     from rich.text import Text

@@ -29,7 +29,7 @@ from logrouter.demo.screen import TOP, Screen, addresses, check_table, take_snap
 from logrouter.devkafka.broker import DevKafka, DevKafkaError
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
-from logrouter.kafka.topics import Wanted, ensure
+from logrouter.kafka.topics import WantedTopic, create_missing
 from logrouter.process.watchdog import Watchdog
 from logrouter.route import process
 from logrouter.route.process import ClientError
@@ -110,7 +110,7 @@ def _set_up(exits: ExitStack, screen: Screen, bootstrap: str | None) -> DemoSess
     settings = config.load(shipped_config(), {})
     settings = replace(settings, kafka={"bootstrap.servers": bootstrap})
     screen.say("creating topics")
-    ensure(settings.kafka, [Wanted(SOURCE_TOPIC, SOURCE_PARTITIONS)])
+    create_missing(settings.kafka, [WantedTopic(SOURCE_TOPIC, SOURCE_PARTITIONS)])
     process.ensure_topics(settings)
     lanes = LaneProcesses(folder, bootstrap, watchdog)
     exits.callback(lanes.stop)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
-from logrouter.kafka.client import make, plain_settings
+from logrouter.kafka.client import make_client, plain_settings
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ChangelogReader:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
             }
-            self._consumer = make(Consumer, self._kafka | own)
+            self._consumer = make_client(Consumer, self._kafka | own)
         self._partitions[partition] = _Progress()
         self._consumer.incremental_assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING)])
 
@@ -107,7 +107,7 @@ class ChangelogReader:
         """The end of the partition, None while there is no answer."""
         if progress.asked is None:
             if self._admin is None:
-                self._admin = make(AdminClient, self._kafka)
+                self._admin = make_client(AdminClient, self._kafka)
             at = TopicPartition(self._topic, partition)
             asked = self._admin.list_offsets(
                 {at: OffsetSpec.latest()},  # type: ignore[no-untyped-call]

@@ -72,7 +72,13 @@ def _refuse_owned(kafka: Mapping[str, Any]) -> None:
 def consumer_settings(
     kafka: Mapping[str, Any], *, group: str, instance: str | None, session_timeout_ms: int
 ) -> dict[str, Any]:
-    """Settings of the route lane's consumer; *instance* is given for static membership only."""
+    """The settings of librdkafka for a `GroupConsumer`; *kafka* is the `kafka:` block of topics.yaml.
+
+    *instance* is given for static membership only.
+
+    Raises:
+        ClientError: the block has a setting that is ours alone to make.
+    """
     _refuse_owned(kafka)
     settings = {
         "auto.offset.reset": "earliest",
@@ -98,7 +104,11 @@ def consumer_settings(
 
 
 def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeout_ms: int) -> dict[str, Any]:
-    """Settings of the route lane's transactional producer."""
+    """The settings of librdkafka for a `TransactionalProducer`; *kafka* is the `kafka:` block of topics.yaml.
+
+    Raises:
+        ClientError: the block has a setting that is ours alone to make.
+    """
     _refuse_owned(kafka)
     return {
         "linger.ms": 5,
@@ -122,12 +132,16 @@ def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeou
 
 
 def plain_settings(kafka: Mapping[str, Any]) -> dict[str, Any]:
-    """Connection settings alone, for admin clients, readers and feeders."""
+    """Of the `kafka:` block only what says how to connect: for admin clients, readers and line producers."""
     return {k: v for k, v in kafka.items() if k not in _CONSUMER_ONLY | _PRODUCER_ONLY | OWNED.keys()}
 
 
-def make(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) -> T:
-    """A client of *kind*; a setting librdkafka refuses becomes a `ClientError` that names it, never its value."""
+def make_client(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) -> T:
+    """A client of *kind* with these settings and callbacks; secrets in *settings* are revealed to it alone.
+
+    Raises:
+        ClientError: librdkafka refuses a setting. The text names it, and shows no secret.
+    """
     plain, hidden = {}, set()
     for name, value in settings.items():
         plain[name] = (
@@ -145,11 +159,11 @@ def make(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) 
         raise ClientError(f"Kafka client settings: {text}") from None
 
 
-def refusal(kafka: Mapping[str, Any]) -> str | None:
-    """What librdkafka has against these settings, found by making both clients of a route lane. No broker is needed."""
+def explain_refusal(kafka: Mapping[str, Any]) -> str | None:
+    """Why librdkafka refuses the `kafka:` block, None if it does not. Makes the clients of a lane; connects nowhere."""
     try:
-        make(Producer, producer_settings(kafka, transactional_id="check", timeout_ms=10_000))
-        make(Consumer, consumer_settings(kafka, group="check", instance=None, session_timeout_ms=10_000)).close()
+        make_client(Producer, producer_settings(kafka, transactional_id="check", timeout_ms=10_000))
+        make_client(Consumer, consumer_settings(kafka, group="check", instance=None, session_timeout_ms=10_000)).close()
     except ClientError as error:
         return str(error)
     return None

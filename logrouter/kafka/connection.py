@@ -1,4 +1,4 @@
-"""Whether the cluster answers, told once per change; and waiting for the topics that must be there."""
+"""Whether the cluster answers, logged once per change; and waiting for the topics that must be there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _REFUSED: Final = frozenset(
 
 
 class BrokerState:
-    """Up or down, as the clients see it: one log line and one gauge per change."""
+    """Whether the cluster is up or down, as the clients see it: one log line and one metric for each change.
+
+    Clients call `on_error` in the thread that polls them. The state is unknown until the first answer or error.
+    """
 
     def __init__(self) -> None:
         self._up: bool | None = None
@@ -42,18 +45,18 @@ class BrokerState:
     def on_error(self, error: KafkaError) -> None:
         """The clients' `error_cb`."""
         if error.code() in _REFUSED or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            self.down(error)
+            self.mark_down(error)
         elif error.code() not in _CONNECTION_ERRORS and not error.fatal():
             log(Log.KAFKA_CLIENT, error=error.name(), detail=error.str())
 
-    def down(self, error: KafkaError) -> None:
-        """The cluster does not answer, or refuses us; librdkafka keeps trying."""
+    def mark_down(self, error: KafkaError) -> None:
+        """The cluster does not answer, or refuses us; librdkafka tries again by itself."""
         if self._up is not False:
             self._up = False
             metrics.BROKER_UP.set(0)
             log(Log.BROKER_DOWN, error=error.name(), detail=error.str())
 
-    def up(self) -> None:
+    def mark_up(self) -> None:
         """The cluster answered."""
         if self._up is not True:
             if self._up is False:
@@ -63,8 +66,8 @@ class BrokerState:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The cluster's id, and the partition count of each topic asked for."""
+class FoundTopics:
+    """The cluster's id, and the number of partitions of each topic asked for."""
 
     cluster_id: str
     partitions: dict[str, int]
@@ -72,7 +75,7 @@ class Found:
 
 def wait_for_topics(
     consumer: GroupConsumer, topics: set[str], state: BrokerState, *, give_up: Callable[[], bool]
-) -> Found:
+) -> FoundTopics:
     """Ask until the cluster answers and all *topics* exist: waiting is kinder than a crash loop.
 
     Raises:
@@ -88,19 +91,19 @@ def wait_for_topics(
             error: KafkaError = exc.args[0]
             if error.fatal():
                 raise FatalError(error.str(), fenced=False) from None
-            state.down(error)
+            state.mark_down(error)
         else:
-            state.up()
+            state.mark_up()
             missing = {name for name in topics if name not in metadata.topics or metadata.topics[name].error}
             if not missing:
                 if missing_before:
                     log(Log.TOPIC_FOUND, topics=",".join(sorted(missing_before)))
                 counts = {name: len(metadata.topics[name].partitions) for name in topics}
-                return Found(metadata.cluster_id or "", counts)
+                return FoundTopics(metadata.cluster_id or "", counts)
             if missing != missing_before:
                 log(Log.TOPIC_MISSING, topics=",".join(sorted(missing)), help="run: logrouter topics")
             missing_before = missing
-        sleep(pause, give_up)
+        sleep_unless(pause, give_up)
         pause = min(pause * 2, _LONGEST_PAUSE)
     raise StoppedError
 
@@ -118,7 +121,7 @@ def count_partitions(consumer: GroupConsumer, topics: Iterable[str]) -> dict[str
     return {topic: len(found[topic].partitions) if topic in found else 0 for topic in topics}
 
 
-def sleep(seconds: float, give_up: Callable[[], bool]) -> None:
+def sleep_unless(seconds: float, give_up: Callable[[], bool]) -> None:
     """Wait, but not for longer than it takes to notice that *give_up* has turned true."""
     by = time.monotonic() + seconds
     while time.monotonic() < by and not give_up():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from logrouter.kafka.client import consumer_settings, make
+from logrouter.kafka.client import consumer_settings, make_client
 from logrouter.kafka.errors import ClientError, fatal_error
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class GroupConsumer:
             ClientError: librdkafka refuses a setting.
         """
         settings = consumer_settings(kafka, group=group, instance=instance, session_timeout_ms=session_timeout_ms)
-        self._consumer = make(Consumer, settings, error_cb=on_error)
+        self._consumer = make_client(Consumer, settings, error_cb=on_error)
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         """Ask the group for partitions of *topics*: names, or regular expressions that begin with ^.

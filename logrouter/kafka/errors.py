@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class ClientError(Exception):
-    """A Kafka client that cannot be made, in one line an operator can act on."""
+    """A client that cannot be made, or that the cluster does not answer. The text is one line for the operator."""
 
 
-def no_answer(kafka: Mapping[str, Any], exc: KafkaException) -> ClientError:
-    """What to raise when no broker answers: who was asked, and where that is said."""
+def no_answer_error(kafka: Mapping[str, Any], exc: KafkaException) -> ClientError:
+    """What to raise when no broker answers. The text says which servers were asked, and where these are configured."""
     servers = kafka.get("bootstrap.servers", "")
     named = "" if not servers or isinstance(servers, FromEnv) else f" at {servers}"
     where = "kafka: bootstrap.servers of topics.yaml names it, or --bootstrap"
@@ -39,7 +39,7 @@ _FENCED: Final = frozenset(
 
 
 class FatalError(Exception):
-    """The client cannot go on; *fenced* when another process took its identity. The text is for the operator."""
+    """The client cannot go on. The text is for the operator; *fenced* says that another process has taken its name."""
 
     def __init__(self, text: str, *, fenced: bool) -> None:
         super().__init__(text)
@@ -59,7 +59,7 @@ class StoppedError(Exception):
 
 
 def fatal_error(error: KafkaError) -> FatalError:
-    """What to tell the operator about a fatal librdkafka error."""
+    """What to raise for a fatal error of librdkafka."""
     fenced = error.code() in _FENCED
     hint = (
         ": another process runs under the same instance name (give each its own --instance), or this one slept too long"

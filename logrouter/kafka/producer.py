@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from logrouter.kafka.client import make, plain_settings
+from logrouter.kafka.client import make_client, plain_settings
 from logrouter.kafka.errors import ClientError
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class LineProducer:
-    """An idempotent producer of unkeyed lines, spread over the topic's partitions as rsyslog's omkafka spreads them."""
+    """An idempotent producer of unkeyed lines, spread over the topic's partitions as rsyslog's omkafka spreads them.
+
+    `flush` it before dropping it.
+    """
 
     def __init__(self, kafka: Mapping[str, Any], topic: str) -> None:
         settings = {
@@ -24,12 +27,16 @@ class LineProducer:
             "queue.buffering.max.messages": 200_000,
             "sticky.partitioning.linger.ms": 10,
         }
-        self._producer = make(Producer, plain_settings(kafka) | settings)
+        self._producer = make_client(Producer, plain_settings(kafka) | settings)
         self._topic = topic
         self._failed: KafkaError | None = None
 
     def feed(self, lines: Iterable[bytes | None], *, partition: int = -1) -> int:
-        """Queue *lines*, waiting while the queue is full; the number queued."""
+        """Queue *lines* and return how many; waits while the queue is full. None is a tombstone.
+
+        Raises:
+            ClientError: librdkafka refuses a line.
+        """
         count = 0
         for line in lines:
             while True:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from logrouter.kafka.client import make, plain_settings
-from logrouter.kafka.errors import ClientError, no_answer
+from logrouter.kafka.client import make_client, plain_settings
+from logrouter.kafka.errors import ClientError, no_answer_error
 from logrouter.model import RawRecord
 
 if TYPE_CHECKING:
@@ -49,18 +49,18 @@ def _consumer(kafka: Mapping[str, Any]) -> Consumer:
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
     }
-    return make(Consumer, plain_settings(kafka) | own)
+    return make_client(Consumer, plain_settings(kafka) | own)
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """What a cluster is called, and the names of its topics."""
+class ClusterInfo:
+    """A cluster's id, and the names of its topics."""
 
     id: str
     topics: frozenset[str]
 
 
-def cluster(kafka: Mapping[str, Any]) -> Cluster:
+def describe_cluster(kafka: Mapping[str, Any]) -> ClusterInfo:
     """Ask the cluster for its id and topics.
 
     Raises:
@@ -69,9 +69,9 @@ def cluster(kafka: Mapping[str, Any]) -> Cluster:
     consumer = _consumer(kafka)
     try:
         metadata = consumer.list_topics(timeout=_ASK_SECONDS)
-        return Cluster(metadata.cluster_id or "", frozenset(metadata.topics))
+        return ClusterInfo(metadata.cluster_id or "", frozenset(metadata.topics))
     except KafkaException as exc:
-        raise no_answer(kafka, exc) from None
+        raise no_answer_error(kafka, exc) from None
     finally:
         consumer.close()
 
@@ -115,8 +115,8 @@ def read_tail(
     try:
         marks = {(t, p): mark for t in topics for p, mark in _watermarks(consumer, t).items()}
         if since_ms is not None:
-            marks = _since(consumer, marks, since_ms)
-        starts = marks if records is None else tail_of(marks, records)
+            marks = _ranges_since(consumer, marks, since_ms)
+        starts = marks if records is None else share_tail(marks, records)
         starts = {place: mark for place, mark in starts.items() if mark[1] > mark[0]}
         ends = {place: high for place, (_, high) in starts.items()}
         for _, record in _read(consumer, {place: low for place, (low, _) in starts.items()}, ends):
@@ -125,8 +125,11 @@ def read_tail(
         consumer.close()
 
 
-def tail_of(marks: Mapping[Place, Range], records: int) -> dict[Place, Range]:
-    """The last *records* offsets of the ranges together, evenly shared: short ranges first, the rest to the longer."""
+def share_tail(marks: Mapping[Place, Range], records: int) -> dict[Place, Range]:
+    """The last *records* offsets of all ranges together, shared out evenly; what a short range lacks, longer ones give.
+
+    *marks* are (first offset, offset behind the last) by place.
+    """
     kept: dict[Place, Range] = {}
     for place, (low, high) in sorted(marks.items(), key=lambda item: (item[1][1] - item[1][0], item[0])):
         share = min(-(-records // (len(marks) - len(kept))), high - low)
@@ -135,7 +138,7 @@ def tail_of(marks: Mapping[Place, Range], records: int) -> dict[Place, Range]:
     return kept
 
 
-def _since(consumer: Consumer, marks: Mapping[Place, Range], since_ms: int) -> dict[Place, Range]:
+def _ranges_since(consumer: Consumer, marks: Mapping[Place, Range], since_ms: int) -> dict[Place, Range]:
     """The part of each range that was written since then."""
     asked = [TopicPartition(topic, p, since_ms) for topic, p in marks]
     try:
@@ -149,9 +152,13 @@ def _since(consumer: Consumer, marks: Mapping[Place, Range], since_ms: int) -> d
     return {place: (max(low, first[place]), high) for place, (low, high) in marks.items()}
 
 
-def end_offsets(kafka: Mapping[str, Any], topic: str) -> dict[int, int]:
-    """The offset after the last record of each partition, open transactions not counted."""
-    consumer = make(
+def fetch_end_offsets(kafka: Mapping[str, Any], topic: str) -> dict[int, int]:
+    """By partition, the offset behind the last committed record: where the first open transaction begins, if any.
+
+    Raises:
+        ClientError: no such topic, or the cluster does not answer.
+    """
+    consumer = make_client(
         Consumer, plain_settings(kafka) | {"group.id": "logrouter-reader", "isolation.level": "read_committed"}
     )
     try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 LOOP_HEADER = "logrouter-generation"
-"""Every record we publish carries it; one that we read with it is our own output come back."""
+"""The header of every record that a route lane publishes, with the generation of its topics.yaml as value.
+
+A record that is read with it is our own output: it is not routed again.
+"""
 
 
 Partition = tuple[str, int]
@@ -13,7 +16,7 @@ Partition = tuple[str, int]
 
 
 class Message(Protocol):
-    """The part of `confluent_kafka.Message` that is read here."""
+    """The part of `confluent_kafka.Message` that is used: a record, or in its place an `error()`."""
 
     def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
     def partition(self) -> int: ...  # noqa: D102

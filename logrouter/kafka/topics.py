@@ -13,8 +13,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
     ResourceType,
 )
 
-from logrouter.kafka.client import make, plain_settings
-from logrouter.kafka.errors import ClientError, no_answer
+from logrouter.kafka.client import make_client, plain_settings
+from logrouter.kafka.errors import ClientError, no_answer_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,8 +23,8 @@ _ASK_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One topic as configured; *replication_factor* -1 takes the broker's default."""
+class WantedTopic:
+    """One topic as topics.yaml wants it, *config* in Kafka's words; *replication_factor* -1 is the broker's default."""
 
     name: str
     partitions: int
@@ -33,40 +33,45 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What is so of one topic: "created", "present", "missing" (dry run) or "drift", with the drift in words."""
+class TopicFinding:
+    """What was found of one topic: *state* is "created", "present", "missing" (dry run) or "drift".
+
+    *detail* says its number of partitions, or how it differs from what is configured.
+    """
 
     name: str
     state: str
     detail: str = ""
 
 
-def missing(kafka: Mapping[str, Any], names: Collection[str]) -> list[str]:
-    """Those of *names* that are no topics.
+def find_missing(kafka: Mapping[str, Any], names: Collection[str]) -> list[str]:
+    """Those of *names* of which the cluster has no topic, sorted.
 
     Raises:
         ClientError: the cluster does not answer.
     """
-    return sorted(set(names) - _present(kafka, make(AdminClient, plain_settings(kafka))).keys()) if names else []
+    return sorted(set(names) - _present(kafka, make_client(AdminClient, plain_settings(kafka))).keys()) if names else []
 
 
-def ensure(kafka: Mapping[str, Any], wanted: Sequence[Wanted], *, dry_run: bool = False) -> list[Finding]:
-    """Create what is missing and compare the rest.
+def create_missing(
+    kafka: Mapping[str, Any], wanted: Sequence[WantedTopic], *, dry_run: bool = False
+) -> list[TopicFinding]:
+    """Create the topics that are missing, and compare the others. Of each what was found, by name.
 
     Raises:
         ClientError: the cluster does not answer, or refuses to create a topic.
     """
-    admin = make(AdminClient, plain_settings(kafka))
+    admin = make_client(AdminClient, plain_settings(kafka))
     present = _present(kafka, admin)
     lacking = [w for w in wanted if w.name not in present]
-    findings = [Finding(w.name, "missing" if dry_run else "created", _shape(w)) for w in lacking]
+    findings = [TopicFinding(w.name, "missing" if dry_run else "created", _shape(w)) for w in lacking]
     if lacking and not dry_run:
         _create(admin, lacking)
     there = [w for w in wanted if w.name in present]
     configs = _configs(admin, there)
     for topic in there:
         drift = _drift(topic, len(present[topic.name].partitions), configs.get(topic.name, {}))
-        findings.append(Finding(topic.name, "drift" if drift else "present", "; ".join(drift) or _shape(topic)))
+        findings.append(TopicFinding(topic.name, "drift" if drift else "present", "; ".join(drift) or _shape(topic)))
     return sorted(findings, key=lambda finding: finding.name)
 
 
@@ -74,15 +79,15 @@ def _present(kafka: Mapping[str, Any], admin: AdminClient) -> dict[str, Any]:
     try:
         topics: dict[str, Any] = admin.list_topics(timeout=_ASK_SECONDS).topics
     except KafkaException as exc:
-        raise no_answer(kafka, exc) from None
+        raise no_answer_error(kafka, exc) from None
     return topics
 
 
-def _shape(topic: Wanted) -> str:
+def _shape(topic: WantedTopic) -> str:
     return f"{topic.partitions} partitions"
 
 
-def _create(admin: AdminClient, topics: Sequence[Wanted]) -> None:
+def _create(admin: AdminClient, topics: Sequence[WantedTopic]) -> None:
     new = [
         NewTopic(t.name, num_partitions=t.partitions, replication_factor=t.replication_factor, config=dict(t.config))
         for t in topics
@@ -97,7 +102,7 @@ def _create(admin: AdminClient, topics: Sequence[Wanted]) -> None:
                 raise ClientError(f"cannot create topic {name}: {error.str()}") from None
 
 
-def _configs(admin: AdminClient, topics: Sequence[Wanted]) -> dict[str, dict[str, str]]:
+def _configs(admin: AdminClient, topics: Sequence[WantedTopic]) -> dict[str, dict[str, str]]:
     if not topics:
         return {}
     asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, t.name) for t in topics])
@@ -111,7 +116,7 @@ def _configs(admin: AdminClient, topics: Sequence[Wanted]) -> dict[str, dict[str
     return found
 
 
-def _drift(topic: Wanted, partitions: int, config: Mapping[str, str]) -> list[str]:
+def _drift(topic: WantedTopic, partitions: int, config: Mapping[str, str]) -> list[str]:
     drift = []
     if partitions != topic.partitions:
         drift.append(f"partitions: {partitions}, configured {topic.partitions}")

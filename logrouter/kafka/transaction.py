@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from logrouter.kafka.client import make, producer_settings
+from logrouter.kafka.client import make_client, producer_settings
 from logrouter.kafka.errors import _FENCED, FatalError, StoppedError, StuckError, TransactionAbortedError, fatal_error
 from logrouter.telemetry import metrics
 
@@ -50,15 +50,18 @@ def open_producer(
     """
     settings = producer_settings(kafka, transactional_id=transactional_id, timeout_ms=timeout_ms)
     return TransactionalProducer(
-        lambda: make(Producer, settings, error_cb=broker.on_error),
+        lambda: make_client(Producer, settings, error_cb=broker.on_error),
         timeout_seconds=timeout_ms / 1000,
         give_up=give_up,
-        waiting=broker.down,
+        waiting=broker.mark_down,
     )
 
 
 class TransactionalProducer:
-    """A `confluent_kafka.Producer` with a transaction that is open, being committed, or neither."""
+    """A `confluent_kafka.Producer` whose transaction is open, being committed, or neither. Whoever makes it closes it.
+
+    Calls come from one thread; a second one commits.
+    """
 
     def __init__(
         self,
@@ -86,7 +89,12 @@ class TransactionalProducer:
         self._alive = 0.0
 
     def initialise(self) -> None:
-        """Register the transactional id: aborts what a former process of that name left open, and fences it."""
+        """Register the transactional id: aborts what a former process of that name left open, and fences it.
+
+        Raises:
+            FatalError: the cluster refuses it.
+            StoppedError: asked to stop while the cluster was away.
+        """
         self._call(lambda: self._retry(lambda: self._producer.init_transactions(_CALL_SECONDS)))
 
     def begin(self) -> None:
@@ -102,7 +110,13 @@ class TransactionalProducer:
         headers: Headers,
         partition: int = -1,
     ) -> None:
-        """Add one record to the open transaction; waits while the local queue is full."""
+        """Add one record to the open transaction; *partition* -1 goes by the key. Waits while the local queue is full.
+
+        Raises:
+            TransactionAbortedError: the transaction is aborted, with all that was produced in it.
+            FatalError: the client cannot go on, or the record is larger than it may send.
+            StoppedError: asked to stop while the cluster was away.
+        """
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, headers=headers)

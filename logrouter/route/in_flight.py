@@ -106,7 +106,7 @@ class InFlightBatch:
             log(Log.TRANSACTIONS_RESUMED, aborted=self.aborts)
         self.aborts = 0
         self._abort_causes.clear()
-        self._broker.up()
+        self._broker.mark_up()
         self._assignment.record_commit(self._output.positions)
         for state in self._states:
             state.committed(self._output)

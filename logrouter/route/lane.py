@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from logrouter.kafka.assignment import Assignment
-from logrouter.kafka.connection import BrokerState, count_partitions, sleep, wait_for_topics
+from logrouter.kafka.connection import BrokerState, count_partitions, sleep_unless, wait_for_topics
 from logrouter.kafka.consumer import GroupConsumer
 from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError
 from logrouter.kafka.transaction import open_producer
@@ -209,7 +209,7 @@ class RouteLane:
         except TransactionAbortedError as aborted:
             self._in_flight.rewind(aborted)
             # What made one transaction fail may last: a deleted topic, a lost permission.
-            sleep(self._in_flight.backoff_seconds(), self._stopping)
+            sleep_unless(self._in_flight.backoff_seconds(), self._stopping)
         self._observer.check_cluster(self.versions)
 
     def _process(self, messages: list[Message]) -> BatchOutput | None:
@@ -282,7 +282,7 @@ class RouteLane:
                 if message.error() is not None:
                     self._observer.on_source_error(message)
         elif messages:
-            self._broker.up()
+            self._broker.mark_up()
         messages = self._group.screen(messages, clock_ms())
         return self._unsubscribed.set_aside(messages) if self._unsubscribed.active else messages
 

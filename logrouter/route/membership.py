@@ -86,7 +86,7 @@ class Membership:
         """They are ours: what the states have to say about where to begin, and which to pause."""
         self._assignment.add_partitions(partitions)
         self.joined = True
-        self._broker.up()
+        self._broker.mark_up()
         offsets: dict[Partition, int] = {}
         paused: list[Partition] = []
         for state in self._states:

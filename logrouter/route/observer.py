@@ -61,7 +61,7 @@ class Observer:
             # Nothing else would show that the cluster is back while no record comes.
             self._asked_at = time.monotonic()
             if self._consumer.answers(_ASK_SECONDS / 2):
-                self._broker.up()
+                self._broker.mark_up()
 
     def _measure_lag(self, versions: ConfigVersions[LaneSettings]) -> None:
         now = time.monotonic()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.config.settings import read_config
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
-from logrouter.kafka.topics import Finding, Wanted, ensure, missing
+from logrouter.kafka.topics import TopicFinding, WantedTopic, create_missing, find_missing
 from logrouter.reload.reloader import ConfigFile, Reloader, RetryLaterError
 from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.route.batch import BatchProcessor
@@ -74,7 +74,7 @@ def reloader(
         if fixed := restart_needed(settings, new):
             return f"{', '.join(fixed)}: can't change while running, so restart with this file or take it out"
         try:
-            lost = missing(settings.kafka, new.table.own_topics - lane.versions.version.table.own_topics)
+            lost = find_missing(settings.kafka, new.table.own_topics - lane.versions.version.table.own_topics)
         except ClientError as error:
             raise RetryLaterError(str(error)) from None
         return f"no such topic: {', '.join(lost)}; run `logrouter topics` first" if lost else ""
@@ -135,7 +135,7 @@ def _lane_settings(settings: Settings, default_instance: str) -> LaneSettings:
     )
 
 
-def wanted_topics(settings: Settings) -> list[Wanted]:
+def wanted_topics(settings: Settings) -> list[WantedTopic]:
     """The output topics of `settings`. Sources are the producers' to create."""
     o = settings.outputs
     keep = {"cleanup.policy": "delete", "retention.ms": str(o.retention_ms)}
@@ -145,17 +145,17 @@ def wanted_topics(settings: Settings) -> list[Wanted]:
         n = pairing.partitions
         # By the broker's clock, so that times in a partition never go back.
         paired.append(
-            Wanted(pairing.topic, n, o.replication_factor, keep | {"message.timestamp.type": "LogAppendTime"})
+            WantedTopic(pairing.topic, n, o.replication_factor, keep | {"message.timestamp.type": "LogAppendTime"})
         )
-        paired.append(Wanted(pairing.state_topic, n, o.replication_factor, _CHANGELOG))
+        paired.append(WantedTopic(pairing.state_topic, n, o.replication_factor, _CHANGELOG))
     return [
-        *(Wanted(name, o.partitions, o.replication_factor, keep) for name in settings.table.event_topics()),
-        Wanted(o.dead_letter.topic, o.partitions, o.replication_factor, keep),
-        Wanted(o.rollup.topic, o.rollup.partitions, o.replication_factor, keep),
+        *(WantedTopic(name, o.partitions, o.replication_factor, keep) for name in settings.table.event_topics()),
+        WantedTopic(o.dead_letter.topic, o.partitions, o.replication_factor, keep),
+        WantedTopic(o.rollup.topic, o.rollup.partitions, o.replication_factor, keep),
         *paired,
     ]
 
 
-def ensure_topics(settings: Settings, *, dry_run: bool = False) -> list[Finding]:
+def ensure_topics(settings: Settings, *, dry_run: bool = False) -> list[TopicFinding]:
     """Create what is missing of `wanted_topics`; what was found of each."""
-    return ensure(settings.kafka, wanted_topics(settings), dry_run=dry_run)
+    return create_missing(settings.kafka, wanted_topics(settings), dry_run=dry_run)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from logrouter.devkafka.broker import DevKafka
-from logrouter.kafka.reader import cluster
+from logrouter.kafka.reader import describe_cluster
 from tests.compat.lanes import Lanes
 from tests.compat.lines import FIRST, NOW_MS, PIECES, QUESTIONS, REST, Fed
 from tests.compat.release import FOLDER, PREFIX, Record, figures, pack_tables, write_rest, write_topic
@@ -87,7 +87,7 @@ def _keep(lanes: Lanes, into: Path, version: str) -> None:
     ]
     about = {
         "version": version,
-        "cluster": cluster(lanes.kafka).id,
+        "cluster": describe_cluster(lanes.kafka).id,
         "clock_ms": NOW_MS,
         "ends": {topic: lanes.ends(topic) for topic in topics},
         "committed": committed,

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from logrouter.core import ids
 from logrouter.kafka import reader
 from logrouter.kafka.producer import LineProducer
-from logrouter.kafka.reader import cluster, end_offsets, read_tail
+from logrouter.kafka.reader import describe_cluster, fetch_end_offsets, read_tail
 from tests.conftest import HANG_SECONDS
 from tests.integration.stack import Stack, request_line, syslog_line
 
@@ -53,7 +53,7 @@ def test_explain_by_place_and_by_event_id(stack):
     event_id = by_place["events"][0]["meta"]["id"]
     by_id = orjson.loads(stack.command("explain", event_id, "--json"))
 
-    assert event_id == ids.for_partition(cluster(stack.kafka).id, stack.source, 1)(1, 0)
+    assert event_id == ids.for_partition(describe_cluster(stack.kafka).id, stack.source, 1)(1, 0)
     assert by_place == by_id
     assert (by_id["outcome"], by_id["record"]) == ("accepted", {"topic": stack.source, "partition": 1, "offset": 1})
     assert "ignored by _unmatched" in stack.command("explain", f"{stack.source}:1:0")
@@ -155,7 +155,7 @@ def test_tail_reads_the_last_records_or_minutes(stack):
     """So many records in all, shared by the partitions; nothing from the future; transactions leave no gaps."""
     stack.feed([syslog_line(str(n), "x") for n in range(100)], partition=0)
     stack.feed([syslog_line(str(n), "x") for n in range(5)], partition=1)
-    everything = sum(end_offsets(stack.kafka, stack.source).values())
+    everything = sum(fetch_end_offsets(stack.kafka, stack.source).values())
 
     def tail(**bounds):
         return [(r.partition, r.offset) for r in read_tail(stack.kafka, [stack.source], **bounds)]

@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from logrouter.config.yaml.secrets import FromEnv
-from logrouter.kafka.errors import no_answer
+from logrouter.kafka.errors import no_answer_error
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ def test_who_does_not_answer_is_named(servers, named):
     """With where that is said; what came from the environment is not repeated."""
     away = KafkaException(KafkaError(KafkaError._TRANSPORT, "Broker transport failure"))
 
-    said = str(no_answer({"bootstrap.servers": servers}, away))
+    said = str(no_answer_error({"bootstrap.servers": servers}, away))
 
     assert said == (
         f"the Kafka cluster{named} does not answer: Broker transport failure "

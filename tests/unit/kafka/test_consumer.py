@@ -48,7 +48,7 @@ class Listener:
 def scripted(monkeypatch):
     """The client that the next consumer is made of."""
     made = ScriptedConsumer({})
-    monkeypatch.setattr(consumer, "make", lambda *_args, **_callbacks: made)
+    monkeypatch.setattr(consumer, "make_client", lambda *_args, **_callbacks: made)
     return made
 
 

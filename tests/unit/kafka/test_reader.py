@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.kafka.reader import tail_of
+from logrouter.kafka.reader import share_tail
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from logrouter.kafka.reader import tail_of
 )
 def test_tail_is_shared_evenly(marks, records, starts):
     """Each partition gives its share from its end; what a short one lacks, the longer ones give."""
-    kept = tail_of({(name, 0): mark for name, mark in marks.items()}, records)
+    kept = share_tail({(name, 0): mark for name, mark in marks.items()}, records)
 
     assert {name: low for (name, _), (low, _) in kept.items()} == starts
 
@@ -35,7 +35,7 @@ def test_tail_is_shared_evenly(marks, records, starts):
 def test_tail_has_as_many_as_asked_for_or_all(sizes, records):
     """Never more than asked for, never less if there are enough, and never anything from before the start."""
     marks = {place: (low, low + size) for place, (low, size) in sizes.items()}
-    kept = tail_of(marks, records)
+    kept = share_tail(marks, records)
 
     assert sum(high - low for low, high in kept.values()) == min(records, sum(h - low for low, h in marks.values()))
     assert all(marks[place][0] <= low <= high == marks[place][1] for place, (low, high) in kept.items())
