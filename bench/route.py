@@ -92,7 +92,7 @@ def lane(bootstrap: str, topic: str, lines: int) -> dict:
         state["done"] = done
         return done >= lines
 
-    process.lane(settings, default_instance="bench", stopping=stopping).run()
+    process.make_lane(settings, default_instance="bench", stopping=stopping).run()
     return figures(state["done"] - state["first"], time.perf_counter() - state["at"])
 
 

@@ -44,14 +44,14 @@ def route_command(
     stop = StopSignal()
     settings = settings_of(config_file, bootstrap, instance)
     host_name = socket.gethostname()
-    lane = process.lane(settings, default_instance=host_name, stopping=stop)
+    lane = process.make_lane(settings, default_instance=host_name, stopping=stop)
     port = settings.route_lane.metrics.port if metrics_port is None else metrics_port
 
     def parse(data: bytes) -> Settings:
         path = Path(settings.file)
         return overridden(config.parse(data, os.environ, name=str(path), folder=path.parent), bootstrap, instance)
 
-    reloader = process.reloader(lane, settings, default_instance=host_name, parse=parse)
+    reloader = process.make_reloader(lane, settings, default_instance=host_name, parse=parse)
     signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.request_reload())
     try:
         health.serve(lane, settings.route_lane.metrics.host, port, reloader)

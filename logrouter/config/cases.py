@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
 from logrouter.core.event import complete
-from logrouter.core.join.held_lines import PairResult, encode, event_of
+from logrouter.core.join.held_lines import PairResult, build_event, encode
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
 from logrouter.core.text.timestamps import epoch_ms
@@ -81,7 +81,7 @@ def _met(settings: Settings, outcome: Outcome, before: Sequence[Held]) -> Outcom
     for other in before:
         if other.route == route and other.pair_key == (outcome.pair_key.key, not opens):
             opening, closing = (outcome, other) if opens else (other, outcome)
-            event = event_of(PairResult.PAIRED, encode(opening), encode(closing))
+            event = build_event(PairResult.PAIRED, encode(opening), encode(closing))
             return complete(settings.table.routes()[route], *event, RawRecord(_TOPIC, 0, 0, _NOW_MS, None))
     return outcome
 

@@ -36,7 +36,7 @@ _MAX_BLOCK_BYTES: Final = 1 << 20
 """A block that is larger goes on as it is, since all of it is decoded at once. So does every record that may be
 compressed: it may be a thousand times its own size, and packs enough lines to go through the stages together."""
 
-_PIECE: OutcomeLabels = (UNMATCHED, "held", Stage.DECODE, Reason.PARTIAL)
+_FRAGMENT: OutcomeLabels = (UNMATCHED, "held", Stage.DECODE, Reason.PARTIAL)
 _UNMATCHED: Final = Ignored(Reason.UNMATCHED)
 _LOOP: Final = Ignored(Reason.LOOP)
 _NOTHING: Final[dict[str, Any]] = {}
@@ -124,9 +124,9 @@ class BatchProcessor:
                 block.append(work)
                 size += len(value)
             else:
-                joined = self._join(work, now_ms, output)
-                block += joined
-                size += sum(len(each.record.value or b"") for each in joined)
+                ready = self._join_fragments(work, now_ms, output)
+                block += ready
+                size += sum(len(each.record.value or b"") for each in ready)
             if len(block) >= self._at_once or size > _MAX_BLOCK_BYTES or not source.verbatim:
                 self._finish(block, now_ms, output, sums)
                 block, size = [], 0
@@ -135,8 +135,8 @@ class BatchProcessor:
         if not_ours:
             counts[_NOT_OURS] = counts.get(_NOT_OURS, 0) + not_ours
         if self._partial_lines:
-            for joining, piece in self._partial_lines.overdue(now_ms):
-                block.append(_given_up(joining, piece, self._ids_of(piece.topic, piece.partition)))
+            for joining, fragment in self._partial_lines.take_overdue(now_ms):
+                block.append(_given_up(joining, fragment, self._ids_of(fragment.topic, fragment.partition)))
         self._finish(block, now_ms, output, sums)
         self._partial_lines.take_snapshot(output)
         output.rollup.extend(pack(sums.take(), self._rollup_partitions))
@@ -153,10 +153,10 @@ class BatchProcessor:
             self._ids[topic, partition] = ids.for_partition(self._cluster, topic, partition)
         return self._ids[topic, partition]
 
-    def _join(self, work: Work, now_ms: int, output: BatchOutput) -> list[Work]:
+    def _join_fragments(self, work: Work, now_ms: int, output: BatchOutput) -> list[Work]:
         """What is to be routed because of a record of a source that puts cut lines together.
 
-        The record waits, or ends a line, or is routed as it is; and pieces may be given up.
+        The record waits, or ends a line, or is routed as it is; and fragments may be given up.
         """
         source, record = work.source, work.record
         try:
@@ -165,9 +165,9 @@ class BatchProcessor:
             work.bug = exc
             return [work]
         ready = routed.record
-        given_up = [_given_up(source, piece, work.event_id) for piece in routed.given_up]
+        given_up = [_given_up(source, fragment, work.event_id) for fragment in routed.given_up]
         if ready is None:
-            output.counts[_PIECE] = output.counts.get(_PIECE, 0) + 1
+            output.counts[_FRAGMENT] = output.counts.get(_FRAGMENT, 0) + 1
             return given_up
         work.record, work.found = ready, routed.found
         if source.may_match is not None and not source.may_match(ready.value or b""):
@@ -189,21 +189,21 @@ class BatchProcessor:
                     add_event(output, sums, outcome)
                 elif isinstance(outcome, Rejected):
                     identity = work.event_id(work.record.offset, index)
-                    letter = self._dead_letters.letter(work.record, outcome, identity, self._emitter, now_ms)
+                    letter = self._dead_letters.make_letter(work.record, outcome, identity, self._emitter, now_ms)
                     output.dead_letters.append(letter)
                 elif isinstance(outcome, Held):
-                    key = held_lines.place(outcome.route, outcome.pair_key)
-                    partition = held_lines.partition_of(key, self._pairing_partitions)
+                    key = held_lines.record_key(outcome.route, outcome.pair_key)
+                    partition = held_lines.pairing_partition(key, self._pairing_partitions)
                     output.held_lines.append((partition, key, held_lines.encode(outcome)))
                 what = outcome.labels
                 counts[what] = counts.get(what, 0) + 1
                 counts = output.copies
 
 
-def _given_up(source: Source, piece: RawRecord, event_id: EventId) -> Work:
-    """A piece that is routed as it is. It was counted as held, so this is a further outcome of its record."""
-    ours = source.may_match is None or source.may_match(piece.value or b"")
-    return Work(source, piece, event_id, None if ours else _UNMATCHED, counted=True)
+def _given_up(source: Source, fragment: RawRecord, event_id: EventId) -> Work:
+    """A fragment that is routed as it is. It was counted as held, so this is a further outcome of its record."""
+    ours = source.may_match is None or source.may_match(fragment.value or b"")
+    return Work(source, fragment, event_id, None if ours else _UNMATCHED, counted=True)
 
 
 def _no_id(_offset: int, _index: int) -> str:

@@ -45,9 +45,9 @@ class BatchOutput:
     positions: dict[Partition, int] = field(default_factory=dict)
     """The offset after the last record read, by topic and partition: what the transaction commits."""
     metadata: dict[Partition, str] = field(default_factory=dict)
-    """What is committed beside an offset: the places of pieces of cut lines that wait."""
+    """What is committed beside an offset: the places of fragments that wait."""
     partial_lines: dict[Partition, Mapping[Key, PartialLine]] = field(default_factory=dict)
-    """Cut lines that wait after the batch."""
+    """Split lines that wait after the batch."""
     first: dict[Partition, int] = field(default_factory=dict)
     """The offset of the first record read, by topic and partition: where an abort goes back to."""
 
@@ -59,8 +59,10 @@ class DeadLetterSettings:
     topic: str
     max_raw_bytes: int
 
-    def letter(self, record: RawRecord, rejected: Rejected, event_id: str, emitter: str, now_ms: int) -> DeadLetter:
-        """The dead letter of one record."""
+    def make_letter(
+        self, record: RawRecord, rejected: Rejected, event_id: str, emitter: str, now_ms: int
+    ) -> DeadLetter:
+        """The dead letter of one record (docs/operator.md), from the process named *emitter*."""
         letter = dead_letter.encode(
             record,
             rejected,

@@ -1,4 +1,4 @@
-"""What lines that wait no longer become: events, dead letters, partial sums and counts. No I/O."""
+"""What held lines become when they wait no longer: events, dead letters, partial sums and counts. No I/O."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _NO_EVENT = frozenset({PairResult.DUPLICATE, PairResult.FORGOTTEN})
 
 
 class PairFinisher:
-    """Finishes requests with one route table. *known* are the names of its routes."""
+    """Takes held lines through the rest of the pipeline, with one route table.
+
+    *known_routes* are the names of its routes: lines of others can't be finished here.
+    """
 
     def __init__(
         self,
@@ -42,21 +45,24 @@ class PairFinisher:
         self._dead_letters = dead_letters
         self._clock_ms = clock_ms
         self._emitter = emitter
-        self.known = frozenset(self._routes)
+        self.known_routes = frozenset(self._routes)
 
     def add(self, left: Sequence[Resolved], output: BatchOutput, malformed: Iterable[RawRecord] = ()) -> None:
-        """Put into *output* what becomes of the lines, each of a known route. *malformed* are none. Never raises."""
+        """Put into *output* what becomes of the lines, each of a known route. Never raises.
+
+        *malformed* are records of the pairing topic that are no held lines: each becomes a dead letter.
+        """
         sums = Accumulator()
         now_ms = self._clock_ms()
         for each in left:
-            self._one(each, output, sums, now_ms)
+            self._finish(each, output, sums, now_ms)
         for record in malformed:
             rejected = Rejected(Stage.PAIR, Reason.MALFORMED, "a record of the pairing topic that is no held line")
             self._reject(record, rejected, "", output, now_ms)
             _count(output, UNMATCHED, PairResult.REJECTED)
         output.rollup.extend(pack(sums.take(), self._rollup_partitions))
 
-    def _one(self, left: Resolved, output: BatchOutput, sums: Accumulator, now_ms: int) -> None:
+    def _finish(self, left: Resolved, output: BatchOutput, sums: Accumulator, now_ms: int) -> None:
         line = held_lines.decode(left.closing or left.opening or b"")
         route = line.route if line is not None else UNMATCHED
         how = left.how
@@ -65,9 +71,9 @@ class PairFinisher:
             return
         record, identity = RawRecord("", 0, 0, -1, None), ""
         try:
-            event = held_lines.event_of(how, left.opening, left.closing)
-            record, identity = _place(event.event), event.event["meta"]["id"]
-            how, outcome = self._outcome(route, left, event, record)
+            event = held_lines.build_event(how, left.opening, left.closing)
+            record, identity = _record_of(event.event), event.event["meta"]["id"]
+            how, outcome = self._complete(route, left, event, record)
         except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the request
             outcome = internal_error(exc, record)
         if isinstance(outcome, Accepted):
@@ -80,7 +86,7 @@ class PairFinisher:
             how = how if how is PairResult.NO_ROUTE else PairResult.REJECTED
         _count(output, route, how)
 
-    def _outcome(
+    def _complete(
         self, name: str, left: Resolved, event: held_lines.Event, record: RawRecord
     ) -> tuple[PairResult, Outcome]:
         if left.how is PairResult.NO_ROUTE:
@@ -90,18 +96,18 @@ class PairFinisher:
         outcome = complete(route, *event, record)
         if isinstance(outcome, Rejected) and left.opening is not None and left.closing is not None:
             # What the opening line adds may be what the schema refuses: the request is worth more than that.
-            alone = held_lines.event_of(PairResult.UNPAIRED, None, left.closing)
+            alone = held_lines.build_event(PairResult.UNPAIRED, None, left.closing)
             tables = alone.tables if left.how is not PairResult.LATE else ()
             return PairResult.UNPAIRED, complete(route, alone.event, alone.time_ms, tables, record)
         return left.how, outcome
 
     def _reject(self, record: RawRecord, rejected: Rejected, identity: str, output: BatchOutput, now_ms: int) -> None:
         # The line itself is not here any more: what was kept of it stands for it.
-        output.dead_letters.append(self._dead_letters.letter(record, rejected, identity, self._emitter, now_ms))
+        output.dead_letters.append(self._dead_letters.make_letter(record, rejected, identity, self._emitter, now_ms))
 
 
-def _place(event: dict[str, Any]) -> RawRecord:
-    """Where the line was that the event is of."""
+def _record_of(event: dict[str, Any]) -> RawRecord:
+    """The record that the event's line was in, without its value."""
     source = event["source"]
     return RawRecord(source["topic"], source["partition"], source["offset"], -1, None)
 

@@ -45,7 +45,7 @@ _PLACED: Final = "lines of a request are"
 
 @dataclass(frozen=True, slots=True)
 class PairingSettings:
-    """The two topics, of *partitions* each, and what a partition may keep."""
+    """The pairing topic and its changelog, of *partitions* each, and what may wait in a partition."""
 
     topic: str
     partitions: int
@@ -133,7 +133,7 @@ class PairingStates(TransactionalState):
     def note_outage(self, now_ms: int) -> None:
         """Lines could not come until now: nobody's time is over for that."""
         for partition, buffer in self._buffers.items():
-            buffer.resume(now_ms)
+            buffer.note_break(now_ms)
             self._seen_ms[partition] = now_ms
 
     def screen(self, messages: list[Message], now_ms: int) -> ScreenedRecords:  # noqa: ARG002
@@ -147,9 +147,9 @@ class PairingStates(TransactionalState):
         return ScreenedRecords(kept, early)
 
     def process(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> bool:
-        """Put into *output* what becomes of lines that leave because of time and *messages*, and their positions.
+        """Put into *output* what becomes of lines that wait no longer because of *messages* and time, and positions.
 
-        True if lines leave. The partitions of the messages are ready.
+        True if there are such lines. The partitions of the messages are ready.
         """
         finisher = self._finisher
         if finisher is None:
@@ -162,9 +162,9 @@ class PairingStates(TransactionalState):
             if not buffer:
                 continue
             quiet = now_ms >= self._seen_ms[partition] + QUIET_MS
-            left += ((partition, each) for each in buffer.unpark(finisher.known))
+            left += ((partition, each) for each in buffer.unpark(finisher.known_routes))
             left += ((partition, each) for each in buffer.expire(now_ms if quiet else buffer.at_ms))
-        resolved = self._of_known_routes(left, finisher.known, now_ms)
+        resolved = self._of_known_routes(left, finisher.known_routes, now_ms)
         if resolved or malformed:
             finisher.add(resolved, output, malformed)
         return bool(resolved)
@@ -172,7 +172,7 @@ class PairingStates(TransactionalState):
     def _take_lines(
         self, messages: Sequence[Message], output: BatchOutput, now_ms: int
     ) -> tuple[list[tuple[int, Resolved]], list[RawRecord]]:
-        """What leaves because of more lines, by partition, and the records that are no lines."""
+        """What waits no longer because of more lines, with its partition; and the records that are no lines."""
         left: list[tuple[int, Resolved]] = []
         malformed: list[RawRecord] = []
         own = self._settings.topic if self._settings is not None else None
@@ -216,17 +216,17 @@ class PairingStates(TransactionalState):
         topic, state_topic = self._settings.topic, self._settings.state_topic
         for partition, key, value in output.held_lines:
             produce(topic, value, key, headers, partition)
-        for partition, key, entry in self.changes():
+        for partition, key, entry in self.take_changes():
             produce(state_topic, entry, key, headers, partition)
             changed.add((topic, partition))
         return changed
 
-    def changes(self) -> list[tuple[int, bytes, bytes | None]]:
+    def take_changes(self) -> list[tuple[int, bytes, bytes | None]]:
         """(partition, key, value) for the changelog: what the transaction that is published now changes."""
         return [
             (partition, key, pairs.encode(entry) if entry is not None else None)
             for partition, buffer in self._buffers.items()
-            for key, entry in buffer.changes()
+            for key, entry in buffer.take_changes()
         ]
 
     def committed(self, output: BatchOutput) -> None:  # noqa: ARG002 - `publish` has taken what counts

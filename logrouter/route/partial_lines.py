@@ -1,4 +1,4 @@
-"""Cut lines of the source partitions that this process has: what waits, across batches, aborts and owners.
+"""Split lines of the source partitions that this process has: what waits, across batches, aborts and owners.
 
 What waits is committed as places beside the offset of its partition. Whoever gets the partition reads those records
 once more, silently, before it goes on at the offset.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from logrouter.core.envelopes.partial import piece_of, uncut
-from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, places_in
+from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
 from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import PARTIAL, Envelope, RawRecord
 from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from logrouter.route.transactional_state import FetchCommitted, Produce
 
 REJOINED: Final = "rejoined"
-"""The flag of an event whose line was put together from pieces."""
+"""The flag of an event whose line was put together from fragments."""
 
 QUIET_MS: Final = 2_000
-"""A partition in which nothing has come for so long is read to its end: then the clock tells what is overdue."""
+"""A partition in which nothing has come for so long is read to its end: then the clock says what is overdue."""
 
 BREAK_MS: Final = 5_000
 """Between two turns lies as much only if something was in the way: an outage, or a process that was stopped."""
@@ -60,7 +60,10 @@ class _Replay:
 
 
 class PartialLines(TransactionalState):
-    """The cut lines of all partitions of sources that say `join_partial`. `BatchProcessor` gives and takes pieces."""
+    """The split lines of all partitions of sources that say `join_partial`.
+
+    `BatchProcessor` hands in records and routes what comes out.
+    """
 
     def __init__(self) -> None:
         self._source_of: Callable[[str], Source | None] = lambda _topic: None
@@ -80,7 +83,7 @@ class PartialLines(TransactionalState):
         self._source_of = cache(table.source_of)
 
     def take(self, source: Source, record: RawRecord, value: bytes, now_ms: int) -> Routed:
-        """One more record of a source that joins."""
+        """What is to be routed because of one more record, of a source that joins. *value* is the record's."""
         lines = self._of(source, (record.topic, record.partition))
         self._seen_ms[record.topic, record.partition] = now_ms
         at_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
@@ -97,7 +100,7 @@ class PartialLines(TransactionalState):
         if taken.rest and isinstance(found, Envelope) and PARTIAL not in found.flags:
             found.flags = (*found.flags, PARTIAL)
         if taken.begins is not None and isinstance(found, Envelope):
-            return Routed(taken.given_up, *_whole(source, record, taken, found.shape))
+            return Routed(taken.given_up, *_join_fragments(source, record, taken, found.shape))
         return Routed(taken.given_up, record, found)
 
     def note_outage(self, now_ms: int) -> None:
@@ -105,8 +108,8 @@ class PartialLines(TransactionalState):
         for at in self._seen_ms:
             self._seen_ms[at] = now_ms
 
-    def overdue(self, now_ms: int) -> Iterator[tuple[Source, RawRecord]]:
-        """Pieces that have waited too long where nothing else comes, and those of sources that don't join any more."""
+    def take_overdue(self, now_ms: int) -> Iterator[tuple[Source, RawRecord]]:
+        """Fragments that have waited too long where nothing else comes, or whose source does not join any more."""
         if now_ms > self._turn_ms + BREAK_MS:
             self.note_outage(now_ms)
         self._turn_ms = now_ms
@@ -128,7 +131,7 @@ class PartialLines(TransactionalState):
             snapshot = lines.snapshot()
             if at in output.positions or snapshot != self._latest(at):
                 output.partial_lines[at] = snapshot
-                output.metadata[at] = lines.places()
+                output.metadata[at] = lines.encode_places()
 
     def _latest(self, at: Partition) -> Mapping[Key, PartialLine]:
         return self._in_flight.get(at, self._committed.get(at, {}))
@@ -143,11 +146,11 @@ class PartialLines(TransactionalState):
         return lines
 
     def process(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> bool:  # noqa: ARG002
-        """Whether pieces were given up, or what waits has changed: `BatchProcessor` has put that into *output*."""
+        """Whether fragments were given up, or what waits has changed: `BatchProcessor` has put that into *output*."""
         return bool(output.partial_lines)
 
     def publish(self, output: BatchOutput, produce: Produce, headers: Headers) -> AbstractSet[Partition]:  # noqa: ARG002
-        """Nothing is produced; places of pieces are committed beside the offsets of their partitions."""
+        """Nothing is produced; places of fragments are committed beside the offsets of their partitions."""
         self._in_flight = output.partial_lines
         return output.metadata.keys()
 
@@ -163,7 +166,7 @@ class PartialLines(TransactionalState):
             lines.reset(self._committed.get(at, {}))
 
     def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:
-        """Partitions in which pieces wait begin at the first of them."""
+        """Partitions in which fragments wait begin at the first of them."""
         found = {at: self._source_of(at[0]) for at in partitions}
         joining = [at for at, source in found.items() if source is not None and source.joining is not None]
         begins: dict[Partition, int] = {}
@@ -174,9 +177,9 @@ class PartialLines(TransactionalState):
         return AssignmentStart(begins, ())
 
     def replay(self, at: Partition, committed: int, metadata: str | None) -> int:
-        """The partition is ours, and this is what its last owner has committed: the offset to begin at."""
+        """Begin with a partition whose last owner has committed this offset and text; the offset to read from."""
         self.forget(at)
-        places = {offset: lost for offset, lost in places_in(metadata).items() if offset < committed}
+        places = {offset: lost for offset, lost in decode_places(metadata).items() if offset < committed}
         if not places:
             return committed
         self._replays[at] = _Replay(committed, places)
@@ -194,13 +197,13 @@ class PartialLines(TransactionalState):
         if replay is None:
             return False
         if offset in replay.places and offset < replay.until:
-            self._again(message, now_ms, lost=replay.places.pop(offset))
+            self._take_again(message, now_ms, lost=replay.places.pop(offset))
             self._committed[at] = self._lines[at].snapshot() if at in self._lines else {}
         if offset >= replay.until - 1:
             del self._replays[at]
         return offset < replay.until
 
-    def _again(self, message: Message, now_ms: int, *, lost: bool) -> None:
+    def _take_again(self, message: Message, now_ms: int, *, lost: bool) -> None:
         source, value = self._source_of(message.topic()), message.value()
         if source is None or source.joining is None or not value:
             return
@@ -215,7 +218,7 @@ class PartialLines(TransactionalState):
             piece = piece_of(found)
             if piece is not None:
                 lines = self._of(source, (record.topic, record.partition))
-                lines.again(piece, record, at_ms if at_ms > 0 else now_ms, lost=lost)
+                lines.take_again(piece, record, at_ms if at_ms > 0 else now_ms, lost=lost)
                 self._seen_ms[record.topic, record.partition] = now_ms
 
     def forget(self, at: Partition) -> None:
@@ -224,8 +227,8 @@ class PartialLines(TransactionalState):
             states.pop(at, None)
 
 
-def _whole(source: Source, record: RawRecord, taken: Taken, shape: str) -> tuple[RawRecord, Decoded | None]:
-    """The record that the last piece stands for, and what is in it."""
+def _join_fragments(source: Source, record: RawRecord, taken: Taken, shape: str) -> tuple[RawRecord, Decoded | None]:
+    """The whole line as a record at the place of the last fragment, and what is in it."""
     first = taken.begins
     value = uncut(shape, first.value or b"", taken.whole) if first is not None else None
     if value is None:

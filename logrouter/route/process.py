@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logrouter.config import Settings
     from logrouter.core.routing import RouteTable
 
-__all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "lane", "reloader", "wanted_topics"]
+__all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "make_lane", "make_reloader", "wanted_topics"]
 
 _FOLLOWED: Final = frozenset({"batch"})
 """Options of `route_lane` that a running process follows."""
@@ -40,7 +40,7 @@ _CHANGELOG: Final = {
 }
 
 
-def lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
+def make_lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
     """The lane that `settings` describe; it connects only when run."""
     partial_lines = PartialLines()
     return RouteLane(
@@ -64,7 +64,7 @@ def _processor(partial_lines: PartialLines, settings: LaneSettings, table: Route
     )
 
 
-def reloader(
+def make_reloader(
     lane: RouteLane, settings: Settings, *, default_instance: str, parse: Callable[[bytes], Settings]
 ) -> Reloader[LaneSettings]:
     """What keeps *lane* at the file that *settings* came from; *parse* reads its bytes as it was read at the start."""

@@ -21,7 +21,7 @@ from logrouter import config
 from logrouter.access.policy import OPEN
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.pairs import PairingBuffer
-from logrouter.core.join.partial_lines import places_in
+from logrouter.core.join.partial_lines import decode_places
 from logrouter.core.rollup.records import decode_record
 from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
@@ -231,7 +231,7 @@ def test_what_waits_is_completed_once(release, state):
 
 def test_places_of_pieces_are_read_from_the_text_beside_an_offset(release):
     """Those that the release had read, and nothing where nothing waits."""
-    read = {(at.topic, at.partition): list(places_in(at.metadata)) for at in release.committed}
+    read = {(at.topic, at.partition): list(decode_places(at.metadata)) for at in release.committed}
 
     assert {place: offsets for place, offsets in read.items() if offsets} == release.pieces
 

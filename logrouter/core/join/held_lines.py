@@ -1,7 +1,7 @@
-"""The two lines of one request: as records on their way to each other, and as one event once they have met.
+"""The two lines of one request: as records of the pairing topic, and as one event once both are there.
 
 A record is a JSON array: version, whether it opens, route, window, time, tables, and the draft of the event. It holds
-all that is needed later: no line is parsed twice, and one that was held by an older topics.yaml joins as well.
+all that is needed later: no line is parsed twice, and a line that was held under an older topics.yaml can be paired.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ _LED_BY: Final = {
 
 
 class PairResult(StrEnum):
-    """How a line has left the state of its pairing partition. A closed set: these are metric labels, some are flags."""
+    """What became of a held line. A closed set: metric labels of `logrouter_pairing_results`, and some are event flags.
+
+    Two lines that became one event count as one result.
+    """
 
     PAIRED = "paired"
     UNPAIRED = "unpaired"
@@ -53,7 +56,7 @@ class PairResult(StrEnum):
 
 
 class HeldLine(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One of two lines as it waits; *event* is the draft as JSON, the rest as in `model.Held`."""
+    """One of two lines as a record of the pairing topic; *event* is the draft as JSON, the rest as in `model.Held`."""
 
     version: int
     opens: bool
@@ -65,7 +68,7 @@ class HeldLine(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Event(NamedTuple):
-    """A draft that waits no longer: what `core.event.complete` takes."""
+    """The draft of an event that waits no longer: the arguments of `core.event.complete`."""
 
     event: dict[str, Any]
     time_ms: int
@@ -76,19 +79,19 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(HeldLine).decode
 
 
-def place(route: str, pair_key: PairKey) -> bytes:
-    """Sixteen bytes that both lines of a request have in common, and those of no other request nor route."""
+def record_key(route: str, pair_key: PairKey) -> bytes:
+    """The key of a held line: 16 bytes, the same for both lines of a request, others for any other request or route."""
     # The length keeps ("a", "bc") and ("ab", "c") apart.
     return blake2b(f"{len(route)}:{route}{pair_key.key}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def partition_of(key: bytes, partitions: int) -> int:
-    """The pairing partition of a key."""
+def pairing_partition(key: bytes, partitions: int) -> int:
+    """The partition of the pairing topic for a `record_key`."""
     return crc32(key) % partitions
 
 
 def encode(held: Held) -> bytes:
-    """The record of a held line."""
+    """The value of a held line's record."""
     return _encode(
         HeldLine(
             VERSION,
@@ -103,7 +106,7 @@ def encode(held: Held) -> bytes:
 
 
 def decode(value: bytes) -> HeldLine | None:
-    """The line in a record, None if it is none that this version can read. The draft in it is not looked at."""
+    """The line in a record's value, None if this version can't read it. The draft in it is not looked at."""
     try:
         line = _decode(value)
     except msgspec.DecodeError:
@@ -111,11 +114,11 @@ def decode(value: bytes) -> HeldLine | None:
     return line if line.version == VERSION and line.window_ms > 0 else None
 
 
-def event_of(how: PairResult, opening: bytes | None, closing: bytes | None) -> Event:
-    """The draft that lines become which leave as *how* says; one of the two must be there.
+def build_event(how: PairResult, opening: bytes | None, closing: bytes | None) -> Event:
+    """The draft of the event of one or both lines, as `encode` has written them; *how* says what became of them.
 
     Raises:
-        ValueError: they are not what `encode` has written.
+        ValueError: neither line is given, or one is not what `encode` writes.
     """
     first = _loaded(opening)
     second = _loaded(closing)
@@ -144,7 +147,7 @@ def event_of(how: PairResult, opening: bytes | None, closing: bytes | None) -> E
 
 
 def join(event: dict[str, Any], opening: dict[str, Any]) -> None:
-    """Complete the closing line's draft by what only the opening one knows. The request began when that says."""
+    """Add to the closing line's draft what only the opening one has, and the time of that: the request's beginning."""
     for name, value in opening.items():
         if name in _NESTED:
             continue
@@ -174,7 +177,7 @@ def _fill(into: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 def _unfinished(line: HeldLine, event: dict[str, Any]) -> Event:
-    """A request that nothing has closed: nobody knows its status, but that it failed somewhere behind the gateway."""
+    """A request that no line has closed: its status is not known, but it failed somewhere behind the gateway."""
     event["outcome"] = "gateway_error"
     event["error"] = dict(FAILURE)
     _flag(event, PairResult.NEVER_COMPLETED)

@@ -1,17 +1,17 @@
-"""The lines of one pairing partition that wait for each other: who has met, whose time is over, who must make room.
+"""The lines of one pairing partition that wait for each other: which are paired, time out, or must make room.
 
-    state = PairingBuffer(max_lines=50_000, max_bytes=32 << 20)
-    left = state.take(key, line, value, at_ms)      # one more line; who leaves because of it
-    left += state.expire(now_ms)                    # whose window is over
-    for key, entry in state.changes(): ...          # to be written with the transaction that publishes *left*
-    state.committed()                               # it is committed, or
-    state.rollback()                                # it is not: as if nothing since the last `committed` had happened
+    buffer = PairingBuffer(max_lines=50_000, max_bytes=32 << 20)
+    resolved = buffer.take(key, line, value, at_ms)     # one more line; what waits no longer because of it
+    resolved += buffer.expire(now_ms)                   # what has waited for its whole window
+    for key, entry in buffer.take_changes(): ...        # to be written with the transaction that publishes *resolved*
+    buffer.committed()                                  # it is committed, or
+    buffer.rollback()                                   # it is not: undo all since the last `committed`
 
-Pure and bounded. Time is that of the records in the partition, or the clock where there are none: whoever asks says.
+Pure and bounded. The caller says what time it is: that of the partition's records, or the clock's where none come.
 
-An opening line is let go when its window is over, as a request that was never completed, but stays known for as long
-again: a closing line that comes after all is flagged, and not counted a second time. An opening line that comes once
-more after its pair has met is known by its time; who owns the partition next does not know it (`_RecentlyPaired`).
+An opening line that waited for its whole window is reported as a request that was never completed, and stays known for
+another window: a closing line that comes after all is flagged, and not counted a second time. An opening line that is
+sent once more after it was paired is recognised by its time, but not by the partition's next owner (`_RecentlyPaired`).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from logrouter.core.join.held_lines import HeldLine
 
 PARKED_MS: Final = 60_000
-"""A route that is not known for so long is gone. Until then another process may know it, or this one soon will."""
+"""A route that is unknown for so long is gone. Until then another process may know it, or this one soon will."""
 
 GRACE_MS: Final = 30_000
-"""After a break nobody's time is over sooner than this: the lines that they wait for may not have been read yet."""
+"""After a break no line times out sooner than this: the line that it waits for may not have been read yet."""
 
 MOST_EXPIRED: Final = 5_000
-"""How many lines one call lets go because of their time: bounds a transaction."""
+"""How many lines time out in one call at most: bounds a transaction."""
 
 _OVERHEAD: Final = 300
 """About what an entry takes in memory besides its bytes."""
@@ -50,13 +50,16 @@ class EntryKind(IntEnum):
     OPENED = 0
     CLOSED = 1
     REPORTED = 2
-    """An opening line that was let go as never completed."""
+    """An opening line that was reported as never completed."""
     PARKED = 3
-    """Lines that have met, or whose time is over, and whose route nobody here knows."""
+    """Lines that are paired or have timed out, and whose route is not in the route table."""
 
 
 class PairingEntry(NamedTuple):
-    """One entry of the state: it waits from *since_ms* for *wait_ms*. *how* is how lines that are parked had left."""
+    """One entry of the buffer and of its changelog: it waits from *since_ms* for *wait_ms*.
+
+    *opening* and *closing* are values of held lines. *how* counts for parked entries only: what became of their lines.
+    """
 
     kind: EntryKind
     since_ms: int
@@ -72,7 +75,7 @@ class PairingEntry(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """Lines that wait no longer: how they left, and the records of one or both."""
+    """One or both lines of a request that wait no longer: what became of them, and their values."""
 
     how: PairResult
     opening: bytes | None = None
@@ -96,7 +99,7 @@ _decode = msgspec.json.Decoder(_Row).decode
 
 
 def encode(entry: PairingEntry) -> bytes:
-    """An entry as the changelog has it."""
+    """The value of an entry in the changelog."""
     kind, since_ms, wait_ms, how, opening, closing = entry
     return _encode(
         _Row(kind, since_ms, wait_ms, how, msgspec.Raw(opening or _NOTHING), msgspec.Raw(closing or _NOTHING))
@@ -104,7 +107,7 @@ def encode(entry: PairingEntry) -> bytes:
 
 
 def decode(value: bytes) -> PairingEntry | None:
-    """An entry from the changelog, None if it is none that this version can read."""
+    """The entry of a changelog value, None if this version can't read it."""
     try:
         row = _decode(value)
         opening, closing = _line(row.opening), _line(row.closing)
@@ -121,9 +124,9 @@ def _line(raw: msgspec.Raw) -> bytes | None:
 
 
 class _RecentlyPaired:
-    """Opening lines that have met their other half, by key and time, so that one that a shipper sends again is known.
+    """Opening lines that were paired, by key and time, so that one that a shipper sends again is recognised.
 
-    Nothing of this is in the changelog, where a pair that meets within a batch leaves no trace. *most* bounds it.
+    Nothing of this is in the changelog: a pair within one batch leaves no trace there. *most* bounds it.
     """
 
     def __init__(self, most: int) -> None:
@@ -140,7 +143,7 @@ class _RecentlyPaired:
             self._lines.popitem(last=False)
 
     def __contains__(self, line: tuple[bytes, int]) -> bool:
-        """Whether the opening line of this key and time has met."""
+        """Whether the opening line of this key and time was paired."""
         key, time_ms = line
         found = self._lines.get(key)
         return found is not None and found[0] == time_ms
@@ -164,7 +167,10 @@ class _RecentlyPaired:
 
 
 class PairingBuffer:
-    """The state of one partition. *max_lines* and *max_bytes* bound it: beyond them the oldest has to go."""
+    """The lines of one partition that wait. *max_lines* and *max_bytes* bound it: beyond them the oldest leave.
+
+    Made when the partition is assigned, after a break that ended at *resumed_ms*.
+    """
 
     def __init__(self, *, max_lines: int, max_bytes: int, resumed_ms: int = 0) -> None:
         self._max_lines = max_lines
@@ -177,7 +183,7 @@ class PairingBuffer:
         self._before: dict[bytes, PairingEntry | None] = {}
         self._in_flight: dict[bytes, PairingEntry | None] = {}
         self._known: frozenset[str] | None = None
-        self._met = _RecentlyPaired(max_lines)
+        self._recently_paired = _RecentlyPaired(max_lines)
         self.at_ms = 0
         """The latest time of a record seen."""
 
@@ -185,23 +191,25 @@ class PairingBuffer:
         return len(self._entries)
 
     def restore(self, entries: Iterable[tuple[bytes, PairingEntry]]) -> None:
-        """Begin with what the changelog holds."""
+        """Begin with the entries of the changelog, by key."""
         for key, entry in entries:
             self._insert(key, entry)
         self._sort(list(self._queues))
 
-    def resume(self, now_ms: int) -> None:
-        """There was a break until now in which lines could not come."""
+    def note_break(self, now_ms: int) -> None:
+        """No line could come until now: none times out for that."""
         self._resumed_ms = max(now_ms, self._resumed_ms)
 
-    # --- lines
-
     def take(self, key: bytes, line: HeldLine, value: bytes, at_ms: int) -> list[Resolved]:
-        """One more line, and what leaves because of it: it and its other half, or what has to make room."""
+        """Add a line, whose record was written at *at_ms*; what waits no longer because of it.
+
+        That is the line and the other one of its request, or what has to make room. *key* is `held_lines.record_key`,
+        *line* is what `held_lines.decode` makes of *value*.
+        """
         self.at_ms = now_ms = max(self.at_ms, at_ms)
         found = self._entries.get(key)
         if found is None:
-            if line.opens and (key, line.time_ms) in self._met:
+            if line.opens and (key, line.time_ms) in self._recently_paired:
                 return [Resolved(PairResult.DUPLICATE, opening=value)]
             kind = EntryKind.OPENED if line.opens else EntryKind.CLOSED
             opening, closing = (value, None) if line.opens else (None, value)
@@ -211,7 +219,7 @@ class PairingBuffer:
             if found.closing is None:
                 return [Resolved(PairResult.DUPLICATE, opening=value)]
             self._remove(key)
-            self._met.add(key, line.time_ms, now_ms + line.window_ms)
+            self._recently_paired.add(key, line.time_ms, now_ms + line.window_ms)
             return [Resolved(PairResult.PAIRED, value, found.closing)]
         if found.opening is None:
             # Two lines that close one request: each is an event, as without pairing.
@@ -219,15 +227,15 @@ class PairingBuffer:
         self._remove(key)
         first = held_lines.decode(found.opening)
         if first is not None:
-            self._met.add(key, first.time_ms, now_ms + line.window_ms)
+            self._recently_paired.add(key, first.time_ms, now_ms + line.window_ms)
         how = PairResult.LATE if found.kind == EntryKind.REPORTED else PairResult.PAIRED
         return [Resolved(how, found.opening, value)]
 
     def expire(self, now_ms: int) -> list[Resolved]:
-        """What leaves because its time is over."""
+        """What has waited for its whole window, at most `MOST_EXPIRED` lines."""
         left: list[Resolved] = []
         room = MOST_EXPIRED
-        self._met.expire(now_ms)
+        self._recently_paired.expire(now_ms)
         for kind, wait_ms in list(self._queues):
             if now_ms < self._resumed_ms + min(wait_ms, GRACE_MS):
                 continue
@@ -238,13 +246,13 @@ class PairingBuffer:
                 if entry.since_ms + wait_ms > now_ms:
                     break
                 self._remove(key)
-                left += self._over(key, entry, now_ms)
+                left += self._time_out(key, entry, now_ms)
                 room -= 1
             if not queue:
                 del self._queues[kind, wait_ms]
         return left
 
-    def _over(self, key: bytes, entry: PairingEntry, now_ms: int) -> list[Resolved]:
+    def _time_out(self, key: bytes, entry: PairingEntry, now_ms: int) -> list[Resolved]:
         match entry.kind:
             case EntryKind.OPENED:
                 self._put(key, entry._replace(kind=EntryKind.REPORTED, since_ms=now_ms))
@@ -256,14 +264,14 @@ class PairingBuffer:
         return []
 
     def park(self, left: Resolved, now_ms: int) -> list[Resolved]:
-        """Keep lines whose route is not known, and what has to make room for them."""
+        """Keep lines whose route is unknown; what has to make room for them."""
         # The key is free for the next lines; what is parked is found by `unpark` alone.
         key = blake2b(b"\0".join((b"parked", left.opening or b"", left.closing or b"")), digest_size=16).digest()
         self._put(key, PairingEntry(EntryKind.PARKED, now_ms, PARKED_MS, left.how, left.opening, left.closing))
         return self._evict()
 
     def unpark(self, known: frozenset[str]) -> list[Resolved]:
-        """What is parked and has its route among the *known* ones; looks only if these are others than last time."""
+        """The parked lines whose route is among *known*; looks only if that is another object than last time."""
         if known is self._known:
             return []
         self._known = known
@@ -294,14 +302,12 @@ class PairingBuffer:
                 left.append(Resolved(PairResult.FORGOTTEN, opening=entry.opening))
         return left
 
-    # --- what a transaction changes
+    def take_changes(self) -> list[tuple[bytes, PairingEntry | None]]:
+        """(key, entry) of what has changed since the last call, None for what is gone; for the changelog.
 
-    def changes(self) -> list[tuple[bytes, PairingEntry | None]]:
-        """What differs from before, None for what is gone: the transaction that is published now carries it.
-
-        What came and went in between is not there.
+        The transaction that is published now has to carry it. What came and went in between is left out.
         """
-        self._met.published()
+        self._recently_paired.published()
         before, self._before = self._before, {}
         for key, entry in before.items():
             self._in_flight.setdefault(key, entry)
@@ -309,13 +315,13 @@ class PairingBuffer:
         return [(key, now) for key, now, entry in found if now is not entry]
 
     def committed(self) -> None:
-        """What `changes` returned last is committed."""
+        """What `take_changes` returned last is committed."""
         self._in_flight.clear()
-        self._met.committed()
+        self._recently_paired.committed()
 
     def rollback(self) -> None:
-        """Back to what is committed."""
-        self._met.rollback()
+        """Go back to what is committed."""
+        self._recently_paired.rollback()
         touched = set()
         for journal in (self._before, self._in_flight):
             for key, entry in journal.items():

@@ -1,11 +1,12 @@
-"""Lines that a container runtime has cut, put together again: the pieces of one partition that wait for the rest.
+"""Lines that a container runtime has split, put together: the fragments of one partition that wait for the rest.
 
-    lines = Lines(Joining(max_bytes=1 << 18, max_wait_ms=30_000))
+    lines = PartialLineBuffer(PartialLineLimits(max_bytes=1 << 18, max_wait_ms=30_000))
     taken = lines.take(piece, record, at_ms)     # what is to be routed because of this record
-    lines.snapshot(), lines.places()             # to go back to; to find the pieces again in the topic
+    lines.snapshot()                             # to go back to by `reset`
+    lines.encode_places()                        # to find the fragments again in the topic
 
-Pure and bounded. What waits can be written in a few hundred characters, as the places of the pieces: whoever reads the
-partition next reads those records once more and has the same state, whatever the reasons were that led to it.
+Pure and bounded. What waits can be written in a few hundred characters, as the places of the fragments: whoever reads
+the partition next reads those records once more and has the same state, whatever bounds or times have led to it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from logrouter.core.envelopes.partial import Piece
     from logrouter.model import RawRecord
 
-MAX_PIECES: Final = 300
-"""Pieces that may wait in one partition: their places must fit into what Kafka keeps beside an offset."""
+MAX_FRAGMENTS: Final = 300
+"""Fragments that may wait in one partition: their places must fit into what Kafka keeps beside an offset."""
 
 MAX_TOTAL: Final = 16 << 20
 """Bytes of records that may wait in one partition, or the longest line if that is allowed more."""
@@ -35,16 +36,19 @@ Key = tuple[str, ...]
 
 
 class Fragment(NamedTuple):
-    """One piece that waits: its record and the text in it."""
+    """One fragment of a line: its record, and the text in it."""
 
     record: RawRecord
     text: str
 
 
 class PartialLine(NamedTuple):
-    """A line of which the end is missing. It is *lost* if it was given up and only its end is still to be known."""
+    """A line of which the end is missing. It is *lost* if it was given up: then only its end is waited for.
 
-    parts: tuple[Fragment, ...]
+    *since_ms* is when its first fragment came, *size* the characters of its text so far.
+    """
+
+    fragments: tuple[Fragment, ...]
     since_ms: int
     size: int
     lost: bool = False
@@ -53,10 +57,10 @@ class PartialLine(NamedTuple):
 class Taken(NamedTuple):
     """What is to be routed because of a record.
 
-    *given_up* are pieces that wait no longer, each to be routed as it is. If *held*, the record waits, or is among
-    them; else it is to be routed as it is, or ends the line that *begins* and has the text *whole*. *rest* says that it
-    is a piece of a line that was given up, even if it looks whole: whoever can make a line long enough to be cut could
-    else write the last piece of it as a line of its own.
+    *given_up* are fragments that wait no longer, each to be routed as it is. If *held*, the record waits, or is among
+    them; else it is to be routed as it is, or ends the line whose first record is *begins* and whose text is *whole*.
+    *rest* says that it is a fragment of a line that was given up, even if it looks whole: whoever can make a line long
+    enough to be split could else write its last fragment as a line of its own.
     """
 
     given_up: tuple[RawRecord, ...] = ()
@@ -67,7 +71,7 @@ class Taken(NamedTuple):
 
 
 class PartialLineBuffer:
-    """The cut lines of one partition."""
+    """The split lines of one partition that wait for their rest, within *bounds*."""
 
     def __init__(self, bounds: PartialLineLimits) -> None:
         self.bounds = bounds
@@ -78,7 +82,7 @@ class PartialLineBuffer:
         return bool(self._lines)
 
     def take(self, piece: Piece, record: RawRecord, at_ms: int) -> Taken:
-        """One more piece, which may be a whole line."""
+        """One more fragment, which may be a whole line; *at_ms* is the time of its *record*."""
         given_up = self.expire(at_ms) if self._lines else ()
         line = self._lines.get(piece.key)
         if line is None:
@@ -89,32 +93,32 @@ class PartialLineBuffer:
             self._lose(piece.key, record, at_ms, ended=piece.last)
             return Taken(given_up, rest=True)
         if line.size + len(piece.text) > self.bounds.max_bytes:
-            given_up += tuple(part.record for part in line.parts)
+            given_up += tuple(fragment.record for fragment in line.fragments)
             self._lose(piece.key, record, at_ms, ended=piece.last)
             return Taken(given_up, rest=True)
         if not piece.last:
             return self._wait(piece, record, line, given_up)
         del self._lines[piece.key]
-        whole = "".join((*(part.text for part in line.parts), piece.text))
-        return Taken(given_up, begins=line.parts[0].record, whole=whole)
+        whole = "".join((*(fragment.text for fragment in line.fragments), piece.text))
+        return Taken(given_up, begins=line.fragments[0].record, whole=whole)
 
     def expire(self, at_ms: int) -> tuple[RawRecord, ...]:
-        """Pieces of lines that have waited too long."""
+        """Fragments of lines that have waited too long: they are given up."""
         given_up: tuple[RawRecord, ...] = ()
         for key, line in list(self._lines.items()):
             if line.since_ms + self.bounds.max_wait_ms <= at_ms:
-                self._lose(key, line.parts[-1].record, at_ms, ended=line.lost)
-                given_up += tuple(part.record for part in line.parts) if not line.lost else ()
+                self._lose(key, line.fragments[-1].record, at_ms, ended=line.lost)
+                given_up += tuple(fragment.record for fragment in line.fragments) if not line.lost else ()
         return given_up
 
     def give_up(self) -> tuple[RawRecord, ...]:
-        """All pieces: lines are not put together any more."""
+        """All fragments: lines are not put together any more."""
         lines, self._lines = self._lines, {}
-        return tuple(part.record for line in lines.values() if not line.lost for part in line.parts)
+        return tuple(fragment.record for line in lines.values() if not line.lost for fragment in line.fragments)
 
     def _wait(self, piece: Piece, record: RawRecord, line: PartialLine, given_up: tuple[RawRecord, ...]) -> Taken:
-        parts = (*line.parts, Fragment(record, piece.text))
-        self._lines[piece.key] = PartialLine(parts, line.since_ms, line.size + len(piece.text))
+        fragments = (*line.fragments, Fragment(record, piece.text))
+        self._lines[piece.key] = PartialLine(fragments, line.since_ms, line.size + len(piece.text))
         return Taken(given_up + self._evict(), held=True)
 
     def _evict(self) -> tuple[RawRecord, ...]:
@@ -123,14 +127,14 @@ class PartialLineBuffer:
         while not self._fits():
             key = min(self._lines, key=lambda each: self._lines[each].since_ms)
             line = self._lines[key]
-            self._lose(key, line.parts[-1].record, line.since_ms, ended=line.lost)
-            given_up += tuple(part.record for part in line.parts) if not line.lost else ()
+            self._lose(key, line.fragments[-1].record, line.since_ms, ended=line.lost)
+            given_up += tuple(fragment.record for fragment in line.fragments) if not line.lost else ()
         return given_up
 
     def _fits(self) -> bool:
-        pieces = sum(len(line.parts) for line in self._lines.values())
-        total = sum(len(part.record.value or b"") for line in self._lines.values() for part in line.parts)
-        return pieces <= MAX_PIECES and total <= max(MAX_TOTAL, 2 * self.bounds.max_bytes)
+        count = sum(len(line.fragments) for line in self._lines.values())
+        total = sum(len(fragment.record.value or b"") for line in self._lines.values() for fragment in line.fragments)
+        return count <= MAX_FRAGMENTS and total <= max(MAX_TOTAL, 2 * self.bounds.max_bytes)
 
     def _lose(self, key: Key, record: RawRecord, at_ms: int, *, ended: bool) -> None:
         """The line is given up: what still comes of it is routed as it is, up to its end."""
@@ -138,37 +142,43 @@ class PartialLineBuffer:
         if not ended:
             self._lines[key] = PartialLine((Fragment(replace(record, value=b""), ""),), at_ms, 0, lost=True)
 
-    # --- going back and going on elsewhere
-
     def snapshot(self) -> dict[Key, PartialLine]:
-        """The state as a value."""
+        """What waits, as a value that does not change."""
         return dict(self._lines)
 
     def reset(self, snapshot: Mapping[Key, PartialLine]) -> None:
-        """Be as the snapshot."""
+        """Go back to what a `snapshot` says."""
         self._lines = dict(snapshot)
 
-    def again(self, piece: Piece, record: RawRecord, at_ms: int, *, lost: bool) -> None:
-        """A record at one of `places`, read again: in the order of the partition, before anything else of it."""
+    def take_again(self, piece: Piece, record: RawRecord, at_ms: int, *, lost: bool) -> None:
+        """Add a record that `encode_places` has named, read again; before any other record of the partition.
+
+        *lost* is as in `decode_places`.
+        """
         if lost:
             self._lose(piece.key, record, at_ms, ended=False)
             return
         line = self._lines.get(piece.key, PartialLine((), at_ms, 0))
-        parts = (*line.parts, Fragment(record, piece.text))
-        self._lines[piece.key] = PartialLine(parts, line.since_ms, line.size + len(piece.text))
+        fragments = (*line.fragments, Fragment(record, piece.text))
+        self._lines[piece.key] = PartialLine(fragments, line.since_ms, line.size + len(piece.text))
 
-    def places(self) -> str:
-        """Where the pieces are, for whoever has the partition next; empty if nothing waits."""
-        found = sorted((part.record.offset, line.lost) for line in self._lines.values() for part in line.parts)
+    def encode_places(self) -> str:
+        """The offsets of the fragments as text, for whoever has the partition next; "" if nothing waits.
+
+        `pieces1 `, then the offsets in base 36, each as the distance to the one before; ! marks those of lost lines.
+        """
+        found = sorted(
+            (fragment.record.offset, line.lost) for line in self._lines.values() for fragment in line.fragments
+        )
         words, before = [], 0
         for offset, lost in found:
-            words.append(_written(offset - before) + (_LOST if lost else ""))
+            words.append(_to_base_36(offset - before) + (_LOST if lost else ""))
             before = offset
         return _PREFIX + ",".join(words) if words else ""
 
 
-def places_in(text: str | None) -> dict[int, bool]:
-    """Offsets in a text of `PartialLineBuffer.places`: True for a fragment of a lost line; empty for any other text."""
+def decode_places(text: str | None) -> dict[int, bool]:
+    """The offsets in a text of `encode_places`: True for a fragment of a lost line. Empty for any other text."""
     if not text or not text.startswith(_PREFIX):
         return {}
     found: dict[int, bool] = {}
@@ -182,7 +192,7 @@ def places_in(text: str | None) -> dict[int, bool]:
     return found
 
 
-def _written(number: int) -> str:
+def _to_base_36(number: int) -> str:
     digits = ""
     while number:
         number, digit = divmod(number, _BASE)
@@ -191,7 +201,7 @@ def _written(number: int) -> str:
 
 
 class PartialLineLimits(NamedTuple):
-    """How lines that a container runtime has cut are put together: bounds for each of them."""
+    """Bounds of a line that is put together: its *max_bytes*, and how long it waits for its end."""
 
     max_bytes: int
     max_wait_ms: int

@@ -169,7 +169,7 @@ def test_lines_of_two_partitions_become_one_event(order):
     assert output.events[0][2] == b"tide-app"
     assert counted(output) == {"ctide-app": 1, "aTides": 1}
     assert output.pairing == {("access", PairResult.PAIRED): 1}
-    assert path.pairing.changes() == []
+    assert path.pairing.take_changes() == []
 
 
 def test_without_pairing_the_same_lines_are_one_event_without_latency():
@@ -189,7 +189,7 @@ def test_line_whose_other_half_never_comes_is_reported_when_nothing_else_happens
     path = Path(table())
     alone = log_line("REQUEST_COMPLETE", "r2", "02.000", StatusCode="200")
     assert path.join(path.hold(OPENING, alone)).events == []
-    assert len(path.pairing.changes()) == 2
+    assert len(path.pairing.take_changes()) == 2
     path.pairing.committed(BatchOutput())
     output = path.idle(START + 60_000)
     lost, unpaired = sorted(events(output), key=lambda event: event["flags"])
@@ -199,7 +199,7 @@ def test_line_whose_other_half_never_comes_is_reported_when_nothing_else_happens
     assert (unpaired["flags"], "total_time_ms" in unpaired) == (["unpaired"], False)
     assert counted(output) == {"c-": 2, "aTides": 2}
     assert output.pairing == {("access", PairResult.NEVER_COMPLETED): 1, ("access", PairResult.UNPAIRED): 1}
-    assert sorted(value is None for _, _, value in path.pairing.changes()) == [False, True]
+    assert sorted(value is None for _, _, value in path.pairing.take_changes()) == [False, True]
 
 
 def test_time_does_not_run_while_records_come_late():

@@ -25,7 +25,7 @@ def line(key: str, *, opens: bool, at: int = 0, **event: object) -> tuple[bytes,
     value = held_lines.encode(held)
     decoded = held_lines.decode(value)
     assert decoded is not None
-    return held_lines.place(ROUTE, held.pair_key), decoded, value
+    return held_lines.record_key(ROUTE, held.pair_key), decoded, value
 
 
 def pending(**bounds: int) -> PairingBuffer:
@@ -37,7 +37,7 @@ def told(left: list[Resolved]) -> list[tuple[str, str, int | None]]:
     """How each left, the id of its event and its latency."""
     found = []
     for each in left:
-        event = held_lines.event_of(each.how, each.opening, each.closing).event
+        event = held_lines.build_event(each.how, each.opening, each.closing).event
         found.append((each.how.value, event["meta"]["id"], event.get("total_time_ms")))
     return found
 
@@ -57,10 +57,12 @@ def test_two_lines_of_a_request_are_one_event(first):
 
 def test_other_requests_and_other_routes_do_not_pair():
     """A key is of one route; lengths keep names apart."""
-    keys = {held_lines.place(route, PairKey(key, opens=True)) for route, key in [("a", "bc"), ("ab", "c"), ("a", "b")]}
+    named = [("a", "bc"), ("ab", "c"), ("a", "b")]
+    keys = {held_lines.record_key(route, PairKey(key, opens=True)) for route, key in named}
 
     assert len(keys) == 3
-    assert held_lines.place("a", PairKey("\ud800", opens=True)) != held_lines.place("a", PairKey("", opens=True))
+    broken = PairKey("\ud800", opens=True)
+    assert held_lines.record_key("a", broken) != held_lines.record_key("a", PairKey("", opens=True))
 
 
 def test_lines_that_stay_alone_leave_when_their_window_is_over():
@@ -77,7 +79,7 @@ def test_lines_that_stay_alone_leave_when_their_window_is_over():
 def test_request_that_never_completes_tells_so_in_every_report():
     """It failed, it is flagged, and nobody invents a status."""
     _, _, value = line("lost", opens=True, at=100, http={"method": "GET"})
-    event, time_ms, tables = held_lines.event_of(PairResult.NEVER_COMPLETED, value, None)
+    event, time_ms, tables = held_lines.build_event(PairResult.NEVER_COMPLETED, value, None)
 
     assert event["outcome"] == "gateway_error"
     assert event["error"] == {"class": "never_completed", "message": "never completed"}
@@ -92,7 +94,7 @@ def test_closing_line_that_comes_too_late_is_not_counted_again():
     state.take(*line("slow", opens=True, at=100), 1_000)
     state.expire(1_000 + WINDOW)
     (late,) = state.take(*line("slow", opens=False, at=90_000), 90_000)
-    event, _, tables = held_lines.event_of(late.how, late.opening, late.closing)
+    event, _, tables = held_lines.build_event(late.how, late.opening, late.closing)
 
     assert told([late]) == [("late", "slow>", 89_900)]
     assert (event["flags"], tables) == (["late"], ())
@@ -137,11 +139,11 @@ def test_abort_forgets_who_has_met_because_of_what_was_not_committed():
     for _ in range(2):
         state.take(*opening, 5)
         assert told(state.take(*closing, 6)) == [("paired", "r>", 42)]
-        state.changes()
+        state.take_changes()
         state.rollback()
     state.take(*opening, 5)
     state.take(*closing, 6)
-    state.changes()
+    state.take_changes()
     state.committed()
     state.rollback()
 
@@ -171,7 +173,7 @@ def test_full_state_lets_the_oldest_go():
 
     assert (first.how, first.closing) == (PairResult.FORGOTTEN, None)
     assert told([second]) == [("evicted", "b>", None)]
-    assert held_lines.event_of(second.how, None, second.closing).event["flags"] == ["unpaired", "evicted"]
+    assert held_lines.build_event(second.how, None, second.closing).event["flags"] == ["unpaired", "evicted"]
     assert len(state) == 2
 
 
@@ -190,7 +192,7 @@ def test_nobody_is_late_because_of_a_break():
     """After a pause there is a while in which the lines of before may still be read."""
     state = pending()
     state.take(*line("r", opens=True, at=1), 1_000)
-    state.resume(3_600_000)
+    state.note_break(3_600_000)
 
     assert state.expire(3_600_000 + GRACE_MS - 1) == []
     assert len(state.expire(3_600_000 + GRACE_MS)) == 1
@@ -270,7 +272,7 @@ class Owner:
                     continue
                 self.commit(*flight)
             position += len(batch)
-            flight = (left, self.state.changes(), position) if batch else None
+            flight = (left, self.state.take_changes(), position) if batch else None
         return self.published
 
     def commit(self, left, changes, position) -> None:
@@ -302,7 +304,7 @@ def test_any_order_with_any_restarts_gives_every_request_once(data):
     owner = Owner(lines, data.draw(st.lists(st.integers(1, 8))), data.draw(st.lists(steps, max_size=30)))
     left = owner.run()
 
-    assert owner.state.changes() == []
+    assert owner.state.take_changes() == []
     assert owner.changelog.keys() == owner.state._entries.keys() == owner.restored()._entries.keys()
     assert Counter(told(left + owner.restored().expire(10 * WINDOW))) == expected
     assert Counter(told(left + owner.state.expire(10 * WINDOW))) == expected
@@ -314,7 +316,7 @@ def test_rollback_is_as_if_nothing_had_happened(data):
     state = pending()
     for number in range(data.draw(st.integers(0, 10))):
         state.take(*line(f"r{number}", opens=data.draw(st.booleans())), number * 1000)
-    state.changes()
+    state.take_changes()
     state.committed()
     before = dict(state._entries), state._bytes
     for _ in range(2):
@@ -323,11 +325,11 @@ def test_rollback_is_as_if_nothing_had_happened(data):
             state.take(*line(key, opens=data.draw(st.booleans())), 20_000)
         state.expire(data.draw(st.integers(0, 3 * WINDOW)))
         if data.draw(st.booleans()):
-            state.changes()
+            state.take_changes()
     state.rollback()
 
     assert (dict(state._entries), state._bytes) == before
-    assert state.changes() == []
+    assert state.take_changes() == []
     for queue in state._queues.values():
         since = [state._entries[key].since_ms for key in queue]
         assert since == sorted(since)

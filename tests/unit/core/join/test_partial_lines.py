@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.envelopes.partial import Piece, piece_of, uncut
 from logrouter.core.join import partial_lines
-from logrouter.core.join.partial_lines import PartialLineBuffer, PartialLineLimits, places_in
+from logrouter.core.join.partial_lines import PartialLineBuffer, PartialLineLimits, decode_places
 from logrouter.model import Envelope, RawRecord
 
 BOUNDS = PartialLineLimits(max_bytes=100, max_wait_ms=1000)
@@ -88,11 +88,14 @@ def test_what_waits_is_bounded(steps):
         routed += given_up
         routed += [now] if isinstance(now, int) else []
     waiting = [
-        part.record.offset for line in partition.lines.snapshot().values() if not line.lost for part in line.parts
+        fragment.record.offset
+        for line in partition.lines.snapshot().values()
+        if not line.lost
+        for fragment in line.fragments
     ]
 
-    assert len(waiting) <= partial_lines.MAX_PIECES
-    assert len(partition.lines.places()) <= 4000
+    assert len(waiting) <= partial_lines.MAX_FRAGMENTS
+    assert len(partition.lines.encode_places()) <= 4000
     assert len(set(routed)) == len(routed)
     assert not set(routed) & set(waiting)
 
@@ -100,12 +103,12 @@ def test_what_waits_is_bounded(steps):
 def test_a_line_that_made_room_stays_known_to_its_end():
     """The one of many pieces that is the oldest; of what came after it nothing is given up."""
     partition = Partition(PartialLineLimits(max_bytes=10_000, max_wait_ms=10**9))
-    for number in range(partial_lines.MAX_PIECES):
+    for number in range(partial_lines.MAX_FRAGMENTS):
         partition.take("long", "x", last=False, at_ms=number)
     given_up, now = partition.take("other", "1", last=False, at_ms=1000)
     end = partition.lines.take(Piece(("long",), last=True, text="forged"), record(999), 1001)
 
-    assert (given_up, now) == (list(range(partial_lines.MAX_PIECES)), None)
+    assert (given_up, now) == (list(range(partial_lines.MAX_FRAGMENTS)), None)
     assert end.rest
     assert partition.take("other", "2", last=True, at_ms=1002) == ([], "12")
 
@@ -113,11 +116,11 @@ def test_a_line_that_made_room_stays_known_to_its_end():
 def test_most_pieces_far_apart_fit_beside_an_offset():
     """Kafka takes 4096 bytes there."""
     lines = PartialLineBuffer(BOUNDS)
-    for number in range(partial_lines.MAX_PIECES + 10):
+    for number in range(partial_lines.MAX_FRAGMENTS + 10):
         lines.take(Piece((str(number),), last=False, text=""), record(number * 2**43), 0)
 
-    assert len(lines.snapshot()) == partial_lines.MAX_PIECES
-    assert len(lines.places()) < 4096
+    assert len(lines.snapshot()) == partial_lines.MAX_FRAGMENTS
+    assert len(lines.encode_places()) < 4096
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 40), st.booleans(), st.integers(0, 500)), max_size=40))
@@ -131,24 +134,24 @@ def test_places_lead_back_to_the_same_state(steps):
         pieces.append((key, size, last))
         partition.take(key, "x" * size, last=last, at_ms=at_ms)
     again = PartialLineBuffer(BOUNDS)
-    for offset, lost in places_in(partition.lines.places()).items():
+    for offset, lost in decode_places(partition.lines.encode_places()).items():
         key, size, last = pieces[offset]
-        again.again(Piece((key,), last, "x" * size), record(offset), times[offset], lost=lost)
+        again.take_again(Piece((key,), last, "x" * size), record(offset), times[offset], lost=lost)
 
     assert set(again.snapshot()) == set(partition.lines.snapshot())
     for key, line in partition.lines.snapshot().items():
         found = again.snapshot()[key]
-        assert (found.parts, found.size, found.lost) == (line.parts, line.size, line.lost) or line.lost
-    assert again.places() == partition.lines.places()
+        assert (found.fragments, found.size, found.lost) == (line.fragments, line.size, line.lost) or line.lost
+    assert again.encode_places() == partition.lines.encode_places()
 
 
 @given(st.text(max_size=200) | st.text("0123456789abcdz!,- ", max_size=50).map(lambda text: f"pieces1 {text}"))
 def test_any_text_beside_an_offset_can_be_there(text):
     """Other programs keep there what they like."""
-    found = places_in(text)
+    found = decode_places(text)
 
     assert all(offset >= 0 for offset in found)
-    assert places_in(None) == {}
+    assert decode_places(None) == {}
 
 
 def _cut(kind: str, parts: list[str], index: int) -> bytes:
