@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class UnsubscribedRecords:
-    """Which topics are ours, and the first record set aside of each partition that no longer is."""
+    """Knows which topics are subscribed, and which was the first record set aside of each partition that is not."""
 
     def __init__(self, table: RouteTable) -> None:
         self.active = False
@@ -27,7 +27,7 @@ class UnsubscribedRecords:
 
     def set_aside(self, messages: Sequence[Message]) -> list[Message]:
         """The messages of topics that are subscribed; of the others, the first offsets are remembered."""
-        ours = {topic: self._ours(topic) for topic in {m.topic() for m in messages}}
+        ours = {topic: self._is_subscribed(topic) for topic in {m.topic() for m in messages}}
         if all(ours.values()):
             return list(messages)
         for m in messages:
@@ -45,7 +45,7 @@ class UnsubscribedRecords:
         if table.subscription() == former.subscription():
             return {}
         self.active = True
-        back = {at: offset for at, offset in self._first.items() if self._ours(at[0])}
+        back = {at: offset for at, offset in self._first.items() if self._is_subscribed(at[0])}
         for at in back:
             del self._first[at]
         return back
@@ -54,7 +54,7 @@ class UnsubscribedRecords:
         """The partition has left."""
         self._first.pop(at, None)
 
-    def _ours(self, topic: str) -> bool:
+    def _is_subscribed(self, topic: str) -> bool:
         return topic in self._state_topics or any(
             topic in source.topics or any(pattern.fullmatch(topic) for pattern in source.patterns)
             for source in self._table.sources
