@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.http_server.gate import known_caller
+from logrouter.http_server.authenticator import known_caller
 from logrouter.http_server.problems import HttpProblem
-from logrouter.http_server.subject_names import name_of
+from logrouter.http_server.subject_names import subject_name
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.telemetry.log import Log, log
 
@@ -59,7 +59,7 @@ def _subject(request: web.Request) -> str:
     if kind is None:
         return "-"
     try:
-        return printable(name_of(kind, request), _MAX_NAME)
+        return printable(subject_name(kind, request), _MAX_NAME)
     except HttpProblem:
         return "?"
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from logrouter.access.policy import Policy
     from logrouter.access.tokens import Token
     from logrouter.config import Settings
-    from logrouter.http_server.gate import Gate
+    from logrouter.http_server.authenticator import Authenticator
     from logrouter.reload.file_watch import FileStamp
 
 MAX_BYTES: Final = 1 << 20
@@ -135,8 +135,10 @@ def _own_names(given: Collection[str], host: str, advertise: str) -> frozenset[s
 class Follower:
     """Looks after the files in a thread of its own, and hands what is new to the loop that serves."""
 
-    def __init__(self, gate: Gate, files: Files, tls: TlsFiles | None, context: ssl.SSLContext | None) -> None:
-        self._gate = gate
+    def __init__(
+        self, authenticator: Authenticator, files: Files, tls: TlsFiles | None, context: ssl.SSLContext | None
+    ) -> None:
+        self._authenticator = authenticator
         self._files = files
         self._tls = tls
         self._context = context
@@ -200,13 +202,13 @@ class Follower:
 
     def _tokens(self) -> Callable[[], None]:
         tokens = Tokens(self._files.read_tokens())
-        return lambda: self._gate.replace_tokens(tokens)
+        return lambda: self._authenticator.replace_tokens(tokens)
 
     def _keys(self) -> Callable[[], None]:
-        policy = self._gate.policy.jwt
+        policy = self._authenticator.policy.jwt
         assert policy is not None, "keys without an issuer"  # noqa: S101 - a bug of ours
         keys = KeySet(self._files.read_keys(policy.algorithms), policy.algorithms)
-        return lambda: self._gate.replace_keys(keys)
+        return lambda: self._authenticator.replace_keys(keys)
 
     def _certificate(self) -> Callable[[], None]:
         tls, context = self._tls, self._context

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.http_server import problems
-from logrouter.http_server.gate import caller_of, refusal
+from logrouter.http_server.authenticator import caller_of, refusal
 from logrouter.http_server.problems import UNKNOWN_PATH, HttpProblem, json_response
-from logrouter.http_server.subject_names import name_of
+from logrouter.http_server.subject_names import subject_name
 from logrouter.query import parsing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from logrouter.access.scopes import Caller
-    from logrouter.http_server.gate import Gate
+    from logrouter.http_server.authenticator import Authenticator
 
-__all__ = ["Requirement", "caller_of", "guard", "whoami"]
+__all__ = ["Requirement", "caller_of", "guard", "whoami_handler"]
 
 
 class Requirement(Enum):
@@ -49,8 +50,10 @@ class Requirement(Enum):
 _BETWEEN_WORKERS = frozenset({Requirement.WORKER, Requirement.WORKER_CLIENTS})
 
 
-def guard(gate: Gate, needs: Mapping[str, Requirement]) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """The middleware before all handlers. *needs* holds what each route needs, by the route's name."""
+def guard(
+    authenticator: Authenticator, requirements: Mapping[str, Requirement]
+) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """The middleware before all handlers. *requirements* holds what each route needs, by the route's name."""
 
     @web.middleware
     async def middleware(
@@ -58,45 +61,45 @@ def guard(gate: Gate, needs: Mapping[str, Requirement]) -> Callable[..., Awaitab
     ) -> web.StreamResponse:
         # No route: the router's own 404 or 405, which says only what the program's source says.
         if request.match_info.http_exception is None:
-            declared = needs.get(request.match_info.route.name or "")
+            declared = requirements.get(request.match_info.route.name or "")
             if declared is None:
                 raise refusal("this route does not say what it needs")
-            await _admit(gate, request, declared)
+            await _admit(authenticator, request, declared)
         return await handler(request)
 
     return middleware
 
 
-def whoami(gate: Gate) -> Callable[[web.Request], Awaitable[web.Response]]:
+def whoami_handler(authenticator: Authenticator) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/v1/whoami``: as whom, and for what, the caller is let in."""
 
     async def handle(request: web.Request) -> web.Response:
         if faults := parsing.reject_parameters(request.query.items()):
             raise problems.bad_parameters(faults)
         caller = caller_of(request)
-        return json_response({"name": caller.name, "scopes": list(caller.scopes), "open": gate.policy.open})
+        return json_response({"name": caller.name, "scopes": list(caller.scopes), "open": authenticator.policy.open})
 
     return handle
 
 
-async def _admit(gate: Gate, request: web.Request, needs: Requirement) -> None:
+async def _admit(authenticator: Authenticator, request: web.Request, requirement: Requirement) -> None:
     # Where everybody is let in, it still counts by which name: metrics may hold client ids.
-    metrics_open = gate.policy.metrics_open and not gate.policy.open
-    if needs is Requirement.NOTHING or (needs is Requirement.METRICS and metrics_open):
-        gate.asker(request)
+    metrics_open = authenticator.policy.metrics_open and not authenticator.policy.open
+    if requirement is Requirement.NOTHING or (requirement is Requirement.METRICS and metrics_open):
+        authenticator.forwarded_caller(request)
         return
-    if needs in _BETWEEN_WORKERS and gate.asker(request) is None:
+    if requirement in _BETWEEN_WORKERS and authenticator.forwarded_caller(request) is None:
         raise HttpProblem(UNKNOWN_PATH, "the page at /reference lists what there is")
-    if not _allowed(await gate.identify(request), needs, request):
+    if not _allowed(await authenticator.identify(request), requirement, request):
         raise refusal("no scope of the caller allows this")
 
 
-def _allowed(caller: Caller, needs: Requirement, request: web.Request) -> bool:
-    match needs:
+def _allowed(caller: Caller, requirement: Requirement, request: web.Request) -> bool:
+    match requirement:
         case Requirement.METRICS:
             return caller.reads_metrics
         case Requirement.CLIENT:
-            return caller.reads_all or caller.may_read(name_of("c", request))
+            return caller.reads_all or caller.may_read(subject_name(SubjectKind.CLIENT, request))
         case Requirement.CLIENTS | Requirement.WORKER_CLIENTS:
             return caller.reads_all or bool(caller.clients)
         case Requirement.EVERYTHING | Requirement.WORKER:

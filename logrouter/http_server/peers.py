@@ -73,17 +73,17 @@ class Peers:
         if self._http is not None:
             await self._http.close()
 
-    def asker(self, request: web.Request) -> Caller | None:
+    def forwarded_caller(self, request: web.Request) -> Caller | None:
         """For whom another worker asks; None if no worker asks. A request that only claims so is refused."""
         if not any(name.lower().startswith(hops.PREFIX.lower()) for name in request.headers):
             return None
-        found = self._asker(request)
+        found = self._verified_caller(request)
         if found is None:
             raise HttpProblem(UNTRUSTED_HOP, self._distrust())
         request[_HOP] = True
         return found
 
-    def _asker(self, request: web.Request) -> Caller | None:
+    def _verified_caller(self, request: web.Request) -> Caller | None:
         if self._secret is not None:
             return hops.caller_of(self._secret, request.method, request.raw_path, request.headers, self._clock())
         return ANYONE if self._trusting else None
@@ -95,7 +95,7 @@ class Peers:
 
     @staticmethod
     def is_hop(request: web.Request) -> bool:
-        """Whether another worker asks, as `asker` has found."""
+        """Whether another worker asks, as `forwarded_caller` has found."""
         hop: bool = request.get(_HOP, False)
         return hop
 

@@ -25,7 +25,7 @@ _OF_PATHS: Final = "/%:@!$&'()*+,;=~"
 _ESCAPE_BEGUN: Final = re.compile(r"%[0-9A-Fa-f]?\Z")
 
 
-class Type(NamedTuple):
+class ProblemType(NamedTuple):
     """A documented type of problem."""
 
     slug: str
@@ -38,26 +38,26 @@ class Type(NamedTuple):
         return _URN + self.slug
 
 
-BAD_PARAMETER: Final = Type("bad-parameter", 400, "A parameter is not usable")
-NOT_AUTHENTICATED: Final = Type("not-authenticated", 401, "A valid token is needed")
-NOT_ALLOWED: Final = Type("not-allowed", 403, "The token does not allow this")
-UNTRUSTED_HOP: Final = Type("untrusted-hop", 403, "Not a worker of this group")
-UNKNOWN_SUBJECT: Final = Type("unknown-subject", 404, "Nothing was ever counted under this name")
-UNKNOWN_PATH: Final = Type("unknown-path", 404, "There is nothing at this path")
-METHOD_NOT_ALLOWED: Final = Type("method-not-allowed", 405, "This method is not allowed here")
-NOT_OWNER: Final = Type("not-owner", 421, "This worker does not hold the partition")
-TOO_MANY_REQUESTS: Final = Type("too-many-requests", 429, "Too many requests")
-INTERNAL: Final = Type("internal", 500, "Unexpected error")
-NOT_READY: Final = Type("not-ready", 503, "Tables are being recovered or moved")
-OWNER_AWAY: Final = Type("owner-away", 503, "The worker that holds the data does not answer")
-PARTITIONS_MISSING: Final = Type("partitions-missing", 503, "Some workers that hold the data do not answer")
-NOT_YET: Final = Type("not-yet", 503, "The figures do not reach as far yet as was asked for")
-TOO_STALE: Final = Type("too-stale", 503, "The figures are older than was asked for")
-ISSUER_AWAY: Final = Type("issuer-away", 503, "Tokens cannot be verified")
-BUSY: Final = Type("busy", 503, "Too many lists are being computed")
-TOO_SLOW: Final = Type("too-slow", 503, "The list took too long to compute")
+BAD_PARAMETER: Final = ProblemType("bad-parameter", 400, "A parameter is not usable")
+NOT_AUTHENTICATED: Final = ProblemType("not-authenticated", 401, "A valid token is needed")
+NOT_ALLOWED: Final = ProblemType("not-allowed", 403, "The token does not allow this")
+UNTRUSTED_HOP: Final = ProblemType("untrusted-hop", 403, "Not a worker of this group")
+UNKNOWN_SUBJECT: Final = ProblemType("unknown-subject", 404, "Nothing was ever counted under this name")
+UNKNOWN_PATH: Final = ProblemType("unknown-path", 404, "There is nothing at this path")
+METHOD_NOT_ALLOWED: Final = ProblemType("method-not-allowed", 405, "This method is not allowed here")
+NOT_OWNER: Final = ProblemType("not-owner", 421, "This worker does not hold the partition")
+TOO_MANY_REQUESTS: Final = ProblemType("too-many-requests", 429, "Too many requests")
+INTERNAL: Final = ProblemType("internal", 500, "Unexpected error")
+NOT_READY: Final = ProblemType("not-ready", 503, "Tables are being recovered or moved")
+OWNER_AWAY: Final = ProblemType("owner-away", 503, "The worker that holds the data does not answer")
+PARTITIONS_MISSING: Final = ProblemType("partitions-missing", 503, "Some workers that hold the data do not answer")
+NOT_YET: Final = ProblemType("not-yet", 503, "The figures do not reach as far yet as was asked for")
+TOO_STALE: Final = ProblemType("too-stale", 503, "The figures are older than was asked for")
+ISSUER_AWAY: Final = ProblemType("issuer-away", 503, "Tokens cannot be verified")
+BUSY: Final = ProblemType("busy", 503, "Too many lists are being computed")
+TOO_SLOW: Final = ProblemType("too-slow", 503, "The list took too long to compute")
 
-TYPES: Final = (
+PROBLEM_TYPES: Final = (
     *(BAD_PARAMETER, NOT_AUTHENTICATED, NOT_ALLOWED, UNTRUSTED_HOP),
     *(UNKNOWN_SUBJECT, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_OWNER, TOO_MANY_REQUESTS, INTERNAL),
     *(NOT_READY, OWNER_AWAY, PARTITIONS_MISSING, NOT_YET, TOO_STALE, ISSUER_AWAY, BUSY, TOO_SLOW),
@@ -67,7 +67,7 @@ TYPES: Final = (
 class HttpProblem(Exception):  # noqa: N818 - the RFC's word; it is an answer more than an error
     """An answer that is an error. Raised by handlers, turned into a response by the middleware."""
 
-    def __init__(self, kind: Type, detail: str, *, retry_after: int | None = None, **members: object) -> None:
+    def __init__(self, kind: ProblemType, detail: str, *, retry_after: int | None = None, **members: object) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail

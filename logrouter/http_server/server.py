@@ -24,7 +24,7 @@ def _ours(record: logging.LogRecord) -> bool:
 _LOGGER.addFilter(_ours)
 
 
-def runner_of(app: web.Application) -> web.AppRunner:
+def app_runner(app: web.Application) -> web.AppRunner:
     """The runner of an application, wherever it is to listen.
 
     Requests that are being answered get two seconds to end; one whose client has gone away is answered no further, as a
@@ -43,7 +43,7 @@ def runner_of(app: web.Application) -> web.AppRunner:
 
 async def start(app: web.Application, host: str, port: int, *, tls: SSLContext | None = None) -> web.AppRunner:
     """Serves *app* until the runner that is returned is cleaned up. Port 0 takes a free one (`runner.addresses`)."""
-    runner = runner_of(app)
+    runner = app_runner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, ssl_context=tls).start()

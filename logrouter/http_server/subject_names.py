@@ -13,8 +13,10 @@ from logrouter.query.parameters import ParameterFault
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from logrouter.core.rollup.subjects import SubjectKind
 
-def name_of(kind: str, request: web.Request) -> str:
+
+def subject_name(kind: SubjectKind, request: web.Request) -> str:
     """The client id or API in the path, exactly as it was counted.
 
     Read from the path as it was sent: the router's own decoding leaves what is not UTF-8 as it is, and so would take

@@ -23,7 +23,7 @@ class WorkQueue:
         self._present = 0
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[None]:
+    async def acquire(self) -> AsyncIterator[None]:
         """Waits for a turn and holds it."""
         if self._present >= self._room:
             raise BusyError

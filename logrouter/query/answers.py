@@ -11,22 +11,21 @@ from msgspec.structs import replace
 
 from logrouter.core.rollup.cells import OTHER, Cell, merge, quantiles
 from logrouter.core.rollup.failures import parse_fault
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
-from logrouter.query.parameters import By
-from logrouter.query.row_ranges import MINUTE_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from logrouter.core.rollup.cells import Numbers
-    from logrouter.query.parsing import Series, TimeRange
+    from logrouter.query.parsing import Query
     from logrouter.query.row_ranges import RowRange
     from logrouter.query.tiers import Position
 
 Answer = dict[str, Any]
 
-SUBJECT_FIELD: Final = {"c": "client_id", "a": "api"}
-"""What a subject kind is called in answers."""
+SUBJECT_FIELD: Final = {SubjectKind.CLIENT: "client_id", SubjectKind.API: "api"}
+"""The member of answers and the part of paths that holds the name of a subject."""
 
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _SHARES: Final = tuple(_QUANTILES.values())
@@ -147,64 +146,11 @@ def interval(rows: RowRange) -> Answer:
     }
 
 
-def summary(kind: str, name: str, life: Cell, day: Sequence[Cell | None], rows: RowRange) -> Answer:
-    """A subject's lifetime and last 24 hours; *day* holds the rows of *rows*."""
-    apis = kind == "c"
-    return {
-        SUBJECT_FIELD[kind]: name,
-        "lifetime": figures(life, apis=apis),
-        "last_24h": {**interval(rows), **figures(total(day), apis=apis)},
-    }
-
-
-def range_figures(
-    kind: str, wanted: TimeRange, cells: Sequence[Cell | None], previous: Sequence[Cell | None]
-) -> Answer:
-    """What a time range adds to a summary: its figures, and those of the range that it is compared with."""
-    apis = kind == "c"
-    window = {} if wanted.window is None else {"length": wanted.window}
-    return {
-        "window": {**window, **interval(wanted.rows), **figures(total(cells), apis=apis)},
-        **(
-            {"previous": {**interval(wanted.previous), **figures(total(previous), apis=apis)}}
-            if wanted.previous is not None
-            else {}
-        ),
-    }
-
-
-def series(kind: str, name: str, wanted: Series, cells: Sequence[Cell | None]) -> Answer:
-    """One point per bucket of *wanted*, zeros where nothing happened; *cells* are its rows in order."""
-    return {SUBJECT_FIELD[kind]: name, **points(wanted, cells)}
-
-
-def points(wanted: Series, cells: Sequence[Cell | None], split: Sequence[dict[str, int]] | None = None) -> Answer:
-    """The points of a series; *split* are the counts of each by what the cells themselves do not tell."""
-    width_ms = wanted.step.tier.value * MINUTE_MS
-    empty = Cell(0)
-    found = []
-    for index, cell in enumerate(cells):
-        point = {"time": rfc3339((wanted.start + index) * width_ms), **numbers(cell or empty)}
-        if wanted.by is not None:
-            point["by"] = ranked(split[index]) if split is not None else _SPLIT[wanted.by](cell or empty)
-        found.append(point)
-    return {
-        "from": rfc3339(wanted.start * width_ms),
-        "to": rfc3339(wanted.stop * width_ms),
-        "step": wanted.step,
-        "by": wanted.by,
-        **({} if wanted.by is None else {"keys": sorted({key for point in found for key in point["by"]})}),
-        "points": found,
-    }
-
-
-_SPLIT: Final[Mapping[By, Callable[[Cell], dict[str, int]]]] = {
-    By.STATUS: statuses,
-    By.STATUS_CLASS: status_classes,
-    By.OUTCOME: lambda cell: ranked(cell.outcome),
-    By.API: lambda cell: ranked(by_api(cell)),
-    By.ERROR: lambda cell: ranked(errors_by_label(cell)),
-}
+def interval_of(query: Query) -> Answer:
+    """The members of an answer that say which time range it covers."""
+    time_range = query.time_range
+    window = {} if time_range.window is None else {"window": time_range.window}
+    return {**window, **interval(time_range.rows)}
 
 
 def freshness(partition: int, position: Position, answered_by: str) -> Answer:
@@ -220,7 +166,7 @@ def freshness(partition: int, position: Position, answered_by: str) -> Answer:
     }
 
 
-def in_brief(answer: Answer) -> Answer:
+def freshness_summary(answer: Answer) -> Answer:
     """How fresh and how whole an answer is in one line, by the worst of its partitions: for those without a place."""
     fresh = answer["freshness"]
     lags = [one["lag"] for one in fresh["partitions"] if one["lag"] is not None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from logrouter.query.answers import Answer
 
@@ -17,45 +17,33 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 _SPECIAL: Final = frozenset(',"\r\n')
 
 
-def pieces(answer: Answer, rows: str) -> Iterator[str]:
-    """The list *rows* of an answer, to be put together. Columns are those of all entries, in the order they come up.
+def list_writer(member: str) -> Callable[[Answer], Iterator[str]]:
+    """A function that writes the list under *member* of an answer as CSV."""
+    return lambda answer: write_entries(answer[member])
 
-    Each piece, of which many are empty, is little work: whoever serves others as well can do so between two.
+
+def write_entries(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Entries as CSV text, in pieces to be joined. The columns are those of all entries, in the order they come up.
+
+    Making one piece is little work, and many pieces are empty: the caller may serve others between two of them.
     """
-    if "times" in answer:
-        yield from _calls(answer)
-        return
-    entries: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     named: dict[str, None] = {}
-    for entry in _entries(answer, rows):
-        entries.append(dict(_flat(entry)))
-        named.update(dict.fromkeys(entries[-1]))
+    for entry in entries:
+        rows.append(dict(_flat(entry)))
+        named.update(dict.fromkeys(rows[-1]))
         yield ""
     # A member that is null in one entry has members of its own in another.
     parents = {name for name in named if any(other.startswith(f"{name}_") for other in named)}
-    columns = [name for name in named if name not in parents or any(entry.get(name) is not None for entry in entries)]
-    yield _line(columns)
-    for entry in entries:
-        yield _line(map(entry.get, columns))
+    columns = [name for name in named if name not in parents or any(row.get(name) is not None for row in rows)]
+    yield write_line(columns)
+    for row in rows:
+        yield write_line(map(row.get, columns))
 
 
-def _calls(answer: Answer) -> Iterator[str]:
-    """Calls over time: a line for each API and time."""
-    yield _line(("time", "api", "count"))
-    for row in [*answer["apis"], {"api": "~other", "points": answer["other"]}]:
-        api = _cell(row["api"])
-        yield "".join(f"{time},{api},{n}\r\n" for time, n in zip(answer["times"], row["points"], strict=True))
-
-
-def _entries(answer: Answer, rows: str) -> Iterator[Mapping[str, Any]]:
-    keys: list[str] = answer.get("keys", [])
-    # Every point has all keys, so that columns do not depend on what happened first.
-    for entry in answer[rows]:
-        yield {**entry, "by": {key: entry["by"].get(key, 0) for key in keys}} if "by" in entry else entry
-
-
-def _line(cells: Iterable[Any]) -> str:
-    return ",".join(map(_cell, cells)) + "\r\n"
+def write_line(cells: Iterable[Any]) -> str:
+    """One line, with its line break."""
+    return ",".join(map(write_cell, cells)) + "\r\n"
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -66,7 +54,8 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{name}", item
 
 
-def _cell(value: Any) -> str:
+def write_cell(value: Any) -> str:
+    """One value, quoted where needed; None is empty."""
     if value is None:
         return ""
     if not isinstance(value, str):

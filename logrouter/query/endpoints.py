@@ -1,129 +1,87 @@
-"""Every endpoint of the table view, each declared once: routes, index page and OpenAPI document are made from this."""
+"""What an endpoint of the table view declares, and the endpoints that are not reports.
+
+Reports are endpoints as well; `query.reports.registry` lists them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.query import parameters as p
 from logrouter.query import schemas
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from logrouter.query.answers import Answer
     from logrouter.query.parameters import Parameter
     from logrouter.query.schemas import Schema
 
-    _Parameters = tuple[Parameter[Any], ...]
+    CsvWriter = Callable[[Answer], Iterator[str]]
 
 
 class Reach(Enum):
     """Whom the figures of an endpoint are about, and so how it can fail."""
 
     NOBODY = auto()
-    """About the worker itself."""
+    """The worker itself."""
     ONE = auto()
-    """About the subject in its path."""
+    """The client or API in the path: unknown ones are a 404."""
     ALL = auto()
-    """About all subjects of a kind, or one that everybody shares."""
+    """All clients or APIs, or one that is the same for every caller."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One endpoint. *rows* is the member of the answer that CSV holds, None where there is no CSV; *example* a path."""
+    """One endpoint, declared once: its route, the index page and the OpenAPI document are made from this."""
 
     name: str
+    """Operation id in the OpenAPI document, route name in metrics and the audit log."""
     path: str
-    does: str
-    reach: Reach
+    """With ``{client_id}`` or ``{api}`` in it if it is about one."""
+    summary: str
+    """One line without a full stop, for the index page and the OpenAPI document."""
     parameters: tuple[Parameter[Any], ...] = ()
+    """Query parameters, in the order in which they are documented."""
     schema: Schema | None = None
-    rows: str | None = None
-    example: str | None = None
+    """JSON Schema of the answer without its freshness; None if it is not documented as JSON."""
+    csv: CsvWriter | None = None
+    """Writes an answer as CSV, in small pieces; None where there is no CSV."""
 
     @property
-    def kind(self) -> str:
-        """The subject kind that it is about."""
-        return "c" if self.path.startswith("/v1/clients") else "a"
+    def reach(self) -> Reach:
+        """Whom the figures are about."""
+        return Reach.NOBODY
+
+    @property
+    def example(self) -> str | None:
+        """A path that can be called as it is; None if the path needs a name of which no example is always there."""
+        return None if "{" in self.path else self.path
 
 
-_CLIENT: Final = "/v1/clients/{client_id}"
-_API: Final = "/v1/apis/{api}"
-
-
-def _all(path: str, name: str, does: str, takes: _Parameters, answer: Schema, rows: str | None = None) -> Endpoint:
-    return Endpoint(name, path, does, Reach.ALL, takes, answer, rows)
-
-
-def _one(path: str, name: str, does: str, takes: _Parameters, answer: Schema, rows: str | None = None) -> Endpoint:
-    example = path.replace("{client_id}", "-") if path.startswith(_CLIENT) else None
-    return Endpoint(name, path, does, Reach.ONE, takes, answer, rows, example)
-
-
-_WHOAMI: Final = schemas.object_of(
-    {"name": schemas.TEXT, "scopes": schemas.list_of(schemas.TEXT), "open": {"type": "boolean"}}
-)
-_READY: Final = schemas.object_of({"ready": {"const": True}, "partitions": schemas.list_of(schemas.COUNT)})
-_IS_CLIENT: Final = "One client: lifetime, last 24 hours and any window; - is everybody without an id"
-_IS_API: Final = "One API: lifetime, last 24 hours and any window; - is no API known"
-
-_of_client = partial(schemas.broken_down, "client_id")
-_of_api = partial(schemas.broken_down, "api")
-
-ENDPOINTS: Final = (
-    _all("/v1/totals", "totals", "Figures over everything", p.TOTALS, schemas.totals()),
-    _all("/v1/totals/series", "totals_series", "Everything over time", p.TOTALS_SERIES, schemas.series(), "points"),
-    _all("/v1/clients", "clients", "Top clients", p.TOP, schemas.ranking("client_id", "clients"), "clients"),
-    _one(_CLIENT, "client", _IS_CLIENT, p.SUMMARY, schemas.summary("client_id")),
-    _one(
-        *(f"{_CLIENT}/series", "client_series", "One client over time"),
-        *(p.CLIENT_SERIES, schemas.series("client_id"), "points"),
-    ),
-    _one(
-        f"{_CLIENT}/apis",
-        "client_apis",
-        "APIs of one client, by status",
-        p.CLIENT_APIS,
-        _of_client(schemas.APIS),
-        "apis",
-    ),
-    _one(
-        f"{_CLIENT}/urls", "client_urls", "Most frequent URLs of one client", p.URLS, _of_client(schemas.URLS), "urls"
-    ),
-    _one(
-        *(f"{_CLIENT}/errors", "client_errors", "What failed for one client, and the newest failures"),
-        *(p.ERRORS, _of_client(schemas.errors("api")), "errors"),
-    ),
-    _all("/v1/apis", "apis", "Top APIs", p.TOP, schemas.ranking("api", "apis"), "apis"),
-    _one(_API, "api", _IS_API, p.SUMMARY, schemas.summary("api")),
-    _one(f"{_API}/series", "api_series", "One API over time", p.API_SERIES, schemas.series("api"), "points"),
-    _one(
-        *(f"{_API}/clients", "api_clients", "Most frequent clients of one API"),
-        *(p.API_CLIENTS, _of_api(schemas.CLIENTS), "clients"),
-    ),
-    _one(f"{_API}/urls", "api_urls", "Most frequent URLs of one API", p.URLS, _of_api(schemas.URLS), "urls"),
-    _one(
-        *(f"{_API}/errors", "api_errors", "What failed in one API, and the newest failures"),
-        *(p.ERRORS, _of_api(schemas.errors("client_id")), "errors"),
-    ),
-    _all("/v1/reports/calls", "calls", "Calls per API over time", p.CALLS, schemas.CALLS, "apis"),
-    _all(
-        *("/v1/reports/outcomes", "outcomes", "Success and failure by API and error"),
-        *(p.OUTCOMES, schemas.broken_down(None, schemas.OUTCOMES), "rows"),
-    ),
-    _all(
-        *("/v1/reports/unmatched", "unmatched", "Requested URLs that matched no API"),
-        *(p.UNMATCHED, schemas.broken_down(None, schemas.URLS), "urls"),
-    ),
-    Endpoint("whoami", "/v1/whoami", "As whom, and for what, the caller is let in", Reach.NOBODY, (), _WHOAMI),
+WORKER_ENDPOINTS: Final = (
     Endpoint(
-        *("livez", "/livez", "200 as long as the process works"),
-        *(Reach.NOBODY, (), schemas.object_of({"live": {"const": True}})),
+        name="whoami",
+        path="/v1/whoami",
+        summary="As whom, and for what, the caller is let in",
+        schema=schemas.object_of(
+            {"name": schemas.TEXT, "scopes": schemas.list_of(schemas.TEXT), "open": {"type": "boolean"}}
+        ),
     ),
-    Endpoint("readyz", "/readyz", "200 when the tables are recovered, else 503", Reach.NOBODY, (), _READY),
-    Endpoint("metrics", "/metrics", "Metrics for Prometheus", Reach.NOBODY),
-    Endpoint("openapi", "/openapi.json", "This API as an OpenAPI document", Reach.NOBODY),
+    Endpoint(
+        name="livez",
+        path="/livez",
+        summary="200 as long as the process works",
+        schema=schemas.object_of({"live": {"const": True}}),
+    ),
+    Endpoint(
+        name="readyz",
+        path="/readyz",
+        summary="200 when the tables are recovered, else 503",
+        schema=schemas.object_of({"ready": {"const": True}, "partitions": schemas.list_of(schemas.COUNT)}),
+    ),
+    Endpoint(name="metrics", path="/metrics", summary="Metrics for Prometheus"),
+    Endpoint(name="openapi", path="/openapi.json", summary="This API as an OpenAPI document"),
 )
-"""Every public endpoint, in the order in which they are explained."""
-
-BY_NAME: Final = {endpoint.name: endpoint for endpoint in ENDPOINTS}
+"""The endpoints about a worker itself, in the order in which they are documented."""

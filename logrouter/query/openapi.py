@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.query.endpoints import ENDPOINTS, Reach
+from logrouter.query.endpoints import Reach
 from logrouter.query.parameters import MAX_REPEATS
 from logrouter.query.schemas import COMPONENTS, HEADERS, object_of, ref
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.parameters import Parameter
     from logrouter.query.schemas import Schema
@@ -26,8 +28,8 @@ _OPEN: Final = frozenset({"livez", "readyz", "openapi"})
 _MAX_NAME_IN_PATH: Final = 512
 
 
-def document(version: str) -> dict[str, Any]:
-    """The whole document."""
+def openapi_document(version: str, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """The document of *endpoints*, which are those of the package of this *version*."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -36,7 +38,7 @@ def document(version: str) -> dict[str, Any]:
             "summary": "Usage of APIs by client, counted exactly once.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {endpoint.path: {"get": _operation(endpoint)} for endpoint in ENDPOINTS},
+        "paths": {endpoint.path: {"get": _operation(endpoint)} for endpoint in endpoints},
         "components": {
             "schemas": COMPONENTS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -48,7 +50,7 @@ def document(version: str) -> dict[str, Any]:
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "operationId": endpoint.name,
-        "summary": endpoint.does,
+        "summary": endpoint.summary,
         "parameters": [*_path_parameters(endpoint), *map(_parameter, endpoint.parameters)],
         "responses": {"200": _answer(endpoint), **{status: _problem(status) for status in statuses(endpoint)}},
         **({"security": []} if endpoint.name in _OPEN else {}),
@@ -112,10 +114,10 @@ def _answer(endpoint: Endpoint) -> Schema:
     if endpoint.schema is None:
         return {"description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}}}
     content: Schema = {"application/json": {"schema": _body(endpoint)}}
-    if endpoint.rows is not None:
+    if endpoint.csv is not None:
         content["text/csv"] = {"schema": {"type": "string"}}
     return {
-        "description": endpoint.does + ".",
+        "description": endpoint.summary + ".",
         "content": content,
         **({} if endpoint.reach is Reach.NOBODY else {"headers": HEADERS}),
     }

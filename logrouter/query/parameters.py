@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from logrouter.core.rollup.cells import MAX_NAME, MAX_URL
 from logrouter.query.kinds import (
     COMPARISON,
     DURATION,
@@ -131,10 +130,7 @@ TIME_RANGE: Final = (_WINDOW_24H, _FROM, _TO)
 COMPARED: Final = (*TIME_RANGE, _COMPARE)
 ANY_TIME_RANGE: Final = (_WINDOW, _FROM, _TO, _COMPARE)
 
-_SORT: Final = Parameter("sort", choice(Sort), "What to order by, largest first; latency is the mean latency.", "count")
 LIMIT: Final = Parameter("limit", integer(1, 1000), "How many to list.", "100")
-_API_LIMIT: Final = Parameter("limit", integer(1, 100), "How many APIs to show one by one, the largest.", "20")
-_PREFIX: Final = Parameter("prefix", text(MAX_NAME), "Only names that begin with this; case matters.")
 _PATTERN: Final = text(MAX_PATTERN)
 _INCLUDE: Final = Parameter(
     "include",
@@ -151,15 +147,8 @@ _EXCLUDE: Final = Parameter(
     example="*test*",
 )
 NAMES: Final = (_INCLUDE, _EXCLUDE)
-_CURSOR: Final = Parameter(
-    "cursor",
-    text(4 * MAX_NAME),
-    "The next of an answer before: go on behind its last entry. The rest of the question must be the same.",
-)
 _STATUS_DOC: Final = "Only these statuses: 404, or a pattern such as 4??, 50* or 5xx; --- is none. May be repeated."
 STATUSES: Final = Parameter("status", STATUS, _STATUS_DOC, repeats=True)
-_STATUS_404: Final = Parameter("status", STATUS, _STATUS_DOC, "404", repeats=True)
-_CONTAINS: Final = Parameter("contains", text(MAX_URL), "Only URLs with this in them; case does not matter.")
 
 _SERIES_FROM: Final = Parameter(
     "from",
@@ -179,14 +168,15 @@ _SERIES_WINDOW: Final = Parameter(
 _STEP: Final = Parameter(
     "step", choice(Step), "Width of a point, in UTC. Minutes are kept for 24 h, hours 35 d.", "hour"
 )
-_POINTS: Final = (_SERIES_WINDOW, _SERIES_FROM, _SERIES_TO, _STEP)
+SERIES: Final = (_SERIES_WINDOW, _SERIES_FROM, _SERIES_TO, _STEP)
 
 
-def _by(*members: By) -> Parameter[By]:
+def split_by(*members: By) -> Parameter[By]:
+    """The parameter that splits the counts of each point by one of *members*."""
     return Parameter("by", choice(members), "Also split the counts of each point by this.")
 
 
-CSV: Final = Parameter(
+FORMAT: Final = Parameter(
     "format", choice(AnswerFormat), "json, or csv for a spreadsheet; Accept: text/csv does the same.", "json"
 )
 MIN_OFFSET: Final = Parameter(
@@ -204,21 +194,10 @@ PARTIAL: Final = Parameter(
     "refuse",
 )
 
-OF_ONE: Final = (MIN_OFFSET, MAX_STALENESS)
+OF_SUBJECT: Final = (MIN_OFFSET, MAX_STALENESS)
+"""What every report about one subject takes."""
 OF_ALL: Final = (PARTIAL, MAX_STALENESS)
-SUMMARY: Final = (*ANY_TIME_RANGE, *OF_ONE)
-TOP: Final = (*COMPARED, _SORT, LIMIT, _PREFIX, *NAMES, _CURSOR, CSV, *OF_ALL)
-CLIENT_SERIES: Final = (*_POINTS, _by(*By), CSV, *OF_ONE)
-API_SERIES: Final = (*_POINTS, _by(By.STATUS, By.STATUS_CLASS, By.OUTCOME, By.ERROR), CSV, *OF_ONE)
-CLIENT_APIS: Final = (*TIME_RANGE, *NAMES, STATUSES, CSV, *OF_ONE)
-URLS: Final = (*TIME_RANGE, _CONTAINS, STATUSES, LIMIT, CSV, *OF_ONE)
-ERRORS: Final = (*TIME_RANGE, CSV, *OF_ONE)
-API_CLIENTS: Final = (*TIME_RANGE, LIMIT, CSV, *OF_ONE)
-TOTALS: Final = (*COMPARED, *OF_ALL)
-TOTALS_SERIES: Final = (*_POINTS, _by(By.STATUS, By.STATUS_CLASS, By.OUTCOME, By.API), CSV, *OF_ALL)
-CALLS: Final = (*_POINTS, *NAMES, _API_LIMIT, CSV, *OF_ALL)
-OUTCOMES: Final = (*TIME_RANGE, *NAMES, STATUSES, LIMIT, CSV, *OF_ALL)
-UNMATCHED: Final = (*TIME_RANGE, _CONTAINS, _STATUS_404, LIMIT, CSV, *OF_ONE)
+"""What every report over many subjects takes."""
 
 
 def read(

@@ -1,10 +1,8 @@
-"""JSON Schemas of answers, put together from few parts; what the OpenAPI document says about them."""
+"""The parts of which reports declare the JSON Schemas of their answers, and the components of the OpenAPI document."""
 
 from __future__ import annotations
 
 from typing import Any, Final
-
-from logrouter.query.parameters import By, Sort, Step
 
 Schema = dict[str, Any]
 
@@ -44,6 +42,7 @@ def list_of(schema: Schema) -> Schema:
     return {"type": "array", "items": schema}
 
 
+STATUS: Final[Schema] = nullable(TEXT | {"description": "Three digits; null when it is not known."})
 INTERVAL: Final[Schema] = {"from": nullable(TIME), "to": TIME}
 _SEEN: Final[Schema] = {"first_seen": nullable(TIME), "last_seen": nullable(TIME)}
 _SUMS: Final[Schema] = {
@@ -63,16 +62,16 @@ _FIGURES: Final[Schema] = {
     "outcome": COUNTS,
     "error": COUNTS,
 }
-_LISTED: Final[Schema] = {
+LISTED: Final[Schema] = {
     **_SUMS,
     "latency_ms": nullable(object_of({"mean": nullable(NUMBER), "max": COUNT})),
     **_SEEN,
 }
-_STRETCH: Final[Schema] = object_of({**INTERVAL, **_FIGURES, **_SEEN}, {"apis": COUNTS, "length": TEXT})
+_RANGE_FIGURES: Final[Schema] = object_of({**INTERVAL, **_FIGURES, **_SEEN}, {"apis": COUNTS, "length": TEXT})
 
 COMPONENTS: Final[Schema] = {
     "Figures": object_of({**_FIGURES, **_SEEN}, {"apis": COUNTS}),
-    "Stretch": _STRETCH,
+    "Stretch": _RANGE_FIGURES,
     "Point": object_of({"time": TIME, **_NUMBERS}, {"by": COUNTS}),
     "Partition": object_of(
         {
@@ -129,107 +128,9 @@ HEADERS: Final[Schema] = {
 }
 """Headers of every answer with figures, also of one that says that they are the same as before."""
 
-_WINDOW: Final[Schema] = {"window": TEXT | {"description": "As it was asked for."}}
-
-
-def summary(field: str) -> Schema:
-    """Lifetime and last 24 hours of one subject."""
-    stretch = ref("Stretch")
-    return object_of(
-        {field: TEXT, "lifetime": ref("Figures"), "last_24h": stretch}, {"window": stretch, "previous": stretch}
-    )
-
-
-def ranking(field: str, members: str) -> Schema:
-    """A top list."""
-    previous = object_of({**INTERVAL, **_LISTED})
-    entry = object_of({field: TEXT, **_LISTED}, {"previous": object_of(_LISTED)})
-    return object_of(
-        {
-            **INTERVAL,
-            "sort": {"enum": [member.value for member in Sort]},
-            "limit": COUNT,
-            "exact": {"type": "boolean"},
-            "max_unlisted": nullable(COUNT),
-            "total": nullable(object_of({members: nullable(COUNT), **_LISTED})),
-            members: list_of(entry),
-            "next": nullable(TEXT),
-        },
-        {**_WINDOW, "previous": nullable(previous)},
-    )
-
-
-def series(field: str | None = None) -> Schema:
-    """Points over time."""
-    return object_of(
-        {
-            **({} if field is None else {field: TEXT}),
-            "from": TIME,
-            "to": TIME,
-            "step": {"enum": [member.value for member in Step]},
-            "by": {"enum": [*(member.value for member in By), None]},
-            "points": list_of(ref("Point")),
-        },
-        {"keys": list_of(TEXT)},
-    )
-
-
-def totals() -> Schema:
-    """Figures over everything."""
-    return object_of(
-        {**INTERVAL, "total": ref("Figures"), "clients": nullable(COUNT), "apis": COUNT},
-        {**_WINDOW, "previous": ref("Stretch")},
-    )
+WINDOW: Final[Schema] = {"window": TEXT | {"description": "As it was asked for."}}
 
 
 def broken_down(field: str | None, content: Schema) -> Schema:
-    """One subject, or all of them, taken apart in a stretch of time."""
-    return object_of({**({} if field is None else {field: TEXT}), **INTERVAL, **content}, _WINDOW)
-
-
-_STATUS: Final[Schema] = nullable(TEXT | {"description": "Three digits; null when it is not known."})
-APIS: Final[Schema] = {
-    "apis": list_of(
-        object_of({"api": TEXT, "count": COUNT, "errors": COUNT, "status": COUNTS, "status_class": COUNTS})
-    ),
-    "other": COUNT,
-}
-URLS: Final[Schema] = {
-    "urls": list_of(object_of({"url": TEXT, "status": _STATUS, "count": COUNT})),
-    "max_undercount": UNDERCOUNT,
-    "other": COUNT,
-    "count": COUNT,
-}
-CLIENTS: Final[Schema] = {
-    "clients": list_of(object_of({"client_id": TEXT, "count": COUNT})),
-    "max_undercount": UNDERCOUNT,
-    "other": COUNT,
-    "count": COUNT,
-}
-OUTCOMES: Final[Schema] = {
-    "rows": list_of(object_of({"api": TEXT, "outcome": TEXT, "error": nullable(TEXT), "count": COUNT})),
-    "other": COUNT,
-}
-
-
-def errors(peer: str) -> Schema:
-    """Errors and recent failures; *peer* is what the other side of a request is called."""
-    recent = object_of({"time": TIME, "status": _STATUS, peer: TEXT, "url": TEXT, "error": TEXT}, {"request_id": TEXT})
-    return {
-        "errors": list_of(object_of({"error": TEXT, "count": COUNT})),
-        "success": COUNT,
-        "aborted": COUNT,
-        "recent": list_of(recent),
-    }
-
-
-CALLS: Final[Schema] = object_of(
-    {
-        "step": {"enum": [member.value for member in Step]},
-        "from": TIME,
-        "to": TIME,
-        "apis": list_of(object_of({"api": TEXT, "count": COUNT, "points": list_of(COUNT)})),
-        "times": list_of(TIME),
-        "other": list_of(COUNT),
-    }
-)
+    """An answer about a time range: *field*, the member that names the subject if there is one, then *content*."""
+    return object_of({**({} if field is None else {field: TEXT}), **INTERVAL, **content}, WINDOW)

@@ -11,10 +11,10 @@ from aiohttp import web
 from mode import Service
 
 from logrouter.http_server.credentials import Follower
-from logrouter.http_server.server import runner_of
+from logrouter.http_server.server import app_runner
 from logrouter.query.tiers import Tier
 from logrouter.telemetry.log import Log, log
-from logrouter.web.app import GATE, build
+from logrouter.web.app import AUTHENTICATOR, build_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class ViewServer(Service):
     async def on_start(self) -> None:
         """Prepare everything but the port."""
         settings, kept = self._settings, self._settings.retention
-        app = build(
+        app = build_app(
             self._reader,
             secret=settings.secret,
             clock=self._clock,
@@ -94,14 +94,14 @@ class ViewServer(Service):
             access=settings.access,
             peer_tls=self._peer_tls,
         )
-        gate = app[GATE]
+        authenticator = app[AUTHENTICATOR]
         if settings.access.open:
             log(Log.ACCESS_OPEN, host=settings.host)
-        elif gate.unconfigured:
+        elif authenticator.unconfigured:
             log(Log.ACCESS_CLOSED)
-        self._runner = runner_of(app)
+        self._runner = app_runner(app)
         await self._runner.setup()
-        self._follower = Follower(gate, settings.access_files, settings.tls, self._tls)
+        self._follower = Follower(authenticator, settings.access_files, settings.tls, self._tls)
         self._follower.start(asyncio.get_running_loop())
 
     @Service.task

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from logrouter.access.policy import CLOSED
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.http_server import problems
 from logrouter.http_server.audit import audit
-from logrouter.http_server.gate import Gate
-from logrouter.http_server.guard import Requirement, guard, whoami
+from logrouter.http_server.authenticator import Authenticator
+from logrouter.http_server.guard import Requirement, guard, whoami_handler
 from logrouter.http_server.peers import Peers
 from logrouter.http_server.problems import INTERNAL, HttpProblem
 from logrouter.http_server.work_queue import WorkQueue
-from logrouter.query.endpoints import BY_NAME, ENDPOINTS, Endpoint, Reach
+from logrouter.query.reports.declaration import ScatterGatherReport, SubjectReport
+from logrouter.query.reports.registry import ENDPOINTS, REPORTS
 from logrouter.query.row_ranges import KEPT
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import QUERY_SECONDS, REGISTRY
 from logrouter.web import health, page, reports, subjects
-from logrouter.web.scatter_gather import PART_PATH
+from logrouter.web.scatter_gather import PARTIAL_REPORT_PATH
 from logrouter.web.view import Limits, View
 
 if TYPE_CHECKING:
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
     from logrouter.query.reader import TableReader
     from logrouter.query.tiers import Tier
 
-GATE: Final = web.AppKey("gate", Gate)
-"""The gate of an application: tokens and keys can be replaced in it while it runs."""
-_LEFT: Final = 499
+    Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
+"""The authenticator of an application: tokens and keys can be replaced in it while it runs."""
+_CLIENT_LEFT: Final = 499
 """What the audit log says of a request whose client did not wait for the answer."""
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
@@ -55,7 +59,7 @@ def wall_clock() -> int:
     return time_ns() // 1_000_000
 
 
-def build(
+def build_app(
     reader: TableReader,
     *,
     secret: str | None = None,
@@ -66,7 +70,7 @@ def build(
     access: Policy = CLOSED,
     peer_tls: SSLContext | None = None,
 ) -> web.Application:
-    """The table view of one worker, to be served in the event loop in which *reader* may be called.
+    """The application of one worker, to be served in the event loop in which *reader* may be called.
 
     *secret* is shared by all workers and signs the hop between them, *peer_tls* is for those that are reached by https.
     *kept* says how many buckets each tier keeps. *access* says who is let in: by default nobody.
@@ -74,72 +78,71 @@ def build(
     limits = limits or Limits()
     peers = Peers(secret, clock, trusting=access.open, tls=peer_tls)
     view = View(reader, peers, clock, registry, kept, limits, WorkQueue(limits.scans, limits.scans_waiting))
-    gate, needs = Gate(access, peers, clock), dict[str, Requirement]()
-    app = web.Application(middlewares=[_finish(gate), guard(gate, needs)])
-    app[GATE] = gate
-    app.cleanup_ctx.append(_running(gate))
+    authenticator, requirements = Authenticator(access, peers, clock), dict[str, Requirement]()
+    app = web.Application(middlewares=[_finish(authenticator), guard(authenticator, requirements)])
+    app[AUTHENTICATOR] = authenticator
+    app.cleanup_ctx.append(_open_while_running(authenticator))
 
-    def get(
-        path: str, handler: Callable[[web.Request], Awaitable[web.Response]], name: str, needed: Requirement
-    ) -> None:
-        needs[name] = needed
-        app.router.add_get(path, handler, name=name, expect_handler=_expect)
+    def add_get(path: str, handler: Handler, name: str, requirement: Requirement) -> None:
+        requirements[name] = requirement
+        app.router.add_get(path, handler, name=name, expect_handler=_ignore_expect)
 
     files = page.assets()
-    get("/", page.page(files), "page", Requirement.NOTHING)
-    get("/assets/{file:.+}", page.asset(files), "asset", Requirement.NOTHING)
-    get("/reference", health.index(view), "index", Requirement.NOTHING)
-    handlers = {
-        "livez": health.live(view),
-        "readyz": health.ready(view),
-        "metrics": health.metrics(view),
-        "openapi": health.openapi(view),
-        "whoami": whoami(gate),
-        **{name: reports.report(view, BY_NAME[name]) for name in reports.RECIPES},
-        "unmatched": subjects.unmatched(view, BY_NAME["unmatched"]),
-    }
+    add_get("/", page.page_handler(files), "page", Requirement.NOTHING)
+    add_get("/assets/{file:.+}", page.asset_handler(files), "asset", Requirement.NOTHING)
+    add_get("/reference", health.index_handler(view), "index", Requirement.NOTHING)
+    of_worker = _worker_handlers(view, authenticator)
     for endpoint in ENDPOINTS:
         path = re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", endpoint.path)
-        get(path, handlers.get(endpoint.name) or subjects.subject(view, endpoint), endpoint.name, _needs(endpoint))
-    for name in reports.RECIPES:
-        needed = Requirement.WORKER_CLIENTS if name == "clients" else Requirement.WORKER
-        get(f"{PART_PATH}{name}", reports.part(view, BY_NAME[name]), f"part_{name}", needed)
+        match endpoint:
+            case SubjectReport():
+                handler, requirement = subjects.subject_handler(view, endpoint), _subject_requirement(endpoint)
+            case ScatterGatherReport():
+                handler = reports.report_handler(view, endpoint)
+                requirement = Requirement.CLIENTS if endpoint.confinable else Requirement.EVERYTHING
+            case _:
+                handler, requirement = of_worker[endpoint.name]
+        add_get(path, handler, endpoint.name, requirement)
+    for report in REPORTS:
+        if isinstance(report, ScatterGatherReport):
+            requirement = Requirement.WORKER_CLIENTS if report.confinable else Requirement.WORKER
+            path, name = f"{PARTIAL_REPORT_PATH}{report.name}", f"part_{report.name}"
+            add_get(path, reports.partial_report_handler(view, report), name, requirement)
     return app
 
 
-def _needs(endpoint: Endpoint) -> Requirement:
-    if endpoint.reach is Reach.NOBODY:
-        return _OF_NOBODY.get(endpoint.name, Requirement.EVERYTHING)
-    if endpoint.name == "clients":
-        return Requirement.CLIENTS
-    return Requirement.CLIENT if "{client_id}" in endpoint.path else Requirement.EVERYTHING
+def _subject_requirement(report: SubjectReport) -> Requirement:
+    about_client = report.kind is SubjectKind.CLIENT and report.subject is None
+    return Requirement.CLIENT if about_client else Requirement.EVERYTHING
 
 
-_OF_NOBODY: Final = {
-    "livez": Requirement.NOTHING,
-    "readyz": Requirement.NOTHING,
-    "openapi": Requirement.NOTHING,
-    "metrics": Requirement.METRICS,
-    "whoami": Requirement.CALLER,
-}
+def _worker_handlers(view: View, authenticator: Authenticator) -> dict[str, tuple[Handler, Requirement]]:
+    """Handler and requirement of each of `WORKER_ENDPOINTS`, by name."""
+    return {
+        "livez": (health.live_handler(view), Requirement.NOTHING),
+        "readyz": (health.ready_handler(view), Requirement.NOTHING),
+        "metrics": (health.metrics_handler(view), Requirement.METRICS),
+        "openapi": (health.openapi_handler(view), Requirement.NOTHING),
+        "whoami": (whoami_handler(authenticator), Requirement.CALLER),
+    }
 
 
-async def _expect(_: web.Request) -> None:
-    """Bodies of requests are never read, so no expectation about them matters."""
+async def _ignore_expect(_: web.Request) -> None:
+    """Ignore the header ``Expect``: bodies of requests are never read."""
 
 
-def _running(gate: Gate) -> Callable[[web.Application], AsyncIterator[None]]:
+def _open_while_running(authenticator: Authenticator) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(_: web.Application) -> AsyncIterator[None]:
-        await gate.peers.open()
-        await gate.open()
+        await authenticator.peers.open()
+        await authenticator.open()
         yield
-        await gate.close()
-        await gate.peers.close()
+        await authenticator.close()
+        await authenticator.peers.close()
 
     return context
 
 
-def _finish(gate: Gate) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _finish(authenticator: Authenticator) -> Callable[..., Awaitable[web.StreamResponse]]:
     @web.middleware
     async def middleware(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -149,7 +152,7 @@ def _finish(gate: Gate) -> Callable[..., Awaitable[web.StreamResponse]]:
         try:
             response = await _respond(request, handler)
         except asyncio.CancelledError:
-            audit(gate.policy, request, _LEFT, perf_counter() - start)
+            audit(authenticator.policy, request, _CLIENT_LEFT, perf_counter() - start)
             raise
         for name, value in _HEADERS:
             response.headers.setdefault(name, value)
@@ -157,7 +160,7 @@ def _finish(gate: Gate) -> Callable[..., Awaitable[web.StreamResponse]]:
         endpoint = request.match_info.route.name or "none"
         seconds = perf_counter() - start
         QUERY_SECONDS.labels(endpoint, str(response.status)).observe(seconds)
-        audit(gate.policy, request, response.status, seconds)
+        audit(authenticator.policy, request, response.status, seconds)
         return response
 
     return middleware

@@ -14,8 +14,8 @@ from logrouter import __version__
 from logrouter.http_server import problems
 from logrouter.http_server.problems import json_response
 from logrouter.query import parsing
-from logrouter.query.endpoints import ENDPOINTS
-from logrouter.query.openapi import document
+from logrouter.query.openapi import openapi_document
+from logrouter.query.reports.registry import ENDPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -33,7 +33,7 @@ _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).
 INDEX_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 
-def live(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+def live_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/livez``: it answers, so the process lives."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -43,7 +43,7 @@ def live(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     return handle
 
 
-def ready(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+def ready_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/readyz``: whether this worker's answers are right at the moment."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -55,7 +55,7 @@ def ready(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     return handle
 
 
-def metrics(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+def metrics_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/metrics``."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -65,9 +65,9 @@ def metrics(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     return handle
 
 
-def openapi(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+def openapi_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/openapi.json``."""
-    described = document(__version__)
+    described = openapi_document(__version__, ENDPOINTS)
 
     async def handle(request: web.Request) -> web.Response:
         _refuse_parameters(request)
@@ -76,8 +76,8 @@ def openapi(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     return handle
 
 
-def index(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of ``/``."""
+def index_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of ``/reference``: a page that lists every endpoint and its parameters."""
     page = _page()
 
     async def handle(request: web.Request) -> web.Response:
@@ -95,7 +95,7 @@ def _refuse_parameters(request: web.Request) -> None:
 
 def _page() -> str:
     entries = "".join(
-        f"<dt>{_link(endpoint)}</dt><dd>{escape(endpoint.does)}.{_parameters(endpoint.parameters)}</dd>"
+        f"<dt>{_link(endpoint)}</dt><dd>{escape(endpoint.summary)}.{_parameters(endpoint.parameters)}</dd>"
         for endpoint in ENDPOINTS
     )
     return (
@@ -108,8 +108,7 @@ def _page() -> str:
 
 def _link(endpoint: Endpoint) -> str:
     code = f"<code>GET {escape(endpoint.path)}</code>"
-    example = endpoint.example or ("" if "{" in endpoint.path else endpoint.path)
-    return f'<a href="{escape(example)}">{code}</a>' if example else code
+    return code if endpoint.example is None else f'<a href="{escape(endpoint.example)}">{code}</a>'
 
 
 def _parameters(parameters: Iterable[Parameter[Any]]) -> str:

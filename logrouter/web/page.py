@@ -69,7 +69,7 @@ def _asset(name: str, data: bytes) -> Asset:
     return Asset(data, gzipped, _TYPES[_suffix(name)], f'W/"{hashlib.sha256(data).hexdigest()[:32]}"')
 
 
-def page(files: dict[str, Asset]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def page_handler(files: dict[str, Asset]) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/``. What the page shows stands behind the ``#`` of its address, and is never sent here."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -80,7 +80,7 @@ def page(files: dict[str, Asset]) -> Callable[[web.Request], Awaitable[web.Respo
     return handle
 
 
-def asset(files: dict[str, Asset]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def asset_handler(files: dict[str, Asset]) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/assets/{file}``: the files above, by exactly these names."""
 
     async def handle(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""From a request to the question in it, and from figures to an answer: freshness, ETag, JSON or CSV."""
+"""From a request to its query, and from figures to a response: freshness, ETag, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from aiohttp import web
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import problems
 from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, HttpProblem
-from logrouter.query import csv_text, parsing
-from logrouter.query.answers import age_ms, freshness, in_brief
+from logrouter.query import parsing
+from logrouter.query.answers import age_ms, freshness, freshness_summary
 from logrouter.query.parameters import AnswerFormat
 from logrouter.query.schemas import FRESHNESS_HEADER
 
@@ -33,8 +33,8 @@ _SLICE: Final = 0.004
 _NOTHING: Final[Mapping[int, str]] = MappingProxyType({})
 
 
-class Placed(NamedTuple):
-    """How far one partition of an answer reaches, and who answered for it."""
+class AnsweredPartition(NamedTuple):
+    """One partition that is in an answer: how far it is folded, and the base URL of the worker that read it."""
 
     partition: int
     position: Position
@@ -42,27 +42,32 @@ class Placed(NamedTuple):
 
 
 def parse_query(view: View, endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> Query:
-    """The question that was asked; a `HttpProblem` that lists every fault of one that can't be."""
+    """The query of a request to *endpoint*; a `HttpProblem` (400) that lists every fault if there are any."""
     query = parsing.parse_query(endpoint.parameters, pairs, view.clock(), view.kept, name=endpoint.name)
     if isinstance(query, tuple):
         raise problems.bad_parameters(query)
     return query
 
 
-def dated(body: Answer, query: Query, placed: Iterable[Placed], missing: Mapping[int, str] = _NOTHING) -> Answer:
-    """An answer with its freshness; a `HttpProblem` if it is not as fresh as was asked for."""
-    found = sorted(placed)
-    least, oldest = query.values.get("min_offset"), query.values.get("max_staleness")
+def with_freshness(
+    body: Answer, query: Query, answered: Iterable[AnsweredPartition], missing: Mapping[int, str] = _NOTHING
+) -> Answer:
+    """*body* with the member ``freshness``; a `HttpProblem` (503) if it is not as fresh as the query demands.
+
+    *missing* holds the reason for each partition that is not in the answer, which then is marked as partial.
+    """
+    found = sorted(answered)
+    min_offset, max_staleness = query.values.get("min_offset"), query.values.get("max_staleness")
     for partition, position, _ in found:
-        if least is not None and position.offset < least:
-            detail = f"partition {partition} is folded up to offset {position.offset}, not yet up to {least}"
+        if min_offset is not None and position.offset < min_offset:
+            detail = f"partition {partition} is folded up to offset {position.offset}, not yet up to {min_offset}"
             raise HttpProblem(NOT_YET, detail, partition=partition, retry_after=RETRY_SOON)
-        if oldest is not None:
+        if max_staleness is not None:
             age = age_ms(position, query.now_ms)
-            if age is None or age > oldest * 1000:
-                told = "of unknown age" if age is None else f"{age / 1000:.0f} s old"
+            if age is None or age > max_staleness * 1000:
+                age_text = "of unknown age" if age is None else f"{age / 1000:.0f} s old"
                 raise HttpProblem(
-                    TOO_STALE, f"partition {partition} is {told}", partition=partition, retry_after=RETRY_SOON
+                    TOO_STALE, f"partition {partition} is {age_text}", partition=partition, retry_after=RETRY_SOON
                 )
     return {
         **body,
@@ -77,18 +82,18 @@ def dated(body: Answer, query: Query, placed: Iterable[Placed], missing: Mapping
 
 
 async def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web.Response:
-    """An answer as the caller wants it: JSON or CSV, or 304 if its figures are those that the caller has.
+    """The response with an answer: JSON or CSV, or 304 if the caller's ETag says that it has these figures.
 
-    How fresh it is stands in a header as well: neither CSV nor 304 could say so otherwise.
+    A header says how fresh they are, as neither CSV nor 304 has another place for it.
     """
-    wants_csv = endpoint.rows is not None and _wants_csv(request)
+    wants_csv = endpoint.csv is not None and _wants_csv(request)
     tag = f'W/"{etag(body)}{"-csv" if wants_csv else ""}"'
-    brief = orjson.dumps(in_brief(body)).decode()
+    brief = orjson.dumps(freshness_summary(body)).decode()
     headers = {"ETag": tag, "Vary": "Accept, Authorization", FRESHNESS_HEADER: brief}
     if _has(request, tag):
         return web.Response(status=304, headers=headers)
-    if wants_csv and endpoint.rows is not None:
-        text = await _together(csv_text.pieces(body, endpoint.rows))
+    if wants_csv and endpoint.csv is not None:
+        text = await _join_pieces(endpoint.csv(body))
         marks = ("-partial" if body.get("partial") else "") + ("" if body.get("exact", True) else "-inexact")
         file = f"{endpoint.name}{marks}.csv"
         name = {"Content-Disposition": f'attachment; filename="{file}"'}
@@ -96,8 +101,8 @@ async def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web
     return web.Response(body=orjson.dumps(body), content_type="application/json", headers=headers)
 
 
-async def _together(pieces: Iterable[str]) -> str:
-    """All pieces as one text; others are served in between, as long tables take a while to be written."""
+async def _join_pieces(pieces: Iterable[str]) -> str:
+    """All pieces as one text; other requests are served in between, as writing a long table takes a while."""
     made, until = [], perf_counter() + _SLICE
     for piece in pieces:
         made.append(piece)
@@ -108,7 +113,7 @@ async def _together(pieces: Iterable[str]) -> str:
 
 
 _MOVING: Final = frozenset({"freshness", "from", "to"})
-"""Members that change with time alone: the question says what they are about."""
+"""Members that change with time alone: the query says what they are about."""
 
 
 def etag(body: Answer) -> str:

@@ -1,4 +1,4 @@
-"""Doing what reports ask for, in slices: others get the event loop in between."""
+"""Does the reads that reports ask for, in slices: other requests get the event loop in between."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.reports.work import Lookup, Ranking, Scan
 
 if TYPE_CHECKING:
@@ -15,14 +16,15 @@ if TYPE_CHECKING:
     from logrouter.query.reports.work import Work
     from logrouter.web.view import View
 
+_CLIENT: Final = SubjectKind.CLIENT.value
 _CHECK_EVERY: Final = 64
 """Rows between two looks at the time."""
 _KEYS_AT_ONCE: Final = 500
 """Rows that are looked up by one read of the store: about a millisecond."""
 
 
-async def do(view: View, work: Work, partitions: Sequence[int]) -> None:
-    """Do a piece of work on the rows of some partitions, which are held here; `LookupError` if one moves away."""
+async def run_work(view: View, work: Work, partitions: Sequence[int]) -> None:
+    """Do *work* on the rows of some partitions that this worker holds; `LookupError` if one moves away meanwhile."""
     if isinstance(work, Scan):
         await _scan(view, work, partitions)
     elif isinstance(work, Lookup):
@@ -31,13 +33,14 @@ async def do(view: View, work: Work, partitions: Sequence[int]) -> None:
         await _rank(view, work, partitions)
 
 
-async def do_for(view: View, work: Work, partitions: Sequence[int], only: frozenset[str]) -> None:
-    """The same for a caller who may see some clients only: what nobody may see is not read, and costs nothing.
+async def run_work_for(view: View, work: Work, partitions: Sequence[int], only: frozenset[str]) -> None:
+    """Do *work* for a caller who may read the clients in *only* and no others: no other rows are read.
 
-    Such a caller is told no order.
+    A `Ranking` is skipped, as an order would say something about other clients. `ValueError` for reads that are not
+    about clients.
     """
-    if isinstance(work, Scan) and work.kind == "c":
-        await _read(view, work, partitions, only)
+    if isinstance(work, Scan) and work.kind is SubjectKind.CLIENT:
+        await _scan_only(view, work, partitions, only)
     elif not isinstance(work, Ranking):
         raise ValueError("a report that is not about clients cannot be confined to some")
 
@@ -62,13 +65,14 @@ async def _rank(view: View, ranking: Ranking, partitions: Sequence[int]) -> None
 
 async def _look_up(view: View, lookup: Lookup, partitions: Sequence[int]) -> None:
     names, segment, add = lookup
-    placed = defaultdict[int, list[str]](list)
+    by_partition = defaultdict[int, list[str]](list)
     for name in names:
-        placed[view.reader.partition_of(f"c{name}")].append(f"c{name}")
+        subject = _CLIENT + name
+        by_partition[view.reader.partition_of(subject)].append(subject)
     some = max(_KEYS_AT_ONCE // (segment.stop - segment.start), 1)
     until = perf_counter() + view.limits.slice
-    for partition in placed.keys() & set(partitions):
-        for subjects in _chunks(placed[partition], some):
+    for partition in by_partition.keys() & set(partitions):
+        for subjects in _chunks(by_partition[partition], some):
             for subject, row in view.reader.numbers(partition, subjects, segment):
                 add(subject[1:], row)
             if perf_counter() > until:
@@ -80,13 +84,14 @@ def _chunks(names: list[str], size: int) -> Iterator[list[str]]:
     return (names[start : start + size] for start in range(0, len(names), size))
 
 
-async def _read(view: View, scan: Scan, partitions: Sequence[int], only: frozenset[str]) -> None:
+async def _scan_only(view: View, scan: Scan, partitions: Sequence[int], only: frozenset[str]) -> None:
     tier, start, stop = scan.segment
     for name in sorted(only):
-        if view.reader.partition_of(f"c{name}") not in partitions or not name.startswith(scan.prefix):
+        subject = _CLIENT + name
+        if view.reader.partition_of(subject) not in partitions or not name.startswith(scan.prefix):
             continue
         buckets = range(start, stop)
-        for bucket, cell in zip(buckets, view.reader.rows(f"c{name}", tier, buckets), strict=True):
+        for bucket, cell in zip(buckets, view.reader.rows(subject, tier, buckets), strict=True):
             if cell is not None:
                 scan.add(name, bucket, cell)
         await asyncio.sleep(0)

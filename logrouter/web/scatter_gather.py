@@ -1,4 +1,4 @@
-"""Reports over all workers: each sums its own partitions, the one that was asked puts the shares together.
+"""Reports over all workers: each sums its own partitions, the one that was asked puts the parts together.
 
 A report is whole, or it is a problem that names the partitions that are missing, or it says so itself where the caller
 allows that; it is never silently partial.
@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.http_server import problems
 from logrouter.http_server.guard import caller_of
 from logrouter.http_server.peers import PeerAwayError
@@ -24,48 +25,40 @@ from logrouter.query import parsing
 from logrouter.query.kinds import Invalid, ParameterKind, integer, quoted
 from logrouter.query.parameters import Parameter, ParameterFault, Partial, read
 from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
-from logrouter.web.respond import Placed
-from logrouter.web.scanning import do, do_for
+from logrouter.web.respond import AnsweredPartition
+from logrouter.web.scanning import run_work, run_work_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from logrouter.access.scopes import Caller
     from logrouter.http_server.peers import Reply
-    from logrouter.query.answers import Answer
-    from logrouter.query.endpoints import Endpoint
     from logrouter.query.parsing import Query
-    from logrouter.query.reports.work import Report
+    from logrouter.query.reports.declaration import ScatterGatherReport
+    from logrouter.query.reports.work import PartialReportBuilder
     from logrouter.web.view import View
 
-PART_PATH: Final = "/internal/v1/parts/"
+PARTIAL_REPORT_PATH: Final = "/internal/v1/parts/"
 
 
-class Recipe(NamedTuple):
-    """How a report is made: the share of a worker, how it is read again, and the answer from all shares."""
+class PartialReply(msgspec.Struct, forbid_unknown_fields=True):
+    """One worker's part of a report, as it is sent to the worker that puts the parts together."""
 
-    report: Callable[[Query], Report]
-    decode: Callable[[msgspec.Raw], Any]
-    answer: Callable[[Query, Sequence[Any]], Answer]
-
-
-class Share(msgspec.Struct, forbid_unknown_fields=True):
-    """One worker's share of a report, as it travels between workers."""
-
-    part: msgspec.Raw
+    partial_report: msgspec.Raw = msgspec.field(name="part")
+    """The report's `partial_report`, encoded."""
     positions: list[tuple[int, Position]]
-    """Every partition that is in it, and how far."""
+    """Every partition that is in it, and how far it was folded."""
 
 
 class Gathered(NamedTuple):
-    """All shares of a report, what they reach to, and why which partitions are not in it."""
+    """The parts of a report so far, the partitions that are in them, and for each other one why it is not."""
 
-    parts: list[Any]
-    placed: list[Placed]
+    partial_reports: list[Any]
+    answered: list[AnsweredPartition]
     missing: dict[int, str]
 
 
-_decode_share: Final = msgspec.msgpack.Decoder(Share).decode
+_decode_reply: Final = msgspec.msgpack.Decoder(PartialReply).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -76,61 +69,65 @@ def _partitions(text: str) -> frozenset[int] | Invalid:
     return Invalid(f"must be partition numbers with commas between, not {quoted(text)}")
 
 
-_OF_PART: Final[tuple[Parameter[Any], ...]] = (
+_HOP_PARAMETERS: Final[tuple[Parameter[Any], ...]] = (
     Parameter("partitions", ParameterKind(_partitions, {}), "The partitions to sum."),
-    Parameter("at", integer(0, 10**14), "The time of the question, in epoch milliseconds: one window for all workers."),
+    Parameter("at", integer(0, 10**14), "The time of the query in epoch milliseconds: one range for all workers."),
 )
 
 
-async def answer_part(view: View, request: web.Request, endpoint: Endpoint, recipe: Recipe) -> web.Response:
-    """This worker's share for another one; only about partitions that are held here."""
-    of_part = {parameter.name for parameter in _OF_PART}
+async def answer_partial_report(view: View, request: web.Request, report: ScatterGatherReport) -> web.Response:
+    """This worker's part of a report, for another worker; about those of the partitions asked for that it holds."""
+    of_hop = {parameter.name for parameter in _HOP_PARAMETERS}
     pairs = list(request.query.items())
-    values, faults = read(_OF_PART, [pair for pair in pairs if pair[0] in of_part])
+    values, faults = read(_HOP_PARAMETERS, [pair for pair in pairs if pair[0] in of_hop])
     faults += tuple(ParameterFault(name, "is missing") for name, value in values.items() if value is None)
     if faults:
         raise problems.bad_parameters(faults)
-    rest = [pair for pair in pairs if pair[0] not in of_part]
-    query = parsing.parse_query(endpoint.parameters, rest, values["at"], view.kept, name=endpoint.name)
+    rest = [pair for pair in pairs if pair[0] not in of_hop]
+    query = parsing.parse_query(report.parameters, rest, values["at"], view.kept, name=report.name)
     if isinstance(query, tuple):
         raise problems.bad_parameters(query)
-    part, positions = await _share(view, recipe.report(query), values["partitions"], caller_of(request).only)
-    body = _encode(Share(msgspec.Raw(_encode(part)), positions))
+    only = caller_of(request).only
+    partial_report, positions = await _build_bounded(view, report.builder(query), values["partitions"], only)
+    body = _encode(PartialReply(msgspec.Raw(_encode(partial_report)), positions))
     return web.Response(body=body, content_type="application/msgpack")
 
 
-async def gather(
-    view: View, endpoint: Endpoint, recipe: Recipe, query: Query, pairs: Iterable[tuple[str, str]], caller: Caller
+async def scatter_gather(
+    view: View, report: ScatterGatherReport, query: Query, pairs: Iterable[tuple[str, str]], caller: Caller
 ) -> Gathered:
-    """Every partition's share from the first of its holders that gives one; all holders are asked at the same time.
+    """Ask all holders of partitions at the same time, and for each partition take the first part that one gives.
 
-    A `HttpProblem` unless all partitions are in them, or need not be. A caller who may read some clients only gets a
-    report of these; other partitions are not even asked for.
+    *pairs* are the parameters of the request, to be sent along. For a caller who may read some clients only, the report
+    is about these, and other partitions are not asked for. A `HttpProblem` (503) if partitions are missing, unless the
+    query allows that and there is at least one part.
     """
     count = view.reader.partitions()
     if count <= 0:
         raise view.not_ready()
     parameters = urlencode([*pairs, ("at", str(query.now_ms))])
-    target = f"{PART_PATH}{endpoint.name}?{parameters}&partitions="
+    target = f"{PARTIAL_REPORT_PATH}{report.name}?{parameters}&partitions="
     found, until = Gathered([], [], {}), monotonic() + view.limits.list_timeout
-    asked_of = range(count) if caller.only is None else {view.reader.partition_of(f"c{name}") for name in caller.only}
-    untried = {partition: view.candidates(partition) for partition in asked_of}
+    partitions = (
+        range(count)
+        if caller.only is None
+        else {view.reader.partition_of(SubjectKind.CLIENT + name) for name in caller.only}
+    )
+    untried = {partition: view.candidates(partition) for partition in partitions}
     while untried:
-        seconds = _patience(until - monotonic(), untried)
+        seconds = _round_timeout(until - monotonic(), untried)
         holders = _next_holders(untried, found)
-        asking = (
-            _ask(view, url, target, recipe, query, partitions, caller, seconds) for url, partitions in holders.items()
-        )
+        asking = (_ask_holder(view, url, target, report, query, some, caller, seconds) for url, some in holders.items())
         replies = await asyncio.gather(*asking, return_exceptions=True)
-        for (url, partitions), reply in zip(holders.items(), replies, strict=True):
-            for partition in _settle(found, url, partitions, reply):
+        for (url, some), reply in zip(holders.items(), replies, strict=True):
+            for partition in _take_reply(found, url, some, reply):
                 untried.pop(partition, None)
-    if found.missing and (query.values.get("partial") is not Partial.ALLOW or not found.parts):
+    if found.missing and (query.values.get("partial") is not Partial.ALLOW or not found.partial_reports):
         raise _missing(found.missing)
     return found
 
 
-def _patience(left: float, untried: Mapping[int, Sequence[str]]) -> float:
+def _round_timeout(left: float, untried: Mapping[int, Sequence[str]]) -> float:
     """How long to wait for this round, in seconds: half of what is left if some partition has other holders."""
     return max(left, 0.0) * (0.5 if any(len(urls) > 1 for urls in untried.values()) else 1.0)
 
@@ -147,8 +144,8 @@ def _next_holders(untried: dict[int, list[str]], found: Gathered) -> dict[str, f
     return {url: frozenset(partitions) for url, partitions in holders.items()}
 
 
-def _settle(found: Gathered, url: str, partitions: frozenset[int], reply: Any) -> Iterable[int]:
-    """Take a holder's reply in, or why there is none; the partitions that are settled by it."""
+def _take_reply(found: Gathered, url: str, partitions: frozenset[int], reply: Any) -> Iterable[int]:
+    """Add a holder's reply, or the reason why there is none, to *found*; the partitions that need no other holder."""
     if isinstance(reply, _Overloaded):
         found.missing.update(dict.fromkeys(partitions, str(reply)))
         return partitions
@@ -159,9 +156,9 @@ def _settle(found: Gathered, url: str, partitions: frozenset[int], reply: Any) -
     elif isinstance(reply, BaseException):
         raise reply
     else:
-        part, positions = reply
-        found.parts.append(part)
-        found.placed.extend(Placed(partition, position, url) for partition, position in positions)
+        partial_report, positions = reply
+        found.partial_reports.append(partial_report)
+        found.answered.extend(AnsweredPartition(partition, position, url) for partition, position in positions)
         given = {partition for partition, _ in positions}
         for partition in given:
             found.missing.pop(partition, None)
@@ -182,55 +179,58 @@ class _Overloaded(Exception):  # noqa: N818 - a reply, not a failure of ours
     """A holder has the partitions but too much to do: no reason to make another one do the same work."""
 
 
-async def _ask(
+async def _ask_holder(
     view: View,
     url: str,
     target: str,
-    recipe: Recipe,
+    report: ScatterGatherReport,
     query: Query,
     partitions: frozenset[int],
     caller: Caller,
     seconds: float,
 ) -> tuple[Any, list[tuple[int, Position]]]:
     if url == view.reader.self_url():
-        return await _share(view, recipe.report(query), partitions, caller.only)
+        return await _build_bounded(view, report.builder(query), partitions, caller.only)
     listed = "%2C".join(map(str, sorted(partitions)))
     reply = await view.peers.get(url, target + listed, seconds, caller)
     if reply.status != 200:
         said = f"answered with status {reply.status}"
         raise _Overloaded(said) if _is_overloaded(reply) else PeerAwayError(said)
     try:
-        share = _decode_share(reply.body)
-        part = recipe.decode(share.part)
+        received = _decode_reply(reply.body)
+        partial_report = msgspec.msgpack.decode(received.partial_report, type=report.partial_report)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise PeerAwayError("answered something else") from exc
-    given = [partition for partition, _ in share.positions]
+    given = [partition for partition, _ in received.positions]
     if not given or len(set(given)) < len(given) or not partitions.issuperset(given):
         raise PeerAwayError("answered for other partitions")
-    return part, share.positions
+    return partial_report, received.positions
 
 
 def _is_overloaded(reply: Reply) -> bool:
     return reply.status == 503 and any(kind.uri.encode() in reply.body[:1000] for kind in (BUSY, TOO_SLOW))
 
 
-async def _share(
-    view: View, report: Report, partitions: frozenset[int], only: frozenset[str] | None
+async def _build_bounded(
+    view: View, builder: PartialReportBuilder, partitions: frozenset[int], only: frozenset[str] | None
 ) -> tuple[Any, list[tuple[int, Position]]]:
-    """This worker's share of a report; about no client but *only* these, if given, else at most so many at a time."""
+    """This worker's part of a report and the positions of its partitions: one of a bounded number at a time.
+
+    With *only*, it is about these clients and no others.
+    """
     try:
         # Whoever sees a few clients has a few rows read, and does not wait for those who have all read.
-        turn = view.turns.take() if only is None else nullcontext()
+        turn = view.work_queue.acquire() if only is None else nullcontext()
         async with asyncio.timeout(view.limits.list_timeout), turn:
-            return await _made(view, report, partitions, only)
+            return await _build_partial_report(view, builder, partitions, only)
     except BusyError as exc:
         raise HttpProblem(BUSY, "too many lists are being computed; ask again", retry_after=RETRY_SOON) from exc
     except TimeoutError as exc:
         raise HttpProblem(TOO_SLOW, "ask for a shorter window", retry_after=RETRY_SOON) from exc
 
 
-async def _made(
-    view: View, report: Report, partitions: frozenset[int], only: frozenset[str] | None
+async def _build_partial_report(
+    view: View, builder: PartialReportBuilder, partitions: frozenset[int], only: frozenset[str] | None
 ) -> tuple[Any, list[tuple[int, Position]]]:
     held = sorted(partitions & (view.owned() | view.reader.replicas()))
     if not held:
@@ -238,10 +238,10 @@ async def _made(
     # Positions before rows: the report may include newer records than it says, never lack any.
     positions = [(partition, view.reader.position(partition)) for partition in held]
     try:
-        for work in report.work():
+        for work in builder.work():
             if work is not None:
-                await (do(view, work, held) if only is None else do_for(view, work, held, only))
+                await (run_work(view, work, held) if only is None else run_work_for(view, work, held, only))
             await asyncio.sleep(0)
     except LookupError as exc:
         raise view.not_ready() from exc
-    return report.part(), positions
+    return builder.result(), positions

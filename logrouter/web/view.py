@@ -50,7 +50,7 @@ class View:
     registry: CollectorRegistry
     kept: Mapping[Tier, int]
     limits: Limits
-    turns: WorkQueue
+    work_queue: WorkQueue
 
     def partition_of(self, subject: str) -> int:
         """The partition of a subject, once it is known how many there are."""

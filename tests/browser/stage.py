@@ -67,7 +67,7 @@ class Site:
 
     def replace_tokens(self, *tokens: Token) -> None:
         """Lets in by these from now on."""
-        self._loop.call_soon_threadsafe(self._app[app.GATE].replace_tokens, Tokens(tokens))
+        self._loop.call_soon_threadsafe(self._app[app.AUTHENTICATOR].replace_tokens, Tokens(tokens))
 
     def _run(self) -> None:
         self._loop.run_until_complete(self._serve())
@@ -76,7 +76,7 @@ class Site:
     async def _serve(self) -> None:
         self._end = asyncio.Event()
         reader = self.reader
-        self._app = app.build(reader, **self._options)
+        self._app = app.build_app(reader, **self._options)
         runner = await server.start(self._app, "127.0.0.1", 0, tls=self._tls)
         scheme = "http" if self._tls is None else "https"
         self.address = reader.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"

@@ -284,7 +284,7 @@ def plain(tables: MemoryTables) -> dict[Tier, dict[tuple[int, str], Any]]:
 async def asked(tables: MemoryTables, paths: Iterable[str], now_ms: int) -> dict[str, Any]:
     """What the table view answers."""
     reader = MemoryReader(tables, mine=frozenset(range(tables.partitions)))
-    view = app.build(reader, clock=lambda: now_ms, registry=CollectorRegistry(), access=OPEN)
+    view = app.build_app(reader, clock=lambda: now_ms, registry=CollectorRegistry(), access=OPEN)
     runner = await server.start(view, "127.0.0.1", 0)
     reader.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     reader.owners = dict.fromkeys(range(tables.partitions), reader.url)

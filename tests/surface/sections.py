@@ -30,17 +30,18 @@ from logrouter.core.formats import FORMATS
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.outcomes import OUTCOMES
 from logrouter.core.request_fields import REQUEST_FIELDS
-from logrouter.http_server.problems import TYPES
+from logrouter.http_server.problems import PROBLEM_TYPES
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import ANONYMOUS, UNMATCHED, RawRecord, Reason, Rejected, Stage
-from logrouter.query.openapi import document
+from logrouter.query.openapi import openapi_document
+from logrouter.query.reports.registry import ENDPOINTS
 from logrouter.reload.versions import ReloadOutcome, ReloadResult
 from logrouter.route.health import application
 from logrouter.route.process import wanted_topics
 from logrouter.tables.app import TABLE
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import REGISTRY
-from logrouter.web.app import build
+from logrouter.web.app import build_app
 from tests.surface import source
 from tests.surface.flat import compact, lines_of
 
@@ -171,17 +172,17 @@ def log_events() -> Iterator[str]:
 def endpoints() -> Iterator[str]:
     """The HTTP API of the table view: paths, parameters, answers, problems."""
     served: dict[str, list[str]] = {}
-    for route in build(None).router.routes():  # nothing is asked of the tables that it lacks
+    for route in build_app(None).router.routes():  # nothing is asked of the tables that it lacks
         served.setdefault(route.resource.canonical, []).append(route.method)
     yield from (f"serves {path} {','.join(sorted(methods))}" for path, methods in served.items())
-    described = document("any")
+    described = openapi_document("any", ENDPOINTS)
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             yield from _operation(f"{method.upper()} {path}", operation)
     for name, schema in described["components"]["schemas"].items():
         yield from lines_of(schema, f"schema {name}")
     yield from (f"security scheme {compact(one)}" for one in described["components"]["securitySchemes"].values())
-    yield from (f"problem {found.uri} {found.status}" for found in TYPES)
+    yield from (f"problem {found.uri} {found.status}" for found in PROBLEM_TYPES)
 
 
 def _operation(name: str, operation: dict[str, Any]) -> Iterator[str]:

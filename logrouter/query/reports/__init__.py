@@ -1,1 +1,1 @@
-"""Reports: what is computed from table rows, one module per report."""
+"""Reports: what is computed from table rows, each declared once in a module of its own. `registry` lists them."""

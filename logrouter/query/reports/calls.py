@@ -1,12 +1,17 @@
-"""Counts of names by bucket: the largest names one by one, the others together."""
+"""Calls per API over time: the largest APIs one by one, the others together."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
+from logrouter.query import csv_text, schemas
+from logrouter.query.kinds import integer
+from logrouter.query.parameters import FORMAT, NAMES, OF_ALL, SERIES, Parameter, Step
+from logrouter.query.reports.declaration import ScatterGatherReport
 from logrouter.query.reports.work import Scan
 from logrouter.query.row_ranges import MINUTE_MS
 from logrouter.query.tiers import Segment
@@ -19,15 +24,15 @@ if TYPE_CHECKING:
     from logrouter.query.parsing import Query, Series
 
 
-class GridPart(msgspec.Struct, forbid_unknown_fields=True):
-    """The largest names with their counts by bucket, largest first, and what all others add up to."""
+class PartialCalls(msgspec.Struct, forbid_unknown_fields=True):
+    """Calls on one worker: names with their count of each bucket, largest first; *other* sums all other names."""
 
     rows: list[tuple[str, list[int]]]
     other: list[int]
 
 
-class Grid:
-    """Collects counts by name and bucket."""
+class CallsCollector:
+    """Sums rows to counts by name and bucket, for the *limit* largest names."""
 
     def __init__(self, limit: int, points: Series) -> None:
         self._limit = limit
@@ -41,7 +46,7 @@ class Grid:
             counts = self._counts[name] = {}
         counts[bucket] = counts.get(bucket, 0) + cell.count
 
-    def part(self) -> GridPart:
+    def result(self) -> PartialCalls:
         """The largest names and the rest."""
         rows = ((name, self._row(counts)) for name, counts in self._counts.items())
         return _cut(rows, self._limit, [0] * self._width)
@@ -53,24 +58,24 @@ class Grid:
         return row
 
 
-def merge_grids(parts: Iterable[GridPart], limit: int, width: int) -> GridPart:
-    """One grid of those of several workers, which share no name."""
+def merge_calls(partials: Iterable[PartialCalls], limit: int, width: int) -> PartialCalls:
+    """The calls of several workers as one; no name is on two of them."""
     rows: list[tuple[str, list[int]]] = []
     other = [0] * width
-    for part in parts:
-        rows += part.rows
-        for index, n in enumerate(part.other):
+    for partial in partials:
+        rows += partial.rows
+        for index, n in enumerate(partial.other):
             other[index] += n
     return _cut(rows, limit, other)
 
 
-def _cut(rows: Iterable[tuple[str, list[int]]], limit: int, other: list[int]) -> GridPart:
+def _cut(rows: Iterable[tuple[str, list[int]]], limit: int, other: list[int]) -> PartialCalls:
     best: list[tuple[tuple[int, str], list[int]]] = []
     for name, row in rows:
         best.append(((-sum(row), name), row))
         if len(best) > 2 * limit:
             best = _leave(best, limit, other)
-    return GridPart([(key[1], row) for key, row in _leave(best, limit, other)], other)
+    return PartialCalls([(key[1], row) for key, row in _leave(best, limit, other)], other)
 
 
 def _leave(
@@ -83,38 +88,77 @@ def _leave(
     return ordered[:limit]
 
 
-class CallsReport:
-    """The share of one worker of the report of calls per API over time."""
+class CallsBuilder:
+    """Makes one worker's part of the report."""
 
     def __init__(self, query: Query) -> None:
         self._points = query.points
         self._wanted = query.names.test()
-        self._grid = Grid(query.values["limit"], query.points)
+        self._calls = CallsCollector(query.values["limit"], query.points)
 
     def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
         points = self._points
-        yield Scan("a", Segment(points.step.tier, points.start, points.stop), self._add)
+        yield Scan(SubjectKind.API, Segment(points.step.tier, points.start, points.stop), self._add)
 
     def _add(self, name: str, bucket: int, cell: Cell) -> None:
         if self._wanted is None or self._wanted(name):
-            self._grid.add(name, bucket, cell)
+            self._calls.add(name, bucket, cell)
 
-    def part(self) -> GridPart:
-        """What the work came to."""
-        return self._grid.part()
+    def result(self) -> PartialCalls:
+        """The part of this worker, once all work is done."""
+        return self._calls.result()
 
 
-def calls_answer(query: Query, parts: Sequence[GridPart]) -> Answer:
-    """Calls per API over time as they are sent."""
+def _answer(query: Query, partials: Sequence[PartialCalls]) -> Answer:
     points = query.points
     width_ms = points.step.tier.value * MINUTE_MS
-    grid = merge_grids(parts, query.values["limit"], points.stop - points.start)
+    merged_calls = merge_calls(partials, query.values["limit"], points.stop - points.start)
     return {
         "step": points.step,
         "from": rfc3339(points.start * width_ms),
         "to": rfc3339(points.stop * width_ms),
-        "apis": [{"api": name, "count": sum(row), "points": row} for name, row in grid.rows],
+        "apis": [{"api": name, "count": sum(row), "points": row} for name, row in merged_calls.rows],
         "times": [rfc3339(bucket * width_ms) for bucket in range(points.start, points.stop)],
-        "other": grid.other,
+        "other": merged_calls.other,
     }
+
+
+def _write_csv(answer: Answer) -> Iterator[str]:
+    """A line for each API and time; the other APIs together are called ``~other``."""
+    yield csv_text.write_line(("time", "api", "count"))
+    for row in [*answer["apis"], {"api": "~other", "points": answer["other"]}]:
+        api = csv_text.write_cell(row["api"])
+        yield "".join(f"{time},{api},{n}\r\n" for time, n in zip(answer["times"], row["points"], strict=True))
+
+
+CALLS: Final = ScatterGatherReport(
+    name="calls",
+    path="/v1/reports/calls",
+    summary="Calls per API over time",
+    parameters=(
+        *SERIES,
+        *NAMES,
+        Parameter("limit", integer(1, 100), "How many APIs to show one by one, the largest.", "20"),
+        FORMAT,
+        *OF_ALL,
+    ),
+    schema=schemas.object_of(
+        {
+            "step": {"enum": [member.value for member in Step]},
+            "from": schemas.TIME,
+            "to": schemas.TIME,
+            "apis": schemas.list_of(
+                schemas.object_of(
+                    {"api": schemas.TEXT, "count": schemas.COUNT, "points": schemas.list_of(schemas.COUNT)}
+                )
+            ),
+            "times": schemas.list_of(schemas.TIME),
+            "other": schemas.list_of(schemas.COUNT),
+        }
+    ),
+    csv=_write_csv,
+    builder=CallsBuilder,
+    partial_report=PartialCalls,
+    answer=_answer,
+)

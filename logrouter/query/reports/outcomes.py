@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from logrouter.core.rollup.cells import OTHER, Cell, merge
 from logrouter.core.rollup.failures import parse_fault
-from logrouter.query import answers
+from logrouter.core.rollup.subjects import SubjectKind
+from logrouter.query import answers, csv_text, schemas
+from logrouter.query.parameters import FORMAT, LIMIT, NAMES, OF_ALL, STATUSES, TIME_RANGE
+from logrouter.query.reports.declaration import ScatterGatherReport
 from logrouter.query.reports.work import Scan
 
 if TYPE_CHECKING:
@@ -33,14 +36,14 @@ class Row(NamedTuple):
 
 
 class PartialOutcomes(msgspec.Struct, forbid_unknown_fields=True):
-    """The largest rows of one worker, and how many requests and rows there are beside them."""
+    """The largest rows of one worker; *other* counts the requests of all other rows."""
 
     rows: list[Row]
     other: int
 
 
-class OutcomesReport:
-    """The share of one worker."""
+class OutcomesBuilder:
+    """Makes one worker's part of the report."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
@@ -50,7 +53,7 @@ class OutcomesReport:
     def work(self) -> Iterator[Scan]:
         """All APIs of the window."""
         for segment in self._query.time_range.rows.segments:
-            yield Scan("a", segment, self._add)
+            yield Scan(SubjectKind.API, segment, self._add)
 
     def _add(self, name: str, _: int, cell: Cell) -> None:
         if self._wanted is not None and not self._wanted(name):
@@ -60,8 +63,8 @@ class OutcomesReport:
             known = self._sums[name] = Cell(0)
         merge(known, answers.bare(cell, errors=True))
 
-    def part(self) -> PartialOutcomes:
-        """What the work came to."""
+    def result(self) -> PartialOutcomes:
+        """The part of this worker, once all work is done."""
         statuses = self._query.statuses
         rows = (row for api, cell in self._sums.items() for row in rows_of(api, cell, statuses))
         return _cut(rows, self._query.values["limit"], 0)
@@ -106,16 +109,41 @@ def _cut(rows: Iterable[Row], limit: int, other: int) -> PartialOutcomes:
     return PartialOutcomes(best, other + total - sum(row.requests for row in best))
 
 
-def answer(query: Query, parts: Sequence[PartialOutcomes]) -> Answer:
-    """The report as it is sent: the largest rows first."""
-    time_range = query.time_range
-    rows = (row for part in parts for row in part.rows)
-    merged = _cut(rows, query.values["limit"], sum(part.other for part in parts))
+def _answer(query: Query, partials: Sequence[PartialOutcomes]) -> Answer:
+    rows = (row for partial in partials for row in partial.rows)
+    merged = _cut(rows, query.values["limit"], sum(partial.other for partial in partials))
     return {
-        **({} if time_range.window is None else {"window": time_range.window}),
-        **answers.interval(time_range.rows),
+        **answers.interval_of(query),
         "rows": [
             {"api": row.api, "outcome": row.outcome, "error": row.error, "count": row.requests} for row in merged.rows
         ],
         "other": merged.other,
     }
+
+
+OUTCOMES: Final = ScatterGatherReport(
+    name="outcomes",
+    path="/v1/reports/outcomes",
+    summary="Success and failure by API and error",
+    parameters=(*TIME_RANGE, *NAMES, STATUSES, LIMIT, FORMAT, *OF_ALL),
+    schema=schemas.broken_down(
+        None,
+        {
+            "rows": schemas.list_of(
+                schemas.object_of(
+                    {
+                        "api": schemas.TEXT,
+                        "outcome": schemas.TEXT,
+                        "error": schemas.nullable(schemas.TEXT),
+                        "count": schemas.COUNT,
+                    }
+                )
+            ),
+            "other": schemas.COUNT,
+        },
+    ),
+    csv=csv_text.list_writer("rows"),
+    builder=OutcomesBuilder,
+    partial_report=PartialOutcomes,
+    answer=_answer,
+)

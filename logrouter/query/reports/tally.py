@@ -160,18 +160,18 @@ class PartialTop(msgspec.Struct, forbid_unknown_fields=True):
     bound: int | None = None
 
 
-def merge(parts: Iterable[PartialTop], sort: Sort, limit: int) -> PartialTop:
+def merge(partials: Iterable[PartialTop], sort: Sort, limit: int) -> PartialTop:
     """One list of the lists of workers that share no subject."""
-    parts = list(parts)
-    subjects = [part.subjects for part in parts]
+    partials = list(partials)
+    subjects = [partial.subjects for partial in partials]
     merged = PartialTop(
-        largest((entry for part in parts for entry in part.entries), sort, limit),
+        largest((entry for partial in partials for entry in partial.entries), sort, limit),
         None if None in subjects else sum(number for number in subjects if number is not None),
-        _joined(part.total for part in parts),
+        _joined(partial.total for partial in partials),
     )
-    if any(part.previous is not None for part in parts):
-        merged.previous = _joined(part.previous for part in parts)
-    bounds = [part.bound for part in parts if part.bound is not None]
+    if any(partial.previous is not None for partial in partials):
+        merged.previous = _joined(partial.previous for partial in partials)
+    bounds = [partial.bound for partial in partials if partial.bound is not None]
     merged.bound = max(bounds) if bounds else None
     return merged
 

@@ -6,13 +6,19 @@ A scan is exact, counts what it reads, and costs some microseconds per row. With
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from logrouter.core.rollup.cells import MAX_NAME
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
-from logrouter.query.answers import SUBJECT_FIELD, Answer, interval, mean, weighted
+from logrouter.query import csv_text, schemas
+from logrouter.query.answers import SUBJECT_FIELD, Answer, interval, interval_of, mean, weighted
 from logrouter.query.cursors import encode
-from logrouter.query.parameters import Sort
+from logrouter.query.kinds import choice, text
+from logrouter.query.parameters import COMPARED, FORMAT, LIMIT, NAMES, OF_ALL, Parameter, Sort
 from logrouter.query.ranking import RANKED, Order, together
+from logrouter.query.reports.declaration import ScatterGatherReport
 from logrouter.query.reports.tally import BY, PartialTop, Tally, TopCollector, TopEntry, cursor_of, largest, merge
 from logrouter.query.reports.work import Lookup, Ranking, Scan
 
@@ -23,11 +29,12 @@ if TYPE_CHECKING:
     from logrouter.query.parsing import Query
     from logrouter.query.reports.work import Work
     from logrouter.query.row_ranges import RowRange
+    from logrouter.query.schemas import Schema
 
     Add = Callable[[str, Cell | Numbers], None]
 
-COLLECTION: Final = {"c": "clients", "a": "apis"}
-"""What a list of a subject kind is called in answers and paths."""
+_COLLECTION: Final = {SubjectKind.CLIENT: "clients", SubjectKind.API: "apis"}
+"""The member of the answer that holds the list, by the kind of the subjects."""
 
 FEW: Final = 2_000
 """So many clients are scanned rather than ordered: a scan counts them as well."""
@@ -37,29 +44,29 @@ _AT_ONCE: Final = 100
 """Names that are looked up before it is asked whether that is enough."""
 
 
-class TopReport:
-    """The share of one worker of a top list, as a report (`query.reports.Report`)."""
+class TopListBuilder:
+    """Makes one worker's part of a top list."""
 
-    def __init__(self, kind: str, query: Query) -> None:
+    def __init__(self, kind: SubjectKind, query: Query) -> None:
         self._kind = kind
         self._query = query
         # One more than is shown tells whether there are more.
         self._limit: int = query.values["limit"] + 1
         self._sort: Sort = query.values["sort"]
         self._wanted = query.names.test()
-        self._part = PartialTop([], 0, Tally())
+        self._result = PartialTop([], 0, Tally())
 
     def work(self) -> Iterator[Work | None]:
-        """The window, and then for what was found in it the stretch before."""
-        found = (yield from self._order()) if self._kind == "c" else None
+        """The window, and then for what was found in it the time range before."""
+        found = (yield from self._order()) if self._kind is SubjectKind.CLIENT else None
         if found is None or (found.bound == 0 and len(found.candidates) <= FEW):
             yield from self._by_scan()
         elif self._wanted is None or not (yield from self._by_scan(MANY_ROWS)):
             yield from self._by_order(found)
 
-    def part(self) -> PartialTop:
-        """What the work came to."""
-        return self._part
+    def result(self) -> PartialTop:
+        """The part of this worker, once all work is done."""
+        return self._result
 
     # --- by the order
 
@@ -93,7 +100,7 @@ class TopReport:
         if time_range.previous is not None:
             period = yield from self._looked_up([entry.name for entry in best], time_range.previous)
             best = [entry._replace(previous=old.tally) for entry, old in zip(best, period, strict=True)]
-        self._part = PartialTop(best, None, None, bound=bound)
+        self._result = PartialTop(best, None, None, bound=bound)
 
     def _looked_up(self, names: Sequence[str], row_range: RowRange) -> Generator[Work | None, None, list[TopEntry]]:
         tallies = {name: Tally() for name in names}
@@ -110,13 +117,13 @@ class TopReport:
     def _by_scan(self, most: int | None = None) -> Generator[Work | None, None, bool]:
         """The list by all rows; False if there are more than *most*."""
         time_range = self._query.time_range
-        board = self._board_of(time_range.rows)
-        if not (yield from self._scanned(time_range.rows, board.add, most)):
+        collector = self._collector_of(time_range.rows)
+        if not (yield from self._scanned(time_range.rows, collector.add, most)):
             return False
-        for _ in board.sift():
+        for _ in collector.sift():
             yield None
-        entries = board.largest()
-        part = PartialTop(entries, board.subjects, board.total)
+        entries = collector.largest()
+        partial_top = PartialTop(entries, collector.subjects, collector.total)
         if time_range.previous is not None:
             before, listed = Tally(), {entry.name: Tally() for entry in entries}
 
@@ -127,12 +134,12 @@ class TopReport:
 
             if not (yield from self._scanned(time_range.previous, add, most)):
                 return False
-            part.entries = [entry._replace(previous=listed[entry.name]) for entry in entries]
-            part.previous = before
-        self._part = part
+            partial_top.entries = [entry._replace(previous=listed[entry.name]) for entry in entries]
+            partial_top.previous = before
+        self._result = partial_top
         return True
 
-    def _board_of(self, row_range: RowRange) -> TopCollector:
+    def _collector_of(self, row_range: RowRange) -> TopCollector:
         first = row_range.segments[0]
         single = len(row_range.segments) == 1 and first.stop - first.start == 1
         return TopCollector(self._sort, self._limit, single=single, after=self._query.cursor)
@@ -155,27 +162,26 @@ class TopReport:
         return left is None or left >= 0
 
 
-def answer(kind: str, query: Query, parts: Sequence[PartialTop]) -> Answer:
-    """A top list as it is sent."""
+def top_list_answer(kind: SubjectKind, query: Query, partials: Sequence[PartialTop]) -> Answer:
+    """The answer from the lists of all workers."""
     limit, sort, time_range = query.values["limit"], query.values["sort"], query.time_range
-    merged = merge(parts, sort, limit + 1)
+    merged = merge(partials, sort, limit + 1)
     listed = merged.entries[:limit]
     last = cursor_of(sort, listed[-1]) if len(merged.entries) > limit else None
     bound, before = _bound(merged, sort, listed, limit), merged.previous
     return {
-        **({} if time_range.window is None else {"window": time_range.window}),
-        **interval(time_range.rows),
+        **interval_of(query),
         "sort": sort,
         "limit": limit,
         "exact": bound is None,
         "max_unlisted": bound,
-        "total": None if merged.total is None else {COLLECTION[kind]: merged.subjects, **_numbers(merged.total)},
+        "total": None if merged.total is None else {_COLLECTION[kind]: merged.subjects, **_numbers(merged.total)},
         **(
             {}
             if time_range.previous is None
             else {"previous": None if before is None else {**interval(time_range.previous), **_numbers(before)}}
         ),
-        COLLECTION[kind]: [
+        _COLLECTION[kind]: [
             {
                 SUBJECT_FIELD[kind]: entry.name,
                 **_numbers(entry.tally),
@@ -208,3 +214,64 @@ def _numbers(tally: Tally) -> Answer:
         "first_seen": rfc3339(tally.first_ms) if tally.count else None,
         "last_seen": rfc3339(tally.last_ms) if tally.count else None,
     }
+
+
+def _schema(kind: SubjectKind) -> Schema:
+    members = _COLLECTION[kind]
+    previous = schemas.object_of({**schemas.INTERVAL, **schemas.LISTED})
+    entry = schemas.object_of(
+        {SUBJECT_FIELD[kind]: schemas.TEXT, **schemas.LISTED}, {"previous": schemas.object_of(schemas.LISTED)}
+    )
+    return schemas.object_of(
+        {
+            **schemas.INTERVAL,
+            "sort": {"enum": [member.value for member in Sort]},
+            "limit": schemas.COUNT,
+            "exact": {"type": "boolean"},
+            "max_unlisted": schemas.nullable(schemas.COUNT),
+            "total": schemas.nullable(schemas.object_of({members: schemas.nullable(schemas.COUNT), **schemas.LISTED})),
+            members: schemas.list_of(entry),
+            "next": schemas.nullable(schemas.TEXT),
+        },
+        {**schemas.WINDOW, "previous": schemas.nullable(previous)},
+    )
+
+
+_PARAMETERS: Final = (
+    *COMPARED,
+    Parameter("sort", choice(Sort), "What to order by, largest first; latency is the mean latency.", "count"),
+    LIMIT,
+    Parameter("prefix", text(MAX_NAME), "Only names that begin with this; case matters."),
+    *NAMES,
+    Parameter(
+        "cursor",
+        text(4 * MAX_NAME),
+        "The next of an answer before: go on behind its last entry. The rest of the question must be the same.",
+    ),
+    FORMAT,
+    *OF_ALL,
+)
+
+CLIENTS: Final = ScatterGatherReport(
+    name="clients",
+    path="/v1/clients",
+    summary="Top clients",
+    parameters=_PARAMETERS,
+    schema=_schema(SubjectKind.CLIENT),
+    csv=csv_text.list_writer("clients"),
+    builder=partial(TopListBuilder, SubjectKind.CLIENT),
+    partial_report=PartialTop,
+    answer=partial(top_list_answer, SubjectKind.CLIENT),
+    confinable=True,
+)
+APIS: Final = ScatterGatherReport(
+    name="apis",
+    path="/v1/apis",
+    summary="Top APIs",
+    parameters=_PARAMETERS,
+    schema=_schema(SubjectKind.API),
+    csv=csv_text.list_writer("apis"),
+    builder=partial(TopListBuilder, SubjectKind.API),
+    partial_report=PartialTop,
+    answer=partial(top_list_answer, SubjectKind.API),
+)

@@ -1,7 +1,7 @@
-"""Reports over many subjects: what is scanned for them, and how the shares of several workers become one answer.
+"""What reports over many subjects read: the reads that a report asks for, to be done on the rows of one worker.
 
-All rows of a subject are on one worker.  Whatever is summed per subject is therefore complete in one share, and the
-largest of all are among the largest of each.
+All rows of a subject are on one worker. A sum per subject is therefore complete in one partial report, and the largest
+subjects of all workers are among the largest of each.
 """
 
 from __future__ import annotations
@@ -12,27 +12,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
     from logrouter.query.tiers import Segment
 
 
 class Scan(NamedTuple):
-    """Rows to be read: those of a kind in a segment. *add* takes name, bucket and cell; True means: no more of them."""
+    """Read all rows of a subject kind in a segment.
 
-    kind: str
+    *add* is called with name, bucket and row for each; the scan ends early if it returns True.
+    """
+
+    kind: SubjectKind
     segment: Segment
     add: Callable[[str, int, Any], bool | None]
     whole: bool = True
-    """Whether *add* takes whole cells; else it may get their numbers alone (`core.cells.Numbers`)."""
+    """Whether *add* needs whole cells; otherwise it may get their numbers only (`core.rollup.cells.Numbers`)."""
     prefix: str = ""
-    """What names begin with."""
+    """Only names that begin with this."""
 
 
 class Ranking(NamedTuple):
-    """The *limit* clients of each partition that can be worth most. *take* gets None where that is not known.
+    """Read the order of the *limit* largest clients of each partition (`query.ranking`).
 
-    It gets nothing at all if the caller may see some clients only.
+    *take* is called once per partition, with None where no order is kept. It is not called at all if the caller may
+    read some clients only.
     """
 
     sort: Sort
@@ -43,7 +48,10 @@ class Ranking(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """The rows of some clients in a segment. *add* takes name and numbers, of one row perhaps in several pieces."""
+    """Read the rows of some clients in a segment.
+
+    *add* is called with name and numbers; it may get one row in several pieces that add up to it.
+    """
 
     names: Sequence[str]
     segment: Segment
@@ -53,11 +61,11 @@ class Lookup(NamedTuple):
 Work = Scan | Ranking | Lookup
 
 
-class Report(Protocol):
-    """One worker's share of a report, being made."""
+class PartialReportBuilder(Protocol):
+    """Makes the part of a report that one worker has: from the rows of the partitions that it holds."""
 
     def work(self) -> Iterator[Work | None]:
-        """What to read, one after the other; None stands for a little work that was done between two turns."""
+        """The reads to be done, each before the next is asked for; None is a pause in which others may be served."""
 
-    def part(self) -> Any:
-        """The share, once all work is done: a struct that msgspec encodes."""
+    def result(self) -> Any:
+        """The partial report, once all work is done: an instance of the report's `partial_report`."""

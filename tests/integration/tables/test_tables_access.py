@@ -9,7 +9,8 @@ import pytest
 from logrouter.access import hops
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import token_of
-from logrouter.query.endpoints import ENDPOINTS, Reach
+from logrouter.query.endpoints import Reach
+from logrouter.query.reports.registry import ENDPOINTS
 
 pytestmark = pytest.mark.broker
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from logrouter.core.text.timestamps import epoch_ms
-from logrouter.query.endpoints import ENDPOINTS, Reach
+from logrouter.query.endpoints import Reach
+from logrouter.query.reports.registry import ENDPOINTS
 
 pytestmark = pytest.mark.broker
 

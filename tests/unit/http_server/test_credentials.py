@@ -25,7 +25,7 @@ from logrouter.tables.http import base_url
 from logrouter.tables.settings import PEER_SECRET_ENV, from_settings
 from logrouter.telemetry.metrics import ACCESS_VALID
 from logrouter.web import app
-from logrouter.web.app import GATE
+from logrouter.web.app import AUTHENTICATOR
 from tests.certificates import certificate
 from tests.conftest import HANG_SECONDS
 
@@ -53,12 +53,12 @@ class Running:
 
     async def __aenter__(self):
         context = self.tls.server() if self.tls else None
-        built = app.build(
+        built = app.build_app(
             MemoryReader(MemoryTables(1), mine=frozenset({0})), access=self.access, registry=CollectorRegistry()
         )
         self.runner = await server.start(built, "127.0.0.1", 0, tls=context)
-        self.gate = built[GATE]
-        self.follower = Follower(self.gate, self.files, self.tls, context)
+        self.authenticator = built[AUTHENTICATOR]
+        self.follower = Follower(self.authenticator, self.files, self.tls, context)
         self.follower.start(asyncio.get_running_loop())
         host, self.port = self.runner.addresses[0][:2]
         self.url = base_url(host, self.port, encrypted=self.tls is not None)
@@ -267,8 +267,8 @@ def test_workers_ask_each_other_by_https_and_check_who_answers(tmp_path):
         holder = MemoryReader(tables, mine=frozenset({0}))
         asked = MemoryReader(tables, owners={})
         options = {"access": OPEN, "registry": CollectorRegistry()}
-        one = await server.start(app.build(holder, **options), "127.0.0.1", 0, tls=trusting.server())
-        two = await server.start(app.build(asked, peer_tls=client, **options), "127.0.0.1", 0)
+        one = await server.start(app.build_app(holder, **options), "127.0.0.1", 0, tls=trusting.server())
+        two = await server.start(app.build_app(asked, peer_tls=client, **options), "127.0.0.1", 0)
         asked.owners[0] = base_url(*one.addresses[0][:2], encrypted=True)
         async with (
             aiohttp.ClientSession() as http,

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import parsing
-from logrouter.query.endpoints import BY_NAME, ENDPOINTS
 from logrouter.query.kinds import Invalid, quoted
 from logrouter.query.parameters import By, Sort, Step
 from logrouter.query.parsing import MAX_POINTS, Query, Series
+from logrouter.query.reports.registry import BY_NAME, ENDPOINTS
 from logrouter.query.row_ranges import KEPT, oldest_bucket
 from logrouter.query.tiers import Tier
 

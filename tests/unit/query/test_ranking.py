@@ -4,13 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import parsing
-from logrouter.query.endpoints import BY_NAME
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, Order, RankCandidate, Top, buckets, order, together
 from logrouter.query.reports import top_list
-from logrouter.query.reports.top_list import TopReport, answer
+from logrouter.query.reports.registry import BY_NAME
+from logrouter.query.reports.top_list import TopListBuilder, top_list_answer
 from logrouter.query.reports.work import Lookup, Ranking
 from logrouter.query.tiers import Segment, Tier
 
@@ -73,7 +74,7 @@ def run(report, reader):
                 for row in reader.scan(range(2), work.kind, work.segment, work.prefix):
                     if work.add(*row):
                         break
-    return report.part()
+    return report.result()
 
 
 def lists(events, query, room):
@@ -82,9 +83,10 @@ def lists(events, query, room):
     for name, minutes, outcome, size in events:
         sums.add(name, "core", NOW - minutes * 60_000, 200, outcome, bytes_out=size, latency_ms=size)
     tables.fold(sums.take())
-    question = parsing.parse_query(BY_NAME["clients"].parameters, query, NOW)
+    parsed = parsing.parse_query(BY_NAME["clients"].parameters, query, NOW)
     readers = [MemoryReader(tables, mine=frozenset({0, 1}), room=some) for some in (None, room)]
-    return [answer("c", question, [run(TopReport("c", question), reader)]) for reader in readers]
+    partials = [run(TopListBuilder(SubjectKind.CLIENT, parsed), reader) for reader in readers]
+    return [top_list_answer(SubjectKind.CLIENT, parsed, [partial]) for partial in partials]
 
 
 def worth(sort, entry):

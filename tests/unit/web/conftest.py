@@ -152,7 +152,7 @@ async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **optio
             for number in range(size):
                 mine = frozenset(range(number, tables.partitions, size))
                 reader = MemoryReader(tables, mine=mine)
-                runner = await server.start(app.build(reader, **options), "127.0.0.1", 0)
+                runner = await server.start(app.build_app(reader, **options), "127.0.0.1", 0)
                 reader.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
                 fleet.append(Worker(reader, runner, http))
             owners = {p: w.reader.url for w in fleet for p in w.reader.mine}

@@ -73,7 +73,7 @@ def test_a_route_that_does_not_say_what_it_needs_is_refused(fleet):
 
     async def main():
         async with fleet(1) as (worker,):
-            built = app.build(worker.reader, access=Policy(open=True))
+            built = app.build_app(worker.reader, access=Policy(open=True))
 
             async def leak(_):
                 return web.Response(text="figures")

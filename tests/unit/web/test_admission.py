@@ -12,7 +12,7 @@ from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.access.tokens import Token, Tokens, digest_of, hash_of, token_of
 from logrouter.core.rollup.cells import Cell
 from logrouter.telemetry.metrics import ACCESS_REFUSED
-from logrouter.web.app import GATE
+from logrouter.web.app import AUTHENTICATOR
 
 SHARED = "between us"
 
@@ -103,7 +103,7 @@ def test_a_token_expires_while_the_worker_runs_and_can_be_replaced(fleet):
             assert (reply.status, reply.json["detail"]) == (401, "the token has expired")
             assert 'error="invalid_token"' in reply.headers["WWW-Authenticate"]
             assert (await worker.get("/v1/whoami", Authorization=f"Bearer {new}")).status == 401
-            worker.runner.app[GATE].replace_tokens(Tokens([Token(who, digest_of(hash_of(new)))]))
+            worker.runner.app[AUTHENTICATOR].replace_tokens(Tokens([Token(who, digest_of(hash_of(new)))]))
             assert (await worker.get("/v1/whoami", Authorization=f"Bearer {new}")).status == 200
 
     asyncio.run(main())

@@ -54,4 +54,4 @@ def test_the_examples_are_found():
 def test_every_type_of_problem_is_documented():
     """Slug and status are in the table, and nothing else is."""
     documented = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", PAGE, re.MULTILINE)
-    assert documented == [(kind.slug, str(kind.status)) for kind in problems.TYPES]
+    assert documented == [(kind.slug, str(kind.status)) for kind in problems.PROBLEM_TYPES]

@@ -7,7 +7,9 @@ import pytest
 from logrouter.access import hops
 from logrouter.access.scopes import Via, caller, client_scope
 from logrouter.http_server import server
-from logrouter.web import app, reports
+from logrouter.query.reports.declaration import ScatterGatherReport
+from logrouter.query.reports.registry import REPORTS
+from logrouter.web import app
 
 SHARED = "between us"
 MINE, OTHER = "client-1", "client-2"
@@ -53,7 +55,7 @@ def test_a_share_of_a_report_is_for_callers_of_all_clients(fleet, let_in, now):
 
     async def main():
         async with fleet(1, access=policy, secret=SHARED) as (worker,):
-            for report in reports.RECIPES:
+            for report in [one.name for one in REPORTS if isinstance(one, ScatterGatherReport)]:
                 target = f"/internal/v1/parts/{report}?partitions=0%2C1%2C2%2C3%2C4%2C5&at={now}"
                 assert (await worker.get(target, **signed(target, ["usage:read"], now))).status == 200
                 reply = await worker.get(target, **signed(target, [client_scope(MINE)], now))
@@ -135,7 +137,7 @@ def test_workers_with_different_secrets_do_not_believe_each_other(fleet, let_in)
         async with fleet(2, access=policy, secret=SHARED) as workers:
             one, two = workers
             await two.stop()
-            other = app.build(two.reader, access=policy, secret=OTHER)
+            other = app.build_app(two.reader, access=policy, secret=OTHER)
             two.runner = await server.start(other, "127.0.0.1", 0)
             two.reader.url = f"http://127.0.0.1:{two.runner.addresses[0][1]}"
             one.reader.owners |= dict.fromkeys(two.reader.mine, two.reader.url)

@@ -27,7 +27,7 @@ def fleet(reading_fleet):
 
 def routes():
     """Name and path of every route there is."""
-    built = app.build(MemoryReader(MemoryTables(1)))
+    built = app.build_app(MemoryReader(MemoryTables(1)))
     return sorted({(route.name, route.resource.canonical) for route in built.router.routes()})
 
 

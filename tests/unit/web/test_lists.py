@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
 from logrouter.http_server import server
-from logrouter.query import csv_text
 from logrouter.query.tiers import Segment, Tier
+from logrouter.web import app
 from logrouter.web.view import Limits
 from tests.conftest import HANG_SECONDS
 
@@ -212,16 +213,16 @@ def test_a_long_file_lets_other_requests_through(fleet, monkeypatch):
     """While CSV is written, another request is answered in between: here it ends only because it was."""
 
     async def main():
+        begun, answered = asyncio.Event(), asyncio.Event()
+
+        def endless(_):
+            begun.set()
+            while not answered.is_set():
+                yield ""
+            yield "end"
+
+        monkeypatch.setattr(app, "ENDPOINTS", [replace(one, csv=one.csv and endless) for one in app.ENDPOINTS])
         async with fleet(1) as (worker,):
-            begun, answered = asyncio.Event(), asyncio.Event()
-
-            def endless(*_):
-                begun.set()
-                while not answered.is_set():
-                    yield ""
-                yield "end"
-
-            monkeypatch.setattr(csv_text, "pieces", endless)
             slow = asyncio.create_task(worker.get("/v1/reports/calls?format=csv"))
             await begun.wait()
             assert (await worker.get("/livez")).status == 200

@@ -65,7 +65,7 @@ def check(reply, status):
     assert body["status"] == status
     assert body["instance"].startswith("/")
     assert len(body["instance"]) <= 200
-    known = {kind.uri: kind for kind in problems.TYPES}
+    known = {kind.uri: kind for kind in problems.PROBLEM_TYPES}
     assert (known[body["type"]].status, known[body["type"]].title) == (status, body["title"])
     assert len(reply.body) < 4000
     assert b"Traceback" not in reply.body

@@ -60,7 +60,7 @@ def known_caller(request: web.Request) -> Caller | None:
     return request.get(_CALLER)
 
 
-class Gate:
+class Authenticator:
     """Finds out who asks, by a policy, and how often they may."""
 
     def __init__(
@@ -100,7 +100,7 @@ class Gate:
         if self.policy.open and not _by_right_name(self.policy.hosts, request):
             ACCESS_REFUSED.labels("host").inc()
             raise HttpProblem(NOT_ALLOWED, WRONG_NAME)
-        caller = self.asker(request)
+        caller = self.forwarded_caller(request)
         if caller is None:
             caller = ANYONE if self.policy.open else await self._authenticate(request)
         request[_CALLER] = caller
@@ -110,10 +110,10 @@ class Gate:
                 raise _too_many("caller_rate", wait)
         return caller
 
-    def asker(self, request: web.Request) -> Caller | None:
+    def forwarded_caller(self, request: web.Request) -> Caller | None:
         """For whom another worker asks; None if none does."""
         try:
-            return self.peers.asker(request)
+            return self.peers.forwarded_caller(request)
         except HttpProblem as problem:
             if problem.kind is UNTRUSTED_HOP:
                 ACCESS_REFUSED.labels("hop").inc()

@@ -1,0 +1,76 @@
+"""The points of a series: what series of one subject and the series over everything have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.rollup.cells import Cell
+from logrouter.core.text.timestamps import rfc3339
+from logrouter.query import csv_text, schemas
+from logrouter.query.answers import by_api, errors_by_label, numbers, ranked, status_classes, statuses
+from logrouter.query.parameters import By, Step
+from logrouter.query.row_ranges import MINUTE_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from logrouter.query.answers import Answer
+    from logrouter.query.parsing import Series
+    from logrouter.query.schemas import Schema
+
+_SPLIT: Final[Mapping[By, Callable[[Cell], dict[str, int]]]] = {
+    By.STATUS: statuses,
+    By.STATUS_CLASS: status_classes,
+    By.OUTCOME: lambda cell: ranked(cell.outcome),
+    By.API: lambda cell: ranked(by_api(cell)),
+    By.ERROR: lambda cell: ranked(errors_by_label(cell)),
+}
+
+
+def points_answer(
+    series: Series, cells: Sequence[Cell | None], split: Sequence[dict[str, int]] | None = None
+) -> Answer:
+    """One point per bucket of *series*, zeros where nothing happened; *cells* are its rows in order.
+
+    *split* holds the counts of each point by what the cells themselves do not know, None where they do.
+    """
+    width_ms = series.step.tier.value * MINUTE_MS
+    empty = Cell(0)
+    points = []
+    for index, cell in enumerate(cells):
+        point = {"time": rfc3339((series.start + index) * width_ms), **numbers(cell or empty)}
+        if series.by is not None:
+            point["by"] = ranked(split[index]) if split is not None else _SPLIT[series.by](cell or empty)
+        points.append(point)
+    return {
+        "from": rfc3339(series.start * width_ms),
+        "to": rfc3339(series.stop * width_ms),
+        "step": series.step,
+        "by": series.by,
+        **({} if series.by is None else {"keys": sorted({key for point in points for key in point["by"]})}),
+        "points": points,
+    }
+
+
+def points_schema(field: str | None = None) -> Schema:
+    """JSON Schema of a series; *field* is the name of the subject's member, None without one."""
+    return schemas.object_of(
+        {
+            **({} if field is None else {field: schemas.TEXT}),
+            "from": schemas.TIME,
+            "to": schemas.TIME,
+            "step": {"enum": [member.value for member in Step]},
+            "by": {"enum": [*(member.value for member in By), None]},
+            "points": schemas.list_of(schemas.ref("Point")),
+        },
+        {"keys": schemas.list_of(schemas.TEXT)},
+    )
+
+
+def write_points(answer: Answer) -> Iterator[str]:
+    """A series as CSV. Every point has all keys, so that columns do not depend on what happened first."""
+    keys: list[str] = answer.get("keys", [])
+    return csv_text.write_entries(
+        {**point, "by": {key: point["by"].get(key, 0) for key in keys}} if "by" in point else point
+        for point in answer["points"]
+    )

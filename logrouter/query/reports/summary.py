@@ -1,0 +1,68 @@
+"""One client or API: lifetime, the last 24 hours, and any time range beside the one that it is compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logrouter.core.rollup.subjects import SubjectKind
+from logrouter.query import schemas
+from logrouter.query.answers import SUBJECT_FIELD, figures, interval
+from logrouter.query.parameters import ANY_TIME_RANGE, OF_SUBJECT
+from logrouter.query.reports.declaration import SubjectReport
+from logrouter.query.row_ranges import Window, rows_of_window
+
+if TYPE_CHECKING:
+    from logrouter.query.answers import Answer
+    from logrouter.query.parsing import Query
+    from logrouter.query.reports.subject_rows import SubjectRows
+    from logrouter.query.schemas import Schema
+
+LAST_24H: Final = Window("24h", 24 * 60)
+
+
+def _answer(subject: SubjectRows, query: Query) -> Answer:
+    apis = subject.kind is SubjectKind.CLIENT
+    life = subject.lifetime()
+    day = rows_of_window(LAST_24H, query.now_ms, subject.kept)
+    body = {
+        SUBJECT_FIELD[subject.kind]: subject.name,
+        "lifetime": figures(life, apis=apis),
+        "last_24h": {**interval(day), **figures(subject.sum_in(day), apis=apis)},
+    }
+    time_range = query.time_range_or_none
+    if time_range is None:
+        return body
+    length = {} if time_range.window is None else {"length": time_range.window}
+    rows, previous = time_range.rows, time_range.previous
+    body["window"] = {**length, **interval(rows), **figures(subject.sum_in(rows), apis=apis)}
+    if previous is not None:
+        body["previous"] = {**interval(previous), **figures(subject.sum_in(previous), apis=apis)}
+    return body
+
+
+def _schema(field: str) -> Schema:
+    range_figures = schemas.ref("Stretch")
+    return schemas.object_of(
+        {field: schemas.TEXT, "lifetime": schemas.ref("Figures"), "last_24h": range_figures},
+        {"window": range_figures, "previous": range_figures},
+    )
+
+
+CLIENT: Final = SubjectReport(
+    name="client",
+    path="/v1/clients/{client_id}",
+    summary="One client: lifetime, last 24 hours and any window; - is everybody without an id",
+    parameters=(*ANY_TIME_RANGE, *OF_SUBJECT),
+    schema=_schema("client_id"),
+    kind=SubjectKind.CLIENT,
+    answer=_answer,
+)
+API: Final = SubjectReport(
+    name="api",
+    path="/v1/apis/{api}",
+    summary="One API: lifetime, last 24 hours and any window; - is no API known",
+    parameters=(*ANY_TIME_RANGE, *OF_SUBJECT),
+    schema=_schema("api"),
+    kind=SubjectKind.API,
+    answer=_answer,
+)

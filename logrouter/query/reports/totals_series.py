@@ -1,0 +1,93 @@
+"""Everything over time: summed from the rows of all APIs, as every event counts in exactly one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from logrouter.core.rollup.cells import OTHER, Cell, merge
+from logrouter.core.rollup.subjects import SubjectKind
+from logrouter.query import answers
+from logrouter.query.parameters import FORMAT, OF_ALL, SERIES, By, split_by
+from logrouter.query.reports.calls import CallsCollector, PartialCalls, merge_calls
+from logrouter.query.reports.declaration import ScatterGatherReport
+from logrouter.query.reports.points import points_answer, points_schema, write_points
+from logrouter.query.reports.work import Scan
+from logrouter.query.tiers import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from logrouter.query.answers import Answer
+    from logrouter.query.parsing import Query
+
+MAX_APIS: Final = 64
+"""How many APIs the points are split by at most, the largest; the others count together."""
+
+
+class PartialTotalsSeries(msgspec.Struct, forbid_unknown_fields=True):
+    """One worker's part: its sums by bucket, and by API where the points are split by that."""
+
+    cells: list[Cell]
+    calls: PartialCalls | None = msgspec.field(default=None, name="grid")
+
+
+class TotalsSeriesBuilder:
+    """Makes one worker's part of the report."""
+
+    def __init__(self, query: Query) -> None:
+        self._points = query.points
+        self._cells: dict[int, Cell] = {}
+        self._calls = CallsCollector(MAX_APIS, self._points) if self._points.by is By.API else None
+
+    def work(self) -> Iterator[Scan]:
+        """The APIs in every bucket."""
+        points = self._points
+        yield Scan(SubjectKind.API, Segment(points.step.tier, points.start, points.stop), self._add)
+
+    def _add(self, name: str, bucket: int, cell: Cell) -> None:
+        known = self._cells.get(bucket)
+        if known is None:
+            known = self._cells[bucket] = Cell(bucket)
+        merge(known, answers.bare(cell))
+        if self._calls is not None:
+            self._calls.add(name, bucket, cell)
+
+    def result(self) -> PartialTotalsSeries:
+        """The part of this worker, once all work is done."""
+        return PartialTotalsSeries(list(self._cells.values()), None if self._calls is None else self._calls.result())
+
+
+def _answer(query: Query, partials: Sequence[PartialTotalsSeries]) -> Answer:
+    points = query.points
+    merged: dict[int, list[Cell]] = {}
+    for partial in partials:
+        for cell in partial.cells:
+            merged.setdefault(cell.minute, []).append(cell)
+    cells = [answers.total(merged.get(bucket, ())) for bucket in range(points.start, points.stop)]
+    calls = [partial.calls for partial in partials if partial.calls is not None]
+    split: list[dict[str, int]] | None = None
+    if points.by is By.API:
+        by_api = merge_calls(calls, MAX_APIS, points.stop - points.start)
+        split = [
+            {
+                **{name: counts[index] for name, counts in by_api.rows if counts[index]},
+                **({OTHER: by_api.other[index]} if by_api.other[index] else {}),
+            }
+            for index in range(points.stop - points.start)
+        ]
+    return points_answer(points, cells, split)
+
+
+TOTALS_SERIES: Final = ScatterGatherReport(
+    name="totals_series",
+    path="/v1/totals/series",
+    summary="Everything over time",
+    parameters=(*SERIES, split_by(By.STATUS, By.STATUS_CLASS, By.OUTCOME, By.API), FORMAT, *OF_ALL),
+    schema=points_schema(),
+    csv=write_points,
+    builder=TotalsSeriesBuilder,
+    partial_report=PartialTotalsSeries,
+    answer=_answer,
+)
