@@ -12,7 +12,7 @@ from aiohttp import web
 from logrouter.access.rates import UNKNOWN, Buckets, neighbourhood
 from logrouter.access.scopes import ANYONE, Caller, Via
 from logrouter.access.tokens import PREFIX, Refusal, Tokens
-from logrouter.http_server.bearer import Bearers
+from logrouter.http_server.bearer import BearerVerifier
 from logrouter.http_server.keys import GivenKeys
 from logrouter.http_server.problems import (
     ISSUER_AWAY,
@@ -70,7 +70,7 @@ class Authenticator:
         self.policy = policy
         self.peers = peers
         self.tokens = Tokens(policy.tokens)
-        self.bearers = None if policy.jwt is None else Bearers(policy.jwt)
+        self.bearers = None if policy.jwt is None else BearerVerifier(policy.jwt)
         self._clock = clock
         self._steady = steady
         self._callers = Buckets(policy.rate)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from logrouter.access.policy import Jwt
     from logrouter.access.scopes import Caller
-    from logrouter.http_server.keys import Keys
+    from logrouter.http_server.keys import KeySource
 
 _MAX_WHO: Final = 200
 _ABSENT: Final = "-"
@@ -26,12 +26,12 @@ _ABSENT: Final = "-"
 _NOT_VALID: Final = (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError)
 
 
-class Bearers:
+class BearerVerifier:
     """Verifies the tokens of one issuer."""
 
-    def __init__(self, policy: Jwt, keys: Keys | None = None) -> None:
+    def __init__(self, policy: Jwt, keys: KeySource | None = None) -> None:
         self._policy = policy
-        self.keys: Keys = keys or _keys(policy)
+        self.keys: KeySource = keys or _keys(policy)
 
     async def find(self, token: str) -> Caller | Refusal:
         """Whom a token lets in."""
@@ -87,7 +87,7 @@ class Bearers:
                 yield word
 
 
-def _keys(policy: Jwt) -> Keys:
+def _keys(policy: Jwt) -> KeySource:
     if policy.url:
         return FetchedKeys(policy.url, policy.algorithms)
     return GivenKeys(KeySet(policy.keys, policy.algorithms))

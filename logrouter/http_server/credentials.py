@@ -76,7 +76,7 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class AccessFiles:
     """Where tokens and keys are read from, and the *inline* tokens that stand in topics.yaml itself."""
 
     tokens: Path | None = None
@@ -107,7 +107,7 @@ class Files:
         return data
 
 
-def access_of(settings: Settings, folder: Path, host: str, advertise: str) -> tuple[Policy, Files]:
+def load_access(settings: Settings, folder: Path, host: str, advertise: str) -> tuple[Policy, AccessFiles]:
     """The policy of a topics.yaml in *folder* for a worker that listens at *host*, with its files as they are.
 
     Raises:
@@ -115,7 +115,7 @@ def access_of(settings: Settings, folder: Path, host: str, advertise: str) -> tu
     """
     access = settings.access
     jwt = access.jwt
-    files = Files(
+    files = AccessFiles(
         tokens=folder / access.tokens_file if access.tokens_file else None,
         keys=folder / jwt.jwks_file if jwt is not None and jwt.jwks_file else None,
         inline=inline_tokens(access),
@@ -132,11 +132,11 @@ def _own_names(given: Collection[str], host: str, advertise: str) -> frozenset[s
     return frozenset({"localhost", told, host.lower(), socket.gethostname().lower()}) if given else None
 
 
-class Follower:
+class CredentialFollower:
     """Looks after the files in a thread of its own, and hands what is new to the loop that serves."""
 
     def __init__(
-        self, authenticator: Authenticator, files: Files, tls: TlsFiles | None, context: ssl.SSLContext | None
+        self, authenticator: Authenticator, files: AccessFiles, tls: TlsFiles | None, context: ssl.SSLContext | None
     ) -> None:
         self._authenticator = authenticator
         self._files = files

@@ -92,7 +92,7 @@ def _key(entry: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
         return None  # one key of another kind or make must not keep the others from being used
 
 
-class Keys(Protocol):
+class KeySource(Protocol):
     """Where keys come from."""
 
     async def open(self) -> None:
@@ -108,7 +108,7 @@ class Keys(Protocol):
         """Whether there are any keys at all."""
 
 
-class GivenKeys(Keys):
+class GivenKeys(KeySource):
     """Keys that were given as text."""
 
     def __init__(self, keys: KeySet) -> None:
@@ -121,7 +121,7 @@ class GivenKeys(Keys):
         """Nothing to do."""
 
     async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """As `Keys` says."""
+        """As `KeySource` says."""
         return self._keys.find(kid, algorithm)
 
     def known(self) -> bool:
@@ -129,7 +129,7 @@ class GivenKeys(Keys):
         return True
 
 
-class FetchedKeys(Keys):
+class FetchedKeys(KeySource):
     """Keys that are fetched from *url*. The last good ones stay, whatever becomes of the issuer."""
 
     def __init__(
@@ -169,7 +169,7 @@ class FetchedKeys(Keys):
             await self._http.close()
 
     async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """As `Keys` says. A name that is not known has the keys fetched, if that was not tried just now."""
+        """As `KeySource` says. A name that is not known has the keys fetched, if that was not tried just now."""
         found = self._keys.find(kid, algorithm) if self._keys is not None else None
         if found is not None and self._clock() - self._fetched_at < FRESH_SECONDS:
             return found

@@ -82,20 +82,20 @@ def bad_parameters(faults: Iterable[ParameterFault]) -> HttpProblem:
     return HttpProblem(BAD_PARAMETER, detail, errors=errors)
 
 
-def from_problem(problem: HttpProblem, request: web.Request) -> web.Response:
+def problem_response(problem: HttpProblem, request: web.Request) -> web.Response:
     """The response of a problem."""
     kind = problem.kind
     return _response(request, kind.uri, kind.status, kind.title, problem.detail, problem.members, problem.headers)
 
 
-def from_http(error: web.HTTPException, request: web.Request) -> web.Response:
+def http_error_response(error: web.HTTPException, request: web.Request) -> web.Response:
     """The response of an error that the HTTP library found: no such path, no such method and the like."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         kind, detail, headers = METHOD_NOT_ALLOWED, f"allowed: {allowed}", {"Allow": allowed}
         return _response(request, kind.uri, kind.status, kind.title, detail, {}, headers)
     if error.status == 404:
-        return from_problem(HttpProblem(UNKNOWN_PATH, "the page at /reference lists what there is"), request)
+        return problem_response(HttpProblem(UNKNOWN_PATH, "the page at /reference lists what there is"), request)
     title = HTTPStatus(error.status).phrase
     return _response(request, "about:blank", error.status, title, title, {}, {})
 

@@ -31,7 +31,7 @@ _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _SHARES: Final = tuple(_QUANTILES.values())
 
 
-def total(cells: Iterable[Cell | None]) -> Cell:
+def sum_cells(cells: Iterable[Cell | None]) -> Cell:
     """The sum of cells; one with a count of 0 when there are none."""
     into = Cell(0)
     for cell in cells:
@@ -40,7 +40,7 @@ def total(cells: Iterable[Cell | None]) -> Cell:
     return into
 
 
-def bare(cell: Cell, *, errors: bool = False) -> Cell:
+def without_breakdowns(cell: Cell, *, errors: bool = False) -> Cell:
     """A cell to merge, without what figures over everything do not show: it is most of a cell, and of the work.
 
     Its maps are those of *cell* itself.
@@ -49,42 +49,42 @@ def bare(cell: Cell, *, errors: bool = False) -> Cell:
     return replace(cell, peer={}, clients={}, clients_error_bound=0, url={}, url_error_bound=0, error=error, recent=[])
 
 
-def errors(cell: Cell | Numbers) -> int:
+def count_errors(cell: Cell | Numbers) -> int:
     """How many requests ended neither well nor by the client hanging up: nobody has failed that one."""
     return cell.count - cell.outcome.get("ok", 0) - cell.outcome.get("aborted", 0)
 
 
-def figures(cell: Cell, *, apis: bool) -> Answer:
+def figures_of(cell: Cell, *, apis: bool) -> Answer:
     """Everything a cell knows; *apis* says whether its peers are APIs, or not to be shown."""
     return {
-        **numbers(cell),
-        "status": statuses(cell),
-        "status_class": status_classes(cell),
-        "outcome": ranked(cell.outcome),
-        "error": ranked(errors_by_label(cell)),
-        **({"apis": ranked(by_api(cell))} if apis else {}),
+        **numbers_of(cell),
+        "status": by_status(cell),
+        "status_class": by_status_class(cell),
+        "outcome": rank_counts(cell.outcome),
+        "error": rank_counts(by_error_label(cell)),
+        **({"apis": rank_counts(by_api(cell))} if apis else {}),
         "first_seen": rfc3339(cell.first_ms) if cell.count else None,
         "last_seen": rfc3339(cell.last_ms) if cell.count else None,
     }
 
 
-def numbers(cell: Cell) -> Answer:
+def numbers_of(cell: Cell) -> Answer:
     """The numbers of a cell that every answer shows."""
     return {
         "count": cell.count,
-        "weighted": weighted(cell.weight),
-        "errors": errors(cell),
+        "weighted": round_weight(cell.weight),
+        "errors": count_errors(cell),
         "bytes": {"in": cell.bytes_in, "out": cell.bytes_out},
         "latency_ms": _latency(cell),
     }
 
 
-def statuses(cell: Cell) -> dict[str, int]:
+def by_status(cell: Cell) -> dict[str, int]:
     """Requests by status code, as three digits, in order."""
     return {f"{code:03d}": n for code, n in sorted(cell.status.items())}
 
 
-def status_classes(cell: Cell) -> dict[str, int]:
+def by_status_class(cell: Cell) -> dict[str, int]:
     """Requests by the first digit of their status, as "2xx", in order."""
     found: dict[str, int] = {}
     for code, n in sorted(cell.status.items()):
@@ -102,7 +102,7 @@ def by_api(cell: Cell) -> dict[str, int]:
     return found
 
 
-def errors_by_label(cell: Cell) -> dict[str, int]:
+def by_error_label(cell: Cell) -> dict[str, int]:
     """Failed requests by what people call their fault."""
     found: dict[str, int] = {}
     for fault, n in cell.error.items():
@@ -111,12 +111,12 @@ def errors_by_label(cell: Cell) -> dict[str, int]:
     return found
 
 
-def weighted(weight: float) -> float:
+def round_weight(weight: float) -> float:
     """A sum of weights without the dust of floating-point addition."""
     return round(weight, 6)
 
 
-def mean(latency_sum: int, latency_count: int) -> float | None:
+def mean_latency(latency_sum: int, latency_count: int) -> float | None:
     """The mean latency in ms, None when no request told its latency."""
     return round(latency_sum / latency_count, 3) if latency_count else None
 
@@ -127,18 +127,18 @@ def _latency(cell: Cell) -> Answer | None:
     values = quantiles(cell, _SHARES)
     return {
         "count": cell.latency_count,
-        "mean": mean(cell.latency_sum, cell.latency_count),
+        "mean": mean_latency(cell.latency_sum, cell.latency_count),
         "max": cell.latency_max,
         **{name: values and round(values[index], 3) for index, name in enumerate(_QUANTILES)},
     }
 
 
-def ranked(names: Mapping[str, int]) -> dict[str, int]:
+def rank_counts(names: Mapping[str, int]) -> dict[str, int]:
     """Counts by name, largest first, ties by name."""
     return dict(sorted(names.items(), key=lambda item: (-item[1], item[0])))
 
 
-def interval(rows: RowRange) -> Answer:
+def interval_of_rows(rows: RowRange) -> Answer:
     """What a window really covers."""
     return {
         "from": None if rows.start_ms is None else rfc3339(rows.start_ms),
@@ -146,14 +146,14 @@ def interval(rows: RowRange) -> Answer:
     }
 
 
-def interval_of(query: Query) -> Answer:
+def interval_of_query(query: Query) -> Answer:
     """The members of an answer that say which time range it covers."""
     time_range = query.time_range
     window = {} if time_range.window is None else {"window": time_range.window}
-    return {**window, **interval(time_range.rows)}
+    return {**window, **interval_of_rows(time_range.rows)}
 
 
-def freshness(partition: int, position: Position, answered_by: str) -> Answer:
+def partition_freshness(partition: int, position: Position, answered_by: str) -> Answer:
     """Which rollup records an answer includes of one partition, and how many there are behind them."""
     return {
         "partition": partition,

@@ -1,4 +1,4 @@
-"""Where a list goes on: behind the entry with this value and this name, in the same question.
+"""Where a list goes on: behind the entry with this value and this name, in the same query.
 
 A cursor names a place in the order, not a number of entries, so what is folded between two pages neither repeats nor
 hides an entry whose own figures stay.  It is no secret and grants nothing: what it says is checked like any parameter.
@@ -28,17 +28,17 @@ class Cursor(NamedTuple):
 
 
 def fingerprint(endpoint: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """What tells one question from another, whatever the order of its parameters."""
+    """Identifies a query, whatever the order of its parameters: 12 hexadecimal digits."""
     return blake2b(orjson.dumps([endpoint, sorted(pairs)]), digest_size=6).hexdigest()
 
 
-def encode(cursor: Cursor, identity: str) -> str:
+def encode_cursor(cursor: Cursor, identity: str) -> str:
     """The cursor as callers get it: URL-safe, to be sent back as it is."""
     return base64.urlsafe_b64encode(orjson.dumps([identity, *cursor])).decode().rstrip("=")
 
 
-def decode(text: str, identity: str) -> Cursor | None:
-    """The cursor that a caller sent; None unless `encode` may have made it for the same question."""
+def decode_cursor(text: str, identity: str) -> Cursor | None:
+    """The cursor that a caller sent; None unless `encode_cursor` may have made it for the same query."""
     try:
         padded = text + "=" * (-len(text) % 4)
         content = orjson.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from logrouter.core.text.timestamps import rfc3339_ms
-from logrouter.query.patterns import statuses
+from logrouter.query.patterns import statuses_matching
 from logrouter.query.row_ranges import Window
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _duration(given: str) -> int | Invalid:
 
 
 def _status(given: str) -> frozenset[str] | Invalid:
-    found = statuses(given)
+    found = statuses_matching(given)
     return found or Invalid(f"must be a status or a pattern such as 404, 4??, 50* or 5xx, not {quoted(given)}")
 
 

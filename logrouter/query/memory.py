@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from logrouter.core.rollup.cells import Cell, copy_of, merge
 from logrouter.core.rollup.records import Subjects, partition_of
-from logrouter.query.ranking import VALUE, Order, Top, buckets, order
+from logrouter.query.ranking import ROW_VALUE, Order, Top, rank_candidates, top_buckets
 from logrouter.query.reader import TableReader
 from logrouter.query.tiers import Position, Segment, Tier
 
@@ -124,12 +124,12 @@ class MemoryReader(TableReader):
         if self.room is None:
             return None
         tops = []
-        for tier, bucket in buckets(segments):
+        for tier, bucket in top_buckets(segments):
             top = Top()
             for name, _, row in self.scan([partition], "c", Segment(tier, bucket, bucket + 1)):
-                top.offer(name, VALUE[sort](row), self.room)
+                top.offer(name, ROW_VALUE[sort](row), self.room)
             tops.append(top)
-        return order(tops, {}, limit, wanted)
+        return rank_candidates(tops, {}, limit, wanted)
 
     def scan(  # noqa: D102
         self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True

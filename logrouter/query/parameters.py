@@ -200,7 +200,7 @@ OF_ALL: Final = (PARTIAL, MAX_STALENESS)
 """What every report over many subjects takes."""
 
 
-def read(
+def read_parameters(
     parameters: Iterable[Parameter[Any]], pairs: Iterable[tuple[str, str]]
 ) -> tuple[dict[str, Any], tuple[ParameterFault, ...]]:
     """Values by name, defaults filled in (None or () where there is none), and every fault, up to `MAX_FAULTS`."""

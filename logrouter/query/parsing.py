@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.text.timestamps import rfc3339
-from logrouter.query.cursors import Cursor, decode, fingerprint
-from logrouter.query.parameters import By, ParameterFault, Step, read
-from logrouter.query.patterns import Names, union
+from logrouter.query.cursors import Cursor, decode_cursor, fingerprint
+from logrouter.query.parameters import By, ParameterFault, Step, read_parameters
+from logrouter.query.patterns import NameFilter, union_of_statuses
 from logrouter.query.row_ranges import (
     KEPT,
     MINUTE_MS,
@@ -84,19 +84,20 @@ class Query:
         return self.series_or_none
 
     @property
-    def names(self) -> Names:
+    def names(self) -> NameFilter:
         """The filter of names: prefix, include and exclude."""
-        return Names(self.values.get("prefix") or "", self.values.get("include", ()), self.values.get("exclude", ()))
+        given = self.values.get
+        return NameFilter(given("prefix") or "", given("include", ()), given("exclude", ()))
 
     @property
     def statuses(self) -> frozenset[str] | None:
         """The statuses to count, as three digits or ``---``; None for all."""
-        return union(self.values.get("status", ()))
+        return union_of_statuses(self.values.get("status", ()))
 
 
 def reject_parameters(pairs: Iterable[tuple[str, str]]) -> Faults:
     """Faults of a request to an endpoint without parameters: one for each that was sent anyway."""
-    return read((), pairs)[1]
+    return read_parameters((), pairs)[1]
 
 
 def parse_query(
@@ -113,7 +114,7 @@ def parse_query(
     were found instead of a query if there are any.
     """
     pairs = list(pairs)
-    values, faults = read(parameters, pairs)
+    values, faults = read_parameters(parameters, pairs)
     if faults:
         return faults
     given = {key for key, _ in pairs}
@@ -129,7 +130,7 @@ def parse_query(
         identity = fingerprint(name, [pair for pair in pairs if pair[0] not in _PAGING])
         cursor = None
         if values.get("cursor") is not None:
-            cursor = decode(values["cursor"], identity)
+            cursor = decode_cursor(values["cursor"], identity)
             if cursor is None:
                 return (ParameterFault("cursor", "must be the next of an answer to the same question"),)
         return Query(now_ms, values, time_range, None, identity, cursor)

@@ -34,14 +34,14 @@ def _part(part: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NameFilter:
     """Which names are asked for: those with *prefix*, matching one of *include* if there are any, and no *exclude*."""
 
     prefix: str = ""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
-    def test(self) -> Callable[[str], bool] | None:
+    def predicate(self) -> Callable[[str], bool] | None:
         """The test for names, None when all are asked for."""
         include = [compile_wildcard(pattern) for pattern in self.include]
         exclude = [compile_wildcard(pattern) for pattern in self.exclude]
@@ -59,7 +59,7 @@ class Names:
         return wanted
 
 
-def statuses(pattern: str) -> frozenset[str] | None:
+def statuses_matching(pattern: str) -> frozenset[str] | None:
     """The statuses that a pattern means: `404`, `4??`, `50*`, `5xx`, `*`, or `---` for none; None if it is no pattern.
 
     Statuses are three digits; x and ? stand for one of them, `*` for the rest.
@@ -72,7 +72,7 @@ def statuses(pattern: str) -> frozenset[str] | None:
     return frozenset(status for status in _ALL if matches(status)) or None
 
 
-def union(patterns: Iterable[frozenset[str]]) -> frozenset[str] | None:
+def union_of_statuses(patterns: Iterable[frozenset[str]]) -> frozenset[str] | None:
     """All statuses that any of some patterns means; None when no pattern was given: all."""
     found = frozenset[str]().union(*patterns)
     return found or None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from logrouter.query.answers import errors
+from logrouter.query.answers import count_errors
 from logrouter.query.parameters import Sort
 from logrouter.query.tiers import Tier
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 RANKED: Final = (Sort.COUNT, Sort.ERRORS, Sort.BYTES)
 """What tops are kept of: sums, which only grow. A mean does not."""
 
-ROOM: Final = MappingProxyType({Tier.HOUR: 250, Tier.DAY: 500, Tier.LIFE: 1000})
+NAMES_KEPT: Final = MappingProxyType({Tier.HOUR: 250, Tier.DAY: 500, Tier.LIFE: 1000})
 """How many names a top keeps at least, by tier and partition; it may hold twice as many."""
 
 
-VALUE: Final[Mapping[Sort, Callable[[Cell | Numbers], int]]] = MappingProxyType(
-    {Sort.COUNT: lambda row: row.count, Sort.ERRORS: errors, Sort.BYTES: lambda row: row.bytes_in + row.bytes_out}
+ROW_VALUE: Final[Mapping[Sort, Callable[[Cell | Numbers], int]]] = MappingProxyType(
+    {Sort.COUNT: lambda row: row.count, Sort.ERRORS: count_errors, Sort.BYTES: lambda row: row.bytes_in + row.bytes_out}
 )
 """What a row is worth in each order."""
 
@@ -70,7 +70,7 @@ class Order(NamedTuple):
     bound: int
 
 
-def buckets(segments: Iterable[Segment]) -> Iterator[tuple[Tier, int]]:
+def top_buckets(segments: Iterable[Segment]) -> Iterator[tuple[Tier, int]]:
     """The buckets whose tops cover some segments: of minutes, the hours that they lie in."""
     for tier, start, stop in segments:
         if tier is Tier.MINUTE:
@@ -80,7 +80,7 @@ def buckets(segments: Iterable[Segment]) -> Iterator[tuple[Tier, int]]:
             yield from ((tier, bucket) for bucket in range(start, stop))
 
 
-def order(
+def rank_candidates(
     tops: Sequence[Top],
     more: Mapping[str, int],
     limit: int,
@@ -102,7 +102,7 @@ def order(
     return Order([RankCandidate(-n, name) for n, name in ordered[:limit]], max(bound, floors))
 
 
-def together(orders: Iterable[Order]) -> Order:
+def merge_orders(orders: Iterable[Order]) -> Order:
     """The order of several partitions, which share no name."""
     orders = list(orders)
     merged = list(heapq.merge(*(found.candidates for found in orders), key=lambda entry: (-entry.most, entry.name)))

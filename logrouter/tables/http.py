@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from mode import Service
 
-from logrouter.http_server.credentials import Follower
+from logrouter.http_server.credentials import CredentialFollower
 from logrouter.http_server.server import app_runner
 from logrouter.query.tiers import Tier
 from logrouter.telemetry.log import Log, log
@@ -81,7 +81,7 @@ class ViewServer(Service):
         self._tls = settings.tls.server() if settings.tls is not None else None
         self._peer_tls = settings.tls.client() if settings.tls is not None else None
         self._runner: web.AppRunner | None = None
-        self._follower: Follower | None = None
+        self._follower: CredentialFollower | None = None
 
     async def on_start(self) -> None:
         """Prepare everything but the port."""
@@ -101,7 +101,7 @@ class ViewServer(Service):
             log(Log.ACCESS_CLOSED)
         self._runner = app_runner(app)
         await self._runner.setup()
-        self._follower = Follower(authenticator, settings.access_files, settings.tls, self._tls)
+        self._follower = CredentialFollower(authenticator, settings.access_files, settings.tls, self._tls)
         self._follower.start(asyncio.get_running_loop())
 
     @Service.task

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from logrouter.query.answers import errors
+from logrouter.query.answers import count_errors
 from logrouter.query.parameters import Sort
-from logrouter.query.ranking import RANKED, ROOM, Top
+from logrouter.query.ranking import NAMES_KEPT, RANKED, Top
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.rows import BUCKET_BYTES, META
@@ -90,7 +90,7 @@ class ClientRankings:
         if count > bucket.count.floor:
             bucket.count.offer(key[BUCKET_BYTES + 1 :].decode(), count, bucket.room)
             bucket.changed = True
-        if count > bucket.errors.floor and (failed := errors(row)) > bucket.errors.floor:
+        if count > bucket.errors.floor and (failed := count_errors(row)) > bucket.errors.floor:
             bucket.errors.offer(key[BUCKET_BYTES + 1 :].decode(), failed, bucket.room)
             bucket.changed = True
         if size > bucket.bytes.floor:
@@ -133,7 +133,7 @@ class ClientRankings:
 
     def _opened(self, prefix: bytes) -> BucketRankings:
         tops = [_decoded(value) for value in self._read([key + prefix for key in _OF.values()])]
-        bucket = self._open[prefix] = BucketRankings(ROOM[rows.TIERS[prefix[0]]], tops)
+        bucket = self._open[prefix] = BucketRankings(NAMES_KEPT[rows.TIERS[prefix[0]]], tops)
         return bucket
 
 

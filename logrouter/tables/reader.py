@@ -9,7 +9,7 @@ from faust.types import TP
 
 from logrouter.core.rollup.cells import MAX_MINUTE
 from logrouter.core.rollup.records import partition_of
-from logrouter.query.ranking import VALUE, Order, buckets, order
+from logrouter.query.ranking import ROW_VALUE, Order, rank_candidates, top_buckets
 from logrouter.query.tiers import Position, Segment, Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
@@ -129,9 +129,9 @@ class StoreReader:
             return None
         spans = [(start * tier.value, stop * tier.value or MAX_MINUTE) for tier, start, stop in segments]
         minutes = range(min(first for first, _ in spans), max(end for _, end in spans))
-        more = unflushed.values(VALUE[sort], minutes)
-        tops = [rankings.top(sort, tier, bucket) for tier, bucket in buckets(segments)]
-        return order(tops, more, limit, wanted)
+        more = unflushed.values(ROW_VALUE[sort], minutes)
+        tops = [rankings.top(sort, tier, bucket) for tier, bucket in top_buckets(segments)]
+        return rank_candidates(tops, more, limit, wanted)
 
     def scan(
         self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.access.policy import CLOSED, Policy
 from logrouter.config.settings import SettingsError
 from logrouter.config.yaml.secrets import Secret
-from logrouter.http_server.credentials import Files, TlsFiles, access_of
+from logrouter.http_server.credentials import AccessFiles, TlsFiles, load_access
 from logrouter.tables.retention import BucketsKept
 from logrouter.tables.security import Security, security
 
@@ -54,7 +54,7 @@ class TablesSettings:
     instance: str = ""
     secret: str | None = field(default=None, repr=False)
     access: Policy = CLOSED
-    access_files: Files = field(default_factory=Files)
+    access_files: AccessFiles = field(default_factory=AccessFiles)
     tls: TlsFiles | None = None
     clock_offset_seconds: int = 0
 
@@ -76,7 +76,7 @@ def from_settings(
     folder = Path(settings.file).parent
     host = lane.http.host if host is None else host
     advertise = lane.http.advertise if advertise is None else advertise
-    access, files = access_of(settings, folder, host, advertise)
+    access, files = load_access(settings, folder, host, advertise)
     secret = _secret(env.get(PEER_SECRET_ENV) or "")
     if (access.tokens or access.jwt) and secret is not None and len(secret) < MIN_SECRET:
         msg = f"{PEER_SECRET_ENV} has fewer than {MIN_SECRET} characters: it guards what the tokens guard"

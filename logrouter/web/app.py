@@ -172,11 +172,11 @@ async def _respond(
     try:
         return await handler(request)
     except HttpProblem as problem:
-        return problems.from_problem(problem, request)
+        return problems.problem_response(problem, request)
     except web.HTTPException as error:
-        return problems.from_http(error, request)
+        return problems.http_error_response(error, request)
     except Exception as exc:  # noqa: BLE001 - the last line of defence: logged with the id that the caller gets
         incident = secrets.token_hex(8)
         log(Log.QUERY_FAILED, exc_info=exc, incident=incident)
         detail = "this is a fault of the server; its log has more under this id"
-        return problems.from_problem(HttpProblem(INTERNAL, detail, id=incident), request)
+        return problems.problem_response(HttpProblem(INTERNAL, detail, id=incident), request)

@@ -15,7 +15,7 @@ from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import problems
 from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, HttpProblem
 from logrouter.query import parsing
-from logrouter.query.answers import age_ms, freshness, freshness_summary
+from logrouter.query.answers import age_ms, freshness_summary, partition_freshness
 from logrouter.query.parameters import AnswerFormat
 from logrouter.query.schemas import FRESHNESS_HEADER
 
@@ -74,7 +74,7 @@ def with_freshness(
         **({"partial": True} if missing else {}),
         "freshness": {
             "at": rfc3339(query.now_ms),
-            "partitions": [freshness(*one) for one in found],
+            "partitions": [partition_freshness(*one) for one in found],
             "stale": any(position.standby for _, position, _ in found),
             "missing": [{"partition": p, "reason": reason} for p, reason in sorted(missing.items())],
         },

@@ -23,7 +23,7 @@ from logrouter.http_server.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, 
 from logrouter.http_server.work_queue import BusyError
 from logrouter.query import parsing
 from logrouter.query.kinds import Invalid, ParameterKind, integer, quoted
-from logrouter.query.parameters import Parameter, ParameterFault, Partial, read
+from logrouter.query.parameters import Parameter, ParameterFault, Partial, read_parameters
 from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import AnsweredPartition
 from logrouter.web.scanning import run_work, run_work_for
@@ -79,7 +79,7 @@ async def answer_partial_report(view: View, request: web.Request, report: Scatte
     """This worker's part of a report, for another worker; about those of the partitions asked for that it holds."""
     of_hop = {parameter.name for parameter in _HOP_PARAMETERS}
     pairs = list(request.query.items())
-    values, faults = read(_HOP_PARAMETERS, [pair for pair in pairs if pair[0] in of_hop])
+    values, faults = read_parameters(_HOP_PARAMETERS, [pair for pair in pairs if pair[0] in of_hop])
     faults += tuple(ParameterFault(name, "is missing") for name, value in values.items() if value is None)
     if faults:
         raise problems.bad_parameters(faults)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import csv_text, schemas
-from logrouter.query.answers import ranked
+from logrouter.query.answers import rank_counts
 from logrouter.query.parameters import FORMAT, LIMIT, OF_SUBJECT, TIME_RANGE
 from logrouter.query.reports.declaration import SubjectReport
 from logrouter.query.reports.subject_rows import breakdown_of
@@ -24,7 +24,7 @@ def _answer(subject: SubjectRows, query: Query) -> Answer:
 
 def _clients(cell: Cell, query: Query) -> Answer:
     """The clients by count, largest first; bounds as in the report of URLs."""
-    largest = list(ranked(cell.clients).items())[: query.values["limit"]]
+    largest = list(rank_counts(cell.clients).items())[: query.values["limit"]]
     return {
         "clients": [{"client_id": name, "count": n} for name, n in largest],
         "max_undercount": cell.clients_error_bound,

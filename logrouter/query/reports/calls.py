@@ -93,7 +93,7 @@ class CallsBuilder:
 
     def __init__(self, query: Query) -> None:
         self._points = query.points
-        self._wanted = query.names.test()
+        self._wanted = query.names.predicate()
         self._calls = CallsCollector(query.values["limit"], query.points)
 
     def work(self) -> Iterator[Scan]:

@@ -28,7 +28,7 @@ def _answer(subject: SubjectRows, query: Query) -> Answer:
 
 def _apis(cell: Cell, query: Query) -> Answer:
     """The APIs by count, largest first; *other* counts requests whose API and status were not kept apart."""
-    wanted, statuses = query.names.test(), query.statuses
+    wanted, statuses = query.names.predicate(), query.statuses
     found: dict[str, dict[str, int]] = {}
     for pair, n in cell.peer.items():
         status, api = pair[:3], pair[3:]

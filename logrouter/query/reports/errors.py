@@ -8,7 +8,7 @@ from logrouter.core.rollup.failures import NO_STATUS, parse_fault
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import csv_text, schemas
-from logrouter.query.answers import SUBJECT_FIELD, errors_by_label, interval_of, ranked
+from logrouter.query.answers import SUBJECT_FIELD, by_error_label, interval_of_query, rank_counts
 from logrouter.query.parameters import FORMAT, OF_SUBJECT, TIME_RANGE
 from logrouter.query.reports.declaration import SubjectReport
 
@@ -29,8 +29,8 @@ def _answer(subject: SubjectRows, query: Query) -> Answer:
     cell = subject.sum_in(query.time_range.rows)
     return {
         SUBJECT_FIELD[subject.kind]: subject.name,
-        **interval_of(query),
-        "errors": [{"error": label, "count": n} for label, n in ranked(errors_by_label(cell)).items()],
+        **interval_of_query(query),
+        "errors": [{"error": label, "count": n} for label, n in rank_counts(by_error_label(cell)).items()],
         "success": cell.outcome.get("ok", 0),
         "aborted": cell.outcome.get("aborted", 0),
         "recent": [_recent(subject.kind, failure) for failure in life.recent],

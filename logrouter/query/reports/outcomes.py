@@ -47,7 +47,7 @@ class OutcomesBuilder:
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._wanted = query.names.test()
+        self._wanted = query.names.predicate()
         self._sums: dict[str, Cell] = {}
 
     def work(self) -> Iterator[Scan]:
@@ -61,7 +61,7 @@ class OutcomesBuilder:
         known = self._sums.get(name)
         if known is None:
             known = self._sums[name] = Cell(0)
-        merge(known, answers.bare(cell, errors=True))
+        merge(known, answers.without_breakdowns(cell, errors=True))
 
     def result(self) -> PartialOutcomes:
         """The part of this worker, once all work is done."""
@@ -89,7 +89,7 @@ def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[R
         well = {SUCCESS: cell.outcome.get("ok", 0), ABORTED: cell.outcome.get("aborted", 0)}
     else:
         well = {SUCCESS: 0, ABORTED: 0}
-        for status, n in answers.statuses(cell).items():
+        for status, n in answers.by_status(cell).items():
             if status in statuses:
                 well[ABORTED if status in _LEFT_BY_CLIENT else SUCCESS] += max(n - failed.get(status, 0), 0)
     yield from (Row(api, outcome, None, n) for outcome, n in well.items() if n)
@@ -113,7 +113,7 @@ def _answer(query: Query, partials: Sequence[PartialOutcomes]) -> Answer:
     rows = (row for partial in partials for row in partial.rows)
     merged = _cut(rows, query.values["limit"], sum(partial.other for partial in partials))
     return {
-        **answers.interval_of(query),
+        **answers.interval_of_query(query),
         "rows": [
             {"api": row.api, "outcome": row.outcome, "error": row.error, "count": row.requests} for row in merged.rows
         ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.core.rollup.cells import Cell
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import csv_text, schemas
-from logrouter.query.answers import by_api, errors_by_label, numbers, ranked, status_classes, statuses
+from logrouter.query.answers import by_api, by_error_label, by_status, by_status_class, numbers_of, rank_counts
 from logrouter.query.parameters import By, Step
 from logrouter.query.row_ranges import MINUTE_MS
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from logrouter.query.schemas import Schema
 
 _SPLIT: Final[Mapping[By, Callable[[Cell], dict[str, int]]]] = {
-    By.STATUS: statuses,
-    By.STATUS_CLASS: status_classes,
-    By.OUTCOME: lambda cell: ranked(cell.outcome),
-    By.API: lambda cell: ranked(by_api(cell)),
-    By.ERROR: lambda cell: ranked(errors_by_label(cell)),
+    By.STATUS: by_status,
+    By.STATUS_CLASS: by_status_class,
+    By.OUTCOME: lambda cell: rank_counts(cell.outcome),
+    By.API: lambda cell: rank_counts(by_api(cell)),
+    By.ERROR: lambda cell: rank_counts(by_error_label(cell)),
 }
 
 
@@ -38,9 +38,9 @@ def points_answer(
     empty = Cell(0)
     points = []
     for index, cell in enumerate(cells):
-        point = {"time": rfc3339((series.start + index) * width_ms), **numbers(cell or empty)}
+        point = {"time": rfc3339((series.start + index) * width_ms), **numbers_of(cell or empty)}
         if series.by is not None:
-            point["by"] = ranked(split[index]) if split is not None else _SPLIT[series.by](cell or empty)
+            point["by"] = rank_counts(split[index]) if split is not None else _SPLIT[series.by](cell or empty)
         points.append(point)
     return {
         "from": rfc3339(series.start * width_ms),

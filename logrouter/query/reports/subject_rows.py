@@ -55,7 +55,7 @@ class SubjectRows(NamedTuple):
 
     def sum_in(self, rows: RowRange) -> Cell:
         """The sum of the rows of a range."""
-        return answers.total(self.in_range(rows))
+        return answers.sum_cells(self.in_range(rows))
 
 
 def breakdown_of(subject: SubjectRows, query: Query, content: Callable[[Cell, Query], Answer]) -> Answer:
@@ -63,6 +63,6 @@ def breakdown_of(subject: SubjectRows, query: Query, content: Callable[[Cell, Qu
     subject.lifetime()
     return {
         SUBJECT_FIELD[subject.kind]: subject.name,
-        **answers.interval_of(query),
+        **answers.interval_of_query(query),
         **content(subject.sum_in(query.time_range.rows), query),
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import schemas
-from logrouter.query.answers import SUBJECT_FIELD, figures, interval
+from logrouter.query.answers import SUBJECT_FIELD, figures_of, interval_of_rows
 from logrouter.query.parameters import ANY_TIME_RANGE, OF_SUBJECT
 from logrouter.query.reports.declaration import SubjectReport
 from logrouter.query.row_ranges import Window, rows_of_window
@@ -26,17 +26,17 @@ def _answer(subject: SubjectRows, query: Query) -> Answer:
     day = rows_of_window(LAST_24H, query.now_ms, subject.kept)
     body = {
         SUBJECT_FIELD[subject.kind]: subject.name,
-        "lifetime": figures(life, apis=apis),
-        "last_24h": {**interval(day), **figures(subject.sum_in(day), apis=apis)},
+        "lifetime": figures_of(life, apis=apis),
+        "last_24h": {**interval_of_rows(day), **figures_of(subject.sum_in(day), apis=apis)},
     }
     time_range = query.time_range_or_none
     if time_range is None:
         return body
     length = {} if time_range.window is None else {"length": time_range.window}
     rows, previous = time_range.rows, time_range.previous
-    body["window"] = {**length, **interval(rows), **figures(subject.sum_in(rows), apis=apis)}
+    body["window"] = {**length, **interval_of_rows(rows), **figures_of(subject.sum_in(rows), apis=apis)}
     if previous is not None:
-        body["previous"] = {**interval(previous), **figures(subject.sum_in(previous), apis=apis)}
+        body["previous"] = {**interval_of_rows(previous), **figures_of(subject.sum_in(previous), apis=apis)}
     return body
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from logrouter.query.answers import errors
+from logrouter.query.answers import count_errors
 from logrouter.query.cursors import Cursor
 from logrouter.query.parameters import Sort
 
@@ -44,7 +44,7 @@ class Tally(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         self._seen(cell.first_ms, cell.last_ms)
         self.count += cell.count
         self.weight += cell.weight
-        self.errors += errors(cell)
+        self.errors += count_errors(cell)
         self.bytes_in += cell.bytes_in
         self.bytes_out += cell.bytes_out
         self.latency_sum += cell.latency_sum
@@ -78,7 +78,7 @@ class TopEntry(NamedTuple):
     previous: Tally | None = None
 
 
-BY: Final[dict[Sort, Callable[[Tally], float]]] = {
+SORT_VALUE: Final[dict[Sort, Callable[[Tally], float]]] = {
     Sort.COUNT: lambda t: t.count,
     Sort.ERRORS: lambda t: t.errors,
     Sort.BYTES: lambda t: t.bytes_in + t.bytes_out,
@@ -87,9 +87,9 @@ BY: Final[dict[Sort, Callable[[Tally], float]]] = {
 }
 
 
-def largest(entries: Iterable[TopEntry], sort: Sort, limit: int, after: Cursor | None = None) -> list[TopEntry]:
+def largest_entries(entries: Iterable[TopEntry], sort: Sort, limit: int, after: Cursor | None = None) -> list[TopEntry]:
     """The largest entries first, ties by name: one order, whoever sorts. With *after*, those behind that place."""
-    value = BY[sort]
+    value = SORT_VALUE[sort]
     keyed = ((-value(entry.tally), entry.name, entry) for entry in entries)
     if after is not None:
         place = (-after.value, after.name)
@@ -97,9 +97,9 @@ def largest(entries: Iterable[TopEntry], sort: Sort, limit: int, after: Cursor |
     return [entry for *_, entry in heapq.nsmallest(limit, keyed, key=lambda item: item[:2])]
 
 
-def cursor_of(sort: Sort, entry: TopEntry) -> Cursor:
+def cursor_behind(sort: Sort, entry: TopEntry) -> Cursor:
     """The place behind an entry."""
-    return Cursor(BY[sort](entry.tally), entry.name)
+    return Cursor(SORT_VALUE[sort](entry.tally), entry.name)
 
 
 class TopCollector:
@@ -130,20 +130,21 @@ class TopCollector:
         tally.add(cell)
         self.total.add(cell)
         if self._single and len(self._tallies) > self._room:
-            self._tallies = {entry.name: entry.tally for entry in self.largest()}
+            self._tallies = {entry.name: entry.tally for entry in self.largest_entries()}
 
     def sift(self) -> Iterator[None]:
         """Sorts out all but the largest, a little at each step: sorting a million at once would take long."""
         best: list[TopEntry] = []
         entries = iter(self._tallies.items())
         while some := [TopEntry(*item) for item in islice(entries, _STEP)]:
-            best = largest(best + some, self._sort, self._limit, self._after)
+            best = largest_entries(best + some, self._sort, self._limit, self._after)
             yield
         self._tallies = {entry.name: entry.tally for entry in best}
 
-    def largest(self) -> list[TopEntry]:
+    def largest_entries(self) -> list[TopEntry]:
         """The list of all rows so far; quick after `sift`."""
-        return largest((TopEntry(*item) for item in self._tallies.items()), self._sort, self._limit, self._after)
+        entries = (TopEntry(*item) for item in self._tallies.items())
+        return largest_entries(entries, self._sort, self._limit, self._after)
 
 
 class PartialTop(msgspec.Struct, forbid_unknown_fields=True):
@@ -160,23 +161,23 @@ class PartialTop(msgspec.Struct, forbid_unknown_fields=True):
     bound: int | None = None
 
 
-def merge(partials: Iterable[PartialTop], sort: Sort, limit: int) -> PartialTop:
+def merge_tops(partials: Iterable[PartialTop], sort: Sort, limit: int) -> PartialTop:
     """One list of the lists of workers that share no subject."""
     partials = list(partials)
     subjects = [partial.subjects for partial in partials]
     merged = PartialTop(
-        largest((entry for partial in partials for entry in partial.entries), sort, limit),
+        largest_entries((entry for partial in partials for entry in partial.entries), sort, limit),
         None if None in subjects else sum(number for number in subjects if number is not None),
-        _joined(partial.total for partial in partials),
+        _sum_tallies(partial.total for partial in partials),
     )
     if any(partial.previous is not None for partial in partials):
-        merged.previous = _joined(partial.previous for partial in partials)
+        merged.previous = _sum_tallies(partial.previous for partial in partials)
     bounds = [partial.bound for partial in partials if partial.bound is not None]
     merged.bound = max(bounds) if bounds else None
     return merged
 
 
-def _joined(tallies: Iterable[Tally | None]) -> Tally | None:
+def _sum_tallies(tallies: Iterable[Tally | None]) -> Tally | None:
     total = Tally()
     for tally in tallies:
         if tally is None:

@@ -13,13 +13,29 @@ from logrouter.core.rollup.cells import MAX_NAME
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import csv_text, schemas
-from logrouter.query.answers import SUBJECT_FIELD, Answer, interval, interval_of, mean, weighted
-from logrouter.query.cursors import encode
+from logrouter.query.answers import (
+    SUBJECT_FIELD,
+    Answer,
+    interval_of_query,
+    interval_of_rows,
+    mean_latency,
+    round_weight,
+)
+from logrouter.query.cursors import encode_cursor
 from logrouter.query.kinds import choice, text
 from logrouter.query.parameters import COMPARED, FORMAT, LIMIT, NAMES, OF_ALL, Parameter, Sort
-from logrouter.query.ranking import RANKED, Order, together
+from logrouter.query.ranking import RANKED, Order, merge_orders
 from logrouter.query.reports.declaration import ScatterGatherReport
-from logrouter.query.reports.tally import BY, PartialTop, Tally, TopCollector, TopEntry, cursor_of, largest, merge
+from logrouter.query.reports.tally import (
+    SORT_VALUE,
+    PartialTop,
+    Tally,
+    TopCollector,
+    TopEntry,
+    cursor_behind,
+    largest_entries,
+    merge_tops,
+)
 from logrouter.query.reports.work import Lookup, Ranking, Scan
 
 if TYPE_CHECKING:
@@ -53,7 +69,7 @@ class TopListBuilder:
         # One more than is shown tells whether there are more.
         self._limit: int = query.values["limit"] + 1
         self._sort: Sort = query.values["sort"]
-        self._wanted = query.names.test()
+        self._wanted = query.names.predicate()
         self._result = PartialTop([], 0, Tally())
 
     def work(self) -> Iterator[Work | None]:
@@ -77,7 +93,7 @@ class TopListBuilder:
         sort = self._sort if self._sort in RANKED else Sort.COUNT
         yield Ranking(sort, self._query.time_range.rows.segments, max(self._room, FEW), self._wanted, orders.append)
         known = [found for found in orders if found is not None]
-        return together(known) if known and len(known) == len(orders) else None
+        return merge_orders(known) if known and len(known) == len(orders) else None
 
     @property
     def _room(self) -> int:
@@ -93,9 +109,9 @@ class TopListBuilder:
             at += len(names)
             looked_up = yield from self._looked_up(names, time_range.rows)
             entries = (entry for entry in looked_up if entry.tally.count)
-            best = largest([*best, *entries], self._sort, self._limit, self._query.cursor)
+            best = largest_entries([*best, *entries], self._sort, self._limit, self._query.cursor)
             bound = max(found.candidates[at].most if at < len(found.candidates) else 0, found.bound)
-            if ranked and len(best) > shown and BY[self._sort](best[shown - 1].tally) > bound:
+            if ranked and len(best) > shown and SORT_VALUE[self._sort](best[shown - 1].tally) > bound:
                 break
         if time_range.previous is not None:
             period = yield from self._looked_up([entry.name for entry in best], time_range.previous)
@@ -122,7 +138,7 @@ class TopListBuilder:
             return False
         for _ in collector.sift():
             yield None
-        entries = collector.largest()
+        entries = collector.largest_entries()
         partial_top = PartialTop(entries, collector.subjects, collector.total)
         if time_range.previous is not None:
             before, listed = Tally(), {entry.name: Tally() for entry in entries}
@@ -165,12 +181,12 @@ class TopListBuilder:
 def top_list_answer(kind: SubjectKind, query: Query, partials: Sequence[PartialTop]) -> Answer:
     """The answer from the lists of all workers."""
     limit, sort, time_range = query.values["limit"], query.values["sort"], query.time_range
-    merged = merge(partials, sort, limit + 1)
+    merged = merge_tops(partials, sort, limit + 1)
     listed = merged.entries[:limit]
-    last = cursor_of(sort, listed[-1]) if len(merged.entries) > limit else None
+    last = cursor_behind(sort, listed[-1]) if len(merged.entries) > limit else None
     bound, before = _bound(merged, sort, listed, limit), merged.previous
     return {
-        **interval_of(query),
+        **interval_of_query(query),
         "sort": sort,
         "limit": limit,
         "exact": bound is None,
@@ -179,7 +195,7 @@ def top_list_answer(kind: SubjectKind, query: Query, partials: Sequence[PartialT
         **(
             {}
             if time_range.previous is None
-            else {"previous": None if before is None else {**interval(time_range.previous), **_numbers(before)}}
+            else {"previous": None if before is None else {**interval_of_rows(time_range.previous), **_numbers(before)}}
         ),
         _COLLECTION[kind]: [
             {
@@ -189,7 +205,7 @@ def top_list_answer(kind: SubjectKind, query: Query, partials: Sequence[PartialT
             }
             for entry in listed
         ],
-        "next": None if last is None else encode(last, query.identity),
+        "next": None if last is None else encode_cursor(last, query.identity),
     }
 
 
@@ -197,7 +213,7 @@ def _bound(merged: PartialTop, sort: Sort, listed: Sequence[TopEntry], limit: in
     """What somebody may be worth who belongs into the list and was not looked at; None if there is nobody."""
     if not merged.bound:
         return None
-    if sort in RANKED and len(listed) == limit and BY[sort](listed[-1].tally) > merged.bound:
+    if sort in RANKED and len(listed) == limit and SORT_VALUE[sort](listed[-1].tally) > merged.bound:
         return None
     return merged.bound
 
@@ -205,10 +221,10 @@ def _bound(merged: PartialTop, sort: Sort, listed: Sequence[TopEntry], limit: in
 def _numbers(tally: Tally) -> Answer:
     return {
         "count": tally.count,
-        "weighted": weighted(tally.weight),
+        "weighted": round_weight(tally.weight),
         "errors": tally.errors,
         "bytes": {"in": tally.bytes_in, "out": tally.bytes_out},
-        "latency_ms": {"mean": mean(tally.latency_sum, tally.latency_count), "max": tally.latency_max}
+        "latency_ms": {"mean": mean_latency(tally.latency_sum, tally.latency_count), "max": tally.latency_max}
         if tally.latency_count
         else None,
         "first_seen": rfc3339(tally.first_ms) if tally.count else None,

@@ -73,7 +73,7 @@ def _summed(row_range: RowRange, into: Cell, names: set[str]) -> Iterator[Scan]:
     def add(name: str, _: int, cell: Cell) -> None:
         if cell.count:
             names.add(name)
-            merge(into, answers.bare(cell, errors=True))
+            merge(into, answers.without_breakdowns(cell, errors=True))
 
     for segment in row_range.segments:
         yield Scan(SubjectKind.API, segment, add)
@@ -82,14 +82,14 @@ def _summed(row_range: RowRange, into: Cell, names: set[str]) -> Iterator[Scan]:
 def _answer(query: Query, partials: Sequence[PartialTotals]) -> Answer:
     time_range = query.time_range
     counts = [partial.clients for partial in partials]
-    previous = answers.total(partial.previous for partial in partials)
+    previous = answers.sum_cells(partial.previous for partial in partials)
     return {
-        **answers.interval_of(query),
-        "total": answers.figures(answers.total(partial.total for partial in partials), apis=False),
+        **answers.interval_of_query(query),
+        "total": answers.figures_of(answers.sum_cells(partial.total for partial in partials), apis=False),
         "clients": sum(n for n in counts if n is not None) if None not in counts else None,
         "apis": sum(partial.apis for partial in partials),
         **(
-            {"previous": {**answers.interval(time_range.previous), **answers.figures(previous, apis=False)}}
+            {"previous": {**answers.interval_of_rows(time_range.previous), **answers.figures_of(previous, apis=False)}}
             if time_range.previous is not None
             else {}
         ),

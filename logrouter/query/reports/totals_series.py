@@ -50,7 +50,7 @@ class TotalsSeriesBuilder:
         known = self._cells.get(bucket)
         if known is None:
             known = self._cells[bucket] = Cell(bucket)
-        merge(known, answers.bare(cell))
+        merge(known, answers.without_breakdowns(cell))
         if self._calls is not None:
             self._calls.add(name, bucket, cell)
 
@@ -65,7 +65,7 @@ def _answer(query: Query, partials: Sequence[PartialTotalsSeries]) -> Answer:
     for partial in partials:
         for cell in partial.cells:
             merged.setdefault(cell.minute, []).append(cell)
-    cells = [answers.total(merged.get(bucket, ())) for bucket in range(points.start, points.stop)]
+    cells = [answers.sum_cells(merged.get(bucket, ())) for bucket in range(points.start, points.stop)]
     calls = [partial.calls for partial in partials if partial.calls is not None]
     split: list[dict[str, int]] | None = None
     if points.by is By.API:

@@ -9,7 +9,7 @@ from logrouter.core.rollup.cells import MAX_URL
 from logrouter.core.rollup.failures import NO_STATUS
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import csv_text, schemas
-from logrouter.query.answers import interval_of
+from logrouter.query.answers import interval_of_query
 from logrouter.query.kinds import text
 from logrouter.query.parameters import FORMAT, LIMIT, OF_SUBJECT, STATUSES, TIME_RANGE, Parameter
 from logrouter.query.reports.declaration import SubjectReport
@@ -31,7 +31,7 @@ def _answer(subject: SubjectRows, query: Query) -> Answer:
 
 def _unmatched_answer(subject: SubjectRows, query: Query) -> Answer:
     """Without the subject's name; that there was never such a request is no problem but an empty list."""
-    return {**interval_of(query), **_urls(subject.sum_in(query.time_range.rows), query)}
+    return {**interval_of_query(query), **_urls(subject.sum_in(query.time_range.rows), query)}
 
 
 def _urls(cell: Cell, query: Query) -> Answer:

@@ -18,7 +18,7 @@ from logrouter.access.tokens import hash_of, token_of
 from logrouter.config import load
 from logrouter.config.settings import SettingsError
 from logrouter.http_server import server
-from logrouter.http_server.credentials import Files, Follower, TlsFiles
+from logrouter.http_server.credentials import AccessFiles, CredentialFollower, TlsFiles
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.tables.app import App, BootStrategy
 from logrouter.tables.http import base_url
@@ -58,7 +58,7 @@ class Running:
         )
         self.runner = await server.start(built, "127.0.0.1", 0, tls=context)
         self.authenticator = built[AUTHENTICATOR]
-        self.follower = Follower(self.authenticator, self.files, self.tls, context)
+        self.follower = CredentialFollower(self.authenticator, self.files, self.tls, context)
         self.follower.start(asyncio.get_running_loop())
         host, self.port = self.runner.addresses[0][:2]
         self.url = base_url(host, self.port, encrypted=self.tls is not None)
@@ -229,7 +229,7 @@ def test_a_certificate_is_replaced_without_a_restart_and_a_broken_one_is_not_tak
     tls = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem")
 
     async def main():
-        async with Running(OPEN, Files(), tls) as view:
+        async with Running(OPEN, AccessFiles(), tls) as view:
 
             async def served():
                 # Whichever certificate is there now: it is the server that is asked, not the client's trust.

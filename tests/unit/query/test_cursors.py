@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.query.cursors import Cursor, decode, encode, fingerprint
+from logrouter.query.cursors import Cursor, decode_cursor, encode_cursor, fingerprint
 
 QUESTION = fingerprint("clients", [("window", "24h")])
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=512)
@@ -18,15 +18,15 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=512)
 @given(st.integers(0, 2**63) | st.floats(0, 1e18), NAMES)
 def test_cursors_round_trip(value, name):
     """Values are exact, names of any kind, and the text needs no escaping in a URL."""
-    text = encode(Cursor(value, name), QUESTION)
-    assert decode(text, QUESTION) == (value, name)
+    text = encode_cursor(Cursor(value, name), QUESTION)
+    assert decode_cursor(text, QUESTION) == (value, name)
     assert text.replace("-", "").replace("_", "").isalnum()
 
 
 @given(st.text(max_size=60))
 def test_no_text_raises(text):
     """Whatever a caller sends, it is a cursor or it is none."""
-    assert decode(text, QUESTION) is None or isinstance(decode(text, QUESTION), Cursor)
+    assert decode_cursor(text, QUESTION) is None or isinstance(decode_cursor(text, QUESTION), Cursor)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_no_text_raises(text):
 def test_malformed_cursors_are_none(content):
     """Wrong question, shape or type."""
     text = base64.urlsafe_b64encode(orjson.dumps(content)).decode().rstrip("=")
-    assert decode(text, QUESTION) is None
+    assert decode_cursor(text, QUESTION) is None
 
 
 def test_a_question_is_the_same_in_any_order_of_its_parameters():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.query.patterns import Names, compile_wildcard, statuses, union
+from logrouter.query.patterns import NameFilter, compile_wildcard, statuses_matching, union_of_statuses
 
 
 def plainly(pattern, name):
@@ -67,19 +67,19 @@ def test_any_pattern_is_answered(pattern, name):
 )
 def test_status_patterns(pattern, expected):
     """Digits, x or ? for one, * for the rest."""
-    assert statuses(pattern) == expected
+    assert statuses_matching(pattern) == expected
 
 
 def test_all_statuses_and_none():
     """`*` is every status and the missing one; no pattern is no restriction."""
-    assert len(statuses("*")) == 1001
-    assert union([]) is None
-    assert union([statuses("404"), statuses("403")]) == {"404", "403"}
+    assert len(statuses_matching("*")) == 1001
+    assert union_of_statuses([]) is None
+    assert union_of_statuses([statuses_matching("404"), statuses_matching("403")]) == {"404", "403"}
 
 
 def test_names_are_picked_by_prefix_include_and_exclude():
     """The prefix is exact in case; one include is enough; an exclude always wins."""
-    wanted = Names("co", ("*v1", "*V2"), ("*test*",)).test()
+    wanted = NameFilter("co", ("*v1", "*V2"), ("*test*",)).predicate()
     names = ["core/v1", "core/v2", "Core/v1", "core/v3", "core-test/v1", "x/v1"]
     assert [name for name in names if wanted(name)] == ["core/v1", "core/v2"]
-    assert Names().test() is None
+    assert NameFilter().predicate() is None

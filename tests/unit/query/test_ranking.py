@@ -8,7 +8,7 @@ from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import parsing
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.parameters import Sort
-from logrouter.query.ranking import RANKED, Order, RankCandidate, Top, buckets, order, together
+from logrouter.query.ranking import RANKED, Order, RankCandidate, Top, merge_orders, rank_candidates, top_buckets
 from logrouter.query.reports import top_list
 from logrouter.query.reports.registry import BY_NAME
 from logrouter.query.reports.top_list import TopListBuilder, top_list_answer
@@ -30,21 +30,21 @@ def test_a_top_keeps_the_largest_and_a_floor_for_the_rest():
 def test_what_somebody_can_be_worth_counts_floors_and_what_is_unflushed():
     """Two hours: who is in one top only may have had as much as the other one's floor."""
     tops = [Top({"a": 9, "b": 4}, 3), Top({"a": 7, "c": 6}, 2)]
-    found = order(tops, {"b": 1, "new": 2}, limit=3)
+    found = rank_candidates(tops, {"b": 1, "new": 2}, limit=3)
     assert found == Order([RankCandidate(16, "a"), RankCandidate(9, "c"), RankCandidate(7, "b")], 7)
-    assert order(tops, {}, limit=9).bound == 5
-    assert order(tops, {}, 9, lambda name: name > "b") == Order([RankCandidate(9, "c")], 5)
+    assert rank_candidates(tops, {}, limit=9).bound == 5
+    assert rank_candidates(tops, {}, 9, lambda name: name > "b") == Order([RankCandidate(9, "c")], 5)
 
 
 def test_partitions_together_are_as_uncertain_as_the_worst():
     """Largest first over all of them."""
     parts = [Order([RankCandidate(5, "x"), RankCandidate(1, "y")], 1), Order([RankCandidate(4, "z")], 3)]
-    assert together(parts) == Order([RankCandidate(5, "x"), RankCandidate(4, "z"), RankCandidate(1, "y")], 3)
+    assert merge_orders(parts) == Order([RankCandidate(5, "x"), RankCandidate(4, "z"), RankCandidate(1, "y")], 3)
 
 
 def test_minutes_are_covered_by_their_hours():
     """00:30 to 02:10 touches three hours; wider tiers cover themselves."""
-    assert list(buckets([Segment(Tier.MINUTE, 30, 130), Segment(Tier.DAY, 1, 3)])) == [
+    assert list(top_buckets([Segment(Tier.MINUTE, 30, 130), Segment(Tier.DAY, 1, 3)])) == [
         *((Tier.HOUR, 0), (Tier.HOUR, 1), (Tier.HOUR, 2)),
         *((Tier.DAY, 1), (Tier.DAY, 2)),
     ]

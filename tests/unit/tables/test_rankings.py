@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
-from logrouter.query.ranking import RANKED, VALUE
+from logrouter.query.ranking import RANKED, ROW_VALUE
 from logrouter.query.tiers import Tier
 from logrouter.tables import rankings as rankings_module
 from logrouter.tables import rows
@@ -26,7 +26,7 @@ TIERS = (Tier.HOUR, Tier.DAY, Tier.LIFE)
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Rooms that a few clients fill, and hardly any bucket_rankings in memory."""
-    monkeypatch.setattr(rankings_module, "ROOM", dict.fromkeys(TIERS, 3))
+    monkeypatch.setattr(rankings_module, "NAMES_KEPT", dict.fromkeys(TIERS, 3))
     monkeypatch.setattr(rankings_module, "MAX_OPEN", 2)
 
 
@@ -118,7 +118,7 @@ class Partition:
         for (tier, bucket), cells in truth.items():
             for sort in RANKED if tier in TIERS else ():
                 top = self.rankings.top(sort, tier, bucket)
-                values = {name: VALUE[sort](cell) for name, cell in cells.items()}
+                values = {name: ROW_VALUE[sort](cell) for name, cell in cells.items()}
                 assert {name: values[name] for name in top.values} == top.values
                 assert all(value <= top.floor for name, value in values.items() if name not in top.values)
                 assert len(top.values) <= 6

@@ -16,7 +16,7 @@ from logrouter.access.policy import ALGORITHMS, Jwt, Policy
 from logrouter.access.scopes import Caller, client_scope
 from logrouter.access.tokens import Refusal
 from logrouter.http_server import server
-from logrouter.http_server.bearer import Bearers
+from logrouter.http_server.bearer import BearerVerifier
 from logrouter.http_server.keys import FetchedKeys, KeySet, KeySetError
 
 ISSUER, AUDIENCE = "https://login.example.org", "logrouter"
@@ -59,7 +59,7 @@ def token(key=RSA, algorithm="RS256", kid="r", headers=None, **claims):
 
 def find(text, **changes):
     """Whom a token lets in."""
-    return asyncio.run(Bearers(policy(**changes)).find(text))
+    return asyncio.run(BearerVerifier(policy(**changes)).find(text))
 
 
 @pytest.mark.parametrize(

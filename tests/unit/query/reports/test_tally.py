@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import Sort
-from logrouter.query.reports.tally import PartialTop, Tally, TopCollector, cursor_of, merge
+from logrouter.query.reports.tally import PartialTop, Tally, TopCollector, cursor_behind, merge_tops
 
 OUTCOMES = st.dictionaries(st.sampled_from(["ok", "aborted", "backend_error"]), st.integers(1, 3), min_size=1)
 
@@ -58,7 +58,7 @@ def test_merged_lists_equal_brute_force(rows, sort, limit, workers):
     for name, row in rows:
         boards[zlib.crc32(name.encode()) % workers].add(name, row)
         groups.setdefault(name, []).append(row)
-    merged = merge(map(part_of, boards), sort, limit)
+    merged = merge_tops(map(part_of, boards), sort, limit)
     expected = sorted(groups, key=lambda name: (-value(sort, groups[name]), name))
     assert [entry.name for entry in merged.entries] == expected[:limit]
     for name, tally, _ in merged.entries:
@@ -69,7 +69,7 @@ def test_merged_lists_equal_brute_force(rows, sort, limit, workers):
 
 def part_of(board):
     """A worker's share."""
-    return PartialTop(board.largest(), board.subjects, board.total)
+    return PartialTop(board.largest_entries(), board.subjects, board.total)
 
 
 @given(ROWS, st.sampled_from(list(Sort)), st.integers(1, 5), st.booleans())
@@ -82,15 +82,15 @@ def test_pages_put_together_are_the_whole_list(rows, sort, limit, single):
         board = TopCollector(sort, limit, single=single, after=after)
         for name, row in rows:
             board.add(name, row)
-        page = board.largest()
+        page = board.largest_entries()
         if not page:
             break
         names += [entry.name for entry in page]
-        after = cursor_of(sort, page[-1])
+        after = cursor_behind(sort, page[-1])
     whole = TopCollector(sort, 1000)
     for name, row in rows:
         whole.add(name, row)
-    assert names == [entry.name for entry in whole.largest()]
+    assert names == [entry.name for entry in whole.largest_entries()]
 
 
 def tally_of(rows):
