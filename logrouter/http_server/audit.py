@@ -1,4 +1,4 @@
-"""Who asked what about whom, a log event for each request. Never a token, and only a few harmless parameters."""
+"""The audit log: one event per request with caller, route and subject. Never a token, and only harmless parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from logrouter.access.policy import Policy
 
 PARAMETERS: Final = ("window", "from", "to", "compare", "step", "by", "sort", "limit", "format")
-"""Parameters whose values say how something was asked. Those that may hold names or paths are not written down."""
+"""Parameters whose values are logged. Those that may hold names or paths are not."""
 
 _MAX_VALUE: Final = 40
 _MAX_NAME: Final = 128
@@ -24,10 +24,10 @@ _TOO_MANY: Final = 429
 
 
 def audit(policy: Policy, request: web.Request, status: int, seconds: float) -> None:
-    """Writes the event of a request that was answered with *status*, if it is one that is written down.
+    """Log a request that was answered with *status* after *seconds*.
 
-    That is each request to a route under /v1. Left out are those of strangers that come too fast, which would fill the
-    log, and all where everybody is let in: there is nobody to name.
+    Only requests to routes under /v1 and /internal are logged. Not logged are unknown callers over their rate, which
+    would fill the log, and anything where access is open, as there is no caller to name.
     """
     name = request.match_info.route.name
     if policy.open or not policy.audit or name is None or not request.path.startswith(("/v1/", "/internal/")):

@@ -1,4 +1,4 @@
-"""Letting callers in: by their token, by another worker's word, or because everybody is."""
+"""Authentication: of callers by their tokens, and of other workers by the signature of a hop."""
 
 from __future__ import annotations
 
@@ -51,17 +51,20 @@ _SAID: Final = {
 
 
 def caller_of(request: web.Request) -> Caller:
-    """Who asks. For handlers behind the gate; a route that needs nothing has no caller."""
+    """The caller of an authenticated request; `KeyError` for a route whose requirement is NOTHING."""
     return request[_CALLER]
 
 
 def known_caller(request: web.Request) -> Caller | None:
-    """Who asks, as far as it was found out."""
+    """The caller of a request; None if it was not authenticated."""
     return request.get(_CALLER)
 
 
 class Authenticator:
-    """Finds out who asks, by a policy, and how often they may."""
+    """Authenticates requests by a policy, and limits how often a caller may ask.
+
+    Made by `web.app.build_app`; opened and closed by the application, in the loop that serves.
+    """
 
     def __init__(
         self, policy: Policy, peers: Peers, clock: Callable[[], int], steady: Callable[[], float] = monotonic
@@ -77,26 +80,30 @@ class Authenticator:
         self._strangers = Buckets(policy.strangers)
 
     def replace_tokens(self, tokens: Tokens) -> None:
-        """Lets in by these from now on. In the loop that serves."""
+        """Accept these tokens, and no others, from now on. Called in the loop that serves."""
         self.tokens = tokens
 
     def replace_keys(self, keys: KeySet) -> None:
-        """Believes these keys from now on. In the loop that serves."""
+        """Verify JWTs with these keys from now on. Called in the loop that serves."""
         if self.bearers is not None:
             self.bearers.keys = GivenKeys(keys)
 
     async def open(self) -> None:
-        """Called once, in the loop that serves."""
+        """Start fetching keys, if the policy has an issuer. Called once, in the loop that serves."""
         if self.bearers is not None:
             await self.bearers.keys.open()
 
     async def close(self) -> None:
-        """Called at the end."""
+        """Stop fetching keys."""
         if self.bearers is not None:
             await self.bearers.keys.close()
 
     async def identify(self, request: web.Request) -> Caller:
-        """Who asks, from now on `caller_of` the request; raises a `HttpProblem` if nobody is let in by it."""
+        """Authenticate a request and return its caller, which `caller_of` gives from now on.
+
+        `HttpProblem` 401 without valid credentials, 403 for a hop or host name that is not trusted, 429 over a rate,
+        503 while the keys of the issuer cannot be fetched.
+        """
         if self.policy.open and not _by_right_name(self.policy.hosts, request):
             ACCESS_REFUSED.labels("host").inc()
             raise HttpProblem(NOT_ALLOWED, WRONG_NAME)
@@ -111,7 +118,7 @@ class Authenticator:
         return caller
 
     def forwarded_caller(self, request: web.Request) -> Caller | None:
-        """For whom another worker asks; None if none does."""
+        """The caller in whose name another worker asks; None if the request is no hop. A forged one is a 403."""
         try:
             return self.peers.forwarded_caller(request)
         except HttpProblem as problem:
@@ -149,18 +156,18 @@ class Authenticator:
 
     @property
     def unconfigured(self) -> bool:
-        """Whether nobody at all is let in."""
+        """Whether the policy lets nobody in."""
         return not (self.policy.open or len(self.tokens) or self.bearers)
 
 
 def refusal(detail: str) -> HttpProblem:
-    """The 403 of a caller that lacks a scope."""
+    """The 403 of a caller that lacks a scope, counted as such."""
     ACCESS_REFUSED.labels("scope").inc()
     return challenged(HttpProblem(NOT_ALLOWED, detail), f'{REALM}, error="insufficient_scope"')
 
 
 def challenged(problem: HttpProblem, challenge: str) -> HttpProblem:
-    """The problem with what the caller should send instead."""
+    """*problem* with the header ``WWW-Authenticate``."""
     problem.headers["WWW-Authenticate"] = challenge
     return problem
 

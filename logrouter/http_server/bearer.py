@@ -27,14 +27,14 @@ _NOT_VALID: Final = (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, Rec
 
 
 class BearerVerifier:
-    """Verifies the tokens of one issuer."""
+    """Verifies the JWTs of one issuer."""
 
     def __init__(self, policy: Jwt, keys: KeySource | None = None) -> None:
         self._policy = policy
         self.keys: KeySource = keys or _keys(policy)
 
     async def find(self, token: str) -> Caller | Refusal:
-        """Whom a token lets in."""
+        """The caller that a token authenticates, or why it does not. May wait for keys to be fetched."""
         try:
             header = jwt.get_unverified_header(token)
         except _NOT_VALID:
@@ -72,7 +72,7 @@ class BearerVerifier:
         if isinstance(client, str) and 0 < len(client) <= MAX_NAME and client != _ABSENT:
             scopes.append(client_scope(client))
         who = str(claims.get("sub") or client or "jwt")[:_MAX_WHO]
-        who.encode()  # JSON can hold halves of characters, and then no other worker could be told who asks
+        who.encode()  # JSON can hold halves of characters, and then no other worker could be sent the caller
         return caller(who, Via.JWT, scopes)
 
     def _scopes(self, claim: Any) -> Iterator[str]:

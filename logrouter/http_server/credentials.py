@@ -41,14 +41,14 @@ _QUIET_SECONDS: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files: a certificate with its chain, its key, and who signs those of the other workers (None: the usual)."""
+    """PEM files: a certificate with its chain, its key, and the CA of the other workers (None: the system's)."""
 
     cert: Path
     key: Path
     ca: Path | None = None
 
     def server(self) -> ssl.SSLContext:
-        """For serving.
+        """The TLS context to serve with.
 
         Raises:
             SettingsError: the files can't be used.
@@ -58,7 +58,7 @@ class TlsFiles:
         return context
 
     def load(self, context: ssl.SSLContext) -> None:
-        """Serve by what is in the files now; `SettingsError` if they can't be used."""
+        """Load the certificate as it is now into *context*; `SettingsError` if the files can't be used."""
         try:
             # With no pass phrase at all the library would ask for one on the terminal.
             context.load_cert_chain(self.cert, self.key, password="")
@@ -67,7 +67,7 @@ class TlsFiles:
             raise SettingsError(msg) from None
 
     def client(self) -> ssl.SSLContext:
-        """For asking other workers; `SettingsError` if the file can't be used."""
+        """The TLS context to ask other workers with; `SettingsError` if the file can't be used."""
         try:
             return ssl.create_default_context(cafile=self.ca)
         except (OSError, ssl.SSLError) as exc:
@@ -77,7 +77,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class AccessFiles:
-    """Where tokens and keys are read from, and the *inline* tokens that stand in topics.yaml itself."""
+    """The files with tokens and keys, and the *inline* tokens of topics.yaml itself."""
 
     tokens: Path | None = None
     keys: Path | None = None
@@ -93,7 +93,7 @@ class AccessFiles:
             raise SettingsError(str(exc)) from None
 
     def read_keys(self, algorithms: tuple[str, ...]) -> bytes:
-        """The JWKS as it is now; `SettingsError` if it is none, or has no key for these algorithms."""
+        """The JWKS as it is now; `SettingsError` if it is not one, or has no key for these algorithms."""
         if self.keys is None:
             return b""
         data = _content(self.keys)
@@ -108,10 +108,12 @@ class AccessFiles:
 
 
 def load_access(settings: Settings, folder: Path, host: str, advertise: str) -> tuple[Policy, AccessFiles]:
-    """The policy of a topics.yaml in *folder* for a worker that listens at *host*, with its files as they are.
+    """The access policy of a topics.yaml in *folder* with the content of its files, and those files.
+
+    *host* is the address that the worker listens on, *advertise* its base URL for other workers.
 
     Raises:
-        SettingsError: they can't be used.
+        SettingsError: a file can't be used.
     """
     access = settings.access
     jwt = access.jwt
@@ -126,14 +128,17 @@ def load_access(settings: Settings, folder: Path, host: str, advertise: str) -> 
 
 def _own_names(given: Collection[str], host: str, advertise: str) -> frozenset[str] | None:
     """Names by which a worker is known anyway, the other workers' for it included; None if any name will do."""
-    told = urlsplit(advertise).hostname or "localhost"
+    advertised = urlsplit(advertise).hostname or "localhost"
     if is_loopback(host):
-        return frozenset({"localhost", told})
-    return frozenset({"localhost", told, host.lower(), socket.gethostname().lower()}) if given else None
+        return frozenset({"localhost", advertised})
+    return frozenset({"localhost", advertised, host.lower(), socket.gethostname().lower()}) if given else None
 
 
 class CredentialFollower:
-    """Looks after the files in a thread of its own, and hands what is new to the loop that serves."""
+    """Follows the files in a thread of its own, and applies what is new in the loop that serves.
+
+    `start` and `stop` are called once each. A file that can't be used is logged and changes nothing.
+    """
 
     def __init__(
         self, authenticator: Authenticator, files: AccessFiles, tls: TlsFiles | None, context: ssl.SSLContext | None
@@ -158,14 +163,14 @@ class CredentialFollower:
         self._seen = self._watch.read_stamps()
 
     def start(self, loop: AbstractEventLoop) -> None:
-        """Begin. Nothing is done where there is no file."""
+        """Start the thread, if there are files; *loop* is the one that serves."""
         self._loop = loop
         ACCESS_VALID.set(1)
         if self._readers:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and let go of the files."""
+        """End the thread and close the watch."""
         self._stopped = True
         self._watch.wake()
         if self._thread.is_alive():

@@ -1,6 +1,6 @@
-"""Who may ask what: every request passes here before its handler, and every route says what it needs.
+"""Authorisation: a middleware in front of all handlers, which compares the caller with the requirement of the route.
 
-A route that says nothing is refused, so that a new one cannot be open by mistake.
+A route without a requirement is refused, so that a new one cannot be open by mistake.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Requirement", "caller_of", "guard", "whoami_handler"]
 
 
 class Requirement(Enum):
-    """What a route needs of its caller."""
+    """What a route requires of its caller."""
 
     NOTHING = auto()
     """It shows no data of anybody."""
@@ -53,7 +53,7 @@ _BETWEEN_WORKERS = frozenset({Requirement.WORKER, Requirement.WORKER_CLIENTS})
 def guard(
     authenticator: Authenticator, requirements: Mapping[str, Requirement]
 ) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """The middleware before all handlers. *requirements* holds what each route needs, by the route's name."""
+    """The middleware. *requirements* holds the requirement of each route by the route's name."""
 
     @web.middleware
     async def middleware(

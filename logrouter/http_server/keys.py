@@ -36,14 +36,14 @@ _FITS: Final = {
 
 
 class KeySetError(ValueError):
-    """What should be a JWKS is none. The text repeats nothing of it."""
+    """A text is not a JWKS. The message repeats nothing of the text."""
 
 
 class KeySet:
     """The keys of one JWKS that verify signatures by the *algorithms* allowed; all others are left out.
 
     Raises:
-        KeySetError: the text is no JWKS.
+        KeySetError: the text is not a JWKS.
     """
 
     def __init__(self, text: bytes, algorithms: Iterable[str]) -> None:
@@ -61,7 +61,7 @@ class KeySet:
         return len(self._keys)
 
     def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """The key of that name for that algorithm. Without a name it must be the only one that fits."""
+        """The key with the id *kid* for an algorithm, or without an id the only one for it; None if there is none."""
         if kid is not None:
             return self._keys.get((kid, algorithm))
         fitting = self._only.get(algorithm, [])
@@ -93,23 +93,23 @@ def _key(entry: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
 
 
 class KeySource(Protocol):
-    """Where keys come from."""
+    """Where the public keys of an issuer come from."""
 
     async def open(self) -> None:
-        """Called once, in the loop that serves."""
+        """Start. Called once, in the loop that serves, before anything else."""
 
     async def close(self) -> None:
-        """Called at the end."""
+        """Stop. Called once, in the same loop."""
 
     async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """The key that a token names. Bounded in time; never raises."""
+        """The key with the id *kid* for an algorithm, or None. Takes a bounded time and never raises."""
 
     def known(self) -> bool:
-        """Whether there are any keys at all."""
+        """Whether there are any keys: False before the first fetch has succeeded."""
 
 
 class GivenKeys(KeySource):
-    """Keys that were given as text."""
+    """Keys that topics.yaml or a file holds."""
 
     def __init__(self, keys: KeySet) -> None:
         self._keys = keys
@@ -125,12 +125,12 @@ class GivenKeys(KeySource):
         return self._keys.find(kid, algorithm)
 
     def known(self) -> bool:
-        """Always: they were given."""
+        """Always true."""
         return True
 
 
 class FetchedKeys(KeySource):
-    """Keys that are fetched from *url*. The last good ones stay, whatever becomes of the issuer."""
+    """Keys that are fetched from *url*. The last good ones stay in use while fetches fail."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class FetchedKeys(KeySource):
         self._http: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Begins to fetch; nobody waits for it."""
+        """Start to fetch, without waiting for it."""
         self._http = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=FETCH_SECONDS),
             connector=aiohttp.TCPConnector(limit=1, ssl=self._tls or True),
@@ -160,7 +160,7 @@ class FetchedKeys(KeySource):
         self._refresh()
 
     async def close(self) -> None:
-        """Ends what is being fetched."""
+        """Cancel a fetch that is running, and close the connection."""
         if self._fetching is not None:
             self._fetching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -169,7 +169,7 @@ class FetchedKeys(KeySource):
             await self._http.close()
 
     async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """As `KeySource` says. A name that is not known has the keys fetched, if that was not tried just now."""
+        """As `KeySource` says. An unknown id causes a fetch, at most one per `RETRY_SECONDS`."""
         found = self._keys.find(kid, algorithm) if self._keys is not None else None
         if found is not None and self._clock() - self._fetched_at < FRESH_SECONDS:
             return found
@@ -181,11 +181,11 @@ class FetchedKeys(KeySource):
         return self._keys.find(kid, algorithm) if self._keys is not None else None
 
     def known(self) -> bool:
-        """Whether they could be fetched once."""
+        """Whether a fetch has succeeded."""
         return self._keys is not None
 
     def _refresh(self) -> asyncio.Task[None] | None:
-        """What is being fetched, from now on if it is time; None if it is too soon."""
+        """The running fetch, started now if need be; None if the last one began less than `RETRY_SECONDS` ago."""
         if self._fetching is not None and not self._fetching.done():
             return self._fetching
         if self._clock() - self._tried_at < RETRY_SECONDS:

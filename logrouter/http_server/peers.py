@@ -1,7 +1,7 @@
-"""The one hop from the worker that was asked to the worker that holds the data.
+"""The hop: a request from the worker that was asked to a worker that holds the data.
 
-A hop carries the question and the caller's scopes, signed with the secret that the workers share; nothing that the
-caller sent besides. The worker that gets it enforces the scopes again. A worker never passes a hop on, so there can be
+A hop carries the query and the caller's scopes, signed with the secret that the workers share, and nothing else that
+the caller sent. The worker that gets it enforces the scopes again. A worker never passes a hop on, so there can be
 no loop.
 """
 
@@ -28,7 +28,7 @@ MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 
 
 class Reply(NamedTuple):
-    """What another worker answered."""
+    """The answer of another worker: status, media type and body."""
 
     status: int
     content_type: str
@@ -36,13 +36,13 @@ class Reply(NamedTuple):
 
 
 class PeerAwayError(Exception):
-    """Another worker could not be asked. The text is short and says how it failed, not where."""
+    """Another worker gave no usable answer. The message is short and says how it failed, not where."""
 
 
 class Peers:
-    """Asks other workers. Open only while the application runs.
+    """Sends hops to other workers and verifies those that arrive. Open only while the application runs.
 
-    Without *secret* nobody can be asked and no hop is believed, unless *trusting*: where everybody may read everything,
+    Without *secret* no hop is sent and none is accepted, unless *trusting*: where everybody may read everything,
     a hop proves nothing and gains nothing. *tls* is for workers that are reached by https.
     """
 
@@ -61,7 +61,7 @@ class Peers:
         self._http: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Called once, in the loop that serves."""
+        """Open the connection pool. Called once, in the loop that serves."""
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=64, limit_per_host=16, ttl_dns_cache=10, ssl=self._tls or True),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -69,12 +69,15 @@ class Peers:
         )
 
     async def close(self) -> None:
-        """Drops the connections."""
+        """Close the connections."""
         if self._http is not None:
             await self._http.close()
 
     def forwarded_caller(self, request: web.Request) -> Caller | None:
-        """For whom another worker asks; None if no worker asks. A request that only claims so is refused."""
+        """The caller in whose name another worker asks; None if the request is no hop.
+
+        `HttpProblem` 403 for a request that claims to be a hop and is not signed as one.
+        """
         if not any(name.lower().startswith(hops.PREFIX.lower()) for name in request.headers):
             return None
         found = self._verified_caller(request)
@@ -95,7 +98,7 @@ class Peers:
 
     @staticmethod
     def is_hop(request: web.Request) -> bool:
-        """Whether another worker asks, as `forwarded_caller` has found."""
+        """Whether a request is a hop, once `forwarded_caller` has verified it."""
         hop: bool = request.get(_HOP, False)
         return hop
 

@@ -1,4 +1,4 @@
-"""Every error the table view gives, as RFC 9457 problem details."""
+"""Every error of the table view, as RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ESCAPE_BEGUN: Final = re.compile(r"%[0-9A-Fa-f]?\Z")
 
 
 class ProblemType(NamedTuple):
-    """A documented type of problem."""
+    """A type of problem (docs/table-view.md): the last part of its URI, its HTTP status and its title."""
 
     slug: str
     status: int
@@ -34,7 +34,7 @@ class ProblemType(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """What stands in the member "type"."""
+        """The member ``type`` of the problem document."""
         return _URN + self.slug
 
 
@@ -65,7 +65,10 @@ PROBLEM_TYPES: Final = (
 
 
 class HttpProblem(Exception):  # noqa: N818 - the RFC's word; it is an answer more than an error
-    """An answer that is an error. Raised by handlers, turned into a response by the middleware."""
+    """An error as it is answered: raised by handlers, turned into a response by the middleware.
+
+    *detail* is one sentence for the caller, *retry_after* seconds; *members* are added to the document.
+    """
 
     def __init__(self, kind: ProblemType, detail: str, *, retry_after: int | None = None, **members: object) -> None:
         super().__init__(detail)
@@ -76,7 +79,7 @@ class HttpProblem(Exception):  # noqa: N818 - the RFC's word; it is an answer mo
 
 
 def bad_parameters(faults: Iterable[ParameterFault]) -> HttpProblem:
-    """One problem that lists every fault of a request."""
+    """The problem (400) that lists every fault of a request."""
     errors = [{"parameter": fault.parameter, "detail": fault.detail} for fault in faults]
     detail = "; ".join(f"{error['parameter']}: {error['detail']}" for error in errors)
     return HttpProblem(BAD_PARAMETER, detail, errors=errors)
@@ -101,7 +104,7 @@ def http_error_response(error: web.HTTPException, request: web.Request) -> web.R
 
 
 def _instance(path: str) -> str:
-    """The path as it was sent, still percent-encoded, and bounded: an error is not a mirror. In any case a URI."""
+    """The path as it was sent, still percent-encoded, and bounded: an error repeats little. Always a valid URI."""
     cut = quote(path[:_MAX_INSTANCE], safe=_OF_PATHS)[:_MAX_INSTANCE]
     return _ESCAPE_BEGUN.sub("", cut)
 
@@ -131,5 +134,5 @@ RETRY_SOON: Final = 2
 
 
 def json_response(body: Answer) -> web.Response:
-    """A JSON document."""
+    """A response with a JSON document."""
     return web.Response(body=orjson.dumps(body), content_type="application/json")

@@ -17,7 +17,7 @@ _LOGGER: Final = logging.getLogger("logrouter.http")
 
 
 def _ours(record: logging.LogRecord) -> bool:
-    """Whether a log record of the HTTP library is about us: what is not HTTP is its sender's fault, and no news."""
+    """Whether a log record of the HTTP library is about us: malformed requests are their sender's fault."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
@@ -25,7 +25,7 @@ _LOGGER.addFilter(_ours)
 
 
 def app_runner(app: web.Application) -> web.AppRunner:
-    """The runner of an application, wherever it is to listen.
+    """The aiohttp runner of an application; the caller makes the sites that listen.
 
     Requests that are being answered get two seconds to end; one whose client has gone away is answered no further, as a
     list is much work. There is no access log, as paths name clients.

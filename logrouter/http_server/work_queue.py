@@ -15,7 +15,7 @@ class BusyError(Exception):
 
 
 class WorkQueue:
-    """At most *running* at the same time and *waiting* behind them; whoever comes then is sent away at once."""
+    """Runs at most *running* jobs at the same time and lets at most *waiting* wait; `BusyError` beyond that."""
 
     def __init__(self, running: int, waiting: int) -> None:
         self._free = asyncio.Semaphore(running)
@@ -24,7 +24,7 @@ class WorkQueue:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[None]:
-        """Waits for a turn and holds it."""
+        """Wait for a free place and hold it; `BusyError` at once if the queue is full."""
         if self._present >= self._room:
             raise BusyError
         self._present += 1

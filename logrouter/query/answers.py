@@ -41,21 +41,21 @@ def sum_cells(cells: Iterable[Cell | None]) -> Cell:
 
 
 def without_breakdowns(cell: Cell, *, errors: bool = False) -> Cell:
-    """A cell to merge, without what figures over everything do not show: it is most of a cell, and of the work.
+    """*cell* without its maps of peers, clients and URLs, and without *errors* its errors: most of the work of a merge.
 
-    Its maps are those of *cell* itself.
+    The maps that are left are those of *cell* itself, not copies.
     """
     error = cell.error if errors else {}
     return replace(cell, peer={}, clients={}, clients_error_bound=0, url={}, url_error_bound=0, error=error, recent=[])
 
 
 def count_errors(cell: Cell | Numbers) -> int:
-    """How many requests ended neither well nor by the client hanging up: nobody has failed that one."""
+    """How many requests failed: all but successes and those that the client aborted."""
     return cell.count - cell.outcome.get("ok", 0) - cell.outcome.get("aborted", 0)
 
 
 def figures_of(cell: Cell, *, apis: bool) -> Answer:
-    """Everything a cell knows; *apis* says whether its peers are APIs, or not to be shown."""
+    """All figures of a cell as a JSON object; with *apis*, also its requests by API (its peers must be APIs)."""
     return {
         **numbers_of(cell),
         "status": by_status(cell),
@@ -69,7 +69,7 @@ def figures_of(cell: Cell, *, apis: bool) -> Answer:
 
 
 def numbers_of(cell: Cell) -> Answer:
-    """The numbers of a cell that every answer shows."""
+    """The figures of a cell that are single numbers, as a JSON object."""
     return {
         "count": cell.count,
         "weighted": round_weight(cell.weight),
@@ -103,7 +103,7 @@ def by_api(cell: Cell) -> dict[str, int]:
 
 
 def by_error_label(cell: Cell) -> dict[str, int]:
-    """Failed requests by what people call their fault."""
+    """Failed requests by the label of their error."""
     found: dict[str, int] = {}
     for fault, n in cell.error.items():
         label = fault if fault == OTHER else parse_fault(fault).label
@@ -112,12 +112,12 @@ def by_error_label(cell: Cell) -> dict[str, int]:
 
 
 def round_weight(weight: float) -> float:
-    """A sum of weights without the dust of floating-point addition."""
+    """A sum of weights, rounded to hide the error of floating-point addition."""
     return round(weight, 6)
 
 
 def mean_latency(latency_sum: int, latency_count: int) -> float | None:
-    """The mean latency in ms, None when no request told its latency."""
+    """The mean latency in ms, None if no request had one."""
     return round(latency_sum / latency_count, 3) if latency_count else None
 
 
@@ -139,7 +139,7 @@ def rank_counts(names: Mapping[str, int]) -> dict[str, int]:
 
 
 def interval_of_rows(rows: RowRange) -> Answer:
-    """What a window really covers."""
+    """The members ``from`` and ``to`` of an answer: the time that its rows cover, which may exceed the query."""
     return {
         "from": None if rows.start_ms is None else rfc3339(rows.start_ms),
         "to": rfc3339(rows.stop_ms),
@@ -154,7 +154,10 @@ def interval_of_query(query: Query) -> Answer:
 
 
 def partition_freshness(partition: int, position: Position, answered_by: str) -> Answer:
-    """Which rollup records an answer includes of one partition, and how many there are behind them."""
+    """Which rollup records of one partition an answer includes, and how many it lacks (``lag``), as a JSON object.
+
+    *answered_by* is the base URL of the worker that read the rows.
+    """
     return {
         "partition": partition,
         "offset": position.offset if position.offset >= 0 else None,
@@ -167,7 +170,7 @@ def partition_freshness(partition: int, position: Position, answered_by: str) ->
 
 
 def freshness_summary(answer: Answer) -> Answer:
-    """How fresh and how whole an answer is in one line, by the worst of its partitions: for those without a place."""
+    """The freshness of an answer as one small JSON object for a header: the worst of its partitions."""
     fresh = answer["freshness"]
     lags = [one["lag"] for one in fresh["partitions"] if one["lag"] is not None]
     return {
@@ -181,7 +184,7 @@ def freshness_summary(answer: Answer) -> Answer:
 
 
 def age_ms(position: Position, now_ms: int) -> int | None:
-    """How old the figures of a partition are at most: 0 when nothing is behind them, None when nobody can tell.
+    """How old the figures of a partition are at most, in ms: 0 if nothing is left to fold, None if that is unknown.
 
     With records behind it, a partition is as old as the newest event that it has.
     """

@@ -32,20 +32,20 @@ class Invalid(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ParameterKind(Generic[T_co]):
-    """A kind of value: how to read it, and its JSON Schema."""
+    """A kind of value: *read* parses the text of a parameter or says what is wrong; *schema* is its JSON Schema."""
 
     read: Callable[[str], T_co | Invalid]
     schema: Mapping[str, Any]
 
 
 def quoted(text: str) -> str:
-    """Something a caller sent, fit to be shown: cut short, and without control characters."""
+    """Text that a caller sent, as it may be repeated in an answer: cut short and with control characters escaped."""
     short = text if len(text) <= _MAX_ECHO else text[:_MAX_ECHO] + "…"
     return repr(short)
 
 
 def choice(members: Iterable[E]) -> ParameterKind[E]:
-    """One of a few words."""
+    """One of the values of an enum."""
     words = {str(member): member for member in members}
     wanted = "must be one of " + ", ".join(words)
 
@@ -103,7 +103,7 @@ def _instant(given: str) -> int | Invalid:
 
 
 class ComparisonPeriod(NamedTuple):
-    """What a stretch of time is compared with, in epoch milliseconds; None for the one of equal length just before."""
+    """The time range to compare with, in epoch milliseconds; None for the range of equal length just before."""
 
     start_ms: int | None = None
     stop_ms: int | None = None

@@ -1,4 +1,4 @@
-"""Tables in memory, read through the same seam: what tests and examples of the table view stand on."""
+"""Tables in memory behind the same protocol: for tests and examples of the table view."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from logrouter.core.rollup.cells import Cell, copy_of, merge
 from logrouter.core.rollup.records import Subjects, partition_of
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.ranking import ROW_VALUE, Order, Top, rank_candidates, top_buckets
 from logrouter.query.reader import TableReader
 from logrouter.query.tiers import Position, Segment, Tier
@@ -53,7 +54,7 @@ class MemoryTables:
 
 @dataclass(slots=True)
 class MemoryReader(TableReader):
-    """One worker's view of the tables; its fields may be changed to act a rebalance."""
+    """One worker's view of the tables; tests change its fields to act a rebalance."""
 
     tables: MemoryTables
     url: str = "http://localhost"
@@ -66,7 +67,7 @@ class MemoryReader(TableReader):
     """Partitions of which this worker has a replica."""
     others: dict[int, list[str]] = field(default_factory=dict)
     older: MemoryTables | None = None
-    """What replicas hold; None for the tables as they are."""
+    """The tables that replicas show; None for `tables` itself."""
     room: int | None = 1000
     """How many names the top of a bucket has; None: no order is known."""
 
@@ -126,13 +127,13 @@ class MemoryReader(TableReader):
         tops = []
         for tier, bucket in top_buckets(segments):
             top = Top()
-            for name, _, row in self.scan([partition], "c", Segment(tier, bucket, bucket + 1)):
+            for name, _, row in self.scan([partition], SubjectKind.CLIENT, Segment(tier, bucket, bucket + 1)):
                 top.offer(name, ROW_VALUE[sort](row), self.room)
             tops.append(top)
         return rank_candidates(tops, {}, limit, wanted)
 
     def scan(  # noqa: D102
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+        self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
     ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         del whole
         tier, start, stop = segment

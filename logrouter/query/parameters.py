@@ -94,7 +94,7 @@ class Parameter(Generic[T_co]):
     """One query parameter. Without it the answer is made as if *default* (in the same spelling) had been given.
 
     One that *repeats* may be given several times; its value is a tuple. *example* is a good value, where the kind alone
-    does not tell.
+    does not give one.
     """
 
     name: str

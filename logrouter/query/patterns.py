@@ -20,7 +20,7 @@ _ALL: Final = (*STATUS, NO_STATUS)
 
 
 def compile_wildcard(pattern: str) -> Callable[[str], bool]:
-    """A test for whole names: `*` stands for any characters, `?` for one; upper and lower case are the same."""
+    """A predicate for whole names: `*` stands for any characters, `?` for one; case does not matter."""
     first, *rest = (_part(part) for part in pattern.casefold().split("*"))
     if rest:
         # An atomic group is never entered again: the leftmost place of each part is as good as any other.
@@ -35,14 +35,14 @@ def _part(part: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NameFilter:
-    """Which names are asked for: those with *prefix*, matching one of *include* if there are any, and no *exclude*."""
+    """A filter of names: they begin with *prefix*, match one of *include* if there are any, and none of *exclude*."""
 
     prefix: str = ""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     def predicate(self) -> Callable[[str], bool] | None:
-        """The test for names, None when all are asked for."""
+        """The predicate for names; None if every name passes."""
         include = [compile_wildcard(pattern) for pattern in self.include]
         exclude = [compile_wildcard(pattern) for pattern in self.exclude]
         prefix = self.prefix
@@ -60,7 +60,7 @@ class NameFilter:
 
 
 def statuses_matching(pattern: str) -> frozenset[str] | None:
-    """The statuses that a pattern means: `404`, `4??`, `50*`, `5xx`, `*`, or `---` for none; None if it is no pattern.
+    """The statuses that match `404`, `4??`, `50*`, `5xx`, `*` and the like, or `---` for no status; None if invalid.
 
     Statuses are three digits; x and ? stand for one of them, `*` for the rest.
     """
@@ -73,6 +73,6 @@ def statuses_matching(pattern: str) -> frozenset[str] | None:
 
 
 def union_of_statuses(patterns: Iterable[frozenset[str]]) -> frozenset[str] | None:
-    """All statuses that any of some patterns means; None when no pattern was given: all."""
+    """The statuses of several patterns together; None, which means all, if there are no patterns."""
     found = frozenset[str]().union(*patterns)
     return found or None

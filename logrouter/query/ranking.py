@@ -1,9 +1,9 @@
-"""Who may belong to a top list, without reading every row.
+"""Which names may belong to a top list, found without reading every row.
 
 A *top* holds the largest values of one bucket and a *floor* that no value outside it exceeds. Values of rows only grow,
-so a top stays right if it is offered every row that is written. Over a window of several buckets a name is worth at
-most the sum of its values, with the floor in place of those that are not known (Fagin's threshold algorithm). Names are
-looked up exactly in the order of what they may be worth at most, until nobody who is left can belong to the list.
+so a top stays right if it is offered every row that is written. Over several buckets the value of a name is at
+most the sum of its values, with the floor in place of those that are not known (Fagin's threshold algorithm). The rows
+of names are read in the order of that bound, until no name that is left can belong to the list.
 
 Minutes have no tops: what a client did in some minutes of an hour is at most what it did in that hour.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from logrouter.query.tiers import Segment
 
 RANKED: Final = (Sort.COUNT, Sort.ERRORS, Sort.BYTES)
-"""What tops are kept of: sums, which only grow. A mean does not."""
+"""The orders that tops are kept for: sums, which only grow. A mean does not."""
 
 NAMES_KEPT: Final = MappingProxyType({Tier.HOUR: 250, Tier.DAY: 500, Tier.LIFE: 1000})
 """How many names a top keeps at least, by tier and partition; it may hold twice as many."""
@@ -36,17 +36,17 @@ NAMES_KEPT: Final = MappingProxyType({Tier.HOUR: 250, Tier.DAY: 500, Tier.LIFE: 
 ROW_VALUE: Final[Mapping[Sort, Callable[[Cell | Numbers], int]]] = MappingProxyType(
     {Sort.COUNT: lambda row: row.count, Sort.ERRORS: count_errors, Sort.BYTES: lambda row: row.bytes_in + row.bytes_out}
 )
-"""What a row is worth in each order."""
+"""The value of a row in each order."""
 
 
 class Top(msgspec.Struct, array_like=True):
-    """The largest values of one bucket by name; every name that is not in it is worth *floor* at most."""
+    """The largest values of one bucket by name; no other name has a value above *floor*."""
 
     values: dict[str, int] = {}
     floor: int = 0
 
     def offer(self, name: str, value: int, room: int) -> None:
-        """Take note of a value that has grown to this, or is new."""
+        """Keep *value*, to which the row of *name* has grown, if it is large enough; about *room* names are kept."""
         values = self.values
         if value > self.floor:
             values[name] = value
@@ -57,21 +57,21 @@ class Top(msgspec.Struct, array_like=True):
 
 
 class RankCandidate(NamedTuple):
-    """A name, and what it can be worth at most."""
+    """A name, and the largest value (*most*) that it can have over some buckets."""
 
     most: int
     name: str
 
 
 class Order(NamedTuple):
-    """Who may be largest in one partition, largest first; whoever is not in it is worth *bound* at most."""
+    """The names that may be largest in one partition, largest first; no other name has a value above *bound*."""
 
     candidates: list[RankCandidate]
     bound: int
 
 
 def top_buckets(segments: Iterable[Segment]) -> Iterator[tuple[Tier, int]]:
-    """The buckets whose tops cover some segments: of minutes, the hours that they lie in."""
+    """The buckets whose tops cover some segments; minutes are covered by the hours that they lie in."""
     for tier, start, stop in segments:
         if tier is Tier.MINUTE:
             width: int = Tier.HOUR.value
@@ -86,7 +86,10 @@ def rank_candidates(
     limit: int,
     wanted: Callable[[str], bool] | None = None,
 ) -> Order:
-    """The *limit* names that can be worth most by some tops and by what is not in them yet (*more*)."""
+    """The *limit* names that can have the largest values by some tops, one per bucket.
+
+    *more* holds values by name that are not in the tops yet; *wanted* filters names.
+    """
     floors = sum(top.floor for top in tops)
     most: dict[str, int] = {}
     get = most.get
@@ -103,7 +106,7 @@ def rank_candidates(
 
 
 def merge_orders(orders: Iterable[Order]) -> Order:
-    """The order of several partitions, which share no name."""
+    """The order over several partitions; no name is in two of them."""
     orders = list(orders)
     merged = list(heapq.merge(*(found.candidates for found in orders), key=lambda entry: (-entry.most, entry.name)))
     return Order(merged, max((found.bound for found in orders), default=0))

@@ -1,4 +1,4 @@
-"""What the table view may ask of the tables: the seam between `web` (asks) and `tables` (answers)."""
+"""How the table view reads the tables: the protocol between `query` and `web`, and `tables`, which has the rows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
     from logrouter.query.tiers import Position, Segment, Tier
 
 
 class TableReader(Protocol):
-    """Local reads of one tables worker. No method waits for the network or holds the event loop for long."""
+    """Reads the rows that one tables worker holds: as owner of a partition, or as a replica of it.
+
+    All methods are called in the event loop of the worker; none waits for the network or takes long. A *subject* is the
+    letter of its `SubjectKind` followed by its name.
+    """
 
     def partitions(self) -> int:
         """How many table partitions there are, over all workers."""
@@ -23,13 +28,13 @@ class TableReader(Protocol):
         """The partition that holds a subject."""
 
     def ready(self) -> bool:
-        """Whether the tables are recovered and not in a rebalance: only then is what is owned surely the newest."""
+        """Whether the tables are recovered and not in a rebalance: only then are owned partitions surely up to date."""
 
     def owner_url(self, partition: int) -> str | None:
-        """Base URL of the worker that owns a partition, `self_url` when it is this one, None when nobody is known."""
+        """Base URL of the worker that owns a partition, `self_url` if it is this one, None if no owner is known."""
 
     def other_urls(self, partition: int) -> Sequence[str]:
-        """Base URLs of the workers that do not own a partition, those first that are known to have a standby of it."""
+        """Base URLs of the workers that do not own a partition; those that are known to have a replica come first."""
 
     def self_url(self) -> str:
         """Base URL under which the other workers reach this one."""
@@ -44,20 +49,20 @@ class TableReader(Protocol):
         """
 
     def position(self, partition: int) -> Position:
-        """How far a partition is complete, owned or a replica."""
+        """How far a partition is folded; it must be owned or in `replicas`."""
 
     def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
-        """One subject's cells, None for a bucket without a row; the lifetime tier has the one bucket 0.
+        """One subject's cells in the order of *buckets*, None for a bucket without a row.
 
-        `LookupError` unless its partition is owned or a copy.
+        The lifetime tier has one bucket, 0. `LookupError` unless its partition is owned or in `replicas`.
         """
 
     def numbers(
         self, partition: int, subjects: Sequence[str], segment: Segment
     ) -> Iterable[tuple[str, Cell | Numbers]]:
-        """(subject, numbers) of every row that some subjects of a partition have in a segment, in no order.
+        """(subject, numbers) of every row that some subjects of a partition have in a segment, in any order.
 
-        A row may come in pieces that add up to it. They are as of now: to be used at once, and not changed.
+        A row may come in several pieces that add up to it. The caller uses them at once and does not change them.
         """
 
     def order(
@@ -68,17 +73,17 @@ class TableReader(Protocol):
         limit: int,
         wanted: Callable[[str], bool] | None = None,
     ) -> Order | None:
-        """The *limit* clients of a partition that can be worth most in some segments, as of now.
+        """The *limit* clients of a partition that can have the largest values in some segments, as of now.
 
-        *sort* is one of `ranking.RANKED`. None if it is not known: then only a scan can tell.
+        *sort* is one of `ranking.RANKED`, *wanted* filters names. None if the order is not known: then scan.
         """
 
     def scan(
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+        self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
     ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         """(name, bucket, cell) of every row of a subject kind in a segment whose name begins with *prefix*.
 
-        Where *whole* cells are not asked for, their numbers may do.  Lazy: a caller that yields to the event loop
+        Without *whole*, the numbers of a cell may stand for it.  Lazy: a caller that yields to the event loop
         between items keeps the worker responsive.  Rows written meanwhile may or may not be seen; a partition lost
         meanwhile ends the iteration with `LookupError`.
         """

@@ -1,4 +1,4 @@
-"""Which rows a stretch of time needs: the coarsest tiers inside, finer ones only at its beginning.
+"""Which rows a time range needs: the coarsest tiers inside, finer ones only at its beginning.
 
 Tables keep minutes, hours and days for different lengths of time, and rows of a coarser tier hold the sums of the
 finer ones.  A window of 24 hours is thus not 1,440 minute rows but at most 59 minutes, 23 hours and one day.
@@ -25,14 +25,14 @@ KEPT: Final[Kept] = MappingProxyType({Tier.MINUTE: 24 * 60, Tier.HOUR: 35 * 24, 
 
 
 class Window(NamedTuple):
-    """A window that ends now: its text as asked for and its length in minutes, None for the whole lifetime."""
+    """A time range that ends now: the text of the parameter, and the length in minutes, None for the whole lifetime."""
 
     text: str
     minutes: int | None
 
 
 class RowRange(NamedTuple):
-    """The rows of a window: [start_ms, stop_ms) is what they cover; start_ms is None for the lifetime."""
+    """The rows that cover [start_ms, stop_ms), in epoch milliseconds; *start_ms* is None for the lifetime."""
 
     start_ms: int | None
     stop_ms: int
@@ -63,7 +63,7 @@ def rows_between(from_ms: int, to_ms: int, now_ms: int, kept: Mapping[Tier, int]
 
 
 def rows_before(after: RowRange, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> RowRange | None:
-    """The stretch of the same length just before *after*, None if there is none, or not all of it is kept.
+    """The rows of the time of equal length just before *after*; None if it has no beginning, or if rows are not kept.
 
     It is made of whole steps of the finest tier that keeps all of it, so that both lengths agree to within half such a
     step, and it may end up to one step before *after* begins.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Tier(Enum):
-    """The stretches of time that tables keep; the value is the bucket width in minutes, 0 for the lifetime row."""
+    """The time resolutions that tables keep; the value is the bucket width in minutes, 0 for the lifetime row."""
 
     MINUTE = 1
     HOUR = 60
@@ -28,11 +28,12 @@ class Segment(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far a partition is folded: *offset* of the last rollup record in it (-1 none), *end* of the log (-1 unknown).
+    """How far a partition is folded.
 
-    The lag in records is ``end - offset - 1``, transaction markers included, when *end* is known. *watermark_ms* is the
-    newest event time that is folded, in epoch milliseconds, None while none is known. *standby* says that these are not
-    the rows of the worker that folds the partition, but of one that follows it.
+    *offset* is that of the last rollup record in it, -1 if there is none; *end* that of the end of the log, -1 if it is
+    unknown. The lag in records is ``end - offset - 1``, transaction markers included, if *end* is known. *watermark_ms*
+    is the newest event time that is folded, in epoch milliseconds, None while none is known. *standby* is true for the
+    rows of a replica, false for those of the worker that folds the partition.
     """
 
     offset: int

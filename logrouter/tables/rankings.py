@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.answers import count_errors
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import NAMES_KEPT, RANKED, Top
@@ -40,7 +41,7 @@ WHOLE: Final = META + b"whole"
 MAX_OPEN: Final = 32
 """Buckets whose rankings stay in memory after a write: of this hour and day, of the lifetime, and of late events."""
 
-_CLIENT: Final = ord("c")
+_CLIENT: Final = ord(SubjectKind.CLIENT)
 _MINUTE: Final = rows.CODE[Tier.MINUTE]
 _OF: Final = {sort: RANK + bytes([number]) for number, sort in enumerate(RANKED)}
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.tables.table import UsageTable
 
@@ -134,7 +135,7 @@ class StoreReader:
         return rank_candidates(tops, more, limit, wanted)
 
     def scan(
-        self, partitions: Iterable[int], kind: str, segment: Segment, prefix: str = "", *, whole: bool = True
+        self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
     ) -> Iterator[tuple[str, int, Cell | Numbers]]:
         """Subject (without its kind letter), bucket and cell of every row in a range, as of the first `next`.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mode import Service
 
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.tiers import Segment, Tier
 from logrouter.telemetry.metrics import TOP_CLIENTS
 
@@ -81,7 +82,8 @@ async def read_largest(reader: TableReader, limit: int) -> Counts:
     found, until = LargestClients(limit), perf_counter() + _SLICE
     held = reader.owned()
     try:
-        for number, (client, _, cell) in enumerate(reader.scan(held, "c", Segment(Tier.LIFE, 0, 1), whole=False), 1):
+        lifetime = reader.scan(held, SubjectKind.CLIENT, Segment(Tier.LIFE, 0, 1), whole=False)
+        for number, (client, _, cell) in enumerate(lifetime, 1):
             found.add(client, cell.count)
             if number % _CHECK_EVERY == 0 and perf_counter() > until:
                 await asyncio.sleep(_REST)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
 """The authenticator of an application: tokens and keys can be replaced in it while it runs."""
 _CLIENT_LEFT: Final = 499
-"""What the audit log says of a request whose client did not wait for the answer."""
+"""The status in the audit log of a request whose client did not wait for the answer."""
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -87,7 +87,7 @@ def build_app(
         requirements[name] = requirement
         app.router.add_get(path, handler, name=name, expect_handler=_ignore_expect)
 
-    files = page.assets()
+    files = page.load_assets()
     add_get("/", page.page_handler(files), "page", Requirement.NOTHING)
     add_get("/assets/{file:.+}", page.asset_handler(files), "asset", Requirement.NOTHING)
     add_get("/reference", health.index_handler(view), "index", Requirement.NOTHING)
@@ -147,7 +147,7 @@ def _finish(authenticator: Authenticator) -> Callable[..., Awaitable[web.StreamR
     async def middleware(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Errors become problems, every answer gets its headers, is measured and written down."""
+        """Turns errors into problem documents; adds headers, a metric and an audit event to every answer."""
         start = perf_counter()
         try:
             response = await _respond(request, handler)

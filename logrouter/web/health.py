@@ -44,7 +44,7 @@ def live_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 def ready_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of ``/readyz``: whether this worker's answers are right at the moment."""
+    """The handler of ``/readyz``: 200 while this worker's tables are recovered and not being moved."""
 
     async def handle(request: web.Request) -> web.Response:
         _refuse_parameters(request)

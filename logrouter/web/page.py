@@ -38,7 +38,7 @@ _SMALL: Final = 500
 
 
 class Asset(NamedTuple):
-    """One file as it is served."""
+    """One file as it is served; *gzipped* is None for a small file."""
 
     data: bytes
     gzipped: bytes | None
@@ -46,8 +46,8 @@ class Asset(NamedTuple):
     etag: str
 
 
-def assets() -> dict[str, Asset]:
-    """Every file of the page by its path below ``/assets/``; the charting library's only if it was packed."""
+def load_assets() -> dict[str, Asset]:
+    """Read every file of the page, by its path below ``/assets/``; the charting library only if it was packed."""
     folder = resources.files("logrouter.web") / "assets"
     return {name: _asset(name, file.read_bytes()) for name, file in _files(folder, "")}
 

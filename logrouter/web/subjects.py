@@ -44,7 +44,7 @@ def subject_handler(view: View, report: SubjectReport) -> Callable[[web.Request]
 async def _answer(
     view: View, request: web.Request, report: SubjectReport, name: str, query: Query, path: str
 ) -> web.Response:
-    """Answers from our tables or, once, from those of another worker that holds the subject."""
+    """Answer from this worker's rows, or from those of the first other holder of the partition that answers."""
     partition = view.partition_of(report.kind + name)
     if view.peers.is_hop(request):
         if not view.holds([partition]):

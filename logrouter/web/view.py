@@ -29,20 +29,20 @@ class Limits:
     point_timeout: float = 1.0
     """For another worker's answer about one client."""
     last_timeout: float = 5.0
-    """For the answer of the last worker that can be asked, when others have failed."""
+    """For the answer of the last worker to be asked, when others have failed."""
     list_timeout: float = 10.0
-    """For a whole list, this worker's part and the others'."""
+    """For a whole list: this worker's part and those of the others."""
     scans: int = 2
     """Lists that are computed at the same time."""
     scans_waiting: int = 16
-    """Lists that may wait their turn; more are told to come back."""
+    """Lists that may wait; further ones are refused with 503."""
     slice: float = 0.008
-    """How long a scan may hold the event loop before others get their turn."""
+    """How long a scan may hold the event loop before it yields."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One worker's table view."""
+    """What every handler of one worker needs. Made by `web.app.build_app`; *clock* gives epoch milliseconds."""
 
     reader: TableReader
     peers: Peers
@@ -53,7 +53,7 @@ class View:
     work_queue: WorkQueue
 
     def partition_of(self, subject: str) -> int:
-        """The partition of a subject, once it is known how many there are."""
+        """The partition of a subject; `HttpProblem` 503 while the number of partitions is unknown."""
         if self.reader.partitions() <= 0:
             raise self.not_ready()
         return self.reader.partition_of(subject)
@@ -63,13 +63,13 @@ class View:
         return self.reader.owned() if self.reader.ready() else frozenset()
 
     def holds(self, partitions: Iterable[int]) -> bool:
-        """Whether this worker can answer for all of these now, be it from replicas."""
+        """Whether this worker can answer for all of these now, as owner or from replicas."""
         return (self.owned() | self.reader.replicas()).issuperset(partitions)
 
     def candidates(self, partition: int) -> list[str]:
         """Base URLs of the workers to ask for a partition, one after the other, this one among them.
 
-        The owner's figures are the newest. Behind it come replicas: our own, which costs no hop, then those of others.
+        The owner's figures are the newest. Replicas come behind it: our own, which costs no hop, then those of others.
         """
         me = self.reader.self_url()
         if partition in self.owned():

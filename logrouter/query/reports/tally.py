@@ -52,7 +52,7 @@ class Tally(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         self.latency_max = max(self.latency_max, cell.latency_max)
 
     def join(self, other: Tally) -> None:
-        """Add another tally."""
+        """Add another tally to this one."""
         if not other.count:
             return
         self._seen(other.first_ms, other.last_ms)
@@ -71,7 +71,7 @@ class Tally(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 class TopEntry(NamedTuple):
-    """One line of a list; *previous* is the stretch that it is compared with, None if that was not asked for."""
+    """One line of a list; *previous* is the time range that it is compared with, None without one."""
 
     name: str
     tally: Tally
@@ -98,7 +98,7 @@ def largest_entries(entries: Iterable[TopEntry], sort: Sort, limit: int, after: 
 
 
 def cursor_behind(sort: Sort, entry: TopEntry) -> Cursor:
-    """The place behind an entry."""
+    """The cursor that goes on behind an entry."""
     return Cursor(SORT_VALUE[sort](entry.tally), entry.name)
 
 
@@ -148,10 +148,10 @@ class TopCollector:
 
 
 class PartialTop(msgspec.Struct, forbid_unknown_fields=True):
-    """One worker's share: the largest entries, and what is known of all that match.
+    """One worker's part: the largest entries, and sums over all subjects that match.
 
-    *subjects* and *total* are None where not every row was read. Who is missing though it matches comes behind the
-    entries, or is worth *bound* at most, which is None where everybody was looked at.
+    *subjects* and *total* are None if not every row was read. A subject that matches and is not in *entries* ranks
+    behind them or has at most the value *bound*, which is None if all subjects were read.
     """
 
     entries: list[TopEntry]
@@ -162,7 +162,7 @@ class PartialTop(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def merge_tops(partials: Iterable[PartialTop], sort: Sort, limit: int) -> PartialTop:
-    """One list of the lists of workers that share no subject."""
+    """The lists of several workers as one of *limit* entries; no subject is in two of them."""
     partials = list(partials)
     subjects = [partial.subjects for partial in partials]
     merged = PartialTop(

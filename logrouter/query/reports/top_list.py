@@ -1,7 +1,7 @@
 """The list of the largest clients or APIs, as a report: by a scan of all rows, or by the order that tops give.
 
 A scan is exact, counts what it reads, and costs some microseconds per row. With many clients the order
-(`query.ranking`) tells who has to be looked up, and what nobody else exceeds.
+(`query.ranking`) says which clients to look up, and a bound for all others.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FEW: Final = 2_000
 MANY_ROWS: Final = 100_000
 """After so many rows of names that match, a scan is given up for the order: some tenths of a second."""
 _AT_ONCE: Final = 100
-"""Names that are looked up before it is asked whether that is enough."""
+"""Names that are looked up at a time; between two times it is checked whether that is enough."""
 
 
 class TopListBuilder:
@@ -84,10 +84,8 @@ class TopListBuilder:
         """The part of this worker, once all work is done."""
         return self._result
 
-    # --- by the order
-
     def _order(self) -> Generator[Work | None, None, Order | None]:
-        """Who has to be looked up; None if that is not known, or not to be told."""
+        """The clients to look up; None if no order is kept, or the caller may not learn it."""
         orders: list[Order | None] = []
         # A mean can be anything: there, the busiest clients are those that are looked at.
         sort = self._sort if self._sort in RANKED else Sort.COUNT
@@ -127,8 +125,6 @@ class TopListBuilder:
         for segment in row_range.segments:
             yield Lookup(names, segment, add)
         return [TopEntry(name, tally) for name, tally in tallies.items()]
-
-    # --- by a scan
 
     def _by_scan(self, most: int | None = None) -> Generator[Work | None, None, bool]:
         """The list by all rows; False if there are more than *most*."""
@@ -210,7 +206,7 @@ def top_list_answer(kind: SubjectKind, query: Query, partials: Sequence[PartialT
 
 
 def _bound(merged: PartialTop, sort: Sort, listed: Sequence[TopEntry], limit: int) -> int | None:
-    """What somebody may be worth who belongs into the list and was not looked at; None if there is nobody."""
+    """The largest value that a client may have which belongs in the list and was not read; None if there is no such."""
     if not merged.bound:
         return None
     if sort in RANKED and len(listed) == limit and SORT_VALUE[sort](listed[-1].tally) > merged.bound:

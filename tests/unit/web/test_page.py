@@ -7,7 +7,7 @@ import re
 from logrouter.access.policy import CLOSED
 from logrouter.web import page
 
-OWN = {name: asset for name, asset in page.assets().items() if not name.startswith("vendor/")}
+OWN = {name: asset for name, asset in page.load_assets().items() if not name.startswith("vendor/")}
 
 
 def test_the_page_and_its_files_are_open_and_under_a_strict_policy(fleet):
