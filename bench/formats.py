@@ -45,10 +45,10 @@ def main() -> None:
     print(f"machine: {os.cpu_count()} cores, {cpu()}, Python {platform.python_version()}; {packages}")
     print(f"load before: {os.getloadavg()[0]:.1f}\n")
     print(f"{'':30}{'lines':>6}{'bytes':>7}{'us/line':>9}{'median':>9}{'worst':>9}")
-    for name, wrapping in ENVELOPES.items():
+    for name, envelope in ENVELOPES.items():
         if not args.only or name in args.only:
             data = [record for record in records(name) if len(record) <= LONGEST]
-            report(f"envelope {name}", data, wrapping.decode, args.repeat)
+            report(f"envelope {name}", data, envelope.decode, args.repeat)
     for name, each in FORMATS.items():
         if not args.only or name in args.only:
             parse = each.compile(FormatSettings())

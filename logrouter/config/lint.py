@@ -112,7 +112,7 @@ def _topics(source: SourceOptions) -> list[str | None]:
 
 
 def _seen(condition: Condition, topic: str | None) -> Condition:
-    return condition if topic is ANY_TOPIC else condition.on(topic)
+    return condition if topic is ANY_TOPIC else condition.for_topic(topic)
 
 
 def _unreachable(file: FileOptions, problems: Problems) -> None:

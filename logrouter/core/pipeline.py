@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from logrouter.core.routing import Route, Source
     from logrouter.model import Decoded
 
-AT_ONCE: Final = 64
+BLOCK_SIZE: Final = 64
 """Records of a block, and requests that go on together: enough to gain from caches, few enough to stay in them."""
 
 _TOMBSTONE: Final = (Ignored(Reason.TOMBSTONE),)
@@ -56,14 +56,14 @@ _UNDECIDED: Final = Ignored(Reason.UNMATCHED)
 class Work(Struct):
     """One record on its way through the stages. *record* has a value.
 
-    *found* is what it is decoded to, None as long as it is not. *outcomes* are what it ends as, unless a bug of ours
+    *decoded* is what it is decoded to, None as long as it is not. *outcomes* are what it ends as, unless a bug of ours
     raised *bug* over it. *counted* says that the record had an outcome before, so that these are further ones.
     """
 
     source: Source
     record: RawRecord
     event_id: Callable[[int, int], str]
-    found: Decoded | None = None
+    decoded: Decoded | None = None
     counted: bool = False
     outcomes: list[Outcome] = []
     bug: Exception | None = None
@@ -89,22 +89,22 @@ def process(source: Source, record: RawRecord, now_ms: int, event_id: Callable[[
     return tuple(work.outcomes)
 
 
-def process_block(block: Sequence[Work], now_ms: int, at_once: int = AT_ONCE) -> None:
+def process_block(block: Sequence[Work], now_ms: int, block_size: int = BLOCK_SIZE) -> None:
     """Give records that the pre-filter has let through what they end as. Never raises.
 
-    *at_once* bounds the requests that are on their way together, of which one record may hold thousands.
+    *block_size* bounds the requests that are on their way together, of which one record may hold thousands.
     """
     for work in block:
-        if work.found is None and work.bug is None:
+        if work.decoded is None and work.bug is None:
             try:
-                work.found = _decode(work.source, work.record.value or b"")
+                work.decoded = _decode(work.source, work.record.value or b"")
             except Exception as exc:  # noqa: BLE001 - a bug of ours costs the record and not the block
                 work.bug = exc
-    pending = _Pending(now_ms, at_once)
+    pending = _Pending(now_ms, block_size)
     for work in block:
         if work.bug is None:
             try:
-                _route(work, work.found, pending)
+                _route(work, work.decoded, pending)
             except Exception as exc:  # noqa: BLE001 - as above
                 work.bug = exc
     pending.finish()
@@ -113,16 +113,16 @@ def process_block(block: Sequence[Work], now_ms: int, at_once: int = AT_ONCE) ->
 class _Pending:
     """Requests on their way from their formats to their outcomes."""
 
-    def __init__(self, now_ms: int, at_once: int) -> None:
+    def __init__(self, now_ms: int, block_size: int) -> None:
         self._now_ms = now_ms
-        self._at_once = at_once
+        self._block_size = block_size
         self._requests: list[tuple[Work, PendingEvent, str | None, set[str] | None]] = []
 
     def add(self, work: Work, request: PendingEvent, raw: str | None, counted: set[str] | None) -> None:
         """One more request; *raw* and *counted* are as in `_placed` and `_counted_once`."""
         work.outcomes.append(_UNDECIDED)
         self._requests.append((work, request, raw, counted))
-        if len(self._requests) >= self._at_once:
+        if len(self._requests) >= self._block_size:
             self.finish()
 
     def finish(self) -> None:
@@ -147,22 +147,22 @@ class _Pending:
 def _decode(source: Source, value: bytes) -> Decoded:
     if len(value) > source.max_bytes:
         detail = f"{len(value)} bytes, at most {source.max_bytes} are read"
-        return Rejected(Stage.DECODE, Reason.TOO_LARGE, detail, raw=None if source.verbatim else ENCODED)
+        return Rejected(Stage.DECODE, Reason.TOO_LARGE, detail, raw=None if source.searchable else ENCODED)
     return source.decode(value)
 
 
-def _route(work: Work, found: Decoded | None, pending: _Pending) -> None:
+def _route(work: Work, decoded: Decoded | None, pending: _Pending) -> None:
     """Give the record its outcomes; those of requests follow when these are finished."""
     source = work.source
-    if isinstance(found, Envelope):
-        _of_line(work, found, 0, None if source.verbatim else found.text, pending)
-    elif isinstance(found, Rejected):
+    if isinstance(decoded, Envelope):
+        _of_line(work, decoded, 0, None if source.searchable else decoded.text, pending)
+    elif isinstance(decoded, Rejected):
         ours = source.might_be_ours
-        work.outcomes += _UNMATCHED if ours is not None and not ours(work.record.value or b"") else (found,)
-    elif isinstance(found, Ignored):
-        work.outcomes.append(found)
-    elif found is not None:
-        _of_lines(work, found, pending)
+        work.outcomes += _UNMATCHED if ours is not None and not ours(work.record.value or b"") else (decoded,)
+    elif isinstance(decoded, Ignored):
+        work.outcomes.append(decoded)
+    elif decoded is not None:
+        _of_lines(work, decoded, pending)
 
 
 def _of_lines(work: Work, lines: Sequence[Envelope | Ignored | Rejected], pending: _Pending) -> None:
@@ -170,7 +170,7 @@ def _of_lines(work: Work, lines: Sequence[Envelope | Ignored | Rejected], pendin
     source, outcomes = work.source, work.outcomes
     if len(lines) * (max(len(source.routes), 1) if source.all_matches else 1) > MAX_INDEX:
         detail = f"{len(lines)} lines in one record"
-        outcomes.append(Rejected(Stage.DECODE, Reason.TOO_MANY, detail, raw=None if source.verbatim else ENCODED))
+        outcomes.append(Rejected(Stage.DECODE, Reason.TOO_MANY, detail, raw=None if source.searchable else ENCODED))
         return
     for place, line in enumerate(lines):
         if isinstance(line, Envelope):

@@ -125,11 +125,11 @@ class Source:
     `ignored(unmatched)` without being decoded. None means that there is nothing to filter by, or that *prefilter* is
     off. *might_be_ours* is the same test, there even if *prefilter* is off: it tells whether a record that can't be
     decoded is worth a dead letter. *topics* and *patterns* are the exact names and the expressions that select topics.
-    *verbatim* says that the envelope's fields stand in the record's bytes; where they don't, nothing is told before
+    *searchable* says that the envelope's fields stand in the record's bytes; where they don't, nothing is told before
     decoding. With *all_matches* every route that matches gets the record, else the first one only.
     *joining* is there if cut lines are put together. Then the pre-filter is asked about whole lines only, as a piece
     may lack what the line has.
-    Only a source made by `on` is ready for records: before that, conditions on the topic are undecided.
+    Only a source made by `for_topic` is ready for records: before that, conditions on the topic are undecided.
     """
 
     name: str
@@ -140,19 +140,19 @@ class Source:
     max_bytes: int
     prefilter: bool = True
     all_matches: bool = False
-    verbatim: bool = True
+    searchable: bool = True
     joining: PartialLineLimits | None = None
     may_match: Callable[[bytes], bool] | None = None
     might_be_ours: Callable[[bytes], bool] | None = None
 
-    def on(self, topic: str) -> Source:
+    def for_topic(self, topic: str) -> Source:
         """This source as seen by one topic: conditions on the topic are decided, routes it rules out are gone."""
         routes = []
         for route in self.routes:
-            condition = route.condition.on(topic)
+            condition = route.condition.for_topic(topic)
             if not condition.never:
                 routes.append(replace(route, condition=condition, select=condition.test))
-        test = compile_prefilter(route.condition for route in routes) if self.verbatim else None
+        test = compile_prefilter(route.condition for route in routes) if self.searchable else None
         may_match = test if self.prefilter else None
         return replace(self, routes=tuple(routes), may_match=may_match, might_be_ours=test)
 
@@ -180,15 +180,15 @@ class RouteTable:
             return None
         for source in self.sources:
             if topic in source.topics:
-                return source.on(topic)
+                return source.for_topic(topic)
         for source in self.sources:
             if any(pattern.fullmatch(topic) for pattern in source.patterns):
-                return source.on(topic)
+                return source.for_topic(topic)
         return None
 
     def source_named(self, name: str, topic: str = "") -> Source | None:
         """The source of this name, compiled for records that come from *topic*, or from no topic at all."""
-        return next((source.on(topic) for source in self.sources if source.name == name), None)
+        return next((source.for_topic(topic) for source in self.sources if source.name == name), None)
 
     def event_topics(self) -> list[str]:
         """Every topic that events may go to."""

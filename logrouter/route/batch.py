@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
 from logrouter.core.join import held_lines
-from logrouter.core.pipeline import AT_ONCE, Work, process_block
+from logrouter.core.pipeline import BLOCK_SIZE, Work, process_block
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack
 from logrouter.kafka.records import LOOP_HEADER
@@ -56,11 +56,11 @@ class BatchProcessor:
         emitter: str = "logrouter",
         pairing_partitions: int = 1,
         partial_lines: PartialLines | None = None,
-        at_once: int = AT_ONCE,
+        block_size: int = BLOCK_SIZE,
     ) -> None:
         """*partial_lines* is what former batches, even with other route tables, have left of cut lines.
 
-        *at_once* is how many records, and requests in them, go through the pipeline's stages together.
+        *block_size* is how many records, and requests in them, go through the pipeline's stages together.
         """
         self._table = table
         self._cluster = cluster
@@ -69,7 +69,7 @@ class BatchProcessor:
         self._clock_ms = clock_ms
         self._emitter = emitter
         self._pairing_partitions = pairing_partitions
-        self._at_once = at_once
+        self._block_size = block_size
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
         self._partial_lines = PartialLines() if partial_lines is None else partial_lines
@@ -119,15 +119,15 @@ class BatchProcessor:
             )
             work = Work(source, record, event_id)
             if headers and any(name == LOOP_HEADER for name, _ in headers):
-                work.found = _LOOP
-            if source.joining is None or work.found is not None:
+                work.decoded = _LOOP
+            if source.joining is None or work.decoded is not None:
                 block.append(work)
                 size += len(value)
             else:
                 ready = self._join_fragments(work, now_ms, output)
                 block += ready
                 size += sum(len(each.record.value or b"") for each in ready)
-            if len(block) >= self._at_once or size > _MAX_BLOCK_BYTES or not source.verbatim:
+            if len(block) >= self._block_size or size > _MAX_BLOCK_BYTES or not source.searchable:
                 self._finish(block, now_ms, output, sums)
                 block, size = [], 0
         if last is not None and topic is not None:
@@ -169,9 +169,9 @@ class BatchProcessor:
         if ready is None:
             output.counts[_FRAGMENT] = output.counts.get(_FRAGMENT, 0) + 1
             return given_up
-        work.record, work.found = ready, routed.found
+        work.record, work.decoded = ready, routed.found
         if source.may_match is not None and not source.may_match(ready.value or b""):
-            work.found = _UNMATCHED
+            work.decoded = _UNMATCHED
         return [work, *given_up]
 
     def _finish(self, block: Sequence[Work], now_ms: int, output: BatchOutput, sums: Accumulator) -> None:
@@ -179,10 +179,10 @@ class BatchProcessor:
 
         The first outcome of a record is counted in `BatchOutput.counts`, the others as copies.
         """
-        process_block(block, now_ms, self._at_once)
+        process_block(block, now_ms, self._block_size)
         for work in block:
             if work.bug is not None:
-                work.outcomes = [internal_error(work.bug, work.record, verbatim=work.source.verbatim)]
+                work.outcomes = [internal_error(work.bug, work.record, searchable=work.source.searchable)]
             counts = output.copies if work.counted else output.counts
             for index, outcome in enumerate(work.outcomes):
                 if isinstance(outcome, Accepted):
@@ -245,11 +245,11 @@ def add_event(output: BatchOutput, sums: Accumulator, accepted: Accepted) -> Non
     )
 
 
-def internal_error(exc: Exception, record: RawRecord, *, verbatim: bool = True) -> Rejected:
-    """What becomes of a record that a bug of ours stumbles over; *verbatim* is as in `Source`.
+def internal_error(exc: Exception, record: RawRecord, *, searchable: bool = True) -> Rejected:
+    """What becomes of a record that a bug of ours stumbles over; *searchable* is as in `Source`.
 
     Its bytes are shown only where they are text: no eye finds the secrets in what is compressed.
     """
     metrics.INTERNAL_ERRORS.labels("route").inc()
     log(Log.INTERNAL_ERROR, exc_info=exc, topic=record.topic, partition=record.partition, offset=record.offset)
-    return Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__, raw=None if verbatim else ENCODED)
+    return Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__, raw=None if searchable else ENCODED)

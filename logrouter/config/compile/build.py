@@ -172,15 +172,15 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
 
 def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Source:
     names, patterns = split_topics(options.topics)
-    wrapping = ENVELOPES[options.envelope]
+    envelope = ENVELOPES[options.envelope]
     cut = options.join_partial
     joining = None if cut is None else PartialLineLimits(cut.max_bytes, cut.max_wait_seconds * 1000)
     return Source(
         name=name,
         topics=names,
         patterns=patterns,
-        decode=wrapping.decode,
-        verbatim=wrapping.verbatim,
+        decode=envelope.decode,
+        searchable=envelope.searchable,
         routes=routes,
         max_bytes=options.max_record_bytes,
         prefilter=options.prefilter,

@@ -1,7 +1,7 @@
 """One record's journey, stage by stage, for `logrouter explain`.
 
 There is no second pipeline here that could drift from the first: the functions of a source and its routes are wrapped
-in watchers, and `pipeline.process` runs on those. What it calls is noted in the order it is called, and what it returns
+in tracers, and `pipeline.process` runs on those. What it calls is noted in the order it is called, and what it returns
 is the outcome. Whatever is noted is redacted and bounded; only events are shown as they would be published.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from logrouter.core.dryrun.steps import ExplainStep, outputs_of, record_step, ruled_out
-from logrouter.core.dryrun.trace import watched
+from logrouter.core.dryrun.trace import trace_source
 from logrouter.core.pipeline import process
 from logrouter.core.sampling import unthrottled
 from logrouter.model import UNMATCHED, Accepted, Ignored, Outcome, Reason, Rejected, Stage
@@ -80,12 +80,12 @@ def _of_line(step: ExplainStep, line: int) -> ExplainStep:
 def _outcomes(
     source: Source, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str], steps: list[ExplainStep]
 ) -> tuple[Outcome, ...]:
-    seen = watched(source, steps)
+    traced = trace_source(source, steps)
     try:
-        outcomes = process(seen, record, now_ms, event_id)
+        outcomes = process(traced, record, now_ms, event_id)
         if steps[-1].stage == "prefilter" and not steps[-1].passed:
             # The lane stops here. What the routes have against the record is what people want to know all the same.
-            process(replace(seen, may_match=None), record, now_ms, event_id)
+            process(replace(traced, may_match=None), record, now_ms, event_id)
     except Exception as exc:  # noqa: BLE001 - the lane makes the same of a bug of ours
         return (Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__),)
     return outcomes

@@ -1,6 +1,6 @@
 """Watchers around the functions of a source and its routes: they do what those do, and note what they said.
 
-`core.explain` runs the pipeline on a watched source. Notes are steps of an explanation, so they hold no secrets.
+`core.explain` runs the pipeline on a traced source. Notes are steps of an explanation, so they hold no secrets.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Enrich = Callable[[dict[str, Any]], None]
 
 
-def watched(source: Source, steps: list[ExplainStep]) -> Source:
+def trace_source(source: Source, steps: list[ExplainStep]) -> Source:
     """The source with every function telling *steps* what it was asked and what it said. Good for one record.
 
     Where the record packs several lines, every step from the envelope on says as `line` which one it is about.
@@ -42,7 +42,7 @@ def watched(source: Source, steps: list[ExplainStep]) -> Source:
 
     return replace(
         source,
-        routes=tuple(_RouteWatch(route, note, lines).route() for route in source.routes),
+        routes=tuple(_RouteTrace(route, note, lines).route() for route in source.routes),
         decode=_decode(source, note, lines),
         may_match=None if source.may_match is None else _filter(source, source.may_match, note),
     )
@@ -73,24 +73,24 @@ class _Lines:
 
 
 def _filter(source: Source, may_match: Callable[[bytes], bool], note: Note) -> Callable[[bytes], bool]:
-    def watch(value: bytes) -> bool:
+    def traced(value: bytes) -> bool:
         passed = may_match(value)
         tokens = sorted({token.decode() for route in source.routes for token in route.condition.tokens() or ()})
         holds = "one" if passed else "none"
         note("prefilter", f"the bytes hold {holds} of {', '.join(tokens)}", passed=passed, tokens=tokens)
         return passed
 
-    return watch
+    return traced
 
 
 def _decode(source: Source, note: Note, lines: _Lines) -> Callable[[bytes], Decoded]:
-    def watch(value: bytes) -> Decoded:
+    def traced(value: bytes) -> Decoded:
         found = source.decode(value)
         for each in lines.begin(found):
             _envelope(each, note)
         return found
 
-    return watch
+    return traced
 
 
 def _envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
@@ -112,8 +112,8 @@ def _envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
         )
 
 
-class _RouteWatch:
-    """One route's functions, watched."""
+class _RouteTrace:
+    """One route's functions, traced."""
 
     def __init__(self, route: Route, note: Note, lines: _Lines) -> None:
         self._route = route
@@ -121,7 +121,7 @@ class _RouteWatch:
         self._lines = lines
 
     def route(self) -> Route:
-        """The watched route."""
+        """The traced route."""
         route = self._route
         return replace(
             route,
@@ -131,8 +131,8 @@ class _RouteWatch:
             api=self.api,
             client_ip=self.client_ip,
             weight=self.weight,
-            validator=cast("Validator", _ValidatorWatch(route.validator, self._note)),
-            request=route.request and cast("Condition", _RequestWatch(route, route.request, self._note)),
+            validator=cast("Validator", _ValidatorTrace(route.validator, self._note)),
+            request=route.request and cast("Condition", _RequestTrace(route, route.request, self._note)),
             extras=route.extras and _extras(route.extras, self._note),
         )
 
@@ -224,7 +224,7 @@ def _rule(rule: ApiRule) -> str:
     return next((f"{kind} {text}" for kind, text in kinds if text is not None), "")
 
 
-class _RequestWatch:
+class _RequestTrace:
     """A route's `request:` condition that tells why it does not hold; everything else is the given one's."""
 
     def __init__(self, route: Route, condition: Condition, note: Note) -> None:
@@ -252,7 +252,7 @@ class _RequestWatch:
         return line if address is None or chain is None else line.replace(address, self._route.client_ip(chain) or "…")
 
 
-class _ValidatorWatch:
+class _ValidatorTrace:
     """A validator that tells what it decides; everything else is the given one's."""
 
     def __init__(self, validator: Validator, note: Note) -> None:
@@ -276,7 +276,7 @@ class _ValidatorWatch:
 
 
 def _extras(extras: OptionalSteps, note: Note) -> OptionalSteps:
-    """What a route does beyond the usual, watched."""
+    """What a route does beyond the usual, traced."""
     return replace(
         extras,
         sample=extras.sample and _asked(extras.sample, "sample", "in the sample", "not in the sample", note),
@@ -288,21 +288,21 @@ def _extras(extras: OptionalSteps, note: Note) -> OptionalSteps:
 
 
 def _asked(decide: Callable[..., bool], stage: str, yes: str, no: str, note: Note) -> Callable[..., bool]:
-    def watch(*arguments: Any) -> bool:
+    def traced(*arguments: Any) -> bool:
         passed = decide(*arguments)
         note(stage, yes if passed else no, passed=passed)
         return passed
 
-    return watch
+    return traced
 
 
 def _changing(change: Enrich, stage: str, verb: str, note: Note) -> Enrich:
     """Tells the members that are different afterwards: what they are now, and not what was there and may be hidden."""
 
-    def watch(event: dict[str, Any]) -> None:
+    def traced(event: dict[str, Any]) -> None:
         before = deepcopy(event)
         change(event)
         found = {one.at: shown(one.new, one.at.replace("/", ".")) for one in changes(before, event)}
         note(stage, f"{verb} {', '.join(found) or 'nothing'}", passed=bool(found) or None, now=found)
 
-    return watch
+    return traced

@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from logrouter.model import Decoded
 
 
-class Wrapping(NamedTuple):
+class EnvelopeType(NamedTuple):
     """How to read a record, and whether its bytes can be searched before that.
 
-    *decode* never raises. *verbatim* says that every field stands in the record's bytes as JSON or plain text has it,
+    *decode* never raises. *searchable* says that every field stands in the record's bytes as JSON or plain text has it,
     so that the pre-filter (`core.prefilter`) may look for it there; compressed and encoded records are not.
     """
 
     decode: Callable[[bytes], Decoded]
-    verbatim: bool = True
+    searchable: bool = True
 
 
-ENVELOPES: Final[Mapping[str, Wrapping]] = {
-    "cloudwatch": Wrapping(cloudwatch.decode, verbatim=False),
-    "cri": Wrapping(cri.decode),
-    "json": Wrapping(jsonlines.decode),
-    "kubernetes": Wrapping(kubernetes.decode),
-    "lines": Wrapping(lines.decode),
-    "plain": Wrapping(plain.decode),
-    "rsyslog": Wrapping(rsyslog.decode),
+ENVELOPES: Final[Mapping[str, EnvelopeType]] = {
+    "cloudwatch": EnvelopeType(cloudwatch.decode, searchable=False),
+    "cri": EnvelopeType(cri.decode),
+    "json": EnvelopeType(jsonlines.decode),
+    "kubernetes": EnvelopeType(kubernetes.decode),
+    "lines": EnvelopeType(lines.decode),
+    "plain": EnvelopeType(plain.decode),
+    "rsyslog": EnvelopeType(rsyslog.decode),
 }
 
 WITH_PIECES: Final = frozenset({"cri", "kubernetes", "lines", "rsyslog"})

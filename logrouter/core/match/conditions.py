@@ -2,10 +2,10 @@
 
     all_of(equal("program", "api-gateway"), Not(glob("host", "test-*")))
 
-`test(subject)` decides about an envelope or a parsed request. `tokens()` says what the raw record must hold for `test`
-to be able to hold: a set of byte strings of which at least one occurs, or None where nothing is known. `on(topic)`
-decides the conditions on the topic, which is known before any record is read. `describe()` and `explain(subject)` are
-for people: what is asked, and which parts of it the subject fails.
+`test(subject)` decides about an envelope or a parsed request. `tokens()` gives what the raw record must contain for
+`test` to be able to hold: a set of byte strings of which at least one occurs, or None where nothing is known.
+`for_topic(topic)` decides the conditions on the topic, which is known before any record is read. `describe()` and
+`explain(subject)` are for people: what is asked, and which parts of it the subject fails.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Condition(Protocol):
     def tokens(self) -> frozenset[bytes] | None:
         """Byte strings of which every satisfying record holds at least one; None if nothing is known."""
 
-    def on(self, topic: str, /) -> Condition:
+    def for_topic(self, topic: str, /) -> Condition:
         """The same condition for records of one topic."""
 
     def describe(self) -> str:
@@ -65,7 +65,7 @@ class Constant:
         """Nothing can satisfy never: it needs one of no tokens."""
         return None if self.holds else frozenset()
 
-    def on(self, _topic: str, /) -> Condition:
+    def for_topic(self, _topic: str, /) -> Condition:
         """Itself."""
         return self
 
@@ -109,7 +109,7 @@ class Field:
         """See `needs`."""
         return self.needs
 
-    def on(self, _topic: str, /) -> Condition:
+    def for_topic(self, _topic: str, /) -> Condition:
         """Itself: it doesn't ask about the topic."""
         return self
 
@@ -138,7 +138,7 @@ class Absent:
         """Absence leaves no bytes."""
         return None
 
-    def on(self, _topic: str, /) -> Condition:
+    def for_topic(self, _topic: str, /) -> Condition:
         """Itself."""
         return self
 
@@ -153,7 +153,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class OfTopic:
-    """A predicate on the topic's name. Decided by `on`; before that it holds for nothing and needs nothing."""
+    """A predicate on the topic's name. Decided by `for_topic`; before that it holds for nothing and needs nothing."""
 
     accepts: Callable[[str], bool]
     wants: str = "is accepted"
@@ -167,7 +167,7 @@ class OfTopic:
         """The topic's name is not part of the record."""
         return None
 
-    def on(self, topic: str, /) -> Condition:
+    def for_topic(self, topic: str, /) -> Condition:
         """The answer."""
         return ALWAYS if self.accepts(topic) else NEVER
 
@@ -195,9 +195,9 @@ class Not:
         """Nothing is known of what doesn't hold."""
         return None
 
-    def on(self, topic: str, /) -> Condition:
+    def for_topic(self, topic: str, /) -> Condition:
         """The opposite of the part on the topic."""
-        part = self.part.on(topic)
+        part = self.part.for_topic(topic)
         return Constant(not part.holds) if isinstance(part, Constant) else Not(part)
 
     def describe(self) -> str:
@@ -228,9 +228,9 @@ class AllOf:
         known = [tokens for part in self.parts if (tokens := part.tokens()) is not None]
         return min(known, key=lambda tokens: (len(tokens), -min(map(len, tokens), default=0)), default=None)
 
-    def on(self, topic: str, /) -> Condition:
+    def for_topic(self, topic: str, /) -> Condition:
         """All parts on the topic."""
-        return all_of(part.on(topic) for part in self.parts)
+        return all_of(part.for_topic(topic) for part in self.parts)
 
     def describe(self) -> str:
         """All parts."""
@@ -267,9 +267,9 @@ class AnyOf:
             union |= tokens
         return union
 
-    def on(self, topic: str, /) -> Condition:
+    def for_topic(self, topic: str, /) -> Condition:
         """Any part on the topic."""
-        return any_of(part.on(topic) for part in self.parts)
+        return any_of(part.for_topic(topic) for part in self.parts)
 
     def describe(self) -> str:
         """All parts, of which one is enough."""

@@ -150,9 +150,9 @@ class Buggy:
         return self._function(subject)
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 64])
+@pytest.mark.parametrize("block_size", [1, 2, 64])
 @pytest.mark.parametrize("stage", ["decode", "select", "parse", "client_id", "validator"])
-def test_bug_of_ours_costs_one_record_not_the_lane(stage, at_once):
+def test_bug_of_ours_costs_one_record_not_the_lane(stage, block_size):
     """An exception in any stage is counted as internal, its record kept as a dead letter, the others are routed."""
     lines = [
         b'{"program":"api-gateway","message":"{\\"meta\\":{\\"uri\\":\\"/a\\"},\\"http\\":{\\"method\\":\\"GET\\",'
@@ -165,7 +165,7 @@ def test_bug_of_ours_costs_one_record_not_the_lane(stage, at_once):
         rollup_partitions=4,
         dead_letters=DeadLetterSettings("dead", 2000),
         clock_ms=lambda: START,
-        at_once=at_once,
+        block_size=block_size,
     )
     source = processor.source_of(TOPIC)
     (route,) = source.routes

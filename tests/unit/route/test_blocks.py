@@ -98,9 +98,9 @@ def test_what_is_decoded_at_once_is_bounded(monkeypatch, mix, value, most):
     """Few large records, one that may unpack to anything, and else as many as a block has."""
     sizes = []
 
-    def noted(block, now_ms, at_once):
+    def noted(block, now_ms, block_size):
         sizes.append(len(block))
-        process_block(block, now_ms, at_once)
+        process_block(block, now_ms, block_size)
 
     monkeypatch.setattr(batch, "process_block", noted)
     processor(mix, 64).process([Message(value, offset) for offset in range(130)])
@@ -112,7 +112,7 @@ def test_what_is_decoded_at_once_is_bounded(monkeypatch, mix, value, most):
 KINDS = ["usual"] * 8 + ["cut short", "no value", "ours"]
 
 
-def processor(mix: str, at_once: int) -> BatchProcessor:
+def processor(mix: str, block_size: int) -> BatchProcessor:
     """One that begins anew with the configuration of a mix."""
     envelope, routes, _ = MIXES[mix]
     return BatchProcessor(
@@ -122,7 +122,7 @@ def processor(mix: str, at_once: int) -> BatchProcessor:
         dead_letters=DeadLetterSettings("dead", 500),
         clock_ms=lambda: START,
         pairing_partitions=2,
-        at_once=at_once,
+        block_size=block_size,
     )
 
 
@@ -148,8 +148,8 @@ def test_every_mix_has_what_it_is_for(mix, expected):
 
 @pytest.mark.parametrize("mix", MIXES)
 @settings(max_examples=examples(25), deadline=None)
-@given(at_once=st.integers(1, 100), count=st.integers(1, 200), seed=st.integers(0, 2**32))
-def test_the_size_of_a_block_changes_nothing(mix, at_once, count, seed):
+@given(block_size=st.integers(1, 100), count=st.integers(1, 200), seed=st.integers(0, 2**32))
+def test_the_size_of_a_block_changes_nothing(mix, block_size, count, seed):
     """Whatever is mixed: events, dead letters, partial sums and counts are those of one record at a time, in order."""
     drawn = Random(seed)
     messages = [
@@ -162,7 +162,7 @@ def test_the_size_of_a_block_changes_nothing(mix, at_once, count, seed):
         )
         for offset, kind in enumerate(drawn.choices(KINDS, k=count))
     ]
-    one_by_one, together = processor(mix, 1), processor(mix, at_once)
+    one_by_one, together = processor(mix, 1), processor(mix, block_size)
     half = len(messages) // 2
 
     for part in (messages[:half], messages[half:]):

@@ -122,8 +122,8 @@ def test_every_field_name_has_a_getter():
 @given(st.binary(max_size=200) | st.dictionaries(KEYS, VALUES, max_size=8).map(orjson.dumps))
 def test_no_bytes_make_decoding_looking_or_parsing_raise(value):
     """Any record is an envelope or a rejection, any field of it text or None, and every format can look at it."""
-    for wrapping in ENVELOPES.values():
-        decoded = wrapping.decode(value)
+    for envelope in ENVELOPES.values():
+        decoded = envelope.decode(value)
         for line in (decoded,) if isinstance(decoded, Envelope | Ignored | Rejected) else decoded:
             if isinstance(line, Ignored | Rejected):
                 continue

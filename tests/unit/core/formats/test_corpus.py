@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from logrouter.core.enrich import compile_client_id, compile_client_ip
-from logrouter.core.envelopes import ENVELOPES, Wrapping
+from logrouter.core.envelopes import ENVELOPES, EnvelopeType
 from logrouter.core.envelopes.fields import FIELD_NAMES, lookup
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.format import ErrorRule, FormatSettings
@@ -35,7 +35,7 @@ def cases(kind: str) -> list[str]:
     return sorted(path.stem for path in (CORPUS / kind).glob("*.in"))
 
 
-def wrapping_of(kind: str) -> Wrapping:
+def envelope_type_of(kind: str) -> EnvelopeType:
     """The envelope that the lines of a format are in, on its page as well."""
     named = CORPUS / kind / "envelope"
     return ENVELOPES[named.read_text().strip() if named.exists() else "plain"]
@@ -43,7 +43,7 @@ def wrapping_of(kind: str) -> Wrapping:
 
 def line_of(kind: str, case: str) -> Envelope:
     """The line of one case of a format, as fresh as a record would give it."""
-    found = wrapping_of(kind).decode((CORPUS / kind / f"{case}.in").read_bytes())
+    found = envelope_type_of(kind).decode((CORPUS / kind / f"{case}.in").read_bytes())
     assert isinstance(found, Envelope)
     return found
 

@@ -12,7 +12,7 @@ from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.envelopes.fields import FIELD_NAMES, lookup
 from logrouter.core.formats import FORMATS, parser
 
-from .test_corpus import wrapping_of
+from .test_corpus import envelope_type_of
 
 DOCS = Path(__file__).parents[4] / "docs" / "formats"
 
@@ -43,5 +43,5 @@ def test_an_envelope_s_example_is_read_as_its_page_says(name):
 def test_a_format_s_example_is_read_as_its_page_says(name):
     """The event before it is enriched."""
     record, expected = examples(name)
-    envelope = wrapping_of(name).decode(record)
+    envelope = envelope_type_of(name).decode(record)
     assert parser(name)(envelope).event == expected
