@@ -101,7 +101,7 @@ class TokenOptions:
 
     name: str = opt(
         Text(r"[A-Za-z0-9._@-]{1,64}", "a name (letters, digits, . _ @ -; at most 64)", 64),
-        "Who sends it: what the audit log says, and whose rate is counted.",
+        "Who sends it. The audit log names it, and the rate is counted for it.",
     )
     hash: str = opt(TokenHash(), "Its SHA-256. No slow hash is needed, as a token is 256 random bits.")
     scopes: tuple[str, ...] = opt(
@@ -118,7 +118,7 @@ class JwtOptions:
     issuer: str = opt(Text(called="the issuer", max_length=500), "What `iss` must be, exactly.")
     audience: tuple[str, ...] = opt(
         ListOf(Text(called="an audience", max_length=500), min_items=1, max_items=20, shorthand=True, unique=True),
-        "One of these must be in `aud`: tokens for other services are no tokens here.",
+        "One of these must be in `aud`: tokens for other services are rejected.",
     )
     jwks_file: str = opt(
         _FILE, "The issuer's public keys: a JWKS, relative to this file. Read again when it changes.", default=""
@@ -131,7 +131,7 @@ class JwtOptions:
     )
     algorithms: tuple[str, ...] = opt(
         ListOf(Choice(ALGORITHMS), min_items=1, shorthand=True, unique=True),
-        "Signatures that are believed. There is no `none`, and no HMAC.",
+        "Signature algorithms that are accepted. There is no `none`, and no HMAC.",
         default=("RS256", "ES256"),
     )
     leeway_seconds: int = opt(Integer(0, 300), "How far the issuer's clock may differ from ours.", default=30)
@@ -156,21 +156,21 @@ class JwtOptions:
 class CallerRate:
     """How often each caller may ask; beyond that it gets 429 with `Retry-After`."""
 
-    requests_per_second: float = opt(_RATE, "In the long run; 0 is no bound.", default=100.0)
-    burst: int = opt(Integer(1, 1_000_000), "At once.", default=200)
+    requests_per_second: float = opt(_RATE, "On average; 0 means no bound.", default=100.0)
+    burst: int = opt(Integer(1, 1_000_000), "Requests at once.", default=200)
 
 
 @options
 class StrangerRate:
     """How many requests are refused with 401 to each address (or /64 of IPv6); beyond that they get 429."""
 
-    requests_per_second: float = opt(_RATE, "In the long run; 0 is no bound.", default=10.0)
-    burst: int = opt(Integer(1, 1_000_000), "At once.", default=50)
+    requests_per_second: float = opt(_RATE, "On average; 0 means no bound.", default=10.0)
+    burst: int = opt(Integer(1, 1_000_000), "Requests at once.", default=50)
 
 
 @options
 class AccessOptions:
-    """Who may read the table view. Without anybody in it every request for figures is refused."""
+    """Who may read the table view. If it names nobody, every request for data is refused."""
 
     mode: str = opt(
         Choice(("callers", "open")),
@@ -193,14 +193,16 @@ class AccessOptions:
     tokens: tuple[TokenOptions, ...] = opt(
         ListOf(Section(TokenOptions), partial=True), "Tokens written here. They change with a restart.", default=()
     )
-    jwt: JwtOptions | None = opt(Section(JwtOptions), "An issuer whose bearer tokens are believed.", default=None)
+    jwt: JwtOptions | None = opt(Section(JwtOptions), "An issuer whose bearer tokens are accepted.", default=None)
     metrics: str = opt(
         Choice(("token", "open")),
         "`/metrics` of the tables lane: for callers with the scope `metrics:read`, or for everybody.",
         default="token",
     )
     rate: CallerRate = opt(Section(CallerRate), "Bounds for each caller.", default=CallerRate())
-    strangers: StrangerRate = opt(Section(StrangerRate), "Bounds for who is not let in.", default=StrangerRate())
+    strangers: StrangerRate = opt(
+        Section(StrangerRate), "Bounds for requests that are not let in.", default=StrangerRate()
+    )
     audit: bool = opt(
         Boolean(), "Log who asked what. With `mode: open` there is nobody to name and so no such line.", default=True
     )

@@ -40,7 +40,7 @@ _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)",
 class BatchOptions:
     """How much goes into one Kafka transaction: whichever bound is reached first ends the batch."""
 
-    max_records: int = opt(Integer(1, 1_000_000), "Records at most.", default=20_000)
+    max_records: int = opt(Integer(1, 1_000_000), "Maximum number of records.", default=20_000)
     max_wait_ms: int = opt(_MILLISECONDS, "How long a batch may wait to fill up.", default=250)
 
 
@@ -163,8 +163,8 @@ class TablesMetricsOptions:
 
     top_clients: int = opt(
         Integer(0, 1_000),
-        "So many clients have a series of their own in `logrouter_client_requests`, the largest by all requests; the "
-        'others are added up as `client_id="other"`. Whoever reads metrics then reads these client ids. 0: none.',
+        "How many clients have a series of their own in `logrouter_client_requests`: those with most requests. The "
+        'others are added up as `client_id="other"`. Whoever can read metrics then sees these client ids. 0: none.',
         default=0,
     )
 
@@ -255,25 +255,27 @@ class PrivacyOptions:
 
 @options
 class TrialOptions:
-    """Bounds that an edited file must keep for a while; each worker judges by its own records.
+    """Bounds that an edited file must keep for a while; each worker compares its own records with them.
 
-    When one is crossed, the table before comes back by itself, and the file is not taken again until it changes. At
-    least one `max_` must be given.
+    When one is exceeded, the worker returns to the former configuration by itself, and does not take the edited file
+    again until it changes. At least one `max_` must be given.
     """
 
-    window_seconds: int = opt(Integer(1, 86_400), "How long a table is watched after it came into force.", default=60)
+    window_seconds: int = opt(
+        Integer(1, 86_400), "How long an edited file is watched after it became active.", default=60
+    )
     min_records: int = opt(
-        Integer(1, 1_000_000_000), "A ratio is judged only when it is made of so many records.", default=1_000
+        Integer(1, 1_000_000_000), "A ratio is compared only when it is of at least this many records.", default=1_000
     )
     max_rejected_ratio: float | None = opt(
-        Number(0, 1), "How much of what is accepted or rejected may be rejected.", default=None
+        Number(0, 1), "Highest share of rejected records among those accepted or rejected.", default=None
     )
     max_unmatched_ratio: float | None = opt(
-        Number(0, 1), "How much of all that is read may be taken by no route.", default=None
+        Number(0, 1), "Highest share of records that no route takes, among all that are read.", default=None
     )
     max_lag_growth_records: int | None = opt(
         Integer(0, 10**12),
-        "By how many records the worker's lag may grow, over the partitions that it keeps.",
+        "By how many records the worker's lag may grow, summed over the partitions that it keeps.",
         default=None,
     )
 
@@ -291,7 +293,7 @@ class AdminOptions:
 
 @options
 class LookupFileOptions:
-    """Rows by key from a file: what else is known about a client, say. Read again with every change of either file."""
+    """Rows by key from a file, such as facts about clients. Read again with every change of either file."""
 
     file: str = opt(
         Text(r"[^\x00]+\.([cC][sS][vV]|[jJ][sS][oO][nN])", "a .csv or .json file", 500),
@@ -312,7 +314,7 @@ class LookupFileOptions:
 
 @options
 class GeoIpOptions:
-    """MMDB files that tell country and network of an address. Needs `pip install '.[geoip]'` in a checkout."""
+    """MMDB files with country and network of addresses. Needs `pip install '.[geoip]'` in a checkout."""
 
     files: tuple[str, ...] = opt(
         ListOf(Text(called="a .mmdb file", max_length=500), min_items=1, max_items=4, shorthand=True, unique=True),
@@ -384,9 +386,9 @@ class FileOptions:
     tables_lane: TablesLaneOptions = opt(
         Section(TablesLaneOptions), "The lane that counts.", default=TablesLaneOptions()
     )
-    outputs: OutputsOptions = opt(Section(OutputsOptions), "Topics of our own.", default=OutputsOptions())
+    outputs: OutputsOptions = opt(Section(OutputsOptions), "Topics that logrouter writes.", default=OutputsOptions())
     privacy: PrivacyOptions = opt(Section(PrivacyOptions), "Keys for pseudonyms.", default=PrivacyOptions())
-    canary: TrialOptions | None = opt(Section(TrialOptions), "Bounds for a table after an edit.", default=None)
+    canary: TrialOptions | None = opt(Section(TrialOptions), "Bounds that an edited file must keep.", default=None)
     admin: AdminOptions = opt(Section(AdminOptions), "Requests that change something.", default=AdminOptions())
     access: AccessOptions = opt(
         Section(AccessOptions), "Who may read the table view. Without this section nobody may.", default=AccessOptions()
@@ -399,8 +401,9 @@ class FileOptions:
         MappingOf(Section(SourceOptions), min_items=1, partial=True), "Inputs by name."
     )
     routes: tuple[RouteOptions, ...] = opt(
-        ListOf(Section(RouteOptions), min_items=1, partial=True), "What is picked out, in order."
+        ListOf(Section(RouteOptions), min_items=1, partial=True),
+        "Which records are taken, and what becomes of them, in order.",
     )
     tests: tuple[CaseOptions, ...] = opt(
-        ListOf(Section(CaseOptions), partial=True), "Lines and what must become of them.", default=()
+        ListOf(Section(CaseOptions), partial=True), "Lines, and what each must become.", default=()
     )

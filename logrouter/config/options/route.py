@@ -141,8 +141,8 @@ class ClientIpOptions:
     )
     trusted_hops: int = opt(
         Integer(1, 20),
-        "How many proxies of our own append to `X-Forwarded-For`: the address so many places from the right counts, 1 "
-        "being the last, because what stands left of it is only the client's claim.",
+        "How many of our own proxies append to `X-Forwarded-For`. The client's address is that many places from the "
+        "right, 1 being the last; what stands left of it is only the client's claim.",
         default=1,
     )
 
@@ -187,7 +187,7 @@ class RateLimitOptions:
 
 @options
 class PairOptions:
-    """Two lines of one request become one event: with its latency, and with what only the first line tells.
+    """Two lines of one request become one event: with its latency, and with what only the first line has.
 
     A line waits for the other one, whichever comes first. An opening line that stays alone becomes an event with the
     flag `never_completed`, a closing one an event without latency and with the flag `unpaired`.
