@@ -14,7 +14,7 @@ from logrouter.config.options.match import LOOKS_LIKE, read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
 from logrouter.config.options.topics import anchor_expression, split_topics
 from logrouter.config.settings import default_path, examine, read_config
-from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join
+from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join_path
 from logrouter.core.match.conditions import ALWAYS, AllOf, AnyOf, Not, all_of
 from logrouter.core.match.implication import excludes, implies
 
@@ -61,9 +61,9 @@ def check(
     if settings is not None and refusal is not None and (why := refusal(settings.kafka)) is not None:
         # It names settings by names of its own: what it says of one alone tells which is meant.
         name = next((key for key, value in settings.kafka.items() if refusal({key: value}) == why), "")
-        examined.problems.add(join("kafka", name) if name else "kafka", why, at_key=True)
+        examined.problems.add(join_path("kafka", name) if name else "kafka", why, at_key=True)
         settings = None
-    problems = in_file_order([*examined.problems.found, *examined.problems.warnings])
+    problems = in_file_order([*examined.problems.errors, *examined.problems.warnings])
     return Findings(str(file), data.decode("utf-8", "replace"), problems, settings)
 
 

@@ -24,7 +24,7 @@ from logrouter.config.options.file import (
 )
 from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import Section, usable
-from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join
+from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join_path
 from logrouter.config.yaml.secrets import Secret, expand
 from logrouter.core.trial import TrialBounds
 
@@ -97,7 +97,7 @@ def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder:
     """The settings in the bytes of a topics.yaml; see `load`. Schema files are looked for in *folder*."""
     examined = examine(data, env, name=name, folder=folder)
     if examined.settings is None:
-        raise ConfigError(name, examined.problems.found, examined.inputs)
+        raise ConfigError(name, examined.problems.errors, examined.inputs)
     return examined.settings
 
 
@@ -120,7 +120,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
     try:
         doc = document.read(data)
     except document.DocumentError as error:
-        return Examination(Problems(found=[error.problem]))
+        return Examination(Problems(errors=[error.problem]))
     problems = Problems(doc.values, doc.keys)
     if not isinstance(doc.value, dict):
         problems.add("", "must be a mapping that begins with `version: 1`")
@@ -137,7 +137,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         check_access(options.access, problems)
     if usable(options.tables_lane):
         check_http(options.tables_lane.http, problems)
-    if problems.found:
+    if problems.errors:
         return Examination(problems, doc.value, options, None, inputs.paths)
     table = replace(table, generation=inputs.generation(data))
     kafka = {"bootstrap.servers": DEFAULT_BOOTSTRAP} | (options.kafka or {})
@@ -171,7 +171,7 @@ def _trial_bounds(options: TrialOptions | None, problems: Problems) -> TrialBoun
 def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems) -> Any:
     """A copy with every reference to the environment replaced. Depth is bounded by the document."""
     if isinstance(value, dict):
-        return {key: _expanded(item, join(path, key), env, problems) for key, item in value.items()}
+        return {key: _expanded(item, join_path(path, key), env, problems) for key, item in value.items()}
     if isinstance(value, list):
         return [_expanded(item, f"{path}[{index}]", env, problems) for index, item in enumerate(value)]
     if not isinstance(value, str) or "${" not in value:

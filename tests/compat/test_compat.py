@@ -312,14 +312,14 @@ def test_the_table_view_answers_as_before(release, tmp_path, origin):
 
 
 def test_replicas_know_how_far_they_reach(release):
-    """The last mark of each partition in the changelog tells the last rollup record and the newest event time."""
+    """The last checkpoint of each partition in the changelog has the last rollup offset and the newest event time."""
     changelog = [each for each in release.topic(CHANGELOG) if each.key == replicas.LAST_CHECKPOINT]
-    marks = {each.partition: replicas.decode_checkpoint(each.value) for each in changelog}
+    checkpoints = {each.partition: replicas.decode_checkpoint(each.value) for each in changelog}
     last, newest = {}, {}
     for each in release.topic(ROLLUP):
         last[each.partition] = each.offset
         times = [cell.last_ms for _, cells in decode_record(each.value or b"") for cell in cells]
         newest[each.partition] = max(*times, newest.get(each.partition, 0))
 
-    assert {partition: mark.offset for partition, mark in marks.items()} == last
-    assert {partition: mark.newest_ms for partition, mark in marks.items()} == newest
+    assert {partition: found.offset for partition, found in checkpoints.items()} == last
+    assert {partition: found.newest_ms for partition, found in checkpoints.items()} == newest

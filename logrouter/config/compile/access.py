@@ -11,7 +11,7 @@ from logrouter.access.scopes import Via, caller
 from logrouter.access.tokens import Token, digest_of
 from logrouter.config.options.endpoint import is_loopback
 from logrouter.config.yaml.kinds import usable
-from logrouter.config.yaml.problems import join
+from logrouter.config.yaml.problems import join_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,17 +40,19 @@ def check_tokens(given: Iterable[TokenOptions], path: str, problems: Problems) -
         if not usable(token):
             continue
         if token.name in names:
-            problems.add(join(at, "name"), f"another token is called {token.name}; the audit log must tell them apart")
+            problems.add(
+                join_path(at, "name"), f"another token is called {token.name}; the audit log must tell them apart"
+            )
         if token.hash in hashes:
-            problems.add(join(at, "hash"), "another token has this hash")
+            problems.add(join_path(at, "hash"), "another token has this hash")
         if None not in (token.not_before, token.expires) and (token.not_before or 0) >= (token.expires or 0):
-            problems.add(join(at, "expires"), "must be after not_before")
+            problems.add(join_path(at, "expires"), "must be after not_before")
         names.add(token.name)
         hashes.add(token.hash)
         try:
             who = caller(token.name, Via.TOKEN, token.scopes)
         except ValueError as error:
-            problems.add(join(at, "scopes"), str(error))
+            problems.add(join_path(at, "scopes"), str(error))
             continue
         made.append(Token(who, digest_of(token.hash), token.not_before, token.expires))
     return tuple(made)

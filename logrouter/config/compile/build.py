@@ -27,7 +27,7 @@ from logrouter.config.options.file import TablesLaneOptions
 from logrouter.config.options.match import Matching
 from logrouter.config.options.topics import split_topics
 from logrouter.config.yaml.kinds import usable
-from logrouter.config.yaml.problems import did_you_mean, join, listed
+from logrouter.config.yaml.problems import did_you_mean, join_path, list_names
 from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, WITH_PIECES
 from logrouter.core.join.partial_lines import PartialLineLimits
@@ -66,7 +66,9 @@ def build(file: FileOptions, *, generation: str, inputs: Inputs, problems: Probl
         for name in options.sources:
             if name not in made:
                 hint = did_you_mean(name, made)
-                problems.add(join(path, "from"), f"there is no source {name!r}{hint}; there are {listed(made)}")
+                problems.add(
+                    join_path(path, "from"), f"there is no source {name!r}{hint}; there are {list_names(made)}"
+                )
             elif route is not None:
                 made[name].append(route)
     good = {name: options for name, options in sources.items() if usable(options)}
@@ -158,7 +160,7 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
     taken: dict[str, str] = {}
     for name, source in sources.items():
         if source.join_partial is not None and source.envelope not in WITH_PIECES:
-            where = listed(WITH_PIECES)
+            where = list_names(WITH_PIECES)
             problems.add(f"sources.{name}.join_partial", f"{source.envelope} has no cut lines; {where} may have")
         for index, topic in enumerate(source.topics):
             path = f"sources.{name}.topics[{index}]"
@@ -198,15 +200,15 @@ def _route(
     inputs: Inputs,
     problems: Problems,
 ) -> Route | None:
-    validator = load_schema(options.schema, inputs, join(path, "schema"), problems)
-    client_ip = build_client_ip(options.client_ip, file.privacy, join(path, "client_ip"), problems)
-    api_rules = build_api_rules(options.enrich.api, join(path, "enrich.api"), problems)
+    validator = load_schema(options.schema, inputs, join_path(path, "schema"), problems)
+    client_ip = build_client_ip(options.client_ip, file.privacy, join_path(path, "client_ip"), problems)
+    api_rules = build_api_rules(options.enrich.api, join_path(path, "enrich.api"), problems)
     schema = validator.schema if validator is not None else {}
     extras = compile_optional_steps(options, to, lookup_sources, schema, path, problems)
     if options.pair is not None:
         check_pair(options, path, problems)
-    parse = build_parser(options.format, join(path, "format"), problems)
-    transport = build_envelope_reader(options.enrich, schema, join(path, "enrich"), problems)
+    parse = build_parser(options.format, join_path(path, "format"), problems)
+    transport = build_envelope_reader(options.enrich, schema, join_path(path, "enrich"), problems)
     if (
         transport is None
         or validator is None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from logrouter.config.compile.field_changes import forbids_field
 from logrouter.config.yaml.kinds import usable
-from logrouter.config.yaml.problems import join
+from logrouter.config.yaml.problems import join_path
 from logrouter.core.enrich import (
     ENVELOPE_PREFIX,
     ApiRule,
@@ -43,7 +43,7 @@ def build_api_rules(options: ApiOptions, path: str, problems: Problems) -> tuple
     """The rules that name the API, fields before path rules; None if one is wrong, with the problem noted."""
     rules = [ApiRule(field=source) for source in options.sources]
     for index, rule in enumerate(options.paths):
-        at = f"{join(path, 'paths')}[{index}]"
+        at = f"{join_path(path, 'paths')}[{index}]"
         if bool(rule.prefix) == bool(rule.glob):
             problems.add(at, "needs either `prefix` or `glob`")
             return None
@@ -64,7 +64,7 @@ def build_envelope_reader(
 ) -> Callable[[Parser], Parser] | None:
     """A wrapper of parsers that adds what sources read from the envelope; None with the problems noted."""
     if options.tenant and forbids_field(schema, ("tenant",)):
-        problems.add(join(path, "tenant"), "the schema allows no field tenant")
+        problems.add(join_path(path, "tenant"), "the schema allows no field tenant")
     given = {"api.from": options.api.sources, "client_id.from": options.client_id.sources, "tenant": options.tenant}
     found = True
     for name, sources in given.items():
@@ -72,7 +72,9 @@ def build_envelope_reader(
             if source.startswith(ENVELOPE_PREFIX) and not is_envelope_field(source):
                 known = ", ".join(sorted(ENVELOPE_NAMES))
                 free = "label.<name>, field.<name> and header.<name>"
-                problems.add(f"{join(path, name)}[{index}]", f"no such field of an envelope; there are {known}, {free}")
+                problems.add(
+                    f"{join_path(path, name)}[{index}]", f"no such field of an envelope; there are {known}, {free}"
+                )
                 found = False
     every = (*options.api.sources, *options.client_id.sources)
     return (lambda parse: with_transport(parse, every, options.tenant)) if found else None
@@ -91,7 +93,7 @@ def build_client_ip(
     if not usable(privacy):
         return None
     if options.policy == "hash" and privacy.hash_key is None:
-        problems.add(join(path, "policy"), "`hash` needs `privacy.hash_key`")
+        problems.add(join_path(path, "policy"), "`hash` needs `privacy.hash_key`")
         return None
     key = privacy.hash_key.reveal().encode() if privacy.hash_key is not None else None
     return compile_client_ip(options.trusted_hops, ip_policy(options.policy, key))

@@ -11,7 +11,7 @@ import orjson
 from logrouter.config.compile.databases import load_agents
 from logrouter.config.compile.field_changes import NameChecker, compile_fields, forbids_field
 from logrouter.config.compile.schemas import packaged_schemas
-from logrouter.config.yaml.problems import did_you_mean, join, listed
+from logrouter.config.yaml.problems import did_you_mean, join_path, list_names
 from logrouter.core.dead_letter import coordinates
 from logrouter.core.enrich import compile_client_ip
 from logrouter.core.enrich.lookup import compile_agent, compile_geo, compile_lookup
@@ -59,7 +59,7 @@ def compile_optional_steps(
     problems: Problems,
 ) -> OptionalSteps | None:
     """The optional steps of a route, None if it has none. *schema* is the one that its events must satisfy."""
-    enrich = join(path, "enrich")
+    enrich = join_path(path, "enrich")
     before = [*_geo(options, lookup_sources, schema, enrich, problems), *_agent(options, schema, enrich, problems)]
     after = _lookups(options, lookup_sources, schema, enrich, problems)
     sample = options.sample.rate if options.sample is not None else 1.0
@@ -91,9 +91,9 @@ def _geo(
     if not options.enrich.geoip:
         return []
     if not lookup_sources.has_geoip:
-        problems.add(join(path, "geoip"), "needs the section `geoip` with its files")
+        problems.add(join_path(path, "geoip"), "needs the section `geoip` with its files")
     if forbids_field(schema, (_GEO,)):
-        problems.add(join(path, "geoip"), f"the schema allows no field {_GEO}")
+        problems.add(join_path(path, "geoip"), f"the schema allows no field {_GEO}")
     find = lookup_sources.geoip
     return [] if find is None else [compile_geo(compile_client_ip(options.client_ip.trusted_hops), find)]
 
@@ -101,7 +101,7 @@ def _geo(
 def _agent(options: RouteOptions, schema: Mapping[str, Any], path: str, problems: Problems) -> list[Enrich]:
     if not options.enrich.user_agent:
         return []
-    at = join(path, "user_agent")
+    at = join_path(path, "user_agent")
     if forbids_field(schema, (_AGENT,)):
         problems.add(at, f"the schema allows no field {_AGENT}")
     family_of = load_agents(at, problems)
@@ -113,10 +113,10 @@ def _lookups(
 ) -> list[Enrich]:
     made = []
     for index, use in enumerate(options.enrich.lookup):
-        at = f"{join(path, 'lookup')}[{index}]" if len(options.enrich.lookup) > 1 else join(path, "lookup")
+        at = f"{join_path(path, 'lookup')}[{index}]" if len(options.enrich.lookup) > 1 else join_path(path, "lookup")
         if use.name not in lookup_sources.rows:
             hint = did_you_mean(use.name, lookup_sources.rows)
-            problems.add(at, f"there is no lookup {use.name!r}{hint}; there are {listed(lookup_sources.rows)}")
+            problems.add(at, f"there is no lookup {use.name!r}{hint}; there are {list_names(lookup_sources.rows)}")
             continue
         if forbids_field(schema, (use.into,)):
             problems.add(at, f"the schema allows no field {use.into}")
@@ -133,7 +133,7 @@ def _check_weight(options: RouteOptions, sample: float, path: str, problems: Pro
     weights = [options.weight.default, *(options.weight.by_status or {}).values()]
     if max(weights) / sample > MAX_WEIGHT:
         problems.add(
-            join(path, "sample"),
+            join_path(path, "sample"),
             f"gives events a weight of {max(weights) / sample:.10g}, at most {MAX_WEIGHT} is allowed",
         )
 
@@ -143,7 +143,7 @@ def _check_fields(options: RouteOptions, schema: Mapping[str, Any], path: str, p
         (_COUNTED_BY[table],): f"the table {table} counts by" for table in options.tables if table in _COUNTED_BY
     }
     added = [use.into for use in options.enrich.lookup]
-    NameChecker(schema, _canonical(), needed, added, problems).run(options.fields or (), join(path, "fields"))
+    NameChecker(schema, _canonical(), needed, added, problems).run(options.fields or (), join_path(path, "fields"))
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.yaml.problems import did_you_mean, join
+from logrouter.config.yaml.problems import did_you_mean, join_path
 from logrouter.core.transform import (
     ALWAYS_KEPT,
     ESSENTIAL,
@@ -66,7 +66,7 @@ class NameChecker:
         """Check the steps at *path*: none may remove a required field or add one that the schema forbids."""
         known: set[Path] = {(name,) for name in self.added}
         for verb, operand in steps:
-            at = join(path, verb)
+            at = join_path(path, verb)
             for name in operand:
                 self._source(verb, name, known, at)
             if verb == "keep":
@@ -74,7 +74,7 @@ class NameChecker:
             if verb in ("rename", "set"):
                 for name, target in operand.items():
                     new = target if verb == "rename" else name
-                    self._target(new, join(at, name))
+                    self._target(new, join_path(at, name))
                     known.add(path_of(new))
                 if verb == "set":
                     self._values(operand, at)
@@ -128,7 +128,7 @@ class NameChecker:
             except SchemaError:  # it refers to other parts of the schema
                 continue
             if not fits:
-                self.problems.add(join(at, name), f"the schema refuses this value for {name}")
+                self.problems.add(join_path(at, name), f"the schema refuses this value for {name}")
 
     def _required(self) -> Iterator[Path]:
         return _required(self.schema, ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from logrouter.config.yaml.problems import join, listed
+from logrouter.config.yaml.problems import join_path, list_names
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
 
@@ -32,12 +32,12 @@ def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parse
     ]
     unknown = [name for name in given if name not in kind.takes]
     for name in unknown:
-        takes = listed(kind.takes) if kind.takes else "no options"
-        problems.add(join(path, name), f"the format {options.name} does not take this; it takes {takes}")
+        takes = list_names(kind.takes) if kind.takes else "no options"
+        problems.add(join_path(path, name), f"the format {options.name} does not take this; it takes {takes}")
     if unknown:
         return None
     try:
         return kind.compile(settings)
     except FormatSettingsError as error:
-        problems.add(join(path, error.option), error.detail)
+        problems.add(join_path(path, error.option), error.detail)
         return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.inputs import InputFileError
 from logrouter.config.yaml.kinds import usable
-from logrouter.config.yaml.problems import did_you_mean, echo, join
+from logrouter.config.yaml.problems import did_you_mean, join_path, quote_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +57,9 @@ def load_lookups(
     """The rows of every lookup by its name; None for one that can't be used, with its problems noted."""
     made: dict[str, Rows | None] = {}
     for name, options in (lookups or {}).items():
-        made[name] = _load(options, join(join("lookups", name), "file"), inputs, problems) if usable(options) else None
+        made[name] = (
+            _load(options, join_path(join_path("lookups", name), "file"), inputs, problems) if usable(options) else None
+        )
     return made
 
 
@@ -108,10 +110,12 @@ class _Table:
             return
         key = row.get(self.key)
         if not isinstance(key, str) or key in _ABSENT:
-            self.fault(line, f"lacks a key: {self.key} must be text, not {'empty' if key in _ABSENT else echo(key)}")
+            self.fault(
+                line, f"lacks a key: {self.key} must be text, not {'empty' if key in _ABSENT else quote_value(key)}"
+            )
             return
         if key in self._lines:
-            self.fault(line, f"{echo(key)} is the key of line {self._lines[key]} as well")
+            self.fault(line, f"{quote_value(key)} is the key of line {self._lines[key]} as well")
             return
         if len(self._lines) >= MAX_ROWS:
             raise _FaultError(line, f"is beyond the {MAX_ROWS} rows that are allowed")
@@ -123,7 +127,7 @@ class _Table:
         if value in _ABSENT:
             return None
         if not isinstance(value, str):
-            self.fault(line, f"{name} must be text, not {echo(value)}")
+            self.fault(line, f"{name} must be text, not {quote_value(value)}")
         elif len(value) > MAX_VALUE:
             self.fault(line, f"{name} has {len(value)} characters, at most {MAX_VALUE} are allowed")
         else:
@@ -155,7 +159,7 @@ def _csv(data: bytes, key: str, fields: Sequence[str]) -> Iterator[Line]:
 def _check_header(header: Sequence[str], wanted: Sequence[str]) -> None:
     twice = [name for name in header if header.count(name) > 1]
     if twice:
-        raise _FaultError(1, f"names the column {echo(twice[0])} twice")
+        raise _FaultError(1, f"names the column {quote_value(twice[0])} twice")
     missing = [name for name in wanted if name not in header]
     if missing:
         raise _FaultError(1, f"has no column {missing[0]!r}{did_you_mean(missing[0], header)}")
@@ -167,7 +171,7 @@ def _json(data: bytes, key: str, _fields: Sequence[str]) -> Iterator[Line]:
             if isinstance(value, dict):
                 yield line, value if name is None else {**value, key: name}
             else:
-                yield line, f"must be an object, not {echo(value)}"
+                yield line, f"must be an object, not {quote_value(value)}"
     except json.JSONDecodeError as error:
         raise _FaultError(error.lineno, f"is not JSON: {error.msg}") from None
     except RecursionError:

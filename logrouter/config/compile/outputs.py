@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.yaml.kinds import TOPIC
 from logrouter.config.yaml.names import FIELD
-from logrouter.config.yaml.problems import join, listed
+from logrouter.config.yaml.problems import join_path, list_names
 from logrouter.core.transform import path_of, value_at
 
 if TYPE_CHECKING:
@@ -46,21 +46,23 @@ def resolve_destinations(options: RouteOptions, path: str, problems: Problems) -
         example = ", ".join(f"{name}: [...]" for name in sorted(wanted))
         needs = " and ".join(f"{{{name}}}" for name in sorted(wanted))
         verb = "needs its" if len(wanted) == 1 else "need their"
-        problems.add(join(path, "to"), f"{needs} {verb} values: `topics: {{{example}, otherwise: ...}}`")
+        problems.add(join_path(path, "to"), f"{needs} {verb} values: `topics: {{{example}, otherwise: ...}}`")
         return Destinations(())
     for name in sorted(values.keys() - wanted):
-        problems.add(join(join(path, "topics"), name), f"is of no use: `to` holds no {{{name}}}", at_key=True)
+        problems.add(join_path(join_path(path, "topics"), name), f"is of no use: `to` holds no {{{name}}}", at_key=True)
     for name in sorted(wanted - values.keys()):
-        problems.add(join(path, "to"), f"{{{name}}} needs a list of its values: `topics: {{{name}: [...]}}`")
+        problems.add(join_path(path, "to"), f"{{{name}}} needs a list of its values: `topics: {{{name}: [...]}}`")
     if len(otherwise) > 1 or (wanted and not otherwise):
-        problems.add(join(path, "topics"), "needs one topic `otherwise`, for values not listed")
+        problems.add(join_path(path, "topics"), "needs one topic `otherwise`, for values not listed")
     elif otherwise and not wanted:
-        problems.add(join(join(path, "topics"), OTHERWISE), "is of no use: `to` holds no field in braces", at_key=True)
+        problems.add(
+            join_path(join_path(path, "topics"), OTHERWISE), "is of no use: `to` holds no field in braces", at_key=True
+        )
     if not wanted:
         return Destinations(options.to)
     if wanted - values.keys() or len(otherwise) != 1:
         return Destinations(())
-    return _templates(options.to, values, otherwise[0], join(path, "to"), problems)
+    return _templates(options.to, values, otherwise[0], join_path(path, "to"), problems)
 
 
 def _templates(
@@ -79,7 +81,7 @@ def _templates(
     every = tuple(dict.fromkeys([*(topic for _, topics in made for topic in topics.values()), otherwise]))
     wrong = [topic for topic in every if not re.fullmatch(TOPIC.pattern, topic)]
     if wrong:
-        problems.add(path, f"stands for names that no topic can have: {listed(name[:60] for name in wrong[:3])}")
+        problems.add(path, f"stands for names that no topic can have: {list_names(name[:60] for name in wrong[:3])}")
     return Destinations(every, _chooser(made, otherwise))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.options.file import PairingOptions
-from logrouter.config.yaml.problems import join, listed
+from logrouter.config.yaml.problems import join_path, list_names
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.auto import NAME as AUTO
 from logrouter.core.formats.auto import default_order
@@ -36,13 +36,13 @@ def pairing_changelog(topic: str) -> str:
 
 def check_pair(options: RouteOptions, path: str, problems: Problems) -> None:
     """Note options of a route that can't be combined with `pair`."""
-    at = join(path, "pair")
+    at = join_path(path, "pair")
     tried = options.format.formats or default_order(FORMATS)
     names = tried if options.format.name == AUTO else (options.format.name,)
     if not any(FORMATS[name].halves for name in names):
         knowing = [name for name, kind in FORMATS.items() if kind.halves]
         problems.add(
-            at, f"the format {options.format.name} writes one line per request; `pair` is for {listed(knowing)}"
+            at, f"the format {options.format.name} writes one line per request; `pair` is for {list_names(knowing)}"
         )
     if options.rate_limit is not None:
         problems.add(at, "can't be together with `rate_limit`, which might drop one of the two lines of a request")
@@ -50,6 +50,6 @@ def check_pair(options: RouteOptions, path: str, problems: Problems) -> None:
         later = sorted(fields_of(options.request) - _KNOWN_AT_ONCE)
         if later:
             problems.add(
-                join(path, "request"),
-                f"uses {', '.join(later)}; with `pair` only fields that both lines have: {listed(_KNOWN_AT_ONCE)}",
+                join_path(path, "request"),
+                f"uses {', '.join(later)}; with `pair` only fields that both lines have: {list_names(_KNOWN_AT_ONCE)}",
             )

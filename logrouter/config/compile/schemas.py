@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from logrouter.config.compile.inputs import InputFileError
-from logrouter.config.yaml.problems import did_you_mean, listed
+from logrouter.config.yaml.problems import did_you_mean, list_names
 from logrouter.core.validate import SchemaError, Validator
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ def _bytes_of(name: str, inputs: Inputs, path: str, problems: Problems) -> bytes
     if plain in known:
         return known[plain]
     hint = did_you_mean(plain, known)
-    problems.add(path, f"there is no schema {name!r}{hint}: no such file, and the package has {listed(known)}")
+    problems.add(path, f"there is no schema {name!r}{hint}: no such file, and the package has {list_names(known)}")
     return None

@@ -37,8 +37,8 @@ def read_tokens(data: bytes, name: str) -> tuple[Token, ...]:
         [] if found.value is None else found.value, "", problems
     )
     tokens = check_tokens(listed, "", problems) if usable(listed) else ()
-    if problems.found:
-        raise ConfigError(name, problems.found)
+    if problems.errors:
+        raise ConfigError(name, problems.errors)
     return tokens
 
 

@@ -21,7 +21,7 @@ from logrouter.config.yaml.kinds import (
     options,
 )
 from logrouter.config.yaml.kinds import option as opt
-from logrouter.config.yaml.problems import echo
+from logrouter.config.yaml.problems import quote_value
 from logrouter.core.text.timestamps import epoch_ms
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class ScopeName:
         """The scope as it is written in the file."""
         if isinstance(value, str) and is_scope(value):
             return str(value)
-        problems.add(path, f"must be {self.describe()}, not {echo(value)}")
+        problems.add(path, f"must be {self.describe()}, not {quote_value(value)}")
         return INVALID
 
     def schema(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Timestamp:
         """The milliseconds."""
         found = epoch_ms(value) if isinstance(value, str) else None
         if found is None:
-            problems.add(path, f"must be {self.describe()}, not {echo(value)}")
+            problems.add(path, f"must be {self.describe()}, not {quote_value(value)}")
             return INVALID
         return found
 

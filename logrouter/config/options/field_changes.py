@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from logrouter.config.yaml.kinds import INVALID, Section
-from logrouter.config.yaml.problems import echo
+from logrouter.config.yaml.problems import quote_value
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
@@ -23,7 +23,7 @@ class ConstantValue:
         """The value as it is."""
         if isinstance(value, str | int | float) and value != "":
             return value
-        problems.add(path, f"must be {self.describe()}, not {'empty' if value in (None, '') else echo(value)}")
+        problems.add(path, f"must be {self.describe()}, not {'empty' if value in (None, '') else quote_value(value)}")
         return INVALID
 
     def schema(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.yaml.kinds import INVALID
-from logrouter.config.yaml.problems import join
+from logrouter.config.yaml.problems import join_path
 from logrouter.config.yaml.secrets import FromEnv, Secret, looks_secret
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class KafkaKind:
         if not isinstance(value, dict):
             problems.add(path, f"must be {self.describe()}")
             return INVALID
-        read = {key: self._setting(key, item, join(path, key), problems) for key, item in value.items()}
+        read = {key: self._setting(key, item, join_path(path, key), problems) for key, item in value.items()}
         return INVALID if INVALID in read.values() else read
 
     def _setting(self, key: str, value: Any, path: str, problems: Problems) -> Any:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.config.options.match_fields import ENVELOPE, REQUEST, Vocabulary
 from logrouter.config.options.operators import COMPARISONS, OPERATORS, TEXT_OPERATORS, read_operator
 from logrouter.config.yaml.kinds import INVALID
-from logrouter.config.yaml.problems import did_you_mean, echo, join
+from logrouter.config.yaml.problems import did_you_mean, join_path, quote_value
 from logrouter.core.match.conditions import ALWAYS, Condition, Not, all_of, any_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Match:
             return INVALID if condition is None else Matching(condition)
         wanted = value[LOOKS_LIKE]
         if wanted != "request":
-            problems.add(join(path, LOOKS_LIKE), f"must be `request`, not {echo(wanted)}")
+            problems.add(join_path(path, LOOKS_LIKE), f"must be `request`, not {quote_value(wanted)}")
         others = {key: item for key, item in value.items() if key != LOOKS_LIKE}
         condition = read_mapping(ENVELOPE, others, path, problems) if others else ALWAYS
         return INVALID if condition is None or wanted != "request" else Matching(condition, request_only=True)
@@ -109,7 +109,7 @@ def read_mapping(vocabulary: Vocabulary, value: Any, path: str, problems: Proble
     if not isinstance(value, dict) or not value:
         problems.add(path, f"must be a mapping from {vocabulary.named} to condition" if value else "must not be empty")
         return None
-    return _joined([read_entry(vocabulary, key, item, join(path, key), problems) for key, item in value.items()])
+    return _joined([read_entry(vocabulary, key, item, join_path(path, key), problems) for key, item in value.items()])
 
 
 def _joined(parts: list[Condition | None]) -> Condition | None:

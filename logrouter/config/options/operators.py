@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from logrouter.config.options.match_fields import LOWER, TOPIC_FIELD, Vocabulary
 from logrouter.config.options.regex import RegexError, compile_regex
-from logrouter.config.yaml.problems import did_you_mean, echo, join, listed
+from logrouter.config.yaml.problems import did_you_mean, join_path, list_names, quote_value
 from logrouter.core.match.conditions import ALWAYS, NEVER, Absent, Condition, Field, OfTopic
 from logrouter.core.match.prefilter import literal
 
@@ -56,7 +56,7 @@ def read_operator(
     vocabulary: Vocabulary, field: str, operator: str, given: Any, path: str, problems: Problems
 ) -> Condition | None:
     """The condition of *operator* on *field* with the operand *given*; None if wrong, with the problem noted."""
-    at = path if operator in ("equals", "in") else join(path, operator)
+    at = path if operator in ("equals", "in") else join_path(path, operator)
     if operator not in OPERATORS:
         hint = did_you_mean(operator, OPERATORS)
         problems.add(at, f"no such operator{hint}; there are {', '.join(OPERATORS)}", at_key=True)
@@ -94,7 +94,7 @@ class _Reader:
 
     def _exists(self, given: Any, path: str) -> Condition:
         if not isinstance(given, bool):
-            raise _WrongError(path, f"must be true or false, not {echo(given)}")
+            raise _WrongError(path, f"must be true or false, not {quote_value(given)}")
         if self._field == TOPIC_FIELD:
             return ALWAYS if given else NEVER
         get = self._vocabulary.get(self._field)
@@ -125,7 +125,7 @@ class _Reader:
 
     def _regex(self, given: Any, path: str) -> Condition:
         if not isinstance(given, str) or not given:
-            raise _WrongError(path, f"must be a regular expression, not {echo(given) if given else 'empty'}")
+            raise _WrongError(path, f"must be a regular expression, not {quote_value(given) if given else 'empty'}")
         if len(given) > MAX_TEXT:
             raise _WrongError(path, f"has {len(given)} characters, at most {MAX_TEXT} are allowed")
         try:
@@ -192,7 +192,7 @@ class _Reader:
         known = self._vocabulary.known.get(self._field)
         if known is None:
             return
-        there_are = f"; there are {listed(known)}" if len(known) <= MAX_LISTED else ""
+        there_are = f"; there are {list_names(known)}" if len(known) <= MAX_LISTED else ""
         if operator in ("in", "numbers"):
             for value in sorted(set(map(str, operand)) - known):
                 near = did_you_mean(value, known) or did_you_mean(value.upper(), known) if there_are else ""
@@ -203,7 +203,7 @@ class _Reader:
     def _text(self, given: Any, path: str) -> str:
         """The operand, folded where the field is."""
         if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
-            raise _WrongError(path, f"must be text, not {'empty' if given in (None, '') else echo(given)}")
+            raise _WrongError(path, f"must be text, not {'empty' if given in (None, '') else quote_value(given)}")
         text = str(given)
         if len(text) > MAX_TEXT:
             raise _WrongError(path, f"has {len(text)} characters, at most {MAX_TEXT} are allowed")
@@ -218,7 +218,7 @@ class _Reader:
 
 def _number(given: Any, path: str) -> int | float:
     if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
-        raise _WrongError(path, f"must be a number, not {'empty' if given in (None, '') else echo(given)}")
+        raise _WrongError(path, f"must be a number, not {'empty' if given in (None, '') else quote_value(given)}")
     return given
 
 
@@ -227,7 +227,9 @@ def _network(given: Any, path: str) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise _WrongError(path, f"must be a network such as 10.0.0.0/8 or 2001:db8::/32, not {echo(given)}") from None
+        raise _WrongError(
+            path, f"must be a network such as 10.0.0.0/8 or 2001:db8::/32, not {quote_value(given)}"
+        ) from None
     if ip_address(text.partition("/")[0]) != network.network_address:
         raise _WrongError(path, f'{text} has bits set beyond its prefix (did you mean "{network}"?)')
     return network

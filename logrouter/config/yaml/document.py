@@ -16,7 +16,7 @@ from ruamel.yaml import events as ev
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from logrouter.config.yaml.problems import Problem, join
+from logrouter.config.yaml.problems import Problem, join_path
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
@@ -163,7 +163,7 @@ class _Builder:
     def _key(self, event: Any) -> None:
         top = self._stack[-1]
         key: str = event.value
-        path = join(top.path, key)
+        path = join_path(top.path, key)
         if key == "<<" and event.style in (None, ""):
             raise _wrong(event, "merge keys are not YAML 1.2: write the keys out")
         if key in top.value:
@@ -186,7 +186,7 @@ class _Builder:
             top.value.append(value)
         else:
             key = top.key or ""
-            path = join(top.path, key)
+            path = join_path(top.path, key)
             top.value[key], top.key = value, None
         self._values[path] = _mark(event)
         return path

@@ -15,7 +15,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, dataclass_transform
 
 from logrouter.config.yaml.document import resolve
-from logrouter.config.yaml.problems import Problems, did_you_mean, echo, join
+from logrouter.config.yaml.problems import Problems, did_you_mean, join_path, quote_value
 from logrouter.config.yaml.secrets import FromEnv
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _typed(value: Any) -> Any:
 
 
 def _fail(problems: Problems, path: str, wanted: str, value: Any) -> _Invalid:
-    problems.add(path, f"must be {wanted}, not {'empty' if value is None or value == '' else echo(value)}")
+    problems.add(path, f"must be {wanted}, not {'empty' if value is None or value == '' else quote_value(value)}")
     return INVALID
 
 
@@ -172,7 +172,9 @@ class Choice:
         word = _typed(value) if value not in self.of else value
         if word in self.of and not isinstance(word, bool):
             return word
-        problems.add(path, f"must be {self.describe()}, not {echo(value)}{did_you_mean(str(value), map(str, self.of))}")
+        problems.add(
+            path, f"must be {self.describe()}, not {quote_value(value)}{did_you_mean(str(value), map(str, self.of))}"
+        )
         return INVALID
 
     def schema(self) -> dict[str, Any]:
@@ -215,7 +217,7 @@ class ListOf:
         read = [self.of.read(item, item_path(index), problems) for index, item in enumerate(value)]
         for index, item in enumerate(read):
             if self.unique and item is not INVALID and item in read[:index]:
-                problems.add(item_path(index), f"{echo(item)} is listed twice")
+                problems.add(item_path(index), f"{quote_value(item)} is listed twice")
         return INVALID if INVALID in read and not self.partial else tuple(read)
 
     def schema(self) -> dict[str, Any]:
@@ -251,7 +253,7 @@ class MappingOf:
             return INVALID
         read = {}
         for key, item in value.items():
-            at = join(path, key)
+            at = join_path(path, key)
             name = self.key.read(key, at, problems)
             made = self.of.read(item, at, problems)
             read[key] = INVALID if name is INVALID else made
@@ -344,11 +346,11 @@ class Section:
         known = {option.key: (name, option) for name, option in declared_options(self.of)}
         for key in value:
             if key not in known:
-                problems.add(join(path, key), f"unknown key{did_you_mean(key, known)}", at_key=True)
+                problems.add(join_path(path, key), f"unknown key{did_you_mean(key, known)}", at_key=True)
         read = {}
         for key, (name, declaration) in known.items():
             if key in value:
-                read[name] = declaration.kind.read(value[key], join(path, key), problems)
+                read[name] = declaration.kind.read(value[key], join_path(path, key), problems)
             elif declaration.default is MISSING:
                 problems.add(path, f"lacks `{key}`, which is required", at_key=True)
                 read[name] = INVALID

@@ -67,18 +67,18 @@ class Problems:
     """Collects the problems that reading, compiling and linting find.
 
     *values* and *keys* are positions by path, from `document.read`; a path without one has that of its nearest parent.
-    *found* are errors; a file with *warnings* alone can be used.
+    *errors* keep a file from being used; one with *warnings* alone can be used.
     """
 
     values: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     keys: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    found: list[Problem] = field(default_factory=list)
+    errors: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
     def add(self, path: str, message: str, *, at_key: bool = False) -> None:
         """Note a problem with the value at *path*, or with the key itself."""
         line, column = self._position(path, at_key=at_key)
-        self.found.append(Problem(path, message, line, column))
+        self.errors.append(Problem(path, message, line, column))
 
     def warn(self, path: str, message: str) -> None:
         """Note a warning about the value at *path*."""
@@ -90,17 +90,17 @@ class Problems:
         while path not in self.values:
             if not path:
                 return None, None
-            path = parent(path)
+            path = parent_path(path)
         return self.values[path]
 
 
-def parent(path: str) -> str:
+def parent_path(path: str) -> str:
     """The path of the enclosing value. A key with dots is shortened one dot at a time, which is harmless."""
     cut = max(path.rfind("."), path.rfind("["))
     return path[:cut] if cut > 0 else ""
 
 
-def join(path: str, key: str) -> str:
+def join_path(path: str, key: str) -> str:
     """The path of a key's value."""
     return f"{path}.{key}" if path else key
 
@@ -114,12 +114,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 
-def listed(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
     """The names in order, separated by commas; "none" without any."""
     return ", ".join(sorted(names)) or "none"
 
 
-def echo(value: object) -> str:
+def quote_value(value: object) -> str:
     """A wrong value as a message shows it: short, and never what came from the environment (it redacts its repr)."""
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"

@@ -31,8 +31,8 @@ def loaded(folder: Path, name: str, content: bytes | str) -> tuple[Any, list[str
     problems = Problems()
     options = LookupFileOptions(file=name, key="id", fields=("name", "tier"))
     rows = load_lookups({"l": options}, Inputs(folder), problems)["l"]
-    assert all(problem.path == "lookups.l.file" for problem in problems.found)
-    return rows, [problem.message for problem in problems.found]
+    assert all(problem.path == "lookups.l.file" for problem in problems.errors)
+    return rows, [problem.message for problem in problems.errors]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_file_is_bounded(tmp_path, monkeypatch):
     assert loaded(tmp_path, "f.csv", "id,name,tier\n")[1] == ["f.csv is larger than 5 bytes"]
     problems = Problems()
     load_lookups({"l": LookupFileOptions(file="no.csv", key="id", fields=("a",))}, Inputs(tmp_path), problems)
-    assert [problem.message for problem in problems.found] == ["there is no file no.csv"]
+    assert [problem.message for problem in problems.errors] == ["there is no file no.csv"]
 
 
 @given(st.binary(max_size=60), st.sampled_from(["csv", "json"]))
@@ -195,7 +195,7 @@ def test_country_and_network_come_from_several_databases(tmp_path):
     problems = Problems()
     find = load_geoip(GeoIpOptions(files=("country.mmdb", "asn.mmdb")), Inputs(tmp_path), problems)
 
-    assert problems.found == []
+    assert problems.errors == []
     assert find is not None
     asked = ("198.51.100.7", "198.51.1.1", "2001:db8::1", "203.0.113.1")
     assert list(map(find, asked)) == [("DE", 64500), (None, 64500), ("DE", None), (None, None)]
@@ -241,7 +241,7 @@ def test_messages_of_address_databases(tmp_path, monkeypatch):
     load_geoip(GeoIpOptions(files=("no.mmdb", "bad.mmdb")), Inputs(tmp_path), problems)
     monkeypatch.setitem(sys.modules, "maxminddb", None)
     load_geoip(GeoIpOptions(files=("no.mmdb",)), Inputs(tmp_path), problems)
-    found = [f"{problem.path}: {problem.message}" for problem in problems.found]
+    found = [f"{problem.path}: {problem.message}" for problem in problems.errors]
 
     assert found[0] == "geoip.files[0]: there is no file no.mmdb"
     assert found[1].startswith("geoip.files[1]: bad.mmdb is not an MMDB file: ")
@@ -262,7 +262,7 @@ def test_agents_have_families_and_hostile_ones_cost_little(monkeypatch):
     ]
     monkeypatch.setattr("logrouter.config.compile.databases._agents", _not_installed)
     load_agents("p", problems)
-    assert [str(p) for p in problems.found] == [
+    assert [str(p) for p in problems.errors] == [
         "p: needs the package ua-parser: run pip install '.[useragent]' in a checkout of logrouter"
     ]
 

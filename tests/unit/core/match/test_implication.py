@@ -26,7 +26,7 @@ def condition(text: str) -> Condition:
     """The condition of a mapping in YAML's flow style."""
     problems = Problems()
     made = read_mapping(ENVELOPE, read(text.encode()).value, "", problems)
-    assert made is not None, problems.found
+    assert made is not None, problems.errors
     return made
 
 
