@@ -8,12 +8,12 @@ from click.testing import CliRunner
 
 from logrouter.cli import cli
 from logrouter.kafka.errors import ClientError
-from logrouter.kafka.topics import Finding
+from logrouter.kafka.topics import TopicFinding
 from logrouter.route import process
 
-PRESENT = Finding("clean", "present", "6 partitions")
-DRIFT = Finding("rollup", "drift", "cleanup.policy is [compact]")
-MISSING = Finding("dead", "missing", "")
+PRESENT = TopicFinding("clean", "present", "6 partitions")
+DRIFT = TopicFinding("rollup", "drift", "cleanup.policy is [compact]")
+MISSING = TopicFinding("dead", "missing", "")
 
 
 def topics(monkeypatch, findings, *arguments):
