@@ -207,7 +207,7 @@ def measure(bootstrap: str, clients: int, wanted: int, flush_ms: int) -> None:
         rows = metric(port, "logrouter_table_rows_written_total")
         size = metric(port, "logrouter_changelog_bytes_total")
         records = changelog_records(bootstrap, lane.changelog)
-        # Beside the rows there is a mark for every flush.
+        # Besides the rows there is a checkpoint for every flush.
         if folded != fed.sums or records < rows:
             sys.exit(f"wrong: {folded} of {fed.sums} sums folded, {records} records for {rows} rows")
         sums = folded - early

@@ -1,4 +1,4 @@
-"""A mixed stream of rsyslog lines, made up but true to life, that knows the answer: pure, and the same for a seed.
+"""A generated stream of rsyslog lines like those of production, with what each one says: the same for the same seed.
 
 About a fifth are gateway requests in every envelope shape and most generations of the access log; the rest are other
 programs, the gateway's own application log, and malformed lines. The demo feeds it, the benchmark measures on it, and
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final
 
-from logrouter.demo.noise import Foreign, GatewayLog, Malformed
+from logrouter.demo.noise import GatewayLog, Malformed, OtherPrograms
 from logrouter.demo.random_draws import TimeFields, weighted_draws
 from logrouter.demo.requests import Requests, Truth, request_id, request_number
 
@@ -47,7 +47,7 @@ def records(
     gateway_share: float = 0.2,
     interval_ms: float = 0.5,
 ) -> Iterator[tuple[bytes, Truth | None]]:
-    """*count* lines, *interval_ms* apart in event time from *start_ms*, each with its truth or None if no request.
+    """*count* lines, *interval_ms* apart in event time from *start_ms*, each with its truth, None if it is no request.
 
     Clients are drawn by Zipf's law, and some requests have none. Among the others are lines that a router must refuse
     (truncated, not UTF-8, trailing comma) and lines that it must leave alone.
@@ -59,7 +59,7 @@ def records(
         Requests(rng, clock, ids),
         GatewayLog(rng, clock),
         Malformed(rng, clock, ids),
-        Foreign(rng, clock),
+        OtherPrograms(rng, clock),
     ]
     others = 1 - gateway_share
     shares = (gateway_share, others * _GATEWAY_LOG_SHARE, others * _MALFORMED_SHARE)

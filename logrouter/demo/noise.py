@@ -1,4 +1,4 @@
-"""The lines of the demo's stream that are no requests: foreign programs, the gateway's own log, and broken lines."""
+"""The lines of the demo's stream that are no requests: other programs, the gateway's own log, and broken lines."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MALFORMED_FROM: Final = 900_000_000_000
 """Broken request lines carry numbers above this one, so that none can pass for a request."""
 
 
-class _Fills:
-    """Lines of fixed templates with small changes."""
+class _FromTemplates:
+    """Lines from fixed templates; words and numbers in them differ."""
 
     def __init__(self, rng: random.Random, clock: TimeFields, documents: Sequence[dict[str, Any]]) -> None:
         self._clock = clock
@@ -35,8 +35,8 @@ class _Fills:
         return next(self._templates) % fields, None
 
 
-class GatewayLog(_Fills):
-    """The gateway's application log and its sidecars: same programs and containers, no requests."""
+class GatewayLog(_FromTemplates):
+    """Lines of the gateway's application log and its sidecars: same programs and containers, no requests."""
 
     def __init__(self, rng: random.Random, clock: TimeFields) -> None:
         documents = [
@@ -48,8 +48,8 @@ class GatewayLog(_Fills):
         super().__init__(rng, clock, documents)
 
 
-class Foreign(_Fills):
-    """Everything else that shares the topic."""
+class OtherPrograms(_FromTemplates):
+    """Lines of other programs in the same topic."""
 
     def __init__(self, rng: random.Random, clock: TimeFields) -> None:
         documents = []
@@ -65,7 +65,7 @@ class Foreign(_Fills):
 
 
 class Malformed:
-    """Request lines that something on the way has broken, each in a way of its own."""
+    """Request lines that were broken on their way, in five ways."""
 
     def __init__(self, rng: random.Random, clock: TimeFields, ids: list[str]) -> None:
         self._requests = Requests(rng, clock, ids)
@@ -73,7 +73,7 @@ class Malformed:
         self._count = 0
 
     def __call__(self, time_ms: int) -> tuple[bytes, None]:
-        """The next broken line, at this time; it has no truth."""
+        """The next broken line, at this epoch millisecond; it has no truth."""
         self._count += 1
         line, _ = self._requests.render(MALFORMED_FROM + self._count, time_ms)
         return next(self._breaks)(line), None

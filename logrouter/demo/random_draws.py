@@ -30,7 +30,7 @@ def uniform_draws(rng: random.Random, population: Sequence[T]) -> Iterator[T]:
 
 
 class TimeFields:
-    """Times as bytes, in every notation that the lines use."""
+    """Times as bytes in the notations of the templates, with random fractions and delays."""
 
     def __init__(self, rng: random.Random) -> None:
         self._jitter = uniform_draws(rng, range(_JITTER_MS))

@@ -1,4 +1,4 @@
-"""Request lines of the demo's gateway, each with its truth."""
+"""Request lines of the demo's gateway, each with its truth: what the line says."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def request_number(identifier: str) -> int:
 
 
 class Requests:
-    """Request lines of the gateway."""
+    """Makes request lines of the gateway for clients with these *ids*, the busiest first."""
 
     def __init__(self, rng: random.Random, clock: TimeFields, ids: list[str]) -> None:
         self._clock = clock
@@ -73,7 +73,7 @@ class Requests:
         self._sizes = uniform_draws(rng, [b"%d" % rng.lognormvariate(8, 1.5) for _ in range(5000)])
 
     def __call__(self, time_ms: int) -> tuple[bytes, Truth | None]:
-        """The next request, at this time."""
+        """The next request and its truth, at this epoch millisecond."""
         number, self._count = self._count, self._count + 1
         return self.render(number, time_ms)
 

@@ -1,4 +1,4 @@
-r"""Log lines with holes: every envelope shape around every kind of line, escaped once instead of once a line.
+r"""Templates of log lines: every envelope shape around every kind of line, escaped once instead of once a line.
 
 A template is bytes with `%(name)b` holes. What goes into a hole has been through `escape`, so filling is all that is
 left to do a million times. Slashes are written `\/`, as rsyslog writes them.
@@ -20,7 +20,7 @@ _STREAM: Final = "api-gateway.request"
 
 
 def hole(name: str) -> str:
-    """The mark of a hole while a template is being made."""
+    """The placeholder of a hole in a document, until `compile_template`."""
     return f"<<{name}>>"
 
 
@@ -32,7 +32,7 @@ def escape(value: str, *, times: int) -> bytes:
 
 
 def compile_template(document: dict[str, Any]) -> bytes:
-    """The template of an envelope."""
+    """The template of an envelope document: bytes to be filled with `%`."""
     text = json.dumps(document, separators=(", ", ": ")).replace("/", "\\/").replace("%", "%%")
     return _HOLE.sub(_fill, text).encode()
 
