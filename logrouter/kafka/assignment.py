@@ -99,7 +99,7 @@ class Assignment:
         by = time.monotonic() + seconds
         while True:
             try:
-                return self._consumer.committed(partitions, _ASK_SECONDS)
+                return self._consumer.fetch_committed(partitions, _ASK_SECONDS)
             except KafkaException as exc:
                 if time.monotonic() > by:
                     text = f"cannot ask for committed offsets: {exc.args[0].str()}"

@@ -130,7 +130,7 @@ class GroupConsumer:
         """
         self._consumer.seek(TopicPartition(*at, offset))
 
-    def committed(self, partitions: Iterable[Partition], seconds: float) -> list[CommittedOffset]:
+    def fetch_committed(self, partitions: Iterable[Partition], seconds: float) -> list[CommittedOffset]:
         """What the group has committed, without the partitions for which it has not.
 
         Raises:
@@ -160,7 +160,7 @@ class GroupConsumer:
         """
         return self._consumer.list_topics(timeout=seconds)
 
-    def answers(self, seconds: float) -> bool:
+    def is_reachable(self, seconds: float) -> bool:
         """Whether the cluster answers within *seconds*."""
         try:
             self.cluster_metadata(seconds)

@@ -41,7 +41,7 @@ class LineProducer:
         for line in lines:
             while True:
                 try:
-                    self._producer.produce(self._topic, line, partition=partition, on_delivery=self._delivered)
+                    self._producer.produce(self._topic, line, partition=partition, on_delivery=self._on_delivery)
                 except BufferError:
                     self._producer.poll(0.1)
                 except KafkaException as exc:
@@ -65,6 +65,6 @@ class LineProducer:
         if left:
             raise ClientError(f"{left} lines were not stored in {self._topic} within {timeout:g} s")
 
-    def _delivered(self, error: KafkaError | None, _message: object) -> None:
+    def _on_delivery(self, error: KafkaError | None, _message: object) -> None:
         if error is not None:
             self._failed = self._failed or error

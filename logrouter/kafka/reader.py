@@ -33,15 +33,15 @@ def read_committed(kafka: Mapping[str, Any], topic: str) -> Iterator[tuple[bytes
     Raises:
         ClientError: no such topic, or the cluster stopped answering.
     """
-    consumer = _consumer(kafka)
+    consumer = _make_consumer(kafka)
     try:
-        marks = {(topic, p): mark for p, mark in _watermarks(consumer, topic).items()}
-        yield from _read(consumer, {place: low for place, (low, high) in marks.items() if high > low})
+        marks = {(topic, p): mark for p, mark in _fetch_watermarks(consumer, topic).items()}
+        yield from _read_ranges(consumer, {place: low for place, (low, high) in marks.items() if high > low})
     finally:
         consumer.close()
 
 
-def _consumer(kafka: Mapping[str, Any]) -> Consumer:
+def _make_consumer(kafka: Mapping[str, Any]) -> Consumer:
     own = {
         "group.id": "logrouter-reader",
         "enable.auto.commit": False,
@@ -66,7 +66,7 @@ def describe_cluster(kafka: Mapping[str, Any]) -> ClusterInfo:
     Raises:
         ClientError: it does not answer.
     """
-    consumer = _consumer(kafka)
+    consumer = _make_consumer(kafka)
     try:
         metadata = consumer.list_topics(timeout=_ASK_SECONDS)
         return ClusterInfo(metadata.cluster_id or "", frozenset(metadata.topics))
@@ -82,9 +82,9 @@ def read_at(kafka: Mapping[str, Any], topic: str, partition: int, offset: int) -
     Raises:
         ClientError: there is none (any more), or the cluster does not answer.
     """
-    consumer = _consumer(kafka)
+    consumer = _make_consumer(kafka)
     try:
-        marks = _watermarks(consumer, topic)
+        marks = _fetch_watermarks(consumer, topic)
         if partition not in marks:
             raise ClientError(f"topic {topic} has no partition {partition}: it has {len(marks)}")
         low, high = marks[partition]
@@ -92,7 +92,7 @@ def read_at(kafka: Mapping[str, Any], topic: str, partition: int, offset: int) -
             has = f"offsets {low} to {high - 1}" if high > low else "no records"
             raise ClientError(f"{topic}:{partition}:{offset} is not there: the partition has {has}")
         place = topic, partition
-        for _, record in _read(consumer, {place: offset}, {place: offset + 1}):
+        for _, record in _read_ranges(consumer, {place: offset}, {place: offset + 1}):
             return record
         raise ClientError(f"{topic}:{partition}:{offset} is no record: a transaction's marker, or compacted away")
     finally:
@@ -111,15 +111,15 @@ def read_tail(
     Raises:
         ClientError: no such topic, or the cluster stopped answering.
     """
-    consumer = _consumer(kafka)
+    consumer = _make_consumer(kafka)
     try:
-        marks = {(t, p): mark for t in topics for p, mark in _watermarks(consumer, t).items()}
+        marks = {(t, p): mark for t in topics for p, mark in _fetch_watermarks(consumer, t).items()}
         if since_ms is not None:
             marks = _ranges_since(consumer, marks, since_ms)
         starts = marks if records is None else share_tail(marks, records)
         starts = {place: mark for place, mark in starts.items() if mark[1] > mark[0]}
         ends = {place: high for place, (_, high) in starts.items()}
-        for _, record in _read(consumer, {place: low for place, (low, _) in starts.items()}, ends):
+        for _, record in _read_ranges(consumer, {place: low for place, (low, _) in starts.items()}, ends):
             yield record
     finally:
         consumer.close()
@@ -162,12 +162,12 @@ def fetch_end_offsets(kafka: Mapping[str, Any], topic: str) -> dict[int, int]:
         Consumer, plain_settings(kafka) | {"group.id": "logrouter-reader", "isolation.level": "read_committed"}
     )
     try:
-        return {p: high for p, (_low, high) in _watermarks(consumer, topic).items()}
+        return {p: high for p, (_low, high) in _fetch_watermarks(consumer, topic).items()}
     finally:
         consumer.close()
 
 
-def _watermarks(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
+def _fetch_watermarks(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
     try:
         metadata = consumer.list_topics(topic, timeout=_ASK_SECONDS).topics[topic]
         if metadata.error is not None:
@@ -180,7 +180,7 @@ def _watermarks(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
         raise ClientError(f"cannot read topic {topic}: {exc.args[0].str()}") from None
 
 
-def _read(
+def _read_ranges(
     consumer: Consumer, starts: Mapping[Place, int], ends: Mapping[Place, int] | None = None
 ) -> Iterator[tuple[bytes | None, RawRecord]]:
     """From each start to the end of its partition, or to the one of *ends* if there are records behind it."""

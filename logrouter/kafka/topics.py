@@ -50,7 +50,11 @@ def find_missing(kafka: Mapping[str, Any], names: Collection[str]) -> list[str]:
     Raises:
         ClientError: the cluster does not answer.
     """
-    return sorted(set(names) - _present(kafka, make_client(AdminClient, plain_settings(kafka))).keys()) if names else []
+    return (
+        sorted(set(names) - _list_topics(kafka, make_client(AdminClient, plain_settings(kafka))).keys())
+        if names
+        else []
+    )
 
 
 def create_missing(
@@ -62,20 +66,22 @@ def create_missing(
         ClientError: the cluster does not answer, or refuses to create a topic.
     """
     admin = make_client(AdminClient, plain_settings(kafka))
-    present = _present(kafka, admin)
+    present = _list_topics(kafka, admin)
     lacking = [w for w in wanted if w.name not in present]
-    findings = [TopicFinding(w.name, "missing" if dry_run else "created", _shape(w)) for w in lacking]
+    findings = [TopicFinding(w.name, "missing" if dry_run else "created", _describe_shape(w)) for w in lacking]
     if lacking and not dry_run:
-        _create(admin, lacking)
+        _create_topics(admin, lacking)
     there = [w for w in wanted if w.name in present]
-    configs = _configs(admin, there)
+    configs = _fetch_configs(admin, there)
     for topic in there:
-        drift = _drift(topic, len(present[topic.name].partitions), configs.get(topic.name, {}))
-        findings.append(TopicFinding(topic.name, "drift" if drift else "present", "; ".join(drift) or _shape(topic)))
+        drift = _find_drift(topic, len(present[topic.name].partitions), configs.get(topic.name, {}))
+        findings.append(
+            TopicFinding(topic.name, "drift" if drift else "present", "; ".join(drift) or _describe_shape(topic))
+        )
     return sorted(findings, key=lambda finding: finding.name)
 
 
-def _present(kafka: Mapping[str, Any], admin: AdminClient) -> dict[str, Any]:
+def _list_topics(kafka: Mapping[str, Any], admin: AdminClient) -> dict[str, Any]:
     try:
         topics: dict[str, Any] = admin.list_topics(timeout=_ASK_SECONDS).topics
     except KafkaException as exc:
@@ -83,11 +89,11 @@ def _present(kafka: Mapping[str, Any], admin: AdminClient) -> dict[str, Any]:
     return topics
 
 
-def _shape(topic: WantedTopic) -> str:
+def _describe_shape(topic: WantedTopic) -> str:
     return f"{topic.partitions} partitions"
 
 
-def _create(admin: AdminClient, topics: Sequence[WantedTopic]) -> None:
+def _create_topics(admin: AdminClient, topics: Sequence[WantedTopic]) -> None:
     new = [
         NewTopic(t.name, num_partitions=t.partitions, replication_factor=t.replication_factor, config=dict(t.config))
         for t in topics
@@ -102,7 +108,7 @@ def _create(admin: AdminClient, topics: Sequence[WantedTopic]) -> None:
                 raise ClientError(f"cannot create topic {name}: {error.str()}") from None
 
 
-def _configs(admin: AdminClient, topics: Sequence[WantedTopic]) -> dict[str, dict[str, str]]:
+def _fetch_configs(admin: AdminClient, topics: Sequence[WantedTopic]) -> dict[str, dict[str, str]]:
     if not topics:
         return {}
     asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, t.name) for t in topics])
@@ -116,7 +122,7 @@ def _configs(admin: AdminClient, topics: Sequence[WantedTopic]) -> dict[str, dic
     return found
 
 
-def _drift(topic: WantedTopic, partitions: int, config: Mapping[str, str]) -> list[str]:
+def _find_drift(topic: WantedTopic, partitions: int, config: Mapping[str, str]) -> list[str]:
     drift = []
     if partitions != topic.partitions:
         drift.append(f"partitions: {partitions}, configured {topic.partitions}")

@@ -152,7 +152,7 @@ class TransactionalProducer:
         self._producer.poll(0)
 
     @property
-    def committing(self) -> bool:
+    def is_committing(self) -> bool:
         """Whether a commit was started and not waited for."""
         return self._commit is not None
 

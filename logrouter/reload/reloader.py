@@ -166,7 +166,7 @@ class Reloader(Generic[S]):
         """Read the file, and propose what is in it if it may be used."""
         versions = self._versions
         try:
-            content = self._content()
+            content = self._read_content()
             if self._half_written(content):
                 return versions.record_failure(ReloadOutcome(ReloadResult.REFUSED, HALF_WRITTEN), asked=asked)
             settings = self._source.parse(content.data)
@@ -187,7 +187,7 @@ class Reloader(Generic[S]):
             self._taken = content
         return outcome
 
-    def _content(self) -> Content:
+    def _read_content(self) -> Content:
         """What is in the file; white space that has come or gone at its end is no change."""
         data, inode = self._source.content(), self._seen[self._source.path.absolute()].inode
         if self._taken is not None and data.rstrip() == self._taken.data.rstrip():

@@ -98,31 +98,31 @@ def application(
         path, method = environ.get("PATH_INFO"), environ.get("REQUEST_METHOD")
         secret = token()
         if path == "/v1/admin/reload" and reload is not None and secret is not None:
-            if not _may(environ, secret):
-                return _text(start, "401 Unauthorized", "needs the admin token", ("WWW-Authenticate", "Bearer"))
+            if not _is_authorised(environ, secret):
+                return _respond_text(start, "401 Unauthorized", "needs the admin token", ("WWW-Authenticate", "Bearer"))
             if method != "POST":
-                return _text(start, "405 Method Not Allowed", "try POST", ("Allow", "POST"))
-            return _answer(start, reload())
+                return _respond_text(start, "405 Method Not Allowed", "try POST", ("Allow", "POST"))
+            return _answer_reload(start, reload())
         if method not in {"GET", "HEAD"}:
-            return _text(start, "404 Not Found", "there is no such request, or no admin.token in topics.yaml")
+            return _respond_text(start, "404 Not Found", "there is no such request, or no admin.token in topics.yaml")
         match path:
             case "/metrics":
                 return cast("Iterable[bytes]", metrics(environ, start))
             case "/v1/config":
-                return _json(start, "200 OK", config())
+                return _respond_json(start, "200 OK", config())
             case "/livez":
-                return _text(start, "200 OK", "alive")
+                return _respond_text(start, "200 OK", "alive")
             case "/readyz" if ready():
-                return _text(start, "200 OK", "ready")
+                return _respond_text(start, "200 OK", "ready")
             case "/readyz":
-                return _text(start, "503 Service Unavailable", "waiting for partitions")
-        return _text(start, "404 Not Found", "try /metrics, /v1/config, /livez or /readyz")
+                return _respond_text(start, "503 Service Unavailable", "waiting for partitions")
+        return _respond_text(start, "404 Not Found", "try /metrics, /v1/config, /livez or /readyz")
 
     return app
 
 
-def _may(environ: dict[str, Any], secret: Secret) -> bool:
-    """Whether the request carries the token; the time this takes tells nothing about either."""
+def _is_authorised(environ: dict[str, Any], secret: Secret) -> bool:
+    """Whether the request carries the token. The time this takes depends on neither."""
     scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     wanted = sha256(secret.reveal().encode()).digest()
     # The server has read the header as Latin-1, whatever it was.
@@ -130,20 +130,20 @@ def _may(environ: dict[str, Any], secret: Secret) -> bool:
     return same and scheme.lower() == "bearer"
 
 
-def _answer(start: Start, outcome: ReloadOutcome | None) -> Iterable[bytes]:
+def _answer_reload(start: Start, outcome: ReloadOutcome | None) -> Iterable[bytes]:
     if outcome is None:
-        return _json(start, "202 Accepted", {"result": "pending", "reason": "GET /v1/config tells how it went"})
-    return _json(start, _STATUS[outcome.result], outcome._asdict())
+        return _respond_json(start, "202 Accepted", {"result": "pending", "reason": "GET /v1/config tells how it went"})
+    return _respond_json(start, _STATUS[outcome.result], outcome._asdict())
 
 
-def _json(start: Start, status: str, document: dict[str, Any]) -> Iterable[bytes]:
-    return _body(start, status, orjson.dumps(document) + b"\n", "application/json")
+def _respond_json(start: Start, status: str, document: dict[str, Any]) -> Iterable[bytes]:
+    return _respond(start, status, orjson.dumps(document) + b"\n", "application/json")
 
 
-def _text(start: Start, status: str, text: str, *headers: tuple[str, str]) -> Iterable[bytes]:
-    return _body(start, status, f"{text}\n".encode(), "text/plain; charset=utf-8", *headers)
+def _respond_text(start: Start, status: str, text: str, *headers: tuple[str, str]) -> Iterable[bytes]:
+    return _respond(start, status, f"{text}\n".encode(), "text/plain; charset=utf-8", *headers)
 
 
-def _body(start: Start, status: str, body: bytes, kind: str, *headers: tuple[str, str]) -> Iterable[bytes]:
+def _respond(start: Start, status: str, body: bytes, kind: str, *headers: tuple[str, str]) -> Iterable[bytes]:
     start(status, [("Content-Type", kind), ("Content-Length", str(len(body))), ("Cache-Control", "no-store"), *headers])
     return [body]

@@ -99,7 +99,7 @@ class InFlightBatch:
             StoppedError: asked to stop while the cluster was away.
             FatalError: the client cannot go on.
         """
-        if not self._producer.committing:
+        if not self._producer.is_committing:
             return
         self._producer.await_commit()
         if self.aborts > 1:

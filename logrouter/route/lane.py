@@ -288,7 +288,7 @@ class RouteLane:
 
     def _attend_state(self, state: TransactionalState) -> None:
         """Let partitions go on whose state is restored."""
-        ready = state.ready(clock_ms())
+        ready = state.take_ready(clock_ms())
         if ready:
             self._consumer.resume(ready)
         if not self._broker.is_up:

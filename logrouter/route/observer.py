@@ -60,7 +60,7 @@ class Observer:
         elif time.monotonic() > self._asked_at + _ASK_SECONDS:
             # Nothing else would show that the cluster is back while no record comes.
             self._asked_at = time.monotonic()
-            if self._consumer.answers(_ASK_SECONDS / 2):
+            if self._consumer.is_reachable(_ASK_SECONDS / 2):
                 self._broker.mark_up()
 
     def _measure_lag(self, versions: ConfigVersions[LaneSettings]) -> None:

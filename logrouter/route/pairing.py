@@ -117,7 +117,7 @@ class PairingStates(TransactionalState):
         if self._buffers.pop(partition, None) is not None:
             metrics.drop_pairing_pending(partition)
 
-    def ready(self, now_ms: int) -> Collection[Partition]:
+    def take_ready(self, now_ms: int) -> Collection[Partition]:
         """Go on restoring, if there is something to restore: the partitions that are ready now."""
         if not self._restore or self._settings is None:
             return ()
@@ -131,7 +131,7 @@ class PairingStates(TransactionalState):
         return [(chosen.topic, partition) for partition in done]
 
     def note_outage(self, now_ms: int) -> None:
-        """Lines could not come until now: nobody's time is over for that."""
+        """Lines could not come until now: none times out for that."""
         for partition, buffer in self._buffers.items():
             buffer.note_break(now_ms)
             self._seen_ms[partition] = now_ms

@@ -84,7 +84,7 @@ class PartialLines(TransactionalState):
 
     def take(self, source: Source, record: RawRecord, value: bytes, now_ms: int) -> Routed:
         """What is to be routed because of one more record, of a source that joins. *value* is the record's."""
-        lines = self._of(source, (record.topic, record.partition))
+        lines = self._buffer_of(source, (record.topic, record.partition))
         self._seen_ms[record.topic, record.partition] = now_ms
         at_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
         found = source.decode(value) if len(value) <= source.max_bytes else None
@@ -129,14 +129,14 @@ class PartialLines(TransactionalState):
         """Put into *output* what waits after it, where that has changed or the partition was read."""
         for at, lines in self._lines.items():
             snapshot = lines.snapshot()
-            if at in output.positions or snapshot != self._latest(at):
+            if at in output.positions or snapshot != self._latest_snapshot(at):
                 output.partial_lines[at] = snapshot
                 output.metadata[at] = lines.encode_places()
 
-    def _latest(self, at: Partition) -> Mapping[Key, PartialLine]:
+    def _latest_snapshot(self, at: Partition) -> Mapping[Key, PartialLine]:
         return self._in_flight.get(at, self._committed.get(at, {}))
 
-    def _of(self, source: Source, at: Partition) -> PartialLineBuffer:
+    def _buffer_of(self, source: Source, at: Partition) -> PartialLineBuffer:
         bounds = source.joining
         assert bounds is not None  # noqa: S101 - such sources alone come here
         lines = self._lines.get(at)
@@ -189,9 +189,9 @@ class PartialLines(TransactionalState):
         """The records that are new; those that were read before bring back what waits."""
         if not self._replays:
             return ScreenedRecords(messages, ())
-        return ScreenedRecords([m for m in messages if not self._replayed(m, now_ms)], ())
+        return ScreenedRecords([m for m in messages if not self._is_replayed(m, now_ms)], ())
 
-    def _replayed(self, message: Message, now_ms: int) -> bool:
+    def _is_replayed(self, message: Message, now_ms: int) -> bool:
         at, offset = (message.topic(), message.partition()), message.offset()
         replay = self._replays.get(at)
         if replay is None:
@@ -217,7 +217,7 @@ class PartialLines(TransactionalState):
             found.headers = record.headers
             piece = piece_of(found)
             if piece is not None:
-                lines = self._of(source, (record.topic, record.partition))
+                lines = self._buffer_of(source, (record.topic, record.partition))
                 lines.take_again(piece, record, at_ms if at_ms > 0 else now_ms, lost=lost)
                 self._seen_ms[record.topic, record.partition] = now_ms
 

@@ -44,14 +44,16 @@ def make_lane(settings: Settings, *, default_instance: str, stopping: Callable[[
     """The lane that `settings` describe; it connects only when run."""
     partial_lines = PartialLines()
     return RouteLane(
-        ConfigVersions(_version(settings, default_instance), file=settings.file),
-        make_processor=partial(_processor, partial_lines),
+        ConfigVersions(_make_version(settings, default_instance), file=settings.file),
+        make_processor=partial(_make_processor, partial_lines),
         states=(PairingStates(clock_ms), partial_lines),
         stopping=stopping,
     )
 
 
-def _processor(partial_lines: PartialLines, settings: LaneSettings, table: RouteTable, cluster: str) -> BatchProcessor:
+def _make_processor(
+    partial_lines: PartialLines, settings: LaneSettings, table: RouteTable, cluster: str
+) -> BatchProcessor:
     return BatchProcessor(
         table,
         cluster=cluster,
@@ -85,7 +87,7 @@ def make_reloader(
             path=path,
             content=lambda: read_config(path),
             parse=parse,
-            version=lambda new: _version(new, default_instance),
+            version=lambda new: _make_version(new, default_instance),
             refusal=refusal,
         ),
         inputs=settings.inputs,
@@ -104,14 +106,14 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
     return sorted(kafka | lane | rollup | pairing)
 
 
-def _pairing(settings: Settings) -> PairingSettings | None:
+def _pairing_settings(settings: Settings) -> PairingSettings | None:
     chosen = settings.pairing
     if chosen is None:
         return None
     return PairingSettings(chosen.topic, chosen.partitions, chosen.max_lines, chosen.max_bytes)
 
 
-def _version(settings: Settings, default_instance: str) -> Version[LaneSettings]:
+def _make_version(settings: Settings, default_instance: str) -> Version[LaneSettings]:
     return Version(
         _lane_settings(settings, default_instance), settings.table, settings.trial_bounds, settings.admin_token
     )
@@ -131,7 +133,7 @@ def _lane_settings(settings: Settings, default_instance: str) -> LaneSettings:
         session_timeout_ms=s.session_timeout_ms,
         transaction_timeout_ms=s.transaction_timeout_ms,
         static_membership=s.static_membership,
-        pairing=_pairing(settings),
+        pairing=_pairing_settings(settings),
     )
 
 
@@ -139,7 +141,7 @@ def wanted_topics(settings: Settings) -> list[WantedTopic]:
     """The output topics of `settings`. Sources are the producers' to create."""
     o = settings.outputs
     keep = {"cleanup.policy": "delete", "retention.ms": str(o.retention_ms)}
-    pairing = _pairing(settings)
+    pairing = _pairing_settings(settings)
     paired = []
     if pairing is not None:
         n = pairing.partitions

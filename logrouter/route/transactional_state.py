@@ -71,14 +71,14 @@ class TransactionalState(Protocol):
         return
 
     def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:
-        """The group has given us these, of any topics: where to begin, and which to pause until they are `ready`."""
+        """The group has given us these, of any topics. Paused ones are read when `take_ready` has returned them."""
         return PLAIN_START
 
     def forget(self, at: Partition) -> None:
         """The partition is not ours any more: whoever owns it now begins at what is committed."""
         return
 
-    def ready(self, now_ms: int) -> Collection[Partition]:
+    def take_ready(self, now_ms: int) -> Collection[Partition]:
         """Go on restoring for a moment; the paused partitions that may be read from now on."""
         return ()
 

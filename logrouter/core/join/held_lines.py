@@ -120,12 +120,12 @@ def build_event(how: PairResult, opening: bytes | None, closing: bytes | None) -
     Raises:
         ValueError: neither line is given, or one is not what `encode` writes.
     """
-    first = _loaded(opening)
-    second = _loaded(closing)
+    first = _load_line(opening)
+    second = _load_line(closing)
     if second is None:
         if first is None:
             raise ValueError("neither line of the request")
-        return _unfinished(*first)
+        return _build_uncompleted(*first)
     line, event = second
     if first is None:
         _flag(event, PairResult.UNPAIRED)
@@ -138,7 +138,7 @@ def build_event(how: PairResult, opening: bytes | None, closing: bytes | None) -
         event["total_time_ms"] = max(latency, 0)
         if latency < 0:
             _flag(event, NEGATIVE_LATENCY)
-    join(event, draft)
+    add_opening(event, draft)
     if how is PairResult.LATE:
         # The tables have counted the request already, as one that was never completed.
         _flag(event, PairResult.LATE)
@@ -146,7 +146,7 @@ def build_event(how: PairResult, opening: bytes | None, closing: bytes | None) -
     return Event(event, begin.time_ms, line.tables)
 
 
-def join(event: dict[str, Any], opening: dict[str, Any]) -> None:
+def add_opening(event: dict[str, Any], opening: dict[str, Any]) -> None:
     """Add to the closing line's draft what only the opening one has, and the time of that: the request's beginning."""
     for name, value in opening.items():
         if name in _NESTED:
@@ -176,7 +176,7 @@ def _fill(into: dict[str, Any], other: dict[str, Any]) -> None:
             into[name] = value | into[name]
 
 
-def _unfinished(line: HeldLine, event: dict[str, Any]) -> Event:
+def _build_uncompleted(line: HeldLine, event: dict[str, Any]) -> Event:
     """A request that no line has closed: its status is not known, but it failed somewhere behind the gateway."""
     event["outcome"] = "gateway_error"
     event["error"] = dict(FAILURE)
@@ -190,7 +190,7 @@ def _flag(event: dict[str, Any], flag: str) -> None:
         event["flags"] = [*flags, flag]
 
 
-def _loaded(value: bytes | None) -> tuple[HeldLine, dict[str, Any]] | None:
+def _load_line(value: bytes | None) -> tuple[HeldLine, dict[str, Any]] | None:
     if value is None:
         return None
     line = decode(value)

@@ -110,7 +110,7 @@ def decode(value: bytes) -> PairingEntry | None:
     """The entry of a changelog value, None if this version can't read it."""
     try:
         row = _decode(value)
-        opening, closing = _line(row.opening), _line(row.closing)
+        opening, closing = _line_or_none(row.opening), _line_or_none(row.closing)
         if opening is None and closing is None:
             return None
         return PairingEntry(EntryKind(row.kind), row.since_ms, row.wait_ms, PairResult(row.how), opening, closing)
@@ -118,7 +118,7 @@ def decode(value: bytes) -> PairingEntry | None:
         return None
 
 
-def _line(raw: msgspec.Raw) -> bytes | None:
+def _line_or_none(raw: msgspec.Raw) -> bytes | None:
     line = bytes(raw)
     return None if line == _NOTHING else line
 

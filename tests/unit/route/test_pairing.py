@@ -100,7 +100,7 @@ class Path:
         self.take_file(routes)
         own = [("pairing", 0), ("pairing", 1)]
         assert self.pairing.assigned([("wso2", 0), *own], list) == ({}, own)
-        assert sorted(self.pairing.ready(START)) == own
+        assert sorted(self.pairing.take_ready(START)) == own
         self.offset = 0
 
     def take_file(self, routes):

@@ -52,11 +52,11 @@ class Client:
 
     def __init__(self):
         self.produced, self.offsets, self.sought = [], None, []
-        self.committing = False
+        self.is_committing = False
         self.fails = False
 
     def begin(self):
-        self.committing = False
+        self.is_committing = False
 
     def produce(self, topic, value, _key, headers, partition=-1):
         self.produced.append((topic, value, partition, dict(headers)))
@@ -66,14 +66,14 @@ class Client:
 
     def commit_later(self, offsets, _group):
         self.offsets = {(p.topic, p.partition): p.offset for p in offsets}
-        self.committing = True
+        self.is_committing = True
 
     def await_commit(self):
-        self.committing = False
+        self.is_committing = False
         if self.fails:
             raise TransactionAbortedError("moved")
 
-    def committed(self, partitions, _seconds):
+    def fetch_committed(self, partitions, _seconds):
         return [CommittedOffset(at, 40, "") for at in partitions if at == OURS]
 
     def seek(self, at, offset):
