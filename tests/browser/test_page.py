@@ -341,7 +341,7 @@ def test_numbers_are_written_as_people_read_them(tab, ordinary):
 def test_a_window_asks_for_steps_that_are_kept_and_not_too_many(tab, ordinary):
     """Minutes for an hour, hours up to a month, days beyond; all within what the API answers."""
     page = tab(ordinary.address).open()
-    call = "async ([query, now]) => (await import('/assets/state.js')).seriesOf(query, now)"
+    call = "async ([query, now]) => (await import('/assets/state.js')).seriesParameters(query, now)"
     now = 1_790_000_000_000
 
     found = {window: page.evaluate(call, [{"window": window}, now])["step"] for window in ("1h", "24h", "7d", "30d")}

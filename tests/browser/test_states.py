@@ -53,7 +53,7 @@ def test_a_time_without_requests_is_said_to_be_one(tab, ordinary):
         ("By API and status", "No requests in this time."),
         ("Failures", "No requests in this time."),
         ("Top URLs", "No URL to show"),
-        ("Latency over time", "No request of this time told how long it took."),
+        ("Latency over time", "No request in this time has a latency."),
     ):
         expect(page.get_by_role("region", name=panel, exact=True)).to_contain_text(said)
 

@@ -4,7 +4,7 @@ import { callsChart, requestsChart } from "./chart.js";
 import { bar, h, replace, table } from "./dom.js";
 import * as format from "./format.js";
 import { chartPanel, panel, tile, tilePanel } from "./panel.js";
-import { seriesOf, spoken, stretch } from "./state.js";
+import { rangeInWords, seriesParameters, timeRange } from "./state.js";
 import { bound, chip, link, scrolled } from "./subject.js";
 
 const SORTS = { count: "Requests", errors: "Failed", bytes: "Traffic", latency: "Mean latency" };
@@ -27,13 +27,13 @@ export function overview(page) {
       h("div", { class: "panels" }, traffic.element, clients.element, apis.element)),
     title: "API usage",
     load(query, signal) {
-      const when = { ...stretch(query), partial: "allow" };
+      const when = { ...timeRange(query), partial: "allow" };
       return Promise.all([
         numbers.load(["totals"], { ...when, compare: query.compare === "off" ? undefined : "previous" }, signal).then((answer) => {
-          if (answer) page.tell(`${format.plural(answer.total.count, "request")} in ${spoken(query)}, ${format.plural(answer.total.errors, "failed", "failed")}.`);
+          if (answer) page.announce(`${format.plural(answer.total.count, "request")} in ${rangeInWords(query)}, ${format.plural(answer.total.errors, "failed", "failed")}.`);
           return answer;
         }),
-        traffic.load(["totals", "series"], { ...seriesOf(query), by: "status_class", partial: "allow" }, signal),
+        traffic.load(["totals", "series"], { ...seriesParameters(query), by: "status_class", partial: "allow" }, signal),
         clients.load(["clients"], { ...when, limit: 10 }, signal),
         apis.load(["apis"], { ...when, limit: 10 }, signal),
       ]);
@@ -63,12 +63,12 @@ export function list(page, kind) {
     async load(query, signal) {
       sort.value = SORTS[query.sort] ? query.sort : "count";
       if (document.activeElement !== pattern) pattern.value = query.include || "";
-      const answer = await made.load([MANY[kind]], { ...stretch(query), sort: sort.value, include: query.include, cursor: query.after, limit: PAGE, partial: "allow" }, signal);
+      const answer = await made.load([MANY[kind]], { ...timeRange(query), sort: sort.value, include: query.include, cursor: query.after, limit: PAGE, partial: "allow" }, signal);
       more.hidden = !answer?.next;
       if (answer?.next) more.href = page.address(MANY[kind], null, { ...query, after: answer.next });
       first.hidden = !query.after;
       first.href = page.address(MANY[kind], null, { ...query, after: "" });
-      if (answer) page.tell(`${title}: ${format.plural(answer[MANY[kind]].length, "entry", "entries")} shown.`);
+      if (answer) page.announce(`${title}: ${format.plural(answer[MANY[kind]].length, "entry", "entries")} shown.`);
       return [answer];
     },
     destroy() {},
@@ -132,12 +132,12 @@ export function reports(page) {
       h("div", { class: "panels" }, calls.element, outcomes.element, unmatched.element)),
     title: "Reports",
     load(query, signal) {
-      const when = { ...stretch(query), partial: "allow" };
-      page.tell("Reports");
+      const when = { ...timeRange(query), partial: "allow" };
+      page.announce("Reports");
       return Promise.all([
-        calls.load(["reports", "calls"], { ...seriesOf(query), partial: "allow" }, signal),
+        calls.load(["reports", "calls"], { ...seriesParameters(query), partial: "allow" }, signal),
         outcomes.load(["reports", "outcomes"], { ...when, limit: 40 }, signal),
-        unmatched.load(["reports", "unmatched"], { ...stretch(query), limit: 40 }, signal),
+        unmatched.load(["reports", "unmatched"], { ...timeRange(query), limit: 40 }, signal),
       ]);
     },
     destroy: () => calls.destroy(),
@@ -155,8 +155,8 @@ export function own(page, names) {
       h("div", { class: "panels" }, made.element)),
     title: "Your clients",
     async load(query, signal) {
-      page.tell("Your clients");
-      return [await made.load(["clients"], { ...stretch(query), limit: PAGE, partial: "allow" }, signal)];
+      page.announce("Your clients");
+      return [await made.load(["clients"], { ...timeRange(query), limit: PAGE, partial: "allow" }, signal)];
     },
     destroy() {},
   };

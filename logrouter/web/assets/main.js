@@ -7,35 +7,35 @@ import { clock, judge, show } from "./freshness.js";
 import { list, nothing, overview, own, reports } from "./lists.js";
 import { reason } from "./panel.js";
 import { search } from "./search.js";
-import { DEFAULT_WINDOW, WINDOWS, address, carried, pace, parse, stretch } from "./state.js";
+import { DEFAULT_WINDOW, WINDOWS, address, carried, parse, refreshInterval, timeRange } from "./state.js";
 import { subject } from "./subject.js";
 
 let state = parse(location.hash) || { view: "overview", name: null, query: {} };
 let view = null;
 let viewed = "";
-let asking = null;
+let running = null;
 let timer = 0;
 let paused = false;
 let caller = null;
 let announced = "";
 
 const page = {
-  /** The address of a view for the same stretch of time. */
+  /** The address of a view for the same time range. */
   address: (kind, name, query) => address(kind, name, { ...carried(state.query), compare: state.query.compare, ...query }),
   go: (kind, name) => { location.hash = page.address(kind, name); },
   /** Changes members of this view's query. */
   change: (members) => { location.hash = address(state.view, state.name, { ...state.query, ...members }); },
   /** Shows a part of a chart, in seconds, rounded outwards to minutes. */
   zoom: (low, high) => page.change({ window: "", from: minute(Math.floor(low / 60)), to: minute(Math.ceil(high / 60)) }),
-  /** Says something once per view and stretch, not at each refresh. */
-  tell: (text) => {
+  /** Says something once per view and time range, not at each refresh. */
+  announce: (text) => {
     if (announced === location.hash && !text.includes("found") && !text.includes("begins")) return;
     announced = location.hash;
     say(text);
   },
   failed: (error) => { if (error.status === 401) refused(error); },
   /** The clients that the caller is confined to; null if it may read all, or is not known yet. */
-  mine: () => caller && ownClients(caller.scopes),
+  ownClients: () => caller && ownClients(caller.scopes),
 };
 
 const minute = (n) => `${new Date(n * 60e3).toISOString().slice(0, 16)}:00Z`;
@@ -46,11 +46,11 @@ const askToken = tokens(() => {
   route();
 });
 
-function make({ view: kind, name }) {
+function makeView({ view: kind, name }) {
   if (name !== null && !askable(name)) {
     return nothing(page, "This name cannot be asked for", `Browsers take “${name}” in an address for a folder. The API answers for it: see the reference.`, [["Clients", "clients"]]);
   }
-  const names = page.mine();
+  const names = page.ownClients();
   if (names && kind !== "client") return own(page, names);
   switch (kind) {
     case "client": case "api": return subject(page, kind, name);
@@ -61,7 +61,7 @@ function make({ view: kind, name }) {
   }
 }
 
-function put(made) {
+function showView(made) {
   view?.destroy();
   view = made;
   byId("main").replaceChildren(view.element);
@@ -72,12 +72,12 @@ function route() {
   const parsed = parse(location.hash);
   if (!parsed && location.hash === "#main") return;
   state = parsed || { view: "nowhere", name: null, query: {} };
-  tools();
+  renderTools();
   const wanted = JSON.stringify([state.view, state.name]);
   if (wanted !== viewed) {
     const first = viewed === "";
     viewed = wanted;
-    put(parsed ? make(state) : nothing(page, "Nothing is here", "The address is none of this page's.", [["Start page", "overview"]]));
+    showView(parsed ? makeView(state) : nothing(page, "Nothing is here", "This page has no such address.", [["Start page", "overview"]]));
     if (!first) {
       scrollTo(0, 0);
       view.element.querySelector("h1")?.focus({ preventScroll: true });
@@ -88,18 +88,18 @@ function route() {
 
 async function refresh() {
   clearTimeout(timer);
-  asking?.abort();
-  asking = new AbortController();
-  const { signal } = asking;
+  running?.abort();
+  running = new AbortController();
+  const { signal } = running;
   byId("badge").dataset.busy = "";
-  let wait = pace(state.query);
+  let wait = refreshInterval(state.query);
   try {
     if (!caller) {
       caller = await get(["whoami"], {}, signal);
       byId("token").hidden = caller.open && !hasToken();
       byId("token").title = `You are ${caller.name}`;
       // What this caller may see may be another view than the one that was made before it was known.
-      if (page.mine() && state.view !== "client" && !INSTEAD[viewed]) put(make(state));
+      if (page.ownClients() && state.view !== "client" && !REPLACEMENTS[viewed]) showView(makeView(state));
     }
     const answers = await view.load(state.query, signal);
     if (signal.aborted) return;
@@ -111,7 +111,7 @@ async function refresh() {
     if (error.name === "AbortError" || signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 401) return refused(error);
-    if (INSTEAD[error.kind]) wait = instead(error);
+    if (REPLACEMENTS[error.kind]) wait = showInstead(error);
     else {
       wait = Math.min(wait, (error.retryAfter || 5) * 1000);
       show(judge([], error));
@@ -131,7 +131,7 @@ function refused(error) {
 }
 
 /** What stands in the place of a view, by the kind of error that keeps it from being shown. */
-const INSTEAD = {
+const REPLACEMENTS = {
   "unknown-subject": () => {
     const word = state.view === "client" ? "client" : "API";
     return {
@@ -145,44 +145,44 @@ const INSTEAD = {
   "not-allowed": () => ({
     state: { state: "failed", text: "Not allowed" },
     title: "Your token does not allow this",
-    text: "Whether there is anything to see here is not told either. Another token can be given above.",
+    text: "It does not show whether there is anything here. Another token can be given above.",
     links: [["What it allows", "overview"]],
     wait: 60e3,
   }),
 };
 
 /** Shows why a view cannot be shown, and asks again later: it is made anew when it can. Returns after how long. */
-function instead(error) {
-  const { state: badge, title, text, links, wait } = INSTEAD[error.kind]();
+function showInstead(error) {
+  const { state: badge, title, text, links, wait } = REPLACEMENTS[error.kind]();
   show({ ...badge, title: error.message });
   if (viewed === error.kind) return wait;
   viewed = error.kind;
   if (error.status === 403) caller = null;
   say(title);
-  put({ ...nothing(page, title, text, links), load: again });
+  showView({ ...nothing(page, title, text, links), load: retryView });
   return wait;
 }
 
-async function again(_, signal) {
+async function retryView(_, signal) {
   const many = { client: "clients", api: "apis" }[state.view];
-  await get(many ? [many, state.name] : ["clients"], many ? {} : { limit: 1, ...stretch(state.query) }, signal);
+  await get(many ? [many, state.name] : ["clients"], many ? {} : { limit: 1, ...timeRange(state.query) }, signal);
   viewed = "";
   route();
   return [];
 }
 
-function tools() {
+function renderTools() {
   const entries = [["overview", "Overview"], ["clients", "Clients"], ["apis", "APIs"], ["reports", "Reports"]];
   const here = { client: "clients", api: "apis" }[state.view] || state.view;
   replace(byId("nav"), entries.map(([kind, text]) => h("li", null, h("a", { href: page.address(kind, null), "data-key": kind, "aria-current": kind === here ? "page" : null }, text))));
-  const chosen = state.query.from ? "custom" : stretch(state.query).window;
+  const chosen = state.query.from ? "custom" : timeRange(state.query).window;
   const members = { ...state.query, from: "", to: "", after: "" };
   replace(byId("windows"),
     Object.entries(WINDOWS).map(([key, text]) => h("a", {
       href: address(state.view, state.name, { ...members, window: key === DEFAULT_WINDOW ? "" : key }), "data-key": key,
       "aria-current": key === chosen ? "true" : null, "aria-label": `Last ${text}`,
     }, key)),
-    h("button", { type: "button", "data-key": "custom", "aria-expanded": String(!byId("custom").hidden), "aria-controls": "custom", "aria-current": chosen === "custom" ? "true" : null, onclick: custom }, "Custom"));
+    h("button", { type: "button", "data-key": "custom", "aria-expanded": String(!byId("custom").hidden), "aria-controls": "custom", "aria-current": chosen === "custom" ? "true" : null, onclick: toggleCustom }, "Custom"));
   if (chosen === "custom") {
     byId("custom").hidden = false;
     byId("custom").elements.from.value = state.query.from.slice(0, 16);
@@ -190,7 +190,7 @@ function tools() {
   } else byId("custom").hidden = true;
 }
 
-function custom() {
+function toggleCustom() {
   const form = byId("custom");
   form.hidden = !form.hidden;
   byId("windows").querySelector("button").setAttribute("aria-expanded", String(!form.hidden));
@@ -209,7 +209,7 @@ byId("custom").addEventListener("submit", (event) => {
 
 const THEMES = { auto: "Auto", light: "Light", dark: "Dark" };
 
-function theme(next) {
+function switchTheme(next) {
   const root = document.documentElement;
   const order = Object.keys(THEMES);
   const now = root.dataset.theme || "auto";
@@ -226,7 +226,7 @@ function theme(next) {
   window.dispatchEvent(new Event("themechange"));
 }
 
-byId("theme").addEventListener("click", () => theme(true));
+byId("theme").addEventListener("click", () => switchTheme(true));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => window.dispatchEvent(new Event("themechange")));
 byId("refresh").addEventListener("click", refresh);
 byId("pause").addEventListener("click", ({ currentTarget: button }) => {
@@ -247,6 +247,6 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 window.addEventListener("hashchange", route);
 window.addEventListener("online", refresh);
 
-theme(false);
+switchTheme(false);
 search(page);
 route();

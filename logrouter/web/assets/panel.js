@@ -91,7 +91,7 @@ function skeleton(lines) {
   return h("div", { class: "skeleton", "aria-hidden": "true" }, Array.from({ length: lines }, () => h("span")));
 }
 
-/** Numbers at a glance, each with how it differs from the stretch before. */
+/** Numbers at a glance, each with how it differs from the time range before. */
 export function tiles(figures, previous, extra) {
   const rate = figures.count ? figures.errors / figures.count : 0;
   const before = previous && (previous.count ? previous.errors / previous.count : NaN);

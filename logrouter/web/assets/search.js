@@ -51,7 +51,7 @@ export function search(page) {
     note && h("li", { class: "note muted", role: "presentation" }, note));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
-    page.tell(note || format.plural(options.filter((option) => !option.exact).length, "name found", "names found"));
+    page.announce(note || format.plural(options.filter((option) => !option.exact).length, "name found", "names found"));
     mark(-1);
   }
 
@@ -67,7 +67,7 @@ export function search(page) {
     const question = { prefix: text, window: "life", limit: MOST, partial: "allow" };
     try {
       // Who may read certain clients alone may not list APIs: asking would only be refused.
-      const both = [get(["clients"], question, signal), page.mine() ? { apis: [] } : get(["apis"], { ...question, limit: 4 }, signal)];
+      const both = [get(["clients"], question, signal), page.ownClients() ? { apis: [] } : get(["apis"], { ...question, limit: 4 }, signal)];
       const [clients, apis] = await Promise.all(both);
       if (signal.aborted) return;
       const found = [

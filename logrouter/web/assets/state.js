@@ -5,7 +5,7 @@ const MINUTES = { "1h": 60, "24h": 1440, "7d": 10080, "30d": 43200 };
 const VIEWS = new Set(["", "clients", "apis", "reports"]);
 export const DEFAULT_WINDOW = "24h";
 
-/** What an address asks for: `{view, name, query}`; null when it is none of this page's. */
+/** What an address asks for: `{view, name, query}`; null for an address that this page does not have. */
 export function parse(hash) {
   const [path, search] = split(hash.replace(/^#/, "") || "/");
   const parts = path.split("/").slice(1);
@@ -33,30 +33,30 @@ export function address(view, name, query) {
   return `#/${base}${name === null || name === undefined ? "" : `/${encodeURIComponent(name)}`}${search ? `?${search}` : ""}`;
 }
 
-/** The part of a query that goes with the reader from view to view: the stretch of time. */
+/** The part of a query that goes with the reader from view to view: the time range. */
 export function carried({ window, from, to }) {
   return from ? { from, to } : { window };
 }
 
-/** Parameters of the stretch of time for the API. */
-export function stretch(query) {
+/** The time range as parameters of the API. */
+export function timeRange(query) {
   if (query.from) return { from: query.from, to: query.to };
   return { window: WINDOWS[query.window] ? query.window : DEFAULT_WINDOW };
 }
 
-/** The stretch in words: "the last 24 hours". */
-export function spoken(query) {
+/** The time range in words: "the last 24 hours". */
+export function rangeInWords(query) {
   if (query.from) return "the chosen time";
-  return `the last ${WINDOWS[stretch(query).window]}`.replace("last 1 ", "last ");
+  return `the last ${WINDOWS[timeRange(query).window]}`.replace("last 1 ", "last ");
 }
 
 const STEPS = { minute: 60e3, hour: 3600e3, day: 86400e3 };
 const KEPT = { minute: 24 * 3600e3, hour: 35 * 86400e3, day: 400 * 86400e3 };
 
-/** `{step, from, to}` of a series for the stretch: the finest step that is kept and gives a readable number of points. */
-export function seriesOf(query, now = Date.now()) {
+/** `{step, from, to}` of a series over the time range: the finest step that is kept and gives a readable number of points. */
+export function seriesParameters(query, now = Date.now()) {
   const end = query.from && query.to ? Date.parse(query.to) : now;
-  const begin = query.from ? Date.parse(query.from) : now - MINUTES[stretch(query).window] * 60e3;
+  const begin = query.from ? Date.parse(query.from) : now - MINUTES[timeRange(query).window] * 60e3;
   const most = { minute: 360, hour: 840, day: 1500 };
   const fits = (step) => (end - begin) / STEPS[step] <= most[step] && begin >= now - KEPT[step] + 2 * STEPS[step];
   const step = ["minute", "hour"].find(fits) || "day";
@@ -70,7 +70,7 @@ export function seriesOf(query, now = Date.now()) {
 }
 
 /** How often figures are asked for again, in ms: seldom where they change little. */
-export function pace(query) {
+export function refreshInterval(query) {
   if (query.from && query.to && Date.parse(query.to) < Date.now()) return 60e3;
-  return { "1h": 5e3, "24h": 10e3, "7d": 30e3, "30d": 60e3 }[stretch(query).window] || 30e3;
+  return { "1h": 5e3, "24h": 10e3, "7d": 30e3, "30d": 60e3 }[timeRange(query).window] || 30e3;
 }

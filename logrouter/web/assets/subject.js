@@ -4,7 +4,7 @@ import { latencyChart, requestsChart } from "./chart.js";
 import { bar, h, replace, table } from "./dom.js";
 import * as format from "./format.js";
 import { chartPanel, panel, tilePanel } from "./panel.js";
-import { seriesOf, spoken, stretch } from "./state.js";
+import { rangeInWords, seriesParameters, timeRange } from "./state.js";
 
 const COLUMNS = 8;
 const KINDS = {
@@ -29,7 +29,7 @@ export function subject(page, kind, name) {
   const traffic = chartPanel({ title: "Requests over time", charts: [requests], update: requests.update });
   const delays = chartPanel({
     title: "Latency over time", charts: [latency], csv: false,
-    empty: (answer) => (answer.points.some((point) => point.latency_ms) ? null : "No request of this time told how long it took."),
+    empty: (answer) => (answer.points.some((point) => point.latency_ms) ? null : "No request in this time has a latency."),
     update: (answer) => latency.update(answer, whole),
   });
   const peers = kind === "client" ? apisPanel(page) : clientsPanel(page);
@@ -42,17 +42,17 @@ export function subject(page, kind, name) {
     element,
     title: `${title} · ${word}`,
     async load(query, signal) {
-      const when = stretch(query);
-      const series = { ...seriesOf(query), by: "status_class" };
+      const when = timeRange(query);
+      const series = { ...seriesParameters(query), by: "status_class" };
       const summary = numbers.load(path, { ...when, compare: query.compare === "off" ? undefined : "previous" }, signal).then((answer) => {
         if (!answer) return answer;
         whole = answer.window.latency_ms;
         const life = answer.lifetime;
         replace(seen, life.count ? `${format.plural(life.count, "request")} in all, the first ${format.time(life.first_seen)}, the last ${format.time(life.last_seen)}.` : "No requests yet.");
-        page.tell(`${title}: ${format.plural(answer.window.count, "request")} in ${spoken(query)}, ${format.plural(answer.window.errors, "failed", "failed")}.`);
+        page.announce(`${title}: ${format.plural(answer.window.count, "request")} in ${rangeInWords(query)}, ${format.plural(answer.window.errors, "failed", "failed")}.`);
         return answer;
       });
-      // Percentiles of the whole stretch stand beside the chart, so it waits for them.
+      // Percentiles of the whole time range stand beside the chart, so it waits for them.
       return Promise.all([
         summary,
         traffic.load([...path, "series"], series, signal),
@@ -171,7 +171,7 @@ export function link(page, kind, name) {
   return h("a", { href: page.address(kind, name), "data-key": `${kind} ${name}`, class: name === "-" ? "absent" : null }, format.named(kind, name));
 }
 
-const rest = (n, word) => (n ? h("p", { class: "muted note" }, `And ${format.plural(n, word)} that are not told apart.`) : null);
+const rest = (n, word) => (n ? h("p", { class: "muted note" }, `And ${format.plural(n, word)} that are not broken down by API.`) : null);
 
 /** What is known of the error of a bounded list, in words. */
 export function bound(answer) {

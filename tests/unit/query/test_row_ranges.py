@@ -97,7 +97,7 @@ RETENTIONS = st.tuples(st.integers(1, 3000), st.integers(0, 2000), st.integers(0
 
 
 @given(NOWS, st.integers(0, 500 * 1440), st.integers(1, 500 * 1440), RETENTIONS)
-def test_any_stretch_of_time_is_covered_once_with_rows_that_are_kept(now_ms, ago, length, kept):
+def test_any_time_range_is_covered_once_with_rows_that_are_kept(now_ms, ago, length, kept):
     """Whatever is kept for how long: both ends are rounded outwards, by less than the step that is kept there."""
     start = max(now_ms - ago * 60_000, (oldest_bucket(Tier.DAY, now_ms, kept)) * 86_400_000)
     stop = start + length * 60_000 - 7
@@ -113,7 +113,7 @@ def test_any_stretch_of_time_is_covered_once_with_rows_that_are_kept(now_ms, ago
         assert row_range.stop_ms == now_ms
 
 
-def test_a_recent_stretch_is_exact_to_the_minute():
+def test_a_recent_time_range_is_exact_to_the_minute():
     """Within what is kept in minutes nothing is added at either end."""
     now_ms = 1_790_000_000_000
     row_range = rows_between(now_ms - 5 * 3_600_000, now_ms - 3 * 3_600_000, now_ms)
@@ -122,7 +122,7 @@ def test_a_recent_stretch_is_exact_to_the_minute():
 
 
 @given(NOWS, st.integers(1, 190 * 1440), RETENTIONS)
-def test_the_stretch_before_is_as_long_and_ends_where_the_other_begins(now_ms, minutes, kept):
+def test_the_time_range_before_is_as_long_and_ends_where_the_other_begins(now_ms, minutes, kept):
     """To within half a step and one step; the two never overlap."""
     after = rows_of_window(Window("", minutes), now_ms, kept)
     previous = rows_before(after, now_ms, kept)

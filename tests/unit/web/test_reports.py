@@ -223,7 +223,7 @@ def test_no_unmatched_request_is_an_empty_report(fleet, make_tables):
     asyncio.run(main())
 
 
-def test_comparison_with_the_stretch_before(fleet, requests, now):
+def test_comparison_with_the_time_range_before(fleet, requests, now):
     """In a summary, a list and the totals, the member previous holds the hour before the last."""
     minute = now // 60_000 + 1
     mine = [r for r in requests if (minute - 120) * 60_000 <= r["time_ms"] < (minute - 60) * 60_000]
@@ -239,7 +239,7 @@ def test_comparison_with_the_stretch_before(fleet, requests, now):
     assert one["window"]["length"] == "1h"
 
 
-def test_comparison_with_any_stretch(fleet, requests, now):
+def test_comparison_with_any_time_range(fleet, requests, now):
     """Two windows of different length, also of all time with a part of it; each says what it covers."""
     begin, end = now // 60_000 * 60_000 - 5 * 3_600_000, now // 60_000 * 60_000 - 3_600_000
     mine = [r for r in requests if begin <= r["time_ms"] < end]
@@ -252,7 +252,7 @@ def test_comparison_with_any_stretch(fleet, requests, now):
         assert entry["previous"]["count"] == sum(r["client"] == entry["client_id"] for r in mine)
 
 
-def test_a_stretch_between_two_times(fleet, requests, now):
+def test_a_time_range_between_two_times(fleet, requests, now):
     """Exact to the minute where minutes are kept."""
     begin, end = now // 60_000 * 60_000 - 5 * 3_600_000, now // 60_000 * 60_000 - 3_600_000
     mine = [r for r in requests if begin <= r["time_ms"] < end]
