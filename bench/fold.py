@@ -33,7 +33,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.records import pack
+from logrouter.core.rollup.records import pack_records
 from logrouter.devkafka.broker import DevKafka
 
 PARTITIONS = 4
@@ -92,7 +92,7 @@ def feed(bootstrap: str, topic: str, clients: int, wanted: int) -> Fed:
             )
         producer.begin_transaction()
         subjects = accumulator.take()
-        for partition, value in pack(subjects, PARTITIONS):
+        for partition, value in pack_records(subjects, PARTITIONS):
 
             def delivered(error, message, aborted=aborted):
                 if error is not None and not aborted:

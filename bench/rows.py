@@ -27,7 +27,7 @@ import msgspec
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.cells import Cell, copy_of, merge
+from logrouter.core.rollup.cells import Cell, copy_cell, merge_cells
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.store import batch, open_database
@@ -69,7 +69,7 @@ def raised(old: bytes | None, cell: Cell, bucket: int) -> bytes:
     if old is None:
         return rows.encode_as(1, cell, Tier.DAY, bucket)
     known = rows.decode_cell(old)
-    merge(known, cell)
+    merge_cells(known, cell)
     return rows.encode(1, known)
 
 
@@ -92,14 +92,14 @@ def joint(get: Get, chunk: list[tuple[str, Cell]]) -> Rows:
         out[minutes[place]] = raised(olds[place], cell, cell.minute)
         old, hour = olds[len(chunk) + place], cell.minute // 60
         if old is None:
-            parts = [copy_of(cell, bucket) for bucket in (hour, cell.minute // 1440, 0)]
+            parts = [copy_cell(cell, bucket) for bucket in (hour, cell.minute // 1440, 0)]
         else:
             parts = decode(memoryview(old)[8:])
             if parts[0].minute != hour:
                 out[rows.key_of(Tier.HOUR, parts[0].minute, subject)] = rows.encode(1, parts[0])
                 parts[0] = Cell(hour)
             for part in parts:
-                merge(part, cell)
+                merge_cells(part, cell)
         out[rest[place]] = b"\0" * 8 + encode(parts)
     return out
 
@@ -119,7 +119,7 @@ def ring(get: Get, chunk: list[tuple[str, Cell]]) -> Rows:
         if known is None:
             minutes.append(cell)
         else:
-            merge(known, cell)
+            merge_cells(known, cell)
         out[key] = b"\0" * 8 + encode(minutes)
         for key, old in zip(keys[4 * place + 1 : 4 * place + 4], olds[4 * place + 1 : 4 * place + 4], strict=True):
             out[key] = raised(old, cell, rows.tier_and_bucket(key)[1])
@@ -147,9 +147,9 @@ def deltas(clients: int, pool: list[Cell], rnd: random.Random) -> list[dict[str,
         for _ in range(SUMS):
             subject = f"cclient-{bisect.bisect(weights, rnd.random() * weights[-1]):07d}"
             if subject in pending:
-                merge(pending[subject], rnd.choice(pool))
+                merge_cells(pending[subject], rnd.choice(pool))
             else:
-                pending[subject] = copy_of(rnd.choice(pool), minute)
+                pending[subject] = copy_cell(rnd.choice(pool), minute)
         found.append(pending)
     return found
 

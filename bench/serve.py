@@ -27,7 +27,7 @@ from confluent_kafka import Producer
 from fold import PARTITIONS, Lane, committed, metric, print_machine, zipf
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.records import pack
+from logrouter.core.rollup.records import pack_records
 from logrouter.devkafka.broker import DevKafka
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def rollups(clients: Iterator[int], rnd: random.Random, minutes: int) -> Iterato
 
     def packed() -> Iterator[tuple[int, bytes, int]]:
         subjects = accumulator.take()
-        for partition, value in pack(subjects, PARTITIONS):
+        for partition, value in pack_records(subjects, PARTITIONS):
             yield partition, value, len(subjects) // PARTITIONS
 
     for events, number in enumerate(clients, 1):

@@ -26,7 +26,7 @@ PARTIAL: Final = "partial"
 
 
 class Stage(StrEnum):
-    """Where a record that might be ours was rejected."""
+    """The stage at which a line or record was rejected: a metric label and a field of dead letters."""
 
     DECODE = "decode"
     PARSE = "parse"
@@ -36,7 +36,10 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Every reason a record can end with. A closed set: these are metric labels and dead-letter fields."""
+    """Every reason why a line or record is ignored or rejected.
+
+    A closed set: these are metric labels and dead-letter fields.
+    """
 
     # ignored: not ours, on purpose
     TOMBSTONE = "tombstone"
@@ -78,7 +81,11 @@ OutcomeLabels = tuple[str, str, str, str]
 
 
 class RawRecord(Struct, frozen=True):
-    """One Kafka record as read: *value* is untouched bytes or None, *timestamp_ms* epoch milliseconds or -1."""
+    """One Kafka record as it was read.
+
+    *value* is the untouched bytes, None for a tombstone. *timestamp_ms* is the record's timestamp in epoch
+    milliseconds, -1 if it has none. *headers* are (name, value) in the order of the record.
+    """
 
     topic: str
     partition: int
@@ -89,11 +96,13 @@ class RawRecord(Struct, frozen=True):
 
 
 class Envelope(Struct):
-    """What the transport says about one log line.
+    """One log line, and what the transport says about it.
 
-    *text* is the application's line; where the application wrote JSON that the transport merged into the envelope,
-    *document* is that object.  *fields* is the decoded record, which routes match on through `core.envelopes.getter`;
-    *time* is the transport's own timestamp, unparsed. *headers* are those of the Kafka record.
+    *shape* names how it was wrapped ("docker", "plain", ...). *text* is the line that the application wrote; where it
+    wrote JSON that the transport merged into the envelope, *document* is that object. *fields* is the decoded record,
+    which conditions read through `core.envelopes.fields.getter`. *program* and *host* are those of the transport and
+    *time* is its timestamp as written, None where it has none. *flags* go to the event. *headers* are those of the
+    Kafka record.
     """
 
     shape: str
@@ -108,10 +117,10 @@ class Envelope(Struct):
 
 
 class PairKey(NamedTuple):
-    """One of the two lines that a gateway writes about a request: *key* is what both have, *opens* the first of them.
+    """Which of the two lines about a request a line is, for gateways that write two.
 
-    The second tells how the request ended and is counted; the first is not, but where a route pairs them it gives the
-    event its beginning.
+    *key* is the same in both lines. *opens* is True for the first one; the second says how the request ended and is
+    what counts. Where a route pairs the two, the first gives the event its beginning.
     """
 
     key: str
@@ -119,13 +128,13 @@ class PairKey(NamedTuple):
 
 
 class Parsed(Struct):
-    """A request line read by a format, on its way to become an event.
+    """A request line as a format has read it, from which its event is made.
 
-    *event* holds canonical names only (docs/canonical-event.md), already free of null, "" and "-";
-    *fields* is the line's own object, flat or nested as it was, for client-id and API sources; it may share parts with
-    *event*. *time* is the request's start as written, or None. *outcome* is how it ended, where the format knows better
-    than the status alone tells. *pair_key* is there if the gateway writes two lines for a request. *format* is the name
-    of the format that has read the line, where the route leaves that open.
+    *event* has canonical names only (docs/canonical-event.md) and no null, "" or "-". *fields* is the line's own
+    object, flat or nested as it was written, for client-id and API sources; it may share parts with *event*. *time* is
+    the start of the request as written, or None. *outcome* is one of `core.outcomes.OUTCOMES` where the format knows
+    better than the status, else None. *pair_key* is set if the gateway writes two lines for a request. *format* is the
+    name of the format that has read the line, where the route leaves that open.
     """
 
     event: dict[str, Any]

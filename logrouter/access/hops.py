@@ -1,12 +1,12 @@
-"""What one worker tells another about the caller it asks for, and the signature that proves who tells it.
+"""What one worker tells another about the caller on whose behalf it asks, signed so that it can be believed.
 
     X-Logrouter-Hop: 1
     X-Logrouter-Hop-Caller: base64url of {"name": ..., "scopes": [...]}
     X-Logrouter-Hop-Time: epoch milliseconds
     X-Logrouter-Hop-Signature: HMAC-SHA-256 of method, target, caller and time, in hexadecimal digits
 
-The time bounds how long a hop that somebody has overheard can be sent again: it would give the same answer to the same
-question, and only within that time.
+The time limits how long an overheard request can be sent again: within that time it gives the same answer to the same
+question.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.access.scopes import Caller, Via, caller
+from logrouter.access.scopes import Caller, Via, make_caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,15 +32,18 @@ WINDOW_MS: Final = 30_000
 """How far the clocks of two workers may be apart, travel included."""
 
 
-def headers(secret: bytes, method: str, target: str, who: Caller, now_ms: int) -> dict[str, str]:
-    """The headers of a hop that asks for *target* (path and query as they are sent)."""
+def sign_hop(secret: bytes, method: str, target: str, who: Caller, now_ms: int) -> dict[str, str]:
+    """The headers of a request to another worker on behalf of *who*.
+
+    *target* is path and query as they are sent, *now_ms* epoch milliseconds.
+    """
     said = base64.urlsafe_b64encode(orjson.dumps({"name": who.name, "scopes": who.scopes})).decode()
     time = str(now_ms)
     return {HOP: "1", CALLER: said, TIME: time, SIGNATURE: _signature(secret, method, target, said, time)}
 
 
-def caller_of(secret: bytes, method: str, target: str, given: Mapping[str, str], now_ms: int) -> Caller | None:
-    """For whom a hop asks; None unless it was signed with *secret*, for this very request, just now."""
+def verify_hop(secret: bytes, method: str, target: str, given: Mapping[str, str], now_ms: int) -> Caller | None:
+    """The caller on whose behalf a worker asks; None unless *secret* has signed this very request just now."""
     said, time, signature = given.get(CALLER, ""), given.get(TIME, ""), given.get(SIGNATURE, "")
     wanted = _signature(secret, method, target, said, time)
     if given.get(HOP) != "1" or not hmac.compare_digest(_bytes(signature), wanted.encode()):
@@ -53,7 +56,7 @@ def caller_of(secret: bytes, method: str, target: str, given: Mapping[str, str],
 def _decoded(said: str) -> Caller | None:
     try:
         content: Any = orjson.loads(base64.urlsafe_b64decode(said))
-        return caller(str(content["name"]), Via.HOP, map(str, content["scopes"]))
+        return make_caller(str(content["name"]), Via.HOP, map(str, content["scopes"]))
     except (ValueError, KeyError, TypeError):  # signed, but by a worker that speaks otherwise
         return None
 

@@ -1,4 +1,4 @@
-"""What one worker was told about access, as plain values."""
+"""The access settings of one worker, as plain values."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ALGORITHMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Jwt:
-    """Whose bearer tokens are believed, and what they allow.
+    """Which bearer tokens (JWT, RFC 7519) are accepted, and what they allow.
 
-    Either *keys* is a JWKS as JSON or *url* is where one is. The values of *claim* are scopes, by way of *scopes* if
-    that is given; the value of *client_claim* names a client that the bearer may read.
+    Either *keys* is a JWKS as JSON or *url* is where one is fetched. The values of *claim* are scopes, translated by
+    *scopes* if that is given; the value of *client_claim* names a client whose figures the bearer may read.
     """
 
     issuer: str
@@ -40,11 +40,11 @@ class Jwt:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who is let in. By default nobody: a worker that was told nothing shows nothing.
+    """Who may read what. The default lets nobody in.
 
-    With *open* everybody who reaches the port may read all usage, and of the rest only *hosts* matters: the names by
-    which requests may come (addresses always may), None for any. *metrics_open* lets everybody read /metrics. *rate*
-    bounds each caller, *strangers* the refused requests of each address. *audit* writes a line to the log for every
+    With *open* everybody who reaches the port may read all usage; of the other settings only *hosts* counts then: the
+    host names that requests may use (addresses always may), None for any. *metrics_open* lets everybody read /metrics.
+    *rate* limits each caller, *strangers* the refused requests of each address. *audit* writes a log line for every
     question about usage.
     """
 

@@ -1,4 +1,4 @@
-"""Rates of requests: a bucket per caller that fills steadily, and a bounded number of buckets."""
+"""Limits on the rate of requests: a token bucket per caller, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ MAX_BUCKETS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """*per_second* requests in the long run and *burst* at once; *per_second* 0 is no bound at all."""
+    """*per_second* requests in the long run and *burst* at once; *per_second* 0 means no limit."""
 
     per_second: float
     burst: int
 
 
 class Buckets:
-    """What is left to each caller. Who has not asked for longest is forgotten first, and begins with a full one."""
+    """A token bucket per caller.
+
+    The number of buckets is bounded: the caller that has not asked for the longest time is forgotten first, and starts
+    with a full bucket when it comes back.
+    """
 
     def __init__(self, rate: Rate, most: int = MAX_BUCKETS) -> None:
         self._rate = rate
@@ -31,7 +35,10 @@ class Buckets:
         return len(self._left)
 
     def take(self, key: str, now: float) -> float:
-        """0 if the request may pass, else the seconds after which one may. *now* is in seconds of any steady clock."""
+        """Take one request from the caller's bucket; 0 if it may pass, else seconds to wait.
+
+        *now* is seconds of a steady clock.
+        """
         per_second, burst = self._rate.per_second, float(self._rate.burst)
         if per_second <= 0:
             return 0.0
@@ -44,8 +51,8 @@ class Buckets:
         return 0.0 if passes else (1 - left) / per_second
 
 
-def neighbourhood(address: str | None) -> str:
-    """What is counted together of peers without a token: an IPv4 address, or the /64 that one IPv6 host may fill."""
+def bucket_key(address: str | None) -> str:
+    """The bucket of a caller without a token: its IPv4 address, or the /64 network of its IPv6 address."""
     try:
         parsed = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:

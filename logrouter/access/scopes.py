@@ -35,7 +35,7 @@ _WORDS: Final = frozenset({READ, METRICS, ADMIN})
 
 
 class Via(StrEnum):
-    """How a caller was let in."""
+    """How a caller was authenticated."""
 
     TOKEN = "token"  # noqa: S105 - a word for it, not a token
     JWT = "jwt"
@@ -45,7 +45,10 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever asks. *clients* are those that *scopes* name one by one; all others may be read only by `reads_all`."""
+    """Whoever sends a request, and what it may see.
+
+    *clients* are the ids that *scopes* names one by one; the figures of any other client need `reads_all`.
+    """
 
     name: str
     via: Via
@@ -77,11 +80,11 @@ class Caller:
         return self.reads_all or client_id in self.clients
 
 
-def caller(name: str, via: Via, scopes: Iterable[str]) -> Caller:
-    """A caller with these scopes, each of which must be one.
+def make_caller(name: str, via: Via, scopes: Iterable[str]) -> Caller:
+    """The caller with these scopes.
 
     Raises:
-        ValueError: a scope is none, or they are too many.
+        ValueError: one of them is not a scope, or together they are too long.
     """
     given = tuple(sorted(set(scopes)))
     if sum(map(len, given)) > MAX_LENGTH:
@@ -99,12 +102,12 @@ def caller(name: str, via: Via, scopes: Iterable[str]) -> Caller:
 
 
 def is_scope(text: str) -> bool:
-    """Whether this is a scope."""
+    """Whether the text is a scope."""
     return text in _WORDS or client_of(text) is not None
 
 
 def client_of(scope: str) -> str | None:
-    """The client that a scope of one client names; None if it is no such scope."""
+    """The client id in a scope for one client's figures, decoded; None for any other scope."""
     if not scope.startswith(CLIENT):
         return None
     encoded = scope.removeprefix(CLIENT)
@@ -118,7 +121,7 @@ def client_of(scope: str) -> str | None:
 
 
 def client_scope(client_id: str) -> str:
-    """The scope of one client."""
+    """The scope that lets its owner read the figures of one client."""
     return CLIENT + quote(client_id, safe="")
 
 
@@ -128,5 +131,5 @@ def _escapes_whole(encoded: str) -> bool:
     return all(len(part) >= 2 and part[0] in digits and part[1] in digits for part in parts)
 
 
-ANYONE: Final = caller("anyone", Via.OPEN, (READ, METRICS))
+ANYONE: Final = make_caller("anyone", Via.OPEN, (READ, METRICS))
 """Everybody who reaches a worker whose `access` says `mode: open`. Nobody is an admin by that."""

@@ -1,10 +1,10 @@
-"""Static tokens: how they are written, what is kept of them, and which of them a caller has sent.
+"""Static tokens: how they are written, what is stored of them, and which one a caller has sent.
 
     lrt_<43 characters of base 62><6 characters of checksum>
 
-The 43 characters are 256 random bits, so nobody can guess one or find it from its hash: a plain SHA-256 is kept, where
-a password would need a slow and salted one. The prefix is for people and for scanners that look for leaked secrets; the
-checksum lets both tell a token from something that looks like one.
+The 43 characters are 256 random bits, so nobody can guess a token or find it from its hash: plain SHA-256 is enough,
+where a password would need a slow and salted hash. The prefix is for people and for scanners that look for leaked
+secrets; the checksum tells both a token from something that looks like one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FORM: Final = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_BODY + _CHECK}}}")
 
 
 class Refusal(StrEnum):
-    """Why a token lets nobody in; also what a metric is labelled with."""
+    """Why a token is refused; also a metric label."""
 
     MISSING = "no_token"
     INVALID = "invalid_token"
@@ -45,7 +45,7 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token: whom it lets in, its *digest*, and from when until when, in epoch milliseconds."""
+    """What is stored of a token: its caller, its *digest*, and its first and last moment in epoch milliseconds."""
 
     caller: Caller
     digest: bytes
@@ -54,7 +54,7 @@ class Token:
 
 
 class Tokens:
-    """All tokens of a worker, as they are at the moment."""
+    """The tokens that a worker accepts at present."""
 
     def __init__(self, tokens: Iterable[Token] = ()) -> None:
         self._tokens = tuple(tokens)
@@ -80,24 +80,24 @@ class Tokens:
         return found.caller
 
 
-def token_of(random: bytes) -> str:
+def make_token(random: bytes) -> str:
     """The token made of 32 random bytes."""
     body = PREFIX + _base62(int.from_bytes(random, "big"), _BODY)
     return body + _checksum(body)
 
 
 def is_token(text: str) -> bool:
-    """Whether this is written like a token, checksum included."""
+    """Whether the text has the form of a token, checksum included."""
     return _FORM.fullmatch(text) is not None and text[-_CHECK:] == _checksum(text[:-_CHECK])
 
 
-def hash_of(token: str) -> str:
-    """What is kept of a token, as text."""
+def hash_token(token: str) -> str:
+    """The hash of a token as it is stored, as text."""
     return HASH + hashlib.sha256(token.encode()).hexdigest()
 
 
 def digest_of(kept: str) -> bytes:
-    """The digest in what `hash_of` gave."""
+    """The digest in a text that `hash_token` gave."""
     return bytes.fromhex(kept.removeprefix(HASH))
 
 

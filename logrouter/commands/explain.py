@@ -105,10 +105,10 @@ def _topic_of(settings: Settings, source_name: str) -> str:
 def _explain(settings: Settings, record: RawRecord, cluster: str, source_name: str | None) -> Explanation:
     from logrouter.commands.records import LINES_CLUSTER, now_ms
     from logrouter.core import ids
-    from logrouter.core.dryrun.explain import explain
+    from logrouter.core.dryrun.explain import explain_record
     from logrouter.kafka.records import LOOP_HEADER
 
-    return explain(
+    return explain_record(
         settings.table,
         record,
         now_ms=now_ms(),

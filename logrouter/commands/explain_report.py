@@ -10,7 +10,6 @@ import rich_click as click
 from rich.text import Text
 
 from logrouter.commands.terminal import console, harmless
-from logrouter.core.dryrun.explain import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,7 +44,7 @@ def show(explanations: Iterable[Explanation], *, as_json: bool) -> None:
     """Print each explanation as soon as it is made: as one line of JSON, or as steps with what they saw below."""
     out = console()
     for number, explanation in enumerate(explanations):
-        found = as_dict(explanation)
+        found = explanation.as_dict()
         if as_json:
             click.echo(orjson.dumps(found, default=str))
         else:

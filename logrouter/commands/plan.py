@@ -76,7 +76,7 @@ def plan_command(
 
 def _compare(old: Settings, new: Settings, records: int | None, minutes: float | None, samples: int) -> dict[str, Any]:
     from logrouter.commands.records import now_ms
-    from logrouter.core.dryrun.plan import Comparison, Side, run
+    from logrouter.core.dryrun.plan import Comparison, Side, compare_tables
     from logrouter.kafka import reader
     from logrouter.kafka.errors import ClientError
     from logrouter.kafka.records import LOOP_HEADER
@@ -90,7 +90,7 @@ def _compare(old: Settings, new: Settings, records: int | None, minutes: float |
         before = Side(old.table, cluster.id, loop_header=LOOP_HEADER)
         after = Side(new.table, cluster.id, loop_header=LOOP_HEADER)
         tail = reader.read_tail(old.kafka, topics["read"], records=wanted, since_ms=since_ms)
-        timing = run(tail, before, after, comparison, now_ms=now_ms(), clock=time.perf_counter)
+        timing = compare_tables(tail, before, after, comparison, now_ms=now_ms(), clock=time.perf_counter)
     except ClientError as exc:
         fail(str(exc), EXIT_USAGE)
     return _report(old, new, topics, comparison, timing) | {

@@ -8,7 +8,7 @@ import time
 
 import rich_click as click
 
-from logrouter.access.scopes import FORMS, Via, caller, client_scope, is_scope
+from logrouter.access.scopes import FORMS, Via, client_scope, is_scope, make_caller
 from logrouter.commands.exit_codes import EXIT_USAGE
 from logrouter.commands.help_text import Command
 from logrouter.commands.terminal import fail, is_text
@@ -47,7 +47,7 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
     """
     import orjson
 
-    from logrouter.access.tokens import RANDOM_BYTES, hash_of, token_of
+    from logrouter.access.tokens import RANDOM_BYTES, hash_token, make_token
     from logrouter.core.text.timestamps import rfc3339
 
     if not all(map(is_text, clients)):
@@ -61,12 +61,12 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
     if not granted:
         fail("a token without --scope or --client would allow nothing", EXIT_USAGE)
     try:
-        caller(name, Via.TOKEN, granted)
+        make_caller(name, Via.TOKEN, granted)
     except ValueError as exc:
         fail(str(exc), EXIT_USAGE)
     until = _until(expires)
-    token = token_of(secrets.token_bytes(RANDOM_BYTES))
-    entry = {"name": name, "hash": hash_of(token), "scopes": list(dict.fromkeys(granted))}
+    token = make_token(secrets.token_bytes(RANDOM_BYTES))
+    entry = {"name": name, "hash": hash_token(token), "scopes": list(dict.fromkeys(granted))}
     entry |= {} if until is None else {"expires": rfc3339(until)}
     if as_json:
         click.echo(orjson.dumps({"token": token, "entry": entry}))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
-from logrouter.core.event import complete
+from logrouter.core.event import complete_draft
 from logrouter.core.join.held_lines import PairResult, build_event, encode
 from logrouter.core.pipeline import process
-from logrouter.core.sampling import unthrottled
+from logrouter.core.sampling import without_limits
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Accepted, Held, RawRecord
 
@@ -67,7 +67,7 @@ def _run(settings: Settings, case: CaseOptions, number: int) -> tuple[Difference
     for line in (*case.after, case.line):
         before += [outcome for outcome in outcomes if isinstance(outcome, Held)]
         record = RawRecord(_TOPIC, 0, number, _NOW_MS, line.encode(), headers)
-        outcomes = process(unthrottled(source), record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
+        outcomes = process(without_limits(source), record, _NOW_MS, ids.for_partition("test", _TOPIC, 0))
     outcomes = tuple(_met(settings, outcome, before) for outcome in outcomes)
     ours = next((outcome for outcome in outcomes if outcome.route == case.expect.route), outcomes[0])
     return (*_compare(case.expect, ours), *_compare_all(case.expect, outcomes))
@@ -82,7 +82,7 @@ def _met(settings: Settings, outcome: Outcome, before: Sequence[Held]) -> Outcom
         if other.route == route and other.pair_key == (outcome.pair_key.key, not opens):
             opening, closing = (outcome, other) if opens else (other, outcome)
             event = build_event(PairResult.PAIRED, encode(opening), encode(closing))
-            return complete(settings.table.routes()[route], *event, RawRecord(_TOPIC, 0, 0, _NOW_MS, None))
+            return complete_draft(settings.table.routes()[route], *event, RawRecord(_TOPIC, 0, 0, _NOW_MS, None))
     return outcome
 
 

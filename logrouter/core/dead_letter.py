@@ -25,7 +25,11 @@ SCHEMA_URI: Final = "/logrouter/dead_letter/1.0.0"
 def encode(
     record: RawRecord, rejected: Rejected, *, event_id: str, emitter: str, stream: str, max_raw_bytes: int, now_ms: int
 ) -> bytes:
-    """The dead letter's value; at most `MAX_LETTER_BYTES`, whatever *max_raw_bytes* allows."""
+    """The value of a dead letter, as JSON of at most `MAX_LETTER_BYTES`.
+
+    *event_id* is the letter's own id, *emitter* the name of this deployment and *stream* the topic of dead letters.
+    *max_raw_bytes* limits how much of the record is shown; *now_ms* serves a record without a timestamp.
+    """
     observed_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
     shown = None if rejected.raw is None else rejected.raw.encode("utf-8", "replace")
     letter: dict[str, Any] = {
@@ -51,12 +55,12 @@ def encode(
 
 
 def coordinates(record: RawRecord) -> bytes:
-    """The dead letter's key: where the record is, for `logrouter explain`."""
+    """The key of a dead letter: ``topic:partition:offset`` of the record, as `logrouter explain` takes it."""
     return f"{record.topic}:{record.partition}:{record.offset}".encode()
 
 
 def headers(rejected: Rejected) -> list[tuple[str, str | bytes | None]]:
-    """What a consumer can select by without parsing the value."""
+    """The headers of a dead letter, by which a consumer can select without parsing the value."""
     return [
         ("logrouter-stage", rejected.stage.encode()),
         ("logrouter-reason", rejected.reason.encode()),

@@ -1,8 +1,8 @@
-"""From a parsed request to its event: what is known of it is put together, and then decided about.
+"""From a parsed request to its event: draft, check, write.
 
-A *draft* is the event with all that is added to the request; `complete` does what depends on the event as a whole: its
-topics, the route's changes of fields, the schema, the key. Between the two a draft may wait for the other line of its
-request (`core.pairing`).
+A *draft* is the event with everything that is added to the request. `complete_draft` does what depends on the event as
+a whole: its topics, the route's changes of fields, the schema, the key. Between the two a draft may wait for the other
+line of its request (`core.join.pairs`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from logrouter.core.enrich import allow_headers
 from logrouter.core.outcomes import ENDINGS, NO_ENDING
 from logrouter.core.redact import redact_uri
 from logrouter.core.routing import OnInvalid
-from logrouter.core.text.timestamps import epoch_ms, rfc3339, zoneless
+from logrouter.core.text.timestamps import epoch_ms, lacks_zone, rfc3339
 from logrouter.model import Accepted, Held, Ignored, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -38,7 +38,11 @@ _NOTHING: Final[dict[str, Any]] = {}
 
 
 class Draft(Struct):
-    """An event that is to be decided about: *event* is all that is known of the request, *time_ms* its time."""
+    """An event before validation.
+
+    *event* is the event so far, *time_ms* its time in epoch milliseconds, *tables* the tables that will count it and
+    *topics* where it will go, the main topic first. *record* is the record that its line was in.
+    """
 
     route: Route
     record: RawRecord
@@ -49,9 +53,10 @@ class Draft(Struct):
 
 
 class PendingEvent(Draft):
-    """A draft whose line is at hand: it goes through `STAGES` in their order until it has an *outcome*.
+    """A draft in the pipeline: it goes through `STAGES` in their order until it has an *outcome*.
 
-    *index* is the outcome's place among those of its record, *place* that of the line.
+    *index* is the place of that outcome among those of its record and part of the event's id; *place* is the place of
+    the line in the record. Both count from 0. *event_id* makes an id of offset and index.
     """
 
     envelope: Envelope
@@ -62,8 +67,8 @@ class PendingEvent(Draft):
     outcome: Outcome | None = None
 
 
-def draft(each: PendingEvent, now_ms: int) -> Outcome | None:
-    """Put together what is known of the request, unless the route leaves it out."""
+def draft_event(each: PendingEvent, now_ms: int) -> Outcome | None:
+    """Make the event of everything that is known of the request; Ignored if sampling or a rate limit leaves it out."""
     extras = each.route.extras
     if extras is None:
         _fill(each, now_ms)
@@ -86,13 +91,16 @@ def draft(each: PendingEvent, now_ms: int) -> Outcome | None:
     return None
 
 
-def check(each: PendingEvent, _now_ms: int) -> Outcome | None:
-    """What the schema refuses. The draft of one of two lines is not asked about: it is not the event yet."""
+def check_event(each: PendingEvent, _now_ms: int) -> Outcome | None:
+    """Validate the event; the outcome if the schema refuses it.
+
+    The draft of one of two lines is not complete and passes.
+    """
     return None if _held(each) is not None or each.route.validator.is_valid(each.event) else _invalid(each)
 
 
-def write(each: PendingEvent, _now_ms: int) -> Outcome:
-    """The event as it is published, or held."""
+def write_event(each: PendingEvent, _now_ms: int) -> Outcome:
+    """The event as it is published, or held until the other line of its request comes."""
     pair_key = _held(each)
     if pair_key is None:
         return _written(each)
@@ -102,12 +110,18 @@ def write(each: PendingEvent, _now_ms: int) -> Outcome:
     return Held(each.route.name, pair_key, each.route.pair_ms or 0, each.event, value, each.time_ms, each.tables)
 
 
-STAGES: Final[tuple[Callable[[PendingEvent, int], Outcome | None], ...]] = (draft, check, write)
+STAGES: Final[tuple[Callable[[PendingEvent, int], Outcome | None], ...]] = (draft_event, check_event, write_event)
 """What a candidate goes through. A stage gives the outcome of those that end there."""
 
 
-def complete(route: Route, event: dict[str, Any], time_ms: int, tables: tuple[str, ...], record: RawRecord) -> Outcome:
-    """What becomes of a draft that has waited; *record* is where its line was."""
+def complete_draft(
+    route: Route, event: dict[str, Any], time_ms: int, tables: tuple[str, ...], record: RawRecord
+) -> Outcome:
+    """What becomes of a draft that has waited for the other line of its request.
+
+    It passes through what was left out when it was held: the route's topics and changes of fields, and validation.
+    *record* says where its line was; its value is not needed.
+    """
     waited = Draft(route, record, event, time_ms, tables, route.topics)
     if route.extras is not None:
         _shape(waited, route.extras)
@@ -257,7 +271,7 @@ def _event_time(envelope: Envelope, parsed: Parsed, record_ms: int, now_ms: int)
         time_ms = epoch_ms(text) if text else None
         if time_ms is None:
             return observed_ms, ("time_from_record",)
-    if text is not None and text[-1:] != "Z" and zoneless(text):
+    if text is not None and text[-1:] != "Z" and lacks_zone(text):
         flags = (*flags, "time_without_zone")
     if time_ms > observed_ms + MAX_AHEAD_MS:
         return observed_ms, (*flags, "clock_clamped")

@@ -1,4 +1,4 @@
-"""Names that come from log lines: bounded in length, and refused where they could break a key or a table."""
+"""Names that come from log lines: limited in length, and replaced where they could break a key or a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ SUSPECT: Final = "suspect"
 
 
 def bounded_name(text: str, limit: int) -> str:
-    """*text* if it is short, printable and no token, else a stand-in that is the same every time."""
+    """*text* if it has at most *limit* characters, is printable and is no JSON web token.
+
+    Otherwise the start of it and a hash, the same every time, so that equal names stay equal.
+    """
     token = text.startswith("eyJ") and "." in text
     if len(text) <= limit and text.isprintable() and not token:
         return text

@@ -36,9 +36,9 @@ _ALWAYS_BACKEND: Final = (502, 503, 504)
 
 
 def outcome_of(status: int | None, *, from_backend: bool | None = None) -> str | None:
-    """One of `OUTCOMES`, None if there is no status, or none that HTTP knows.
+    """How a request with this status ended: one of `OUTCOMES`, None without a status that HTTP knows.
 
-    A 5xx is the backend's unless *from_backend* is False; 502, 503 and 504 are always about it.
+    A 5xx is the backend's unless *from_backend* is False; 502, 503 and 504 are always the backend's.
     """
     if status is None or not 0 <= status <= _LAST_STATUS:
         return None
@@ -48,7 +48,7 @@ def outcome_of(status: int | None, *, from_backend: bool | None = None) -> str |
 
 
 def status_class(status: int | None) -> str | None:
-    """The class as "2xx", "0xx" for a request without a response, None if HTTP knows no such status."""
+    """The class of a status, "2xx" or "0xx" for a request without a response; None if HTTP knows no such status."""
     return _CLASSES[status] if status is not None and 0 <= status <= _LAST_STATUS else None
 
 

@@ -1,15 +1,15 @@
-"""The one place with stage order: bytes -> envelope -> route -> parse -> enrich -> validate -> event.
+"""The pipeline, and the only place that knows the order of its stages: decode, route, parse, draft, check, write.
 
-Records go through the stages in blocks: all of a block are decoded, then all are routed and parsed, then the requests
-among them become drafts, are validated, are written. What a stage calls stays in the processor's caches for the next
-record; a record alone is a block of one. Records that leave on the way have their outcome early, and order stays.
+Records go through the stages in blocks: all records of a block are decoded, then all are routed and parsed, then the
+requests among them become drafts, are checked, and are written. What a stage runs stays in the processor's caches for
+the next record. A record alone is a block of one. Outcomes of a block stay in the order of its records.
 
-A record has one outcome for each route that has it: with `routing: first-match`, which is usual, one in all. An
-outcome's place among them is its *index*, which makes its event's id differ from those of its siblings. A line that
-waits for the other one of its request leaves the order before validation; `core.pairing` has it from there.
+A record has one outcome for each line in it, and with `routing: all-matches` for each route that takes the line. The
+place of an outcome in that list is its *index*, which is part of its event's id. A line that waits for the other one of
+its request leaves the pipeline before it is checked and goes on in `core.join.pairs`.
 
-Pure: the record's coordinates, the time and the id function come in as arguments. What a record ends as is a value
-(`model.Outcome`); counting and publishing are the caller's.
+Pure: the record's coordinates, the time and the id function come in as arguments. The result is a value
+(`model.Outcome`); counting and publishing are up to the caller.
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ _UNDECIDED: Final = Ignored(Reason.UNMATCHED)
 
 
 class Work(Struct):
-    """One record on its way through the stages. *record* has a value.
+    """One record on its way through the stages; its value is not None.
 
-    *decoded* is what it is decoded to, None as long as it is not. *outcomes* are what it ends as, unless a bug of ours
-    raised *bug* over it. *counted* says that the record had an outcome before, so that these are further ones.
+    *decoded* is None until the record is decoded. *outcomes* is the result, unless a bug in this program raised *bug*.
+    *counted* says that the record was counted before, so that these are further outcomes of it. *event_id* makes an
+    event id of offset and index.
     """
 
     source: Source
@@ -70,10 +71,10 @@ class Work(Struct):
 
 
 def process(source: Source, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str]) -> tuple[Outcome, ...]:
-    """What becomes of one record: one outcome per event in it and route that has it, one at least.
+    """The outcomes of one record, at least one.
 
-    Its lines and routes are gone through one by one. *now_ms* is the wall clock; the record's own timestamp goes before
-    it, so that replays give the same event. Raises nothing but bugs of ours.
+    *now_ms* is the wall clock in epoch milliseconds. The record's own timestamp takes precedence, so that a replay
+    gives the same event. Raises only what a bug in this program raises.
     """
     value = record.value
     if value is None:
@@ -90,9 +91,10 @@ def process(source: Source, record: RawRecord, now_ms: int, event_id: Callable[[
 
 
 def process_block(block: Sequence[Work], now_ms: int, block_size: int = BLOCK_SIZE) -> None:
-    """Give records that the pre-filter has let through what they end as. Never raises.
+    """Give every record of *block* its outcomes, or the exception that a bug in this program raised. Never raises.
 
-    *block_size* bounds the requests that are on their way together, of which one record may hold thousands.
+    The records have passed the pre-filter. *block_size* limits how many requests go through the stages together, as one
+    record may hold thousands.
     """
     for work in block:
         if work.decoded is None and work.bug is None:

@@ -1,8 +1,8 @@
-"""What must not leave: tokens, passwords, query strings, and client addresses as far as the operator says.
+"""What must not be published: tokens, passwords, query strings, and client addresses as far as the operator says.
 
-`redact_uri` is for the two URI fields of an event and knows what a URI is. `redact_raw` is for the raw bytes of dead
-letters, knows nothing, and errs on the side of hiding too much. Both run in linear time: repeats are possessive, or
-bounded, or start only where the previous match ended.
+`redact_uri` is for the two URI fields of an event and knows the syntax of URIs. `redact_raw` is for the raw bytes of
+dead letters, whose format is not known, and hides too much rather than too little. Both run in linear time: repeats are
+possessive, or bounded, or start only where the previous match ended.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ _PARAMETER = re.compile(
 
 
 def redact_uri(uri: str, query: str = "drop") -> str:
-    """The URI without fragment, user and secrets; *query* "keep" leaves the parameters that hold none."""
+    """The URI without fragment, user info and secrets.
+
+    *query* "drop" removes the query, "keep" only its secret parameters.
+    """
     path, mark, parameters = uri.partition("?")
     clean = _paths.get(path) or _redact_path(path)
     if not mark or query != "keep" or "#" in path:
@@ -59,7 +62,7 @@ def redact_uri(uri: str, query: str = "drop") -> str:
 
 
 def path_of(uri: str) -> str:
-    """The URI's path, redacted: no query or fragment, nor scheme and host; "/" if nothing is left, or "-"."""
+    """The path of a URI, redacted, without query, fragment, scheme and host; "/" if nothing else is left."""
     path = redact_uri(uri)
     if "://" in path and (start := _SCHEME.match(path)):
         path = path[start.end() :]
@@ -137,7 +140,7 @@ _RAW_PARAMETER_SIGNS: Final = (b"?", b"&", b";", b"%3f", b"%26", b"u0026")
 
 
 def redact_raw(raw: bytes) -> bytes:
-    """The bytes without anything that looks like a secret. Never raises; the result is for eyes, not for parsers."""
+    """The bytes without anything that looks like a secret. Never raises. The result is for people, not for parsers."""
     if b"eyJ" in raw:
         raw = _RAW_TOKEN_RUN.sub(_without_raw_jwt, raw)
     # A search for one word is a hundred times cheaper than a pass of one expression, and most lines hold none of them.
@@ -165,7 +168,7 @@ def _hide(pattern: re.Pattern[bytes], raw: bytes, kept: str | int, instead: byte
 
 
 def names_secret(name: str) -> bool:
-    """Whether what stands under such a name is a secret: `authorization`, `http.x-api-key`, `code`."""
+    """Whether a field of this name holds a secret: `authorization`, `http.x-api-key`, `code`."""
     known = _secret_names.get(name)
     if known is None:
         known = name.rpartition(".")[2].lower() in _SECRET_NAMES or _SECRET_WORD.search(name) is not None
@@ -177,7 +180,7 @@ def names_secret(name: str) -> bool:
 
 
 def redact_shown(name: str, text: str, most: int = 200) -> str:
-    """The text of the field *name*, for people: without what looks like a secret, and at most *most* characters."""
+    """The text of the field *name* as it may be shown: secrets replaced, at most *most* characters."""
     if names_secret(name):
         return REDACTED
     # Redacted before it is cut, as in dead letters: half a token is still a secret.
@@ -193,10 +196,12 @@ def _without_raw_jwt(run: re.Match[bytes]) -> bytes:
 
 
 def ip_policy(policy: str, key: bytes | None = None) -> Callable[[str], str]:
-    """What is kept of a client address: "keep", "truncate" (to /24 and /48) or "hash" (keyed, 16 hex digits).
+    """A function that makes of a valid client address what may be published of it.
 
-    Raises ValueError for another policy or a hash without a key. The function gets valid addresses and returns "" for
-    anything else.
+    *policy* is "keep", "truncate" (to /24 and /48) or "hash" (BLAKE2b keyed by *key*, 16 hexadecimal digits).
+
+    Raises:
+        ValueError: the policy is unknown, or is "hash" without a key.
     """
     match policy:
         case "keep":

@@ -1,8 +1,8 @@
-"""What a route's `request:` conditions see: the fields of one parsed request, each as a text or absent.
+"""The fields of a parsed request that a route's `request:` conditions read, each as text or absent.
 
-They are read before anything is written to the event: with the address as the client has it, whatever the route's
-policy makes of it, and with the id and the API that the route finds. So a request that a route does not want reaches
-the next route as it was.
+They are read before the event is changed: the client's address as it was received, whatever the route's policy makes of
+it, and the client id and the API that this route finds. So a request that one route does not want reaches the next
+route unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Request(NamedTuple):
-    """A parsed request, and the route that asks about it: the subject of `request:` conditions."""
+    """The subject of `request:` conditions: a parsed request and the route that asks."""
 
     parsed: Parsed
     route: Route
@@ -76,9 +76,12 @@ REQUEST_FIELDS: Final = frozenset(_FOUND) | _IN_HTTP | _IN_META | REQUEST_NUMBER
 
 
 def request_getter(name: str) -> RequestGetter:
-    """How to read the field *name* from a request: a text, or None if it is missing, null, "" or "-".
+    """A function that reads the field *name* of a request: text, or None if it is missing, null, "" or "-".
 
-    Raises ValueError if there is no such field; what it returns never raises.
+    It never raises.
+
+    Raises:
+        ValueError: there is no such field.
     """
     if name in _FOUND:
         return _FOUND[name]

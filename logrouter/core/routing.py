@@ -33,7 +33,7 @@ KeyOf = Callable[[dict[str, Any], RawRecord], bytes | None]
 
 
 class OnInvalid(StrEnum):
-    """What becomes of an event that does not satisfy its schema."""
+    """What happens to an event that the schema refuses."""
 
     DEAD_LETTER = "dead-letter"
     DROP = "drop"
@@ -46,13 +46,13 @@ KAFKA_INTERNAL: Final = re.compile("_.*")
 
 @dataclass(frozen=True, slots=True)
 class OptionalSteps:
-    """What a route does besides: a route that does nothing of it has none, and its requests take the straight path.
+    """What a route does beyond the usual. Most routes have none of it, and their requests take the straight path.
 
-    In the order they are asked: *sample* by the record's id and *limit* by record and time decide whether the request
-    goes on; *before* changes it as parsed, while address and headers are still whole; *after* changes the event;
-    *topics* says where an event goes, and `meta.stream` follows it if *follow*; *change* is what topics.yaml wants done
-    to fields; *key* reads the Kafka key from what is left. An event that the schema refuses becomes a dead letter, is
-    dropped, or passes with a flag, as *on_invalid* says.
+    In the order of their calls: *sample* (by the record's id) and *limit* (by record and time) decide whether the
+    request goes on. *before* changes the event as parsed, while address and headers are still whole; *after* changes it
+    when it is filled. *topics* returns the topics of the event, and with *follow* `meta.stream` is the first of them.
+    *change* makes the route's changes of fields. *key* reads the Kafka key from the result. *on_invalid* says what
+    happens to an event that the schema refuses.
     """
 
     key: KeyOf
@@ -68,16 +68,20 @@ class OptionalSteps:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What happens to the records that *select* holds for: every function is compiled, none does I/O.
+    """One route of topics.yaml: what happens to the records that it selects. Every function is compiled, none does I/O.
 
-    *client_id* and *api* give the id and its type, the name and its version, or None for neither.
-    *request_only* says that lines that are no request are ignored and not rejected; *headers* is the lower-case
-    allow-list of request headers; *to* is the output topic and *stream* the `meta.stream` of its events; *tables* names
-    the tables that its events are counted in; *query* is "drop" or "keep". *request* is what a parsed request must
-    satisfy (its subject is a `requestfields.Request`), *address* the client's address before any policy, for it.
-    *client_id_sources* and *api_rules* are what *client_id* and *api* were compiled from, for `core.explain`.
-    *topics* are all that its events may go to, *to* first; *extras* is None for most routes. *pair_ms* is how long one
-    of a request's two lines waits for the other, None where they are not paired.
+    *select* is the test of *condition*. *parse* reads a line of *format*; with *request_only* a line that is not a
+    request is ignored and not rejected. *request* is the condition on the parsed request (a
+    `core.request_fields.Request`), for which *address* finds the client's address before any policy. *client_id*
+    returns (id, type) and *api* (name, version), or None; *client_id_sources* and *api_rules* are what they were
+    compiled from, for `core.dryrun.explain`. *headers* are the lower-case names of request headers that may be
+    published, *query* is "drop" or "keep", *client_ip* applies the policy on addresses. *weight* says how many requests
+    a line with this status stands for.
+
+    *to* is the output topic, *stream* the `meta.stream` of the events, *topics* every topic that they may go to, *to*
+    first, and *tables* the tables that count them. *schema_uri* and *validator* are those of the schema. *extras* is
+    None for most routes. *pair_ms* is how many milliseconds one of a request's two lines waits for the other, None for
+    no pairing.
     """
 
     name: str
@@ -107,29 +111,32 @@ class Route:
 
 
 class NamePattern(Protocol):
-    """An expression on names, closed at both ends."""
+    """A regular expression for whole names, of any engine."""
 
     @property
     def pattern(self) -> str:
         """Its text."""
 
     def fullmatch(self, name: str, /) -> object:
-        """Something true if it matches all of the name."""
+        """A match, if the expression matches the whole name, else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One kind of input: which topics, how their envelopes are decoded, and the routes that take from it, in order.
+    """One kind of input: its topics, how its envelopes are decoded, and its routes in order.
 
-    *may_match* is the pre-filter on raw bytes: False means that no route can match, so the record is
-    `ignored(unmatched)` without being decoded. None means that there is nothing to filter by, or that *prefilter* is
-    off. *might_be_ours* is the same test, there even if *prefilter* is off: it tells whether a record that can't be
-    decoded is worth a dead letter. *topics* and *patterns* are the exact names and the expressions that select topics.
-    *searchable* says that the envelope's fields stand in the record's bytes; where they don't, nothing is told before
-    decoding. With *all_matches* every route that matches gets the record, else the first one only.
-    *joining* is there if cut lines are put together. Then the pre-filter is asked about whole lines only, as a piece
-    may lack what the line has.
-    Only a source made by `for_topic` is ready for records: before that, conditions on the topic are undecided.
+    *topics* and *patterns* are the exact names and the expressions that select topics. *decode* reads a record of
+    *max_bytes* at most. With *all_matches* every route that matches takes a line, else the first one only. *joining* is
+    set if cut lines are put together; the pre-filter then looks at whole lines only, as a piece may lack what the line
+    has.
+
+    *may_match* is the pre-filter on raw bytes: False means that no route can match, and the record is
+    `ignored(unmatched)` without being decoded. It is None if there is nothing to search for, or *prefilter* is off.
+    *might_be_ours* is the same test even if *prefilter* is off; it decides whether a record that cannot be decoded
+    becomes a dead letter. *searchable* says that fields of the envelope stand in the record's bytes; without that there
+    is no pre-filter.
+
+    Only a source made by `for_topic` may be given records: before that, conditions on the topic are not decided.
     """
 
     name: str
@@ -146,7 +153,10 @@ class Source:
     might_be_ours: Callable[[bytes], bool] | None = None
 
     def for_topic(self, topic: str) -> Source:
-        """This source as seen by one topic: conditions on the topic are decided, routes it rules out are gone."""
+        """This source for the records of one topic.
+
+        Conditions on the topic are decided, and routes that fail them are left out.
+        """
         routes = []
         for route in self.routes:
             condition = route.condition.for_topic(topic)
@@ -159,10 +169,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Everything a route lane needs to know, as one value. *generation* is a hash of the file it was built from.
+    """All sources and routes of a topics.yaml.
 
-    *own_topics* are the outputs of this deployment and *internal* matches the names of topics that Kafka and Faust keep
-    for themselves: no source ever takes from them, so that an output can't become an input.
+    *generation* is a hash of the file. *own_topics* are the outputs of this deployment and *internal* matches the names
+    of topics that Kafka and Faust keep for themselves: no source reads from either, so that an output cannot become an
+    input.
     """
 
     generation: str
@@ -175,7 +186,10 @@ class RouteTable:
         return topic in self.own_topics or self.internal.fullmatch(topic) is not None
 
     def source_of(self, topic: str) -> Source | None:
-        """The source that takes from the topic, compiled for it: exact names go before patterns. Keep the answer."""
+        """The source that reads from the topic, compiled for it; None if there is none.
+
+        Exact names take precedence over patterns. Compiling takes time: keep the result.
+        """
         if self.is_own(topic):
             return None
         for source in self.sources:
@@ -187,7 +201,7 @@ class RouteTable:
         return None
 
     def source_named(self, name: str, topic: str = "") -> Source | None:
-        """The source of this name, compiled for records that come from *topic*, or from no topic at all."""
+        """The source of this name, compiled for records of *topic*, or of no topic at all; None if there is none."""
         return next((source.for_topic(topic) for source in self.sources if source.name == name), None)
 
     def event_topics(self) -> list[str]:
@@ -196,13 +210,13 @@ class RouteTable:
         return sorted({topic for route in routes for topic in (route.to, *route.topics)})
 
     def routes(self) -> dict[str, Route]:
-        """The routes by name, for no topic in particular."""
+        """The routes by name, with conditions on the topic not decided."""
         return {route.name: route for source in self.sources for route in source.routes}
 
     def subscription(self) -> list[str]:
-        """What to subscribe to: exact names, and expressions that begin with "^" as librdkafka wants them.
+        """The topics to subscribe to: exact names, and expressions that begin with "^", as librdkafka wants them.
 
-        The expressions may bring topics of our own along: for those `source_of` has no source.
+        The expressions may match topics of this deployment, too: for those `source_of` returns None.
         """
         names = {name for source in self.sources for name in source.topics}
         return sorted(names) + [pattern.pattern for source in self.sources for pattern in source.patterns]

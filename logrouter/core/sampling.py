@@ -1,6 +1,6 @@
-"""Fewer events, by a rule that a replay repeats: shares of a route's requests, and limits on their rate.
+"""Publishing fewer events, by rules that give the same result in a replay: sampling and rate limits.
 
-Both decide by the record alone, by its id and by its own timestamp, and never by the clock on the wall.
+Both decide by the id and the timestamp of the record and never by the wall clock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _MAX_BACK_MS: Final = 60_000
 
 
 def compile_sample(rate: float) -> Callable[[str], bool]:
-    """Whether the record with this id is in the share *rate* (0 to 1). A smaller share is part of every larger one."""
+    """A function that says whether the id is in the sample.
+
+    *rate* lies between 0 and 1; a smaller sample is part of a larger.
+    """
     below = int(rate * 256.0**_DIGEST_BYTES)
 
     def sample(record_id: str) -> bool:
@@ -45,13 +48,12 @@ class _Bucket:
 
 
 def compile_limit(events_per_second: float, burst: int) -> Limit:
-    """Whether a line of a record is within a rate, asked once for each, in order.
+    """A function that says whether a line is within the rate limit, to be called once for each line, in order.
 
-    *now_ms* serves a record without a timestamp, *index* tells the lines of one record apart, and rises with them.
-
-    Each partition has a token bucket of its own that its records' timestamps fill, so that what is dropped does not
-    depend on which process reads the partition, what else it reads, or how fast. A record that is read again after a
-    rewind finds the bucket full.
+    It takes the record, the wall clock in epoch milliseconds for a record without a timestamp, and the index of the
+    line in the record. Each partition has a token bucket that the timestamps of its records fill, so that the result
+    does not depend on which process reads the partition, what else it reads, or how fast. A record that is read again
+    after a rewind finds a full bucket.
     """
     per_ms = events_per_second / 1000
     buckets: dict[tuple[str, int], _Bucket] = {}
@@ -77,8 +79,8 @@ def compile_limit(events_per_second: float, burst: int) -> Limit:
     return limit
 
 
-def unthrottled(source: Source) -> Source:
-    """The source with every route's sampling and rate limit off, weights as they are: for looking at single lines."""
+def without_limits(source: Source) -> Source:
+    """The source without sampling and rate limits, weights unchanged: for looking at single lines."""
     routes = tuple(
         route if route.extras is None else replace(route, extras=replace(route.extras, sample=None, limit=None))
         for route in source.routes

@@ -1,10 +1,10 @@
-"""Changes to a canonical event before it is validated: fields kept, dropped, renamed, redacted and set.
+"""Changes to an event before it is validated: fields kept, dropped, renamed, redacted and set.
 
     change = chain([drop([("http", "client_ip")]), rename([(("route",), ("api",))])])
     change(event)
 
-A path is a tuple of names. Every change works in place, takes a field that is not there as done, and never raises on
-any event. What every event has (`ESSENTIAL`) is for configuration to leave alone.
+A path is a tuple of names. Every change works in place, ignores fields that are missing, and never raises on any event.
+The configuration sees to it that no change touches what every event has (`ESSENTIAL`).
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def path_of(text: str) -> Path:
 
 
 def within(path: Path, above: Path) -> bool:
-    """Whether *path* is *above* or lies below it."""
+    """Whether *path* is *above* or below it."""
     return path[: len(above)] == above
 
 
 def value_at(event: Mapping[str, Any], path: Path) -> Any:
-    """The value at a path; None where there is none."""
+    """The value at a path, None if it is missing."""
     value: Any = event
     for name in path:
         if type(value) is not dict:
@@ -58,7 +58,7 @@ def value_at(event: Mapping[str, Any], path: Path) -> Any:
 
 
 def chain(changes: Sequence[Change]) -> Change:
-    """All changes, in order, as one."""
+    """One change that makes all *changes* in order."""
 
     def change(event: dict[str, Any]) -> None:
         for each in changes:
@@ -68,7 +68,7 @@ def chain(changes: Sequence[Change]) -> Change:
 
 
 def drop(paths: Sequence[Path]) -> Change:
-    """Without these fields; an object that is left empty goes as well."""
+    """A change that removes these fields, and objects that are left empty."""
 
     def change(event: dict[str, Any]) -> None:
         for path in paths:
@@ -78,7 +78,7 @@ def drop(paths: Sequence[Path]) -> Change:
 
 
 def keep(paths: Sequence[Path]) -> Change:
-    """Without all fields but these, what is below them, and `ALWAYS_KEPT`."""
+    """A change that removes all fields but these, what is below them, and `ALWAYS_KEPT`."""
     tree: dict[str, Any] = {}
     for path in (*paths, *ALWAYS_KEPT):
         _plant(tree, path)
@@ -90,7 +90,7 @@ def keep(paths: Sequence[Path]) -> Change:
 
 
 def rename(pairs: Sequence[tuple[Path, Path]]) -> Change:
-    """Fields under other names. What stood there before is replaced."""
+    """A change that moves fields, from each first path to the second; what stood there before is replaced."""
 
     def change(event: dict[str, Any]) -> None:
         for old, new in pairs:
@@ -102,7 +102,7 @@ def rename(pairs: Sequence[tuple[Path, Path]]) -> Change:
 
 
 def redact(paths: Sequence[Path]) -> Change:
-    """Texts at and below these paths become `REDACTED`; numbers and booleans there, which can't say so, go."""
+    """A change that replaces texts at and below these paths by `REDACTED` and removes numbers and booleans there."""
 
     def change(event: dict[str, Any]) -> None:
         for path in paths:
@@ -116,7 +116,7 @@ def redact(paths: Sequence[Path]) -> Change:
 
 
 def assign(values: Mapping[Path, Scalar]) -> Change:
-    """Fields with constant values, whatever stood there."""
+    """A change that sets fields to constant values."""
 
     def change(event: dict[str, Any]) -> None:
         for path, value in values.items():

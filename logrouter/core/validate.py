@@ -30,13 +30,16 @@ DEFAULT_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 class SchemaError(ValueError):
-    """A schema that can't be used, with one line that says why."""
+    """A schema that cannot be used; the text is one line that says why."""
 
 
 class Validator:
-    """A schema compiled for the hot path. *schema* is a JSON Schema of any draft; `SchemaError` if it is unusable.
+    """A compiled schema. *schema* is a JSON Schema of any draft.
 
-    *uri* is what events of this schema carry as `$schema`: its `$id`, or "".
+    *uri* is the schema's `$id`, or "": events of this schema carry it as `$schema`.
+
+    Raises:
+        SchemaError: the schema cannot be used.
     """
 
     __slots__ = ("_compiled", "_explainer", "_schema", "is_valid", "uri")
@@ -62,14 +65,14 @@ class Validator:
 
     @property
     def schema(self) -> Mapping[str, Any]:
-        """What it was made from."""
+        """The schema that it was made from."""
         return self._schema
 
     def explain(self, event: Mapping[str, Any]) -> tuple[str, str]:
-        """JSON pointer and one bounded line for the most telling error; ("", "") for a valid event.
+        """The most important error of an event as (JSON pointer, one bounded line); ("", "") for a valid event.
 
-        The line names keywords, types and property names of the schema, and never a value of the event: that may be
-        somebody's secret.
+        The line names keywords, types and property names of the schema, and never a value of the event, which may be
+        secret.
         """
         if self.is_valid(event):
             return "", ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from logrouter.access.rates import UNKNOWN, Buckets, neighbourhood
+from logrouter.access.rates import UNKNOWN, Buckets, bucket_key
 from logrouter.access.scopes import ANYONE, Caller, Via
 from logrouter.access.tokens import PREFIX, Refusal, Tokens
 from logrouter.http_server.bearer import BearerVerifier
@@ -131,7 +131,7 @@ class Authenticator:
         if isinstance(found, Caller):
             return found
         # Only what was refused counts, so that nobody is kept out by a neighbour behind the same address.
-        wait = self._strangers.take(neighbourhood(request.remote), self._steady())
+        wait = self._strangers.take(bucket_key(request.remote), self._steady())
         if wait > 0:
             raise _too_many("address_rate", wait)
         ACCESS_REFUSED.labels(found.value).inc()
@@ -182,7 +182,7 @@ def _by_right_name(names: frozenset[str] | None, request: web.Request) -> bool:
         return True
     name = _PORT.sub("", request.headers.get("Host", "")).lower()
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
-    return name in names or neighbourhood(bare) != UNKNOWN
+    return name in names or bucket_key(bare) != UNKNOWN
 
 
 def _too_many(reason: str, wait: float) -> HttpProblem:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
-from logrouter.access.scopes import Via, caller, client_scope, is_scope
+from logrouter.access.scopes import Via, client_scope, is_scope, make_caller
 from logrouter.access.tokens import Refusal
 from logrouter.core.rollup.cells import MAX_NAME
 from logrouter.http_server.keys import FetchedKeys, GivenKeys, KeySet
@@ -73,7 +73,7 @@ class BearerVerifier:
             scopes.append(client_scope(client))
         who = str(claims.get("sub") or client or "jwt")[:_MAX_WHO]
         who.encode()  # JSON can hold halves of characters, and then no other worker could be sent the caller
-        return caller(who, Via.JWT, scopes)
+        return make_caller(who, Via.JWT, scopes)
 
     def _scopes(self, claim: Any) -> Iterator[str]:
         """What a claim grants: words with spaces between, as OAuth has it, or a list. Words of others grant nothing."""

@@ -88,7 +88,7 @@ class Peers:
 
     def _verified_caller(self, request: web.Request) -> Caller | None:
         if self._secret is not None:
-            return hops.caller_of(self._secret, request.method, request.raw_path, request.headers, self._clock())
+            return hops.verify_hop(self._secret, request.method, request.raw_path, request.headers, self._clock())
         return ANYONE if self._trusting else None
 
     def _distrust(self) -> str:
@@ -124,7 +124,7 @@ class Peers:
 
     def _headers(self, target: str, caller: Caller) -> dict[str, str]:
         if self._secret is not None:
-            return hops.headers(self._secret, "GET", target, caller, self._clock())
+            return hops.sign_hop(self._secret, "GET", target, caller, self._clock())
         if self._trusting:
             return {hops.HOP: "1"}
         raise PeerAwayError("this worker has no secret (LOGROUTER_PEER_SECRET) to ask others with")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from logrouter.core.rollup.cells import OTHER, Cell, merge, quantiles
+from logrouter.core.rollup.cells import OTHER, Cell, latency_quantiles, merge_cells
 from logrouter.core.rollup.failures import parse_fault
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
@@ -17,7 +17,7 @@ from logrouter.core.text.timestamps import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from logrouter.core.rollup.cells import Numbers
+    from logrouter.core.rollup.cells import CellTotals
     from logrouter.query.parsing import Query
     from logrouter.query.row_ranges import RowRange
     from logrouter.query.tiers import Position
@@ -36,7 +36,7 @@ def sum_cells(cells: Iterable[Cell | None]) -> Cell:
     into = Cell(0)
     for cell in cells:
         if cell is not None and cell.count:
-            merge(into, cell)
+            merge_cells(into, cell)
     return into
 
 
@@ -49,7 +49,7 @@ def without_breakdowns(cell: Cell, *, errors: bool = False) -> Cell:
     return replace(cell, peer={}, clients={}, clients_error_bound=0, url={}, url_error_bound=0, error=error, recent=[])
 
 
-def count_errors(cell: Cell | Numbers) -> int:
+def count_errors(cell: Cell | CellTotals) -> int:
     """How many requests failed: all but successes and those that the client aborted."""
     return cell.count - cell.outcome.get("ok", 0) - cell.outcome.get("aborted", 0)
 
@@ -124,7 +124,7 @@ def mean_latency(latency_sum: int, latency_count: int) -> float | None:
 def _latency(cell: Cell) -> Answer | None:
     if not cell.latency_count:
         return None
-    values = quantiles(cell, _SHARES)
+    values = latency_quantiles(cell, _SHARES)
     return {
         "count": cell.latency_count,
         "mean": mean_latency(cell.latency_sum, cell.latency_count),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from logrouter.core.rollup.cells import Cell, copy_of, merge
+from logrouter.core.rollup.cells import Cell, copy_cell, merge_cells
 from logrouter.core.rollup.records import Subjects, partition_of
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.ranking import ROW_VALUE, Order, Top, rank_candidates, top_buckets
@@ -15,7 +15,7 @@ from logrouter.query.tiers import Position, Segment, Tier
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from logrouter.core.rollup.cells import Numbers
+    from logrouter.core.rollup.cells import CellTotals
     from logrouter.query.parameters import Sort
 
 
@@ -45,9 +45,9 @@ class MemoryTables:
         bucket = tier.bucket(cell.minute)
         row = self.rows[tier].get((bucket, subject))
         if row is None:
-            row = self.rows[tier][bucket, subject] = copy_of(cell, bucket)
+            row = self.rows[tier][bucket, subject] = copy_cell(cell, bucket)
         else:
-            merge(row, cell)
+            merge_cells(row, cell)
         if tier is not Tier.LIFE:
             row.recent = []
 
@@ -107,7 +107,7 @@ class MemoryReader(TableReader):
 
     def numbers(  # noqa: D102
         self, partition: int, subjects: Sequence[str], segment: Segment
-    ) -> Iterable[tuple[str, Cell | Numbers]]:
+    ) -> Iterable[tuple[str, Cell | CellTotals]]:
         tables, (tier, start, stop) = self._of(partition), segment
         for subject in subjects:
             for bucket in range(start, stop):
@@ -134,7 +134,7 @@ class MemoryReader(TableReader):
 
     def scan(  # noqa: D102
         self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
-    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
+    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
         del whole
         tier, start, stop = segment
         begun = {partition: self._of(partition) for partition in partitions}

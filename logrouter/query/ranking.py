@@ -23,7 +23,7 @@ from logrouter.query.tiers import Tier
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, CellTotals
     from logrouter.query.tiers import Segment
 
 RANKED: Final = (Sort.COUNT, Sort.ERRORS, Sort.BYTES)
@@ -33,7 +33,7 @@ NAMES_KEPT: Final = MappingProxyType({Tier.HOUR: 250, Tier.DAY: 500, Tier.LIFE: 
 """How many names a top keeps at least, by tier and partition; it may hold twice as many."""
 
 
-ROW_VALUE: Final[Mapping[Sort, Callable[[Cell | Numbers], int]]] = MappingProxyType(
+ROW_VALUE: Final[Mapping[Sort, Callable[[Cell | CellTotals], int]]] = MappingProxyType(
     {Sort.COUNT: lambda row: row.count, Sort.ERRORS: count_errors, Sort.BYTES: lambda row: row.bytes_in + row.bytes_out}
 )
 """The value of a row in each order."""

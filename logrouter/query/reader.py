@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, CellTotals
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
@@ -59,7 +59,7 @@ class TableReader(Protocol):
 
     def numbers(
         self, partition: int, subjects: Sequence[str], segment: Segment
-    ) -> Iterable[tuple[str, Cell | Numbers]]:
+    ) -> Iterable[tuple[str, Cell | CellTotals]]:
         """(subject, numbers) of every row that some subjects of a partition have in a segment, in any order.
 
         A row may come in several pieces that add up to it. The caller uses them at once and does not change them.
@@ -80,7 +80,7 @@ class TableReader(Protocol):
 
     def scan(
         self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
-    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
+    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
         """(name, bucket, cell) of every row of a subject kind in a segment whose name begins with *prefix*.
 
         Without *whole*, the numbers of a cell may stand for it.  Lazy: a caller that yields to the event loop

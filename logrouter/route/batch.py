@@ -9,7 +9,7 @@ from logrouter.core import ids
 from logrouter.core.join import held_lines
 from logrouter.core.pipeline import BLOCK_SIZE, Work, process_block
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.records import pack
+from logrouter.core.rollup.records import pack_records
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.output import BatchOutput
@@ -139,7 +139,7 @@ class BatchProcessor:
                 block.append(_given_up(joining, fragment, self._ids_of(fragment.topic, fragment.partition)))
         self._finish(block, now_ms, output, sums)
         self._partial_lines.take_snapshot(output)
-        output.rollup.extend(pack(sums.take(), self._rollup_partitions))
+        output.rollup.extend(pack_records(sums.take(), self._rollup_partitions))
         return output
 
     def source_of(self, topic: str) -> Source | None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from logrouter.core.event import complete
+from logrouter.core.event import complete_draft
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.records import pack
+from logrouter.core.rollup.records import pack_records
 from logrouter.model import UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.batch import add_event, internal_error
 
@@ -60,7 +60,7 @@ class PairFinisher:
             rejected = Rejected(Stage.PAIR, Reason.MALFORMED, "a record of the pairing topic that is no held line")
             self._reject(record, rejected, "", output, now_ms)
             _count(output, UNMATCHED, PairResult.REJECTED)
-        output.rollup.extend(pack(sums.take(), self._rollup_partitions))
+        output.rollup.extend(pack_records(sums.take(), self._rollup_partitions))
 
     def _finish(self, left: Resolved, output: BatchOutput, sums: Accumulator, now_ms: int) -> None:
         line = held_lines.decode(left.closing or left.opening or b"")
@@ -93,12 +93,12 @@ class PairFinisher:
             detail = f"topics.yaml has no route {name} any more"
             return left.how, Rejected(Stage.PAIR, Reason.NO_ROUTE, detail, "", name)
         route = self._routes[name]
-        outcome = complete(route, *event, record)
+        outcome = complete_draft(route, *event, record)
         if isinstance(outcome, Rejected) and left.opening is not None and left.closing is not None:
             # What the opening line adds may be what the schema refuses: the request is worth more than that.
             alone = held_lines.build_event(PairResult.UNPAIRED, None, left.closing)
             tables = alone.tables if left.how is not PairResult.LATE else ()
-            return PairResult.UNPAIRED, complete(route, alone.event, alone.time_ms, tables, record)
+            return PairResult.UNPAIRED, complete_draft(route, alone.event, alone.time_ms, tables, record)
         return left.how, outcome
 
     def _reject(self, record: RawRecord, rejected: Rejected, identity: str, output: BatchOutput, now_ms: int) -> None:

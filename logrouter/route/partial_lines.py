@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from logrouter.core.envelopes.partial import piece_of, uncut
+from logrouter.core.envelopes.partial import join_pieces, piece_of
 from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
 from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import PARTIAL, Envelope, RawRecord
@@ -230,7 +230,7 @@ class PartialLines(TransactionalState):
 def _join_fragments(source: Source, record: RawRecord, taken: Taken, shape: str) -> tuple[RawRecord, Decoded | None]:
     """The whole line as a record at the place of the last fragment, and what is in it."""
     first = taken.begins
-    value = uncut(shape, first.value or b"", taken.whole) if first is not None else None
+    value = join_pieces(shape, first.value or b"", taken.whole) if first is not None else None
     if value is None:
         return record, None
     whole = replace(record, value=value)

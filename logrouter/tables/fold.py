@@ -22,7 +22,7 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.rollup.cells import Cell, copy_of, merge
+from logrouter.core.rollup.cells import Cell, copy_cell, merge_cells
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.replicas import Checkpoint
@@ -32,7 +32,7 @@ from logrouter.tables.unflushed import UnflushedSums
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from logrouter.core.rollup.cells import Numbers
+    from logrouter.core.rollup.cells import CellTotals
     from logrouter.core.rollup.records import Subjects
     from logrouter.tables.rankings import ClientRankings
     from logrouter.tables.retention import Cutoffs
@@ -140,7 +140,7 @@ class PartitionFold:
                 if known is None:
                     minutes[cell.minute] = cell
                 else:
-                    merge(known, cell)
+                    merge_cells(known, cell)
         return FoldResult(len(subjects), 0)
 
     def begin_flush(self) -> None:
@@ -194,7 +194,7 @@ class PartitionFold:
 
     def numbers(
         self, subjects: Sequence[str], tier: Tier, buckets: Sequence[int]
-    ) -> Iterator[tuple[str, Cell | Numbers]]:
+    ) -> Iterator[tuple[str, Cell | CellTotals]]:
         """The numbers of some subjects' rows, and their unflushed cells, in no order. They must not be changed."""
         beginnings = [rows.prefix(tier, bucket) for bucket in buckets]
         keys = [beginning + name for name in map(str.encode, subjects) for beginning in beginnings]
@@ -217,15 +217,15 @@ class PartitionFold:
     def _current_cell(self, key: bytes, value: bytes | None) -> Cell | None:
         tier, bucket, subject = rows.parse_key(key)
         known = self._replayed.get(key)
-        cell = copy_of(known[1], bucket) if known else None
+        cell = copy_cell(known[1], bucket) if known else None
         if cell is None and value is not None:
             cell = rows.decode_cell(value)
         for more in self._unflushed(subject):
             if tier.bucket(more.minute) == bucket:
                 if cell is None:
-                    cell = copy_of(more, bucket)
+                    cell = copy_cell(more, bucket)
                 else:
-                    merge(cell, more)
+                    merge_cells(cell, more)
         if cell is not None:
             rows.trim_to_tier(tier, cell)
         return cell
@@ -253,7 +253,7 @@ class PartitionFold:
                 raise FoldError(msg)
             cell = rows.decode_cell(old)
         for delta in cells:
-            merge(cell, delta)
+            merge_cells(cell, delta)
         rows.trim_to_tier(tier, cell)
         if self._offer is not None:
             self._offer(key, cell)
@@ -282,7 +282,7 @@ class PartitionFold:
             watermark, cell = self._replayed[key]
             if offset > watermark:
                 for delta in cells:
-                    merge(cell, delta)
+                    merge_cells(cell, delta)
                 rows.trim_to_tier(rows.tier_and_bucket(key)[0], cell)
                 self._replayed[key] = (offset, cell)
         return len(subjects)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from rocksdict import WriteBatch
 
-    from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, CellTotals
 
     MultiGet = Callable[[list[bytes]], list[bytes | None]]
 
@@ -81,7 +81,7 @@ class ClientRankings:
         """Whether there are rankings for the row of this key."""
         return key[BUCKET_BYTES] == _CLIENT and key[0] != _MINUTE and self.whole
 
-    def offer(self, key: bytes, row: Cell | Numbers) -> None:
+    def offer(self, key: bytes, row: Cell | CellTotals) -> None:
         """Note that a row is written with these sums."""
         if key[0] == _MINUTE or key[BUCKET_BYTES] != _CLIENT or not self.whole:
             return

@@ -19,7 +19,7 @@ from logrouter.tables.unflushed import ScanRange
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, CellTotals
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.tables.table import UsageTable
@@ -106,7 +106,7 @@ class StoreReader:
 
     def numbers(
         self, partition: int, subjects: Sequence[str], segment: Segment
-    ) -> Iterable[tuple[str, Cell | Numbers]]:
+    ) -> Iterable[tuple[str, Cell | CellTotals]]:
         """The numbers of some subjects in every row of a segment. A row may come in several pieces, which add up."""
         tier, start, stop = segment
         kept = range(max(start, self._table.cutoffs().oldest(tier)), stop)
@@ -136,7 +136,7 @@ class StoreReader:
 
     def scan(
         self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
-    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
+    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
         """Subject (without its kind letter), bucket and cell of every row in a range, as of the first `next`.
 
         Cells must not be changed. Raises `LookupError` if a partition is not held here or moves away meanwhile.

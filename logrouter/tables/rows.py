@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.rollup.cells import FIRST_FIELDS, Cell, Numbers, saturate, upgrade
+from logrouter.core.rollup.cells import FIRST_FIELDS, Cell, CellTotals, saturate_cell, upgrade_cell
 from logrouter.query.tiers import Tier
 
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
@@ -36,7 +36,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _HEADER: Final = _encode([None] * len(Cell.__struct_fields__))[: -len(Cell.__struct_fields__)]
 """First bytes of a cell: an array of that many elements."""
 _decode = msgspec.msgpack.Decoder(Cell).decode
-_decode_numbers = msgspec.msgpack.Decoder(Numbers).decode
+_decode_numbers = msgspec.msgpack.Decoder(CellTotals).decode
 
 
 class Key(NamedTuple):
@@ -85,7 +85,7 @@ def encode(watermark: int, cell: Cell) -> bytes:
     try:
         return _WATERMARK.pack(watermark) + _encode(cell)
     except OverflowError:
-        saturate(cell)
+        saturate_cell(cell)
         return _WATERMARK.pack(watermark) + _encode(cell)
 
 
@@ -128,10 +128,10 @@ def decode_cell(value: bytes) -> Cell:
     """The sums in a row, of this version or of version 1."""
     cell = _decode(memoryview(value)[8:])
     if value[8] == _FIRST:
-        upgrade(cell)
+        upgrade_cell(cell)
     return cell
 
 
-def decode_totals(value: bytes) -> Numbers:
+def decode_totals(value: bytes) -> CellTotals:
     """The numbers in a row, at a fifth of the cost of `decode_cell`."""
     return _decode_numbers(memoryview(value)[8:])

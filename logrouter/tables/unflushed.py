@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrouter.core.rollup.cells import copy_of, merge
+from logrouter.core.rollup.cells import copy_cell, merge_cells
 from logrouter.tables import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, CellTotals
     from logrouter.query.tiers import Tier
 
     Layer = dict[str, dict[int, Cell]]
@@ -57,7 +57,7 @@ class UnflushedSums:
 
     def merged(
         self, found: Iterable[tuple[bytes, bytes]], wanted: ScanRange, *, whole: bool = True
-    ) -> Iterator[tuple[str, int, Cell | Numbers]]:
+    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
         """Subject, bucket and cell of every row of a range; *found* are key and value of the stored ones.
 
         Cells must not be changed. Without *whole*, a stored row to which nothing is added may be its numbers alone.
@@ -70,12 +70,12 @@ class UnflushedSums:
             if not (whole or more_of_it or known):
                 yield subject, bucket, rows.decode_totals(value)
                 continue
-            cell = rows.decode_cell(value) if known is None else copy_of(known[1], bucket)
+            cell = rows.decode_cell(value) if known is None else copy_cell(known[1], bucket)
             if more_of_it:
                 # Done even if there is nothing to add yet: a record that comes later may add to the same minutes.
                 done.add((subject, bucket))
                 for more in self._cells(subject, tier, bucket):
-                    merge(cell, more)
+                    merge_cells(cell, more)
             yield subject, bucket, cell
         for key, (_, row) in self._replayed.items():
             at, bucket, subject = rows.parse_key(key)
@@ -108,7 +108,7 @@ class UnflushedSums:
 def _sum(cells: list[Cell], bucket: int) -> Cell:
     if len(cells) == 1:
         return cells[0]
-    whole = copy_of(cells[0], bucket)
+    whole = copy_cell(cells[0], bucket)
     for cell in cells[1:]:
-        merge(whole, cell)
+        merge_cells(whole, cell)
     return whole

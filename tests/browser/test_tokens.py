@@ -6,16 +6,16 @@ import pytest
 from playwright.sync_api import expect
 
 from logrouter.access.policy import CLOSED, Policy
-from logrouter.access.scopes import Via, caller, client_scope
-from logrouter.access.tokens import Token, digest_of, hash_of, token_of
+from logrouter.access.scopes import Via, client_scope, make_caller
+from logrouter.access.tokens import Token, digest_of, hash_token, make_token
 from tests.browser import stage
 
-ALL, ONE = token_of(b"all".ljust(32)), token_of(b"one".ljust(32))
+ALL, ONE = make_token(b"all".ljust(32)), make_token(b"one".ljust(32))
 
 
 def kept(token, name, *scopes):
     """A token as topics.yaml has it."""
-    return Token(caller(name, Via.TOKEN, scopes), digest_of(hash_of(token)))
+    return Token(make_caller(name, Via.TOKEN, scopes), digest_of(hash_token(token)))
 
 
 @pytest.fixture(scope="module")

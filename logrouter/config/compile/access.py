@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from logrouter.access import rates
 from logrouter.access.policy import Jwt, Policy
-from logrouter.access.scopes import Via, caller
+from logrouter.access.scopes import Via, make_caller
 from logrouter.access.tokens import Token, digest_of
 from logrouter.config.options.endpoint import is_loopback
 from logrouter.config.yaml.kinds import usable
@@ -50,7 +50,7 @@ def check_tokens(given: Iterable[TokenOptions], path: str, problems: Problems) -
         names.add(token.name)
         hashes.add(token.hash)
         try:
-            who = caller(token.name, Via.TOKEN, token.scopes)
+            who = make_caller(token.name, Via.TOKEN, token.scopes)
         except ValueError as error:
             problems.add(join_path(at, "scopes"), str(error))
             continue

@@ -39,8 +39,8 @@ def check_pair(options: RouteOptions, path: str, problems: Problems) -> None:
     at = join_path(path, "pair")
     tried = options.format.formats or default_order(FORMATS)
     names = tried if options.format.name == AUTO else (options.format.name,)
-    if not any(FORMATS[name].halves for name in names):
-        knowing = [name for name, kind in FORMATS.items() if kind.halves]
+    if not any(FORMATS[name].two_lines for name in names):
+        knowing = [name for name, kind in FORMATS.items() if kind.two_lines]
         problems.add(
             at, f"the format {options.format.name} writes one line per request; `pair` is for {list_names(knowing)}"
         )

@@ -1,4 +1,4 @@
-"""How one record fares with two route tables: the ways in which its outcomes may differ, each by a name."""
+"""The ways in which the outcomes of one record differ between two route tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Effect(StrEnum):
-    """One way in which a record fares differently with the new table; it may do so in several."""
+    """One way in which a record's outcomes differ with the new table. There may be several per record."""
 
     LOST = "lost"
     """Accepted before, and not any more."""
@@ -40,7 +40,7 @@ LOSSES: Final = frozenset({Effect.LOST, Effect.REJECTED})
 
 
 class Rejection(NamedTuple):
-    """A kind of dead letter, for counting."""
+    """A group of dead letters that are counted together."""
 
     route: str
     stage: str
@@ -49,7 +49,10 @@ class Rejection(NamedTuple):
 
 
 def effects_of(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list[Effect]:
-    """How a record fares differently, the worst first; empty if it does not. Of several lines in it, how any does."""
+    """How a record's outcomes differ with the new table, worst first; empty if they do not.
+
+    Of a record that packs several lines, an effect on any line counts.
+    """
     before, after = _by_line(old), _by_line(new)
     lines = before.keys() | after.keys()
     found = {effect for line in lines for effect in _effects_on_line(before.get(line, ()), after.get(line, ()))}
@@ -80,7 +83,7 @@ def _effects_on_line(old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> list
         found.append(Effect.MENDED)
     if before and after:
         found += _effects_on_events(before, after)
-    if not found and described(old) != described(new):
+    if not found and describe_outcomes(old) != describe_outcomes(new):
         found.append(Effect.RELABELLED)
     return found
 
@@ -102,7 +105,10 @@ def _topics(events: list[Accepted]) -> Counter[str]:
 
 
 def pairs_of(before: list[Accepted], after: list[Accepted]) -> Iterator[tuple[Accepted, Accepted]]:
-    """Events that belong together, line by line: those of one topic, then the others as they come."""
+    """Pairs of an event by the old table and its counterpart by the new one, line by line.
+
+    Events for the same topic are paired first, then the others in their order.
+    """
     now = _by_line(tuple(after))
     for line, events in _by_line(tuple(before)).items():
         yield from _pairs_of_line(accepted_of(events), accepted_of(now.get(line, ())))
@@ -122,7 +128,7 @@ def _pairs_of_line(before: list[Accepted], after: list[Accepted]) -> list[tuple[
 
 
 def accepted_of(outcomes: tuple[Outcome, ...]) -> list[Accepted]:
-    """The accepted ones."""
+    """The accepted outcomes, in order."""
     return [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
 
 
@@ -132,11 +138,11 @@ def _held(outcomes: tuple[Outcome, ...]) -> bool:
 
 
 def rejections_of(outcomes: tuple[Outcome, ...]) -> Counter[Rejection]:
-    """The rejected ones by kind."""
+    """How many outcomes are rejected, by route, stage, reason and pointer."""
     rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
     return Counter(Rejection(one.route, one.stage.value, one.reason.value, one.pointer) for one in rejected)
 
 
-def described(outcomes: tuple[Outcome, ...]) -> list[str]:
-    """All of them, each in one line."""
+def describe_outcomes(outcomes: tuple[Outcome, ...]) -> list[str]:
+    """Every outcome in one line."""
     return [outcome.describe() for outcome in outcomes]

@@ -1,4 +1,4 @@
-"""What differs between two events, member by member."""
+"""The difference between two events, member by member."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ MAX_TEXT: Final = 200
 
 
 class Change(NamedTuple):
-    """One member that differs: its JSON pointer, and both values; None where there is none."""
+    """A member that differs: its JSON pointer (RFC 6901) and both values, None where it is missing."""
 
     at: str
     old: Any
     new: Any
 
 
-def changes(old: Any, new: Any, at: str = "") -> list[Change]:
-    """Every member in which two JSON values differ, down to the deepest; the first twenty, long texts cut."""
+def diff_events(old: Any, new: Any, at: str = "") -> list[Change]:
+    """Every member in which two JSON values differ, at any depth.
+
+    At most `MAX_CHANGES`, texts cut at `MAX_TEXT`. *at* is the pointer of the values themselves.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         found: list[Change] = []
         for name in old | new:
             step = name.replace("~", "~0").replace("/", "~1")
-            found += changes(old.get(name), new.get(name), f"{at}/{step}")
+            found += diff_events(old.get(name), new.get(name), f"{at}/{step}")
             if len(found) >= MAX_CHANGES:
                 break
         return found[:MAX_CHANGES]

@@ -1,8 +1,8 @@
-"""One record's journey, stage by stage, for `logrouter explain`.
+"""What happens to one record, stage by stage, for `logrouter explain`.
 
-There is no second pipeline here that could drift from the first: the functions of a source and its routes are wrapped
-in tracers, and `pipeline.process` runs on those. What it calls is noted in the order it is called, and what it returns
-is the outcome. Whatever is noted is redacted and bounded; only events are shown as they would be published.
+This is the pipeline itself and not a second one that could differ from it: the functions of a source and its routes are
+wrapped in tracers, and `pipeline.process` runs on those. Every call becomes a step, and what the pipeline returns is
+the outcome. Steps are redacted and bounded; only events are shown as they would be published.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from logrouter.core.dryrun.steps import ExplainStep, outputs_of, record_step, ruled_out
+from logrouter.core.dryrun.steps import ExplainStep, outputs_of, record_step, ruled_out_routes
 from logrouter.core.dryrun.trace import trace_source
 from logrouter.core.pipeline import process
-from logrouter.core.sampling import unthrottled
+from logrouter.core.sampling import without_limits
 from logrouter.model import UNMATCHED, Accepted, Ignored, Outcome, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -25,15 +25,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What became of one record, and how: *outcomes* are those of `pipeline.process`, *steps* lead to them."""
+    """What happens to one record: the outcomes of `pipeline.process` and the steps that lead to them."""
 
     record: RawRecord
     source: str
     outcomes: tuple[Outcome, ...]
     steps: tuple[ExplainStep, ...] = field(default=())
 
+    def as_dict(self) -> dict[str, Any]:
+        """The explanation as plain data, with the members of the most important outcome at the top.
 
-def explain(
+        That is the first accepted outcome, else the first held, else the first rejected one. Where the record packs
+        several lines, every outcome and step has the place of its line as `line`, from 0.
+        """
+        outcomes = [outcome.as_dict() for outcome in self.outcomes]
+        if any(outcome.line for outcome in self.outcomes):
+            outcomes = [{"line": each.line, **found} for each, found in zip(self.outcomes, outcomes, strict=True)]
+        kinds = ("accepted", "held", "rejected")
+        first = next((o for kind in kinds for o in outcomes if o["outcome"] == kind), outcomes[0])
+        record = self.record
+        return {
+            **first,
+            "events": [outcome.event for outcome in self.outcomes if isinstance(outcome, Accepted)],
+            "source": self.source,
+            "record": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
+            "outcomes": outcomes,
+            "steps": [step.as_dict() for step in self.steps],
+        }
+
+
+def explain_record(
     table: RouteTable,
     record: RawRecord,
     *,
@@ -44,10 +65,11 @@ def explain(
     dead_letter_topic: str = "",
     throttled: bool = True,
 ) -> Explanation:
-    """The journey of *record* through *table*, by the source of its topic or the one that is named. Never raises.
+    """What *table* makes of *record*, by the source of its topic or the one called *source_name*. Never raises.
 
-    A record that carries *loop_header* is our own output come back. The source must exist if it is named. Without
-    *throttled* nothing is left out by sampling or a rate limit, which is of no use for single lines.
+    The source must exist if it is named. A record that carries the header *loop_header* is an output of this program.
+    Without *throttled*, sampling and rate limits leave nothing out, as is of use for single lines. *now_ms* is the wall
+    clock in epoch milliseconds, *event_id* makes an event id of offset and index.
     """
     named = table.source_named(source_name, record.topic) if source_name else table.source_of(record.topic)
     steps = [record_step(record, named.name if named is not None else None)]
@@ -60,8 +82,8 @@ def explain(
             ExplainStep("source", f"header {loop_header}: it is an output of logrouter come back", passed=False)
         )
         return Explanation(record, named.name, (Ignored(Reason.LOOP),), tuple(steps))
-    named = named if throttled else unthrottled(named)
-    steps += ruled_out(table, named, record.topic)
+    named = named if throttled else without_limits(named)
+    steps += ruled_out_routes(table, named, record.topic)
     outcomes = _outcomes(named, record, now_ms, event_id, steps)
     steps += _not_tried(named, steps)
     several = any(outcome.line for outcome in outcomes)
@@ -98,25 +120,3 @@ def _not_tried(source: Source, steps: list[ExplainStep]) -> list[ExplainStep]:
     if not tried or not left:
         return []
     return [ExplainStep("route", f"not tried: {', '.join(left)}", passed=None, details={"not_tried": left})]
-
-
-def as_dict(explanation: Explanation) -> dict[str, Any]:
-    """The explanation as plain data: one object per record, with the outcome that matters most at the top.
-
-    Of several outcomes that is the first accepted one, else the first held, else the first rejected one. Where the
-    record packs several lines, outcomes and steps say as `line` which one they are about, from 0.
-    """
-    outcomes = [outcome.as_dict() for outcome in explanation.outcomes]
-    if any(outcome.line for outcome in explanation.outcomes):
-        outcomes = [{"line": each.line, **found} for each, found in zip(explanation.outcomes, outcomes, strict=True)]
-    kinds = ("accepted", "held", "rejected")
-    first = next((o for kind in kinds for o in outcomes if o["outcome"] == kind), outcomes[0])
-    record = explanation.record
-    return {
-        **first,
-        "events": [outcome.event for outcome in explanation.outcomes if isinstance(outcome, Accepted)],
-        "source": explanation.source,
-        "record": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
-        "outcomes": outcomes,
-        "steps": [step.as_dict() for step in explanation.steps],
-    }

@@ -19,12 +19,12 @@ from logrouter.core.dryrun.effects import (
     Effect,
     Rejection,
     accepted_of,
-    described,
+    describe_outcomes,
     effects_of,
     pairs_of,
     rejections_of,
 )
-from logrouter.core.dryrun.event_diff import Change, changes
+from logrouter.core.dryrun.event_diff import Change, diff_events
 from logrouter.core.pipeline import process
 from logrouter.model import Accepted, Ignored, Outcome, Reason, Rejected, Stage
 
@@ -43,7 +43,10 @@ MAX_LABELS: Final = 20
 
 
 class Side:
-    """One table, ready for records of any topic of one cluster. *loop_header* marks outputs of ours come back."""
+    """One of the two tables that are compared, for records of any topic of one cluster.
+
+    *loop_header* is the header that marks outputs of this program.
+    """
 
     def __init__(self, table: RouteTable, cluster: str, *, loop_header: str = "") -> None:
         self._table = table
@@ -58,7 +61,7 @@ class Side:
         return frozenset(route.name for source in self._table.sources for route in source.routes)
 
     def outcomes(self, record: RawRecord, now_ms: int) -> tuple[Outcome, ...]:
-        """What the lane would make of the record. Never raises."""
+        """The outcomes of the record, as the route lane would have them. Never raises."""
         topic, place = record.topic, (record.topic, record.partition)
         if topic not in self._sources:
             self._sources[topic] = self._table.source_of(topic)
@@ -90,7 +93,7 @@ class RouteTally:
 
 @dataclass(slots=True)
 class TableCounts:
-    """What one table did. *names* holds the distinct values of what becomes a label or a key."""
+    """What one table did. *names* holds the distinct values of what becomes a metric label or a key, up to a bound."""
 
     routes: dict[str, RouteTally] = field(default_factory=dict)
     names: dict[str, set[str]] = field(
@@ -122,7 +125,7 @@ class TableCounts:
 
 @dataclass(frozen=True, slots=True)
 class ChangedRecord:
-    """One record that fares differently: where it is, its first effect, how it ended before and ends now."""
+    """A record with different outcomes: its place, its worst effect, both outcomes in words, the changed members."""
 
     place: str
     effect: Effect
@@ -132,7 +135,7 @@ class ChangedRecord:
 
 
 class Comparison:
-    """Everything that differs over the records added; the first *samples* of each effect are kept."""
+    """All differences over the records added, with the first *samples* records for each effect."""
 
     def __init__(self, samples: int = 3) -> None:
         self._samples = samples
@@ -145,7 +148,7 @@ class Comparison:
         self.samples: list[ChangedRecord] = []
 
     def add(self, record: RawRecord, old: tuple[Outcome, ...], new: tuple[Outcome, ...]) -> None:
-        """Compare what both tables make of one record."""
+        """Compare the outcomes of one record by the old and by the new table."""
         self.records += 1
         self.bytes += len(record.value or b"")
         self.old.add(record, old)
@@ -160,30 +163,30 @@ class Comparison:
 
     @property
     def differs(self) -> bool:
-        """Whether any record fares differently."""
+        """Whether any record has different outcomes."""
         return bool(self.effects)
 
     @property
     def loses(self) -> bool:
-        """Whether requests are lost or records newly rejected."""
+        """Whether the new table loses requests or rejects records that the old one did not."""
         return any(self.effects[effect] for effect in LOSSES)
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds that each table took for *records* records, measured by turns."""
+    """Seconds that each table took for *records* records."""
 
     records: int = 0
     old: float = 0.0
     new: float = 0.0
 
     def us_per_record(self) -> tuple[float, float]:
-        """Microseconds per record, old and new; zeros where nothing was measured."""
+        """Microseconds per record, old and new; 0 where nothing was measured."""
         count = max(self.records, 1)
         return self.old / count * 1e6, self.new / count * 1e6
 
 
-def run(
+def compare_tables(
     records: Iterable[RawRecord],
     old: Side,
     new: Side,
@@ -192,10 +195,10 @@ def run(
     now_ms: int,
     clock: Callable[[], float],
 ) -> Timing:
-    """Give the records to both tables in turns, add everything to *comparison*, and tell how long each took.
+    """Run the records through both tables in turns, add everything to *comparison*, and return how long each took.
 
-    Who goes first changes with each chunk, as the first one fills the caches. The very first chunk is not counted, if
-    there are others.
+    Which table goes first changes with each chunk, as the first one fills the processor's caches. The very first chunk
+    is not timed, if there are others. *clock* returns seconds.
     """
     stream = iter(records)
     spent = {old: 0.0, new: 0.0}
@@ -220,7 +223,7 @@ def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tu
     pairs = list(
         islice((pair for pair in pairs_of(accepted_of(old), accepted_of(new)) if pair[0] != pair[1]), MAX_PAIRS)
     )
-    found = [change for one, other in pairs for change in changes(one.event, other.event)]
+    found = [change for one, other in pairs for change in diff_events(one.event, other.event)]
     keys = [(one.key, other.key) for one, other in pairs if one.key != other.key]
     found += [Change("key", _key(one), _key(other)) for one, other in keys]
     place = f"{record.topic}:{record.partition}:{record.offset}"
@@ -229,7 +232,7 @@ def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tu
 
 def _ended(outcomes: tuple[Outcome, ...]) -> str:
     """How a record ended in words; what several outcomes share is said once."""
-    labels = Counter(described(outcomes))
+    labels = Counter(describe_outcomes(outcomes))
     told = [label if count == 1 else f"{count} times {label}" for label, count in labels.most_common(MAX_LABELS)]
     return "; ".join([*told, "…"] if len(labels) > MAX_LABELS else told)
 

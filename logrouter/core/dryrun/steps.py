@@ -1,4 +1,4 @@
-"""The steps of an explanation, and those before and after the pipeline; `core.watch` notes the ones within."""
+"""The steps of an explanation that come before and after the pipeline; `core.dryrun.trace` makes those within."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_DEPTH: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class ExplainStep:
-    """One thing that was looked at: *says* is a line, *details* holds plain data. *passed* None means neither."""
+    """One step: *says* is a line of text, *details* plain data. *passed* is None where nothing was decided."""
 
     stage: str
     says: str
@@ -35,8 +35,11 @@ class ExplainStep:
         return {"stage": self.stage, "passed": self.passed, "says": self.says, **self.details}
 
 
-def shown(value: Any, name: str = "", depth: int = 0) -> Any:
-    """*value* as it may be shown: secrets out by the names they stand under and by their looks; everything bounded."""
+def show_redacted(value: Any, name: str = "", depth: int = 0) -> Any:
+    """*value* as it may be shown: without secrets, and bounded in length, depth and number of members.
+
+    *name* is the field that it is the value of: some names tell that what they hold is secret.
+    """
     if isinstance(value, str):
         return redact_shown(name, value, MAX_TEXT)
     if value is None or redact_shown(name, ""):  # nothing of an empty text is left to be redacted but for its name
@@ -46,16 +49,16 @@ def shown(value: Any, name: str = "", depth: int = 0) -> Any:
     if isinstance(value, dict):
         members = [(redact_shown("", str(key), 100), item) for key, item in list(value.items())[:MAX_MEMBERS]]
         more = {"…": f"{len(value) - MAX_MEMBERS} more"} if len(value) > MAX_MEMBERS else {}
-        return {key: shown(item, key, depth + 1) for key, item in members} | more
+        return {key: show_redacted(item, key, depth + 1) for key, item in members} | more
     if isinstance(value, list):
-        return [shown(item, name, depth + 1) for item in value[:MAX_MEMBERS]]
+        return [show_redacted(item, name, depth + 1) for item in value[:MAX_MEMBERS]]
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return str(value)  # JSON writers refuse it
     return value
 
 
 def record_step(record: RawRecord, source: str | None) -> ExplainStep:
-    """Where the record is, and which source it belongs to."""
+    """The step that says where the record is and which source it belongs to."""
     details = {
         "topic": record.topic,
         "partition": record.partition,
@@ -68,8 +71,8 @@ def record_step(record: RawRecord, source: str | None) -> ExplainStep:
     return ExplainStep("record", f"{record.topic}:{record.partition}:{record.offset}, {size}", details=details)
 
 
-def ruled_out(table: RouteTable, source: Source, topic: str) -> Iterator[ExplainStep]:
-    """The routes of the source that can't hold for any record of the topic."""
+def ruled_out_routes(table: RouteTable, source: Source, topic: str) -> Iterator[ExplainStep]:
+    """A step for each route of the source that no record of the topic can match."""
     left = {route.name for route in source.routes}
     for one in table.sources:
         for route in one.routes if one.name == source.name else ():
@@ -83,7 +86,7 @@ def _tried(route: Route, why: list[str]) -> dict[str, Any]:
 
 
 def outputs_of(record: RawRecord, outcome: Outcome, event_id: str, dead_letter_topic: str) -> Iterator[ExplainStep]:
-    """What is written because of one outcome."""
+    """The steps that say what one outcome publishes and counts."""
     match outcome:
         case Accepted():
             yield _published(outcome)
@@ -122,15 +125,15 @@ def _held(held: Held) -> ExplainStep:
     which = "opens" if held.pair_key.opens else "closes"
     details = {
         "half": which,
-        "key": shown(held.pair_key.key),
+        "key": show_redacted(held.pair_key.key),
         "window_seconds": held.window_ms / 1000,
-        "draft": shown(held.event),
+        "draft": show_redacted(held.event),
     }
     return ExplainStep("outcome", f"held for its other half: the line {which} a request", passed=None, details=details)
 
 
 def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:
-    """What the event adds to the tables: one cell for its client and one for its API, in the minute of its time."""
+    """What the event adds to the tables: a cell for its client and one for its API, in the minute of its time."""
     event = accepted.event
     api = event.get("api", ANONYMOUS)
     urls = "urls" in accepted.tables

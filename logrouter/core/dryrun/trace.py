@@ -1,6 +1,6 @@
-"""Watchers around the functions of a source and its routes: they do what those do, and note what they said.
+"""Tracers around the functions of a source and its routes: they do what those do, and note what they returned.
 
-`core.explain` runs the pipeline on a traced source. Notes are steps of an explanation, so they hold no secrets.
+`core.dryrun.explain` runs the pipeline on a traced source. The notes are steps of an explanation and hold no secrets.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from copy import copy, deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from logrouter.core.dryrun.event_diff import changes
-from logrouter.core.dryrun.steps import ExplainStep, shown
+from logrouter.core.dryrun.event_diff import diff_events
+from logrouter.core.dryrun.steps import ExplainStep, show_redacted
 from logrouter.core.enrich import compile_api, compile_client_id
 from logrouter.core.request_fields import Request
 from logrouter.model import Envelope, Ignored, Rejected
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def trace_source(source: Source, steps: list[ExplainStep]) -> Source:
-    """The source with every function telling *steps* what it was asked and what it said. Good for one record.
+    """The source with every function adding a step to *steps* when it is called. Good for one record.
 
-    Where the record packs several lines, every step from the envelope on says as `line` which one it is about.
+    Where the record packs several lines, every step from the envelope on has the place of its line as `line`.
     """
     lines = _Lines()
 
@@ -103,12 +103,12 @@ def _envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
             "envelope",
             f"shape {found.shape}",
             shape=found.shape,
-            program=shown(found.program),
-            host=shown(found.host),
-            time=shown(found.time),
-            text=shown(found.text),
+            program=show_redacted(found.program),
+            host=show_redacted(found.host),
+            time=show_redacted(found.time),
+            text=show_redacted(found.text),
             flags=list(found.flags),
-            fields=shown({name: item for name, item in found.fields.items() if item != found.text}),
+            fields=show_redacted({name: item for name, item in found.fields.items() if item != found.text}),
         )
 
 
@@ -154,10 +154,10 @@ class _RouteTrace:
             says = f"{route.format}: {found.reason}, {found.detail}"
             self._note("parse", says, passed=False, route=route.name, pointer=found.pointer)
         else:
-            event = shown(_public(found.event, route.headers))
+            event = show_redacted(_public(found.event, route.headers))
             says = f"a request, read as {found.format or route.format}"
             flags = list(found.flags)
-            self._note("parse", says, route=route.name, event=event, time=shown(found.time), flags=flags)
+            self._note("parse", says, route=route.name, event=event, time=show_redacted(found.time), flags=flags)
         return found
 
     def client_id(self, parsed: Parsed) -> tuple[str, str | None] | None:
@@ -181,7 +181,12 @@ class _RouteTrace:
         found = self._route.api(parsed)
         told = parsed.event.get("api") if found is None else None
         if told is not None:
-            self._note("enrich", f"api {shown(told)}, as {self._route.format} reads it", tried=tried, api=shown(told))
+            self._note(
+                "enrich",
+                f"api {show_redacted(told)}, as {self._route.format} reads it",
+                tried=tried,
+                api=show_redacted(told),
+            )
         else:
             self._found("api", "api", found, tried)
         return found
@@ -302,7 +307,7 @@ def _changing(change: Enrich, stage: str, verb: str, note: Note) -> Enrich:
     def traced(event: dict[str, Any]) -> None:
         before = deepcopy(event)
         change(event)
-        found = {one.at: shown(one.new, one.at.replace("/", ".")) for one in changes(before, event)}
+        found = {one.at: show_redacted(one.new, one.at.replace("/", ".")) for one in diff_events(before, event)}
         note(stage, f"{verb} {', '.join(found) or 'nothing'}", passed=bool(found) or None, now=found)
 
     return traced

@@ -1,4 +1,4 @@
-"""From where a request came: the one address in a forwarding chain that a client can't have made up."""
+"""The client's address: the one entry of a forwarding chain that a client cannot have forged."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", r
 
 
 def compile_client_ip(position: int, policy: Callable[[str], str] = str) -> Callable[[str], str | None]:
-    """The trusted address of an X-Forwarded-For chain after *policy* (`redact.ip_policy`), None if it is invalid.
+    """A function from an X-Forwarded-For chain to the trusted address after *policy*, None if that is invalid.
 
-    *position* counts from the right, 1 is the last: every trusted proxy appends one entry, and whatever is left of
-    those was written by the client. A shorter chain was written by trusted proxies alone: its first entry is taken.
+    *policy* is a function as `core.redact.ip_policy` returns it. *position* counts from the right, 1 is the last: every
+    trusted proxy appends one entry, and whatever is left of those was written by the client. A shorter chain was
+    written by trusted proxies alone, and its first entry is taken.
     """
     if position < 1:
         raise ValueError(f"position {position}: the rightmost entry is 1")

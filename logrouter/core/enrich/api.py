@@ -1,4 +1,4 @@
-"""Which API was called: what the gateway's route says, or what the path tells by ordered rules."""
+"""Which API was called, by ordered rules on the gateway's route or on the path."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _MAX_CACHED_PATH: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class ApiRule:
-    """One way to tell the API. Exactly one of *field*, *prefix*, *glob* and *regex*; the first rule that fits decides.
+    """One rule that finds the API. Exactly one of *field*, *prefix*, *glob* and *regex* is set.
 
-    *field* is a source as for client ids, and its value the name. The others look at `http.path`: *prefix* ends at a
+    *field* is a source as for client ids, and its value is the name. The others test `http.path`: *prefix* ends at a
     segment, *glob* knows `*` (in one segment), `**` (in any) and `{name}` (one segment, named), *regex* is searched.
     *name* and *version* may use `{group}`; without them the groups `api` and `version` are taken, if there are any.
     """
@@ -43,10 +43,13 @@ class ApiRule:
 
 
 def compile_api(rules: Sequence[ApiRule]) -> Callable[[Parsed], tuple[str, str | None] | None]:
-    """The name and version of the API by the first rule that fits, None if none does.
+    """A function from a request to (name, version) of its API by the first rule that fits, None if none does.
 
-    Raises ValueError for a rule that is none. A name that is too long or unprintable is cut and hashed, and the event
-    is flagged `suspect`: read `parsed.flags` after the call.
+    A name that is too long or unprintable is cut and hashed, and the request gets the flag `suspect`: read
+    `parsed.flags` after the call.
+
+    Raises:
+        ValueError: a rule is not valid.
     """
     steps = [_by_field(rule) if rule.field is not None else _by_path(rule) for rule in rules]
 

@@ -31,11 +31,11 @@ _ABSENT: Final = (None, "", "-")
 def compile_client_id(
     sources: Sequence[str], client_ip: Callable[[str], str | None] | None = None
 ) -> Callable[[Parsed], tuple[str, str | None] | None]:
-    """The first usable id among *sources* and its type, None for an anonymous request.
+    """A function from a request to (id, type) by the first of *sources* that has one, None for an anonymous request.
 
-    An id with one of `TYPED_PREFIXES` has that prefix as its type and stays whole. *client_ip* (`compile_client_ip`)
-    is applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives too. Ids that are too
-    long, unprintable or a token are cut and hashed, and the event is flagged `suspect`.
+    An id with one of `TYPED_PREFIXES` has that prefix as its type and stays whole. *client_ip* (`compile_client_ip`) is
+    applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives too. An id that is too
+    long, unprintable or a token is cut and hashed, and the request gets the flag `suspect`.
 
     Call it before the headers are reduced to the allowed ones, and read `parsed.flags` after it.
     """

@@ -1,4 +1,4 @@
-"""What the transport knows and the line does not: whose app wrote it, in which space. Read on the route's demand."""
+"""What only the transport knows about a line, such as the app and its space, for routes that ask for it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ ENVELOPE_NAMES: Final = FIELD_NAMES - {"text"}
 
 
 def is_envelope_field(source: str) -> bool:
-    """Whether a source `envelope:<name>` names a field that envelopes have."""
+    """Whether the source `envelope:<name>` names a field that envelopes have."""
     name = source.removeprefix(ENVELOPE_PREFIX)
     return name in ENVELOPE_NAMES or any(name.startswith(prefix) and name != prefix for prefix in FIELD_PREFIXES)
 
 
 def with_transport(parse: Parser, sources: Iterable[str], tenant: Sequence[str]) -> Parser:
-    """A parser that also gives what *sources* read from the envelope, and the tenant by the first of *tenant*.
+    """A parser that adds what *sources* read from the envelope to the line's fields, and sets the tenant.
 
-    *sources* are all that the route reads; those without the prefix `envelope:` are the line's own. A parser that has
-    nothing to add is given back as it is. What the format itself tells of the tenant stays where no source knows.
+    *sources* are all that the route reads; those without the prefix `envelope:` are fields of the line itself. The
+    tenant is the first of *tenant* that has a value, else what the format found. A parser with nothing to add is
+    returned unchanged.
     """
     getters = {
         source: getter(source.removeprefix(ENVELOPE_PREFIX))

@@ -1,4 +1,4 @@
-"""What is known elsewhere about a request, put into its event: rows of a lookup file, the address's country, the agent.
+"""Knowledge from elsewhere, put into the event: rows of a lookup file, the address's country, the user agent's family.
 
 Each function made here changes an event in place and never raises. `compile_lookup` is for finished events;
 `compile_geo` and `compile_agent` are for requests as parsed, while address and headers are still whole.
@@ -23,7 +23,10 @@ UNKNOWN_AGENT: Final = "other"
 
 
 def compile_lookup(rows: Rows, by: Path, into: str) -> Enrich:
-    """Put the row of the event's value at *by* under *into*; an event without a value or a row stays as it is."""
+    """A function that puts a row of *rows* under *into*: the one whose key is the event's value at *by*.
+
+    An event without the value, or a value without a row, changes nothing.
+    """
 
     def enrich(event: dict[str, Any]) -> None:
         value = value_at(event, by)
@@ -38,9 +41,10 @@ def compile_lookup(rows: Rows, by: Path, into: str) -> Enrich:
 def compile_geo(
     address_of: Callable[[str], str | None], find: Callable[[str], tuple[str | None, int | None]]
 ) -> Enrich:
-    """Put country and ASN of the client's address under `geo`, as far as *find* knows them.
+    """A function that puts country and autonomous system of the client's address under `geo`.
 
-    *address_of* picks the address out of a forwarding chain. *find* must not raise on a valid address.
+    *address_of* picks the address out of a forwarding chain. *find* returns (country, ASN), None for what is not known,
+    and must not raise on a valid address.
     """
     cache: dict[str, dict[str, Any]] = {}
 
@@ -62,7 +66,7 @@ def compile_geo(
 
 
 def compile_agent(family_of: Callable[[str], str | None]) -> Enrich:
-    """Put the family of the user agent under `user_agent_family`; nothing where the header is missing."""
+    """A function that puts the family of the user agent under `user_agent_family`, if there is that header."""
     cache: dict[str, str] = {}
 
     def enrich(event: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where ids and names are read from in a parsed line, and what a name from outside may look like."""
+"""Sources: where a client id, an API or a tenant is read from in a parsed line."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ if TYPE_CHECKING:
     from logrouter.model import Parsed
 
 ENVELOPE_PREFIX: Final = "envelope:"
-"""Begins sources that `enrich.transport` puts among the fields of a line under their whole name."""
+"""Begins sources that `core.enrich.from_envelope` puts among the fields of a line under their whole name."""
 
 
 def field_getter(source: str) -> Callable[[Parsed], Any]:
-    """How to read a source: `header:`, `field:` or `envelope:<name>`; else a header if it has a dash, else a field.
+    """A function that reads a source from a request; None where it is missing.
 
-    A field is looked up as one flat key first, then as a path of nested ones.
+    `header:<name>` is a request header, `field:<name>` a field of the line, `envelope:<name>` one of the transport.
+    Without a prefix, a name with a dash is a header and any other a field. A field is looked up as one flat key first,
+    then as a path of nested ones.
+
+    Raises:
+        ValueError: there is no such kind of source.
     """
     kind, colon, name = source.partition(":")
     if colon and kind == "header":
@@ -58,7 +63,7 @@ def _dig(part: dict[str, Any], name: str) -> Any:
 
 
 def allow_headers(headers: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
-    """The headers whose lower-case names are allowed, in the order they were written; a referer without its query."""
+    """The headers whose lower-case names are in *allowed*, in their order; a referer without its query."""
     kept = {name: value for name, value in headers.items() if name in allowed}
     if "referer" in kept:
         referer = kept["referer"]

@@ -1,4 +1,4 @@
-"""How a request ended, and how many requests its line stands for. Tables over status codes."""
+"""How many requests a line stands for, by status, where a gateway writes only some of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 
 def compile_weight(default: float, by_status: Mapping[str, float]) -> Callable[[int | None], float]:
-    """How many requests a line with a status stands for: 1 over the rate at which such lines are written.
+    """A function from a status to the number of requests that a line with it stands for: 1 over the sampling rate.
 
-    Keys of *by_status* are statuses ("429") and classes ("5xx"); a status goes before its class. Raises ValueError for
-    another key, and for a weight below 1.
+    Keys of *by_status* are statuses ("429") and classes ("5xx"); a status takes precedence over its class.
+
+    Raises:
+        ValueError: a key is neither, or a weight is below 1.
     """
     for key, weight in [("default", default), *by_status.items()]:
         if not 1 <= weight < float("inf"):

@@ -1,7 +1,8 @@
 """Envelopes: what the transport wraps around a log line, read from the bytes of one record.
 
-Routes match on fields by canonical names, whatever the shape: `getter("namespace")` is compiled once per condition and
-reads an `Envelope` without building anything, so that a line that no route wants costs no more than its decoding.
+Conditions read fields by canonical names, whatever the shape: `fields.getter("namespace")` is compiled once per
+condition and reads an `Envelope` without building anything, so that a line that no route wants costs no more than its
+decoding.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class EnvelopeType(NamedTuple):
-    """How to read a record, and whether its bytes can be searched before that.
+    """How to read the records of one kind of transport.
 
-    *decode* never raises. *searchable* says that every field stands in the record's bytes as JSON or plain text has it,
-    so that the pre-filter (`core.prefilter`) may look for it there; compressed and encoded records are not.
+    *decode* turns a record's bytes into envelopes and never raises. *searchable* says that every field stands in the
+    record's bytes as JSON or plain text writes it, so that the pre-filter (`core.match.prefilter`) may search for it;
+    compressed and encoded records are not searchable.
     """
 
     decode: Callable[[bytes], Decoded]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.text.json_objects import concatenated
+from logrouter.core.text.json_objects import split_documents
 from logrouter.model import ENCODED, Envelope, Ignored, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class _Unpacking:
             self._by_line(data, depth)
 
     def _concatenated(self, data: bytes, depth: int) -> bool:
-        documents = concatenated(data, MAX_LINES + 1)
+        documents = split_documents(data, MAX_LINES + 1)
         if documents is not None and len(documents) > MAX_LINES:
             raise _RejectedError(Reason.TOO_MANY, f"more than {MAX_LINES} documents in one record")
         for document, text in documents or ():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from logrouter.core.envelopes.partial import CONTAINERD, DOCKER, cri_line, cut_by_docker
-from logrouter.core.text.json_objects import decode_object, repairs
+from logrouter.core.text.json_objects import decode_object, repair_flags
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
 _NO_LINE: Final = Rejected(Stage.DECODE, Reason.NO_MESSAGE, "no line of a container runtime")
@@ -35,7 +35,7 @@ def _docker(fields: dict[str, Any]) -> Envelope | Rejected:
     log = fields.get("log")
     if type(log) is not str:
         return _NO_LINE
-    flags = repairs(fields)
+    flags = repair_flags(fields)
     if cut_by_docker(log):
         flags = (*flags, PARTIAL)
     time = fields.get("time")

@@ -74,8 +74,8 @@ def getter(name: str) -> Getter:
     raise ValueError(f"no field {name!r}; there are {known}, label.<name>, field.<name> and header.<name>")
 
 
-def lookup(envelope: Envelope, name: str) -> str | None:
-    """`getter(name)(envelope)`, for one look."""
+def read_field(envelope: Envelope, name: str) -> str | None:
+    """The value of one field of an envelope, as `getter` reads it."""
     return getter(name)(envelope)
 
 

@@ -16,7 +16,7 @@ import orjson
 
 from logrouter.core.envelopes import plain
 from logrouter.core.ids import MAX_INDEX
-from logrouter.core.text.json_objects import decode_object, repairs
+from logrouter.core.text.json_objects import decode_object, repair_flags
 from logrouter.model import NO_REQUEST, Decoded, Envelope, Reason, Rejected, Stage
 
 SHAPE: Final = "json"
@@ -77,7 +77,7 @@ def _line(document: dict[str, Any], fields: dict[str, Any], written: bytes = b""
         _first(document, ("host", "hostname")),
         _first(document, _TIMES),
         fields,
-        repairs(document),
+        repair_flags(document),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from logrouter.core.envelopes.partial import KUBERNETES, cri_line, cut_by_shipper
-from logrouter.core.text.json_objects import decode_object, repairs
+from logrouter.core.text.json_objects import decode_object, repair_flags
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
 _LINE: Final = ("log", "message", "msg")
@@ -31,7 +31,7 @@ def decode(value: bytes) -> Envelope | Rejected:
     fields = decode_object(value, Stage.DECODE)
     if isinstance(fields, Rejected):
         return fields
-    flags = repairs(fields)
+    flags = repair_flags(fields)
     metadata = _metadata(fields)
     host = metadata.get("host") or fields.get("host") or fields.get("hostname")
     container = metadata.get("container_name") or fields.get("container_name")
@@ -76,7 +76,7 @@ def _text(envelope: Envelope, line: str) -> Envelope:
 
 
 def _metadata(fields: dict[str, Any]) -> dict[str, Any]:
-    """What the record says about the container; without it, the file's name is put in for `envelopes.getter`."""
+    """What the record says about the container; without metadata, what the name of its file says."""
     metadata = fields.get("kubernetes")
     if type(metadata) is dict and metadata.get("namespace_name") and metadata.get("container_name"):
         return metadata

@@ -105,10 +105,10 @@ def piece_of(envelope: Envelope) -> Piece | None:
     return None
 
 
-def uncut(shape: str, value: bytes, text: str) -> bytes | None:
-    """The record of a line's first piece as it would be if the line, which is *text*, had never been cut.
+def join_pieces(shape: str, value: bytes, text: str) -> bytes | None:
+    """The record of a line's first piece as it would be with *text*, the whole line, in it.
 
-    None if there is no such record, which can't be if `piece_of` has found a piece in it.
+    None if there is no such record, which cannot be if `piece_of` has found a piece in it.
     """
     if value[:1] != b"{":
         line = cri_line(value.decode("utf-8", "replace"))

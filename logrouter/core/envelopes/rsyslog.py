@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from logrouter.core.envelopes.partial import CONTAINERD, DOCKER, cut_by_docker
-from logrouter.core.text.json_objects import decode_object, repairs
+from logrouter.core.text.json_objects import decode_object, repair_flags
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
 _loads = orjson.loads
@@ -55,7 +55,7 @@ def decode(value: bytes) -> Envelope | Rejected:
         fields = decode_object(value, Stage.DECODE)
         if isinstance(fields, Rejected):
             return fields
-        flags = repairs(fields)
+        flags = repair_flags(fields)
     log = fields.get("log")
     if type(log) is str and "stream" in fields:
         return _docker(fields, log, flags)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.weblog import PatternReader, field_meaning, header_meaning, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
-from logrouter.core.text.escapes import decoded
+from logrouter.core.text.escapes import decode_bytes
 from logrouter.core.text.line_patterns import (
     ADDRESSES,
     ANY,
@@ -29,7 +29,7 @@ from logrouter.core.text.line_patterns import (
     Variable,
     VariableKind,
 )
-from logrouter.core.text.strftime import compile_clock, compose, shape_of
+from logrouter.core.text.strftime import compile_clock, compose_time, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ def compile_apache(settings: FormatSettings) -> Parser:
 
 def unescape(text: str) -> str:
     r"""A value as it was before Apache escaped it: `\"`, `\\`, `\n`, … and bytes as `\xhh`."""
-    return _ESCAPE.sub(lambda match: decoded(match) if match[1] is None else _CHARS.get(match[1], match[0]), text)
+    return _ESCAPE.sub(lambda match: decode_bytes(match) if match[1] is None else _CHARS.get(match[1], match[0]), text)
 
 
 def _setting_clock(clocks: list[re.Pattern[str]]) -> Callable[[dict[str, str]], None]:
@@ -116,7 +116,7 @@ def _setting_clock(clocks: list[re.Pattern[str]]) -> Callable[[dict[str, str]], 
         for number, clock in enumerate(clocks):
             match = clock.fullmatch(values.pop(f"clock:{number}", ""))
             parts |= match.groupdict() if match is not None else {}
-        time = compose(parts)
+        time = compose_time(parts)
         if time is not None:
             values.setdefault("time", time)
 

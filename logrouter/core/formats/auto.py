@@ -1,10 +1,10 @@
-"""Lines of several formats in one topic: each is read by the first format that can.
+"""Lines of several formats in one topic: the first format that can read a line reads it.
 
-Every format has a signature that tells cheaply whether a line may be its own. Only the parsers of those that fit are
-called, in a declared order: the more a signature says, the earlier. The event says by its flags which format it was
+Every format has a signature that tests cheaply whether a line may be its own. Only the parsers whose signature fits are
+called, in a declared order: the more specific a signature is, the earlier. Flags of the event say which format read it
 (`format_nginx`), and whether only that one fitted (`detected`) or others as well (`guessed`).
 
-A line on which two formats agree is read the same way every time: nothing is remembered from line to line.
+Nothing is remembered from line to line: equal lines are read the same way every time.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Candidate(NamedTuple):
 
 
 def default_order(formats: Mapping[str, Format]) -> tuple[str, ...]:
-    """The formats that are tried where topics.yaml names none."""
+    """The names of the formats that are tried where topics.yaml names none, in order."""
     found = [name for name, each in formats.items() if each.signature is not None]
     return (*(name for name in ORDER if name in found), *(name for name in found if name not in ORDER))
 

@@ -70,7 +70,7 @@ def _is_time(text: str) -> bool:
 
 
 def split(text: str) -> tuple[list[str], bool]:
-    """The values of a line, and whether a quote stood in one that was not doubled; of too many, the first ones."""
+    """The values of a line, at most as many as can be read, and whether a quote in one was not doubled."""
     values: list[str] = []
     repaired = False
     start = 0

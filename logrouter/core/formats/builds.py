@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from logrouter.core.formats import apache
 from logrouter.core.formats.families.app_space import app_space
-from logrouter.core.formats.format import Format, FormatSettings, fixed
+from logrouter.core.formats.format import Format, FormatSettings, fixed_format
 from logrouter.core.text.json_objects import decode_object
 from logrouter.model import NO_REQUEST, Envelope, Ignored, Parsed, Rejected, Stage
 
@@ -72,4 +72,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.text[:1] == "{" or _begins(envelope.text)
 
 
-FORMAT: Final[Format] = fixed(parse, _signature)
+FORMAT: Final[Format] = fixed_format(parse, _signature)

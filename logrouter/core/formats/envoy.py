@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
-from logrouter.core.formats.format import Format, fixed
+from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.redact import path_of
-from logrouter.core.text.json_objects import MAX_DETAIL, cut_or_malformed, decode_object, repairs
+from logrouter.core.text.json_objects import MAX_DETAIL, cut_or_malformed, decode_object, repair_flags
 from logrouter.core.text.unflatten import ABSENT, known_paths, unflatten
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -119,7 +119,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         found = decode_object(text, Stage.PARSE)
         if isinstance(found, Rejected):
             return cut_or_malformed(found, text)
-        return _general(found, repairs(found))
+        return _general(found, repair_flags(found))
     return _request(to_builtins(common), ())
 
 
@@ -193,4 +193,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.document is not None or envelope.text[:1] == "{"
 
 
-FORMAT: Final[Format] = fixed(parse, _signature)
+FORMAT: Final[Format] = fixed_format(parse, _signature)

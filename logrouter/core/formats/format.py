@@ -1,4 +1,4 @@
-"""What a format is: a parser that is made once per route from what topics.yaml may say about it."""
+"""The interface of a format: a parser that is compiled once per route from its settings in topics.yaml."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ErrorRule(NamedTuple):
-    """What a gateway's error code means: one of `enrich.OUTCOMES`, and the status where the line has none."""
+    """The meaning of a gateway's error code: one of `core.outcomes.OUTCOMES`, and the status for lines without one."""
 
     outcome: str
     status: int | None = None
@@ -20,12 +20,12 @@ class ErrorRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FormatSettings:
-    """Everything that topics.yaml can tell a format; each takes a few of these (`Format.takes`).
+    """The settings of a format in topics.yaml; a format takes some of them (`Format.takes`).
 
-    *pattern* is a format string as the gateway's own configuration has it; *aliases* are further names that a
-    canonical field may have in the line, by canonical path; *columns* is the order of fields in lines without names;
-    *errors* are meanings of the gateway's error codes that go before the format's own; *formats* are those to try;
-    *log_groups* are globs for the log group of a line, whose names in braces say what they hold.
+    *pattern* is a log format as the gateway's own configuration writes it. *aliases* are further names of a canonical
+    field in the line, by canonical path. *columns* is the order of fields in lines without names. *errors* are meanings
+    of error codes that take precedence over the format's own. *formats* are the formats that `auto` tries. *log_groups*
+    are globs for the log group of a line, with names in braces.
     """
 
     pattern: str = ""
@@ -37,7 +37,7 @@ class FormatSettings:
 
 
 class FormatSettingsError(ValueError):
-    """A setting that a format can't work with: *option* names it, *detail* says what would be right."""
+    """A setting that a format cannot work with: *option* is its name, *detail* says what would be right."""
 
     def __init__(self, option: str, detail: str) -> None:
         super().__init__(detail)
@@ -49,19 +49,21 @@ class FormatSettingsError(ValueError):
 class Format:
     """One way to write a request line.
 
-    *compile* makes the parser, which never raises; it raises `FormatSettingsError` for settings that make no sense.
-    *takes* names the settings that it reads. *signature* tells cheaply, without parsing, whether a line may be of
-    this format: never False for a line that the parser would read. Formats without one can't be found by
-    `format: auto`. *halves* says that the gateway writes two lines for a request and that the parser tells them
-    apart, so that they can be paired.
+    *compile* returns the parser, which never raises; it raises `FormatSettingsError` for settings that make no sense.
+    *takes* names the settings that it reads. *signature* tests cheaply, without parsing, whether a line may be of this
+    format; it is never False for a line that the parser would read. `format: auto` cannot find formats without one.
+    *two_lines* says that the gateway writes two lines for a request and that the parser tells them apart, so that they
+    can be paired.
     """
 
     compile: Callable[[FormatSettings], Parser]
     takes: frozenset[str] = frozenset()
     signature: Callable[[Envelope], bool] | None = None
-    halves: bool = False
+    two_lines: bool = False
 
 
-def fixed(parse: Parser, signature: Callable[[Envelope], bool] | None = None, *, halves: bool = False) -> Format:
+def fixed_format(
+    parse: Parser, signature: Callable[[Envelope], bool] | None = None, *, two_lines: bool = False
+) -> Format:
     """A format without settings."""
-    return Format(lambda _settings: parse, signature=signature, halves=halves)
+    return Format(lambda _settings: parse, signature=signature, two_lines=two_lines)

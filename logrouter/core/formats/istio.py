@@ -1,6 +1,6 @@
 r"""Requests through a service mesh: entries of Envoy's access log service, and the flat JSON that Istio has written.
 
-    {"common_properties": {…}, "request": {…}, "response": {…}}              an entry; `core.alsentry` reads it
+    {"common_properties": {…}, "request": {…}, "response": {…}}              an entry; `families.als_entry` reads it
     {"start_time": "…", "method": "GET", "response_code": 200, "response_flags": "-", "upstream_cluster": "…", …}
                                                                               Istio's access log as JSON
     {"sourceIp": "…", "method": "GET", "responseCode": 200, "latency": "12.3ms", "destinationApp": "shop", …}
@@ -19,19 +19,19 @@ from typing import Any, Final
 from logrouter.core.formats.families.als_entry import is_entry, is_passing, values_of
 from logrouter.core.formats.families.istio_upstream import service_of, upstream_of
 from logrouter.core.formats.families.response_flags import ResponseFlag, flags_of
-from logrouter.core.formats.format import Format, fixed
+from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import duration_ms
-from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
-from logrouter.core.text.proto_json import camel_case, count_of, submessage, time_text, unwrapped
+from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
+from logrouter.core.text.proto_json import camel_case, count_of, get_message, time_text, unwrapped
 from logrouter.model import NO_REQUEST, Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
 _ABSENT: Final = (None, "", "-", "unknown")
 _SCALARS: Final = (str, int, float, bool)
 _NOWHERE: Final = ("", 0)
 
-# What a flat line calls the values that `alsentry.values_of` has: names in snake case, known in camel case, too; of
+# What a flat line calls the values that `als_entry.values_of` has: names in snake case, known in camel case, too; of
 # several that a line has the first counts.
 _NAMES: Final = {
     "method": ("method", "request_method"),
@@ -85,7 +85,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         read = decode_object(envelope.text, Stage.PARSE)
         if isinstance(read, Rejected):
             return cut_or_malformed(read, envelope.text) if _OURS.search(envelope.text) is not None else NO_REQUEST
-        line, flags = read, repairs(read)
+        line, flags = read, repair_flags(read)
     entry = _alone(line)
     if isinstance(entry, Rejected):
         return entry
@@ -98,7 +98,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
 def _alone(line: dict[str, Any]) -> dict[str, Any] | Rejected:
     """The only entry of a batch; a line that is no batch is that line."""
     for outer, inner in _BATCH:
-        entries = submessage(line, outer).get(inner)
+        entries = get_message(line, outer).get(inner)
         if type(entries) is list:
             if len(entries) == 1 and type(entries[0]) is dict:
                 return entries[0]
@@ -246,4 +246,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.document is not None or envelope.text[:1] == "{"
 
 
-FORMAT: Final[Format] = fixed(parse, _signature)
+FORMAT: Final[Format] = fixed_format(parse, _signature)

@@ -7,8 +7,8 @@ r"""Web logs of `key=value` pairs: of Heroku's router, of platforms built like i
     client_ip="192.0.2.7",http_method="GET",http_uri="/cart",http_statcode="200",response_msecs="12"
     remote_addr=192.0.2.7 request="GET /cart HTTP/1.1" status=200 body_bytes_sent=512 request_time=0.012
 
-`core.keyvalue` has the grammar. A line is a request if it has a method, a path or a request line, and a status or an
-error code. Keys are compared without case, and "-" is "_". docs/formats/kv.md has the names.
+`core.text.key_values` has the grammar. A line is a request if it has a method, a path or a request line, and a status
+or an error code. Keys are compared without case, and "-" is "_". docs/formats/kv.md has the names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import unquote_plus
 from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, FormatSettingsError
 from logrouter.core.redact import names_secret, path_of
-from logrouter.core.text.durations import milliseconds
+from logrouter.core.text.durations import parse_duration
 from logrouter.core.text.key_values import pairs_of
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -187,7 +187,7 @@ def _event(
         name = next((each for each in names if each in line), None)
         if name is not None:
             _put(event, path, _spent(name, line[name]))
-    connect, backend = milliseconds(line.get("connect", "")), event.get("backend_time_ms")
+    connect, backend = parse_duration(line.get("connect", "")), event.get("backend_time_ms")
     if connect is not None and type(backend) is int:
         # Heroku's router prints the two parts only.
         event.setdefault("total_time_ms", connect + backend)
@@ -205,7 +205,7 @@ def _spent(name: str, text: str) -> int | str | None:
     if name in _NGINX and _NGINX_SECONDS.fullmatch(text):
         tries = [each for each in re.split("[, :]+", text) if each != "-"]
         return sum(int(each.replace(".", "")) for each in tries) if tries else None
-    ms = milliseconds(text)
+    ms = parse_duration(text)
     return ms if ms is not None else text
 
 

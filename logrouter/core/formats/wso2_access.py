@@ -298,4 +298,4 @@ def _signature(envelope: Envelope) -> bool:
     return 'Event="' in envelope.text
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, halves=True)
+FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, two_lines=True)

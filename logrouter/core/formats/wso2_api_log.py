@@ -13,9 +13,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import wso2
-from logrouter.core.formats.format import Format, fixed
+from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.redact import path_of
-from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
+from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
 from logrouter.model import NO_REQUEST, Ignored, PairKey, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         return Rejected(Stage.PARSE, Reason.MALFORMED, "unknown flow", "/flow")
     stamp = _TIME.search(head)
     return _request(
-        rest[:begin], texts, line.get("statusCode"), stamp and stamp[1], repairs(line), opens=flow == _OPENS
+        rest[:begin], texts, line.get("statusCode"), stamp and stamp[1], repair_flags(line), opens=flow == _OPENS
     )
 
 
@@ -101,4 +101,4 @@ def _signature(envelope: Envelope) -> bool:
     return TOKEN in envelope.text
 
 
-FORMAT: Final[Format] = fixed(parse, _signature, halves=True)
+FORMAT: Final[Format] = fixed_format(parse, _signature, two_lines=True)

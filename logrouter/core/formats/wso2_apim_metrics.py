@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
 from logrouter.core.outcomes import outcome_of
-from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
+from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | Ignored | Rejected:
         return _unreadable(found.strip(), line)
     if line.keys().isdisjoint(_LEAST):
         return Rejected(Stage.PARSE, Reason.MALFORMED, f"none of {', '.join(_LEAST)}")
-    return _request(line, repairs(line), fault_of, faulty=name.strip() == "apim:faulty")
+    return _request(line, repair_flags(line), fault_of, faulty=name.strip() == "apim:faulty")
 
 
 def _unreadable(found: str, rejected: Rejected) -> Rejected:

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import wso2
-from logrouter.core.formats.format import Format, fixed
+from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.redact import path_of
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -116,4 +116,4 @@ def _signature(envelope: Envelope) -> bool:
     return year[:4].isdecimal() and rest.count("|") >= 4
 
 
-FORMAT: Final[Format] = fixed(parse, _signature)
+FORMAT: Final[Format] = fixed_format(parse, _signature)

@@ -68,7 +68,7 @@ class HeldLine(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Event(NamedTuple):
-    """The draft of an event that waits no longer: the arguments of `core.event.complete`."""
+    """The draft of an event that waits no longer: the arguments of `core.event.complete_draft`."""
 
     event: dict[str, Any]
     time_ms: int

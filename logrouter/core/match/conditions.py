@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Subject = Any
-"""What is asked about: a `model.Envelope`, or for `request:` conditions a `requestfields.Request`. A condition is made
-for one of the two by its getters."""
+"""What a condition is about: a `model.Envelope`, or for `request:` conditions a `core.request_fields.Request`. The
+getters of a condition decide which of the two."""
 
 
 class Condition(Protocol):
-    """What a route asks of an envelope or a request. Immutable; never raises on any of them."""
+    """A compiled condition on an envelope or a request. Immutable; its methods never raise."""
 
     @property
     def never(self) -> bool:
-        """Whether nothing at all can satisfy it."""
+        """Whether nothing can satisfy it."""
 
     def test(self, subject: Subject, /) -> bool:
         """Whether it holds."""
 
     def tokens(self) -> frozenset[bytes] | None:
-        """Byte strings of which every satisfying record holds at least one; None if nothing is known."""
+        """Byte strings of which every record that satisfies it holds at least one; None if nothing is known."""
 
     def for_topic(self, topic: str, /) -> Condition:
         """The same condition for records of one topic."""
@@ -43,12 +43,12 @@ class Condition(Protocol):
         """What it asks, in one line."""
 
     def explain(self, subject: Subject, /) -> list[str]:
-        """Why it does not hold: a line for each part that fails, no secrets in it; empty if it holds."""
+        """Why it does not hold: a line for each part that fails, without secrets; empty if it holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Always or never."""
+    """A condition that always holds, or never."""
 
     holds: bool
 
@@ -62,7 +62,7 @@ class Constant:
         return self.holds
 
     def tokens(self) -> frozenset[bytes] | None:
-        """Nothing can satisfy never: it needs one of no tokens."""
+        """None for always; for never the empty set, as it needs one of no tokens."""
         return None if self.holds else frozenset()
 
     def for_topic(self, _topic: str, /) -> Condition:
@@ -74,7 +74,7 @@ class Constant:
         return "always" if self.holds else "never"
 
     def explain(self, _subject: Subject, /) -> list[str]:
-        """Nothing can be done about it."""
+        """That it never holds."""
         return [] if self.holds else ["never holds"]
 
 
@@ -84,11 +84,11 @@ NEVER: Final = Constant(holds=False)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One predicate on the text of one field. *needs* is what the raw record must hold, None if unknown.
+    """A test of the text of one field.
 
-    An absent field fails every predicate, so `not` of a predicate holds where the field is absent. *wants* is the
-    predicate in words: `equals api-gateway`. *operator* and *operand* are the same for `implication`: for `equals` and
-    `in` a frozenset of texts, else the operand as it was compiled.
+    *needs* are the byte strings of `tokens`, None if unknown. An absent field fails every test, so `not` of a test
+    holds where the field is absent. *wants* is the test in words: `equals api-gateway`. *operator* and *operand* are
+    the same for `implication`: for `equals` and `in` a frozenset of texts, else the operand as it was compiled.
     """
 
     field: str
@@ -106,7 +106,7 @@ class Field:
         return text is not None and self.accepts(text)
 
     def tokens(self) -> frozenset[bytes] | None:
-        """See `needs`."""
+        """The byte strings that the raw record must hold one of."""
         return self.needs
 
     def for_topic(self, _topic: str, /) -> Condition:
@@ -124,7 +124,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The field is not there."""
+    """Holds where the field is missing or empty."""
 
     get: Callable[[Subject], str | None]
     field: str = "a field"
@@ -153,7 +153,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class OfTopic:
-    """A predicate on the topic's name. Decided by `for_topic`; before that it holds for nothing and needs nothing."""
+    """A test of the topic's name, decided by `for_topic`; before that it holds for nothing and needs nothing."""
 
     accepts: Callable[[str], bool]
     wants: str = "is accepted"
@@ -182,7 +182,7 @@ class OfTopic:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The part does not hold."""
+    """Holds where its part does not."""
 
     part: Condition
     never: ClassVar[bool] = False
@@ -211,7 +211,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Every part holds. Made by `all_of`, so never empty, nested or constant."""
+    """Holds where every part does. Made by `all_of`, so never empty, nested or constant."""
 
     parts: tuple[Condition, ...]
     never: ClassVar[bool] = False
@@ -245,7 +245,7 @@ class AllOf:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """At least one part holds. Made by `any_of`, so never empty, nested or constant."""
+    """Holds where at least one part does. Made by `any_of`, so never empty, nested or constant."""
 
     parts: tuple[Condition, ...]
     never: ClassVar[bool] = False
@@ -285,7 +285,7 @@ class AnyOf:
 
 
 def fields_of(condition: Condition) -> frozenset[str]:
-    """The names of all fields that are asked for."""
+    """The names of all fields that the condition reads."""
     match condition:
         case Field() | Absent():
             return frozenset({condition.field})
@@ -301,7 +301,7 @@ def _found(field: str, text: str | None) -> str:
 
 
 def all_of(parts: Iterable[Condition]) -> Condition:
-    """The conjunction; of nothing it always holds."""
+    """The conjunction; without parts it always holds."""
     left = [part for part in parts if part != ALWAYS]
     if any(part.never for part in left):
         return NEVER
@@ -309,7 +309,7 @@ def all_of(parts: Iterable[Condition]) -> Condition:
 
 
 def any_of(parts: Iterable[Condition]) -> Condition:
-    """The disjunction; of nothing it never holds."""
+    """The disjunction; without parts it never holds."""
     left = [part for part in parts if not part.never]
     if ALWAYS in left:
         return ALWAYS

@@ -21,7 +21,7 @@ _BOUNDS: Final = _LOWER_BOUNDS | _UPPER_BOUNDS
 
 
 def implies(one: Condition, other: Condition) -> bool:
-    """Whether everything that satisfies *one* satisfies *other*; False if that is not known."""
+    """Whether everything that satisfies *one* satisfies *other*; False also if that is not known."""
     if one.never or other == ALWAYS:
         return True
     if isinstance(one, Not) and isinstance(one.part, Not):
@@ -47,7 +47,7 @@ def implies(one: Condition, other: Condition) -> bool:
 
 
 def excludes(one: Condition, other: Condition) -> bool:
-    """Whether nothing satisfies both; False if that is not known."""
+    """Whether nothing satisfies both; False also if that is not known."""
     if one.never or other.never:
         return True
     for first, second in ((one, other), (other, one)):

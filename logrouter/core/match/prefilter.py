@@ -1,10 +1,10 @@
-r"""The raw-byte pre-filter: which records can't match any route, told without decoding them.
+r"""The raw-byte pre-filter: finds records that no route can match, without decoding them.
 
 A record can only satisfy `program: api-gateway` if the bytes `api-gateway` occur in it, or if it holds a `\u00XX`
 escape that could spell them. Everything else is written as itself in JSON, except what `literal` leaves out: quotes,
-backslashes, control and non-ASCII characters, "/", which rsyslog writes as `\/`, and the `<41>` that `jsontext` makes
-of a byte escaped as `\x41`. So a filter only skips work: what it skips would have ended as `ignored(unmatched)`, or
-could not be decoded and names none of our programs.
+backslashes, control and non-ASCII characters, "/", which rsyslog writes as `\/`, and the `<41>` that
+`core.text.json_objects` makes of a byte escaped as `\x41`. So the filter only saves work: what it skips would have
+ended as `ignored(unmatched)`, or could not be decoded and names none of the programs that routes ask for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def literal(text: str) -> bytes | None:
 
 
 def compile_prefilter(conditions: Iterable[Condition]) -> Callable[[bytes], bool] | None:
-    """A test that is False only for records that none of *conditions* can hold for; None if no test is possible."""
+    """A test of raw bytes, False only where none of *conditions* can hold; None if no test is possible."""
     tokens: set[bytes] = set()
     for condition in conditions:
         needed = condition.tokens()

@@ -1,4 +1,4 @@
-"""From requests to partial sums: what a batch of events adds to the tables. The route lane's hot loop ends here."""
+"""Adds the events of a batch up to partial sums, one cell per subject and minute. Called for every event."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from logrouter.core.rollup.cells import (
     Cell,
     Failure,
     add_name,
-    newest,
-    saturate,
+    newest_failures,
+    saturate_cell,
     url_room,
 )
 from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, fault_of
-from logrouter.core.rollup.sketches import MAX_LATENCY_MS, bucket, trim
+from logrouter.core.rollup.sketches import MAX_LATENCY_MS, latency_bucket, trim_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,8 +66,8 @@ class _Contribution(Struct, gc=False):
 class Accumulator:
     """The partial sums of one batch: every event adds to its client's and its API's cell of that minute.
 
-    Events are only put with their subject at first, and cells are made of them in the end: one at a time, so that what
-    belongs together is in the processor's caches together.
+    `add` only puts events with their subjects; `take` makes cells of them, one subject after the other, which keeps
+    what belongs together in the processor's caches.
     """
 
     __slots__ = ("_minutes",)
@@ -113,7 +113,7 @@ class Accumulator:
         if latency_ms is not None:
             if not 0 <= latency_ms <= MAX_LATENCY_MS:
                 latency_ms = 0 if latency_ms < 0 else MAX_LATENCY_MS
-            index = bucket(latency_ms)
+            index = latency_bucket(latency_ms)
         if outcome is not None and len(outcome) > MAX_NAME:
             outcome = outcome[:MAX_NAME]
         if len(api) > MAX_NAME:
@@ -164,7 +164,7 @@ class Accumulator:
                 known.append(contribution)
 
     def take(self) -> Subjects:
-        """Everything since the last call, by subject, within the bounds that a reader checks."""
+        """The cells of everything added since the last call, by subject, within the bounds that a reader checks."""
         minutes, self._minutes = self._minutes, {}
         subjects: dict[str, list[Cell]] = {}
         for minute, (clients, apis) in minutes.items():
@@ -176,7 +176,7 @@ class Accumulator:
 
 
 def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Cell:
-    """The cell of one subject. Spelled out over `merge` of one-event cells, as every request comes here twice."""
+    """The cell of one subject. Spelled out over `merge_cells` of one-event cells, as every request comes here twice."""
     first_ms = last_ms = events[0].time_ms
     weight = 0.0
     bytes_in = bytes_out = latency_sum = latency_max = latency_count = clients_error = url_error = 0
@@ -228,21 +228,21 @@ def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Ce
                 clients[client] += 1
             else:
                 if len(clients) >= _LOOSE:
-                    clients_error += trim(clients, MAX_CLIENTS)
+                    clients_error += trim_counts(clients, MAX_CLIENTS)
                 clients[client] = 1
         if url is not None:
             if url in urls:
                 urls[url] += 1
             else:
                 if len(urls) >= _LOOSE:
-                    url_error += trim(urls, MAX_URLS_OF_CLIENT if of_client else MAX_URLS_OF_API)
+                    url_error += trim_counts(urls, MAX_URLS_OF_CLIENT if of_client else MAX_URLS_OF_API)
                 urls[url] = 1
         if each.fault is not None:
             add_name(errors, each.fault, 1)
             if (failed := each.failures) is not None:
                 recent.append(failed[0 if of_client else 1])
                 if len(recent) >= _MANY:
-                    recent = newest(recent)
+                    recent = newest_failures(recent)
     cell = Cell(  # the numbers in their order: a call with more than 15 keywords takes six times as long
         minute,
         len(events),
@@ -274,15 +274,15 @@ def _finish(cell: Cell) -> None:
     if not (0 <= cell.bytes_in <= MAX_SUM and 0 <= cell.bytes_out <= MAX_SUM and 0 <= cell.weight <= MAX_WEIGHT):
         _make_readable(cell)
     if len(cell.url) > 1:
-        cell.url_error_bound += trim(cell.url, url_room(cell))
+        cell.url_error_bound += trim_counts(cell.url, url_room(cell))
     if cell.clients:
-        cell.clients_error_bound += trim(cell.clients, MAX_CLIENTS)
+        cell.clients_error_bound += trim_counts(cell.clients, MAX_CLIENTS)
     if len(cell.recent) > 1:
-        cell.recent = newest(cell.recent)
+        cell.recent = newest_failures(cell.recent)
 
 
 def _make_readable(cell: Cell) -> None:
     """Cut what no sound event has: one absurd value must not make a whole record unreadable."""
     cell.bytes_in, cell.bytes_out = max(cell.bytes_in, 0), max(cell.bytes_out, 0)
     cell.weight = cell.weight if 0 <= cell.weight <= MAX_WEIGHT else float(cell.count)
-    saturate(cell)
+    saturate_cell(cell)

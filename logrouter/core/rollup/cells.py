@@ -2,7 +2,7 @@
 
 Cells merge like sums, so the same struct serves for the partial sums of a batch, for the rows of every tier and for
 answers over many rows.  Sums, and maps of names as long as they have room, are the same in any order and grouping
-(floating-point rounding apart).  Heavy hitters are not, but always within their stated bound (`core.sketches`).
+(floating-point rounding apart).  Heavy hitters are not, but always within their stated bound (`core.rollup.sketches`).
 
 A *subject* is one kind letter and a name: ``c<client_id>`` or ``a<api>``; ``c-`` and ``a-`` are the absent ones.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 
 from logrouter.core.rollup.failures import NO_STATUS
-from logrouter.core.rollup.sketches import MAX_BUCKET, ZERO, bucket_value, join, trim
+from logrouter.core.rollup.sketches import MAX_BUCKET, ZERO, bucket_value, merge_counts, trim_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +56,11 @@ _Sketch = Annotated[
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True, order=True):
-    """One failed request. Failures have a total order, by time first, so the newest are the same however cells merge.
+    """One failed request, as it is shown among the recent ones.
 
-    *error* is a fault (`core.faults`); *peer* is the API in the cell of a client, and the client in the cell of an API.
+    *ms* is its time in epoch milliseconds and *error* a fault (`core.rollup.failures`). *peer* is the API in the cell
+    of a client, and the client in the cell of an API. Failures have a total order, by time first, so that the newest
+    ones are the same in whatever order cells are merged.
     """
 
     ms: _Millis
@@ -71,8 +73,8 @@ class Failure(msgspec.Struct, array_like=True, frozen=True, order=True):
 class Cell(msgspec.Struct, array_like=True):
     """Sums of one subject in one stretch of time; *minute* is the bucket number in the unit of its tier.
 
-    The numbers come first so that a reader can stop before the maps (`Numbers`).  Cells are mutable and shared maps are
-    never aliased: `merge` and `copy_of` make their own.
+    The numbers come first so that a reader can stop before the maps (`CellTotals`). Cells are mutable, and no two share
+    a map: `merge_cells` and `copy_cell` make their own.
 
     ===========  ======================================================================================================
     status       requests by status code
@@ -82,7 +84,7 @@ class Cell(msgspec.Struct, array_like=True):
     sketch       latencies by bucket
     clients      of an API, heavy hitters among its clients; *clients_error_bound* is their error bound
     url          heavy hitters among statuses and paths: ``404/core/x``; *url_error_bound* is their error bound
-    error        failed requests by fault (`core.faults`)
+    error        failed requests by fault (`core.rollup.failures`)
     recent       the newest failed requests, newest first: in partial sums and lifetime rows only
     ===========  ======================================================================================================
     """
@@ -114,7 +116,7 @@ FIRST_FIELDS: Final = 14
 """How many fields a cell had in version 1, where *peer* of a client was requests by API alone."""
 
 
-class Numbers(msgspec.Struct, array_like=True):
+class CellTotals(msgspec.Struct, array_like=True):
     """The numbers of a cell and its outcomes: decoding this skips the other maps, which are most of a cell."""
 
     minute: int
@@ -131,14 +133,14 @@ class Numbers(msgspec.Struct, array_like=True):
     outcome: dict[str, int] = {}
 
 
-def upgrade(cell: Cell) -> None:
-    """Make a cell of version 1 one of this version: of what it counted by API the status is not known."""
+def upgrade_cell(cell: Cell) -> None:
+    """Turn a cell of version 1 into one of this version. It counted by API without the status, which stays unknown."""
     if cell.peer:
         cell.peer = {name if name == OTHER else NO_STATUS + name: n for name, n in cell.peer.items()}
 
 
-def copy_of(cell: Cell, number: int) -> Cell:
-    """A cell with the same sums and its own maps, for bucket *number*."""
+def copy_cell(cell: Cell, number: int) -> Cell:
+    """A copy of the cell with maps of its own, for bucket *number*."""
     return Cell(  # the numbers in their order: a call with more than 15 keywords takes six times as long
         number,
         cell.count,
@@ -164,18 +166,18 @@ def copy_of(cell: Cell, number: int) -> Cell:
 
 
 def add_name(names: dict[str, int], name: str, count: int, room: int = MAX_NAMES) -> None:
-    """Add to a bounded map of names: what finds no room is counted under `OTHER`, so that totals stay right."""
+    """Add to a map of at most *room* names. What finds no room is counted under `OTHER`, so that totals stay right."""
     if name not in names and len(names) - (OTHER in names) >= room:
         name = OTHER
     names[name] = names.get(name, 0) + count
 
 
 def url_room(cell: Cell) -> int:
-    """How many heavy hitters *url* has room for: the cell of a client has peers, that of an API has none."""
+    """How many names the map *url* of this cell has room for. A cell with peers is that of a client."""
     return MAX_URLS_OF_CLIENT if cell.peer else MAX_URLS_OF_API
 
 
-def merge(into: Cell, cell: Cell) -> None:
+def merge_cells(into: Cell, cell: Cell) -> None:
     """Add *cell* to *into*, which keeps its own bucket number."""
     # Every row of every flush passes here, and most cells that come are of one request: what is absent is not touched,
     # and the loops are spelled out, as a call costs more than what it would do for one name.
@@ -215,11 +217,11 @@ def merge(into: Cell, cell: Cell) -> None:
     for name, n in cell.url.items():
         names[name] = names[name] + n if name in names else n
     if len(names) > MAX_URLS_OF_CLIENT:
-        into.url_error_bound += trim(names, url_room(into))
+        into.url_error_bound += trim_counts(names, url_room(into))
     if cell.url_error_bound:
         into.url_error_bound += cell.url_error_bound
     if cell.clients:
-        into.clients_error_bound += join(into.clients, cell.clients, MAX_CLIENTS)
+        into.clients_error_bound += merge_counts(into.clients, cell.clients, MAX_CLIENTS)
     if cell.clients_error_bound:
         into.clients_error_bound += cell.clients_error_bound
     if cell.error:
@@ -230,19 +232,19 @@ def merge(into: Cell, cell: Cell) -> None:
             else:
                 add_name(names, name, n)
     if cell.recent:
-        into.recent = newest(into.recent + cell.recent)
+        into.recent = newest_failures(into.recent + cell.recent)
 
 
-def newest(failures: list[Failure]) -> list[Failure]:
-    """The newest of some failures, newest first."""
+def newest_failures(failures: list[Failure]) -> list[Failure]:
+    """The newest `MAX_RECENT` of some failures, newest first."""
     failures.sort(reverse=True)
     return failures[:MAX_RECENT]
 
 
-def quantiles(cell: Cell, shares: Sequence[float]) -> list[float] | None:
-    """The latencies in ms below which some rising shares (0 to 1) of the requests lie, each within 2 %.
+def latency_quantiles(cell: Cell, shares: Sequence[float]) -> list[float] | None:
+    """Latencies in milliseconds below which the given shares of the requests lie, each within 2 %.
 
-    None without latencies.
+    *shares* lie between 0 and 1 and rise. None without latencies.
     """
     sketch = cell.sketch
     total = sum(sketch.values())
@@ -273,8 +275,8 @@ _SUMS: Final = (
 )
 
 
-def saturate(cell: Cell) -> None:
-    """Cap every sum at what the encoding can carry: absurd input ends in a stuck counter, not in a stopped lane."""
+def saturate_cell(cell: Cell) -> None:
+    """Cap every sum at what the encoding can carry, so that an absurd input does not stop the lane."""
     for name in _SUMS:
         setattr(cell, name, min(getattr(cell, name), MAX_SUM))
     cell.weight = min(cell.weight, MAX_WEIGHT)

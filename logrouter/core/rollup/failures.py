@@ -1,7 +1,7 @@
-"""How failed requests are named in the tables, so that status, outcome and the gateway's words can be told apart again.
+"""The names of failed requests in the tables, from which status, outcome and the gateway's message can be told again.
 
-A *fault* is ``status outcome [words]`` without the first space: three digits or `NO_STATUS`, the outcome or ``-``, and
-where the event has an `error`, a space and its code and message: ``404not_found``, ``500backend_error 101503 Refused``.
+A *fault* is one text: the status as three digits or `NO_STATUS`, the outcome or ``-``, and where the event has an
+`error`, a space and its code and message: ``404not_found``, ``500backend_error 101503 Refused``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NO_FAILURE: Final = frozenset({"ok", "aborted"})
 
 
 class FailureKey(NamedTuple):
-    """A fault taken apart; *label* is what people call it."""
+    """The parts of a fault; *label* is what is shown for it."""
 
     status: str
     outcome: str
@@ -29,7 +29,7 @@ class FailureKey(NamedTuple):
 
 
 def fault_of(digits: str, outcome: str | None, error: Mapping[str, Any] | None) -> str:
-    """The fault of a failed request, cut at `MAX_FAULT`; *digits* is the status, *error* that of the event."""
+    """The fault of a failed request, cut at `MAX_FAULT`. *digits* is its status, *error* the event's `error`."""
     fault = digits + (outcome or NO_OUTCOME)
     if error:
         words = (error.get("code"), error.get("message"))
@@ -40,6 +40,6 @@ def fault_of(digits: str, outcome: str | None, error: Mapping[str, Any] | None) 
 
 
 def parse_fault(fault: str) -> FailureKey:
-    """What `fault_of` put together. Without words of the gateway the label is status and outcome."""
+    """The parts of a fault. Without a code or message of the gateway, the label is status and outcome."""
     outcome, space, label = fault[3:].partition(" ")
     return FailureKey(fault[:3], outcome, label if space else f"{fault[:3]} {outcome}")

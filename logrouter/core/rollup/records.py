@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
-from logrouter.core.rollup.cells import MAX_NAME, Cell, upgrade
+from logrouter.core.rollup.cells import MAX_NAME, Cell, upgrade_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ Subjects = list[tuple[str, list[Cell]]]
 
 
 class RecordError(ValueError):
-    """A rollup record that is not one: corrupt, hostile or from an unknown version. The text holds no payload."""
+    """Not a rollup record: corrupt, hostile or of an unknown version. The text holds nothing of the record."""
 
 
 class _Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -46,14 +46,15 @@ _decode: Final = msgspec.msgpack.Decoder(_Record).decode
 
 
 def encode_record(subjects: Subjects) -> bytes:
-    """The value of one rollup record. At most `MAX_SUBJECTS` subjects, each once (`pack` keeps that)."""
+    """The value of one rollup record, with `MAX_SUBJECTS` subjects at most, each once (`pack_records` sees to that)."""
     return _encode((VERSION, subjects))
 
 
 def decode_record(value: bytes) -> Subjects:
-    """The partial sums of a record; anything but a well-formed one within bounds is a `RecordError`.
+    """The partial sums in a rollup record of version 1 or 2.
 
-    Records of version 1 are read as well.
+    Raises:
+        RecordError: the record is malformed or out of bounds.
     """
     if len(value) > 2 * MAX_RECORD_BYTES:
         msg = f"rollup record of {len(value)} bytes is too large"
@@ -66,12 +67,12 @@ def decode_record(value: bytes) -> Subjects:
     if record.version == 1:
         for _, cells in record.subjects:
             for cell in cells:
-                upgrade(cell)
+                upgrade_cell(cell)
     return record.subjects
 
 
 def partition_of(subject: str, partitions: int) -> int:
-    """The rollup and table partition of a subject. CRC-32, as both writer and readers of it are ours and it is fast."""
+    """The partition of a subject in the rollup topic and in the tables: CRC-32 of its UTF-8."""
     return zlib.crc32(subject.encode()) % partitions
 
 
@@ -89,10 +90,10 @@ def _close(entries: list[bytes]) -> bytes:
     return b"\x92" + bytes([VERSION]) + b"\xdc" + len(entries).to_bytes(2, "big") + b"".join(entries)
 
 
-def pack(subjects: Iterable[tuple[str, list[Cell]]], partitions: int) -> Iterator[tuple[int, bytes]]:
-    """Records of a batch's partial sums as (partition, value), bounded in subjects and bytes.
+def pack_records(subjects: Iterable[tuple[str, list[Cell]]], partitions: int) -> Iterator[tuple[int, bytes]]:
+    """The rollup records of a batch as (partition, value), bounded in subjects and bytes.
 
-    A subject occurs once per record; one whose cells need more room than a record goes on in the next.
+    A subject occurs once in a record; one whose cells need more room continues in the next record.
     """
     rooms: dict[int, list[bytes]] = {}
     sizes: dict[int, int] = {}

@@ -30,19 +30,19 @@ _SMALL: Final = tuple(_exact_bucket(ms) for ms in range(8192))
 MAX_BUCKET: Final = _exact_bucket(MAX_LATENCY_MS)
 
 
-def bucket(ms: int) -> int:
-    """The bucket of a latency; any int is accepted, out-of-range ones are clamped."""
+def latency_bucket(ms: int) -> int:
+    """The bucket of a latency in milliseconds. Any int is accepted; those out of range are clamped."""
     if 0 <= ms < 8192:
         return _SMALL[ms]
     return ZERO if ms < 0 else _exact_bucket(min(ms, MAX_LATENCY_MS))
 
 
 def bucket_value(index: int) -> float:
-    """The latency that stands for a bucket: at most 2 % away from everything that fell into it."""
+    """The latency in milliseconds that stands for a bucket, at most 2 % away from every latency in it."""
     return 0.0 if index <= ZERO else float(2 * _GAMMA**index / (_GAMMA + 1))
 
 
-def trim(counts: dict[str, int], room: int) -> int:
+def trim_counts(counts: dict[str, int], room: int) -> int:
     """Leave at most *room* names in *counts*; returns what every count lost by it, to be added to the error bound."""
     if len(counts) <= room:
         return 0
@@ -53,7 +53,7 @@ def trim(counts: dict[str, int], room: int) -> int:
     return taken
 
 
-def join(into: dict[str, int], counts: dict[str, int], room: int) -> int:
+def merge_counts(into: dict[str, int], counts: dict[str, int], room: int) -> int:
     """Add the counts of another summary to *into*, which keeps at most *room* names.
 
     Returns what was taken off every count; the error bound of *into* grows by that and by that of the other summary.
@@ -61,4 +61,4 @@ def join(into: dict[str, int], counts: dict[str, int], room: int) -> int:
     get = into.get
     for name, n in counts.items():
         into[name] = get(name, 0) + n
-    return trim(into, room) if len(into) > room else 0
+    return trim_counts(into, room) if len(into) > room else 0

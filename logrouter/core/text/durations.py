@@ -29,8 +29,8 @@ _PART = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,18})?)(h|ms|m|s|us|µs|μs|ns)", r
 _NUMBER = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,18})?", re.ASCII)
 
 
-def milliseconds(text: str) -> int | None:
-    """A duration rounded to milliseconds, None for any other text. Never raises."""
+def parse_duration(text: str) -> int | None:
+    """The milliseconds in a duration, rounded; None for any other text. Never raises."""
     if len(text) > _MAX_TEXT:
         return None
     whole = text[:-2]
@@ -48,9 +48,12 @@ def milliseconds(text: str) -> int | None:
 
 
 def duration_ms(value: object) -> int | None:
-    """A duration in proto-JSON: a text with unit, or a message with seconds and nanos, each a number or a text."""
+    """The milliseconds in a protobuf duration as JSON; None for anything else.
+
+    That is a text with a unit, or an object of seconds and nanos, each a number or a text.
+    """
     if isinstance(value, str):
-        return milliseconds(value)
+        return parse_duration(value)
     if not isinstance(value, dict):
         return None
     seconds, nanos = _count(value.get("seconds", 0)), _count(value.get("nanos", 0))

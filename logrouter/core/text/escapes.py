@@ -1,4 +1,4 @@
-"""Escapes that web servers write in quoted fields, turned back into the original text."""
+"""Undoing the escapes that web servers write in quoted fields."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _BYTES = re.compile(r"(?:\\x[0-9A-Fa-f]{2})++", re.ASCII)
 
 
 def unescape(text: str) -> str:
-    r"""Bytes that were escaped as `\xHH`, as the UTF-8 that they are as a rule; what is none stays escaped."""
-    return _BYTES.sub(decoded, text)
+    r"""The text with `\xHH` escapes decoded as UTF-8; bytes that are not UTF-8 stay escaped."""
+    return _BYTES.sub(decode_bytes, text)
 
 
-def decoded(match: re.Match[str]) -> str:
-    """The text of a run of escaped bytes."""
+def decode_bytes(match: re.Match[str]) -> str:
+    """The text that a match of escaped bytes stands for."""
     return bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", "backslashreplace")
 
 
 def unescape_json(text: str) -> str:
-    """The inside of a JSON string as text; what is none stays as it is."""
+    """The text that the inside of a JSON string stands for; unchanged if it is not valid JSON."""
     try:
         found = orjson.loads(f'"{text}"')
     except ValueError:

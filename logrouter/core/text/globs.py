@@ -8,9 +8,12 @@ _GLOB_PART = re.compile(r"\*\*|\*|\{([A-Za-z_]\w*)\}", re.ASCII)
 
 
 def compile_glob(glob: str) -> re.Pattern[str]:
-    """A pattern for `fullmatch`: `*` in one segment, `**` in any, `{name}` a group of one segment.
+    """The regular expression of a glob, for `fullmatch`.
 
-    Raises ValueError if a name is there twice.
+    `*` matches in one segment, `**` in any, `{name}` is a group of one segment.
+
+    Raises:
+        ValueError: a name occurs twice.
     """
     parts, start, seen = [], 0, set()
     for match in _GLOB_PART.finditer(glob):

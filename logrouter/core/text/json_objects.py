@@ -46,13 +46,13 @@ _HINTS: Final = ("NaN", "Infinity", "\\x", "\\ud", "\\uD")
 
 
 class Repaired(dict[str, Any]):
-    """An object that was not JSON as written. A marker: it behaves as the dict it is."""
+    """A JSON object that had to be mended before it could be read: a dict like any other."""
 
     __slots__ = ()
 
 
 def decode_object(data: bytes | str, stage: Stage) -> dict[str, Any] | Rejected:
-    """The JSON object in *data*, a `Repaired` one if it had to be mended, or why there is none. Never raises."""
+    """The JSON object in *data*, a `Repaired` one if it had to be mended; else why it is rejected, at *stage*."""
     try:
         value = _loads(data)
     except ValueError as error:
@@ -62,13 +62,13 @@ def decode_object(data: bytes | str, stage: Stage) -> dict[str, Any] | Rejected:
     return Rejected(stage, Reason.NOT_OBJECT, f"JSON {type(value).__name__}, not an object")
 
 
-def repairs(document: dict[str, Any]) -> tuple[str, ...]:
-    """The flags of what is read from an object: that it had to be mended, or none."""
+def repair_flags(document: dict[str, Any]) -> tuple[str, ...]:
+    """The flags of an event that is read from this object: `REPAIRED`, or none."""
     return (REPAIRED,) if isinstance(document, Repaired) else ()
 
 
 def cut_or_malformed(rejected: Rejected, text: str) -> Rejected:
-    """`decode_object` has refused a line for what is no JSON: cut if it lacks its end, else malformed."""
+    """The rejection of a line that is not JSON, by a better reason: truncated if it lacks its end, else malformed."""
     if rejected.reason is not Reason.INVALID_JSON:
         return rejected
     return replace(rejected, reason=Reason.MALFORMED if text.rstrip()[-1:] == "}" else Reason.TRUNCATED)
@@ -108,10 +108,10 @@ def _finite(match: re.Match[str]) -> str:
     return "null" if float(token) in (float("inf"), float("-inf")) else token
 
 
-def concatenated(data: bytes, most: int) -> list[tuple[Any, bytes]] | None:
-    """JSON documents with at most white space between them, each with its text; None if *data* is anything else.
+def split_documents(data: bytes, most: int) -> list[tuple[Any, bytes]] | None:
+    """JSON documents with nothing but white space between them as (value, text); None if *data* is anything else.
 
-    Of more than *most* documents the first *most* are read.
+    At most *most* documents are read.
     """
     try:
         text = data.decode()

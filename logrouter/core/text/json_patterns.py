@@ -2,8 +2,8 @@ r"""Patterns that write a JSON object, read by the names in it: for objects that
 
     {"time": "$time_iso8601", "http": {"status": $status, "line": "$request_method $request_uri"}}
 
-A line of such a pattern is text like any other to `core.linepattern`. But a transport that understands JSON merges the
-object into its own and forgets the text, its order and its blanks; then the names are all that is left.
+A line of such a pattern is text like any other to `core.text.line_patterns`. But a transport that understands JSON
+merges the object into its own and forgets the text, its order and its blanks; then the names are all that is left.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ _MAX_DEPTH: Final = 8
 
 
 def compile_members(pieces: Sequence[Piece]) -> Members | None:
-    """The values of the pattern's variables, in order, from an object; None if the pattern writes no object.
+    """A function from an object to the values of the pattern's variables, in order.
 
-    Raises `PatternError` for a member in which two variables can't be told apart: nothing is escaped in it any more.
+    None if the pattern writes no object.
+
+    Raises:
+        PatternError: a member has two variables that cannot be told apart, as nothing in it is escaped any more.
     """
     template = _template(pieces)
     if template is None:

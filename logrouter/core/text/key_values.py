@@ -26,9 +26,10 @@ _NAMED: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 @dataclass(slots=True)
 class Pairs:
-    """The pairs of a line under the keys as written; of a repeated key the first value, and *repeated* is set.
+    """The pairs of a line.
 
-    *words* are the tokens without "="; *cut* says that the line ends inside a quoted value.
+    Keys are as written; of a repeated key the first value is kept and *repeated* is set. *words* are the tokens without
+    "=". *cut* says that the line ends inside a quoted value.
     """
 
     values: dict[str, str] = field(default_factory=dict)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class PatternError(ValueError):
-    """Why a pattern can't be read back, and where."""
+    """A pattern that cannot be read back: why, and where in it."""
 
 
 MAX_VARIABLES: Final = 200
@@ -34,11 +34,11 @@ _LONGEST: Final = 1024
 
 
 class VariableKind(NamedTuple):
-    """What a variable can hold: *chars* is a class of characters, "" for all of them.
+    """The values that a variable can have.
 
-    *shape* is how it is written, if that is known; with *fixed* it says by itself where a value ends, whatever follows.
-    No value may be followed by what *not_before* matches, where that is not the end of it anyway. *empty* is what a
-    server writes for an empty text, if that is something.
+    *chars* is a class of characters, "" for any. *shape* is an expression for how values are written, if that is known;
+    with *fixed* it finds the end of a value whatever follows. A value is not followed by a match of *not_before*,
+    unless it ends there anyway. *empty* is what a server writes for an empty text.
     """
 
     chars: str
@@ -64,7 +64,7 @@ EPOCH_TIME: Final = VariableKind("", r"\d{9,10}\.\d{3}", fixed=True)
 
 
 class Variable(NamedTuple):
-    """A variable in a pattern: *name* as written there, *at* which character, *meaning* for who reads its values."""
+    """A variable of a pattern: *name* as written, *at* which character, and *meaning* for who reads the values."""
 
     name: str
     at: int
@@ -76,15 +76,17 @@ Piece = str | Variable
 
 
 def variables_of(pieces: Sequence[Piece]) -> list[Variable]:
-    """The variables, in order: what `compile_scan` gives values for."""
+    """The variables in order, as the groups of `compile_scan` are."""
     return [piece for piece in pieces if isinstance(piece, Variable)]
 
 
 def compile_scan(pieces: Sequence[Piece], *, escaped: bool = True) -> re.Pattern[str]:
-    """The expression that reads lines of the pattern by `fullmatch`: a group per variable, in order.
+    """The expression that reads lines of the pattern by `fullmatch`, with a group per variable in order.
 
-    *escaped* says that the server writes quotes and control characters in values as something else. Raises
-    `PatternError` for two variables that can't be told apart, and for a pattern without any.
+    *escaped* says that the server escapes quotes and control characters in values.
+
+    Raises:
+        PatternError: two variables cannot be told apart, or there is none.
     """
     names = variables_of(pieces)
     if not names:
@@ -95,9 +97,10 @@ def compile_scan(pieces: Sequence[Piece], *, escaped: bool = True) -> re.Pattern
 
 
 def head_of(pieces: Sequence[Piece], *, escaped: bool = True) -> re.Pattern[str]:
-    """The expression for how lines of the pattern begin, by `match`: up to the first variable of a fixed shape.
+    """The expression for the beginning of lines of the pattern, by `match`.
 
-    Without one it is up to the third variable. What begins so and is no line of the pattern has been cut or spoilt.
+    It ends at the first variable of a fixed shape, else at the third variable. A line that begins so and is not of the
+    pattern was cut or damaged.
     """
     seen = 0
     for index, piece in enumerate(pieces):

@@ -16,8 +16,8 @@ ABSENT: Final = (None, "", "-")
 _camels: dict[str, str] = {}
 
 
-def get(message: object, name: str) -> Any:
-    """The field *name* (in snake case) of a message, None if it is not there or *message* is none."""
+def get_field(message: object, name: str) -> Any:
+    """The value of the field *name* (in snake case) of a message; None if it is missing, or *message* no object."""
     if type(message) is not dict:
         return None
     value = message.get(name)
@@ -26,25 +26,25 @@ def get(message: object, name: str) -> Any:
     return None if value in ABSENT else value
 
 
-def submessage(message: object, name: str) -> dict[str, Any]:
-    """The message in the field *name*, an empty one if there is none."""
-    value = get(message, name)
+def get_message(message: object, name: str) -> dict[str, Any]:
+    """The message in the field *name*, empty if it is missing."""
+    value = get_field(message, name)
     return value if type(value) is dict else {}
 
 
-def text(message: object, name: str) -> str | None:
-    """The text in the field *name*, bare or wrapped."""
-    value = unwrapped(get(message, name))
+def get_text(message: object, name: str) -> str | None:
+    """The text in the field *name*, bare or in a wrapper; else None."""
+    value = unwrapped(get_field(message, name))
     return value if type(value) is str and value not in ABSENT else None
 
 
-def number(message: object, name: str) -> int | None:
-    """The whole number in the field *name*: not negative, and no larger than JSON can hold exactly."""
-    return count_of(get(message, name))
+def get_number(message: object, name: str) -> int | None:
+    """The whole number in the field *name*, not negative and no larger than JSON can hold exactly; else None."""
+    return count_of(get_field(message, name))
 
 
 def count_of(value: object) -> int | None:
-    """A whole number as a number, a text or a wrapper."""
+    """A whole number that is written as a number, a text or a wrapper; else None."""
     value = unwrapped(value)
     if type(value) is str:
         value = int(value) if len(value) <= _MAX_DIGITS and value.isascii() and value.isdigit() else None
@@ -54,12 +54,12 @@ def count_of(value: object) -> int | None:
 
 
 def unwrapped(value: object) -> Any:
-    """The value in a wrapper."""
+    """The value in a wrapper, or the value itself."""
     return value.get("value") if type(value) is dict and value.keys() == {"value"} else value
 
 
 def time_text(value: object) -> str | None:
-    """A time as a text that `timestamps.epoch_ms` reads."""
+    """A time as text that `epoch_ms` reads."""
     if type(value) is str:
         return value
     if type(value) is dict:

@@ -1,4 +1,4 @@
-"""Times that are written by a strftime format, possibly in pieces, and put together to one that is understood.
+"""Times that are written by a strftime format, possibly in pieces, put together as text that `epoch_ms` reads.
 
     %{%Y-%m-%dT%H:%M:%S}t.%{msec_frac}t%{%z}t        2026-05-01T10:00:00 . 123 +0000
 
@@ -48,7 +48,11 @@ _DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
 
 
 def compile_clock(text: str) -> re.Pattern[str]:
-    """The expression for what a format writes. Raises ValueError for a directive that no time can be told from."""
+    """The expression that reads times of a strftime format.
+
+    Raises:
+        ValueError: a directive does not help to find the time.
+    """
     if text in _WHOLE:
         return re.compile(_WHOLE[text], re.ASCII)
     for short, composed in _COMPOSED.items():
@@ -74,8 +78,8 @@ def shape_of(clock: re.Pattern[str]) -> str:
     return re.sub(r"\(\?P<\w+>", "(?:", clock.pattern)
 
 
-def compose(parts: Mapping[str, str]) -> str | None:
-    """The time that pieces make, None if some of it is missing."""
+def compose_time(parts: Mapping[str, str]) -> str | None:
+    """The time that the pieces make as text, None if some of it is missing."""
     if "ms" in parts or "us" in parts:
         return parts.get("us") or parts["ms"]
     fraction = f".{parts['f']}" if "f" in parts else ""

@@ -40,18 +40,21 @@ _prefixes: dict[int, str] = {}
 
 
 def epoch_ms(text: str) -> int | None:
-    """Epoch milliseconds of a time in any of the spellings, or None if it is none. Never raises on any string."""
+    """Epoch milliseconds of a time in any of these spellings, None for any other text. Never raises."""
     ms = rfc3339_ms(text) if text[4:5] == "-" else None
     return ms if ms is not None else _other_ms(text)
 
 
-def zoneless(text: str) -> bool:
-    """Whether `epoch_ms` had to take a time for UTC because it names no zone."""
+def lacks_zone(text: str) -> bool:
+    """Whether a time names no zone, so that `epoch_ms` takes it for UTC."""
     return _OFFSET.search(text, max(len(text) - 6, 0)) is None and not text.replace(".", "", 1).isdecimal()
 
 
 def rfc3339_ms(text: str) -> int | None:
-    """`epoch_ms` for RFC 3339 alone, which requires an offset: for what people write, where a guess would mislead."""
+    """Epoch milliseconds of an RFC 3339 time, None for any other text.
+
+    Such a time has an offset: this is for what people write, where a guess would mislead.
+    """
     minute = text[:16]
     base = _minutes[minute] if minute in _minutes else _minute_ms(minute)
     if base is None or text[16:17] != ":":
@@ -69,7 +72,7 @@ def rfc3339_ms(text: str) -> int | None:
 
 
 def rfc3339(ms: int) -> str:
-    """*ms* as `2024-05-01T10:00:00.123Z`. Outside the years 1 to 9999 it is the nearest moment inside."""
+    """*ms*, epoch milliseconds, as `2024-05-01T10:00:00.123Z`. Years end at 1 and 9999."""
     if not _FIRST_MS <= ms <= _LAST_MS:
         ms = _FIRST_MS if ms < _FIRST_MS else _LAST_MS
     second = ms // 1000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.rollup.cells import OTHER, Cell, merge
+from logrouter.core.rollup.cells import OTHER, Cell, merge_cells
 from logrouter.core.rollup.failures import parse_fault
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import answers, csv_text, schemas
@@ -61,7 +61,7 @@ class OutcomesBuilder:
         known = self._sums.get(name)
         if known is None:
             known = self._sums[name] = Cell(0)
-        merge(known, answers.without_breakdowns(cell, errors=True))
+        merge_cells(known, answers.without_breakdowns(cell, errors=True))
 
     def result(self) -> PartialOutcomes:
         """The part of this worker, once all work is done."""

@@ -19,7 +19,7 @@ from logrouter.query.parameters import Sort
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, CellTotals
 
 _STEP: Final = 2000
 """Subjects that are sorted at a time: about a millisecond."""
@@ -39,7 +39,7 @@ class Tally(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     first_ms: int = 0
     last_ms: int = 0
 
-    def add(self, cell: Cell | Numbers) -> None:
+    def add(self, cell: Cell | CellTotals) -> None:
         """Add one row."""
         self._seen(cell.first_ms, cell.last_ms)
         self.count += cell.count
@@ -119,7 +119,7 @@ class TopCollector:
         self.subjects = 0
         self.total = Tally()
 
-    def add(self, name: str, cell: Cell | Numbers) -> None:
+    def add(self, name: str, cell: Cell | CellTotals) -> None:
         """Count one row."""
         if not cell.count:
             return

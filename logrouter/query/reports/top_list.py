@@ -41,13 +41,13 @@ from logrouter.query.reports.work import Lookup, Ranking, Scan
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, CellTotals
     from logrouter.query.parsing import Query
     from logrouter.query.reports.work import Work
     from logrouter.query.row_ranges import RowRange
     from logrouter.query.schemas import Schema
 
-    Add = Callable[[str, Cell | Numbers], None]
+    Add = Callable[[str, Cell | CellTotals], None]
 
 _COLLECTION: Final = {SubjectKind.CLIENT: "clients", SubjectKind.API: "apis"}
 """The member of the answer that holds the list, by the kind of the subjects."""
@@ -119,7 +119,7 @@ class TopListBuilder:
     def _looked_up(self, names: Sequence[str], row_range: RowRange) -> Generator[Work | None, None, list[TopEntry]]:
         tallies = {name: Tally() for name in names}
 
-        def add(name: str, row: Cell | Numbers) -> None:
+        def add(name: str, row: Cell | CellTotals) -> None:
             tallies[name].add(row)
 
         for segment in row_range.segments:
@@ -139,7 +139,7 @@ class TopListBuilder:
         if time_range.previous is not None:
             before, listed = Tally(), {entry.name: Tally() for entry in entries}
 
-            def add(name: str, row: Cell | Numbers) -> None:
+            def add(name: str, row: Cell | CellTotals) -> None:
                 before.add(row)
                 if (known := listed.get(name)) is not None:
                     known.add(row)
@@ -159,7 +159,7 @@ class TopListBuilder:
     def _scanned(self, row_range: RowRange, add: Add, most: int | None) -> Generator[Work | None, None, bool]:
         wanted, left = self._wanted, most
 
-        def some(name: str, _: int, row: Cell | Numbers) -> bool:
+        def some(name: str, _: int, row: Cell | CellTotals) -> bool:
             nonlocal left
             if left is not None:
                 left -= 1

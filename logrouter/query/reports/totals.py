@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from logrouter.core.rollup.cells import Cell, merge
+from logrouter.core.rollup.cells import Cell, merge_cells
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import answers, schemas
 from logrouter.query.parameters import COMPARED, OF_ALL
@@ -16,7 +16,7 @@ from logrouter.query.reports.work import Scan
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from logrouter.core.rollup.cells import Numbers
+    from logrouter.core.rollup.cells import CellTotals
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.row_ranges import RowRange
@@ -52,7 +52,7 @@ class TotalsBuilder:
             yield from _summed(time_range.previous, previous, set())
         clients, rows = set[str](), 0
 
-        def count(name: str, _: int, cell: Cell | Numbers) -> bool:
+        def count(name: str, _: int, cell: Cell | CellTotals) -> bool:
             nonlocal rows
             rows += 1
             if cell.count:
@@ -73,7 +73,7 @@ def _summed(row_range: RowRange, into: Cell, names: set[str]) -> Iterator[Scan]:
     def add(name: str, _: int, cell: Cell) -> None:
         if cell.count:
             names.add(name)
-            merge(into, answers.without_breakdowns(cell, errors=True))
+            merge_cells(into, answers.without_breakdowns(cell, errors=True))
 
     for segment in row_range.segments:
         yield Scan(SubjectKind.API, segment, add)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from logrouter.core.rollup.cells import OTHER, Cell, merge
+from logrouter.core.rollup.cells import OTHER, Cell, merge_cells
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import answers
 from logrouter.query.parameters import FORMAT, OF_ALL, SERIES, By, split_by
@@ -50,7 +50,7 @@ class TotalsSeriesBuilder:
         known = self._cells.get(bucket)
         if known is None:
             known = self._cells[bucket] = Cell(bucket)
-        merge(known, answers.without_breakdowns(cell))
+        merge_cells(known, answers.without_breakdowns(cell))
         if self._calls is not None:
             self._calls.add(name, bucket, cell)
 

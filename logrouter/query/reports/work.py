@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from logrouter.core.rollup.cells import Cell, Numbers
+    from logrouter.core.rollup.cells import Cell, CellTotals
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
@@ -55,7 +55,7 @@ class Lookup(NamedTuple):
 
     names: Sequence[str]
     segment: Segment
-    add: Callable[[str, Cell | Numbers], None]
+    add: Callable[[str, Cell | CellTotals], None]
 
 
 Work = Scan | Ranking | Lookup

@@ -17,8 +17,8 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.cells import Cell, merge
-from logrouter.core.rollup.records import pack
+from logrouter.core.rollup.cells import Cell, merge_cells
+from logrouter.core.rollup.records import pack_records
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from tests.conftest import HANG_SECONDS
@@ -166,7 +166,7 @@ class Lane:
             accumulator.add(**event)
         subjects = accumulator.take()
         self.producer.begin_transaction()
-        for partition, value in pack(subjects, self.partitions):
+        for partition, value in pack_records(subjects, self.partitions):
             self.produce(value, partition, counted=not aborted)
         if aborted:
             self.producer.flush()
@@ -179,7 +179,7 @@ class Lane:
                 for tier in Tier:
                     bucket = tier.bucket(cell.minute)
                     row = self.truth.setdefault(rows.key_of(tier, bucket, subject), Cell(bucket))
-                    merge(row, cell)
+                    merge_cells(row, cell)
                     rows.trim_to_tier(tier, row)
 
     def produce(self, value: bytes, partition: int, *, counted: bool = True) -> None:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from logrouter.access.policy import OPEN, Policy
-from logrouter.access.scopes import Via, caller
-from logrouter.access.tokens import Token, digest_of, hash_of
+from logrouter.access.scopes import Via, make_caller
+from logrouter.access.tokens import Token, digest_of, hash_token
 from logrouter.tables import table, worker
 from logrouter.tables.retention import BucketsKept
 from logrouter.tables.security import Security
@@ -33,7 +33,7 @@ def run(given: dict) -> int:
     """
     configure_logging()
     tokens = [
-        Token(caller(f"caller-{number}", Via.TOKEN, scopes), digest_of(hash_of(token)))
+        Token(make_caller(f"caller-{number}", Via.TOKEN, scopes), digest_of(hash_token(token)))
         for number, (token, scopes) in enumerate(given.pop("tokens", {}).items())
     ]
     fail_after = given.pop("fail_after", None)

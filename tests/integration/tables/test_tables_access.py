@@ -7,15 +7,15 @@ import time
 import pytest
 
 from logrouter.access import hops
-from logrouter.access.scopes import Via, caller, client_scope
-from logrouter.access.tokens import token_of
+from logrouter.access.scopes import Via, client_scope, make_caller
+from logrouter.access.tokens import make_token
 from logrouter.query.endpoints import Reach
 from logrouter.query.reports.registry import ENDPOINTS
 
 pytestmark = pytest.mark.broker
 
 SECRET = "a secret between two workers"  # noqa: S105 - of this test
-ALL, ONE = token_of(b"all".ljust(32)), token_of(b"one".ljust(32))
+ALL, ONE = make_token(b"all".ljust(32)), make_token(b"one".ljust(32))
 MINE, OTHER = "client1", "client2"
 OF_CLIENT = [endpoint.path for endpoint in ENDPOINTS if "{client_id}" in endpoint.path]
 OF_ALL = [e.path for e in ENDPOINTS if e.reach is not Reach.NOBODY and "{client_id}" not in e.path]
@@ -28,7 +28,7 @@ def bearer(token):
 
 def signed(path, secret, scopes):
     """The headers of a hop that asks for *path* in the name of a caller with these scopes."""
-    return hops.headers(secret.encode(), "GET", path, caller("x", Via.HOP, scopes), time.time_ns() // 1_000_000)
+    return hops.sign_hop(secret.encode(), "GET", path, make_caller("x", Via.HOP, scopes), time.time_ns() // 1_000_000)
 
 
 def test_a_token_of_one_client_reads_it_through_both_workers_and_nothing_else(lane, eventually):

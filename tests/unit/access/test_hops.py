@@ -5,18 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.access import hops
-from logrouter.access.scopes import Via, caller, client_scope
+from logrouter.access.scopes import Via, client_scope, make_caller
 
 SECRET = "between us ü".encode()
 NOW = 1_790_000_000_000
 TARGET = "/v1/clients/a%2Fb?x=1"
-WHO = caller("reports ü\n", Via.TOKEN, [client_scope("a/b"), "metrics:read"])
-SIGNED = hops.headers(SECRET, "GET", TARGET, WHO, NOW)
+WHO = make_caller("reports ü\n", Via.TOKEN, [client_scope("a/b"), "metrics:read"])
+SIGNED = hops.sign_hop(SECRET, "GET", TARGET, WHO, NOW)
 
 
 def test_a_hop_carries_the_callers_name_and_scopes():
     """The other worker sees the same caller."""
-    found = hops.caller_of(SECRET, "GET", TARGET, SIGNED, NOW)
+    found = hops.verify_hop(SECRET, "GET", TARGET, SIGNED, NOW)
     assert (found.name, found.via, found.scopes) == (WHO.name, Via.HOP, WHO.scopes)
 
 
@@ -29,7 +29,7 @@ def test_headers_are_plain_ascii_and_hold_no_secret():
 @pytest.mark.parametrize(("late", "believed"), [(-30_001, False), (-30_000, True), (30_000, True), (30_001, False)])
 def test_a_hop_is_good_for_half_a_minute(late, believed):
     """Clocks may differ by so much; an older hop is somebody else's."""
-    assert (hops.caller_of(SECRET, "GET", TARGET, SIGNED, NOW + late) is not None) == believed
+    assert (hops.verify_hop(SECRET, "GET", TARGET, SIGNED, NOW + late) is not None) == believed
 
 
 @pytest.mark.parametrize(
@@ -48,24 +48,24 @@ def test_a_hop_is_good_for_half_a_minute(late, believed):
         (
             "GET",
             TARGET,
-            {hops.CALLER: hops.headers(SECRET, "GET", "/", caller("x", Via.JWT, ["admin"]), 0)[hops.CALLER]},
+            {hops.CALLER: hops.sign_hop(SECRET, "GET", "/", make_caller("x", Via.JWT, ["admin"]), 0)[hops.CALLER]},
         ),
     ],
 )
 def test_anything_changed_makes_it_nobodys(method, target, changed):
     """Method, path, query, caller and time are all signed."""
-    assert hops.caller_of(SECRET, method, target, SIGNED | changed, NOW) is None
+    assert hops.verify_hop(SECRET, method, target, SIGNED | changed, NOW) is None
 
 
 def test_another_secret_signs_nothing():
     """Workers of another group are strangers."""
-    assert hops.caller_of(b"other", "GET", TARGET, SIGNED, NOW) is None
+    assert hops.verify_hop(b"other", "GET", TARGET, SIGNED, NOW) is None
 
 
 @given(st.dictionaries(st.sampled_from([hops.HOP, hops.CALLER, hops.TIME, hops.SIGNATURE]), st.text()))
 def test_whatever_is_sent_nobody_is_believed_and_nothing_raises(given_headers):
     """Anybody can send these headers."""
-    assert hops.caller_of(SECRET, "GET", TARGET, given_headers, NOW) is None
+    assert hops.verify_hop(SECRET, "GET", TARGET, given_headers, NOW) is None
 
 
 @pytest.mark.parametrize("said", ["", "e30=", "bnVsbA==", "eyJuYW1lIjoieCIsInNjb3BlcyI6WyJyb290Il19", "!"])
@@ -73,4 +73,4 @@ def test_a_signed_hop_that_says_nonsense_is_refused(said):
     """A worker of another version grants nothing by accident."""
     signed = {**SIGNED, hops.CALLER: said}
     signed[hops.SIGNATURE] = hops._signature(SECRET, "GET", TARGET, said, SIGNED[hops.TIME])
-    assert hops.caller_of(SECRET, "GET", TARGET, signed, NOW) is None
+    assert hops.verify_hop(SECRET, "GET", TARGET, signed, NOW) is None

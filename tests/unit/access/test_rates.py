@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.access.rates import Buckets, Rate, neighbourhood
+from logrouter.access.rates import Buckets, Rate, bucket_key
 
 
 def test_a_burst_passes_and_then_so_many_a_second():
@@ -55,4 +55,4 @@ def test_no_rate_is_no_bound():
 )
 def test_one_host_is_one_neighbour(address, counted_as):
     """IPv6 gives a host a whole network to ask from."""
-    assert neighbourhood(address) == counted_as
+    assert bucket_key(address) == counted_as

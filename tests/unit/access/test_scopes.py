@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.access.scopes import Via, caller, client_of, client_scope, is_scope
+from logrouter.access.scopes import Via, client_of, client_scope, is_scope, make_caller
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
@@ -20,7 +20,7 @@ def test_a_scope_names_its_client_whatever_it_is_called(client_id):
 @given(NAMES, NAMES)
 def test_one_client_is_read_and_no_other(mine, other):
     """Case, encoding and look-alikes make another client."""
-    who = caller("x", Via.TOKEN, [client_scope(mine)])
+    who = make_caller("x", Via.TOKEN, [client_scope(mine)])
     assert who.may_read(mine)
     assert who.may_read(other) == (mine == other)
     assert [who.reads_all, who.reads_metrics, who.is_admin] == [False] * 3
@@ -46,7 +46,7 @@ def test_what_is_no_scope(text):
     """Nearly right is wrong: a scope that is misread could grant more than was meant."""
     assert not is_scope(text)
     with pytest.raises(ValueError, match="no such scope"):
-        caller("x", Via.TOKEN, [text])
+        make_caller("x", Via.TOKEN, [text])
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,6 @@ def test_what_is_no_scope(text):
 )
 def test_what_each_scope_allows(scope, reads_all, metrics, admin):
     """Nothing is implied but by admin."""
-    who = caller("x", Via.TOKEN, [scope])
+    who = make_caller("x", Via.TOKEN, [scope])
     assert (who.reads_all, who.reads_metrics, who.is_admin) == (reads_all, metrics, admin)
     assert who.may_read("other") == reads_all

@@ -6,30 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.access.scopes import Via, caller
-from logrouter.access.tokens import Refusal, Token, Tokens, digest_of, hash_of, is_token, token_of
+from logrouter.access.scopes import Via, make_caller
+from logrouter.access.tokens import Refusal, Token, Tokens, digest_of, hash_token, is_token, make_token
 
-ONE, TWO = token_of(bytes(32)), token_of(b"\xff" * 32)
-WHO = caller("one", Via.TOKEN, ["usage:read"])
+ONE, TWO = make_token(bytes(32)), make_token(b"\xff" * 32)
+WHO = make_caller("one", Via.TOKEN, ["usage:read"])
 NOW = 1_790_000_000_000
 
 
 def kept(token=ONE, **times):
     """What a worker keeps of a token."""
-    return Token(WHO, digest_of(hash_of(token)), **times)
+    return Token(WHO, digest_of(hash_token(token)), **times)
 
 
 def test_a_token_is_recognisable_and_what_is_kept_is_its_sha256():
     """Scanners find it by prefix and length; nobody finds it by what is kept."""
     assert "lrt_" + "0" * 43 + ONE[-6:] == ONE
     assert len(ONE) == len(TWO) == 53
-    assert hash_of(ONE) == "sha256:" + hashlib.sha256(ONE.encode()).hexdigest()
+    assert hash_token(ONE) == "sha256:" + hashlib.sha256(ONE.encode()).hexdigest()
 
 
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 52), st.sampled_from("0aZ_-é"))
 def test_one_wrong_character_makes_it_no_token(random, place, char):
     """Mistyped or cut, it is refused before anything is compared."""
-    token = token_of(random)
+    token = make_token(random)
     changed = token[:place] + char + token[place + 1 :]
     assert is_token(token)
     assert is_token(changed) == (changed == token)
@@ -44,9 +44,9 @@ def test_whatever_is_sent_lets_nobody_in(text):
 
 def test_a_token_lets_in_its_own_caller_only():
     """Among many, wherever it stands."""
-    callers = [caller(f"c{n}", Via.TOKEN, ["usage:read"]) for n in range(50)]
-    sent = [token_of(bytes([n]) * 32) for n in range(50)]
-    tokens = Tokens([Token(who, digest_of(hash_of(text))) for who, text in zip(callers, sent, strict=True)])
+    callers = [make_caller(f"c{n}", Via.TOKEN, ["usage:read"]) for n in range(50)]
+    sent = [make_token(bytes([n]) * 32) for n in range(50)]
+    tokens = Tokens([Token(who, digest_of(hash_token(text))) for who, text in zip(callers, sent, strict=True)])
     assert [tokens.find(text, NOW) for text in sent] == callers
     assert tokens.find(TWO, NOW) is Refusal.INVALID
 

@@ -10,14 +10,14 @@ import sys
 import pytest
 
 from logrouter.access.policy import Policy
-from logrouter.access.scopes import Via, caller, client_scope
-from logrouter.access.tokens import Token, digest_of, hash_of, token_of
+from logrouter.access.scopes import Via, client_scope, make_caller
+from logrouter.access.tokens import Token, digest_of, hash_token, make_token
 from logrouter.commands.view_client import ViewClient
 from logrouter.commands.view_options import ViewAddress, ViewError
 from tests.browser import stage
 from tests.conftest import HANG_SECONDS
 
-TOKEN = token_of(b"one".ljust(32))
+TOKEN = make_token(b"one".ljust(32))
 topapp = pytest.importorskip("logrouter.commands.top_app", reason="needs Textual (the extra `top`)")
 
 
@@ -229,7 +229,9 @@ def run(*arguments, **environment):
 
 def test_a_caller_of_one_client_stays_with_its_list():
     """APIs are not for it: the key says so and ends nothing."""
-    policy = Policy(tokens=(Token(caller("one", Via.TOKEN, [client_scope("client-1")]), digest_of(hash_of(TOKEN))),))
+    policy = Policy(
+        tokens=(Token(make_caller("one", Via.TOKEN, [client_scope("client-1")]), digest_of(hash_token(TOKEN))),)
+    )
 
     async def script(app, pilot):
         screen = app.screen

@@ -12,15 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from logrouter.access.policy import Policy
-from logrouter.access.scopes import Via, caller
-from logrouter.access.tokens import Token, digest_of, hash_of, token_of
+from logrouter.access.scopes import Via, make_caller
+from logrouter.access.tokens import Token, digest_of, hash_token, make_token
 from logrouter.cli import cli
 from logrouter.commands import humanise
 from tests.browser import stage
 from tests.certificates import certificate
 from tests.conftest import HANG_SECONDS
 
-TOKEN = token_of(b"reader".ljust(32))
+TOKEN = make_token(b"reader".ljust(32))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_exit_codes(site, arguments, code, said):
 
 def test_a_token_comes_from_a_file_or_the_environment(tmp_path):
     """Never from the command line; it is not repeated when it is refused."""
-    policy = Policy(tokens=(Token(caller("reader", Via.TOKEN, ["usage:read"]), digest_of(hash_of(TOKEN))),))
+    policy = Policy(tokens=(Token(make_caller("reader", Via.TOKEN, ["usage:read"]), digest_of(hash_token(TOKEN))),))
     file = tmp_path / "token"
     file.write_text(TOKEN + "\n")
     wrong = tmp_path / "wrong"

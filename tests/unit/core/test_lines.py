@@ -16,8 +16,8 @@ from logrouter import config
 from logrouter.config.cases import Difference
 from logrouter.config.cases import run as run_tests
 from logrouter.core import ids
-from logrouter.core.dryrun.explain import as_dict, explain
-from logrouter.core.dryrun.plan import Comparison, Side, run
+from logrouter.core.dryrun.explain import explain_record
+from logrouter.core.dryrun.plan import Comparison, Side, compare_tables
 from logrouter.core.pipeline import process
 from logrouter.model import Accepted, Ignored, RawRecord, Reason, Rejected, Stage
 
@@ -147,7 +147,7 @@ def test_a_record_that_is_too_large_shows_nothing():
 def test_an_explanation_goes_line_by_line():
     """Every step from the envelope on says which line it is about, and so does every outcome."""
     record = RawRecord("t", 3, 7, NOW, payload(request(), "text", '{"cut'))
-    found = as_dict(explain(table(ROUTE), record, now_ms=NOW, event_id=ID_OF, dead_letter_topic="dead"))
+    found = explain_record(table(ROUTE), record, now_ms=NOW, event_id=ID_OF, dead_letter_topic="dead").as_dict()
     lines = [step.get("line") for step in found["steps"]]
 
     assert lines == sorted(lines, key=lambda line: -1 if line is None else line)
@@ -172,7 +172,7 @@ def test_an_explanation_goes_line_by_line():
 def test_an_explanation_of_one_line_does_not_number_it():
     """Records of one line are shown as they always were."""
     record = RawRecord("t", 3, 7, NOW, payload(request()))
-    found = as_dict(explain(table(ROUTE), record, now_ms=NOW, event_id=ID_OF))
+    found = explain_record(table(ROUTE), record, now_ms=NOW, event_id=ID_OF).as_dict()
 
     assert not any("line" in part for part in (*found["steps"], *found["outcomes"]))
 
@@ -196,7 +196,7 @@ def test_a_plan_sees_what_becomes_of_each_line(new, messages, effects):
     ticks = count()
     records = [RawRecord("t", 3, 7, NOW, payload(*messages))]
     sides = (Side(table(ROUTE), "c"), Side(table(new), "c"))
-    run(records, *sides, comparison, now_ms=NOW, clock=lambda: float(next(ticks)))
+    compare_tables(records, *sides, comparison, now_ms=NOW, clock=lambda: float(next(ticks)))
 
     assert comparison.effects == effects
     assert comparison.records == 1
@@ -209,7 +209,7 @@ def test_a_sample_of_a_plan_is_short_however_many_lines_there_are():
     ticks = count()
     value = payload(*[request()] * 500, *["text"] * 500)
     sides = (Side(table(ROUTE), "c"), Side(table(ROUTE.replace("to: x", "to: y")), "c"))
-    run([RawRecord("t", 3, 7, NOW, value)], *sides, comparison, now_ms=NOW, clock=lambda: float(next(ticks)))
+    compare_tables([RawRecord("t", 3, 7, NOW, value)], *sides, comparison, now_ms=NOW, clock=lambda: float(next(ticks)))
     (sample,) = comparison.samples
 
     assert sample.old == "500 times accepted by aws for x; 500 times ignored by aws (not_request)"

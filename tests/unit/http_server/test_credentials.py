@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from prometheus_client import CollectorRegistry
 
 from logrouter.access.policy import OPEN
-from logrouter.access.tokens import hash_of, token_of
+from logrouter.access.tokens import hash_token, make_token
 from logrouter.config import load
 from logrouter.config.settings import SettingsError
 from logrouter.http_server import server
@@ -29,13 +29,13 @@ from logrouter.web.app import AUTHENTICATOR
 from tests.certificates import certificate
 from tests.conftest import HANG_SECONDS
 
-ONE, TWO = token_of(bytes(32)), token_of(b"2" * 32)
+ONE, TWO = make_token(bytes(32)), make_token(b"2" * 32)
 REST = "sources: {s: {topics: [lines], envelope: rsyslog}}\nroutes: [{name: r, from: s, format: envoy, to: out}]\n"
 
 
 def entry(token, name):
     """A line of a tokens file."""
-    return f"- {{name: {name}, hash: '{hash_of(token)}', scopes: usage:read}}\n"
+    return f"- {{name: {name}, hash: '{hash_token(token)}', scopes: usage:read}}\n"
 
 
 def settings(folder, access, more="", env=None):
@@ -194,12 +194,12 @@ def test_names_by_which_an_open_worker_answers(tmp_path, access, http, names):
         ("{tokens_file: missing.yaml}", {}, "missing.yaml can't be read"),
         ("{tokens_file: tokens.yaml}", {"tokens.yaml": "- {name: a}"}, "lacks `hash`"),
         (
-            f"{{tokens_file: tokens.yaml, tokens: [{{name: a, hash: '{hash_of(ONE)}', scopes: admin}}]}}",
+            f"{{tokens_file: tokens.yaml, tokens: [{{name: a, hash: '{hash_token(ONE)}', scopes: admin}}]}}",
             {"tokens.yaml": entry(TWO, "a")},
             "the name a is in access.tokens",
         ),
         (
-            f"{{tokens_file: tokens.yaml, tokens: [{{name: a, hash: '{hash_of(ONE)}', scopes: admin}}]}}",
+            f"{{tokens_file: tokens.yaml, tokens: [{{name: a, hash: '{hash_token(ONE)}', scopes: admin}}]}}",
             {"tokens.yaml": entry(ONE, "b")},
             "a hash is in access.tokens",
         ),
@@ -217,7 +217,7 @@ def test_a_worker_does_not_start_with_files_that_it_cannot_use(tmp_path, access,
 
 def test_the_secret_between_workers_must_not_be_the_weakest_link(tmp_path):
     """It guards what the tokens guard."""
-    access = f"{{tokens: [{{name: a, hash: '{hash_of(ONE)}', scopes: admin}}]}}"
+    access = f"{{tokens: [{{name: a, hash: '{hash_token(ONE)}', scopes: admin}}]}}"
     with pytest.raises(SettingsError, match=f"{PEER_SECRET_ENV} has fewer than 16 characters"):
         settings(tmp_path, access, env={PEER_SECRET_ENV: "short"})
     assert settings(tmp_path, access, env={PEER_SECRET_ENV: "long enough to be one"}).secret

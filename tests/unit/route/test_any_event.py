@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.records import decode_record, pack
+from logrouter.core.rollup.records import decode_record, pack_records
 from logrouter.model import Accepted
 from logrouter.route.batch import add_event
 from logrouter.route.output import BatchOutput
@@ -36,7 +36,7 @@ def test_an_event_with_any_fields_is_counted(events):
         tables = ("clients", "apis", "urls")
         add_event(BatchOutput(), sums, Accepted("r", "clean", None, b"", event, START, tables))
 
-    subjects = [each for _, value in pack(sums.take(), 1) for each in decode_record(value)]
+    subjects = [each for _, value in pack_records(sums.take(), 1) for each in decode_record(value)]
 
     for kind in "ca":
         assert sum(cell.count for subject, cells in subjects for cell in cells if subject[0] == kind) == len(events)

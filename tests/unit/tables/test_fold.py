@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.core.rollup.cells import MAX_URLS_OF_CLIENT, Cell, Failure, copy_of, merge
+from logrouter.core.rollup.cells import MAX_URLS_OF_CLIENT, Cell, Failure, copy_cell, merge_cells
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
@@ -40,7 +40,7 @@ def record(rnd, clients=4):
 
 def cloned(subjects):
     """A record as decoded anew: the fold owns the cells it is given."""
-    return [(name, [copy_of(cell, cell.minute) for cell in cells]) for name, cells in subjects]
+    return [(name, [copy_cell(cell, cell.minute) for cell in cells]) for name, cells in subjects]
 
 
 def recount(records, cutoffs=ALL):
@@ -53,7 +53,7 @@ def recount(records, cutoffs=ALL):
                     bucket = tier.bucket(cell.minute)
                     if cutoffs.keeps(tier, bucket):
                         row = found.setdefault(rows.key_of(tier, bucket, name), Cell(bucket))
-                        merge(row, cell)
+                        merge_cells(row, cell)
                         rows.trim_to_tier(tier, row)
     return found
 
@@ -314,7 +314,7 @@ def test_a_scan_of_a_quiet_partition_is_a_recount():
     for _ in range(20):
         world.read()
     found = dict(scanned(world.store, world.fold.unflushed(), ScanRange("c", Tier.LIFE, 0, 1)))
-    assert {key: copy_of(cell, 0) for key, cell in found.items()} == {
+    assert {key: copy_cell(cell, 0) for key, cell in found.items()} == {
         k: c for k, c in recount(world.records[: world.next]).items() if k[0] == 3 and k[5:6] == b"c"
     }
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup.cells import MAX_MINUTE, Cell, Failure, saturate
+from logrouter.core.rollup.cells import MAX_MINUTE, Cell, Failure, saturate_cell
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.retention import GRACE_MINUTES, BucketsKept, Cutoffs
@@ -73,7 +73,7 @@ def test_sums_that_do_not_fit_are_capped():
     """An absurd sum is stored as the largest there is, instead of stopping the lane."""
     cell = Cell(7, 2**70)
     stored = rows.decode_cell(rows.encode(1, cell))
-    saturate(cell)
+    saturate_cell(cell)
     assert stored == cell
 
 

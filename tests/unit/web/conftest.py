@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from logrouter.access.policy import OPEN, Policy
-from logrouter.access.scopes import Via, caller
-from logrouter.access.tokens import Token, digest_of, hash_of, token_of
+from logrouter.access.scopes import Via, make_caller
+from logrouter.access.tokens import Token, digest_of, hash_token, make_token
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
@@ -181,9 +181,10 @@ def let_in():
     """Makes a policy that lets in callers by name, each with scopes, and the headers that each of them sends."""
 
     def make(**scopes):
-        sent = {name: token_of(name.encode().ljust(32)) for name in scopes}
+        sent = {name: make_token(name.encode().ljust(32)) for name in scopes}
         tokens = tuple(
-            Token(caller(name, Via.TOKEN, given), digest_of(hash_of(sent[name]))) for name, given in scopes.items()
+            Token(make_caller(name, Via.TOKEN, given), digest_of(hash_token(sent[name])))
+            for name, given in scopes.items()
         )
         return Policy(tokens=tokens), {name: {"Authorization": f"Bearer {token}"} for name, token in sent.items()}
 

@@ -8,8 +8,8 @@ import pytest
 
 from logrouter.access.policy import Policy
 from logrouter.access.rates import Rate
-from logrouter.access.scopes import Via, caller, client_scope
-from logrouter.access.tokens import Token, Tokens, digest_of, hash_of, token_of
+from logrouter.access.scopes import Via, client_scope, make_caller
+from logrouter.access.tokens import Token, Tokens, digest_of, hash_token, make_token
 from logrouter.core.rollup.cells import Cell
 from logrouter.telemetry.metrics import ACCESS_REFUSED
 from logrouter.web.app import AUTHENTICATOR
@@ -91,9 +91,9 @@ def test_two_headers_are_no_choice(fleet, let_in):
 def test_a_token_expires_while_the_worker_runs_and_can_be_replaced(fleet):
     """Nothing has to be started anew."""
     now = [1_790_000_000_000]
-    old, new = token_of(bytes(32)), token_of(b"n" * 32)
-    who = caller("reports", Via.TOKEN, ["usage:read"])
-    first = Token(who, digest_of(hash_of(old)), expires_ms=now[0] + 1000)
+    old, new = make_token(bytes(32)), make_token(b"n" * 32)
+    who = make_caller("reports", Via.TOKEN, ["usage:read"])
+    first = Token(who, digest_of(hash_token(old)), expires_ms=now[0] + 1000)
 
     async def main():
         async with fleet(1, access=Policy(tokens=(first,)), clock=lambda: now[0]) as (worker,):
@@ -103,7 +103,7 @@ def test_a_token_expires_while_the_worker_runs_and_can_be_replaced(fleet):
             assert (reply.status, reply.json["detail"]) == (401, "the token has expired")
             assert 'error="invalid_token"' in reply.headers["WWW-Authenticate"]
             assert (await worker.get("/v1/whoami", Authorization=f"Bearer {new}")).status == 401
-            worker.runner.app[AUTHENTICATOR].replace_tokens(Tokens([Token(who, digest_of(hash_of(new)))]))
+            worker.runner.app[AUTHENTICATOR].replace_tokens(Tokens([Token(who, digest_of(hash_token(new)))]))
             assert (await worker.get("/v1/whoami", Authorization=f"Bearer {new}")).status == 200
 
     asyncio.run(main())

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from logrouter.access import hops
-from logrouter.access.scopes import Via, caller, client_scope
+from logrouter.access.scopes import Via, client_scope, make_caller
 from logrouter.http_server import server
 from logrouter.query.reports.declaration import ScatterGatherReport
 from logrouter.query.reports.registry import REPORTS
@@ -23,7 +23,7 @@ def fleet(reading_fleet):
 
 def signed(target, scopes, now, secret=SHARED, method="GET"):
     """The headers of a hop in the name of a caller with these scopes."""
-    return hops.headers(secret.encode(), method, target, caller("x", Via.TOKEN, scopes), now)
+    return hops.sign_hop(secret.encode(), method, target, make_caller("x", Via.TOKEN, scopes), now)
 
 
 def test_a_hop_gets_what_its_caller_may_read_and_no_more(fleet, let_in, now):

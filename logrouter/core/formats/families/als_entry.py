@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from logrouter.core.redact import names_secret
 from logrouter.core.text.durations import duration_ms
-from logrouter.core.text.proto_json import get, number, submessage, text, time_text
+from logrouter.core.text.proto_json import get_field, get_message, get_number, get_text, time_text
 
 _METHODS: Final = ("", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 _VERSIONS: Final = ("", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3")
@@ -29,46 +29,46 @@ _MAX_DEPTH: Final = 8
 
 
 def is_entry(line: dict[str, Any]) -> bool:
-    """Whether this is an entry about a request; those about connections have other properties."""
-    if get(line, "connection_properties") is not None:
+    """Whether this is an entry about a request; entries about connections have other properties."""
+    if get_field(line, "connection_properties") is not None:
         return False
-    if submessage(line, "common_properties"):
+    if get_message(line, "common_properties"):
         return True
-    request, answer = submessage(line, "request"), get(submessage(line, "response"), "response_code")
-    return answer is not None and any(get(request, name) is not None for name in ("request_method", "path"))
+    request, answer = get_message(line, "request"), get_field(get_message(line, "response"), "response_code")
+    return answer is not None and any(get_field(request, name) is not None for name in ("request_method", "path"))
 
 
 def is_passing(line: dict[str, Any]) -> bool:
-    """Whether Envoy wrote the entry while the request went on, so that another one will count it."""
-    common = submessage(line, "common_properties")
-    return get(common, "intermediate_log_entry") is True or get(common, "access_log_type") in _PASSING
+    """Whether Envoy wrote the entry while the request went on: another entry will count it."""
+    common = get_message(line, "common_properties")
+    return get_field(common, "intermediate_log_entry") is True or get_field(common, "access_log_type") in _PASSING
 
 
 def values_of(line: dict[str, Any]) -> dict[str, Any]:
-    """The values by the names that `formats.istio` has for them; None for what is missing."""
-    common, request, response = (submessage(line, name) for name in ("common_properties", "request", "response"))
+    """The values by the names that `formats.istio` uses; None for those that are missing."""
+    common, request, response = (get_message(line, name) for name in ("common_properties", "request", "response"))
     headers = _headers(request)
     # Time until the first byte from the backend, less what passed before the request went there.
     first, sent = (_ms(common, f"time_to_first_upstream_{way}_byte") for way in ("rx", "tx"))
     return {
-        "method": _method(get(request, "request_method")),
-        "protocol": _protocol(get(line, "protocol_version")),
-        "uri": text(request, "original_path") or text(request, "path"),
-        "status": get(response, "response_code"),
-        "flags": get(common, "response_flags"),
-        "details": text(response, "response_code_details"),
-        "domain": text(request, "authority"),
-        "request_id": text(request, "request_id"),
-        "client": text(request, "forwarded_for") or headers.get("x-forwarded-for") or _client(common),
+        "method": _method(get_field(request, "request_method")),
+        "protocol": _protocol(get_field(line, "protocol_version")),
+        "uri": get_text(request, "original_path") or get_text(request, "path"),
+        "status": get_field(response, "response_code"),
+        "flags": get_field(common, "response_flags"),
+        "details": get_text(response, "response_code_details"),
+        "domain": get_text(request, "authority"),
+        "request_id": get_text(request, "request_id"),
+        "client": get_text(request, "forwarded_for") or headers.get("x-forwarded-for") or _client(common),
         "total_ms": _first(_ms(common, "time_to_last_downstream_tx_byte"), _ms(common, "duration")),
         "backend_ms": max(first - (sent or 0), 0) if first is not None else None,
-        "sent": number(response, "response_body_bytes"),
-        "received": number(request, "request_body_bytes"),
+        "sent": get_number(response, "response_body_bytes"),
+        "received": get_number(request, "request_body_bytes"),
         "headers": headers,
-        "route": text(common, "route_name"),
-        "cluster": text(common, "upstream_cluster"),
-        "reached": get(common, "upstream_remote_address") is not None or first is not None,
-        "time": time_text(get(common, "start_time")),
+        "route": get_text(common, "route_name"),
+        "cluster": get_text(common, "upstream_cluster"),
+        "reached": get_field(common, "upstream_remote_address") is not None or first is not None,
+        "time": time_text(get_field(common, "start_time")),
         "fields": _fields(common),
     }
 
@@ -76,13 +76,13 @@ def values_of(line: dict[str, Any]) -> dict[str, Any]:
 def _fields(common: dict[str, Any]) -> dict[str, Any]:
     """What only sources of client ids and APIs read: who the peer is, and what Envoy's filters knew."""
     fields: dict[str, Any] = {}
-    peer = submessage(submessage(common, "tls_properties"), "peer_certificate_properties")
-    names = get(peer, "subject_alt_name")
-    if type(names) is list and names and (principal := text(names[0], "uri")) is not None:
+    peer = get_message(get_message(common, "tls_properties"), "peer_certificate_properties")
+    names = get_field(peer, "subject_alt_name")
+    if type(names) is list and names and (principal := get_text(names[0], "uri")) is not None:
         fields["source_principal"] = principal
     for name, value in (
-        ("metadata", get(submessage(common, "metadata"), "filter_metadata")),
-        ("custom_tags", get(common, "custom_tags")),
+        ("metadata", get_field(get_message(common, "metadata"), "filter_metadata")),
+        ("custom_tags", get_field(common, "custom_tags")),
     ):
         if type(value) is dict:
             fields[name] = _without_secrets(value, _MAX_DEPTH)
@@ -102,14 +102,14 @@ def _without_secrets(part: dict[str, Any], depth: int) -> dict[str, Any]:
 
 def _headers(request: dict[str, Any]) -> dict[str, str]:
     """The request headers that are logged, by lower-case name, without secrets."""
-    written = submessage(request, "request_headers")
+    written = get_message(request, "request_headers")
     headers = {
         name.lower(): value
         for name, value in written.items()
         if type(value) is str and value not in ("", "-") and not names_secret(name)
     }
     for name, field in (("user-agent", "user_agent"), ("referer", "referer")):
-        value = text(request, field)
+        value = get_text(request, field)
         if value is not None:
             headers[name] = value
     return headers
@@ -117,11 +117,11 @@ def _headers(request: dict[str, Any]) -> dict[str, str]:
 
 def _client(common: dict[str, Any]) -> str | None:
     for name in ("downstream_remote_address", "downstream_direct_remote_address"):
-        address = get(common, name)
-        socket = submessage(get(address, "Address") or address, "socket_address") or submessage(
-            get(address, "Address"), "SocketAddress"
+        address = get_field(common, name)
+        socket = get_message(get_field(address, "Address") or address, "socket_address") or get_message(
+            get_field(address, "Address"), "SocketAddress"
         )
-        found = text(socket, "address")
+        found = get_text(socket, "address")
         if found is not None:
             return found
     return None
@@ -140,7 +140,7 @@ def _protocol(value: object) -> str | None:
 
 
 def _ms(common: dict[str, Any], name: str) -> int | None:
-    return duration_ms(get(common, name))
+    return duration_ms(get_field(common, name))
 
 
 def _first(*values: int | None) -> int | None:

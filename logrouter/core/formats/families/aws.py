@@ -1,6 +1,6 @@
 """What access logs of Amazon API Gateway say, in whichever notation: named texts to an event and to fields.
 
-Every value is text as the gateway put it in, or "-" where it had none. Which name says what is in `apigatewaynames`.
+Every value is text as the gateway put it in, or "-" where it had none. Which name says what is in `aws_names`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _origin: Final = tuple((name, getter(name)) for name in ("log_group", "log_strea
 
 
 def is_execution_log(envelope: Envelope) -> bool:
-    """Whether the line is of the other log of the same gateway, told by its group or its looks: `(request id) text`."""
+    """Whether the line is of the execution log of the gateway, by its log group or its form: `(request id) text`."""
     if envelope.text[:1] == "(":
         return True
     group = _log_group(envelope)
@@ -57,14 +57,17 @@ def is_execution_log(envelope: Envelope) -> bool:
 
 
 def is_status(text: str) -> bool:
-    """Whether a value stands where a status is in a notation without names."""
+    """Whether a value is a status, for lines without names."""
     return text == "-" or (len(text) == 3 and text.isascii() and text.isdigit())
 
 
 def compile_reader(settings: FormatSettings) -> Reader:
-    """How to read a line's named values (nested as they are), of an envelope, with flags. What it returns never raises.
+    """A function that makes an event of a line's named values (nested as they are), its envelope and flags.
 
-    Raises SettingsError for an alias of no field or of a secret, and for a glob that is none.
+    It never raises.
+
+    Raises:
+        FormatSettingsError: an alias is of no field or of a secret, or a glob is not valid.
     """
     plan_of = _compile_plan(targets_of(settings))
     groups = _groups(settings)
@@ -267,5 +270,5 @@ def _fault(event: dict[str, Any], index: Index, unset: set[str], errors: Mapping
 
 
 def unreadable(detail: str, reason: Reason = Reason.MALFORMED) -> Rejected:
-    """A line that looks like a request and is none that can be read."""
+    """The rejection of a line that looks like a request and cannot be read."""
     return Rejected(Stage.PARSE, reason, detail)

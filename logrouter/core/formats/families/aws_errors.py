@@ -11,7 +11,7 @@ MAX_MESSAGE: Final = 1024
 
 
 class GatewayFault(NamedTuple):
-    """A kind of fault that the gateway itself found: its response type, its kind in one word, how the request ended."""
+    """A fault that the gateway itself found: its response type, its kind in one word, and the outcome."""
 
     code: str
     kind: str
@@ -41,12 +41,12 @@ _PRINCIPAL = re.compile(r"\barn:[^\s\"']++|[^\s\"'@]{1,64}+@[^\s\"']++")
 
 
 def fault_of(code: str | None) -> GatewayFault | None:
-    """The fault that a response type stands for, None for one that says no more than the status."""
+    """The fault that a response type stands for; None for a type that says no more than the status."""
     return _FAULTS.get(code) if code is not None else None
 
 
 def harmless_message(text: str) -> str:
-    """A gateway's message without quotes around it, secrets and principals; bounded, so that cutting hides nothing."""
+    """A gateway's message without quotes around it, secrets and principals; bounded."""
     short = text.strip('"')[: 4 * MAX_MESSAGE]
     if "@" in short or "arn:" in short:
         short = _PRINCIPAL.sub(REDACTED, short)

@@ -75,7 +75,7 @@ _plain: dict[str, str | None] = {}
 
 
 def plain(name: str) -> str | None:
-    """The name as it is compared; None for one that holds a secret or bulk, which is never read at all."""
+    """The name in the form that is compared; None for one that holds a secret or bulk data and is never read."""
     if name in _plain:
         return _plain[name]
     found: str | None = name.lower().translate(_WITHOUT).removeprefix("$").removeprefix("context")
@@ -89,20 +89,20 @@ def plain(name: str) -> str | None:
 
 
 def plain_path(name: str) -> str | None:
-    """`plain` of a dotted name: None if any part of it holds a secret."""
+    """`plain` of a dotted name; None if any part of it holds a secret."""
     parts = [plain(part) for part in (*name.split("."), name)]
     return None if None in parts else "".join(part or "" for part in parts[:-1])
 
 
 def known_names(settings: FormatSettings) -> frozenset[str]:
-    """The compared names that anything is read from."""
+    """The compared names that are read."""
     targets = targets_of(settings)
     in_event = (names for part in (targets.texts, targets.numbers) for _, names in part.values())
     return frozenset(name for names in (*in_event, *targets.fields.values(), targets.times) for name in names)
 
 
 class Targets(NamedTuple):
-    """The compared names that each target is read from, and its path where it is in the event."""
+    """For each target the compared names that it is read from, and its path if it is in the event."""
 
     texts: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     numbers: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
@@ -111,7 +111,7 @@ class Targets(NamedTuple):
 
 
 def targets_of(settings: FormatSettings) -> Targets:
-    """What is read from where, aliases first."""
+    """The targets with their names, aliases first."""
     known = {**TEXTS, **NUMBERS, **FIELDS}
     for target, names in settings.aliases.items():
         if target not in known:

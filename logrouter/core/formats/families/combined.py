@@ -61,7 +61,7 @@ _TIME_LENGTH: Final = 26
 
 
 def is_cut(text: str) -> bool:
-    """Whether a line that is not of the format would be if it went on."""
+    """Whether a line that is not of the format might be one with its end cut off."""
     return _CUT.fullmatch(text) is not None
 
 

@@ -10,7 +10,7 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCI
 
 
 class Upstream(NamedTuple):
-    """Where a request went: app and namespace where the host is a service of the cluster; "" for what is not said."""
+    """Where a request went: app and namespace if the host is a service of the cluster, else ""."""
 
     port: str = ""
     subset: str = ""
@@ -19,7 +19,7 @@ class Upstream(NamedTuple):
 
 
 def upstream_of(cluster: str) -> Upstream:
-    """What a cluster's name says. Names of another form, such as `BlackHoleCluster`, say nothing. Never raises."""
+    """What the name of an upstream cluster says; nothing for another form, such as `BlackHoleCluster`. Never raises."""
     if len(cluster) > _MAX_NAME:
         return Upstream()
     # Gateways that only pass TLS on write the same with `_.` for `|`.
@@ -31,7 +31,7 @@ def upstream_of(cluster: str) -> Upstream:
 
 
 def service_of(host: str) -> tuple[str, str]:
-    """The app and the namespace in `shop.prod.svc.cluster.local`, two empty names for any other host."""
+    """App and namespace in `shop.prod.svc.cluster.local`; two empty names for any other host."""
     labels = host[:_MAX_NAME].split(".")
     if len(labels) >= 3 and labels[2] == "svc" and all(map(_LABEL.fullmatch, labels[:2])):
         return labels[0], labels[1]

@@ -8,7 +8,7 @@ from logrouter.core.text.proto_json import camel_case
 
 
 class ResponseFlag(NamedTuple):
-    """One flag: its short name in text logs, its field in protobuf, and the outcome, None where the status tells."""
+    """A response flag: its short name in text logs, its field in protobuf, its outcome (None: by the status)."""
 
     short: str
     name: str

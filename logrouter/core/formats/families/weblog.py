@@ -112,7 +112,11 @@ def reader_of(
     at_end: bool = False,
     prepare: Callable[[dict[str, str]], None] | None = None,
 ) -> PatternReader:
-    """The reader of a pattern. Raises `PatternError` for one that can't be read back."""
+    """The reader of a pattern.
+
+    Raises:
+        PatternError: lines of the pattern cannot be read back.
+    """
     ending = pieces[-1] if pieces and isinstance(pieces[-1], str) else ""
     return PatternReader(
         compile_scan(pieces, escaped=escaped),
@@ -126,13 +130,13 @@ def reader_of(
 
 
 def header_meaning(name: str) -> str:
-    """The meaning of a request header: who else asked for it, which host, or just that header, unless it is secret."""
+    """The meaning of a request header: address, host, or a plain header; dropped if it is secret."""
     name = name.lower()
     return _HEADERS.get(name) or ("dropped" if names_secret(name) else f"header:{name}")
 
 
 def field_meaning(name: str, called: str = "") -> str:
-    """The meaning of a value that is kept under *name*, unless *called*, or the name itself, says that it is secret."""
+    """The meaning of a value that is kept under *name*; dropped if *called* or *name* says that it is secret."""
     return "dropped" if names_secret(called or name) else f"field:{name}"
 
 
@@ -189,10 +193,10 @@ def _request(values: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def split_request(text: str) -> tuple[str | None, str | None, str | None]:
-    """Method, URI and protocol of a request line; all None if it is none, as of TLS spoken to a plain port.
+    """Method, URI and protocol of a request line; all None if it is not one, as of TLS spoken to a plain port.
 
-    The URI may hold spaces: it is what stands between the first and the last. Without a protocol, as before HTTP/1.0,
-    it must at least begin like a path.
+    The URI is what stands between the first and the last space, and may hold spaces. Without a protocol, as before
+    HTTP/1.0, it must at least begin like a path.
     """
     method, _, rest = text.partition(" ")
     if method in _METHODS or _METHOD.fullmatch(method):
@@ -265,12 +269,12 @@ def _begin(time: str, total_ms: int) -> str:
 
 
 def count_of(text: str) -> int | None:
-    """A figure of at most `MAX_DIGITS` digits."""
+    """The number in a text of `MAX_DIGITS` digits at most; else None."""
     return int(text) if text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS else None
 
 
 def millis_of(text: str) -> int | None:
-    """Seconds with or without a fraction, in whole milliseconds."""
+    """Seconds, with or without a fraction, as whole milliseconds; else None."""
     whole, _, fraction = text.partition(".")
     seconds, rest = count_of(whole), count_of(fraction[:3].ljust(3, "0"))
     return seconds * 1000 + rest if seconds is not None and rest is not None else None

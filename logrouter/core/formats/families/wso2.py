@@ -3,8 +3,8 @@
     900803                          throttled    429    the application's quota
     admin--Weather:v1.2.0           provider "admin", API "Weather", version "1.2.0"
 
-A fault is known by its number: messages differ between versions of the gateway. Numbers of the transport are a base
-plus the state of the connection (101504 + 3 = 101507), so that they overlap and only tell that it was the backend.
+A fault is known by its number, as messages differ between versions of the gateway. Numbers of the transport are a base
+plus the state of the connection (101504 + 3 = 101507): they overlap, and only say that it was the backend.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ ABSENT: Final = frozenset({"", "-", "null", "N/A", "UNKNOWN"})
 
 
 class ErrorCode(NamedTuple):
-    """What an error code means: one of `enrich.OUTCOMES`, the class of error, the status where the line has none."""
+    """What an error code means.
+
+    *outcome* is one of `core.outcomes.OUTCOMES`, *kind* the class of the error, *status* the HTTP status where the line
+    has none.
+    """
 
     outcome: str
     kind: str
@@ -97,7 +101,7 @@ _KINDS: Final = {
 
 
 def compile_faults(rules: Mapping[str, ErrorRule]) -> FaultOf:
-    """How to read an error code and the source of an error; *rules* of topics.yaml go before what is known here."""
+    """A function that reads an error code and the source of an error; *rules* of topics.yaml take precedence."""
     own = {
         code: ErrorCode(
             rule.outcome,
@@ -123,7 +127,7 @@ def _kind(outcome: str) -> str:
 
 
 class ApiName(NamedTuple):
-    """The parts of an API's full name, those that it has."""
+    """The parts of an API's full name; None for those that it lacks."""
 
     name: str
     version: str | None = None
@@ -145,7 +149,7 @@ def split_api(text: str) -> ApiName:
 
 
 def put_api(event: dict[str, Any], api: ApiName) -> tuple[str, ...]:
-    """Put an API into an event, within the bounds of its schema. Returns the flags for what had to be shortened."""
+    """Put an API into an event, within the bounds of the schema. Returns the flags for what had to be shortened."""
     flags: tuple[str, ...] = ()
     for key, text, limit in (
         ("api", api.name, MAX_API),
@@ -159,13 +163,13 @@ def put_api(event: dict[str, Any], api: ApiName) -> tuple[str, ...]:
 
 
 def bounded(text: str, limit: int = MAX_NAME) -> tuple[str, tuple[str, ...]]:
-    """A name within *limit*, and the flag that it needs if it was not."""
+    """A name within *limit* characters, and the flag for it if it was shortened."""
     name = bounded_name(text, limit)
     return name, () if name == text else (SUSPECT,)
 
 
 def error_of(code: str | None, kind: str | None, message: str | None) -> dict[str, str]:
-    """The event's `error`: what there is of code, class and message; of a message nothing that looks like a secret."""
+    """The event's `error` of code, class and message, without anything in the message that looks like a secret."""
     parts = {
         "code": code and bounded_name(code, MAX_CODE),
         "class": kind and bounded_name(kind, MAX_CODE),
@@ -175,19 +179,19 @@ def error_of(code: str | None, kind: str | None, message: str | None) -> dict[st
 
 
 def present(value: Any) -> str | None:
-    """A text that says something, else None."""
+    """The text, or None if it is a word for *absent*."""
     return value if type(value) is str and value not in ABSENT else None
 
 
 def drop_empty(event: dict[str, Any]) -> None:
-    """Leave out the parts that nothing was put into."""
+    """Remove the parts of an event that are empty."""
     for part in ("http", "meta"):
         if not event[part]:
             del event[part]
 
 
 def relative(url: str) -> str:
-    """A path that begins with a slash, as some logs leave it out; an absolute URL stays as it is."""
+    """A path with the slash at its beginning that some logs leave out; an absolute URL stays as it is."""
     return url if url[:1] == "/" or "://" in url else f"/{url}"
 
 
@@ -197,13 +201,13 @@ def is_number(text: str) -> bool:
 
 
 def count_of(value: Any) -> int | None:
-    """A whole number, or the text of one; None for anything else, and for what is below 0."""
+    """A whole number, given as a number or as text; None for anything else, and below 0."""
     if type(value) is int:
         return value if 0 <= value <= MAX_NUMBER else None
     return int(value) if type(value) is str and is_number(value) else None
 
 
 def status_of(value: Any) -> int | None:
-    """A status as a number or as text, None for what is none."""
+    """A status, given as a number or as text; None for anything else."""
     status = count_of(value)
     return status if status is not None and status <= 999 else None

@@ -6,15 +6,15 @@ from click.testing import CliRunner
 from logrouter import config
 from logrouter.access.policy import Policy
 from logrouter.access.rates import Rate
-from logrouter.access.tokens import hash_of, token_of
+from logrouter.access.tokens import hash_token, make_token
 from logrouter.cli import cli
 from logrouter.config import lint
 from logrouter.config.compile.access import build_policy
 from logrouter.config.compile.tokens import inline_tokens, read_tokens
 from logrouter.config.options.endpoint import is_loopback
 
-TOKEN = token_of(bytes(32))
-HASH = hash_of(TOKEN)
+TOKEN = make_token(bytes(32))
+HASH = hash_token(TOKEN)
 REST = "sources: {logs: {topics: [logs], envelope: rsyslog}}\nroutes: [{name: r, from: logs, format: envoy, to: out}]\n"
 NEVER = "expires: 2026-01-01T00:00:00Z, not_before: 2026-01-01T00:00:00Z"
 JWT = "issuer: i, audience: a"
@@ -190,7 +190,7 @@ def test_the_command_prints_a_token_and_the_line_that_lets_it_in(arguments, scop
     (token,) = read_tokens(done.stdout.encode(), "t.yaml")
     (text,) = [word for word in done.stderr.split() if word.startswith("lrt_")]
     assert (token.caller.name, token.caller.scopes, token.expires_ms is not None) == ("true", scopes, expires)
-    assert token.digest.hex() == hash_of(text).removeprefix("sha256:")
+    assert token.digest.hex() == hash_token(text).removeprefix("sha256:")
     assert text not in done.stdout
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from logrouter import config
 from logrouter.core import ids
-from logrouter.core.dryrun.explain import as_dict, explain
+from logrouter.core.dryrun.explain import explain_record
 from logrouter.core.pipeline import process
 from logrouter.core.routing import OnInvalid, OptionalSteps
 from logrouter.model import RawRecord
@@ -70,17 +70,17 @@ def explained(value: bytes | None, topic: str = TOPIC, **options: object):
     """The explanation of one record."""
     headers = options.pop("headers", ())
     record = RawRecord(topic, 0, 7, NOW, value, headers)
-    return explain(TABLE, record, now_ms=NOW, event_id=EVENT_ID, dead_letter_topic="dead", **options)
+    return explain_record(TABLE, record, now_ms=NOW, event_id=EVENT_ID, dead_letter_topic="dead", **options)
 
 
 def steps(value: bytes | None, stage: str, **options: object) -> list[dict]:
     """The steps of one stage."""
-    return [step for step in as_dict(explained(value, **options))["steps"] if step["stage"] == stage]
+    return [step for step in explained(value, **options).as_dict()["steps"] if step["stage"] == stage]
 
 
 def test_journey_of_a_request():
     """Every stage is told, in the pipeline's order, each with what it found."""
-    found = as_dict(explained(line()))
+    found = explained(line()).as_dict()
 
     assert [(step["stage"], step["passed"]) for step in found["steps"]] == [
         ("record", True),
@@ -139,7 +139,7 @@ def test_outputs_and_table_cells():
 def test_schema_violation_has_pointer_and_dead_letter():
     """What the schema turns down says where, why, and under which key the dead letter is."""
     bad = line({**REQUEST, "total_time_ms": "12"})
-    found = as_dict(explained(bad))
+    found = explained(bad).as_dict()
 
     assert (found["outcome"], found["stage"], found["reason"]) == ("rejected", "validate", "schema")
     assert found["pointer"] == "/total_time_ms"
@@ -153,7 +153,7 @@ def test_unmatched_record_still_tells_what_routes_have_against_it():
 
     assert [step["passed"] for step in steps(sshd, "prefilter")] == [False]
     assert [step["why"] for step in steps(sshd, "route")][-1] == ['program equals api-gateway: it is "sshd"']
-    assert as_dict(explained(sshd))["reason"] == "unmatched"
+    assert explained(sshd).as_dict()["reason"] == "unmatched"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_unmatched_record_still_tells_what_routes_have_against_it():
 )
 def test_every_end_is_told(value, topic, options, expected):
     """Records of any size and kind end with an outcome, as in the lane."""
-    found = as_dict(explained(value, topic, **options))
+    found = explained(value, topic, **options).as_dict()
 
     assert (found["outcome"], found["reason"]) == expected
     assert len(orjson.dumps(found)) < 100_000
@@ -181,7 +181,7 @@ def test_every_end_is_told(value, topic, options, expected):
 def test_no_secrets_in_the_trace():
     """Neither tokens of the line nor the client's unmasked address are among what routes and stages tell."""
     tokens = line({**REQUEST, "client_secret": "s3cret-4"}, session={"id": "s3cret-5"}, password=12345678, x="c1")
-    text = orjson.dumps(as_dict(explained(tokens))["steps"]).decode()
+    text = orjson.dumps(explained(tokens).as_dict()["steps"]).decode()
 
     assert "s3cret" not in text
     assert "12345678" not in text
@@ -194,7 +194,7 @@ def test_address_in_a_request_condition_is_what_the_policy_keeps():
     """A route that does not want the request says why, with the address as the policy leaves it."""
     text = FILE.replace(b"match: {program: api-gateway, host: {prefix: stage-}}", b"request: {client_ip: 192.0.2.1}")
     record = RawRecord(TOPIC, 0, 7, NOW, line())
-    found = as_dict(explain(config.parse(text, {}).table, record, now_ms=NOW, event_id=EVENT_ID))
+    found = explain_record(config.parse(text, {}).table, record, now_ms=NOW, event_id=EVENT_ID).as_dict()
     (unwanted,) = [step for step in found["steps"] if step["stage"] == "request"]
 
     assert (unwanted["route"], unwanted["passed"]) == ("staging", False)
@@ -209,7 +209,7 @@ def with_extras(*, throttled: bool = True, **extras: object):
     routes = tuple(replace(r, extras=OptionalSteps(**extras)) if r.name == "gateway" else r for r in source.routes)
     table = replace(TABLE, sources=(replace(source, routes=routes),))
     record = RawRecord(TOPIC, 0, 7, NOW, line())
-    found = as_dict(explain(table, record, now_ms=NOW, event_id=EVENT_ID, throttled=throttled))
+    found = explain_record(table, record, now_ms=NOW, event_id=EVENT_ID, throttled=throttled).as_dict()
     return found, [step["says"] for step in found["steps"]]
 
 
@@ -260,8 +260,8 @@ def test_explanation_is_of_what_the_pipeline_does(mutations, value, all_matches,
         value = value[:at] + insert + value[at + len(insert) // 2 :]
     record = RawRecord(TOPIC, 0, 7, NOW, value)
 
-    explanation = explain(table, record, now_ms=NOW, event_id=EVENT_ID)
-    found = as_dict(explanation)
+    explanation = explain_record(table, record, now_ms=NOW, event_id=EVENT_ID)
+    found = explanation.as_dict()
 
     assert explanation.outcomes == process(table.source_of(TOPIC), record, NOW, EVENT_ID)
     ends = {"accepted": "tables", "ignored": "outcome", "rejected": "outcome"}
@@ -276,7 +276,7 @@ def test_held_line_shows_what_waits_and_for_how_long():
 MessageID="m1", RequestInURL="/a?token=s3cret-1", RequestInMethod="GET\""""
     table = config.parse(FILE.replace(b"format: envoy", b"format: wso2_access\n    pair: 60"), {}).table
     record = RawRecord(TOPIC, 0, 7, NOW, orjson.dumps({"host": "gw1", "program": "api-gateway", "message": line}))
-    found = as_dict(explain(table, record, now_ms=NOW, event_id=EVENT_ID))
+    found = explain_record(table, record, now_ms=NOW, event_id=EVENT_ID).as_dict()
     (last,) = [step for step in found["steps"] if step["stage"] == "outcome"]
 
     assert (found["outcome"], found["events"], found["reason"]) == ("held", [], None)

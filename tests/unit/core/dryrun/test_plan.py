@@ -9,8 +9,8 @@ import pytest
 
 from logrouter import config
 from logrouter.core.dryrun.effects import Effect
-from logrouter.core.dryrun.event_diff import Change, changes
-from logrouter.core.dryrun.plan import CHUNK, Comparison, Side, run
+from logrouter.core.dryrun.event_diff import Change, diff_events
+from logrouter.core.dryrun.plan import CHUNK, Comparison, Side, compare_tables
 from logrouter.model import RawRecord
 
 NOW = 1_777_888_800_000
@@ -42,7 +42,7 @@ def compared(old, new, *values: bytes | None, samples: int = 3):
     comparison = Comparison(samples)
     records = [RawRecord(TOPIC, 0, offset, NOW, value) for offset, value in enumerate(values)]
     ticks = count()
-    run(records, Side(old, "c"), Side(new, "c"), comparison, now_ms=NOW, clock=lambda: float(next(ticks)))
+    compare_tables(records, Side(old, "c"), Side(new, "c"), comparison, now_ms=NOW, clock=lambda: float(next(ticks)))
     return comparison
 
 
@@ -136,7 +136,7 @@ def test_timing_is_by_turns_and_leaves_the_first_chunk_out():
     old, new = Told(table(ROUTE), "c"), Told(table(ROUTE), "c")
     records = [RawRecord(TOPIC, 0, offset, NOW, b"") for offset in range(CHUNK * 2 + 1)]
     ticks = count()
-    timing = run(records, old, new, Comparison(), now_ms=NOW, clock=lambda: float(next(ticks)))
+    timing = compare_tables(records, old, new, Comparison(), now_ms=NOW, clock=lambda: float(next(ticks)))
 
     assert order == [new, old, old, new, new, old]
     assert (timing.records, timing.old, timing.new) == (CHUNK + 1, 2.0, 2.0)
@@ -155,9 +155,9 @@ def test_timing_is_by_turns_and_leaves_the_first_chunk_out():
 )
 def test_changes_by_pointer(old, new, expected):
     """Members that differ are told by JSON pointer with both values, absent ones as None."""
-    assert changes(old, new) == expected
+    assert diff_events(old, new) == expected
 
 
 def test_changes_are_bounded():
     """Of events that have nothing in common, twenty members are enough."""
-    assert len(changes({str(n): n for n in range(100)}, {})) == 20
+    assert len(diff_events({str(n): n for n in range(100)}, {})) == 20

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.envelopes import cloudwatch
 from logrouter.core.envelopes.cloudwatch import decode
-from logrouter.core.text.json_objects import concatenated
+from logrouter.core.text.json_objects import split_documents
 from logrouter.model import Envelope, Ignored, Reason, Rejected
 
 
@@ -179,7 +179,7 @@ def test_a_log_event_s_time_may_be_a_number_or_its_digits(time, expected):
 @given(st.lists(st.dictionaries(st.text(max_size=4), st.text(max_size=6), max_size=2), max_size=5))
 def test_documents_after_each_other_are_taken_apart(documents):
     """Braces and quotes in strings end nothing."""
-    found = concatenated(b"".join(map(orjson.dumps, documents)), 100)
+    found = split_documents(b"".join(map(orjson.dumps, documents)), 100)
 
     assert found == [(document, orjson.dumps(document)) for document in documents]
 
@@ -187,4 +187,4 @@ def test_documents_after_each_other_are_taken_apart(documents):
 @pytest.mark.parametrize("data", [b"{}x", b"x{}", b"{}{", b"{}}", b'{"a":}', b'{"', b"{]", b"\xff", b'{} "x"'])
 def test_anything_but_documents_is_none(data):
     """No guess at what cannot be read to its end."""
-    assert concatenated(data, 100) is None
+    assert split_documents(data, 100) is None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.fields import FIELD_NAMES, getter, lookup
+from logrouter.core.envelopes.fields import FIELD_NAMES, getter, read_field
 from logrouter.core.formats import FORMATS, parser
 from logrouter.model import Envelope, Ignored, Rejected
 
@@ -96,14 +96,14 @@ def envelope(**fields):
 )
 def test_a_field_is_found_in_any_shape(name, fields, value):
     """Transport's copies go first, nested and dotted keys are the same, and absent is None."""
-    assert lookup(envelope(**fields), name) == value
+    assert read_field(envelope(**fields), name) == value
 
 
 def test_program_host_text_and_shape_come_from_the_envelope_itself():
     """What the decoder has already decided is not decided again."""
     it = Envelope("docker", "line", program="p", host="h")
-    assert [lookup(it, name) for name in ("program", "host", "text", "shape")] == ["p", "h", "line", "docker"]
-    assert lookup(Envelope("docker", ""), "text") is None
+    assert [read_field(it, name) for name in ("program", "host", "text", "shape")] == ["p", "h", "line", "docker"]
+    assert read_field(Envelope("docker", ""), "text") is None
 
 
 @pytest.mark.parametrize("name", ["", "topic", "label.", "label", "field.", "kubernetes.namespace_name"])
@@ -116,7 +116,7 @@ def test_a_field_that_does_not_exist_is_refused_when_it_is_compiled(name):
 def test_every_field_name_has_a_getter():
     """The list that configuration checks against is the list there is."""
     for name in FIELD_NAMES:
-        assert lookup(envelope(), name) is None or name == "shape"
+        assert read_field(envelope(), name) is None or name == "shape"
 
 
 @given(st.binary(max_size=200) | st.dictionaries(KEYS, VALUES, max_size=8).map(orjson.dumps))
@@ -128,7 +128,7 @@ def test_no_bytes_make_decoding_looking_or_parsing_raise(value):
             if isinstance(line, Ignored | Rejected):
                 continue
             for name in (*FIELD_NAMES, "label.app", "field.http.method"):
-                assert isinstance(lookup(line, name), str | None)
+                assert isinstance(read_field(line, name), str | None)
             for name in FORMATS:
                 parser(name)(line)
             orjson.dumps(line.fields)

@@ -18,7 +18,7 @@ import pytest
 
 from logrouter.core.enrich import compile_client_id, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, EnvelopeType
-from logrouter.core.envelopes.fields import FIELD_NAMES, lookup
+from logrouter.core.envelopes.fields import FIELD_NAMES, read_field
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.format import ErrorRule, FormatSettings
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected
@@ -56,7 +56,7 @@ def envelope_as_json(result: Decoded) -> dict | list:
         return {"ignored": result.reason}
     if isinstance(result, Rejected):
         return {"rejected": [result.stage, result.reason]}
-    names = {name: lookup(result, name) for name in sorted(FIELD_NAMES - {"text", "shape"})}
+    names = {name: read_field(result, name) for name in sorted(FIELD_NAMES - {"text", "shape"})}
     return {
         "shape": result.shape,
         "text": result.text,

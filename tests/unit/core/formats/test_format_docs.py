@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.fields import FIELD_NAMES, lookup
+from logrouter.core.envelopes.fields import FIELD_NAMES, read_field
 from logrouter.core.formats import FORMATS, parser
 
 from .test_corpus import envelope_type_of
@@ -28,7 +28,7 @@ def test_an_envelope_s_example_is_read_as_its_page_says(name):
     """Shape, text, time and every field that has a value."""
     record, expected = examples(name)
     envelope = ENVELOPES[name].decode(record)
-    names = {field: lookup(envelope, field) for field in FIELD_NAMES - {"text", "shape"}}
+    names = {field: read_field(envelope, field) for field in FIELD_NAMES - {"text", "shape"}}
     assert {
         "shape": envelope.shape,
         "text": envelope.text,

@@ -12,7 +12,7 @@ from logrouter.core.formats import parser
 from logrouter.core.formats.families.app_space import AppSpace, app_space
 from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
 from logrouter.core.formats.kv import FORMAT
-from logrouter.core.text.durations import duration_ms, milliseconds
+from logrouter.core.text.durations import duration_ms, parse_duration
 from logrouter.core.text.key_values import pairs_of
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected
 
@@ -103,7 +103,7 @@ def test_hostile_lines_take_linear_time(line):
 )
 def test_a_duration_is_rounded_to_milliseconds(text, ms):
     """With any unit, with several, or with none."""
-    assert milliseconds(text) == ms
+    assert parse_duration(text) == ms
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_duration_is_rounded_to_milliseconds(text, ms):
 )
 def test_what_is_no_duration_is_none(text):
     """ASCII digits, known units, nothing around them."""
-    assert milliseconds(text) is None
+    assert parse_duration(text) is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.partial import Piece, piece_of, uncut
+from logrouter.core.envelopes.partial import Piece, join_pieces, piece_of
 from logrouter.core.join import partial_lines
 from logrouter.core.join.partial_lines import PartialLineBuffer, PartialLineLimits, decode_places
 from logrouter.model import Envelope, RawRecord
@@ -200,7 +200,7 @@ def test_a_line_put_together_is_as_if_never_cut(kind, line, data):
         taken = lines.take(piece, record(index, value), 0)
         assert taken.held is (index < len(parts) - 1)
         if taken.begins is not None:
-            whole = uncut(found.shape, taken.begins.value or b"", taken.whole)
+            whole = join_pieces(found.shape, taken.begins.value or b"", taken.whole)
     assert whole is not None
     cut, never = decode(whole), decode(_cut(kind, [line], 0))
 
@@ -214,4 +214,4 @@ def test_a_line_put_together_is_as_if_never_cut(kind, line, data):
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"{}", b"no line", b'{"log": 7}', b"\xff P"])
 def test_what_is_no_piece_is_not_put_together(value):
     """It can't come, and does no harm if it does."""
-    assert uncut("docker", value, "text") is None
+    assert join_pieces("docker", value, "text") is None

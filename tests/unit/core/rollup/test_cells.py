@@ -18,10 +18,10 @@ from logrouter.core.rollup.cells import (
     MAX_URLS_OF_CLIENT,
     Cell,
     Failure,
-    merge,
+    merge_cells,
 )
 from logrouter.core.rollup.failures import FailureKey, fault_of, parse_fault
-from logrouter.core.rollup.sketches import join, trim
+from logrouter.core.rollup.sketches import merge_counts, trim_counts
 
 ROOM = 4
 NAMES = st.sampled_from("abcdefghijklmn")
@@ -45,12 +45,12 @@ def test_heavy_hitters_hold_their_bound_under_any_grouping(stream, data):
         counts: dict[str, int] = {}
         for name, n in rest[:size]:
             counts[name] = counts.get(name, 0) + n
-        groups.append((counts, trim(counts, ROOM)))
+        groups.append((counts, trim_counts(counts, ROOM)))
         rest = rest[size:]
     while len(groups) > 1:
         other, other_cut = groups.pop(data.draw(st.integers(0, len(groups) - 1)))
         into, cut = groups.pop(data.draw(st.integers(0, len(groups) - 1)))
-        groups.append((into, cut + other_cut + join(into, other, ROOM)))
+        groups.append((into, cut + other_cut + merge_counts(into, other, ROOM)))
     counts, cut = groups[0] if groups else ({}, 0)
 
     truth = Counter()
@@ -64,8 +64,8 @@ def test_heavy_hitters_hold_their_bound_under_any_grouping(stream, data):
 def test_heavy_hitters_are_exact_while_there_is_room():
     """Up to the room nothing is cut, and beyond it what is cut is the largest count without room."""
     counts = {"a": 5, "b": 3, "c": 2, "d": 1}
-    assert trim(counts, 4) == 0
-    assert join(counts, {"e": 2, "a": 1}, 4) == 1
+    assert trim_counts(counts, 4) == 0
+    assert merge_counts(counts, {"e": 2, "a": 1}, 4) == 1
     assert counts == {"a": 5, "b": 2, "c": 1, "e": 1}
 
 
@@ -76,7 +76,7 @@ def test_urls_are_bounded_and_within_their_bound_through_batches_and_merges(subj
     for batch in range(10):
         paths = [f"/one-off/{batch}/{n}" for n in range(1000)] + ["/always"] * 400
         truth.update(f"200{path}" for path in paths)
-        merge(row, cells_of(*({"path": path} for path in paths))[subject])
+        merge_cells(row, cells_of(*({"path": path} for path in paths))[subject])
     assert len(row.url) <= room
     assert all(row.url.get(url, 0) <= n <= row.url.get(url, 0) + row.url_error_bound for url, n in truth.items())
     assert row.url["200/always"] >= 4000 - row.url_error_bound > 0
@@ -163,7 +163,7 @@ def test_recent_failures_are_the_newest_in_any_grouping(groups, rnd):
     expected = sorted((failure for group in groups for failure in group), reverse=True)[:MAX_RECENT]
     while len(cells) > 1:
         other = cells.pop(rnd.randrange(len(cells)))
-        merge(cells[rnd.randrange(len(cells))], other)
+        merge_cells(cells[rnd.randrange(len(cells))], other)
     assert (cells[0].recent if cells else []) == expected
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.cells import Cell, Numbers
-from logrouter.core.rollup.records import MAX_RECORD_BYTES, RecordError, decode_record, encode_record, pack
+from logrouter.core.rollup.cells import Cell, CellTotals
+from logrouter.core.rollup.records import MAX_RECORD_BYTES, RecordError, decode_record, encode_record, pack_records
 
 GOOD = [("calice", [Cell(1, 2, 2.0, 3, 4, 5, 6, 1, 60_001, 60_009, {200: 2}, {"ok": 2}, {"core": 2}, {45: 1})])]
 
@@ -23,7 +23,7 @@ def test_record_round_trips():
 
 def test_head_reads_the_numbers_without_the_maps():
     """A scan can stop after the fixed numbers of a cell."""
-    numbers = msgspec.msgpack.decode(msgspec.msgpack.encode(GOOD[0][1][0]), type=Numbers)
+    numbers = msgspec.msgpack.decode(msgspec.msgpack.encode(GOOD[0][1][0]), type=CellTotals)
     assert (numbers.minute, numbers.count, numbers.last_ms) == (1, 2, 60_009)
 
 
@@ -53,7 +53,7 @@ def test_largest_cell_fits_a_record():
         error = {"code": name, "message": wide}
         accumulator.add("x", name, n, n, name, path=name, error=error, request_id=name)
         accumulator.add(name, "y", n, n, name, path=name, error=error, request_id=name)
-    for _, value in pack(accumulator.take(), 1):
+    for _, value in pack_records(accumulator.take(), 1):
         assert len(value) < 2 * MAX_RECORD_BYTES
         decode_record(value)
 

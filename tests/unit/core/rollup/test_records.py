@@ -18,14 +18,14 @@ from logrouter.core.rollup.cells import (
     Cell,
     Failure,
     add_name,
-    copy_of,
-    merge,
-    newest,
-    quantiles,
-    saturate,
+    copy_cell,
+    latency_quantiles,
+    merge_cells,
+    newest_failures,
+    saturate_cell,
 )
-from logrouter.core.rollup.records import MAX_SUBJECTS, decode_record, encode_record, pack, partition_of
-from logrouter.core.rollup.sketches import MAX_LATENCY_MS, bucket, bucket_value
+from logrouter.core.rollup.records import MAX_SUBJECTS, decode_record, encode_record, pack_records, partition_of
+from logrouter.core.rollup.sketches import MAX_LATENCY_MS, bucket_value, latency_bucket
 
 LATENCIES = st.integers(0, MAX_LATENCY_MS)
 
@@ -33,14 +33,14 @@ LATENCIES = st.integers(0, MAX_LATENCY_MS)
 @given(st.integers(1, MAX_LATENCY_MS))
 def test_bucket_stands_for_its_latencies_within_two_percent(ms):
     """The value of a bucket is within 2 % of every latency in it."""
-    assert math.isclose(bucket_value(bucket(ms)), ms, rel_tol=0.0201)
+    assert math.isclose(bucket_value(latency_bucket(ms)), ms, rel_tol=0.0201)
 
 
 def test_bucket_clamps_what_is_no_latency():
     """Zero has its own bucket, negative and absurd latencies land in the nearest one."""
-    assert bucket(0) == bucket(-5) == -1
-    assert bucket(1) == 0
-    assert bucket(10**30) == bucket(MAX_LATENCY_MS)
+    assert latency_bucket(0) == latency_bucket(-5) == -1
+    assert latency_bucket(1) == 0
+    assert latency_bucket(10**30) == latency_bucket(MAX_LATENCY_MS)
 
 
 @given(st.lists(LATENCIES, min_size=1, max_size=200))
@@ -48,16 +48,16 @@ def test_quantiles_are_within_two_percent_of_the_exact_ones(latencies):
     """Percentiles from the sketch are close to the same percentiles of the sorted latencies."""
     cell, shares = Cell(0), [0.0, 0.5, 0.95, 0.99, 1.0]
     for ms in latencies:
-        cell.sketch[bucket(ms)] = cell.sketch.get(bucket(ms), 0) + 1
+        cell.sketch[latency_bucket(ms)] = cell.sketch.get(latency_bucket(ms), 0) + 1
         cell.latency_max = max(cell.latency_max, ms)
     ordered = sorted(latencies)
     exact = [ordered[int(q * (len(latencies) - 1))] for q in shares]
-    assert quantiles(cell, shares) == pytest.approx(exact, rel=0.0201)
+    assert latency_quantiles(cell, shares) == pytest.approx(exact, rel=0.0201)
 
 
 def test_quantiles_of_nothing_are_none():
     """Without latencies there are no percentiles, rather than zeros."""
-    assert quantiles(Cell(0, 5), [0.5]) is None
+    assert latency_quantiles(Cell(0, 5), [0.5]) is None
 
 
 NAMES = st.sampled_from(["core", "feed", "-", "/x/é"])
@@ -84,7 +84,7 @@ CELLS = st.builds(
     url=st.dictionaries(NAMES, COUNTS, max_size=4),
     url_error_bound=COUNTS,
     error=st.dictionaries(NAMES, COUNTS, max_size=4),
-    recent=st.lists(FAILURES, max_size=MAX_RECENT).map(newest),
+    recent=st.lists(FAILURES, max_size=MAX_RECENT).map(newest_failures),
 )
 
 
@@ -92,7 +92,7 @@ def total(cells):
     """The merge of cells into an empty one."""
     into = Cell(0)
     for cell in cells:
-        merge(into, cell)
+        merge_cells(into, cell)
     return into
 
 
@@ -108,10 +108,10 @@ def test_merge_ignores_order_and_grouping(cells, rnd, cut):
 @given(CELLS, CELLS)
 def test_merge_leaves_its_argument_alone(one, other):
     """Merging aliases no maps: neither the merged cell nor a copy's source changes."""
-    before = copy_of(other, other.minute)
-    copied = copy_of(other, 7)
-    merge(copied, one)
-    merge(one, other)
+    before = copy_cell(other, other.minute)
+    copied = copy_cell(other, 7)
+    merge_cells(copied, one)
+    merge_cells(one, other)
     assert other == before
     assert copied.minute == 7
 
@@ -135,7 +135,7 @@ def test_merge_of_wide_cells_bounds_the_names():
         one, other = Cell(0, 1), Cell(0, 1)
         getattr(one, field).update({f"200a{n}": 1 for n in range(room - 4)})
         getattr(other, field).update({f"200b{n}": 2 for n in range(60)})
-        merge(one, other)
+        merge_cells(one, other)
         assert len(getattr(one, field)) == room + 1
         assert sum(getattr(one, field).values()) == room - 4 + 120
 
@@ -143,7 +143,7 @@ def test_merge_of_wide_cells_bounds_the_names():
 def test_saturated_cell_can_be_encoded():
     """Sums beyond 63 bits are capped instead of failing to encode."""
     cell = Cell(0, 2**70, bytes_in=2**64, status={200: 2**70}, weight=1e300)
-    saturate(cell)
+    saturate_cell(cell)
     assert decode_record(encode_record([("cx", [cell])])) == [("cx", [cell])]
 
 
@@ -194,7 +194,7 @@ def test_pack_puts_every_subject_into_its_partition_once_per_record(partitions):
     """Packing neither loses nor moves a subject, and no record holds more than its bound."""
     subjects = [(f"cclient{n}", [Cell(5, 1), Cell(6, 2)]) for n in range(3000)]
     found = []
-    for partition, value in pack(subjects, partitions):
+    for partition, value in pack_records(subjects, partitions):
         record = decode_record(value)
         assert len(record) <= MAX_SUBJECTS
         assert len({name for name, _ in record}) == len(record)
@@ -206,7 +206,7 @@ def test_pack_puts_every_subject_into_its_partition_once_per_record(partitions):
 def test_pack_splits_a_subject_with_too_many_cells():
     """A subject with more minutes than a record may hold goes on in the next record."""
     cells = [Cell(minute, 1, peer={f"api{n}" * 20: 1 for n in range(60)}) for minute in range(5000)]
-    records = [decode_record(value) for _, value in pack([("cx", cells), ("cy", [Cell(1, 1)])], 1)]
+    records = [decode_record(value) for _, value in pack_records([("cx", cells), ("cy", [Cell(1, 1)])], 1)]
     assert all(len({name for name, _ in record}) == len(record) for record in records)
     assert [cell.minute for record in records for name, found in record if name == "cx" for cell in found] == list(
         range(5000)
@@ -241,7 +241,7 @@ def test_absurd_event_leaves_its_record_readable(absurd):
     sound = {"client": "alice", "api": "core", "time_ms": 1_700_000_000_000, "status": 200, "outcome": "ok"}
     accumulator.add(**sound)
     accumulator.add(**{**sound, "client": "mallory", **absurd})
-    found = [subject for _, value in pack(accumulator.take(), 4) for subject in decode_record(value)]
+    found = [subject for _, value in pack_records(accumulator.take(), 4) for subject in decode_record(value)]
     clients = {name: cells for name, cells in found if name[0] == "c"}
     assert clients.pop("calice")[0].status == {200: 1}
     assert [cells[0].count for cells in clients.values()] == [1]

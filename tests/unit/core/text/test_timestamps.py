@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.text.timestamps import epoch_ms, rfc3339, rfc3339_ms, zoneless
+from logrouter.core.text.timestamps import epoch_ms, lacks_zone, rfc3339, rfc3339_ms
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(
@@ -96,7 +96,7 @@ def test_what_is_no_time_is_none(text):
 def test_other_spellings_of_logs_are_read_too(text, ms, without_zone):
     """Common log format, relatives of RFC 3339 and epoch digits; a time without zone is UTC, and can be told."""
     assert epoch_ms(text) == ms
-    assert zoneless(text) is without_zone
+    assert lacks_zone(text) is without_zone
 
 
 @pytest.mark.parametrize(
@@ -160,5 +160,5 @@ def test_what_no_calendar_holds_is_written_as_the_nearest_moment(ms, text):
 @given(st.text(max_size=40))
 def test_no_text_makes_reading_raise(text):
     """Any text is a time or None."""
-    assert zoneless(text) in (True, False)
+    assert lacks_zone(text) in (True, False)
     assert epoch_ms(text) is None or isinstance(epoch_ms(text), int)
