@@ -20,7 +20,7 @@ from logrouter.model import Accepted, Held, RawRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logrouter.config.options.file import CaseOptions, ExpectOptions
+    from logrouter.config.options.cases import CaseOptions, ExpectOptions
     from logrouter.config.settings import Settings
     from logrouter.model import Outcome
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from logrouter.config.options.file import CaseOptions, FileOptions, SourceOptions
+    from logrouter.config.options.cases import CaseOptions
+    from logrouter.config.options.file import FileOptions, SourceOptions
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.settings import Settings
     from logrouter.core.match.conditions import Condition

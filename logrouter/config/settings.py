@@ -14,7 +14,6 @@ from logrouter.config.compile.pairing import pairing_options
 from logrouter.config.options.access import AccessOptions
 from logrouter.config.options.endpoint import check_http
 from logrouter.config.options.file import (
-    CaseOptions,
     FileOptions,
     OutputsOptions,
     PairingOptions,
@@ -31,6 +30,7 @@ from logrouter.core.trial import TrialBounds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from logrouter.config.options.cases import CaseOptions
     from logrouter.core.routing import RouteTable
 
 FILE_NAME: Final = "topics.yaml"

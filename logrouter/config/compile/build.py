@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from logrouter.config.compile.inputs import Inputs
     from logrouter.config.compile.outputs import Destinations
-    from logrouter.config.options.file import CaseOptions, FileOptions, SourceOptions
+    from logrouter.config.options.cases import CaseOptions
+    from logrouter.config.options.file import FileOptions, SourceOptions
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.yaml.problems import Problems
 

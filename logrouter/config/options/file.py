@@ -6,16 +6,16 @@ Options are nouns with their units. What a declaration can't express (names that
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logrouter.config.options.access import AccessOptions
+from logrouter.config.options.cases import CaseOptions
 from logrouter.config.options.endpoint import HOST, PORT, HttpOptions
 from logrouter.config.options.kafka import KafkaKind, SecretReference
 from logrouter.config.options.route import RouteOptions
 from logrouter.config.options.topics import TopicOrExpression
 from logrouter.config.yaml.kinds import (
     TOPIC,
-    AnyValue,
     Boolean,
     Choice,
     Integer,
@@ -321,55 +321,6 @@ class GeoIpOptions:
         "The files, relative to this one, such as GeoLite2-Country.mmdb and GeoLite2-ASN.mmdb. From each address only "
         "the country's code and the network's number are read; the first file that knows them counts.",
     )
-
-
-_OUTCOME = Choice(("accepted", "held", "ignored", "rejected"))
-
-
-@options
-class ExpectOptions:
-    """What a test expects; what is not given is not compared."""
-
-    outcome: str = opt(
-        _OUTCOME, "How the record ends; of several outcomes the one of *route*, else the first.", default=""
-    )
-    route: str = opt(
-        Text(called="a route's name, or `_unmatched`", may_be_empty=True), "Which route had it.", default=""
-    )
-    stage: str = opt(Choice(("decode", "parse", "enrich", "validate", "pair")), "Where it was rejected.", default="")
-    reason: str = opt(Text(called="a reason", may_be_empty=True), "Why it was ignored or rejected.", default="")
-    event: Any = opt(AnyValue("any part of the event"), "A part of the event.", default=None)
-    outcomes: tuple[str, ...] = opt(
-        ListOf(_OUTCOME, min_items=1, max_items=100),
-        "How each line of a record that packs several ends, in order; with `routing: all-matches` for each route.",
-        default=(),
-    )
-    events: tuple[Any, ...] | None = opt(
-        ListOf(AnyValue("any part of an event"), max_items=100),
-        "A part of every event that the record gives, in order; `[]` if it gives none.",
-        default=None,
-    )
-
-
-@options
-class CaseOptions:
-    """A line and what must become of it: `logrouter test` runs these."""
-
-    line: str = opt(Text(called="a line as it is in the topic", max_length=200_000), "The record's value.")
-    source: str = opt(
-        Text(called="a source's name", may_be_empty=True), "Its source; empty means the first one.", default=""
-    )
-    headers: dict[str, str] | None = opt(
-        MappingOf(Text(called="text"), key=Text(called="a header's name", max_length=249)),
-        "Headers of the record.",
-        default=None,
-    )
-    after: tuple[str, ...] = opt(
-        ListOf(Text(called="a line as it is in the topic", max_length=200_000), max_items=10),
-        "Lines of the source that were read before. With `pair` one of them may be the other line of the request.",
-        default=(),
-    )
-    expect: ExpectOptions = opt(Section(ExpectOptions), "What is expected.")
 
 
 @options
