@@ -30,7 +30,7 @@ def write_entries(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     rows: list[dict[str, Any]] = []
     named: dict[str, None] = {}
     for entry in entries:
-        rows.append(dict(_flat(entry)))
+        rows.append(dict(_flatten(entry)))
         named.update(dict.fromkeys(rows[-1]))
         yield ""
     # A member that is null in one entry has members of its own in another.
@@ -46,10 +46,10 @@ def write_line(cells: Iterable[Any]) -> str:
     return ",".join(map(write_cell, cells)) + "\r\n"
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, item in value.items():
         if isinstance(item, dict):
-            yield from _flat(item, f"{prefix}{name}_")
+            yield from _flatten(item, f"{prefix}{name}_")
         else:
             yield f"{prefix}{name}", item
 

@@ -77,7 +77,7 @@ class Query:
         return self.time_range_or_none
 
     @property
-    def points(self) -> Series:
+    def series(self) -> Series:
         """The points of a query for a series; `TypeError` for any other."""
         if self.series_or_none is None:
             raise TypeError("this query is not for a series")

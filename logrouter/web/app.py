@@ -79,7 +79,7 @@ def build_app(
     peers = Peers(secret, clock, trusting=access.open, tls=peer_tls)
     view = View(reader, peers, clock, registry, kept, limits, WorkQueue(limits.scans, limits.scans_waiting))
     authenticator, requirements = Authenticator(access, peers, clock), dict[str, Requirement]()
-    app = web.Application(middlewares=[_finish(authenticator), guard(authenticator, requirements)])
+    app = web.Application(middlewares=[_finish_responses(authenticator), guard(authenticator, requirements)])
     app[AUTHENTICATOR] = authenticator
     app.cleanup_ctx.append(_open_while_running(authenticator))
 
@@ -142,7 +142,7 @@ def _open_while_running(authenticator: Authenticator) -> Callable[[web.Applicati
     return context
 
 
-def _finish(authenticator: Authenticator) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _finish_responses(authenticator: Authenticator) -> Callable[..., Awaitable[web.StreamResponse]]:
     @web.middleware
     async def middleware(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -150,7 +150,7 @@ def _finish(authenticator: Authenticator) -> Callable[..., Awaitable[web.StreamR
         """Turns errors into problem documents; adds headers, a metric and an audit event to every answer."""
         start = perf_counter()
         try:
-            response = await _respond(request, handler)
+            response = await _catch_errors(request, handler)
         except asyncio.CancelledError:
             audit(authenticator.policy, request, _CLIENT_LEFT, perf_counter() - start)
             raise
@@ -166,7 +166,7 @@ def _finish(authenticator: Authenticator) -> Callable[..., Awaitable[web.StreamR
     return middleware
 
 
-async def _respond(
+async def _catch_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     try:

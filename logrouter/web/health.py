@@ -78,7 +78,7 @@ def openapi_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]
 
 def index_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/reference``: a page that lists every endpoint and its parameters."""
-    page = _page()
+    page = _index_page()
 
     async def handle(request: web.Request) -> web.Response:
         _refuse_parameters(request)
@@ -93,9 +93,9 @@ def _refuse_parameters(request: web.Request) -> None:
         raise problems.bad_parameters(faults)
 
 
-def _page() -> str:
+def _index_page() -> str:
     entries = "".join(
-        f"<dt>{_link(endpoint)}</dt><dd>{escape(endpoint.summary)}.{_parameters(endpoint.parameters)}</dd>"
+        f"<dt>{_endpoint_link(endpoint)}</dt><dd>{escape(endpoint.summary)}.{_parameter_list(endpoint.parameters)}</dd>"
         for endpoint in ENDPOINTS
     )
     return (
@@ -106,12 +106,12 @@ def _page() -> str:
     )
 
 
-def _link(endpoint: Endpoint) -> str:
+def _endpoint_link(endpoint: Endpoint) -> str:
     code = f"<code>GET {escape(endpoint.path)}</code>"
     return code if endpoint.example is None else f'<a href="{escape(endpoint.example)}">{code}</a>'
 
 
-def _parameters(parameters: Iterable[Parameter[Any]]) -> str:
+def _parameter_list(parameters: Iterable[Parameter[Any]]) -> str:
     items = "".join(
         f"<li><code>{escape(p.name)}</code>: {escape(p.doc)}"
         + (f" Default: <code>{escape(p.default)}</code>.</li>" if p.default else "</li>")

@@ -90,7 +90,7 @@ async def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web
     tag = f'W/"{etag(body)}{"-csv" if wants_csv else ""}"'
     brief = orjson.dumps(freshness_summary(body)).decode()
     headers = {"ETag": tag, "Vary": "Accept, Authorization", FRESHNESS_HEADER: brief}
-    if _has(request, tag):
+    if _has_figures(request, tag):
         return web.Response(status=304, headers=headers)
     if wants_csv and endpoint.csv is not None:
         text = await _join_pieces(endpoint.csv(body))
@@ -126,7 +126,7 @@ def etag(body: Answer) -> str:
     return blake2b(orjson.dumps(figures, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
 
 
-def _has(request: web.Request, tag: str) -> bool:
+def _has_figures(request: web.Request, tag: str) -> bool:
     given = request.headers.get("If-None-Match", "")[:_MAX_HEADER]
     known = {one.strip().removeprefix("W/") for one in given.split(",")}
     return tag.removeprefix("W/") in known or "*" in known

@@ -35,13 +35,13 @@ def subject_handler(view: View, report: SubjectReport) -> Callable[[web.Request]
     async def handle(request: web.Request) -> web.Response:
         name = subject_name(report.kind, request) if report.subject is None else report.subject
         query = parse_query(view, report, request.query.items())
-        path = report.path.replace(f"{{{SUBJECT_FIELD[report.kind]}}}", _segment(name))
-        return await _answer(view, request, report, name, query, path)
+        path = report.path.replace(f"{{{SUBJECT_FIELD[report.kind]}}}", _path_segment(name))
+        return await _answer_or_forward(view, request, report, name, query, path)
 
     return handle
 
 
-async def _answer(
+async def _answer_or_forward(
     view: View, request: web.Request, report: SubjectReport, name: str, query: Query, path: str
 ) -> web.Response:
     """Answer from this worker's rows, or from those of the first other holder of the partition that answers."""
@@ -49,7 +49,7 @@ async def _answer(
     if view.peers.is_hop(request):
         if not view.holds([partition]):
             raise view.not_held(partition)
-        return await respond(request, report, _local(view, report, name, query, partition))
+        return await respond(request, report, _answer_here(view, report, name, query, partition))
     # JSON or CSV is decided here; workers send each other JSON.
     text = urlencode([(key, value) for key, value in request.query.items() if key != "format"])
     target, problems_met = f"{path}?{text}" if text else path, list[HttpProblem]()
@@ -58,9 +58,9 @@ async def _answer(
         last = 1 < number == len(urls)
         try:
             if url == view.reader.self_url():
-                body = _local(view, report, name, query, partition)
+                body = _answer_here(view, report, name, query, partition)
             else:
-                body = await _remote(view, url, target, caller_of(request), last=last)
+                body = await _ask_holder(view, url, target, caller_of(request), last=last)
         except HttpProblem as problem:
             if problem.kind not in _ELSEWHERE:
                 raise
@@ -88,7 +88,7 @@ def _worst_of(partition: int, met: list[HttpProblem]) -> HttpProblem:
     )
 
 
-def _local(view: View, report: SubjectReport, name: str, query: Query, partition: int) -> Answer:
+def _answer_here(view: View, report: SubjectReport, name: str, query: Query, partition: int) -> Answer:
     # Nothing is awaited in here: what is held, rows and position are those of one moment.
     answered = [AnsweredPartition(partition, view.reader.position(partition), view.reader.self_url())]
     try:
@@ -104,15 +104,15 @@ def _local(view: View, report: SubjectReport, name: str, query: Query, partition
     return with_freshness(body, query, answered)
 
 
-async def _remote(view: View, url: str, target: str, caller: Caller, *, last: bool) -> Answer:
+async def _ask_holder(view: View, url: str, target: str, caller: Caller, *, last: bool) -> Answer:
     seconds = view.limits.last_timeout if last else view.limits.point_timeout
     try:
         reply = await view.peers.get(url, target, seconds, caller)
     except PeerAwayError as exc:
         raise HttpProblem(OWNER_AWAY, str(exc)) from exc
-    if (problem := _problem(reply)) is not None:
+    if (problem := _problem_of(reply)) is not None:
         raise problem
-    body = _object(reply) if reply.status == 200 and reply.content_type == "application/json" else None
+    body = _json_object(reply) if reply.status == 200 and reply.content_type == "application/json" else None
     if body is None or "freshness" not in body:
         raise HttpProblem(
             OWNER_AWAY, f"answered with status {reply.status}" if reply.status != 200 else "no answer of ours"
@@ -126,11 +126,11 @@ _PASSED_ON: Final = {
 """Problems of an owner with the query itself. All others are about the owner."""
 
 
-def _problem(reply: Reply) -> HttpProblem | None:
+def _problem_of(reply: Reply) -> HttpProblem | None:
     """The owner's problem with the query. A 404 of something else that listens there is not "unknown client"."""
     if reply.status == 200 or reply.content_type != problems.CONTENT_TYPE:
         return None
-    body = _object(reply) or {}
+    body = _json_object(reply) or {}
     kind = _PASSED_ON.get(str(body.pop("type", "")))
     if kind is None or kind.status != reply.status:
         return None
@@ -139,7 +139,7 @@ def _problem(reply: Reply) -> HttpProblem | None:
     return HttpProblem(kind, detail, retry_after=RETRY_SOON if kind.status == 503 else None, **members)
 
 
-def _object(reply: Reply) -> Answer | None:
+def _json_object(reply: Reply) -> Answer | None:
     try:
         body = orjson.loads(reply.body)
     except ValueError:
@@ -147,6 +147,6 @@ def _object(reply: Reply) -> Answer | None:
     return body if isinstance(body, dict) else None
 
 
-def _segment(name: str) -> str:
+def _path_segment(name: str) -> str:
     # "." and ".." alone would be taken for steps in the path by whoever normalises it.
     return quote(name, safe="").replace(".", "%2E")

@@ -34,9 +34,9 @@ class PartialCalls(msgspec.Struct, forbid_unknown_fields=True):
 class CallsCollector:
     """Sums rows to counts by name and bucket, for the *limit* largest names."""
 
-    def __init__(self, limit: int, points: Series) -> None:
+    def __init__(self, limit: int, series: Series) -> None:
         self._limit = limit
-        self._start, self._width = points.start, points.stop - points.start
+        self._start, self._width = series.start, series.stop - series.start
         self._counts: dict[str, dict[int, int]] = {}
 
     def add(self, name: str, bucket: int, cell: Cell) -> None:
@@ -49,7 +49,7 @@ class CallsCollector:
     def result(self) -> PartialCalls:
         """The largest names and the rest."""
         rows = ((name, self._row(counts)) for name, counts in self._counts.items())
-        return _cut(rows, self._limit, [0] * self._width)
+        return _keep_largest(rows, self._limit, [0] * self._width)
 
     def _row(self, counts: dict[int, int]) -> list[int]:
         row = [0] * self._width
@@ -66,19 +66,19 @@ def merge_calls(partials: Iterable[PartialCalls], limit: int, width: int) -> Par
         rows += partial.rows
         for index, n in enumerate(partial.other):
             other[index] += n
-    return _cut(rows, limit, other)
+    return _keep_largest(rows, limit, other)
 
 
-def _cut(rows: Iterable[tuple[str, list[int]]], limit: int, other: list[int]) -> PartialCalls:
+def _keep_largest(rows: Iterable[tuple[str, list[int]]], limit: int, other: list[int]) -> PartialCalls:
     best: list[tuple[tuple[int, str], list[int]]] = []
     for name, row in rows:
         best.append(((-sum(row), name), row))
         if len(best) > 2 * limit:
-            best = _leave(best, limit, other)
-    return PartialCalls([(key[1], row) for key, row in _leave(best, limit, other)], other)
+            best = _split_rest(best, limit, other)
+    return PartialCalls([(key[1], row) for key, row in _split_rest(best, limit, other)], other)
 
 
-def _leave(
+def _split_rest(
     best: list[tuple[tuple[int, str], list[int]]], limit: int, other: list[int]
 ) -> list[tuple[tuple[int, str], list[int]]]:
     ordered = sorted(best, key=lambda item: item[0])
@@ -92,14 +92,14 @@ class CallsBuilder:
     """Makes one worker's part of the report."""
 
     def __init__(self, query: Query) -> None:
-        self._points = query.points
+        self._series = query.series
         self._wanted = query.names.predicate()
-        self._calls = CallsCollector(query.values["limit"], query.points)
+        self._calls = CallsCollector(query.values["limit"], query.series)
 
     def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
-        points = self._points
-        yield Scan(SubjectKind.API, Segment(points.step.tier, points.start, points.stop), self._add)
+        series = self._series
+        yield Scan(SubjectKind.API, Segment(series.step.tier, series.start, series.stop), self._add)
 
     def _add(self, name: str, bucket: int, cell: Cell) -> None:
         if self._wanted is None or self._wanted(name):
@@ -111,15 +111,15 @@ class CallsBuilder:
 
 
 def _answer(query: Query, partials: Sequence[PartialCalls]) -> Answer:
-    points = query.points
-    width_ms = points.step.tier.value * MINUTE_MS
-    merged_calls = merge_calls(partials, query.values["limit"], points.stop - points.start)
+    series = query.series
+    width_ms = series.step.tier.value * MINUTE_MS
+    merged_calls = merge_calls(partials, query.values["limit"], series.stop - series.start)
     return {
-        "step": points.step,
-        "from": rfc3339(points.start * width_ms),
-        "to": rfc3339(points.stop * width_ms),
+        "step": series.step,
+        "from": rfc3339(series.start * width_ms),
+        "to": rfc3339(series.stop * width_ms),
         "apis": [{"api": name, "count": sum(row), "points": row} for name, row in merged_calls.rows],
-        "times": [rfc3339(bucket * width_ms) for bucket in range(points.start, points.stop)],
+        "times": [rfc3339(bucket * width_ms) for bucket in range(series.start, series.stop)],
         "other": merged_calls.other,
     }
 

@@ -67,7 +67,7 @@ class OutcomesBuilder:
         """The part of this worker, once all work is done."""
         statuses = self._query.statuses
         rows = (row for api, cell in self._sums.items() for row in rows_of(api, cell, statuses))
-        return _cut(rows, self._query.values["limit"], 0)
+        return _keep_largest(rows, self._query.values["limit"], 0)
 
 
 def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[Row]:
@@ -96,7 +96,7 @@ def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[R
     yield from (Row(api, outcome, label, n) for (outcome, label), n in errors.items() if n)
 
 
-def _cut(rows: Iterable[Row], limit: int, other: int) -> PartialOutcomes:
+def _keep_largest(rows: Iterable[Row], limit: int, other: int) -> PartialOutcomes:
     total = 0
 
     def counted() -> Iterator[Row]:
@@ -111,7 +111,7 @@ def _cut(rows: Iterable[Row], limit: int, other: int) -> PartialOutcomes:
 
 def _answer(query: Query, partials: Sequence[PartialOutcomes]) -> Answer:
     rows = (row for partial in partials for row in partial.rows)
-    merged = _cut(rows, query.values["limit"], sum(partial.other for partial in partials))
+    merged = _keep_largest(rows, query.values["limit"], sum(partial.other for partial in partials))
     return {
         **answers.interval_of_query(query),
         "rows": [

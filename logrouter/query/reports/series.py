@@ -20,7 +20,7 @@ def _answer(subject: SubjectRows, query: Query) -> Answer:
     subject.lifetime()  # A client that nobody has seen is unknown, whatever the time range.
     return {
         SUBJECT_FIELD[subject.kind]: subject.name,
-        **points_answer(query.points, subject.in_series(query.points)),
+        **points_answer(query.series, subject.in_series(query.series)),
     }
 
 

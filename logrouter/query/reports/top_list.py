@@ -105,18 +105,18 @@ class TopListBuilder:
         while at < min(len(found.candidates), self._room):
             names = [name for _, name in found.candidates[at : at + _AT_ONCE]]
             at += len(names)
-            looked_up = yield from self._looked_up(names, time_range.rows)
+            looked_up = yield from self._look_up(names, time_range.rows)
             entries = (entry for entry in looked_up if entry.tally.count)
             best = largest_entries([*best, *entries], self._sort, self._limit, self._query.cursor)
             bound = max(found.candidates[at].most if at < len(found.candidates) else 0, found.bound)
             if ranked and len(best) > shown and SORT_VALUE[self._sort](best[shown - 1].tally) > bound:
                 break
         if time_range.previous is not None:
-            period = yield from self._looked_up([entry.name for entry in best], time_range.previous)
-            best = [entry._replace(previous=old.tally) for entry, old in zip(best, period, strict=True)]
+            earlier = yield from self._look_up([entry.name for entry in best], time_range.previous)
+            best = [entry._replace(previous=old.tally) for entry, old in zip(best, earlier, strict=True)]
         self._result = PartialTop(best, None, None, bound=bound)
 
-    def _looked_up(self, names: Sequence[str], row_range: RowRange) -> Generator[Work | None, None, list[TopEntry]]:
+    def _look_up(self, names: Sequence[str], row_range: RowRange) -> Generator[Work | None, None, list[TopEntry]]:
         tallies = {name: Tally() for name in names}
 
         def add(name: str, row: Cell | CellTotals) -> None:
@@ -130,7 +130,7 @@ class TopListBuilder:
         """The list by all rows; False if there are more than *most*."""
         time_range = self._query.time_range
         collector = self._collector_of(time_range.rows)
-        if not (yield from self._scanned(time_range.rows, collector.add, most)):
+        if not (yield from self._scan(time_range.rows, collector.add, most)):
             return False
         for _ in collector.sift():
             yield None
@@ -144,7 +144,7 @@ class TopListBuilder:
                 if (known := listed.get(name)) is not None:
                     known.add(row)
 
-            if not (yield from self._scanned(time_range.previous, add, most)):
+            if not (yield from self._scan(time_range.previous, add, most)):
                 return False
             partial_top.entries = [entry._replace(previous=listed[entry.name]) for entry in entries]
             partial_top.previous = before
@@ -156,7 +156,7 @@ class TopListBuilder:
         single = len(row_range.segments) == 1 and first.stop - first.start == 1
         return TopCollector(self._sort, self._limit, single=single, after=self._query.cursor)
 
-    def _scanned(self, row_range: RowRange, add: Add, most: int | None) -> Generator[Work | None, None, bool]:
+    def _scan(self, row_range: RowRange, add: Add, most: int | None) -> Generator[Work | None, None, bool]:
         wanted, left = self._wanted, most
 
         def some(name: str, _: int, row: Cell | CellTotals) -> bool:

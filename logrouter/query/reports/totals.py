@@ -45,11 +45,11 @@ class TotalsBuilder:
         """The APIs of the time range and of the one before, and then the clients of the time range."""
         time_range = self._query.time_range
         total, apis = Cell(0), set[str]()
-        yield from _summed(time_range.rows, total, apis)
+        yield from _sum_rows(time_range.rows, total, apis)
         previous = None
         if time_range.previous is not None:
             previous = Cell(0)
-            yield from _summed(time_range.previous, previous, set())
+            yield from _sum_rows(time_range.previous, previous, set())
         clients, rows = set[str](), 0
 
         def count(name: str, _: int, cell: Cell | CellTotals) -> bool:
@@ -69,7 +69,7 @@ class TotalsBuilder:
         return self._result
 
 
-def _summed(row_range: RowRange, into: Cell, names: set[str]) -> Iterator[Scan]:
+def _sum_rows(row_range: RowRange, into: Cell, names: set[str]) -> Iterator[Scan]:
     def add(name: str, _: int, cell: Cell) -> None:
         if cell.count:
             names.add(name)

@@ -37,14 +37,14 @@ class TotalsSeriesBuilder:
     """Makes one worker's part of the report."""
 
     def __init__(self, query: Query) -> None:
-        self._points = query.points
+        self._series = query.series
         self._cells: dict[int, Cell] = {}
-        self._calls = CallsCollector(MAX_APIS, self._points) if self._points.by is By.API else None
+        self._calls = CallsCollector(MAX_APIS, self._series) if self._series.by is By.API else None
 
     def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
-        points = self._points
-        yield Scan(SubjectKind.API, Segment(points.step.tier, points.start, points.stop), self._add)
+        series = self._series
+        yield Scan(SubjectKind.API, Segment(series.step.tier, series.start, series.stop), self._add)
 
     def _add(self, name: str, bucket: int, cell: Cell) -> None:
         known = self._cells.get(bucket)
@@ -60,24 +60,24 @@ class TotalsSeriesBuilder:
 
 
 def _answer(query: Query, partials: Sequence[PartialTotalsSeries]) -> Answer:
-    points = query.points
+    series = query.series
     merged: dict[int, list[Cell]] = {}
     for partial in partials:
         for cell in partial.cells:
             merged.setdefault(cell.minute, []).append(cell)
-    cells = [answers.sum_cells(merged.get(bucket, ())) for bucket in range(points.start, points.stop)]
+    cells = [answers.sum_cells(merged.get(bucket, ())) for bucket in range(series.start, series.stop)]
     calls = [partial.calls for partial in partials if partial.calls is not None]
     split: list[dict[str, int]] | None = None
-    if points.by is By.API:
-        by_api = merge_calls(calls, MAX_APIS, points.stop - points.start)
+    if series.by is By.API:
+        by_api = merge_calls(calls, MAX_APIS, series.stop - series.start)
         split = [
             {
                 **{name: counts[index] for name, counts in by_api.rows if counts[index]},
                 **({OTHER: by_api.other[index]} if by_api.other[index] else {}),
             }
-            for index in range(points.stop - points.start)
+            for index in range(series.stop - series.start)
         ]
-    return points_answer(points, cells, split)
+    return points_answer(series, cells, split)
 
 
 TOTALS_SERIES: Final = ScatterGatherReport(

@@ -32,7 +32,7 @@ def parse_query(name, pairs=(), now=NOW, kept=KEPT):
 def series(pairs, now=NOW, kept=KEPT):
     """What points are asked for, or the faults."""
     query = parse_query("client_series", pairs, now, kept)
-    return query.points if isinstance(query, Query) else query
+    return query.series if isinstance(query, Query) else query
 
 
 @pytest.mark.parametrize("parameter", [p for endpoint in ENDPOINTS for p in endpoint.parameters], ids=lambda p: p.name)
@@ -109,9 +109,9 @@ def test_no_parameters_raise_and_accepted_ones_are_within_bounds(pairs, endpoint
     if isinstance(query, Query):
         assert not query.values.get("limit") or 1 <= query.values["limit"] <= 1000
         if query.series_or_none is not None:
-            assert 0 < query.points.stop - query.points.start <= MAX_POINTS
-            assert query.points.start >= oldest_bucket(query.points.step.tier, NOW)
-            assert query.points.stop <= query.points.step.tier.bucket(NOW // 60_000) + 1
+            assert 0 < query.series.stop - query.series.start <= MAX_POINTS
+            assert query.series.start >= oldest_bucket(query.series.step.tier, NOW)
+            assert query.series.stop <= query.series.step.tier.bucket(NOW // 60_000) + 1
         if query.time_range_or_none is not None:
             assert query.time_range.rows.stop_ms <= NOW
     else:
