@@ -18,6 +18,7 @@ from logrouter.commands import exit_codes
 from logrouter.config.compile.schemas import packaged_schemas
 from logrouter.core.validate import Validator
 from logrouter.telemetry import metrics
+from tests.test_architecture import ALLOWED
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -165,3 +166,21 @@ def test_design_names_every_room_and_dependency():
     lists = re.findall(r"^(?:dependencies|broker|geoip|useragent|dev) = \[(.*?)\]$", project, re.DOTALL | re.MULTILINE)
     names = {name for text in lists for name in re.findall(r'"([A-Za-z0-9-]+(?:\.[a-z]+)?)', text)}
     assert missing | {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_design_says_what_each_room_may_import():
+    """The last column of the table of rooms is the import contract, rooms of other parts by their part."""
+    page = (ROOT / "docs" / "design.md").read_text()
+    rows = re.findall(r"^\| `([a-z_/]+)(?:\.py)?` \|.*\| ([^|]*) \|$", page, re.MULTILINE)
+    listed = {room: set(re.findall(r"`([a-z_/]+)`", allowed)) for room, allowed in rows if room in ALLOWED}
+
+    def written(room: str, entry: str) -> str:
+        part, _, _ = entry.partition("/")
+        within = entry.rpartition("/")[0] if entry.endswith(".py") else entry
+        return within if part == room.partition("/")[0] else part
+
+    assert listed == {
+        room: {written(room, entry) for entry in entries} - {room, "__init__"}
+        for room, entries in ALLOWED.items()
+        if room != "__init__"
+    }
