@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import defaultdict
 from graphlib import TopologicalSorter
@@ -305,6 +306,42 @@ def test_no_two_classes_share_a_name() -> None:
                 found[node.name].append(f"{named(file)}:{node.lineno}")
 
     assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
+def names_in(place: str) -> set[str]:
+    """What a module defines, imports, or stores in attributes: all that a docstring may point to."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / place).read_bytes())):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+    return found
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name, given without the package's, leads to a module or to something in one."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        place = place_of(".".join(["logrouter", *parts[:end]]))
+        if place is not None:
+            return end == len(parts) or parts[end] in names_in(place)
+    return (ROOT / "/".join(parts)).is_dir() or (ROOT / name.replace(".", "/", name.count(".") - 1)).is_file()
+
+
+OPTIONS_PAGE = (ROOT.parent / "docs" / "topics-yaml.md").read_text()
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_docstrings_point_to_what_is_there(file: Path) -> None:
+    """A dotted name in backticks that begins with a room is a module, or something in one, or an option."""
+    tops = {place.split("/")[0].removesuffix(".py") for place in PLACES}
+    dotted = re.findall(r"`(?:logrouter\.)?([a-z_]+(?:\.\w+)+)(?:\(\))?`", file.read_text())
+    known = [name for name in dotted if name.split(".")[0] in tops and name.split(".")[-1] not in {"py", "lock"}]
+
+    assert [name for name in known if not is_there(name) and f"`{name.split('.')[-1]}`" not in OPTIONS_PAGE] == []
 
 
 def test_names_say_what_lives_there() -> None:

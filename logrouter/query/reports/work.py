@@ -28,7 +28,7 @@ class Scan(NamedTuple):
     segment: Segment
     add: Callable[[str, int, Any], bool | None]
     whole: bool = True
-    """Whether *add* needs whole cells; otherwise it may get their numbers only (`core.rollup.cells.Numbers`)."""
+    """Whether *add* needs whole cells; otherwise it may get their numbers only (`core.rollup.cells.CellTotals`)."""
     prefix: str = ""
     """Only names that begin with this."""
 
