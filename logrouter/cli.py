@@ -71,7 +71,7 @@ COMMANDS: Final = {
     ),
     "usage": (
         "logrouter.commands.usage",
-        "Show what one client has used: how much, of what, with which trouble, and against the stretch before.",
+        "Show what one client has used: how much, of what, with which trouble, and against the time before.",
     ),
 }
 """Every command: the module that has it, and the first paragraph of its help."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     default="1h",
     show_default=True,
     type=click.Choice(["15m", "1h", "24h", "7d", "30d", "life"]),
-    help="The stretch of time to count. The key w changes it.",
+    help="The time range to count. The key w changes it.",
 )
 @click.option(
     "--every", default=2.0, show_default=True, type=click.FloatRange(0.5, 3600), help="Seconds between two questions."

@@ -23,7 +23,7 @@ _WINDOW: Final = re.compile(r"life|[1-9]\d{0,5}[mhd]")
 @view_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, as the table view has it.")
 def usage_command(client: str, window: str, url: str, token_file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a click flag
-    """Show what one client has used: how much, of what, with which trouble, and against the stretch before.
+    """Show what one client has used: how much, of what, with which trouble, and against the time before.
 
     CLIENT is the client id exactly as it is counted; `-` is everybody without one. A token is needed unless the table
     view is open to all.

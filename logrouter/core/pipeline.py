@@ -121,7 +121,7 @@ class _Pending:
         self._requests: list[tuple[Work, PendingEvent, str | None, set[str] | None]] = []
 
     def add(self, work: Work, request: PendingEvent, raw: str | None, counted: set[str] | None) -> None:
-        """One more request; *raw* and *counted* are as in `_placed` and `_counted_once`."""
+        """One more request; *raw* is the text for a dead letter, *counted* the tables that count it already."""
         work.outcomes.append(_UNDECIDED)
         self._requests.append((work, request, raw, counted))
         if len(self._requests) >= self._block_size:

@@ -107,7 +107,7 @@ class Parameter(Generic[T_co]):
 
 _SINCE: Final = "Begin, rounded down to the finest step that is kept there. "
 _WINDOW_DOC: Final = (
-    "The stretch of time before now to count: 15m, 1h, 24h, 7d, ... or life. Longer ones begin at a full hour or day. "
+    "The time range before now to count: 15m, 1h, 24h, 7d, ... or life. Longer ones begin at a full hour or day. "
     "Not together with from."
 )
 _WINDOW_24H: Final = Parameter("window", WINDOW, _WINDOW_DOC, "24h")
@@ -122,7 +122,7 @@ _TO: Final = Parameter(
 _COMPARE: Final = Parameter(
     "compare",
     COMPARISON,
-    "Add the figures of another stretch of time, as the member previous: of the one of equal length just before "
+    "Add the figures of another time range, as the member previous: of the one of equal length just before "
     "(`previous`), or of any (`2026-09-14T00:00:00Z/2026-09-15T00:00:00Z`).",
     example="previous",
 )
@@ -162,9 +162,7 @@ _SERIES_TO: Final = Parameter(
     "End of the series, exclusive, rounded up to the step. Default: now.",
     example="2026-09-21T13:00:00Z",
 )
-_SERIES_WINDOW: Final = Parameter(
-    "window", LENGTH, "Instead of from and to: a stretch of time that ends now, such as 24h."
-)
+_SERIES_WINDOW: Final = Parameter("window", LENGTH, "Instead of from and to: a time range that ends now, such as 24h.")
 _STEP: Final = Parameter(
     "step", choice(Step), "Width of a point, in UTC. Minutes are kept for 24 h, hours 35 d.", "hour"
 )

@@ -171,7 +171,7 @@ def _comparison_rows(
     found = rows_before(row_range, now_ms, kept)
     if found is None:
         return (
-            ParameterFault("compare", "the stretch of equal length before is not kept any more; ask for a shorter one"),
+            ParameterFault("compare", "the range of equal length before is not kept any more; ask for a shorter one"),
         )
     return found
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _MANY_ABORTS: Final = 5
 _MAX_BATCH_BYTES: Final = 64 << 20
-"""What a batch of records as large as the last ones may come to: bounds memory whatever is in the topic."""
+"""Bound on the next batch, estimated by the mean size of the last batch's records: memory stays bounded."""
 
 
 def clock_ms() -> int:

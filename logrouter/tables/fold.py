@@ -168,7 +168,7 @@ class PartitionFold:
         keys: list[bytes] = []
         parts: list[list[Cell]] = []
         for subject in chunk:
-            # Popped at once, and back in the store before anything else runs: see the docstring.
+            # Popped at once, and back in the store before anything else runs: see the docstring of this module.
             cells = list(self._draining.pop(subject).values())
             if len(cells) == 1 and cells[0].minute >= kept_by_all:
                 keys += rows.keys(subject, cells[0].minute)

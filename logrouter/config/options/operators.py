@@ -281,7 +281,7 @@ def _accepts(operator: str, text: str) -> Callable[[str], bool]:
 
 
 def _needs(operator: str, text: str) -> frozenset[bytes] | None:
-    """What the record's bytes must hold: of a glob, the longest plain stretch before any bracket."""
+    """What the record's bytes must hold: of a glob, the longest run of plain characters before any bracket."""
     parts = [text] if operator != "glob" else re.split(r"[*?]", text.partition("[")[0])
     tokens = [token for part in parts if (token := literal(part)) is not None]
     return frozenset([max(tokens, key=len)]) if tokens else None

@@ -122,14 +122,14 @@ def _parts(pattern: str) -> Iterator[_Piece]:
 
 
 def _needs(alternatives: list[list[_Piece]]) -> frozenset[bytes] | None:
-    """The longest plain stretch of each alternative; None if one has none."""
-    needed = [_stretch(parts) for parts in alternatives]
+    """The longest run of plain characters of each alternative; None if one has none."""
+    needed = [_plain_run(parts) for parts in alternatives]
     found = frozenset(token for token in needed if token is not None)
     return found if found and None not in needed else None
 
 
-def _stretch(parts: list[_Piece]) -> bytes | None:
-    """A plain stretch goes on from one sure character to the next; after a repetition another one begins."""
+def _plain_run(parts: list[_Piece]) -> bytes | None:
+    """A run of plain characters goes on from one sure character to the next; after a repetition another one begins."""
     text = "".join(part.text if part.kind == "char" and part.sure else "\x00" for part in parts)
     return literal(text)
 

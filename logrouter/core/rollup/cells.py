@@ -1,4 +1,4 @@
-"""Cells: everything the tables know of one subject in one stretch of time, and how cells merge.
+"""Cells: everything the tables know of one subject in one bucket of time, and how cells merge.
 
 Cells merge like sums, so the same struct serves for the partial sums of a batch, for the rows of every tier and for
 answers over many rows.  Sums, and maps of names as long as they have room, are the same in any order and grouping
@@ -71,7 +71,7 @@ class Failure(msgspec.Struct, array_like=True, frozen=True, order=True):
 
 
 class Cell(msgspec.Struct, array_like=True):
-    """Sums of one subject in one stretch of time; *minute* is the bucket number in the unit of its tier.
+    """Sums of one subject in one bucket of time; *minute* is the bucket number in the unit of its tier.
 
     The numbers come first so that a reader can stop before the maps (`CellTotals`). Cells are mutable, and no two share
     a map: `merge_cells` and `copy_cell` make their own.
