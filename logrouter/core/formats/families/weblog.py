@@ -169,7 +169,7 @@ def _assemble(
     fields.update(event)
     time = values.get("time")
     if at_end and total and time is not None:
-        time = _begin(time, total)
+        time = begin_of(time, total)
     return Parsed(event, fields, time, (), _outcome(values, status, reached=reached))
 
 
@@ -260,7 +260,7 @@ def _outcome(values: Mapping[str, str], status: int | None, *, reached: bool) ->
     return None if reached or status is None or status < 500 else outcome_of(status, from_backend=False)
 
 
-def _begin(time: str, total_ms: int) -> str:
+def begin_of(time: str, total_ms: int) -> str:
     """When a request began that ended at *time*, as exact as that is: whole seconds are taken from whole seconds."""
     ms = epoch_ms(time)
     taken = total_ms if "." in time else total_ms // 1000 * 1000
