@@ -36,7 +36,7 @@ QUIET_MS: Final = 2_000
 """A partition in which nothing has come for so long is read to its end: then the clock says whose time is over."""
 
 BREAK_MS: Final = 5_000
-"""A gap this long between two turns means an outage or a process that was stopped: what waits gets a grace, as its other part may be on its way."""
+"""A gap this long between two turns means an outage or a stopped process: the other part may still be on its way."""
 
 _STEP_SECONDS: Final = 0.05
 _OPTION: Final = "outputs.pairing"

@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families.weblog import begin_of
-from logrouter.core.formats.format import Format, fixed
+from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import REDACTED, names_secret, path_of
-from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repairs
+from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
 from logrouter.core.text.unflatten import ABSENT
 from logrouter.model import NO_REQUEST, Parsed, Reason, Rejected, Stage
 
@@ -69,7 +69,7 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     line = decode_object(text, Stage.PARSE)
     if isinstance(line, Rejected):
         return cut_or_malformed(line, text)
-    return _of_object(line, repairs(line))
+    return _of_object(line, repair_flags(line))
 
 
 def _of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:
@@ -249,4 +249,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.document is not None and not envelope.document.keys().isdisjoint((_STATUS, *_OWN))
 
 
-FORMAT: Final[Format] = fixed(parse, _signature)
+FORMAT: Final[Format] = fixed_format(parse, _signature)
