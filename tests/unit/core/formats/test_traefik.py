@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats.traefik import FORMAT, parse
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected
+
+from .test_corpus import cases, line_of
 
 LINE = {
     "ClientAddr": "192.0.2.7:51234",
@@ -160,6 +163,30 @@ def test_an_object_that_the_transport_has_taken_apart_is_read_the_same():
     assert FORMAT.signature is not None
     assert FORMAT.signature(merged)
     assert parse(Envelope("rsyslog", "", document={"msg": "Configuration loaded"})) == Ignored(Reason.NOT_REQUEST)
+
+
+def wrapped(kind: str, text: str) -> Envelope:
+    """A line in an envelope, as what comes with it writes it."""
+    records = {
+        "rsyslog": orjson.dumps({"host": "gw1", "program": "traefik", "severity": "info", "message": text}),
+        "kubernetes": orjson.dumps({"log": f"{text}\n", "stream": "stdout", "kubernetes": {"pod_name": "traefik-0"}}),
+        "cri": f"2026-05-01T10:00:01.000000000Z stdout F {text}\n".encode(),
+    }
+    envelope = ENVELOPES[kind].decode(records.get(kind, text.encode()))
+    assert isinstance(envelope, Envelope)
+    return envelope
+
+
+@pytest.mark.parametrize("case", cases("traefik"))
+def test_a_request_is_the_same_in_every_envelope(case):
+    """Bare, as a text in another object, or taken apart."""
+    bare = line_of("traefik", case)
+    expected = parse(bare)
+    if isinstance(expected, Parsed):
+        for kind in ("json", "lines", "rsyslog", "kubernetes", "cri"):
+            found = parse(wrapped(kind, bare.text.strip()))
+            assert isinstance(found, Parsed)
+            assert (found.event, found.time, found.outcome) == (expected.event, expected.time, expected.outcome)
 
 
 @given(st.integers(1, len(line()) - 1))
