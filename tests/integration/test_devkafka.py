@@ -20,7 +20,7 @@ pytestmark = pytest.mark.broker
 
 OWNER = """
 import sys, time
-from logrouter.devkafka import DevKafka
+from logrouter.devkafka.broker import DevKafka
 kafka = DevKafka().start()
 print(kafka.pid, kafka.log_path.parent, flush=True)
 time.sleep(600)
