@@ -84,7 +84,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         """What is kept now."""
         return self.retention.cutoffs(self.minute())
 
-    # --- folding
+    # Folding
 
     def fold(self, partition: int, records: Sequence[Any]) -> None:
         """Fold rollup records in memory, without awaiting. One that cannot be decoded is counted and skipped.
@@ -132,7 +132,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
             if tp.topic == self.source and fold is not None:
                 fold.last = max(fold.last, offset - 1)
 
-    # --- flushing
+    # Flushing
 
     async def flush(self) -> None:
         """Write the rows of everything folded so far to the store and give them to the producer."""
@@ -206,7 +206,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         self._next_changelog[partition] = base + count
         self.store.set_persisted_offset(TP(self.changelog_topic_name, partition), base + count - 1)
 
-    # --- retention and repair
+    # Retention and repair
 
     async def sweep(self) -> bool:
         """Delete some expired rows and send some rows again that the changelog lacks; whether there is more to do."""
@@ -260,7 +260,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         self.folds.clear()
         await super().on_stop()
 
-    # --- rebalances
+    # Rebalances
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0

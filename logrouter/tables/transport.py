@@ -107,7 +107,7 @@ class Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    # --- commits
+    # Commits
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
         """Messages by partition. Notes the order of delivery, in which offsets are committed."""
@@ -139,7 +139,7 @@ class Consumer(driver.Consumer):
             self._last_delivered.pop(tp, None)
             self._empty_fetches.pop(tp, None)
 
-    # --- positions
+    # Positions
 
     async def perform_seek(self) -> None:
         """Seek to the committed offsets, and to the beginning of partitions without one, which Faust does not.

@@ -27,7 +27,7 @@ GCCollector(registry=REGISTRY)
 _BATCH_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUERY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-# --- route lane
+# Route lane
 RECORDS_READ = Counter("logrouter_records_read", "Kafka records read, by source.", ["source"], registry=REGISTRY)
 BYTES_READ = Counter("logrouter_read_bytes", "Bytes of record values read, by source.", ["source"], registry=REGISTRY)
 EVENTS = Counter(
@@ -120,7 +120,7 @@ CANARY_ACTIVE = Gauge(
     "logrouter_canary_active", "1 while a new generation is watched and may be rolled back.", registry=REGISTRY
 )
 
-# --- tables lane
+# Tables lane
 ROLLUP_RECORDS_FOLDED = Counter(
     "logrouter_rollup_records_folded", "Rollup records folded into tables.", registry=REGISTRY
 )
@@ -195,7 +195,7 @@ class _TopClients:
 TOP_CLIENTS = _TopClients(REGISTRY)
 """`tables.top_clients` sets its *counts*, all at once."""
 
-# --- table view
+# Table view
 QUERY_SECONDS = Histogram(
     "logrouter_query_seconds",
     "Time to answer a table-view request, by endpoint and status code.",
