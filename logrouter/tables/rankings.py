@@ -66,8 +66,8 @@ class BucketRankings:
 class ClientRankings:
     """All rankings of one database, whose keys *read* looks up; *empty* says whether it has no row yet.
 
-    `Store` makes one for each open database. For every write: `offer` its rows, then `begin`, `save` and, after the
-    write, `saved`.
+    `Store` makes one for each open database. For every write: `offer` its rows, then `add_whole_key` and `add_changed`,
+    and after the write `confirm_saved`.
     """
 
     def __init__(self, read: MultiGet, *, empty: bool) -> None:
@@ -77,7 +77,7 @@ class ClientRankings:
         self.whole = empty or read([WHOLE])[0] is not None
         """Whether the rankings know every row; a database from before there were rankings has other rows."""
 
-    def takes(self, key: bytes) -> bool:
+    def has_ranking(self, key: bytes) -> bool:
         """Whether there are rankings for the row of this key."""
         return key[BUCKET_BYTES] == _CLIENT and key[0] != _MINUTE and self.whole
 
@@ -106,13 +106,13 @@ class ClientRankings:
             return in_memory.top(sort)
         return _decoded(self._read([_OF[sort] + prefix])[0])
 
-    def begin(self, changes: WriteBatch) -> None:
+    def add_whole_key(self, changes: WriteBatch) -> None:
         """Add the key *whole* to the first write of rows."""
         if not self._begun:
             changes.put(WHOLE, b"")
             self._begun = True
 
-    def save(self, changes: WriteBatch) -> None:
+    def add_changed(self, changes: WriteBatch) -> None:
         """Add the changed rankings to the write that holds the last offered rows."""
         for prefix, bucket in self._open.items():
             if bucket.changed:
@@ -120,12 +120,12 @@ class ClientRankings:
                     changes.put(key + prefix, _encode(bucket.top(sort)))
                 bucket.changed = False
 
-    def saved(self) -> None:
-        """Note that the write of `save` is done; the rankings that were opened first leave memory."""
+    def confirm_saved(self) -> None:
+        """Note that the write with `add_changed` is done; the rankings that were opened first leave memory."""
         for prefix in list(self._open)[:-MAX_OPEN]:
             del self._open[prefix]
 
-    def forget(self, tier: Tier, oldest: int) -> list[tuple[bytes, bytes]]:
+    def drop_before(self, tier: Tier, oldest: int) -> list[tuple[bytes, bytes]]:
         """Drop the buckets before *oldest* from memory; the ranges of keys (first, stop) under which they are saved."""
         first, stop = rows.prefix(tier, 0), rows.prefix(tier, oldest)
         for prefix in [prefix for prefix in self._open if first <= prefix < stop]:

@@ -119,9 +119,9 @@ class Store(rocksdb.Store):
         for key, value in written.items():
             changes.put(key, value)
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
-        rankings.begin(changes)
+        rankings.add_whole_key(changes)
         if checkpoint is not None:
-            rankings.save(changes)
+            rankings.add_changed(changes)
             new = replicas.encode_checkpoint(checkpoint)
             # After a restart the first flushes repeat what a former one had in the rows already.
             for key, old in zip(
@@ -130,7 +130,7 @@ class Store(rocksdb.Store):
                 changes.put(key, replicas.later_checkpoint(old, new))
         database.write(changes)
         if checkpoint is not None:
-            rankings.saved()
+            rankings.confirm_saved()
 
     def finish_recovery(self, partition: int) -> Checkpoint | None:
         """Trust the last checkpoint of the changelog, all of which has been applied, and return it."""
@@ -156,7 +156,7 @@ class Store(rocksdb.Store):
 
     def delete_rankings(self, partition: int, tier: Tier, oldest: int) -> None:
         """Delete the rankings of buckets before *oldest*."""
-        saved = self.rankings(partition).forget(tier, oldest)
+        saved = self.rankings(partition).drop_before(tier, oldest)
         if keys := [key for start, stop in saved for key in self.keys_between(partition, start, stop, _TOPS_AT_ONCE)]:
             self.delete(partition, keys)
 
@@ -230,9 +230,9 @@ class Store(rocksdb.Store):
                 changes.delete(key)
             else:
                 changes.put(key, value)
-        rankings.save(changes)
+        rankings.add_changed(changes)
         database.write(changes)
-        rankings.saved()
+        rankings.confirm_saved()
 
     async def stop(self) -> None:
         """Keep the databases open: the view answers from them until its port is closed. See `close`."""
@@ -300,11 +300,11 @@ class ChangelogBatch:
             else:
                 changes.delete(RESEND + key)
         changes.put(HIGH, high.to_bytes(8, "big", signed=True))
-        self._rankings.begin(changes)
+        self._rankings.add_whole_key(changes)
         return changes
 
     def _offer(self, key: bytes, value: bytes) -> None:
-        if self._rankings.takes(key):
+        if self._rankings.has_ranking(key):
             self._rankings.offer(key, rows.decode_totals(value))
 
 

@@ -77,9 +77,9 @@ class Partition:
             for key, value in self.changelog[start : start + 5]:
                 plan.add(key, value)
             changes = plan.changes(-1 if (high := self.database.get(HIGH)) is None else int.from_bytes(high, "big"))
-            rankings.save(changes)
+            rankings.add_changed(changes)
             self.database.write(changes)
-            rankings.saved()
+            rankings.confirm_saved()
         self.kill()
 
     def feed(self):
@@ -97,12 +97,12 @@ class Partition:
             for key, value in written.rows.items():
                 changes.put(key, value)
             changes.put(HIGH, written.high.to_bytes(8, "big", signed=True))
-            self.rankings.begin(changes)
+            self.rankings.add_whole_key(changes)
             if not self.fold.flushing:
-                self.rankings.save(changes)
+                self.rankings.add_changed(changes)
             self.database.write(changes)
             if not self.fold.flushing:
-                self.rankings.saved()
+                self.rankings.confirm_saved()
             self.changelog += written.rows.items()
             chunks = None if chunks is None else chunks - 1
         if chunks != 0:
@@ -162,10 +162,10 @@ def test_forgotten_buckets_leave_nothing(tmp_path):
     for hour in (100, 101, 102):
         rankings.offer(rows.key_of(Tier.HOUR, hour, "cone"), Cell(hour, 5))
     changes = batch()
-    rankings.save(changes)
+    rankings.add_changed(changes)
     database.write(changes)
     changes = batch()
-    for start, stop in rankings.forget(Tier.HOUR, 102):
+    for start, stop in rankings.drop_before(Tier.HOUR, 102):
         for key in database.keys(from_key=start):
             if key < stop:
                 changes.delete(key)
@@ -180,8 +180,8 @@ def test_database_from_before_there_were_tops_has_no_order(tmp_path):
     database[HIGH] = bytes(8)
     rankings = ClientRankings(database.get, empty=database.get(HIGH) is None)
     changes = batch()
-    rankings.begin(changes)
-    rankings.save(changes)
+    rankings.add_whole_key(changes)
+    rankings.add_changed(changes)
     database.write(changes)
     assert not rankings.whole
     assert not ClientRankings(database.get, empty=False).whole
