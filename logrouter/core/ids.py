@@ -28,7 +28,10 @@ _NODE = (1 << 48) - 1
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """What an id holds; *origin* is compared with `origin` of each candidate topic to find the topic's name."""
+    """The record and the event that an id points to.
+
+    *origin* is a hash: the topic is the one for which `origin` gives the same.
+    """
 
     origin: int
     partition: int
@@ -67,7 +70,7 @@ def for_partition(cluster: str, topic: str, partition: int) -> Callable[[int, in
 
 
 def coordinates(text: str) -> Coordinates | None:
-    """The record an id points to, or None when *text* is no id of ours."""
+    """The coordinates in an id; None if *text* is not an id as `for_partition` makes them."""
     try:
         number = UUID(text).int
     except ValueError:

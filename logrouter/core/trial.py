@@ -28,7 +28,7 @@ class TrialState(StrEnum):
 
 
 class TrialVerdict(NamedTuple):
-    """How a trial stands, and which bound was crossed by what."""
+    """The state of a trial; *reason* says which bound was crossed and by what value."""
 
     state: TrialState
     reason: str = ""
@@ -36,9 +36,10 @@ class TrialVerdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrialBounds:
-    """What a new table has to keep for *window_ms*. A bound that is None is not looked at.
+    """The limits that a new table must keep for *window_ms* milliseconds; None means no limit.
 
-    A ratio is judged only when it is made of *min_records* at least: a single bad line is no trend.
+    A ratio is between 0 and 1, and is judged only when it is made of *min_records* records at least: a single bad line
+    is no trend.
     """
 
     window_ms: int
@@ -50,10 +51,11 @@ class TrialBounds:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One table under watch. A value: every observation gives another one.
+    """One table on trial. An immutable value: every observation gives another one.
 
-    *lag_before* is each partition's lag when it was first seen in this trial, *lag* the latest: a partition that comes
-    from or goes to another worker in between says nothing about the table.
+    The counts are of records since *began_ms* (epoch milliseconds). *lag_before* is each partition's lag in records
+    when it was first seen in this trial, *lag* the latest: what a partition had before it came from another worker says
+    nothing about the table.
     """
 
     bounds: TrialBounds
@@ -66,7 +68,7 @@ class Trial:
     lag: Mapping[Partition, int] = field(default_factory=dict)
 
     def add_batch(self, *, read: int, accepted: int, rejected: int, unmatched: int) -> Trial:
-        """After another batch of the new table."""
+        """The trial after another batch of the new table."""
         return replace(
             self,
             read=self.read + read,
@@ -76,18 +78,18 @@ class Trial:
         )
 
     def with_lag(self, lag: Mapping[Partition, int]) -> Trial:
-        """After another look at the lag of the partitions that are ours now."""
+        """The trial after another look at the lag, in records, of the partitions that this worker has."""
         before = {at: self.lag_before.get(at, records) for at, records in lag.items()}
         return replace(self, lag_before=before, lag=dict(lag))
 
     @property
     def rejected_ratio(self) -> float | None:
-        """The rejected share of what was ours, None before *min_records* of it."""
+        """Rejected records over accepted and rejected ones; None before *min_records* of them."""
         return self._ratio(self.rejected, self.accepted + self.rejected)
 
     @property
     def unmatched_ratio(self) -> float | None:
-        """The share of all records that no route took, None before *min_records*."""
+        """Records that no route took over all records; None before *min_records* of them."""
         return self._ratio(self.unmatched, self.read)
 
     @property
@@ -96,7 +98,7 @@ class Trial:
         return sum(self.lag.values()) - sum(self.lag_before.values())
 
     def verdict(self, now_ms: int) -> TrialVerdict:
-        """A crossed bound decides, however late it is seen; else the window has to end without one."""
+        """CROSSED once a bound is crossed, even after the window; PASSED when the window has ended; else WATCHING."""
         bounds = self.bounds
         for name, value, bound in (
             ("rejected_ratio", self.rejected_ratio, bounds.max_rejected_ratio),
