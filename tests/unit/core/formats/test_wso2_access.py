@@ -15,12 +15,12 @@ PARSE = parser("wso2_access")
 PREFIX = "2026-05-01T10:00:00.118-0700 [][hMessageProcessor-56]{D_APIAccessLog.AccessLogWriter}[] INFO  "
 ABSENT = {"", "-", "null", "N/A", "UNKNOWN"}
 
-# Anything but a line end and what ends a value.
+# Anything but a line end and what ends a value; the quote before it may be part of that.
 VALUES = st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.sampled_from('", ='), min_size=1, max_size=20
-).filter(lambda text: '", ' not in text and text not in ABSENT and text.strip() == text)
+).filter(lambda text: '", ' not in f'"{text}' and text not in ABSENT and text.strip() == text)
 PLAIN = st.text('abc"=,/?&{}[] ', min_size=1, max_size=30).filter(
-    lambda text: '", ' not in text and text.strip() == text and text not in ABSENT
+    lambda text: '", ' not in f'"{text}' and text.strip() == text and text not in ABSENT
 )
 STATUSES = st.integers(0, 999).map(str)
 COMPLETE = st.fixed_dictionaries(
