@@ -139,7 +139,8 @@ def test_kills_lose_and_double_no_request(fleet, seed):
     try:
         for number in range(KILLS):
             routed = fleet.routed()
-            fleet.until(lambda routed=routed: fleet.routed() > routed, "more is routed")
+            # On a busy machine all may be routed before the last kill: what waits for its other line is still there.
+            fleet.until(lambda routed=routed: fleet.routed() > routed or not thread.is_alive(), "more is routed")
             time.sleep(rnd.uniform(0, 1))
             role = rnd.choice(roles)
             if number == 1:
