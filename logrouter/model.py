@@ -22,7 +22,7 @@ ENCODED: Final = ""
 """What a dead letter shows of a record that is compressed or encoded: nothing, as secrets in it can't be found."""
 
 PARTIAL: Final = "partial"
-"""Envelope flag: the text is one piece of a line that the container runtime has cut."""
+"""Envelope flag: the text is one fragment of a line that the container runtime has cut."""
 
 
 class Stage(StrEnum):

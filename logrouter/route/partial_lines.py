@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from logrouter.core.envelopes.partial import join_pieces, piece_of
+from logrouter.core.envelopes.partial import fragment_of, join_pieces
 from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
 from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import PARTIAL, Envelope, RawRecord
@@ -88,13 +88,13 @@ class PartialLines(TransactionalState):
         self._seen_ms[record.topic, record.partition] = now_ms
         at_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
         found = source.decode(value) if len(value) <= source.max_bytes else None
-        piece = None
+        fragment = None
         if isinstance(found, Envelope):
             found.headers = record.headers
-            piece = piece_of(found)
-        if piece is None:
+            fragment = fragment_of(found)
+        if fragment is None:
             return Routed(lines.expire(at_ms), record, found)
-        taken = lines.take(piece, record, at_ms)
+        taken = lines.take(fragment, record, at_ms)
         if taken.held:
             return Routed(taken.given_up, None)
         if taken.rest and isinstance(found, Envelope) and PARTIAL not in found.flags:
@@ -215,10 +215,10 @@ class PartialLines(TransactionalState):
         found = source.decode(value)
         if isinstance(found, Envelope):
             found.headers = record.headers
-            piece = piece_of(found)
-            if piece is not None:
+            fragment = fragment_of(found)
+            if fragment is not None:
                 lines = self._buffer_of(source, (record.topic, record.partition))
-                lines.take_again(piece, record, at_ms if at_ms > 0 else now_ms, lost=lost)
+                lines.take_again(fragment, record, at_ms if at_ms > 0 else now_ms, lost=lost)
                 self._seen_ms[record.topic, record.partition] = now_ms
 
     def forget(self, at: Partition) -> None:

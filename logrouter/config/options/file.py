@@ -195,11 +195,11 @@ class TablesLaneOptions:
 
 @options
 class JoinPartialOptions:
-    """Lines that the container runtime has cut are put together again, if all pieces are in one partition."""
+    """Lines that the container runtime has cut are put together again, if all fragments are in one partition."""
 
     max_bytes: int = opt(
         Integer(1_024, 8_388_608),
-        "Longer lines are given up, and each piece is a dead letter (`decode`, `partial`).",
+        "Longer lines are given up, and each fragment is a dead letter (`decode`, `partial`).",
         default=262_144,
     )
     max_wait_seconds: int = opt(Integer(1, 3_600), "So are lines whose end does not come within this time.", default=30)
@@ -230,7 +230,7 @@ class SourceOptions:
     join_partial: JoinPartialOptions | None = opt(
         Section(JoinPartialOptions),
         "Put lines together again that the container runtime has cut. Producers must send all lines of a container to "
-        "one partition. Every record is decoded then, whatever *prefilter* says. Without this section pieces are "
+        "one partition. Every record is decoded then, whatever *prefilter* says. Without this section fragments are "
         "rejected (`decode`, `partial`).",
         default=None,
     )

@@ -83,7 +83,7 @@ def cut_by_shipper(fields: dict[str, Any], log: str) -> bool:
     return cut_by_docker(log)
 
 
-def piece_of(envelope: Envelope) -> Piece | None:
+def fragment_of(envelope: Envelope) -> Piece | None:
     """The piece that an envelope holds, None if no container runtime has written it.
 
     A Docker line without a newline goes on, whatever its length; a Kubernetes shipper's without tag only if it is as
@@ -108,7 +108,7 @@ def piece_of(envelope: Envelope) -> Piece | None:
 def join_pieces(shape: str, value: bytes, text: str) -> bytes | None:
     """The record of a line's first piece as it would be with *text*, the whole line, in it.
 
-    None if there is no such record, which cannot be if `piece_of` has found a piece in it.
+    None if there is no such record, which cannot be if `fragment_of` has found a piece in it.
     """
     if value[:1] != b"{":
         line = cri_line(value.decode("utf-8", "replace"))

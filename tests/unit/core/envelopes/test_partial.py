@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.partial import Piece, piece_of
+from logrouter.core.envelopes.partial import Piece, fragment_of
 from logrouter.model import PARTIAL, Envelope
 
 TIME = "2026-05-01T10:00:00.123456789Z"
@@ -21,7 +21,7 @@ def piece(kind: str, record: bytes | str | dict, headers: tuple[tuple[str, bytes
     envelope = ENVELOPES[kind].decode(data)
     assert isinstance(envelope, Envelope)
     envelope.headers = headers
-    return piece_of(envelope)
+    return fragment_of(envelope)
 
 
 @pytest.mark.parametrize(
@@ -104,5 +104,5 @@ def _cut(kind: str, parts: list[str], index: int) -> str | dict:
        st.sampled_from(["docker", "containerd", "kubernetes", "plain", "odd"]), st.booleans())  # fmt: skip
 def test_no_envelope_makes_it_raise(fields, shape, cut):
     """Whatever the fields hold."""
-    found = piece_of(Envelope(shape, "text", fields=fields, flags=(PARTIAL,) if cut else ()))
+    found = fragment_of(Envelope(shape, "text", fields=fields, flags=(PARTIAL,) if cut else ()))
     assert found is None or all(isinstance(part, str) for part in found.key)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.partial import Piece, join_pieces, piece_of
+from logrouter.core.envelopes.partial import Piece, fragment_of, join_pieces
 from logrouter.core.join import partial_lines
 from logrouter.core.join.partial_lines import PartialLineBuffer, PartialLineLimits, decode_places
 from logrouter.model import Envelope, RawRecord
@@ -195,7 +195,7 @@ def test_a_line_put_together_is_as_if_never_cut(kind, line, data):
         value = _cut(kind, parts, index)
         found = decode(value)
         assert isinstance(found, Envelope)
-        piece = piece_of(found)
+        piece = fragment_of(found)
         assert piece is not None
         taken = lines.take(piece, record(index, value), 0)
         assert taken.held is (index < len(parts) - 1)
