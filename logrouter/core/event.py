@@ -71,9 +71,9 @@ def draft_event(each: PendingEvent, now_ms: int) -> Outcome | None:
     """Make the event of everything that is known of the request; Ignored if sampling or a rate limit leaves it out."""
     extras = each.route.extras
     if extras is None:
-        _fill(each, now_ms)
+        _fill_event(each, now_ms)
         return None
-    pair_key = _held(each)
+    pair_key = _pair_key_of(each)
     # Two lines of a request are both kept or neither, so it goes by what both have. Else by the place and not by the
     # index, which other routes move: all that have a line keep it or leave it.
     name = pair_key.key if pair_key is not None else each.event_id(each.record.offset, each.place)
@@ -83,11 +83,11 @@ def draft_event(each: PendingEvent, now_ms: int) -> Outcome | None:
         return Ignored(Reason.RATE_LIMITED, each.route.name)
     for enrich in extras.before:
         enrich(each.event)
-    _fill(each, now_ms)
+    _fill_event(each, now_ms)
     for enrich in extras.after:
         enrich(each.event)
     if pair_key is None:
-        _shape(each, extras)
+        _apply_steps(each, extras)
     return None
 
 
@@ -96,17 +96,19 @@ def check_event(each: PendingEvent, _now_ms: int) -> Outcome | None:
 
     The draft of one of two lines is not complete and passes.
     """
-    return None if _held(each) is not None or each.route.validator.is_valid(each.event) else _invalid(each)
+    if _pair_key_of(each) is not None or each.route.validator.is_valid(each.event):
+        return None
+    return _handle_invalid(each)
 
 
 def write_event(each: PendingEvent, _now_ms: int) -> Outcome:
     """The event as it is published, or held until the other line of its request comes."""
-    pair_key = _held(each)
+    pair_key = _pair_key_of(each)
     if pair_key is None:
-        return _written(each)
+        return _accept_event(each)
     value = orjson.dumps(each.event)
     if len(value) > MAX_EVENT_BYTES:
-        return _too_large(each.route, value)
+        return _reject_size(each.route, value)
     return Held(each.route.name, pair_key, each.route.pair_ms or 0, each.event, value, each.time_ms, each.tables)
 
 
@@ -124,16 +126,16 @@ def complete_draft(
     """
     waited = Draft(route, record, event, time_ms, tables, route.topics)
     if route.extras is not None:
-        _shape(waited, route.extras)
-    return (None if route.validator.is_valid(event) else _invalid(waited)) or _written(waited)
+        _apply_steps(waited, route.extras)
+    return (None if route.validator.is_valid(event) else _handle_invalid(waited)) or _accept_event(waited)
 
 
-def _held(each: PendingEvent) -> PairKey | None:
+def _pair_key_of(each: PendingEvent) -> PairKey | None:
     """Which of the two lines of a request it is, where the route pairs them."""
     return each.parsed.pair_key if each.route.pair_ms is not None else None
 
 
-def _shape(each: Draft, extras: OptionalSteps) -> None:
+def _apply_steps(each: Draft, extras: OptionalSteps) -> None:
     """Topics by what the event is, and the route's changes of its fields."""
     if extras.topics is not None:
         each.topics = extras.topics(each.event)
@@ -143,11 +145,11 @@ def _shape(each: Draft, extras: OptionalSteps) -> None:
         extras.change(each.event)
 
 
-def _invalid(each: Draft) -> Outcome | None:
+def _handle_invalid(each: Draft) -> Outcome | None:
     """What becomes of an event that the schema refuses; None if it is published all the same."""
     extras, event = each.route.extras, each.event
     if extras is None or extras.on_invalid is OnInvalid.DEAD_LETTER:
-        return _refused(each.route, event)
+        return _reject_invalid(each.route, event)
     if extras.on_invalid is OnInvalid.DROP:
         return Ignored(Reason.INVALID, each.route.name)
     event["flags"] = [*event.get("flags", ()), INVALID]
@@ -155,11 +157,11 @@ def _invalid(each: Draft) -> Outcome | None:
     return None
 
 
-def _written(each: Draft) -> Outcome:
+def _accept_event(each: Draft) -> Outcome:
     route, event = each.route, each.event
     value = orjson.dumps(event)
     if len(value) > MAX_EVENT_BYTES:
-        return _too_large(route, value)
+        return _reject_size(route, value)
     if route.extras is not None:
         key = route.extras.key(event, each.record)
         return Accepted(route.name, each.topics[0], key, value, event, each.time_ms, each.tables, each.topics[1:])
@@ -168,16 +170,16 @@ def _written(each: Draft) -> Outcome:
     return Accepted(route.name, route.to, key, value, event, each.time_ms, each.tables)
 
 
-def _refused(route: Route, event: dict[str, Any]) -> Rejected:
+def _reject_invalid(route: Route, event: dict[str, Any]) -> Rejected:
     pointer, message = route.validator.explain(event)
     return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
 
 
-def _too_large(route: Route, value: bytes) -> Rejected:
+def _reject_size(route: Route, value: bytes) -> Rejected:
     return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
 
 
-def _fill(each: PendingEvent, now_ms: int) -> None:
+def _fill_event(each: PendingEvent, now_ms: int) -> None:
     """Make the parsed request, which it is made of, the canonical event, and tell its time."""
     route, parsed, envelope, event, record = each.route, each.parsed, each.envelope, each.event, each.record
     http = event.get("http", _NOTHING)
@@ -195,7 +197,7 @@ def _fill(each: PendingEvent, now_ms: int) -> None:
         if version is not None:
             event["api_version"] = version
     if http:
-        _protect(route, http)
+        _protect_client(route, http)
 
     time_ms, clock_flags = _event_time(envelope, parsed, record.timestamp_ms, now_ms)
     meta = event.get("meta")
@@ -236,7 +238,7 @@ def _fill(each: PendingEvent, now_ms: int) -> None:
     each.time_ms = time_ms
 
 
-def _protect(route: Route, http: dict[str, Any]) -> None:
+def _protect_client(route: Route, http: dict[str, Any]) -> None:
     """The client's address by the route's policy, and no header that the route does not allow."""
     address = http.get("client_ip")
     if type(address) is str:

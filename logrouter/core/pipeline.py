@@ -99,14 +99,14 @@ def process_block(block: Sequence[Work], now_ms: int, block_size: int = BLOCK_SI
     for work in block:
         if work.decoded is None and work.bug is None:
             try:
-                work.decoded = _decode(work.source, work.record.value or b"")
+                work.decoded = _decode_record(work.source, work.record.value or b"")
             except Exception as exc:  # noqa: BLE001 - a bug of ours costs the record and not the block
                 work.bug = exc
     pending = _Pending(now_ms, block_size)
     for work in block:
         if work.bug is None:
             try:
-                _route(work, work.decoded, pending)
+                _route_record(work, work.decoded, pending)
             except Exception as exc:  # noqa: BLE001 - as above
                 work.bug = exc
     pending.finish()
@@ -142,32 +142,32 @@ class _Pending:
             outcome = request.outcome
             if outcome is not None:
                 if counted is not None:
-                    outcome = _counted_once(request.route, outcome, counted)
-                work.outcomes[request.index] = outcome if raw is None else _placed(outcome, request.place, raw)
+                    outcome = _count_once(request.route, outcome, counted)
+                work.outcomes[request.index] = outcome if raw is None else _place_outcome(outcome, request.place, raw)
 
 
-def _decode(source: Source, value: bytes) -> Decoded:
+def _decode_record(source: Source, value: bytes) -> Decoded:
     if len(value) > source.max_bytes:
         detail = f"{len(value)} bytes, at most {source.max_bytes} are read"
         return Rejected(Stage.DECODE, Reason.TOO_LARGE, detail, raw=None if source.searchable else ENCODED)
     return source.decode(value)
 
 
-def _route(work: Work, decoded: Decoded | None, pending: _Pending) -> None:
+def _route_record(work: Work, decoded: Decoded | None, pending: _Pending) -> None:
     """Give the record its outcomes; those of requests follow when these are finished."""
     source = work.source
     if isinstance(decoded, Envelope):
-        _of_line(work, decoded, 0, None if source.searchable else decoded.text, pending)
+        _route_line(work, decoded, 0, None if source.searchable else decoded.text, pending)
     elif isinstance(decoded, Rejected):
         ours = source.might_be_ours
         work.outcomes += _UNMATCHED if ours is not None and not ours(work.record.value or b"") else (decoded,)
     elif isinstance(decoded, Ignored):
         work.outcomes.append(decoded)
     elif decoded is not None:
-        _of_lines(work, decoded, pending)
+        _route_lines(work, decoded, pending)
 
 
-def _of_lines(work: Work, lines: Sequence[Envelope | Ignored | Rejected], pending: _Pending) -> None:
+def _route_lines(work: Work, lines: Sequence[Envelope | Ignored | Rejected], pending: _Pending) -> None:
     """The outcomes of every line that a record packs, in their order; a record that packs none is empty."""
     source, outcomes = work.source, work.outcomes
     if len(lines) * (max(len(source.routes), 1) if source.all_matches else 1) > MAX_INDEX:
@@ -176,14 +176,14 @@ def _of_lines(work: Work, lines: Sequence[Envelope | Ignored | Rejected], pendin
         return
     for place, line in enumerate(lines):
         if isinstance(line, Envelope):
-            _of_line(work, line, place, line.text, pending)
+            _route_line(work, line, place, line.text, pending)
         else:
             outcomes.append(replace(line, line=place))
     if not outcomes:
         outcomes += _EMPTY
 
 
-def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pending: _Pending) -> None:
+def _route_line(work: Work, envelope: Envelope, place: int, raw: str | None, pending: _Pending) -> None:
     """The outcomes of the line at *place* in its record; *raw* is what its dead letters show, None for the record."""
     source, record = work.source, work.record
     envelope.headers = record.headers
@@ -240,14 +240,14 @@ def _of_line(work: Work, envelope: Envelope, place: int, raw: str | None, pendin
         work.outcomes.append(left or Ignored(Reason.UNMATCHED, line=place))
 
 
-def _placed(outcome: Outcome, place: int, raw: str) -> Outcome:
+def _place_outcome(outcome: Outcome, place: int, raw: str) -> Outcome:
     """The outcome as that of the line at *place*: a dead letter shows its text, not the whole record."""
     if isinstance(outcome, Rejected):
         return replace(outcome, line=place, raw=raw)
     return replace(outcome, line=place)
 
 
-def _counted_once(route: Route, outcome: Outcome, counted: set[str]) -> Outcome:
+def _count_once(route: Route, outcome: Outcome, counted: set[str]) -> Outcome:
     """The outcome without the tables that count the record already; *counted* grows by those that do from now on."""
     if isinstance(outcome, Accepted | Held):
         tables = tuple(table for table in outcome.tables if table not in counted and table != "urls")

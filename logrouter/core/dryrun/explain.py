@@ -84,22 +84,22 @@ def explain_record(
         return Explanation(record, named.name, (Ignored(Reason.LOOP),), tuple(steps))
     named = named if throttled else without_limits(named)
     steps += ruled_out_routes(table, named, record.topic)
-    outcomes = _outcomes(named, record, now_ms, event_id, steps)
-    steps += _not_tried(named, steps)
+    outcomes = _trace_outcomes(named, record, now_ms, event_id, steps)
+    steps += _untried_routes(named, steps)
     several = any(outcome.line for outcome in outcomes)
     for index, outcome in enumerate(outcomes):
         made = outputs_of(record, outcome, event_id(record.offset, index), dead_letter_topic)
-        steps += (_of_line(step, outcome.line) for step in made) if several else made
+        steps += (_with_line(step, outcome.line) for step in made) if several else made
     if several:
         steps.sort(key=lambda step: step.details.get("line", -1))  # all about one line, then all about the next
     return Explanation(record, named.name, outcomes, tuple(steps))
 
 
-def _of_line(step: ExplainStep, line: int) -> ExplainStep:
+def _with_line(step: ExplainStep, line: int) -> ExplainStep:
     return replace(step, details={"line": line, **step.details})
 
 
-def _outcomes(
+def _trace_outcomes(
     source: Source, record: RawRecord, now_ms: int, event_id: Callable[[int, int], str], steps: list[ExplainStep]
 ) -> tuple[Outcome, ...]:
     traced = trace_source(source, steps)
@@ -113,7 +113,7 @@ def _outcomes(
     return outcomes
 
 
-def _not_tried(source: Source, steps: list[ExplainStep]) -> list[ExplainStep]:
+def _untried_routes(source: Source, steps: list[ExplainStep]) -> list[ExplainStep]:
     """The routes that were not asked because an earlier one has the record."""
     tried = {step.details.get("route") for step in steps if step.stage == "route"}
     left = [route.name for route in source.routes if route.name not in tried]

@@ -225,17 +225,17 @@ def _sample(record: RawRecord, effect: Effect, old: tuple[Outcome, ...], new: tu
     )
     found = [change for one, other in pairs for change in diff_events(one.event, other.event)]
     keys = [(one.key, other.key) for one, other in pairs if one.key != other.key]
-    found += [Change("key", _key(one), _key(other)) for one, other in keys]
+    found += [Change("key", _key_text(one), _key_text(other)) for one, other in keys]
     place = f"{record.topic}:{record.partition}:{record.offset}"
-    return ChangedRecord(place, effect, _ended(old), _ended(new), tuple(found))
+    return ChangedRecord(place, effect, _describe_ends(old), _describe_ends(new), tuple(found))
 
 
-def _ended(outcomes: tuple[Outcome, ...]) -> str:
+def _describe_ends(outcomes: tuple[Outcome, ...]) -> str:
     """How a record ended in words; what several outcomes share is said once."""
     labels = Counter(describe_outcomes(outcomes))
     told = [label if count == 1 else f"{count} times {label}" for label, count in labels.most_common(MAX_LABELS)]
     return "; ".join([*told, "…"] if len(labels) > MAX_LABELS else told)
 
 
-def _key(key: bytes | None) -> Any:
+def _key_text(key: bytes | None) -> Any:
     return key.decode("utf-8", "replace") if key is not None else None

@@ -89,17 +89,17 @@ def outputs_of(record: RawRecord, outcome: Outcome, event_id: str, dead_letter_t
     """The steps that say what one outcome publishes and counts."""
     match outcome:
         case Accepted():
-            yield _published(outcome)
-            yield _counted(outcome)
+            yield _published_step(outcome)
+            yield _counted_step(outcome)
         case Rejected():
-            yield _rejected(record, outcome, event_id, dead_letter_topic)
+            yield _rejected_step(record, outcome, event_id, dead_letter_topic)
         case Held():
-            yield _held(outcome)
+            yield _held_step(outcome)
         case Ignored():
             yield ExplainStep("outcome", f"ignored: {outcome.reason}", passed=None)
 
 
-def _published(accepted: Accepted) -> ExplainStep:
+def _published_step(accepted: Accepted) -> ExplainStep:
     key = accepted.key.decode("utf-8", "replace") if accepted.key is not None else "no key"
     identity = accepted.event.get("meta", {}).get("id")
     topics = [accepted.topic, *accepted.also]
@@ -108,20 +108,20 @@ def _published(accepted: Accepted) -> ExplainStep:
     return ExplainStep("output", says, details=details)
 
 
-def _counted(accepted: Accepted) -> ExplainStep:
+def _counted_step(accepted: Accepted) -> ExplainStep:
     cells = list(cells_of(accepted))
     says = ", ".join(f"{cell['table']} row {cell['row']}" for cell in cells) or "no tables count it"
     return ExplainStep("tables", says, passed=bool(cells) or None, details={"cells": cells})
 
 
-def _rejected(record: RawRecord, rejected: Rejected, event_id: str, topic: str) -> ExplainStep:
+def _rejected_step(record: RawRecord, rejected: Rejected, event_id: str, topic: str) -> ExplainStep:
     key = f"{record.topic}:{record.partition}:{record.offset}"
     where = f", a dead letter for {topic} with key {key}" if topic else ""
     says = f"rejected at {rejected.stage}: {rejected.reason}{where}"
     return ExplainStep("outcome", says, passed=False, details={"topic": topic, "key": key, "id": event_id})
 
 
-def _held(held: Held) -> ExplainStep:
+def _held_step(held: Held) -> ExplainStep:
     which = "opens" if held.pair_key.opens else "closes"
     details = {
         "half": which,

@@ -43,8 +43,8 @@ def trace_source(source: Source, steps: list[ExplainStep]) -> Source:
     return replace(
         source,
         routes=tuple(_RouteTrace(route, note, lines).route() for route in source.routes),
-        decode=_decode(source, note, lines),
-        may_match=None if source.may_match is None else _filter(source, source.may_match, note),
+        decode=_trace_decode(source, note, lines),
+        may_match=None if source.may_match is None else _trace_filter(source, source.may_match, note),
     )
 
 
@@ -72,7 +72,7 @@ class _Lines:
         self.current = self._places.get(id(envelope))
 
 
-def _filter(source: Source, may_match: Callable[[bytes], bool], note: Note) -> Callable[[bytes], bool]:
+def _trace_filter(source: Source, may_match: Callable[[bytes], bool], note: Note) -> Callable[[bytes], bool]:
     def traced(value: bytes) -> bool:
         passed = may_match(value)
         tokens = sorted({token.decode() for route in source.routes for token in route.condition.tokens() or ()})
@@ -83,17 +83,17 @@ def _filter(source: Source, may_match: Callable[[bytes], bool], note: Note) -> C
     return traced
 
 
-def _decode(source: Source, note: Note, lines: _Lines) -> Callable[[bytes], Decoded]:
+def _trace_decode(source: Source, note: Note, lines: _Lines) -> Callable[[bytes], Decoded]:
     def traced(value: bytes) -> Decoded:
         found = source.decode(value)
         for each in lines.begin(found):
-            _envelope(each, note)
+            _note_envelope(each, note)
         return found
 
     return traced
 
 
-def _envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
+def _note_envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
     if isinstance(found, Rejected):
         note("envelope", f"{found.reason}: {found.detail}", passed=False)
     elif isinstance(found, Ignored):
@@ -133,7 +133,7 @@ class _RouteTrace:
             weight=self.weight,
             validator=cast("Validator", _ValidatorTrace(route.validator, self._note)),
             request=route.request and cast("Condition", _RequestTrace(route, route.request, self._note)),
-            extras=route.extras and _extras(route.extras, self._note),
+            extras=route.extras and _trace_extras(route.extras, self._note),
         )
 
     def select(self, envelope: Envelope) -> bool:
@@ -154,7 +154,7 @@ class _RouteTrace:
             says = f"{route.format}: {found.reason}, {found.detail}"
             self._note("parse", says, passed=False, route=route.name, pointer=found.pointer)
         else:
-            event = show_redacted(_public(found.event, route.headers))
+            event = show_redacted(_public_part(found.event, route.headers))
             says = f"a request, read as {found.format or route.format}"
             flags = list(found.flags)
             self._note("parse", says, route=route.name, event=event, time=show_redacted(found.time), flags=flags)
@@ -175,7 +175,7 @@ class _RouteTrace:
         tried = []
         for rule in self._route.api_rules:
             one = compile_api([rule])(copy(parsed))
-            tried.append({"from": _rule(rule), "found": one[0] if one else None})
+            tried.append({"from": _describe_rule(rule), "found": one[0] if one else None})
             if one:
                 break
         found = self._route.api(parsed)
@@ -209,7 +209,7 @@ class _RouteTrace:
         return weight
 
 
-def _public(event: dict[str, Any], headers: frozenset[str]) -> dict[str, Any]:
+def _public_part(event: dict[str, Any], headers: frozenset[str]) -> dict[str, Any]:
     """A parsed request without what the route removes.
 
     That is the client's address, of which is told later what the policy keeps, and headers, whose names stay.
@@ -223,7 +223,7 @@ def _public(event: dict[str, Any], headers: frozenset[str]) -> dict[str, Any]:
     return {**event, "http": kept}
 
 
-def _rule(rule: ApiRule) -> str:
+def _describe_rule(rule: ApiRule) -> str:
     """A rule in words."""
     kinds = (("field", rule.field), ("path prefix", rule.prefix), ("path glob", rule.glob), ("path regex", rule.regex))
     return next((f"{kind} {text}" for kind, text in kinds if text is not None), "")
@@ -280,19 +280,20 @@ class _ValidatorTrace:
         return valid
 
 
-def _extras(extras: OptionalSteps, note: Note) -> OptionalSteps:
+def _trace_extras(extras: OptionalSteps, note: Note) -> OptionalSteps:
     """What a route does beyond the usual, traced."""
     return replace(
         extras,
-        sample=extras.sample and _asked(extras.sample, "sample", "in the sample", "not in the sample", note),
-        limit=extras.limit and _asked(extras.limit, "limit", "within the rate limit", "over the rate limit", note),
-        before=tuple(_changing(each, "enrich", "adds", note) for each in extras.before),
-        after=tuple(_changing(each, "enrich", "adds", note) for each in extras.after),
-        change=extras.change and _changing(extras.change, "transform", "changes", note),
+        sample=extras.sample and _trace_decision(extras.sample, "sample", "in the sample", "not in the sample", note),
+        limit=extras.limit
+        and _trace_decision(extras.limit, "limit", "within the rate limit", "over the rate limit", note),
+        before=tuple(_trace_change(each, "enrich", "adds", note) for each in extras.before),
+        after=tuple(_trace_change(each, "enrich", "adds", note) for each in extras.after),
+        change=extras.change and _trace_change(extras.change, "transform", "changes", note),
     )
 
 
-def _asked(decide: Callable[..., bool], stage: str, yes: str, no: str, note: Note) -> Callable[..., bool]:
+def _trace_decision(decide: Callable[..., bool], stage: str, yes: str, no: str, note: Note) -> Callable[..., bool]:
     def traced(*arguments: Any) -> bool:
         passed = decide(*arguments)
         note(stage, yes if passed else no, passed=passed)
@@ -301,7 +302,7 @@ def _asked(decide: Callable[..., bool], stage: str, yes: str, no: str, note: Not
     return traced
 
 
-def _changing(change: Enrich, stage: str, verb: str, note: Note) -> Enrich:
+def _trace_change(change: Enrich, stage: str, verb: str, note: Note) -> Enrich:
     """Tells the members that are different afterwards: what they are now, and not what was there and may be hidden."""
 
     def traced(event: dict[str, Any]) -> None:

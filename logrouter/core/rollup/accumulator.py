@@ -265,14 +265,14 @@ def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Ce
         error=errors,
         recent=recent,
     )
-    _finish(cell)
+    _bound_cell(cell)
     return cell
 
 
-def _finish(cell: Cell) -> None:
+def _bound_cell(cell: Cell) -> None:
     """Leave in a cell what a reader of partial sums accepts."""
     if not (0 <= cell.bytes_in <= MAX_SUM and 0 <= cell.bytes_out <= MAX_SUM and 0 <= cell.weight <= MAX_WEIGHT):
-        _make_readable(cell)
+        _repair_cell(cell)
     if len(cell.url) > 1:
         cell.url_error_bound += trim_counts(cell.url, url_room(cell))
     if cell.clients:
@@ -281,7 +281,7 @@ def _finish(cell: Cell) -> None:
         cell.recent = newest_failures(cell.recent)
 
 
-def _make_readable(cell: Cell) -> None:
+def _repair_cell(cell: Cell) -> None:
     """Cut what no sound event has: one absurd value must not make a whole record unreadable."""
     cell.bytes_in, cell.bytes_out = max(cell.bytes_in, 0), max(cell.bytes_out, 0)
     cell.weight = cell.weight if 0 <= cell.weight <= MAX_WEIGHT else float(cell.count)

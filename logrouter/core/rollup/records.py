@@ -76,17 +76,17 @@ def partition_of(subject: str, partitions: int) -> int:
     return zlib.crc32(subject.encode()) % partitions
 
 
-def _entries(subject: str, cells: list[Cell]) -> Iterator[bytes]:
+def _encode_entries(subject: str, cells: list[Cell]) -> Iterator[bytes]:
     entry = _encode((subject, cells))
     if len(cells) <= 1 or (len(entry) <= MAX_RECORD_BYTES and len(cells) <= MAX_CELLS):
         yield entry
         return
     half = len(cells) // 2
-    yield from _entries(subject, cells[:half])
-    yield from _entries(subject, cells[half:])
+    yield from _encode_entries(subject, cells[:half])
+    yield from _encode_entries(subject, cells[half:])
 
 
-def _close(entries: list[bytes]) -> bytes:
+def _close_record(entries: list[bytes]) -> bytes:
     return b"\x92" + bytes([VERSION]) + b"\xdc" + len(entries).to_bytes(2, "big") + b"".join(entries)
 
 
@@ -99,14 +99,14 @@ def pack_records(subjects: Iterable[tuple[str, list[Cell]]], partitions: int) ->
     sizes: dict[int, int] = {}
     for subject, cells in subjects:
         partition = partition_of(subject, partitions)
-        for number, entry in enumerate(_entries(subject, cells)):
+        for number, entry in enumerate(_encode_entries(subject, cells)):
             room = rooms.setdefault(partition, [])
             size = sizes.get(partition, 0) + len(entry)
             if room and (number or len(room) >= PACKED or size > MAX_RECORD_BYTES):
-                yield partition, _close(room)
+                yield partition, _close_record(room)
                 room = rooms[partition] = []
                 size = len(entry)
             room.append(entry)
             sizes[partition] = size
     for partition, room in rooms.items():
-        yield partition, _close(room)
+        yield partition, _close_record(room)
