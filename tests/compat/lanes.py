@@ -44,8 +44,6 @@ class Lanes:
         """A name, or a text with names, as it is in this cluster."""
         return text.replace(PREFIX, self.name)
 
-    # --- processes
-
     def create_outputs(self) -> None:
         """`logrouter topics`."""
         command = [sys.executable, "-m", "logrouter", "topics", "--config", str(self.config)]
@@ -106,8 +104,6 @@ class Lanes:
             assert not ended, f"{ended} ended while waiting for: {message}"
             assert time.monotonic() < deadline, f"not within 90 s: {message}"
             time.sleep(0.05)
-
-    # --- topics
 
     def topics(self) -> list[str]:
         """All of ours."""
@@ -186,8 +182,6 @@ class Lanes:
         producer = Producer(self.kafka | {"transactional.id": f"{self.name}-restored", "linger.ms": 5, "log_level": 0})
         producer.init_transactions(60)
         return producer
-
-    # --- groups
 
     def committed(self, group: str, topics: Iterable[str]) -> list[Committed]:
         """What a group has committed."""

@@ -49,8 +49,6 @@ class Fleet:
         for consumer in self._consumers.values():
             consumer.close()
 
-    # --- processes
-
     def start(self, *roles: str) -> None:
         for role in roles:
             kind, number = role.split("-")
@@ -104,8 +102,6 @@ class Fleet:
         marks = self.ends(self.stack.rollup, committed=True)
         self.until(lambda: self._folded(marks), f"folded up to {marks}")
 
-    # --- the table view
-
     def get(self, role: str, path: str) -> tuple[int, Any]:
         """Status and body of a GET; 0 while nobody listens."""
         connection = http.client.HTTPConnection("127.0.0.1", self._ports[role], timeout=HANG_SECONDS)
@@ -127,8 +123,6 @@ class Fleet:
         """Whether each of *roles* owns partitions, and each partition has one owner."""
         owned = [self.owned(role) for role in roles]
         return all(owned) and sorted(p for some in owned for p in some) == sorted(TABLE_PARTITIONS)
-
-    # --- Kafka
 
     def ends(self, topic: str, *, committed: bool = False) -> dict[int, int]:
         """Each partition's end; with *committed* where the first open transaction begins, if there is one."""
@@ -201,8 +195,6 @@ class Fleet:
         consumer.unassign()
         assert not left
         return count
-
-    # --- the verdict
 
     def assert_exact(self, traffic: Traffic) -> None:
         """Every request once in the clean topic, every poison once among the dead letters, every table sum right."""

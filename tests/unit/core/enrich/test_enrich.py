@@ -118,9 +118,6 @@ def test_no_value_makes_the_client_id_raise(value, headers):
     assert found is None or found[0] not in ("", "-")
 
 
-# --- addresses
-
-
 @pytest.mark.parametrize(
     ("chain", "position", "address"),
     [
@@ -173,9 +170,6 @@ def test_only_allowed_headers_stay_and_a_referer_loses_its_query():
     allowed = allow_headers(headers, frozenset({"user-agent", "referer", "other"}))
     assert list(allowed.items()) == [("referer", "https://example.org/a"), ("user-agent", "u")]
     assert allow_headers({"referer": "?token=x"}, frozenset({"referer"})) == {}
-
-
-# --- APIs
 
 
 @pytest.mark.parametrize(
@@ -239,9 +233,6 @@ def test_a_rule_that_is_none_is_refused_when_it_is_compiled(rule):
     """Too few or too many patterns, broken patterns, and templates that reach for more than groups."""
     with pytest.raises(ValueError, match=r"."):
         compile_api([rule])
-
-
-# --- outcome and weight
 
 
 @pytest.mark.parametrize(
