@@ -81,6 +81,7 @@ class GroupConsumer:
 
         Raises:
             ClientError: librdkafka refuses an expression; the former subscription stays.
+            FatalError: librdkafka cannot go on.
         """
 
         def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -101,7 +102,8 @@ class GroupConsumer:
                 on_lost=lambda _consumer, partitions: listener.on_lost(partitions_in(partitions)),
             )
         except KafkaException as exc:
-            raise ClientError(exc.args[0].str()) from None
+            error = exc.args[0]
+            raise (fatal_error(error) if error.fatal() else ClientError(error.str())) from None
 
     def consume(self, max_records: int, seconds: float) -> list[Message]:
         """The next records and errors of partitions, after *seconds* at the latest.

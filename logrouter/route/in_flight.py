@@ -140,4 +140,5 @@ class InFlightBatch:
         for at in gone:
             for state in self._states:
                 state.forget(at)
-        self._first = {at: offset for at, offset in self._first.items() if at not in gone}
+        lost = set(gone)
+        self._first = {at: offset for at, offset in self._first.items() if at not in lost}

@@ -68,6 +68,7 @@ class RouteLane:
         self._make_processor = make_processor
         self._states = states
         self._state_topics: dict[str, StateTopic] = {}
+        self._read_by_states: frozenset[str] = frozenset()
         self._subscription: list[str] | None = None
         self._unsubscribed = UnsubscribedRecords(self._table)
         self._cluster = ""
@@ -164,7 +165,10 @@ class RouteLane:
         own = [topic for topic, each in self._topics_of_states(settings).items() if each.is_read]
         topics = [*table.subscription(), *own]
         if topics != self._subscription:
-            self._group.subscribe(topics)
+            try:
+                self._group.subscribe(topics)
+            except ClientError as error:
+                raise ClientError(f"sources: the client refuses the topics: {error}") from None
             self._subscription = topics
 
     def _configure(self) -> None:
@@ -173,6 +177,8 @@ class RouteLane:
         for state in self._states:
             state.configure(self._settings, self._table)
         self._state_topics = self._topics_of_states(self._settings)
+        # Not their changelogs: if an expression of a source selects one, its records are the source's to count.
+        self._read_by_states = frozenset(topic for topic, each in self._state_topics.items() if each.is_read)
 
     def _give_up(self) -> bool:
         """Whether waiting for the cluster has to end: some time after we were asked to stop, not at once."""
@@ -217,10 +223,10 @@ class RouteLane:
         began = time.perf_counter()
         sources: list[Message] = messages
         own: list[Message] = []
-        if self._state_topics:
-            sources = [m for m in messages if m.topic() not in self._state_topics]
+        if self._read_by_states:
+            sources = [m for m in messages if m.topic() not in self._read_by_states]
             if len(sources) < len(messages):
-                own = [m for m in messages if m.topic() in self._state_topics]
+                own = [m for m in messages if m.topic() in self._read_by_states]
         output = self._processor.process(sources)
         now_ms = clock_ms()
         changed = [state.process(own, output, now_ms) for state in self._states]
@@ -251,7 +257,7 @@ class RouteLane:
             return
         self._settings, self._table = version.settings, version.table
         self._configure()
-        self._assignment.seek_back(self._unsubscribed.change_subscription(self._table, self._state_topics))
+        self._assignment.seek_back(self._unsubscribed.change_subscription(self._table, self._read_by_states))
 
     def _take_topics(self, version: Version[LaneSettings]) -> str:
         """Subscribe to what a version reads. Why it can't be used; empty if it can."""
@@ -267,7 +273,7 @@ class RouteLane:
         try:
             self._subscribe(version.settings, version.table)
         except ClientError as error:
-            return f"sources: the client refuses the topics: {error}"
+            return str(error)
         return ""
 
     def _consume(self) -> list[Message]:
@@ -283,7 +289,7 @@ class RouteLane:
                     self._observer.on_source_error(message)
         elif messages:
             self._broker.mark_up()
-        messages = self._group.screen(messages, clock_ms())
+        messages = self._group.screen(messages, clock_ms)
         return self._unsubscribed.set_aside(messages) if self._unsubscribed.active else messages
 
     def _attend_state(self, state: TransactionalState) -> None:

@@ -13,7 +13,7 @@ from logrouter.kafka.errors import StoppedError, TransactionAbortedError
 from logrouter.telemetry.log import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
@@ -63,7 +63,7 @@ class Membership:
         self._assignment.begin_call()
         self._rewound = False
 
-    def screen(self, messages: list[Message], now_ms: int) -> list[Message]:
+    def screen(self, messages: list[Message], clock_ms: Callable[[], int]) -> list[Message]:
         """What is to be processed of the records that the call has given; the others are read again, if at all.
 
         Raises:
@@ -77,7 +77,8 @@ class Membership:
             return []
         messages = self._assignment.without_revoked(messages)
         for state in self._states:
-            messages, early = state.screen(messages, now_ms)
+            # The time after what may have waited for the cluster, so that nobody takes a wait for silence.
+            messages, early = state.screen(messages, clock_ms())
             if early:
                 self._assignment.seek_back(first_offsets(early))
         return messages

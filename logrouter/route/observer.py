@@ -45,7 +45,7 @@ class Observer:
             return  # an expression that matches no topic yet is no trouble
         if what not in self._source_errors:
             self._source_errors.add(what)
-            log(Log.SOURCE_ERROR, topic=error.topic, error=error.name, detail=error.text)
+            log(Log.SOURCE_ERROR, topic=error.topic or None, error=error.name, detail=error.text)
 
     def forget_errors(self, output: BatchOutput) -> None:
         """Log errors of topics anew that have delivered records by now."""

@@ -15,7 +15,7 @@ from logrouter.core.envelopes.partial import fragment_of, join_pieces
 from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
 from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import PARTIAL, Envelope, RawRecord
-from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
+from logrouter.route.transactional_state import PLAIN_START, ScreenedRecords, TransactionalState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,6 +67,7 @@ class PartialLines(TransactionalState):
 
     def __init__(self) -> None:
         self._source_of: Callable[[str], Source | None] = lambda _topic: None
+        self._joins = False
         self._lines: dict[Partition, PartialLineBuffer] = {}
         self._seen_ms: dict[Partition, int] = {}
         self._turn_ms = 0
@@ -81,6 +82,7 @@ class PartialLines(TransactionalState):
     def configure(self, settings: LaneSettings, table: RouteTable) -> None:  # noqa: ARG002 - the table says it all
         """*table* says which sources join from now on."""
         self._source_of = cache(table.source_of)
+        self._joins = any(source.joining is not None for source in table.sources)
 
     def take(self, source: Source, record: RawRecord, value: bytes, now_ms: int) -> Routed:
         """What is to be routed because of one more record, of a source that joins. *value* is the record's."""
@@ -167,6 +169,8 @@ class PartialLines(TransactionalState):
 
     def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:
         """Partitions in which fragments wait begin at the first of them."""
+        if not self._joins:
+            return PLAIN_START  # making the sources of thousands of topics would hold up the rebalance
         found = {at: self._source_of(at[0]) for at in partitions}
         joining = [at for at, source in found.items() if source is not None and source.joining is not None]
         begins: dict[Partition, int] = {}

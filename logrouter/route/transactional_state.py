@@ -15,6 +15,7 @@ partitions come and go (`assigned`, `forget`), and another version of topics.yam
 # ruff: noqa: ARG002 - defaults, at which nothing happens
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from logrouter.kafka.consumer import AssignmentStart
@@ -60,7 +61,10 @@ class ScreenedRecords(NamedTuple):
 
 
 class TransactionalState(Protocol):
-    """One such state. A class that inherits overrides what concerns it: by default nothing happens."""
+    """One such state. A class that inherits has to say what it publishes and how it follows the transaction.
+
+    It overrides the other methods that concern it: by default nothing happens.
+    """
 
     def topics(self, settings: LaneSettings) -> Mapping[str, StateTopic]:
         """The topics of its own that it has, or would have with *settings* in force."""
@@ -97,21 +101,21 @@ class TransactionalState(Protocol):
         """
         return False
 
+    @abstractmethod
     def publish(self, output: BatchOutput, produce: Produce, headers: Headers) -> AbstractSet[Partition]:
         """Add the state's records to the open transaction; each carries *headers*.
 
         The partitions of which the transaction must hold an offset, even if nothing was read of them: by that the
         group refuses it once another member owns them.
         """
-        ...
 
+    @abstractmethod
     def committed(self, output: BatchOutput) -> None:
         """What was published last is committed."""
-        ...
 
+    @abstractmethod
     def aborted(self) -> None:
         """What was published last is not committed: undo it, and all that was processed since."""
-        ...
 
     def close(self) -> None:
         """The lane ends."""
