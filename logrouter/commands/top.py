@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     help="The time range to count. The key w changes it.",
 )
 @click.option(
-    "--every", default=2.0, show_default=True, type=click.FloatRange(0.5, 3600), help="Seconds between two questions."
+    "--every", default=2.0, show_default=True, type=click.FloatRange(0.5, 3600), help="Seconds between two queries."
 )
 @view_options
 def top_command(window: str, every: float, url: str, token_file: Path | None) -> None:

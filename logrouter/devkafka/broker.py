@@ -15,7 +15,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -350,10 +349,3 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return len(answer) >= 12 and struct.unpack(">i", answer[8:12])[0] > 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(serve(int(sys.argv[1]) if len(sys.argv) > 1 else 9092))
-    except DevKafkaError as failure:
-        sys.exit(f"error: {failure}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from logrouter.core.rollup.cells import OTHER, Cell, latency_quantiles, merge_cells
-from logrouter.core.rollup.failures import parse_fault
+from logrouter.core.rollup.failures import parse_failure_key
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
 
@@ -105,8 +105,8 @@ def by_api(cell: Cell) -> dict[str, int]:
 def by_error_label(cell: Cell) -> dict[str, int]:
     """Failed requests by the label of their error."""
     found: dict[str, int] = {}
-    for fault, n in cell.error.items():
-        label = fault if fault == OTHER else parse_fault(fault).label
+    for key, n in cell.error.items():
+        label = key if key == OTHER else parse_failure_key(key).label
         found[label] = found.get(label, 0) + n
     return found
 

@@ -132,7 +132,7 @@ def parse_query(
         if values.get("cursor") is not None:
             cursor = decode_cursor(values["cursor"], identity)
             if cursor is None:
-                return (ParameterFault("cursor", "must be the next of an answer to the same question"),)
+                return (ParameterFault("cursor", "must be the next of an answer to the same query"),)
         return Query(now_ms, values, time_range, None, identity, cursor)
     return Query(now_ms, values)
 

@@ -72,7 +72,10 @@ class BatchProcessor:
         self._block_size = block_size
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
-        self._partial_lines = PartialLines() if partial_lines is None else partial_lines
+        if partial_lines is None:
+            partial_lines = PartialLines()
+            partial_lines.use_sources(table)
+        self._partial_lines = partial_lines
 
     def process(self, messages: Sequence[Message]) -> BatchOutput:
         """The batch's output. Every record is counted once, by its first outcome; nothing raises."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from logrouter.core.envelopes.partial import fragment_of, join_pieces
+from logrouter.core.envelopes.partial import fragment_of, join_fragments
 from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
 from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import PARTIAL, Envelope, RawRecord
@@ -81,6 +81,10 @@ class PartialLines(TransactionalState):
 
     def configure(self, settings: LaneSettings, table: RouteTable) -> None:  # noqa: ARG002 - the table says it all
         """*table* says which sources join from now on."""
+        self.use_sources(table)
+
+    def use_sources(self, table: RouteTable) -> None:
+        """The same without a lane."""
         self._source_of = cache(table.source_of)
         self._joins = any(source.joining is not None for source in table.sources)
 
@@ -234,7 +238,7 @@ class PartialLines(TransactionalState):
 def _join_fragments(source: Source, record: RawRecord, taken: Taken, shape: str) -> tuple[RawRecord, Decoded | None]:
     """The whole line as a record at the place of the last fragment, and what is in it."""
     first = taken.begins
-    value = join_pieces(shape, first.value or b"", taken.whole) if first is not None else None
+    value = join_fragments(shape, first.value or b"", taken.whole) if first is not None else None
     if value is None:
         return record, None
     whole = replace(record, value=value)

@@ -39,7 +39,7 @@ async def run_work_for(view: View, work: Work, partitions: Sequence[int], only: 
     A `Ranking` is skipped, as an order would say something about other clients. `ValueError` for reads that are not
     about clients.
     """
-    if isinstance(work, Scan) and work.kind is SubjectKind.CLIENT:
+    if isinstance(work, Scan) and work.kind == SubjectKind.CLIENT:
         await _scan_only(view, work, partitions, only)
     elif not isinstance(work, Ranking):
         raise ValueError("a report that is not about clients cannot be confined to some")

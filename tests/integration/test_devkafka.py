@@ -127,9 +127,9 @@ def test_start_failure_is_one_error_with_the_log(monkeypatch):
 
 
 def test_ctrl_c_ends_serve_with_zero(eventually, tmp_path):
-    """`python -m logrouter.devkafka.broker PORT` prints its address and ends cleanly on SIGINT."""
+    """`python -m logrouter.devkafka PORT` prints its address and ends cleanly on SIGINT."""
     port = _free_port()
-    command = [sys.executable, "-m", "logrouter.devkafka.broker", str(port)]
+    command = [sys.executable, "-m", "logrouter.devkafka", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         lines = iter(server.stdout.readline, "")
         assert any(f"127.0.0.1:{port} (Ctrl-C" in line for line in lines)

@@ -29,7 +29,7 @@ from logrouter.config.options.topics import split_topics
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, join_path, list_names
 from logrouter.core.enrich import compile_api, compile_client_ip
-from logrouter.core.envelopes import ENVELOPES, WITH_PIECES
+from logrouter.core.envelopes import ENVELOPES, WITH_FRAGMENTS
 from logrouter.core.join.partial_lines import PartialLineLimits
 from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
 from logrouter.model import UNMATCHED
@@ -160,8 +160,8 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
     """No source may read a topic that logrouter writes, or one of an earlier source."""
     taken: dict[str, str] = {}
     for name, source in sources.items():
-        if source.join_partial is not None and source.envelope not in WITH_PIECES:
-            where = list_names(WITH_PIECES)
+        if source.join_partial is not None and source.envelope not in WITH_FRAGMENTS:
+            where = list_names(WITH_FRAGMENTS)
             problems.add(f"sources.{name}.join_partial", f"{source.envelope} has no cut lines; {where} may have")
         for index, topic in enumerate(source.topics):
             path = f"sources.{name}.topics[{index}]"

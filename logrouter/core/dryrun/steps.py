@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.redact import REDACTED, redact_shown
-from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, fault_of, parse_fault
+from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, failure_key_of, parse_failure_key
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.model import ANONYMOUS, Accepted, Held, Ignored, Rejected
 
@@ -150,7 +150,7 @@ def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:
         "bytes_received": event.get("bytes_received", 0),
         "bytes_sent": event.get("bytes_sent", 0),
         "url": event.get("http", {}).get("path") if urls else None,
-        "error": parse_fault(fault_of(digits, outcome, event.get("error"))).label if failed else None,
+        "error": parse_failure_key(failure_key_of(digits, outcome, event.get("error"))).label if failed else None,
         "recent": urls and failed,
     }
     if "clients" in accepted.tables:

@@ -39,5 +39,5 @@ ENVELOPES: Final[Mapping[str, EnvelopeType]] = {
     "rsyslog": EnvelopeType(rsyslog.decode),
 }
 
-WITH_PIECES: Final = frozenset({"cri", "kubernetes", "lines", "rsyslog"})
+WITH_FRAGMENTS: Final = frozenset({"cri", "kubernetes", "lines", "rsyslog"})
 """Envelopes in which a record may hold one piece of a line that the container runtime has cut."""

@@ -29,7 +29,7 @@ _IDS: Final = ("container_id", "filename")
 """Names that identify a container, as keys of the record or as headers of it."""
 
 
-class Piece(NamedTuple):
+class FragmentText(NamedTuple):
     """One piece of a line, perhaps the only one.
 
     Pieces of one line have the same *key* and come in order; *last* ends the line. *text* is what the application
@@ -83,7 +83,7 @@ def cut_by_shipper(fields: dict[str, Any], log: str) -> bool:
     return cut_by_docker(log)
 
 
-def fragment_of(envelope: Envelope) -> Piece | None:
+def fragment_of(envelope: Envelope) -> FragmentText | None:
     """The piece that an envelope holds, None if no container runtime has written it.
 
     A Docker line without a newline goes on, whatever its length; a Kubernetes shipper's without tag only if it is as
@@ -97,15 +97,15 @@ def fragment_of(envelope: Envelope) -> Piece | None:
         case "docker":
             log = fields.get("log")
             text = log if type(log) is str else envelope.text
-            return Piece((*_container(envelope), name), text[-1:] == "\n", text.removesuffix("\n"))
+            return FragmentText((*_container(envelope), name), text[-1:] == "\n", text.removesuffix("\n"))
         case "containerd":
-            return Piece((*_container(envelope), name), PARTIAL not in envelope.flags, _written(envelope))
+            return FragmentText((*_container(envelope), name), PARTIAL not in envelope.flags, _written(envelope))
         case "kubernetes" if envelope.document is None:
             return _shipped(envelope, name)
     return None
 
 
-def join_pieces(shape: str, value: bytes, text: str) -> bytes | None:
+def join_fragments(shape: str, value: bytes, text: str) -> bytes | None:
     """The record of a line's first piece as it would be with *text*, the whole line, in it.
 
     None if there is no such record, which cannot be if `fragment_of` has found a piece in it.
@@ -133,7 +133,7 @@ def _holds(fields: dict[str, Any], name: str) -> bool:
     return type(fields.get(name)) is str
 
 
-def _shipped(envelope: Envelope, stream: str) -> Piece:
+def _shipped(envelope: Envelope, stream: str) -> FragmentText:
     fields, text = envelope.fields, envelope.text
     cut = PARTIAL in envelope.flags
     if not cut and _tag(fields) is None and not _true(fields.get("partial_message")):
@@ -142,7 +142,7 @@ def _shipped(envelope: Envelope, stream: str) -> Piece:
         cut = not ended and text[:1] == "{" and text[-1:] != "}"
     line = fields.get("partial_id")
     key = (line,) if type(line) is str and line else _container(envelope)
-    return Piece((*key, stream), not cut, text)
+    return FragmentText((*key, stream), not cut, text)
 
 
 def _written(envelope: Envelope) -> str:

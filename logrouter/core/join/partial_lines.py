@@ -1,7 +1,7 @@
 """Lines that a container runtime has split, put together: the fragments of one partition that wait for the rest.
 
     lines = PartialLineBuffer(PartialLineLimits(max_bytes=1 << 18, max_wait_ms=30_000))
-    taken = lines.take(piece, record, at_ms)     # what is to be routed because of this record
+    taken = lines.take(fragment, record, at_ms)     # what is to be routed because of this record
     lines.snapshot()                             # to go back to by `reset`
     lines.encode_places()                        # to find the fragments again in the topic
 
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.core.envelopes.partial import Piece
+    from logrouter.core.envelopes.partial import FragmentText
     from logrouter.model import RawRecord
 
 MAX_FRAGMENTS: Final = 300
@@ -81,25 +81,25 @@ class PartialLineBuffer:
         """Whether something waits."""
         return bool(self._lines)
 
-    def take(self, piece: Piece, record: RawRecord, at_ms: int) -> Taken:
+    def take(self, fragment: FragmentText, record: RawRecord, at_ms: int) -> Taken:
         """One more fragment, which may be a whole line; *at_ms* is the time of its *record*."""
         given_up = self.expire(at_ms) if self._lines else ()
-        line = self._lines.get(piece.key)
+        line = self._lines.get(fragment.key)
         if line is None:
-            if piece.last:
+            if fragment.last:
                 return Taken(given_up)
-            return self._wait(piece, record, PartialLine((), at_ms, 0), given_up)
+            return self._wait(fragment, record, PartialLine((), at_ms, 0), given_up)
         if line.lost:
-            self._lose(piece.key, record, at_ms, ended=piece.last)
+            self._lose(fragment.key, record, at_ms, ended=fragment.last)
             return Taken(given_up, rest=True)
-        if line.size + len(piece.text) > self.bounds.max_bytes:
+        if line.size + len(fragment.text) > self.bounds.max_bytes:
             given_up += tuple(fragment.record for fragment in line.fragments)
-            self._lose(piece.key, record, at_ms, ended=piece.last)
+            self._lose(fragment.key, record, at_ms, ended=fragment.last)
             return Taken(given_up, rest=True)
-        if not piece.last:
-            return self._wait(piece, record, line, given_up)
-        del self._lines[piece.key]
-        whole = "".join((*(fragment.text for fragment in line.fragments), piece.text))
+        if not fragment.last:
+            return self._wait(fragment, record, line, given_up)
+        del self._lines[fragment.key]
+        whole = "".join((*(each.text for each in line.fragments), fragment.text))
         return Taken(given_up, begins=line.fragments[0].record, whole=whole)
 
     def expire(self, at_ms: int) -> tuple[RawRecord, ...]:
@@ -116,9 +116,11 @@ class PartialLineBuffer:
         lines, self._lines = self._lines, {}
         return tuple(fragment.record for line in lines.values() if not line.lost for fragment in line.fragments)
 
-    def _wait(self, piece: Piece, record: RawRecord, line: PartialLine, given_up: tuple[RawRecord, ...]) -> Taken:
-        fragments = (*line.fragments, Fragment(record, piece.text))
-        self._lines[piece.key] = PartialLine(fragments, line.since_ms, line.size + len(piece.text))
+    def _wait(
+        self, fragment: FragmentText, record: RawRecord, line: PartialLine, given_up: tuple[RawRecord, ...]
+    ) -> Taken:
+        fragments = (*line.fragments, Fragment(record, fragment.text))
+        self._lines[fragment.key] = PartialLine(fragments, line.since_ms, line.size + len(fragment.text))
         return Taken(given_up + self._evict(), held=True)
 
     def _evict(self) -> tuple[RawRecord, ...]:
@@ -150,17 +152,17 @@ class PartialLineBuffer:
         """Go back to what a `snapshot` says."""
         self._lines = dict(snapshot)
 
-    def take_again(self, piece: Piece, record: RawRecord, at_ms: int, *, lost: bool) -> None:
+    def take_again(self, fragment: FragmentText, record: RawRecord, at_ms: int, *, lost: bool) -> None:
         """Add a record that `encode_places` has named, read again; before any other record of the partition.
 
         *lost* is as in `decode_places`.
         """
         if lost:
-            self._lose(piece.key, record, at_ms, ended=False)
+            self._lose(fragment.key, record, at_ms, ended=False)
             return
-        line = self._lines.get(piece.key, PartialLine((), at_ms, 0))
-        fragments = (*line.fragments, Fragment(record, piece.text))
-        self._lines[piece.key] = PartialLine(fragments, line.since_ms, line.size + len(piece.text))
+        line = self._lines.get(fragment.key, PartialLine((), at_ms, 0))
+        fragments = (*line.fragments, Fragment(record, fragment.text))
+        self._lines[fragment.key] = PartialLine(fragments, line.since_ms, line.size + len(fragment.text))
 
     def encode_places(self) -> str:
         """The offsets of the fragments as text, for whoever has the partition next; "" if nothing waits.

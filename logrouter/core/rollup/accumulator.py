@@ -24,14 +24,17 @@ from logrouter.core.rollup.cells import (
     saturate_cell,
     url_room,
 )
-from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, fault_of
+from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, failure_key_of
 from logrouter.core.rollup.sketches import MAX_LATENCY_MS, latency_bucket, trim_counts
+from logrouter.core.rollup.subjects import SubjectKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.core.rollup.records import Subjects
 
+_CLIENT: Final = SubjectKind.CLIENT.value
+_API: Final = SubjectKind.API.value
 _LOOSE: Final = 256
 """Names that a heavy-hitter map may hold within a batch: trimming it now and then is cheaper than keeping it short."""
 _MANY: Final = 200
@@ -57,7 +60,7 @@ class _Contribution(Struct, gc=False):
     latency_ms: int | None
     sketch_index: int
     url: str | None
-    fault: str | None
+    failure_key: str | None
     client: str | None
     api: str
     failures: tuple[Failure, Failure] | None
@@ -121,15 +124,15 @@ class Accumulator:
         if client is not None and len(client) > MAX_NAME:
             client = client[:MAX_NAME]
         url = digits + path[:MAX_URL] if count_urls and path is not None else None
-        fault: str | None = None
+        failure_key: str | None = None
         failures: tuple[Failure, Failure] | None = None
         if outcome not in NO_FAILURE:
-            fault = fault_of(digits, outcome, error)
+            failure_key = failure_key_of(digits, outcome, error)
             if count_urls:
                 path, request_id = (path or "")[:MAX_URL], request_id[:MAX_REQUEST_ID]
                 failures = (
-                    Failure(time_ms, fault, api, path, request_id),
-                    Failure(time_ms, fault, client or "", path, request_id),
+                    Failure(time_ms, failure_key, api, path, request_id),
+                    Failure(time_ms, failure_key, client or "", path, request_id),
                 )
         contribution = _Contribution(
             time_ms=time_ms,
@@ -142,7 +145,7 @@ class Accumulator:
             latency_ms=latency_ms,
             sketch_index=index,
             url=url,
-            fault=fault,
+            failure_key=failure_key,
             client=client,
             api=api,
             failures=failures,
@@ -169,9 +172,9 @@ class Accumulator:
         subjects: dict[str, list[Cell]] = {}
         for minute, (clients, apis) in minutes.items():
             for name, events in clients.items():
-                subjects.setdefault("c" + name, []).append(_cell_of(minute, events, of_client=True))
+                subjects.setdefault(_CLIENT + name, []).append(_cell_of(minute, events, of_client=True))
             for name, events in apis.items():
-                subjects.setdefault("a" + name, []).append(_cell_of(minute, events, of_client=False))
+                subjects.setdefault(_API + name, []).append(_cell_of(minute, events, of_client=False))
         return list(subjects.items())
 
 
@@ -237,8 +240,8 @@ def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Ce
                 if len(urls) >= _LOOSE:
                     url_error += trim_counts(urls, MAX_URLS_OF_CLIENT if of_client else MAX_URLS_OF_API)
                 urls[url] = 1
-        if each.fault is not None:
-            add_name(errors, each.fault, 1)
+        if each.failure_key is not None:
+            add_name(errors, each.failure_key, 1)
             if (failed := each.failures) is not None:
                 recent.append(failed[0 if of_client else 1])
                 if len(recent) >= _MANY:

@@ -58,9 +58,9 @@ _Sketch = Annotated[
 class Failure(msgspec.Struct, array_like=True, frozen=True, order=True):
     """One failed request, as it is shown among the recent ones.
 
-    *ms* is its time in epoch milliseconds and *error* a fault (`core.rollup.failures`). *peer* is the API in the cell
-    of a client, and the client in the cell of an API. Failures have a total order, by time first, so that the newest
-    ones are the same in whatever order cells are merged.
+    *ms* is its time in epoch milliseconds and *error* its failure key (`core.rollup.failures`). *peer* is the API in
+    the cell of a client, and the client in the cell of an API. Failures have a total order, by time first, so that the
+    newest ones are the same in whatever order cells are merged.
     """
 
     ms: _Millis
@@ -84,7 +84,7 @@ class Cell(msgspec.Struct, array_like=True):
     sketch       latencies by bucket
     clients      of an API, heavy hitters among its clients; *clients_error_bound* is their error bound
     url          heavy hitters among statuses and paths: ``404/core/x``; *url_error_bound* is their error bound
-    error        failed requests by fault (`core.rollup.failures`)
+    error        failed requests by failure key (`core.rollup.failures`)
     recent       the newest failed requests, newest first: in partial sums and lifetime rows only
     ===========  ======================================================================================================
     """

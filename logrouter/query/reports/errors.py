@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.rollup.failures import NO_STATUS, parse_fault
+from logrouter.core.rollup.failures import NO_STATUS, parse_failure_key
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import csv_text, schemas
@@ -38,13 +38,13 @@ def _answer(subject: SubjectRows, query: Query) -> Answer:
 
 
 def _recent(kind: SubjectKind, failure: Failure) -> Answer:
-    fault = parse_fault(failure.error)
+    key = parse_failure_key(failure.error)
     return {
         "time": rfc3339(failure.ms),
-        "status": None if fault.status == NO_STATUS else fault.status,
+        "status": None if key.status == NO_STATUS else key.status,
         _PEER_FIELD[kind]: failure.peer,
         "url": failure.url,
-        "error": fault.label,
+        "error": key.label,
         **({"request_id": failure.request_id} if failure.request_id else {}),
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from logrouter.core.rollup.cells import OTHER, Cell, merge_cells
-from logrouter.core.rollup.failures import parse_fault
+from logrouter.core.rollup.failures import parse_failure_key
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import answers, csv_text, schemas
 from logrouter.query.parameters import FORMAT, LIMIT, NAMES, OF_ALL, STATUSES, TIME_RANGE
@@ -81,10 +81,10 @@ def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[R
         if name == OTHER:
             errors[OTHER, OTHER] = n
             continue
-        fault = parse_fault(name)
-        failed[fault.status] = failed.get(fault.status, 0) + n
-        if statuses is None or fault.status in statuses:
-            errors[fault.outcome, fault.label] = errors.get((fault.outcome, fault.label), 0) + n
+        key = parse_failure_key(name)
+        failed[key.status] = failed.get(key.status, 0) + n
+        if statuses is None or key.status in statuses:
+            errors[key.outcome, key.label] = errors.get((key.outcome, key.label), 0) + n
     if statuses is None:
         well = {SUCCESS: cell.outcome.get("ok", 0), ABORTED: cell.outcome.get("aborted", 0)}
     else:

@@ -258,7 +258,7 @@ _PARAMETERS: Final = (
     Parameter(
         "cursor",
         text(4 * MAX_NAME),
-        "The next of an answer before: go on behind its last entry. The rest of the question must be the same.",
+        "The next of an answer before: go on behind its last entry. The rest of the query must be the same.",
     ),
     FORMAT,
     *OF_ALL,

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.partial import Piece, fragment_of
+from logrouter.core.envelopes.partial import FragmentText, fragment_of
 from logrouter.model import PARTIAL, Envelope
 
 TIME = "2026-05-01T10:00:00.123456789Z"
 POD = {"namespace_name": "prod", "pod_name": "shop-1", "container_name": "shop"}
 
 
-def piece(kind: str, record: bytes | str | dict, headers: tuple[tuple[str, bytes], ...] = ()) -> Piece | None:
+def piece(kind: str, record: bytes | str | dict, headers: tuple[tuple[str, bytes], ...] = ()) -> FragmentText | None:
     """The piece in one record of an envelope of this kind."""
     data = record.encode() if isinstance(record, str) else record if isinstance(record, bytes) else orjson.dumps(record)
     envelope = ENVELOPES[kind].decode(data)
@@ -27,33 +27,33 @@ def piece(kind: str, record: bytes | str | dict, headers: tuple[tuple[str, bytes
 @pytest.mark.parametrize(
     ("kind", "record", "expected"),
     [
-        ("cri", f"{TIME} stdout P half ", Piece(("", "stdout"), last=False, text="half ")),
-        ("cri", f"{TIME} stdout F  of it", Piece(("", "stdout"), last=True, text=" of it")),
-        ("cri", {"log": "half ", "stream": "stderr"}, Piece(("", "stderr"), last=False, text="half ")),
-        ("cri", {"log": "of it\n", "stream": "stderr"}, Piece(("", "stderr"), last=True, text="of it")),
+        ("cri", f"{TIME} stdout P half ", FragmentText(("", "stdout"), last=False, text="half ")),
+        ("cri", f"{TIME} stdout F  of it", FragmentText(("", "stdout"), last=True, text=" of it")),
+        ("cri", {"log": "half ", "stream": "stderr"}, FragmentText(("", "stderr"), last=False, text="half ")),
+        ("cri", {"log": "of it\n", "stream": "stderr"}, FragmentText(("", "stderr"), last=True, text="of it")),
         ("rsyslog", {"msg": f"{TIME} stdout P  half", "metadata": {"filename": "/f.log"}},
-         Piece(("/f.log", "stdout"), last=False, text=" half")),
+         FragmentText(("/f.log", "stdout"), last=False, text=" half")),
         ("rsyslog", {"msg": f"{TIME} stdout F of it", "metadata": {"filename": "/f.log"}},
-         Piece(("/f.log", "stdout"), last=True, text="of it")),
+         FragmentText(("/f.log", "stdout"), last=True, text="of it")),
         ("rsyslog", {"log": "half", "stream": "stdout", "docker": {"container_id": "0a"}},
-         Piece(("0a", "stdout"), last=False, text="half")),
+         FragmentText(("0a", "stdout"), last=False, text="half")),
         ("rsyslog", {"log": "of it\n", "stream": "stdout", "docker": {"container_id": "0a"}},
-         Piece(("0a", "stdout"), last=True, text="of it")),
+         FragmentText(("0a", "stdout"), last=True, text="of it")),
         ("kubernetes", {"log": "half", "stream": "stdout", "logtag": "P", "kubernetes": POD},
-         Piece(("prod", "shop-1", "shop", "stdout"), last=False, text="half")),
+         FragmentText(("prod", "shop-1", "shop", "stdout"), last=False, text="half")),
         ("kubernetes", {"log": "of it", "stream": "stdout", "_p": "F", "kubernetes": {"container_id": "0a"}},
-         Piece(("0a", "stdout"), last=True, text="of it")),
+         FragmentText(("0a", "stdout"), last=True, text="of it")),
         ("kubernetes", {"log": "short and without newline", "stream": "stdout", "docker": {"container_id": "0a"}},
-         Piece(("0a", "stdout"), last=True, text="short and without newline")),
+         FragmentText(("0a", "stdout"), last=True, text="short and without newline")),
         ("kubernetes", {"log": '{"status":2', "stream": "stdout", "docker": {"container_id": "0a"}},
-         Piece(("0a", "stdout"), last=False, text='{"status":2')),
+         FragmentText(("0a", "stdout"), last=False, text='{"status":2')),
         ("kubernetes", {"log": "00}\n", "stream": "stdout", "docker": {"container_id": "0a"}},
-         Piece(("0a", "stdout"), last=True, text="00}")),
+         FragmentText(("0a", "stdout"), last=True, text="00}")),
         ("kubernetes", {"log": "x", "partial_message": "true", "partial_id": "77", "partial_last": "false"},
-         Piece(("77", ""), last=False, text="x")),
+         FragmentText(("77", ""), last=False, text="x")),
         ("kubernetes", {"log": "y", "partial_message": True, "partial_id": "77", "partial_last": True},
-         Piece(("77", ""), last=True, text="y")),
-        ("kubernetes", {"log": "x\n", "tag": "kube.tag"}, Piece(("kube.tag", ""), last=True, text="x")),
+         FragmentText(("77", ""), last=True, text="y")),
+        ("kubernetes", {"log": "x\n", "tag": "kube.tag"}, FragmentText(("kube.tag", ""), last=True, text="x")),
         ("kubernetes", {"log": {"status": 200}}, None),
         ("rsyslog", {"message": "text", "program": "sshd"}, None),
         ("plain", "text", None),

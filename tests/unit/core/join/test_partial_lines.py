@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.envelopes import ENVELOPES
-from logrouter.core.envelopes.partial import Piece, fragment_of, join_pieces
+from logrouter.core.envelopes.partial import FragmentText, fragment_of, join_fragments
 from logrouter.core.join import partial_lines
 from logrouter.core.join.partial_lines import PartialLineBuffer, PartialLineLimits, decode_places
 from logrouter.model import Envelope, RawRecord
@@ -33,7 +33,7 @@ class Partition:
     def take(self, key: str, text: str, *, last: bool, at_ms: int = 0) -> tuple[list[int], str | int | None]:
         """Offsets of pieces given up, and the text of a whole line, or the offset of a record routed as it is."""
         here, self.offset = self.offset, self.offset + 1
-        taken = self.lines.take(Piece((key,), last, text), record(here), at_ms)
+        taken = self.lines.take(FragmentText((key,), last, text), record(here), at_ms)
         now = None if taken.held else here if taken.begins is None else taken.whole
         return [each.offset for each in taken.given_up], now
 
@@ -106,7 +106,7 @@ def test_a_line_that_made_room_stays_known_to_its_end():
     for number in range(partial_lines.MAX_FRAGMENTS):
         partition.take("long", "x", last=False, at_ms=number)
     given_up, now = partition.take("other", "1", last=False, at_ms=1000)
-    end = partition.lines.take(Piece(("long",), last=True, text="forged"), record(999), 1001)
+    end = partition.lines.take(FragmentText(("long",), last=True, text="forged"), record(999), 1001)
 
     assert (given_up, now) == (list(range(partial_lines.MAX_FRAGMENTS)), None)
     assert end.rest
@@ -117,7 +117,7 @@ def test_most_pieces_far_apart_fit_beside_an_offset():
     """Kafka takes 4096 bytes there."""
     lines = PartialLineBuffer(BOUNDS)
     for number in range(partial_lines.MAX_FRAGMENTS + 10):
-        lines.take(Piece((str(number),), last=False, text=""), record(number * 2**43), 0)
+        lines.take(FragmentText((str(number),), last=False, text=""), record(number * 2**43), 0)
 
     assert len(lines.snapshot()) == partial_lines.MAX_FRAGMENTS
     assert len(lines.encode_places()) < 4096
@@ -136,7 +136,7 @@ def test_places_lead_back_to_the_same_state(steps):
     again = PartialLineBuffer(BOUNDS)
     for offset, lost in decode_places(partition.lines.encode_places()).items():
         key, size, last = pieces[offset]
-        again.take_again(Piece((key,), last, "x" * size), record(offset), times[offset], lost=lost)
+        again.take_again(FragmentText((key,), last, "x" * size), record(offset), times[offset], lost=lost)
 
     assert set(again.snapshot()) == set(partition.lines.snapshot())
     for key, line in partition.lines.snapshot().items():
@@ -200,7 +200,7 @@ def test_a_line_put_together_is_as_if_never_cut(kind, line, data):
         taken = lines.take(piece, record(index, value), 0)
         assert taken.held is (index < len(parts) - 1)
         if taken.begins is not None:
-            whole = join_pieces(found.shape, taken.begins.value or b"", taken.whole)
+            whole = join_fragments(found.shape, taken.begins.value or b"", taken.whole)
     assert whole is not None
     cut, never = decode(whole), decode(_cut(kind, [line], 0))
 
@@ -214,4 +214,4 @@ def test_a_line_put_together_is_as_if_never_cut(kind, line, data):
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"{}", b"no line", b'{"log": 7}', b"\xff P"])
 def test_what_is_no_piece_is_not_put_together(value):
     """It can't come, and does no harm if it does."""
-    assert join_pieces("docker", value, "text") is None
+    assert join_fragments("docker", value, "text") is None

@@ -20,7 +20,7 @@ from logrouter.core.rollup.cells import (
     Failure,
     merge_cells,
 )
-from logrouter.core.rollup.failures import FailureKey, fault_of, parse_fault
+from logrouter.core.rollup.failures import FailureKey, failure_key_of, parse_failure_key
 from logrouter.core.rollup.sketches import merge_counts, trim_counts
 
 ROOM = 4
@@ -134,7 +134,7 @@ def test_failed_requests_are_counted_by_what_went_wrong(event, fault):
     for cell in cells_of(event, event).values():
         ((name, n),) = cell.error.items()
         assert n == 2
-        assert parse_fault(name) == (fault or FailureKey("500", "backend_error", "500 backend_error"))
+        assert parse_failure_key(name) == (fault or FailureKey("500", "backend_error", "500 backend_error"))
 
 
 @pytest.mark.parametrize("outcome", ["ok", "aborted"])
@@ -146,7 +146,7 @@ def test_no_failure_without_fault(outcome):
 @given(st.text(max_size=3).filter(lambda text: " " not in text), st.text(max_size=300))
 def test_faults_come_apart_as_they_were_put_together(outcome, words):
     """Whatever the gateway said, status and outcome are read back, and the words as far as there is room."""
-    status, found, label = parse_fault(fault_of("503", outcome, {"message": words}))
+    status, found, label = parse_failure_key(failure_key_of("503", outcome, {"message": words}))
     assert (status, found) == ("503", outcome or "-")
     assert words.startswith(label) if words else label == f"503 {outcome or '-'}"
 
