@@ -82,8 +82,3 @@ def inline(text: str, style: Any = "") -> Text:
         shown.append(text[at : match.start()]).append(match[kind], _STYLES[kind])
         at = match.end()
     return shown.append(text[at:])
-
-
-def first_paragraph(text: str) -> str:
-    """What the list of commands shows of a command's docstring, as one line."""
-    return " ".join(inspect.cleandoc(text).partition("\n\n")[0].split())

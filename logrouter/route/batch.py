@@ -72,10 +72,7 @@ class BatchProcessor:
         self._block_size = block_size
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
-        if partial_lines is None:
-            partial_lines = PartialLines()
-            partial_lines.use_sources(table)
-        self._partial_lines = partial_lines
+        self._partial_lines = PartialLines() if partial_lines is None else partial_lines
 
     def process(self, messages: Sequence[Message]) -> BatchOutput:
         """The batch's output. Every record is counted once, by its first outcome; nothing raises."""
@@ -138,7 +135,7 @@ class BatchProcessor:
         if not_ours:
             counts[_NOT_OURS] = counts.get(_NOT_OURS, 0) + not_ours
         if self._partial_lines:
-            for joining, fragment in self._partial_lines.take_overdue(now_ms):
+            for joining, fragment in self._partial_lines.take_overdue(self.source_of, now_ms):
                 block.append(_given_up(joining, fragment, self._ids_of(fragment.topic, fragment.partition)))
         self._finish(block, now_ms, output, sums)
         self._partial_lines.take_snapshot(output)

@@ -24,7 +24,7 @@ from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from logrouter.core.routing import RouteTable
     from logrouter.kafka.records import Message
@@ -45,6 +45,14 @@ _MAX_BATCH_BYTES: Final = 64 << 20
 def clock_ms() -> int:
     """Epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def _topics_read(topics: Mapping[str, StateTopic]) -> list[str]:
+    """Those that the group reads for a state.
+
+    Not changelogs: if an expression of a source selects one, its records are the source's to count.
+    """
+    return [topic for topic, each in topics.items() if each.is_read]
 
 
 class RouteLane:
@@ -162,8 +170,7 @@ class RouteLane:
 
     def _subscribe(self, settings: LaneSettings, table: RouteTable) -> None:
         """Ask the group for the topics of all sources and states, if these are others than before."""
-        own = [topic for topic, each in self._topics_of_states(settings).items() if each.is_read]
-        topics = [*table.subscription(), *own]
+        topics = [*table.subscription(), *_topics_read(self._topics_of_states(settings))]
         if topics != self._subscription:
             try:
                 self._group.subscribe(topics)
@@ -177,8 +184,7 @@ class RouteLane:
         for state in self._states:
             state.configure(self._settings, self._table)
         self._state_topics = self._topics_of_states(self._settings)
-        # Not their changelogs: if an expression of a source selects one, its records are the source's to count.
-        self._read_by_states = frozenset(topic for topic, each in self._state_topics.items() if each.is_read)
+        self._read_by_states = frozenset(_topics_read(self._state_topics))
 
     def _give_up(self) -> bool:
         """Whether waiting for the cluster has to end: some time after we were asked to stop, not at once."""

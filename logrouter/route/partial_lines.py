@@ -80,11 +80,7 @@ class PartialLines(TransactionalState):
         return any(self._lines.values())
 
     def configure(self, settings: LaneSettings, table: RouteTable) -> None:  # noqa: ARG002 - the table says it all
-        """*table* says which sources join from now on."""
-        self.use_sources(table)
-
-    def use_sources(self, table: RouteTable) -> None:
-        """The same without a lane."""
+        """*table* says which sources join from now on, for partitions that are assigned."""
         self._source_of = cache(table.source_of)
         self._joins = any(source.joining is not None for source in table.sources)
 
@@ -114,8 +110,13 @@ class PartialLines(TransactionalState):
         for at in self._seen_ms:
             self._seen_ms[at] = now_ms
 
-    def take_overdue(self, now_ms: int) -> Iterator[tuple[Source, RawRecord]]:
-        """Fragments that have waited too long where nothing else comes, or whose source does not join any more."""
+    def take_overdue(
+        self, source_of: Callable[[str], Source | None], now_ms: int
+    ) -> Iterator[tuple[Source, RawRecord]]:
+        """Fragments that have waited too long where nothing else comes, or whose source does not join any more.
+
+        *source_of* gives the source of a topic by the route table in force.
+        """
         if now_ms > self._turn_ms + BREAK_MS:
             self.note_outage(now_ms)
         self._turn_ms = now_ms
@@ -123,7 +124,7 @@ class PartialLines(TransactionalState):
             replay = self._replays.get((topic, partition))
             if not lines or (replay is not None and replay.places):
                 continue
-            source = self._source_of(topic)
+            source = source_of(topic)
             if source is None:
                 continue
             if source.joining is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 import sys
@@ -11,14 +10,13 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from logrouter.kafka.reader import read_committed
 from logrouter.process.watchdog import Watchdog
 from tests.compat.release import PREFIX, Committed, Record
-from tests.integration.fleet import insist
+from tests.integration.fleet import get_json, insist
 from tests.integration.stack import Process, free_port
 
 if TYPE_CHECKING:
@@ -86,15 +84,7 @@ class Lanes:
 
     def get(self, path: str) -> tuple[int, Any]:
         """Status and body of an answer of the table view; 0 while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, orjson.loads(answer.read())
-        except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
-            return 0, None
-        finally:
-            connection.close()
+        return get_json(self.port, path)
 
     def until(self, condition: Callable[[], object], message: str) -> None:
         """Wait for a condition; only when something hangs it does not come."""

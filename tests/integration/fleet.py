@@ -104,15 +104,7 @@ class Fleet:
 
     def get(self, role: str, path: str) -> tuple[int, Any]:
         """Status and body of a GET; 0 while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._ports[role], timeout=HANG_SECONDS)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, orjson.loads(answer.read())
-        except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
-            return 0, None
-        finally:
-            connection.close()
+        return get_json(self._ports[role], path)
 
     def owned(self, role: str) -> frozenset[int]:
         """The partitions a tables worker answers from, none while it is not ready."""
@@ -223,6 +215,19 @@ class Fleet:
             status, body = self.get(role, "/v1/apis?window=life")
             assert status == 200, (role, body)
             assert {api["api"]: api["count"] for api in body["apis"]} == traffic.apis(), role
+
+
+def get_json(port: int, path: str) -> tuple[int, Any]:
+    """Status and body of a GET from this machine; 0 while nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_SECONDS)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, orjson.loads(answer.read())
+    except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
+        return 0, None
+    finally:
+        connection.close()
 
 
 def insist(ask: Callable[[], Answer]) -> Answer:

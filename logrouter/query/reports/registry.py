@@ -49,5 +49,3 @@ REPORTS: Final[tuple[ScatterGatherReport | SubjectReport, ...]] = (
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (*REPORTS, *WORKER_ENDPOINTS)
 """Every endpoint, in the order in which they are documented."""
-
-BY_NAME: Final = {endpoint.name: endpoint for endpoint in ENDPOINTS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logrouter.commands.help_text import blocks, first_paragraph, inline
+from logrouter.commands.help_text import blocks, inline
 
 DOCSTRING = """Show `tests:` of a file,
     in **bold**.
@@ -42,8 +42,3 @@ def test_marks_become_styles(text, plain, set_off):
 
     assert shown.plain == plain
     assert [shown.plain[span.start : span.end] for span in shown.spans] == set_off
-
-
-def test_first_paragraph_is_one_line_with_its_marks():
-    """It is what the list of commands has."""
-    assert first_paragraph(DOCSTRING) == "Show `tests:` of a file, in **bold**."

@@ -9,10 +9,11 @@ from logrouter.query import parsing
 from logrouter.query.kinds import Invalid, quoted
 from logrouter.query.parameters import By, Sort, Step
 from logrouter.query.parsing import MAX_POINTS, Query, Series
-from logrouter.query.reports.registry import BY_NAME, ENDPOINTS
+from logrouter.query.reports.registry import ENDPOINTS
 from logrouter.query.row_ranges import KEPT, oldest_bucket
 from logrouter.query.tiers import Tier
 
+BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z
 TEXT = st.text(max_size=30)
 NAMES = st.sampled_from(sorted({p.name for endpoint in ENDPOINTS for p in endpoint.parameters})) | TEXT

@@ -10,8 +10,7 @@ from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.parameters import Sort
 from logrouter.query.ranking import RANKED, Order, RankCandidate, Top, merge_orders, rank_candidates, top_buckets
 from logrouter.query.reports import top_list
-from logrouter.query.reports.registry import BY_NAME
-from logrouter.query.reports.top_list import TopListBuilder, top_list_answer
+from logrouter.query.reports.top_list import CLIENTS, TopListBuilder, top_list_answer
 from logrouter.query.reports.work import Lookup, Ranking
 from logrouter.query.tiers import Segment, Tier
 
@@ -83,7 +82,7 @@ def lists(events, query, room):
     for name, minutes, outcome, size in events:
         sums.add(name, "core", NOW - minutes * 60_000, 200, outcome, bytes_out=size, latency_ms=size)
     tables.fold(sums.take())
-    parsed = parsing.parse_query(BY_NAME["clients"].parameters, query, NOW)
+    parsed = parsing.parse_query(CLIENTS.parameters, query, NOW)
     readers = [MemoryReader(tables, mine=frozenset({0, 1}), room=some) for some in (None, room)]
     partials = [run(TopListBuilder(SubjectKind.CLIENT, parsed), reader) for reader in readers]
     return [top_list_answer(SubjectKind.CLIENT, parsed, [partial]) for partial in partials]

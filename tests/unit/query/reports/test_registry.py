@@ -3,12 +3,16 @@
 from msgspec.structs import fields
 
 from logrouter.query.reports.declaration import ScatterGatherReport
-from logrouter.query.reports.registry import BY_NAME, ENDPOINTS, REPORTS
+from logrouter.query.reports.registry import ENDPOINTS, REPORTS
 
 
 def test_no_two_endpoints_share_a_name_or_a_path():
     """A declaration that was copied and not finished would answer for the other one."""
-    assert len(BY_NAME) == len(ENDPOINTS) == len({endpoint.path for endpoint in ENDPOINTS})
+    assert (
+        len({endpoint.name for endpoint in ENDPOINTS})
+        == len(ENDPOINTS)
+        == len({endpoint.path for endpoint in ENDPOINTS})
+    )
 
 
 def test_what_workers_send_each_other_keeps_its_field_names():
