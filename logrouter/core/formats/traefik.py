@@ -18,6 +18,7 @@ from logrouter.core.formats.families.weblog import begin_of
 from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import REDACTED, names_secret, path_of
+from logrouter.core.text.json_numbers import MAX_WHOLE, as_whole
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
 from logrouter.core.text.unflatten import ABSENT
 from logrouter.model import NO_REQUEST, Parsed, Reason, Rejected, Stage
@@ -55,7 +56,6 @@ _REQUEST_ID: Final = "x-request-id"
 _UNASKED: Final = frozenset({"RequestPath", "level", "msg", "time"})
 _NESTED: Final = (dict, list)
 _NUMBERS: Final = (int, float)
-_MAX_NUMBER: Final = (1 << 53) - 1
 _MAX_NANOSECONDS: Final = (1 << 63) - 1
 
 
@@ -92,7 +92,7 @@ def _of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored
 def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed:
     """The event in a line's values, none of them absent."""
     headers, fields = _headers_and_fields(line)
-    status = _whole(line[_STATUS])
+    status = as_whole(line[_STATUS])
     event: dict[str, Any] = {"http": _http(line, status, headers)}
     if meta := _meta(line, headers):
         event["meta"] = meta
@@ -100,11 +100,11 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed:
         event["route"] = line["RouterName"]
     for name, field in _SIZES:
         if name in line:
-            event[field] = _whole(line[name])
+            event[field] = as_whole(line[name])
     for name, field in _TIMES:
         if name in line and not _is_zero(line[name]):
             event[field] = _milliseconds(line[name])
-    origin = _whole(line.get("OriginStatus"))
+    origin = as_whole(line.get("OriginStatus"))
     if origin is not None and origin != status and not _is_zero(origin):
         event["backend_status_code"] = origin
     fields |= event
@@ -191,11 +191,6 @@ def _without_port(address: Any) -> Any:
     return address if ":" in host else host
 
 
-def _whole(value: Any) -> Any:
-    """The integer that a float is, as transports write 503.0; anything else as it is."""
-    return int(value) if type(value) is float and value.is_integer() and abs(value) <= _MAX_NUMBER else value
-
-
 def _is_zero(value: Any) -> bool:
     """Whether a figure is 0: Traefik's word for what has not been measured, where 0 can't be a result."""
     return type(value) in _NUMBERS and value == 0
@@ -238,7 +233,7 @@ def _time(line: dict[str, Any], total: object) -> str | None:
     end = line.get("time")
     if type(end) is not str:
         return None
-    return begin_of(end, total) if type(total) is int and 0 < total <= _MAX_NUMBER else end
+    return begin_of(end, total) if type(total) is int and 0 < total <= MAX_WHOLE else end
 
 
 def _signature(envelope: Envelope) -> bool:

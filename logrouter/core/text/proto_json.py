@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-_MAX: Final = (1 << 53) - 1
-_MAX_DIGITS: Final = 16
+from logrouter.core.text.json_numbers import MAX_WHOLE, written_whole
+
 ABSENT: Final = (None, "", "-")
 
 # Names are written in this package, never read from input, so there are few.
@@ -45,12 +45,10 @@ def get_number(message: object, name: str) -> int | None:
 
 def count_of(value: object) -> int | None:
     """A whole number that is written as a number, a text or a wrapper; else None."""
-    value = unwrapped(value)
-    if type(value) is str:
-        value = int(value) if len(value) <= _MAX_DIGITS and value.isascii() and value.isdigit() else None
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 <= value <= _MAX else None
+    if type(value) is int and 0 <= value <= MAX_WHOLE:  # what most are
+        return value
+    number = written_whole(unwrapped(value))
+    return number if number is not None and number >= 0 else None
 
 
 def unwrapped(value: object) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.names import SUSPECT, bounded_name
 from logrouter.core.redact import redact_shown
+from logrouter.core.text.json_numbers import MAX_WHOLE, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +31,6 @@ MAX_NAME: Final = 256
 MAX_ROUTE: Final = 512
 MAX_CODE: Final = 64
 MAX_MESSAGE: Final = 1000
-MAX_NUMBER: Final = 2**53 - 1
 
 ABSENT: Final = frozenset({"", "-", "null", "N/A", "UNKNOWN"})
 """What these gateways write where there is nothing."""
@@ -197,14 +197,15 @@ def relative(url: str) -> str:
 
 def is_number(text: str) -> bool:
     """Whether a text is a whole number in ASCII digits that any JSON reader can hold."""
-    return text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= MAX_NUMBER
+    return text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= MAX_WHOLE
 
 
 def count_of(value: Any) -> int | None:
     """A whole number, given as a number or as text; None for anything else, and below 0."""
-    if type(value) is int:
-        return value if 0 <= value <= MAX_NUMBER else None
-    return int(value) if type(value) is str and is_number(value) else None
+    if type(value) is str and is_number(value):  # what most are
+        return int(value)
+    number = written_whole(value)
+    return number if number is not None and number >= 0 else None
 
 
 def status_of(value: Any) -> int | None:
