@@ -7,8 +7,9 @@ r"""Envoy access log lines in JSON, as API gateways write them; every generation
     {"$schema": …, "meta.dt": …, "http.status_code": 200, "http.request_headers.user-agent": …}    flat: G1 to G3
     {"start_time": …, "req_method": "GET", "resp_code": 200, "jwt_cid": …}                         own names: G0
 
-The same container also prints its application log; only a request line is read, and the rest is ignored. Nothing is
-converted: a status of "200" stays a string, for the schema to refuse. docs/formats/envoy.md says what is dropped.
+The same container also prints its application log; only a request line is read, and the rest is ignored. A whole number
+that a transport has written as a decimal is the integer it is; nothing else is converted: a status of "200" stays a
+string, for the schema to refuse. docs/formats/envoy.md says what is dropped.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
+from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_passing
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.redact import path_of
+from logrouter.core.outcomes import is_http_status
+from logrouter.core.redact import names_secret, path_of
+from logrouter.core.text.durations import UNIT_UNKNOWN, is_bare
+from logrouter.core.text.json_numbers import as_whole
 from logrouter.core.text.json_objects import MAX_DETAIL, cut_or_malformed, decode_object, repair_flags
 from logrouter.core.text.unflatten import ABSENT, known_paths, unflatten
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
@@ -32,7 +37,7 @@ CANARY_DOMAIN: Final = "canary"
 
 HTTP_LEAVES: Final = ("method", "protocol", "status_code", "client_ip")
 META_LEAVES: Final = ("uri", "request_id", "dt", "domain", "stream", "id")
-TOP_LEAVES: Final = ("route", "total_time_ms", "backend_time_ms", "bytes_sent", "bytes_received")
+FIGURES: Final = ("total_time_ms", "backend_time_ms", "bytes_sent", "bytes_received")
 HEADERS: Final = "http.request_headers"
 
 G0_NAMES: Final = {
@@ -57,24 +62,32 @@ PATHS: Final = known_paths(
         "$schema",
         *(f"http.{leaf}" for leaf in HTTP_LEAVES),
         *(f"meta.{leaf}" for leaf in META_LEAVES),
-        *TOP_LEAVES,
+        "route",
+        *FIGURES,
     ],
     maps=[HEADERS],
     aliases=G0_NAMES,
 )
 
+_BARE_TIMES: Final = (("duration", "total_time_ms"), ("upstream_time", "backend_time_ms"))
+"""Names that tell no unit."""
+
+_NOTHING: Final[dict[str, Any]] = {}
 _CANARY: Final = Ignored(Reason.CANARY)
+_NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
+_NO_STATUS: Final = Rejected(Stage.PARSE, Reason.MALFORMED, "the status is none of HTTP", "/http/status_code")
 
 # The common line as types: nested, every value of its own type, nothing unknown, null, "" or "-". Decoding by them
 # takes a third of the time of decoding to a dict and looking at every value. What does not fit goes the general way.
 _Text = Annotated[str, Meta(min_length=2)] | UnsetType
 _Number = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)] | UnsetType
+_Status = Annotated[int, Meta(ge=100, le=999)] | UnsetType
 
 
 class _Http(Struct, forbid_unknown_fields=True, gc=False):
     method: _Text = UNSET
     protocol: _Text = UNSET
-    status_code: _Number = UNSET
+    status_code: _Status = UNSET
     client_ip: _Text = UNSET
     request_headers: dict[str, Annotated[str, Meta(min_length=1)]] | UnsetType = UNSET
 
@@ -126,19 +139,60 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
 def _general(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:
     """Any mixture of nested, dotted, underscored and old names; a bare `status` is a status where a method is."""
     nested, conflict = unflatten(line, PATHS)
-    status = line.get("status")
-    if type(status) is int and "method" in nested.get("http", {}):
-        nested["http"].setdefault("status_code", status)
-    upstream = nested.get("backend_time_ms")
-    if type(upstream) is str and upstream.isascii() and upstream.isdigit() and len(upstream) < 10:
-        # The first generations print a response header here, which is text by nature: reading it is no coercion.
-        nested["backend_time_ms"] = int(upstream)
+    schema = nested.get("$schema")
+    own = (type(schema) is str and schema.startswith(SCHEMA_PREFIX)) or "resp_code" in line
+    flags = _settle_figures(nested, line, flags, own=own)
     parsed = _request(nested, flags)
     if isinstance(parsed, Parsed):
+        if not TELLS_PASSING.isdisjoint(line) and is_passing(line):
+            return _NOT_COUNTED
+        status = nested["http"].get("status_code") if "http" in nested else None
+        if type(status) is int and not is_http_status(status):
+            if not own:
+                return NO_REQUEST  # a job's exit status, say
+            if status:  # 0 is Envoy's word for a client that left
+                return _NO_STATUS
         if conflict is not None:
             return Rejected(Stage.PARSE, Reason.FIELD_CONFLICT, "two values claim one field", _pointer(conflict))
         parsed.fields = {**line, **parsed.fields}
     return parsed
+
+
+def _settle_figures(
+    nested: dict[str, Any], line: dict[str, Any], flags: tuple[str, ...], *, own: bool
+) -> tuple[str, ...]:
+    """Make the figures in *nested* those of an event, as far as *line* tells what they are. Returns the flags.
+
+    *own* says that the gateway has written the line: its `duration` is milliseconds, and whole.
+    """
+    for name in FIGURES:
+        if type(nested.get(name)) is float:
+            nested[name] = as_whole(nested[name])
+    http = nested.get("http", _NOTHING)
+    if type(http.get("status_code")) is float:
+        http["status_code"] = as_whole(http["status_code"])
+    if "status" in line and "method" in http:
+        status = as_whole(line["status"])
+        if is_http_status(status):  # jobs have methods and states, too
+            http.setdefault("status_code", status)
+    upstream = nested.get("backend_time_ms")
+    if type(upstream) is str and upstream.isascii() and upstream.isdigit() and len(upstream) < 10:
+        # The first generations print a response header here, which is text by nature: reading it is no coercion.
+        nested["backend_time_ms"] = int(upstream)
+    for name, field in _BARE_TIMES:
+        if (
+            name in line
+            and not (own and type(nested.get(field)) is int)
+            and _is_bare_time(line[name], nested.get(field))
+        ):
+            del nested[field]
+            flags = (*flags, UNIT_UNKNOWN) if UNIT_UNKNOWN not in flags else flags
+    return flags
+
+
+def _is_bare_time(written: Any, read: Any) -> bool:
+    """Whether the time that was read is the one that was written under a name that tells no unit, and has none."""
+    return type(read) is not str and written == read and is_bare(written)
 
 
 def _pointer(path: tuple[str, ...]) -> str:
@@ -180,8 +234,8 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored:
 
 
 def _normalise(http: dict[str, Any], headers: dict[str, Any]) -> None:
-    """Lower-case names, no absent values. Skipped where it can be told at a glance that both hold already."""
-    kept = {name.lower(): value for name, value in headers.items() if value not in ABSENT}
+    """Lower-case names, no absent values, no secrets. Skipped where a glance tells that all of this holds already."""
+    kept = {name.lower(): value for name, value in headers.items() if value not in ABSENT and not names_secret(name)}
     if kept:
         http["request_headers"] = kept
     else:

@@ -16,13 +16,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from logrouter.core.formats.families.als_entry import is_entry, is_passing, values_of
+from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_entry, is_passing, values_of
 from logrouter.core.formats.families.istio_upstream import service_of, upstream_of
 from logrouter.core.formats.families.response_flags import ResponseFlag, flags_of
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import outcome_of
+from logrouter.core.outcomes import is_http_status, outcome_of
 from logrouter.core.redact import names_secret, path_of
-from logrouter.core.text.durations import duration_ms
+from logrouter.core.text.durations import UNIT_UNKNOWN, duration_ms, is_bare
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
 from logrouter.core.text.proto_json import camel_case, count_of, get_message, time_text, unwrapped
 from logrouter.model import NO_REQUEST, Envelope, Ignored, Parsed, Reason, Rejected, Stage
@@ -63,6 +63,9 @@ _PLACES: Final = {
     for rank, name in enumerate(names)
     for spelled in (name, camel_case(name))
 }
+# One of these is in every line of Envoy's, and in no other's.
+_OWN: Final = frozenset(spelled for name in ("response_code", "response_flags") for spelled in (name, camel_case(name)))
+_SPANS: Final = ("total_ms", "backend_ms")
 _TEXTS: Final = ("method", "protocol", "uri", "details", "domain", "request_id", "client", "route", "cluster")
 _HEADERS: Final = ("user-agent", "referer")
 _WITH_QUERY: Final = frozenset({"uri", "referer"})
@@ -72,6 +75,7 @@ _ASKED: Final = sorted(
 )
 _ENTRY: Final = ("common_properties", "commonProperties", "request", "response", "http_logs", "httpLogs")
 _OURS = re.compile(rf'\{{\s*+(?:\Z|"[^"]*+\Z)|"(?:{"|".join((*_ASKED, *_ENTRY))})"\s*+:')
+_NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 _BATCH: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
 
 
@@ -90,9 +94,21 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     if isinstance(entry, Rejected):
         return entry
     if is_entry(entry):
-        return Ignored(Reason.NOT_COUNTED) if is_passing(entry) else _request(values_of(entry), flags)
+        if is_passing(get_message(entry, "common_properties")):
+            return _NOT_COUNTED
+        return _request(values_of(entry), flags)
     found = _placed(entry)
-    return _request(_flat(entry, found), flags) if _is_request(found) else NO_REQUEST
+    own = not _OWN.isdisjoint(entry)
+    if not _is_request(found) or not (own or is_http_status(count_of(found["status"]))):
+        return NO_REQUEST  # without a name of Envoy's the status may be that of a job
+    if not TELLS_PASSING.isdisjoint(entry) and is_passing(entry):
+        return _NOT_COUNTED
+    values = _flat(entry, found, own=own)
+    for name in _SPANS:
+        if values[name] is None and name in found and is_bare(found[name]):
+            flags = (*flags, UNIT_UNKNOWN)
+            break
+    return _request(values, flags)
 
 
 def _alone(line: dict[str, Any]) -> dict[str, Any] | Rejected:
@@ -127,8 +143,11 @@ def _placed(line: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _flat(line: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """The values of a line without nesting, of the types that those of an entry have."""
+def _flat(line: dict[str, Any], found: dict[str, Any], *, own: bool) -> dict[str, Any]:
+    """The values of a line without nesting, of the types that those of an entry have.
+
+    *own* says that it has names of Envoy's, whose bare durations are milliseconds.
+    """
     values: dict[str, Any] = {name: _text(found.get(name)) for name in _TEXTS}
     app, space = _text(found.get("app")), _text(found.get("space"))
     if app is None and (host := _text(found.get("service_host"))) is not None:
@@ -142,8 +161,8 @@ def _flat(line: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
         "flags": found.get("flags"),
         "sent": count_of(found.get("sent")),
         "received": count_of(found.get("received")),
-        "total_ms": _span(found.get("total_ms")),
-        "backend_ms": _span(found.get("backend_ms")),
+        "total_ms": _span(found.get("total_ms"), own=own),
+        "backend_ms": _span(found.get("backend_ms"), own=own),
         "time": time_text(found.get("time")),
         "headers": {name: value for name in _HEADERS if (value := _text(found.get(name))) is not None},
         "reached": "backend" in found or values["cluster"] is None,
@@ -168,10 +187,12 @@ def _text(value: object) -> str | None:
     return value if type(value) is str else None
 
 
-def _span(value: object) -> int | None:
-    """A duration with its unit, or as a number of milliseconds."""
+def _span(value: object, *, own: bool) -> int | None:
+    """A duration with its unit, or where *own* as a whole number of milliseconds; None where its unit is not known."""
     count = count_of(value)
-    return count if count is not None else duration_ms(str(value) if type(value) is float else value)
+    if count is not None:
+        return count if own else None
+    return None if is_bare(value) else duration_ms(value)
 
 
 def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejected:
@@ -180,6 +201,8 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
     status = 0 if written is None else count_of(written)
     if status is None:
         return Rejected(Stage.PARSE, Reason.MALFORMED, "the response code is no number", "/response_code")
+    if status and not is_http_status(status):
+        return Rejected(Stage.PARSE, Reason.MALFORMED, "the response code is no status of HTTP", "/response_code")
     upstream = upstream_of(values["cluster"] or "")
     uri, set_flags = values["uri"], flags_of(values["flags"])
     app, space = values.get("app") or upstream.app or None, values.get("space") or upstream.space or None

@@ -11,6 +11,9 @@ import re
 from decimal import Decimal
 from typing import Final
 
+UNIT_UNKNOWN: Final = "unit_unknown"
+"""The flag of an event whose line says how long something took, but in no unit that can be known."""
+
 _MAX_TEXT: Final = 48
 _MAX_DIGITS: Final = 16
 _MAX_MS: Final = (1 << 53) - 1
@@ -60,6 +63,11 @@ def duration_ms(value: object) -> int | None:
     if seconds is None or nanos is None:
         return None
     return _rounded(Decimal(seconds) * 1000 + Decimal(nanos) / 1_000_000)
+
+
+def is_bare(value: object) -> bool:
+    """Whether a duration is a number without unit, so that only who knows its writer can read it."""
+    return type(value) in (int, float) or (type(value) is str and _NUMBER.fullmatch(value) is not None)
 
 
 def _count(value: object) -> int | None:

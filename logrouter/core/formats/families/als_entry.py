@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from logrouter.core.redact import names_secret
 from logrouter.core.text.durations import duration_ms
+from logrouter.core.text.json_numbers import whole
 from logrouter.core.text.proto_json import get_field, get_message, get_number, get_text, time_text
 
 _METHODS: Final = ("", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
@@ -25,6 +26,11 @@ _PASSING: Final = frozenset(
     {"DownstreamStart", "DownstreamPeriodic", "DownstreamTunnelSuccessfullyEstablished"}
     | {"UpstreamPoolReady", "UpstreamPeriodic", "UpstreamEnd"}
 )
+# The same as protobuf numbers them.
+_PASSING_NUMBERS: Final = frozenset({4, 5, 7, 8, 9, 10})
+TELLS_PASSING: Final = frozenset({"access_log_type", "accessLogType", "intermediate_log_entry", "intermediateLogEntry"})
+"""Without one of these names a line is not of a request that goes on."""
+
 _MAX_DEPTH: Final = 8
 
 
@@ -38,10 +44,15 @@ def is_entry(line: dict[str, Any]) -> bool:
     return answer is not None and any(get_field(request, name) is not None for name in ("request_method", "path"))
 
 
-def is_passing(line: dict[str, Any]) -> bool:
-    """Whether Envoy wrote the entry while the request went on: another entry will count it."""
-    common = get_message(line, "common_properties")
-    return get_field(common, "intermediate_log_entry") is True or get_field(common, "access_log_type") in _PASSING
+def is_passing(properties: dict[str, Any]) -> bool:
+    """Whether Envoy wrote the line while the request went on: another line will count it.
+
+    *properties* are the common ones of an entry, or a flat line, which has the type of the entry under the same name.
+    """
+    if get_field(properties, "intermediate_log_entry") is True:
+        return True
+    kind = get_field(properties, "access_log_type")
+    return (type(kind) is str and kind in _PASSING) or whole(kind) in _PASSING_NUMBERS
 
 
 def values_of(line: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ LINES = st.fixed_dictionaries(
         "http": optional(
             method=WORDS,
             protocol=WORDS,
-            status_code=st.integers(0, 599),
+            status_code=st.just(0) | st.integers(100, 599),
             client_ip=WORDS,
             request_headers=st.dictionaries(
                 st.sampled_from(["user-agent", "referer", "x-wmf-user-id", "x.dotted", "x_underscored"]),

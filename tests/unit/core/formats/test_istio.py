@@ -25,7 +25,7 @@ REQUESTS = st.fixed_dictionaries(
         "method": st.sampled_from(METHODS[1:]),
         "protocol": st.sampled_from(sorted(PROTOCOLS)),
         "path": WORDS.map("/{}".format),
-        "status": st.integers(0, 599),
+        "status": st.just(0) | st.integers(100, 599),
         "sent": COUNTS,
         "received": COUNTS,
         "total": st.integers(0, 10**7),
