@@ -9,6 +9,7 @@ import orjson
 from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.sources import field_getter
 from logrouter.core.names import SUSPECT, bounded_name
+from logrouter.core.text.addresses import replace_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +35,9 @@ def compile_client_id(
     """A function from a request to (id, type) by the first of *sources* that has one, None for an anonymous request.
 
     An id with one of `TYPED_PREFIXES` has that prefix as its type and stays whole. *client_ip* (`compile_client_ip`) is
-    applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives too. An id that is too
-    long, unprintable or a token is cut and hashed, and the request gets the flag `suspect`.
+    applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives too, and every address
+    that stands in another id, so that none gets around the policy. An id that is too long, unprintable or a token is
+    cut and hashed. The request of an id that was changed gets the flag `suspect`.
 
     Call it before the headers are reduced to the allowed ones, and read `parsed.flags` after it.
     """
@@ -86,8 +88,8 @@ def _identify(
     kind = prefix if colon and prefix in TYPED_PREFIXES else None
     if kind and not rest.strip():
         return None, False
-    bounded = bounded_name(usable, MAX_ID)
-    return (bounded, kind), bounded != usable
+    bounded = bounded_name(replace_addresses(bounded_name(usable, MAX_ID), address), MAX_ID)  # hashes may be longer
+    return ((bounded, kind) if bounded not in _ABSENT else None), bounded != usable
 
 
 def _usable(value: Any) -> str | None:

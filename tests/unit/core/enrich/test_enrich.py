@@ -94,6 +94,31 @@ def test_an_address_that_serves_as_an_id_is_treated_as_addresses_are():
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("203.0.113.7", "203.0.113.0"),
+        ("[2001:db8:1:2::7]:443", "[2001:db8:1::]:443"),
+        ("::ffff:203.0.113.7", "203.0.113.0"),
+        ("203.0.113.7, 198.51.100.2", "203.0.113.0, 198.51.100.0"),
+        ("12:11:55 198.51.100.2 nginx: 203.0.113.7 - -", "12:11:55 198.51.100.0 nginx: 203.0.113.0 - -"),
+        ("user-agent:probe from 203.0.113.7", "user-agent:probe from 203.0.113.0"),
+    ],
+)
+def test_no_id_holds_an_address_that_the_policy_has_not_seen(text, shown):
+    """Whichever source an id is from: an address is an address."""
+    line = parsed({"client_id": text})
+    found = compile_client_id(["client_id"], compile_client_ip(1, ip_policy("truncate")))(line)
+    assert found is not None
+    assert found[0] == shown
+    assert line.flags == ("suspect",)
+
+
+def test_an_address_as_an_id_is_not_the_id_of_the_client_with_that_address():
+    """Else a client could have its requests counted as those of another one by choosing its user name."""
+    assert compile_client_id(["client_id"])(parsed({"client_id": "203.0.113.7"})) == ("203.0.113.7", None)
+
+
+@pytest.mark.parametrize(
     "text", ["x" * 257, "a\x00b", "a\nb", "a\u2028b", "eyJhbGciOiJub25lIn0.eyJzdWIiOjF9.", "user-agent:" + "y" * 400]
 )
 def test_an_id_that_is_no_id_is_cut_hashed_and_flagged(text):
