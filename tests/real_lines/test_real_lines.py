@@ -29,8 +29,6 @@ OPEN = {
     "apache-D-in-auto",
     "merged-with-msg",
     "merge-log-key",
-    "exit-status",
-    "f5-waf-event",
     "serverless-rest-default",
     "pipeline-text",
 }

@@ -7,8 +7,12 @@ r"""Web logs of `key=value` pairs: of Heroku's router, of platforms built like i
     client_ip="192.0.2.7",http_method="GET",http_uri="/cart",http_statcode="200",response_msecs="12"
     remote_addr=192.0.2.7 request="GET /cart HTTP/1.1" status=200 body_bytes_sent=512 request_time=0.012
 
-`core.text.key_values` has the grammar. A line is a request if it has a method, a path or a request line, and a status
-or an error code. Keys are compared without case, and "-" is "_". docs/formats/kv.md has the names.
+`core.text.key_values` has the grammar. Keys are compared without case, and "-" is "_". Their names are in
+docs/formats/kv.md.
+
+A line is a request if it has a method of HTTP and a status or an error code; without a method it needs a path, a
+status of HTTP and something else that only a request has (`_MARKS`). So the line of a job (`path=/backup status=0`) is
+none, nor is what a firewall reports (`_REPORT`): the request that it is about is in the log of who answered it.
 """
 
 from __future__ import annotations
@@ -65,7 +69,16 @@ _REQUEST: Final = ("request", "http_request")
 _QUERY: Final = ("query", "query_string", "http_query", "args")
 # Where F5 says what was asked for, `hostname` is its own name.
 _OF_F5: Final = frozenset({"http_host", "http_uri"})
+# Of which a report of F5's application firewall has one at least.
+_REPORT: Final = ("violations", "attack_type")
 _TRIES: Final = "backend_status_code"
+# Any word in capitals is a method that a client may use; a job's `method=sync` is none.
+_METHOD = re.compile(r"[A-Z][A-Z_-]{1,31}", re.ASCII)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+_MARKS: Final = ("client_ip", "protocol", "request_headers")
+_STATUS = re.compile(r"[1-9][0-9]{2}", re.ASCII)
+# A router may write 0 for a client that left before the answer, which its error code tells; by itself it is nothing.
+_NO_STATUS = re.compile(r"0{0,13}[0-9]{1,2}", re.ASCII)
 # nginx writes seconds with three decimals, and a figure for each server that it has tried.
 _NGINX: Final = frozenset({"request_time", "upstream_response_time"})
 _NGINX_SECONDS = re.compile(r"(?:-|[0-9]{1,9}\.[0-9]{3})(?:(?:, ?| : )(?:-|[0-9]{1,9}\.[0-9]{3})){0,63}", re.ASCII)
@@ -121,11 +134,13 @@ def _compile(settings: FormatSettings) -> Parser:
         code, status = _code(line, numbers["http.status_code"])
         event = _event(said, texts, numbers, times)
         http = event.setdefault("http", {})
-        if (status is None and code is None) or not ("method" in http or "uri" in event.get("meta", {})):
+        rule = errors.get(code) if code is not None else None
+        if not _is_request(event, code if rule is None else rule, status) or any(map(line.__contains__, _REPORT)):
             return NO_REQUEST
         if pairs.cut:
             return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends inside a quoted value")
-        rule = errors.get(code) if code is not None else None
+        if status is not None and _NO_STATUS.fullmatch(status) and not (rule is not None and rule.outcome == "aborted"):
+            return Rejected(Stage.PARSE, Reason.MALFORMED, "HTTP has no status below 100", "/status")
         if code is not None:
             event.setdefault("error", {})["code"] = code
         elif "error" in event and not described:
@@ -165,6 +180,22 @@ def _code(line: Mapping[str, str], statuses: tuple[str, ...]) -> tuple[str | Non
     if code is not None and len(code) == 3 and code.isascii() and code.isdigit():
         return None, status or code
     return code, status
+
+
+def _is_request(event: Mapping[str, Any], code: str | ErrorRule | None, status: str | None) -> bool:
+    """Whether a line tells of a request: what was asked of whom, and how it ended.
+
+    *code* is an error code, or the rule for it where there is one.
+    """
+    http = event["http"]
+    method = http.get("method", "")
+    if method in _METHODS or _METHOD.fullmatch(method) or method.upper() in _METHODS:
+        return status is not None or code is not None
+    if "uri" not in event.get("meta", {}):
+        return False
+    if isinstance(code, ErrorRule):
+        return True
+    return status is not None and _STATUS.fullmatch(status) is not None and any(mark in http for mark in _MARKS)
 
 
 def _event(
