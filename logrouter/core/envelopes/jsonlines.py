@@ -5,11 +5,15 @@
 [{…}, {…}]                                                                  as many lines
 {"identifier": {…}, "http_logs": {"log_entry": [{…}, {…}]}}                 Envoy's access log service, also as
 `httpLogs`, `logEntry`
-anything that does not begin with a brace or bracket                        one line of text
+anything that does not begin as an object or a list does                    one line of text
+
+`[Pipeline] stage`, `{ port: 8080 }` and `[10:00:00] done` are text, too: no JSON begins so. What begins as JSON
+does and is none was cut or damaged: it may hold a request, and is rejected.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import orjson
@@ -26,6 +30,9 @@ _TEXT: Final = ("message", "log", "msg")
 _TIMES: Final = ("time", "timestamp", "@timestamp")
 _BATCHES: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
 _CONNECTIONS: Final = ("tcp_logs", "tcpLogs")
+# A key or the end of an object; values of a list up to what parts or ends them; or nothing, where the end is missing.
+_VALUE: Final = rb"(?:-?+[0-9][0-9.eE+-]*+|true|false|null|NaN|-?+Infinity)\s*+(?:,|\]\s*+\Z|\Z)"
+_BEGINS_AS_JSON = re.compile(rb'\s*+(?:\{\s*+(?:["}]|\Z)|\[[\[\s]*+(?:["{\]]|\Z|' + _VALUE + rb"))")
 
 
 def decode(value: bytes) -> Decoded:
@@ -39,7 +46,8 @@ def decode(value: bytes) -> Decoded:
     except ValueError:
         found = decode_object(value, Stage.DECODE)
     if isinstance(found, Rejected):
-        return found
+        text = found.reason is Reason.INVALID_JSON and _BEGINS_AS_JSON.match(value) is None
+        return plain.decode(value) if text else found
     if isinstance(found, list):
         return _several(found, {})
     for outer, inner in _BATCHES:
