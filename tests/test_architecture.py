@@ -112,6 +112,7 @@ ALLOWED: dict[str, set[str]] = {
         "config/compile/access.py",
         "config/compile/tokens.py",
         "config/options/endpoint.py",
+        "config/yaml/named_files.py",
         "core/rollup",
         "query",
         "reload/file_watch.py",

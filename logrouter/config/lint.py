@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.access_lint import warn_access
+from logrouter.config.kafka_lint import warn_kafka
 from logrouter.config.options.match import LOOKS_LIKE, read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
 from logrouter.config.options.topics import anchor_expression, split_topics
@@ -77,6 +78,7 @@ def _lint(file: FileOptions, table: RouteTable, document: Any, problems: Problem
     _loops(file.sources, table, problems)
     _duplicate_tests(file, problems)
     warn_access(file, document, problems)
+    warn_kafka(file.kafka or {}, problems)
 
 
 def _condition(route: RouteOptions) -> Condition:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.options.file import FileOptions
 from logrouter.config.options.kafka import OWNED
+from logrouter.config.options.kafka_settings import GROUPS, REFUSED
 from logrouter.config.options.match_fields import REWRITTEN
 from logrouter.config.options.operators import OPERATORS
 from logrouter.config.options.regex import MAX_PROGRAM
@@ -20,7 +21,7 @@ from logrouter.core.envelopes.fields import FIELD_NAMES
 from logrouter.core.request_fields import REQUEST_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _REFERENCE: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 
@@ -181,10 +182,25 @@ def _cell(text: str) -> str:
 
 
 def _kafka() -> Iterator[str]:
-    yield "## Settings that `kafka` refuses\n"
+    yield "## Settings that `kafka` takes\n"
+    yield (
+        "What these mean is in the documentation of librdkafka. Others are refused: no setting may name code or a "
+        "command, write a file, or send what this machine keeps to an address of the same file.\n"
+    )
+    yield "| for | settings |\n|---|---|"
+    yield from (f"| {group.reason} | {_names(group.names)} |" for group in GROUPS)
+    yield "\n## Settings that `kafka` refuses\n"
     yield "The lanes set these, because what they promise depends on them.\n"
     yield "| setting | why, or what to set |\n|---|---|"
     yield from (f"| `{name}` | {reason} |" for name, reason in OWNED.items())
+    yield "\nThese no configuration may name.\n"
+    yield "| settings | why, and what to do |\n|---|---|"
+    for reason in dict.fromkeys(REFUSED.values()):
+        yield f"| {_names(name for name, why in REFUSED.items() if why == reason)} | {reason} |"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 if __name__ == "__main__":

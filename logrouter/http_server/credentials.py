@@ -18,6 +18,7 @@ from logrouter.config.compile.access import build_policy
 from logrouter.config.compile.tokens import inline_tokens, merge_tokens, read_tokens
 from logrouter.config.options.endpoint import is_loopback
 from logrouter.config.settings import SettingsError
+from logrouter.config.yaml.named_files import read_bounded, why_unreadable
 from logrouter.http_server.keys import KeySet, KeySetError
 from logrouter.reload.file_watch import LOOK_SECONDS, FileWatch
 from logrouter.telemetry.log import Log, log
@@ -59,6 +60,7 @@ class TlsFiles:
 
     def load(self, context: ssl.SSLContext) -> None:
         """Load the certificate as it is now into *context*; `SettingsError` if the files can't be used."""
+        _refuse_special(self.cert, self.key)
         try:
             # With no pass phrase at all the library would ask for one on the terminal.
             context.load_cert_chain(self.cert, self.key, password="")
@@ -68,6 +70,7 @@ class TlsFiles:
 
     def client(self) -> ssl.SSLContext:
         """The TLS context to ask other workers with; `SettingsError` if the file can't be used."""
+        _refuse_special(*(() if self.ca is None else (self.ca,)))
         try:
             return ssl.create_default_context(cafile=self.ca)
         except (OSError, ssl.SSLError) as exc:
@@ -223,10 +226,17 @@ class CredentialFollower:
         return lambda: tls.load(context)
 
 
+def _refuse_special(*paths: Path) -> None:
+    """`SettingsError` for a pipe or a device, for which the library would wait."""
+    for path in paths:
+        why = why_unreadable(path)
+        if why is not None:
+            raise SettingsError(f"{path} {why}")
+
+
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_bounded(path, MAX_BYTES)
     except OSError as exc:
         msg = f"{path} can't be read: {exc.strerror}"
         raise SettingsError(msg) from None

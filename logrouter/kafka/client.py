@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from logrouter.config.options.kafka import OWNED
+from logrouter.config.options.kafka import OWNED, PASSWORD_MECHANISMS, why_refused
 from logrouter.config.yaml.secrets import REDACTED, FromEnv, Secret
 from logrouter.kafka.errors import ClientError
 
@@ -64,9 +64,15 @@ _LIBRDKAFKA_LOG: Final = logging.getLogger("logrouter.librdkafka")
 _LIBRDKAFKA_LOG.setLevel(logging.CRITICAL + 1)
 
 
-def _refuse_owned(kafka: Mapping[str, Any]) -> None:
-    for name in sorted(OWNED.keys() & kafka.keys()):
-        raise ClientError(f"kafka.{name} is not yours to set: {OWNED[name]}")
+_SERVERS: Final = frozenset({"bootstrap.servers", "metadata.broker.list"})
+
+
+def _refuse_foreign(kafka: Mapping[str, Any]) -> None:
+    """Settings that come by another way than a topics.yaml are held to the same list."""
+    for name in sorted(kafka):
+        why = why_refused(name)
+        if why is not None:
+            raise ClientError(f"kafka.{name} {why}")
 
 
 def consumer_settings(
@@ -77,9 +83,9 @@ def consumer_settings(
     *instance* is given for static membership only.
 
     Raises:
-        ClientError: the block has a setting that is ours alone to make.
+        ClientError: the block has a setting that is ours alone to make, or that no configuration may name.
     """
-    _refuse_owned(kafka)
+    _refuse_foreign(kafka)
     settings = {
         "auto.offset.reset": "earliest",
         "queued.min.messages": 50_000,
@@ -107,9 +113,9 @@ def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeou
     """The settings of librdkafka for a `TransactionalProducer`; *kafka* is the `kafka:` block of topics.yaml.
 
     Raises:
-        ClientError: the block has a setting that is ours alone to make.
+        ClientError: the block has a setting that is ours alone to make, or that no configuration may name.
     """
-    _refuse_owned(kafka)
+    _refuse_foreign(kafka)
     return {
         "linger.ms": 5,
         "compression.type": "lz4",
@@ -132,7 +138,12 @@ def producer_settings(kafka: Mapping[str, Any], *, transactional_id: str, timeou
 
 
 def plain_settings(kafka: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the `kafka:` block only what says how to connect: for admin clients, readers and line producers."""
+    """Of the `kafka:` block only what says how to connect: for admin clients, readers and line producers.
+
+    Raises:
+        ClientError: the block has a setting that is ours alone to make, or that no configuration may name.
+    """
+    _refuse_foreign(kafka)
     return {k: v for k, v in kafka.items() if k not in _CONSUMER_ONLY | _PRODUCER_ONLY | OWNED.keys()}
 
 
@@ -160,10 +171,19 @@ def make_client(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks
 
 
 def explain_refusal(kafka: Mapping[str, Any]) -> str | None:
-    """Why librdkafka refuses the `kafka:` block, None if it does not. Makes the clients of a lane; connects nowhere."""
+    """Why librdkafka refuses the `kafka:` block, None if it does not.
+
+    Makes the clients of a lane, without servers: a client connects as soon as it is made, and would give the password
+    to whatever address a proposed file names. Nor does it ask an issuer for a token.
+    """
+    quiet = {name: value for name, value in kafka.items() if name not in _SERVERS}
+    mechanism = str(kafka.get("sasl.mechanism", kafka.get("sasl.mechanisms", "PLAIN"))).upper()
+    protocol = str(kafka.get("security.protocol", "")).lower()
+    if mechanism not in PASSWORD_MECHANISMS and protocol.startswith("sasl_"):
+        quiet["security.protocol"] = protocol.removeprefix("sasl_")
     try:
-        make_client(Producer, producer_settings(kafka, transactional_id="check", timeout_ms=10_000))
-        make_client(Consumer, consumer_settings(kafka, group="check", instance=None, session_timeout_ms=10_000)).close()
+        make_client(Producer, producer_settings(quiet, transactional_id="check", timeout_ms=10_000))
+        make_client(Consumer, consumer_settings(quiet, group="check", instance=None, session_timeout_ms=10_000)).close()
     except ClientError as error:
         return str(error)
     return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from faust.auth import SASLCredentials, SSLCredentials
 
 from logrouter.config.settings import SettingsError
+from logrouter.config.yaml.secrets import FromEnv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,13 +69,15 @@ class Security:
 
 def security(kafka: Mapping[str, str]) -> Security:
     """The connection part of librdkafka settings; `SettingsError` for what the tables lane cannot do."""
-    servers = tuple(filter(None, (part.strip() for part in kafka.get("bootstrap.servers", "").split(","))))
+    given = kafka.get("bootstrap.servers", "")
+    servers = tuple(filter(None, (part.strip() for part in given.split(","))))
     if not servers:
         raise SettingsError("kafka: bootstrap.servers names no broker")
     for server in servers:
         _, colon, port = server.rpartition(":")
         if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise SettingsError(f"kafka: bootstrap.servers: {server} is not HOST:PORT")
+            shown = repr(given) if isinstance(given, FromEnv) else server
+            raise SettingsError(f"kafka: bootstrap.servers: {shown} is not HOST:PORT")
     protocol = kafka.get("security.protocol", "plaintext").upper()
     if protocol not in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"):
         raise SettingsError("kafka: security.protocol must be plaintext, ssl, sasl_plaintext or sasl_ssl")

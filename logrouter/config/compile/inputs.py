@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from logrouter.config.yaml.named_files import read_bounded, why_unreadable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,11 +30,13 @@ class Inputs:
         """
         file = self.folder / name
         self._digests[name] = ""
+        why = why_unreadable(file)
+        if why is not None:
+            raise InputFileError(why)
         try:
-            if not file.is_file():
-                return None
-            with file.open("rb") as stream:
-                data = stream.read(max_bytes + 1)
+            data = read_bounded(file, max_bytes)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
             raise InputFileError(f"can't be read: {error.strerror}") from None
         if len(data) > max_bytes:

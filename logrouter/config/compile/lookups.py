@@ -4,6 +4,7 @@
     c1,Reader,free,web                     [{"client_id": "c1", "name": "Reader", "tier": "free", "owner": "web"}]
 
 The first line of a CSV file names its columns; a JSON file is an object by key, or a list of objects that hold theirs.
+Messages say where something is wrong and repeat no value.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.inputs import InputFileError
 from logrouter.config.yaml.kinds import usable
-from logrouter.config.yaml.problems import did_you_mean, join_path, quote_value
+from logrouter.config.yaml.problems import did_you_mean, join_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,12 +111,10 @@ class _Table:
             return
         key = row.get(self.key)
         if not isinstance(key, str) or key in _ABSENT:
-            self.fault(
-                line, f"lacks a key: {self.key} must be text, not {'empty' if key in _ABSENT else quote_value(key)}"
-            )
+            self.fault(line, f"lacks a key: {self.key} must be text, not {'empty' if key in _ABSENT else _kind(key)}")
             return
         if key in self._lines:
-            self.fault(line, f"{quote_value(key)} is the key of line {self._lines[key]} as well")
+            self.fault(line, f"has the key of line {self._lines[key]}")
             return
         if len(self._lines) >= MAX_ROWS:
             raise _FaultError(line, f"is beyond the {MAX_ROWS} rows that are allowed")
@@ -127,12 +126,18 @@ class _Table:
         if value in _ABSENT:
             return None
         if not isinstance(value, str):
-            self.fault(line, f"{name} must be text, not {quote_value(value)}")
+            self.fault(line, f"{name} must be text, not {_kind(value)}")
         elif len(value) > MAX_VALUE:
             self.fault(line, f"{name} has {len(value)} characters, at most {MAX_VALUE} are allowed")
         else:
             return value
         return None
+
+
+def _kind(value: Any) -> str:
+    """What a value is. The value itself is not repeated: the file that was named may be one of secrets."""
+    kinds = {bool: "true or false", str: "text", list: "a list", dict: "an object", type(None): "null"}
+    return kinds.get(type(value), "a number")
 
 
 def _text(data: bytes) -> str:
@@ -157,9 +162,9 @@ def _csv(data: bytes, key: str, fields: Sequence[str]) -> Iterator[Line]:
 
 
 def _check_header(header: Sequence[str], wanted: Sequence[str]) -> None:
-    twice = [name for name in header if header.count(name) > 1]
+    twice = [number for number, name in enumerate(header, 1) if header.index(name) < number - 1]
     if twice:
-        raise _FaultError(1, f"names the column {quote_value(twice[0])} twice")
+        raise _FaultError(1, f"names a column twice, the second time as its column {twice[0]}")
     missing = [name for name in wanted if name not in header]
     if missing:
         raise _FaultError(1, f"has no column {missing[0]!r}{did_you_mean(missing[0], header)}")
@@ -171,7 +176,7 @@ def _json(data: bytes, key: str, _fields: Sequence[str]) -> Iterator[Line]:
             if isinstance(value, dict):
                 yield line, value if name is None else {**value, key: name}
             else:
-                yield line, f"must be an object, not {quote_value(value)}"
+                yield line, f"must be an object, not {_kind(value)}"
     except json.JSONDecodeError as error:
         raise _FaultError(error.lineno, f"is not JSON: {error.msg}") from None
     except RecursionError:

@@ -330,7 +330,8 @@ class FileOptions:
     version: int = opt(Choice((1,)), "Version of this format.")
     kafka: dict[str, str | Secret] | None = opt(
         KafkaKind(),
-        "The cluster: any librdkafka setting under its own name, such as `bootstrap.servers` or `sasl.password`.",
+        "The cluster: settings of librdkafka under their own names, such as `bootstrap.servers` or `sasl.password`; "
+        "those that are data, in the table at the end.",
         default=None,
     )
     route_lane: RouteLaneOptions = opt(Section(RouteLaneOptions), "The lane that routes.", default=RouteLaneOptions())

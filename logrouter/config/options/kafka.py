@@ -1,16 +1,21 @@
-"""The section `kafka`: any librdkafka setting. Secrets come from the environment and are never shown."""
+"""The section `kafka`: settings of librdkafka that are data. Secrets come from the environment and are never shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.config.options.kafka_settings import ALLOWED, FILES, MECHANISMS, PASSWORD_MECHANISMS, REFUSED
 from logrouter.config.yaml.kinds import INVALID
-from logrouter.config.yaml.problems import join_path
+from logrouter.config.yaml.named_files import why_unreadable
+from logrouter.config.yaml.problems import did_you_mean, join_path, quote_value
 from logrouter.config.yaml.secrets import FromEnv, Secret, looks_secret
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
+
+__all__ = ["OWNED", "PASSWORD_MECHANISMS", "KafkaKind", "SecretReference", "why_refused"]
 
 OWNED: Final = {
     "enable.auto.commit": "offsets are part of the transaction",
@@ -32,6 +37,17 @@ OWNED: Final = {
 BY_REFERENCE: Final = "is a secret, so it must be a reference like ${NAME}, with no default and nothing around it"
 
 
+def why_refused(key: str) -> str | None:
+    """Why a setting can't be named in the section `kafka`, and what to do; None if it can."""
+    if key in OWNED:
+        return f"is not for this section: {OWNED[key]}"
+    if key in REFUSED:
+        return f"is not allowed: {REFUSED[key]}"
+    if key not in ALLOWED:
+        return f"is not a setting of librdkafka that is known here{did_you_mean(key, ALLOWED)}"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class KafkaKind:
     """A mapping from setting to text, number or boolean. Messages never repeat a value."""
@@ -45,24 +61,36 @@ class KafkaKind:
         return INVALID if INVALID in read.values() else read
 
     def _setting(self, key: str, value: Any, path: str, problems: Problems) -> Any:
-        if key in OWNED:
-            problems.add(path, f"is not for this section: {OWNED[key]}", at_key=True)
+        refusal = why_refused(key)
+        if refusal is not None:
+            problems.add(path, refusal, at_key=True)
             return INVALID
         if not isinstance(value, str | int | float):
             problems.add(path, "must be text, a number, true or false")
             return INVALID
-        if not looks_secret(key):
-            if isinstance(value, FromEnv):
-                return value
-            return str(value).lower() if isinstance(value, bool) else str(value)
+        if key in FILES or not looks_secret(key):
+            return self._plain(key, value, path, problems)
         if not isinstance(value, FromEnv) or value.literal:
             problems.add(path, BY_REFERENCE)
             return INVALID
         return Secret(str(value))
 
+    @staticmethod
+    def _plain(key: str, value: Any, path: str, problems: Problems) -> Any:
+        if key in FILES and (why := why_unreadable(Path(str(value)), or_folder=key == "ssl.ca.location")) is not None:
+            problems.add(path, why)
+            return INVALID
+        if key in ("sasl.mechanism", "sasl.mechanisms") and str(value).upper() not in MECHANISMS:
+            problems.add(path, f"must be one of {', '.join(MECHANISMS)}, not {quote_value(value)}")
+            return INVALID
+        if isinstance(value, FromEnv):
+            return value
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
     def schema(self) -> dict[str, Any]:
-        """An object of scalars."""
-        return {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+        """An object of scalars, by the names that are allowed."""
+        scalar = {"type": ["string", "number", "boolean"]}
+        return {"type": "object", "propertyNames": {"enum": sorted(ALLOWED)}, "additionalProperties": scalar}
 
     def describe(self) -> str:
         """What it maps."""

@@ -59,7 +59,7 @@ def test_warnings_are_four(tmp_path):
         (
             "fetch.mn.bytes: 1",
             "2:9",
-            "kafka.fetch.mn.bytes: Kafka client settings: No such conf",
+            'kafka.fetch.mn.bytes: is not a setting of librdkafka that is known here (did you mean "fetch.min.bytes"?)',
         ),
         (
             "linger.ms: soon",

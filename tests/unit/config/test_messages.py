@@ -48,14 +48,14 @@ MESSAGES = [
     (SMALL + "surces: {}", '10:1: surces: unknown key (did you mean "sources"?)'),
     (SMALL + "tests:", "10:7: tests: must be a list; each: a mapping, not empty"),
     (SMALL + "kafka: [a]", "10:8: kafka: must be a mapping from librdkafka setting to text, number, true or false"),
-    (SMALL + "kafka: {a: }", "10:11: kafka.a: must be text, a number, true or false"),
+    (SMALL + "kafka: {acks: }", "10:14: kafka.acks: must be text, a number, true or false"),
     (
         SMALL + "kafka: {group.id: a}",
         "10:9: kafka.group.id: is not for this section: set route_lane.group or tables_lane.group",
     ),
-    (SMALL + "kafka: {a: '${X}'}", "10:12: kafka.a: environment variable X is not set"),
-    (SMALL + "kafka: {a: '${1X}'}", "10:12: kafka.a: a reference is written ${NAME} or ${NAME:-default}"),
-    (SMALL + "kafka: {a: '${X'}", "10:12: kafka.a: a reference is written ${NAME} or ${NAME:-default}"),
+    (SMALL + "kafka: {acks: '${X}'}", "10:15: kafka.acks: environment variable X is not set"),
+    (SMALL + "kafka: {acks: '${1X}'}", "10:15: kafka.acks: a reference is written ${NAME} or ${NAME:-default}"),
+    (SMALL + "kafka: {acks: '${X'}", "10:15: kafka.acks: a reference is written ${NAME} or ${NAME:-default}"),
     (
         SMALL + "route_lane: {batch: {max_records: 0}}",
         "10:35: route_lane.batch.max_records: must be a whole number from 1 to 1000000, not 0",

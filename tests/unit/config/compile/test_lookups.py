@@ -63,12 +63,12 @@ LONG = "x" * 1025
     [
         ("f.csv", "", ["f.csv:1: has no column 'id'"]),
         ("f.csv", "id,naem,tier\n", ["f.csv:1: has no column 'name' (did you mean \"naem\"?)"]),
-        ("f.csv", "id,name,tier,name\n", ["f.csv:1: names the column 'name' twice"]),
+        ("f.csv", "id,name,tier,name\n", ["f.csv:1: names a column twice, the second time as its column 4"]),
         (
             "f.csv",
             f"id,name,tier\nc1,a,b\nc1,a,b\n,a,b\nc2,a\nc3,{LONG},b\n",
             [
-                "f.csv:3: 'c1' is the key of line 2 as well",
+                "f.csv:3: has the key of line 2",
                 "f.csv:4: lacks a key: id must be text, not empty",
                 "f.csv:5: has 2 cells, the header has 3",
                 "f.csv:6: name has 1025 characters, at most 1024 are allowed",
@@ -83,18 +83,18 @@ LONG = "x" * 1025
         ("f.json", '[{"id": "c1"},\n]', ["f.json:2: is not JSON: Expecting value"]),
         ("f.json", '{"c1": {}\n} x', ["f.json:2: is not JSON: nothing more is expected"]),
         ("f.json", '{"c1" {}}', ["f.json:1: is not JSON: : is expected"]),
-        ("f.json", "{1: {}}", ["f.json:1: lacks a key: id must be text, not 1"]),
-        ("f.json", '{"c1": {},\n "c1": {}}', ["f.json:2: 'c1' is the key of line 1 as well"]),
+        ("f.json", "{1: {}}", ["f.json:1: lacks a key: id must be text, not a number"]),
+        ("f.json", '{"c1": {},\n "c1": {}}', ["f.json:2: has the key of line 1"]),
         ("f.json", '{"c1": {},\n "c2": {"name": "a", "name": "b"}}', ["f.json:2: holds a name twice"]),
         ("f.json", '{"c1": {},\n "c2": {"name": NaN}}', ["f.json:2: holds NaN, which is no JSON"]),
         (
             "f.json",
             '[{"id": 7},\n "c1",\n {"id": "c2", "tier": 3},\n {"id": "c3", "name": ["a"]}]',
             [
-                "f.json:1: lacks a key: id must be text, not 7",
-                "f.json:2: must be an object, not 'c1'",
-                "f.json:3: tier must be text, not 3",
-                "f.json:4: name must be text, not ['a']",
+                "f.json:1: lacks a key: id must be text, not a number",
+                "f.json:2: must be an object, not text",
+                "f.json:3: tier must be text, not a number",
+                "f.json:4: name must be text, not a list",
             ],
         ),
         ("f.json", "[" * 100_000, ["f.json:1: is nested too deep"]),
@@ -156,7 +156,7 @@ def test_message_of_a_lookup_file_stands_at_its_place(tmp_path):
     with pytest.raises(config.ConfigError) as failed:
         config.parse(FILE.encode(), {}, folder=tmp_path)
 
-    says = "3:27: lookups.clients.file: clients.csv:3: 'c1' is the key of line 2 as well"
+    says = "3:27: lookups.clients.file: clients.csv:3: has the key of line 2"
     assert [str(problem) for problem in failed.value.problems] == [says]
 
 
