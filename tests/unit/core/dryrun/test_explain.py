@@ -187,7 +187,7 @@ def test_no_secrets_in_the_trace():
     assert "12345678" not in text
     parse = orjson.dumps(steps(line(), "parse")).decode()
     assert "10.0.0.1" not in parse
-    assert '"cookie":"(removed)"' in parse.replace("REDACTED", "(removed)")
+    assert "cookie" not in parse
 
 
 def test_address_in_a_request_condition_is_what_the_policy_keeps():
