@@ -27,8 +27,6 @@ OPEN = {
     "npm-proxy",
     "old-ingress-the-real-ip",
     "apache-D-in-auto",
-    "merged-with-msg",
-    "merge-log-key",
     "serverless-rest-default",
 }
 """Cases that come out wrong so far."""

@@ -29,7 +29,7 @@ from logrouter.config.options.topics import split_topics
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, join_path, list_names
 from logrouter.core.enrich import compile_api, compile_client_ip
-from logrouter.core.envelopes import ENVELOPES, WITH_FRAGMENTS
+from logrouter.core.envelopes import ENVELOPES, WITH_FRAGMENTS, WITH_MERGED_KEY
 from logrouter.core.join.partial_lines import PartialLineLimits
 from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
 from logrouter.model import UNMATCHED
@@ -163,6 +163,9 @@ def _check_inputs(sources: Mapping[str, SourceOptions], table: RouteTable, probl
         if source.join_partial is not None and source.envelope not in WITH_FRAGMENTS:
             where = list_names(WITH_FRAGMENTS)
             problems.add(f"sources.{name}.join_partial", f"{source.envelope} has no cut lines; {where} may have")
+        if source.merge_log_key and source.envelope not in WITH_MERGED_KEY:
+            where = list_names(WITH_MERGED_KEY)
+            problems.add(f"sources.{name}.merge_log_key", f"{source.envelope} has no such key; {where} may have")
         for index, topic in enumerate(source.topics):
             path = f"sources.{name}.topics[{index}]"
             if topic.startswith("^"):
@@ -182,7 +185,7 @@ def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Sou
         name=name,
         topics=names,
         patterns=patterns,
-        decode=envelope.decode,
+        decode=envelope.decoder(options.merge_log_key),
         searchable=envelope.searchable,
         routes=routes,
         max_bytes=options.max_record_bytes,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.secrets import Secret
 
 _MILLISECONDS = Integer(1, 3_600_000)
+_MERGE_LOG_KEY = Text(r"[A-Za-z0-9_$@./-]{1,100}", "the name of a key", 100)
 _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200)
 
 
@@ -216,6 +217,13 @@ class SourceOptions:
         "that begin with `_`.",
     )
     envelope: str = opt(Choice(tuple(ENVELOPES)), "How the transport wraps a line.")
+    merge_log_key: str = opt(
+        _MERGE_LOG_KEY,
+        "The key of a record under which the shipper puts the object that it has made of a line, as Fluent Bit's "
+        "`Merge_Log_Key`; for the envelopes `json` and `kubernetes`. Usual names such as `log_processed` are found "
+        "without it.",
+        default="",
+    )
     max_record_bytes: int = opt(
         Integer(1_024, 100_000_000), "Larger records are rejected unread (`decode`, `too_large`).", default=1_048_576
     )

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from logrouter.core.text.colours import ESCAPE, without_colours
 from logrouter.core.text.json_objects import split_documents
 from logrouter.model import ENCODED, Envelope, Ignored, Reason, Rejected, Stage
 
@@ -206,7 +207,8 @@ class _Unpacking:
 
     def _line(self, text: bytes) -> None:
         try:
-            self._add(Envelope(EXTRACTED, text.decode()))
+            line = text.decode()
+            self._add(Envelope(EXTRACTED, without_colours(line) if ESCAPE in line else line))
         except UnicodeDecodeError as error:
             self._add(Rejected(Stage.DECODE, Reason.INVALID_UTF8, f"at byte {error.start}", raw=ENCODED))
 
@@ -245,6 +247,8 @@ def _event(event: Any, origin: dict[str, str]) -> Envelope | Rejected:
     fields: dict[str, Any] = dict(origin)
     if type(event.get("id")) is str:
         fields["id"] = event["id"]
+    if ESCAPE in message:
+        message = without_colours(message)
     time = event.get("timestamp")
     return Envelope(SHAPE, message.rstrip("\r\n"), time=str(time) if type(time) in (int, str) else None, fields=fields)
 

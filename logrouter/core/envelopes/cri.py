@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from logrouter.core.envelopes.partial import CONTAINERD, DOCKER, cri_line, cut_by_docker
+from logrouter.core.text.colours import ESCAPE, without_colours
 from logrouter.core.text.json_objects import decode_object, repair_flags
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
@@ -24,6 +25,8 @@ def decode(value: bytes) -> Envelope | Rejected:
         text = value.decode()
     except UnicodeDecodeError as error:
         return Rejected(Stage.DECODE, Reason.INVALID_UTF8, f"at byte {error.start}")
+    if ESCAPE in text:
+        text = without_colours(text)
     line = cri_line(text.rstrip("\r\n"))
     if line is None:
         return _NO_LINE
@@ -39,5 +42,7 @@ def _docker(fields: dict[str, Any]) -> Envelope | Rejected:
     if cut_by_docker(log):
         flags = (*flags, PARTIAL)
     time = fields.get("time")
+    if ESCAPE in log:
+        log = without_colours(log)
     text = log.removesuffix("\n").removesuffix("\r")
     return Envelope(DOCKER, text, None, None, None, time if type(time) is str else None, fields, flags)

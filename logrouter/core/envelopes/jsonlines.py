@@ -19,7 +19,9 @@ from typing import Any, Final
 import orjson
 
 from logrouter.core.envelopes import plain
+from logrouter.core.envelopes.merged import merged_object
 from logrouter.core.ids import MAX_INDEX
+from logrouter.core.text.colours import ESCAPE, without_colours
 from logrouter.core.text.json_objects import decode_object, repair_flags
 from logrouter.model import NO_REQUEST, Decoded, Envelope, Reason, Rejected, Stage
 
@@ -27,6 +29,10 @@ SHAPE: Final = "json"
 
 _loads = orjson.loads
 _TEXT: Final = ("message", "log", "msg")
+_TRANSPORT: Final = frozenset(
+    {"time", "timestamp", "@timestamp", "date", "stream", "tag", "logtag", "source", "kubernetes", "docker", "topic"}
+    | {"host", "hostname", "program", "cluster", "container_id", "container_name", "filename", "path", "_p"}
+)
 _TIMES: Final = ("time", "timestamp", "@timestamp")
 _BATCHES: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
 _CONNECTIONS: Final = ("tcp_logs", "tcpLogs")
@@ -35,8 +41,8 @@ _VALUE: Final = rb"(?:-?+[0-9][0-9.eE+-]*+|true|false|null|NaN|-?+Infinity)\s*+(
 _BEGINS_AS_JSON = re.compile(rb'\s*+(?:\{\s*+(?:["}]|\Z)|\[[\[\s]*+(?:["{\]]|\Z|' + _VALUE + rb"))")
 
 
-def decode(value: bytes) -> Decoded:
-    """Every line in one record. Never raises."""
+def decode(value: bytes, key: str = "") -> Decoded:
+    """Every line in one record; *key* is what an object may be under besides the known names. Never raises."""
     if value[:1] not in (b"{", b"["):
         start = value.lstrip()[:1]
         if start not in (b"{", b"["):
@@ -49,44 +55,60 @@ def decode(value: bytes) -> Decoded:
         text = found.reason is Reason.INVALID_JSON and _BEGINS_AS_JSON.match(value) is None
         return plain.decode(value) if text else found
     if isinstance(found, list):
-        return _several(found, {})
+        return _several(found, {}, key)
     for outer, inner in _BATCHES:
         batch = found.get(outer)
         if type(batch) is dict and type(entries := batch.get(inner)) is list:
-            return _several(entries, {"identifier": found.get("identifier")})
+            return _several(entries, {"identifier": found.get("identifier")}, key)
     if any(name in found for name in _CONNECTIONS):
         return NO_REQUEST
-    return _line(found, found, value)
+    return _line(found, found, key, value)
 
 
-def _several(entries: list[Any], of_all: dict[str, Any]) -> Decoded:
+def _several(entries: list[Any], of_all: dict[str, Any], key: str) -> Decoded:
     if len(entries) > MAX_INDEX:
         return Rejected(Stage.DECODE, Reason.TOO_MANY, f"{len(entries)} lines in one record")
-    return tuple(_entry(entry, of_all) for entry in entries)
+    return tuple(_entry(entry, of_all, key) for entry in entries)
 
 
-def _entry(entry: object, of_all: dict[str, Any]) -> Envelope | Rejected:
+def _entry(entry: object, of_all: dict[str, Any], key: str) -> Envelope | Rejected:
     if isinstance(entry, dict):
-        return _line(entry, {**entry, **of_all})
+        return _line(entry, {**entry, **of_all}, key)
     if isinstance(entry, str):
-        return Envelope(plain.SHAPE, entry.rstrip("\r\n"), fields=of_all)
+        text = without_colours(entry) if ESCAPE in entry else entry
+        return Envelope(plain.SHAPE, text.rstrip("\r\n"), fields=of_all)
     return Rejected(Stage.DECODE, Reason.NOT_OBJECT, f"JSON {type(entry).__name__}, not an object")
 
 
-def _line(document: dict[str, Any], fields: dict[str, Any], written: bytes = b"") -> Envelope:
-    """One object as a line: its text is its message, else the object as it is written, if it is alone in its record."""
-    message = _first(document, _TEXT)
-    text = message if message is not None else written.decode("utf-8", "replace").strip()
+def _line(document: dict[str, Any], fields: dict[str, Any], key: str, written: bytes = b"") -> Envelope:
+    """One object as a line: its text is its message, else the object as it is written, if it is alone in its record.
+
+    Where a shipper has put an object under a key of its own, that is the line's object.
+    """
+    text = _first(document, _TEXT)
+    merged = _merged(document, key) if key or "kubernetes" in document else None
+    if text is None:
+        text = "" if merged is not None else written.decode("utf-8", "replace").strip()
+    elif ESCAPE in text:
+        text = without_colours(text)
     return Envelope(
         SHAPE,
         text.rstrip("\r\n"),
-        document,
+        document if merged is None else merged,
         _first(document, ("program",)),
         _first(document, ("host", "hostname")),
         _first(document, _TIMES),
         fields,
         repair_flags(document),
     )
+
+
+def _merged(document: dict[str, Any], key: str) -> dict[str, Any] | None:
+    for name in _TEXT:
+        found = document.get(name)
+        if type(found) is dict:
+            return found
+    return merged_object(document, key, _TRANSPORT)
 
 
 def _first(document: dict[str, Any], names: tuple[str, ...]) -> str | None:

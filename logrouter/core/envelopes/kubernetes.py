@@ -4,14 +4,17 @@ r"""Records of fluentd and Fluent Bit with the metadata of Kubernetes.
      "kubernetes": {"namespace_name": "prod", "pod_name": …, "container_name": "shop--worker", "host": …, "labels": …}}
 
 The line is in `log`, `message` or `msg`, or it is a JSON object that the shipper has parsed: under one of these names,
-or merged into the record. Where the shipper had no metadata, the tag says what the container's file is called.
+under a key of its own, or merged into the record, where a `message` or `msg` may be the application's. Where the
+shipper had no metadata, the tag says what the container's file is called.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from logrouter.core.envelopes.merged import merged_object
 from logrouter.core.envelopes.partial import KUBERNETES, cri_line, cut_by_shipper
+from logrouter.core.text.colours import ESCAPE, without_colours
 from logrouter.core.text.json_objects import decode_object, repair_flags
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
@@ -26,8 +29,8 @@ _FOLDER: Final = "/var/log/containers/"
 _IN_TAG: Final = "containers."
 
 
-def decode(value: bytes) -> Envelope | Rejected:
-    """The line in one record. Never raises."""
+def decode(value: bytes, key: str = "") -> Envelope | Rejected:
+    """The line in one record; *key* is what an object may be under besides the known names. Never raises."""
     fields = decode_object(value, Stage.DECODE)
     if isinstance(fields, Rejected):
         return fields
@@ -45,19 +48,24 @@ def decode(value: bytes) -> Envelope | Rejected:
         fields,
         flags,
     )
-    return _with_line(envelope)
+    return _with_line(envelope, key)
 
 
-def _with_line(envelope: Envelope) -> Envelope | Rejected:
+def _with_line(envelope: Envelope, key: str) -> Envelope | Rejected:
     """The envelope with its text, or with the object that the shipper has made of it."""
     fields = envelope.fields
     for name in _LINE:
         line = fields.get(name)
         if type(line) is str:
+            if name != "log" and line[:1] != "{" and not fields.keys() <= _TRANSPORT:
+                envelope.document = merged_object(fields, key, _TRANSPORT) or fields
             return _text(envelope, line)
         if type(line) is dict:
             envelope.document = line
             return envelope
+    envelope.document = merged_object(fields, key, _TRANSPORT)
+    if envelope.document is not None:
+        return envelope
     if fields.keys() <= _TRANSPORT:
         return Rejected(Stage.DECODE, Reason.NO_MESSAGE, "no log, message or msg, and no key of an application")
     envelope.document = fields
@@ -71,6 +79,8 @@ def _text(envelope: Envelope, line: str) -> Envelope:
         envelope.time, line = raw.time, raw.text
     if cut_by_shipper(envelope.fields, line):
         envelope.flags += (PARTIAL,)
+    if ESCAPE in line:
+        line = without_colours(line)
     envelope.text = line.removesuffix("\n").removesuffix("\r")
     return envelope
 

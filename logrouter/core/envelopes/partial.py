@@ -100,7 +100,7 @@ def fragment_of(envelope: Envelope) -> FragmentText | None:
             return FragmentText((*_container(envelope), name), text[-1:] == "\n", text.removesuffix("\n"))
         case "containerd":
             return FragmentText((*_container(envelope), name), PARTIAL not in envelope.flags, _written(envelope))
-        case "kubernetes" if envelope.document is None:
+        case "kubernetes" if envelope.document is None or envelope.text:
             return _shipped(envelope, name)
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from logrouter.core.text.colours import ESCAPE, without_colours
 from logrouter.model import Envelope, Reason, Rejected, Stage
 
 SHAPE: Final = "plain"
@@ -15,4 +16,6 @@ def decode(value: bytes) -> Envelope | Rejected:
         text = value.decode()
     except UnicodeDecodeError as error:
         return Rejected(Stage.DECODE, Reason.INVALID_UTF8, f"at byte {error.start}")
+    if ESCAPE in text:
+        text = without_colours(text)
     return Envelope(SHAPE, text.rstrip("\r\n"))

@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 
 from logrouter.core.envelopes.partial import CONTAINERD, DOCKER, cut_by_docker
+from logrouter.core.text.colours import ESCAPE, without_colours
 from logrouter.core.text.json_objects import decode_object, repair_flags
 from logrouter.model import PARTIAL, Envelope, Reason, Rejected, Stage
 
@@ -37,9 +38,10 @@ _TRANSPORT: Final = frozenset(
     | {f"rsyslog.{name}" for name in _PRESERVED}
     | {f"rsyslog_{name}" for name in _PRESERVED}
 )
+_DOCKER: Final = _TRANSPORT | {"log", "attrs"}
 _COOKIE: Final = "@cee:"
 _FOLDED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?", re.DOTALL)
-_COLOUR = re.compile(r"(?:\x1b|#033)\[[0-9;?]*+[ -/]*+[@-~]")
+_COLOUR = re.compile(r"#033(?:\[[0-?]*+[ -/]*+[@-~]|\([0-9A-Z])", re.ASCII)
 _STRING_OR_NEWLINE = re.compile(r'("(?:[^"\\]++|\\.)*+"?)|#012', re.DOTALL)
 
 
@@ -78,6 +80,8 @@ def _docker(fields: dict[str, Any], log: str, flags: tuple[str, ...]) -> Envelop
         flags = (*flags, PARTIAL)
     if log[:1] != "{":
         log, flags = _clean(log, fields, flags)
+    elif ESCAPE in log:
+        log = without_colours(log)
     program = fields.get("rsyslog.programname") or fields.get("rsyslog_programname") or fields.get("program")
     host = fields.get("rsyslog.hostname") or fields.get("rsyslog_hostname") or fields.get("host")
     time = fields.get("time")
@@ -101,6 +105,8 @@ def _containerd(fields: dict[str, Any], cri: list[str], flags: tuple[str, ...]) 
     text = text.removesuffix("\n")
     if text[:1] != "{":
         text, flags = _clean(text, fields, flags)
+    elif ESCAPE in text:
+        text = without_colours(text)
     return Envelope(CONTAINERD, text, None, _program(fields), _host(fields), time, fields, flags)
 
 
@@ -127,6 +133,11 @@ def _syslog(fields: dict[str, Any], message: str | None, flags: tuple[str, ...])
         message = fields.get("message")
         if not isinstance(message, str):
             message = None
+            log = fields.get("log")
+            if type(log) is str:  # of Docker, without its stream; or the application has a key of that name
+                if fields.keys() <= _DOCKER:
+                    return _docker(fields, log, flags)
+                message = log
     merged = not fields.keys() <= _TRANSPORT
     if message is None and not merged:
         return Rejected(Stage.DECODE, Reason.NO_MESSAGE, "no log, msg or message, and no key of an application")
@@ -174,7 +185,9 @@ def _clean(text: str, fields: dict[str, Any], flags: tuple[str, ...]) -> tuple[s
     if text.startswith(_COOKIE):
         text = text[len(_COOKIE) :].lstrip()
     # One character is found an order of magnitude faster than several, and most lines have neither.
-    if ("\x1b" in text and "\x1b[" in text) or ("#" in text and "#033[" in text):
+    if ESCAPE in text:
+        text = without_colours(text)
+    if "#" in text and "#033[" in text:
         text = _COLOUR.sub("", text)
     if "#" in text and "#012" in text:
         text = _newlines(text)

@@ -82,6 +82,10 @@ ALWAYS: Final = Constant(holds=True)
 NEVER: Final = Constant(holds=False)
 
 
+_TEXT: Final = "text"
+_COLOURED: Final = frozenset([b"\x1b"])
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A test of the text of one field.
@@ -107,7 +111,8 @@ class Field:
 
     def tokens(self) -> frozenset[bytes] | None:
         """The byte strings that the raw record must hold one of."""
-        return self.needs
+        # Within a text colours may stand between what is looked for; envelopes take them out.
+        return self.needs if self.needs is None or self.field != _TEXT else self.needs | _COLOURED
 
     def for_topic(self, _topic: str, /) -> Condition:
         """Itself: it doesn't ask about the topic."""

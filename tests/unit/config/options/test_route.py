@@ -232,3 +232,11 @@ def test_cut_lines_are_of_some_envelopes_only():
 
     assert problems_of("", source=", join_partial: {max_bytes: 4096}") == []
     assert problems_of("", source=", envelope: json, join_partial: {}") == [said]
+
+
+def test_the_key_of_a_merged_object_is_of_some_envelopes_only():
+    """Where no shipper takes objects apart the option would do nothing."""
+    said = "sources.s.merge_log_key: plain has no such key; json, kubernetes may have"
+
+    assert problems_of("", source=", envelope: kubernetes, merge_log_key: shop.log") == []
+    assert problems_of("", source=", envelope: plain, merge_log_key: shop") == [said]

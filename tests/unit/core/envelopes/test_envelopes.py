@@ -119,6 +119,17 @@ def test_every_field_name_has_a_getter():
         assert read_field(envelope(), name) is None or name == "shape"
 
 
+@pytest.mark.parametrize("name", ["json", "kubernetes"])
+@pytest.mark.parametrize("beside", [{}, {"cluster": "c1"}, {"message": "done", "level": "info"}])
+def test_the_key_of_a_merged_object_can_be_any(name, beside):
+    """What no name tells by itself is found where the source names it, whatever else is in the record."""
+    shipped = {"stream": "stdout", "kubernetes": {"pod_name": "q"}, "shop.log": {"status": 200}, **beside}
+    found = ENVELOPES[name].decoder("shop.log")(orjson.dumps(shipped))
+
+    assert isinstance(found, Envelope)
+    assert (found.text, found.document) == (beside.get("message", ""), {"status": 200})
+
+
 @given(st.binary(max_size=200) | st.dictionaries(KEYS, VALUES, max_size=8).map(orjson.dumps))
 def test_no_bytes_make_decoding_looking_or_parsing_raise(value):
     """Any record is an envelope or a rejection, any field of it text or None, and every format can look at it."""
