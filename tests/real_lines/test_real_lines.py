@@ -16,17 +16,10 @@ PROJECT = HERE.parent.parent
 CASES = [orjson.loads(line) for line in (HERE / "lines.jsonl").read_bytes().splitlines()]
 
 OPEN = {
-    "syslog-header-two-digit-day",
-    "syslog-header-one-digit-day",
-    "forwarded-in-brackets",
-    "quoted-forwarded-first",
-    "trailing-blank",
-    "extra-column-between-time-and-request",
     "drift-with-pattern",
     "time-then-upstream-time",
     "npm-proxy",
     "old-ingress-the-real-ip",
-    "apache-D-in-auto",
     "serverless-rest-default",
 }
 """Cases that come out wrong so far."""

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
-from logrouter.core.formats.families.weblog import PatternReader, field_meaning, header_meaning, reader_of
+from logrouter.core.formats.families.weblog import field_meaning, header_meaning, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import decode_bytes
 from logrouter.core.text.line_patterns import (
@@ -93,9 +93,7 @@ class _Format(NamedTuple):
 def compile_apache(settings: FormatSettings) -> Parser:
     """The parser of the pattern, or of the common and combined format."""
     if not settings.pattern:
-        meanings = (*combined.MEANINGS, "micros")
-        plain = PatternReader(combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut)
-        return lambda envelope: combined.read(plain, envelope)
+        return combined.compile_combined(unescape, at_end=False, whole="micros")
     try:
         made = _format_of(settings.pattern)
         prepare = _setting_clock(made.clocks) if made.clocks else None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _CLIENT: Final = ("sourceIp", "caller", "user")
 _END: Final = ("status", "responseLength", "requestId", "extendedRequestId")
+_TIME_LENGTH: Final = 26
 _SECONDS = re.compile(r"[0-9]{1,9}\.[0-9]{3,6}")
 """What web servers write there: how long a request took. No request id is such."""
 
@@ -48,7 +49,7 @@ def _compile(settings: FormatSettings) -> Parser:
         method, _, asked = request.partition(" ")
         asked, _, protocol = asked.rpartition(" ")
         ended = '" ' in rest
-        if len(who) != 3 or (ended and not asked):
+        if len(who) != 3 or len(time) != _TIME_LENGTH or (ended and not asked):
             return unreadable("not the fields of this format")
         if not ended or len(result) < 3:
             return unreadable("the end of the line is missing", Reason.TRUNCATED)

@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import combined
-from logrouter.core.formats.families.weblog import PatternReader, field_meaning, header_meaning, reader_of
+from logrouter.core.formats.families.weblog import field_meaning, header_meaning, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
 from logrouter.core.text.json_objects import decode_object
@@ -117,11 +117,7 @@ _CONFIG_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 def compile_nginx(settings: FormatSettings) -> Parser:
     """The parser of the pattern, or of the combined format."""
     if not settings.pattern:
-        meanings = (*combined.MEANINGS, "seconds")
-        plain = PatternReader(
-            combined.EXPRESSION, combined.BEGIN, meanings, undo=unescape, is_cut=combined.is_cut, at_end=True
-        )
-        return lambda envelope: combined.read(plain, envelope)
+        return combined.compile_combined(unescape, at_end=True)
     try:
         return _compile_pattern(settings.pattern)
     except PatternError as error:

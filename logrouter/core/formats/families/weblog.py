@@ -36,7 +36,7 @@ _BYTES: Final = {"bytes_sent": ("bytes_sent", "body_bytes_sent"), "bytes_receive
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 _PROTOCOLS: Final = frozenset({"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"})
 # How rsyslog writes a newline, which envelopes undo. A server's line never has one: a client has written this itself.
-_NEWLINE: Final = "#012"
+NEWLINE: Final = "#012"
 _ABSENT: Final = ("-", '""')
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
@@ -46,15 +46,15 @@ _TRIES = re.compile(r", ?| : ")
 class PatternReader:
     """The parser of one pattern: reads a line by its expression, and makes an event of the values.
 
-    *begins* is the expression for the beginning of such a line, *is_cut* tells whether a line that begins so lacks its
-    end; *meanings* are those of the groups of *expression*. *undo* takes a value's escapes back. *prepare* may change
-    the values before the event is made of them. *at_end* says that times are those of the end of a request.
+    *begins* tells whether a line begins as such lines do, *is_cut* whether a line that begins so lacks its end;
+    *meanings* are those of the groups of *expression*. *undo* takes a value's escapes back. *prepare* may change the
+    values before the event is made of them. *at_end* says that times are those of the end of a request.
     """
 
     def __init__(
         self,
         expression: re.Pattern[str],
-        begins: re.Pattern[str],
+        begins: Callable[[str], object],
         meanings: Iterable[str],
         *,
         undo: Callable[[str], str],
@@ -62,7 +62,7 @@ class PatternReader:
         at_end: bool = False,
         prepare: Callable[[dict[str, str]], None] | None = None,
     ) -> None:
-        self._match, self._begins, self._is_cut = expression.fullmatch, begins.match, is_cut
+        self._match, self._begins, self._is_cut = expression.fullmatch, begins, is_cut
         self._undo, self._prepare, self._at_end = undo, prepare, at_end
         plan = [(index, *meaning.partition(":")[::2]) for index, meaning in enumerate(meanings)]
         self._headers = tuple((index, name) for index, kind, name in plan if kind == "header")
@@ -74,11 +74,13 @@ class PatternReader:
     def read(self, text: str) -> Parsed | Ignored | Rejected:
         """The request in a line. Never raises."""
         if "\n" in text:
-            text = text.replace("\n", _NEWLINE)
+            text = text.replace("\n", NEWLINE)
         match = self._match(text)
         if match is not None:
             return self.of_values(match.groups(), self._undo if "\\" in text else None)
-        if self._begins(text) is None:
+        if text[-1:] == " ":  # which transports and servers leave there, and which is no cut
+            return self.read(text.rstrip(" "))
+        if not self._begins(text):
             return NO_REQUEST
         if self._is_cut(text):
             return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends before its pattern does")
@@ -120,7 +122,7 @@ def reader_of(
     ending = pieces[-1] if pieces and isinstance(pieces[-1], str) else ""
     return PatternReader(
         compile_scan(pieces, escaped=escaped),
-        head_of(pieces, escaped=escaped),
+        head_of(pieces, escaped=escaped).match,
         [variable.meaning for variable in variables_of(pieces)],
         undo=undo,
         is_cut=lambda text: not text.endswith(ending),

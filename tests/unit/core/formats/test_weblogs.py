@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter.core.enrich import compile_client_ip
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.families.weblog import count_of, millis_of, split_request
@@ -105,6 +106,28 @@ def test_render_then_parse_is_identity_for_json(request):
         parsed = parse(envelope)
         assert isinstance(parsed, Parsed)
         assert told(parsed) == request
+
+
+CLIENT: str = "192.0.2.7"
+FORGED = st.lists(
+    st.sampled_from(["", "-", "a", "6.6.6.6", "6.6.6.6,", "[6.6.6.6]", "x.example", "10", '"', "["]),
+    min_size=1,
+    max_size=6,
+).map(" ".join)
+
+
+@given(FORGED | st.none(), st.sampled_from(["", '"']), FORGED | st.none(), st.sampled_from(sorted(ESCAPES)))
+def test_no_client_can_choose_the_address_that_the_server_has_seen(forwarded, quote, user, server):
+    """Whatever stands in X-Forwarded-For, which comes first here, and in the user: the line is right, or refused."""
+    escape = ESCAPES[server]
+    first = f"{quote}{escape(forwarded)}{quote} " if forwarded is not None else ""
+    who = f"{first}{CLIENT} - {escape('-' if user is None else user)}"
+    found = parser(server)(line(f'{who} [01/May/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "x"'))
+    if isinstance(found, Parsed):
+        assert compile_client_ip(1)(found.event["http"]["client_ip"]) == CLIENT
+        assert found.fields.get("remote_user") in (None, user)
+    else:
+        assert (found.stage, found.reason) == (Stage.PARSE, Reason.MALFORMED)
 
 
 @given(st.sampled_from(["nginx", "apache"]), st.text(max_size=80))
