@@ -20,7 +20,6 @@ OPEN = {
     "time-then-upstream-time",
     "npm-proxy",
     "old-ingress-the-real-ip",
-    "serverless-rest-default",
 }
 """Cases that come out wrong so far."""
 

@@ -32,6 +32,7 @@ ORDER: Final = (
     "istio",
     "aws_xml",
     "aws_clf",
+    "aws_pairs",
     "nginx",
     "apache",
     "wso2_http",

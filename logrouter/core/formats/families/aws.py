@@ -85,6 +85,8 @@ def compile_reader(settings: FormatSettings) -> Reader:
             _put(event, path, index[name])
         for path, name in plan.numbers:
             _put(event, path, _whole(index[name]))
+        if type(status := event.get("http", {}).get("status_code")) is int and status < 100:
+            return Rejected(Stage.PARSE, Reason.MALFORMED, "HTTP has no status below 100", "/status")
         found = {field: index[name] for field, name in plan.fields}
         from_group = groups(_log_group(envelope))
         public |= found | {name: value for name, get in _origin if (value := get(envelope)) is not None}

@@ -22,7 +22,7 @@ ALWAYS = {"$schema", "meta.stream", "meta.dt", "meta.id"}
 """What a line may hold as well, and an event gets in any case."""
 GROUPS = (
     ("envoy", "traefik", "istio", "kv", "nginx", "apache", "builds"),
-    ("aws_json", "aws_xml", "aws_clf", "aws_csv"),
+    ("aws_json", "aws_xml", "aws_clf", "aws_csv", "aws_pairs"),
     ("wso2_access", "wso2_apim_metrics", "wso2_api_log", "wso2_correlation", "wso2_http"),
 )
 """The formats of each table of the page. `auto` fills what the format fills that has read the line."""

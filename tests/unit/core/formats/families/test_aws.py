@@ -18,7 +18,7 @@ from logrouter.core.formats.families.aws_names import plain_path
 from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
 from logrouter.model import Envelope, Ignored, Parsed, Reason, Rejected, Stage
 
-AWS = ("aws_clf", "aws_csv", "aws_json", "aws_xml")
+AWS = ("aws_clf", "aws_csv", "aws_json", "aws_pairs", "aws_xml")
 TIME = "04/May/2026:10:00:00 +0000"
 WORD = st.text("abcXYZ019-_=", min_size=2, max_size=12)
 # What a client can make the gateway log: no control characters, which HTTP refuses, but quotes and all else.
@@ -75,7 +75,13 @@ def as_xml(line: dict[str, str], written=escape) -> str:
     return f'<request id="{line["requestId"]}"> {inner} </request>'
 
 
-RENDER = {"aws_clf": as_clf, "aws_csv": lambda line: ",".join(line.values()), "aws_json": as_json, "aws_xml": as_xml}
+RENDER = {
+    "aws_clf": as_clf,
+    "aws_csv": lambda line: ",".join(line.values()),
+    "aws_json": as_json,
+    "aws_pairs": lambda line: ", ".join(f"{name}: {value}" for name, value in line.items()),
+    "aws_xml": as_xml,
+}
 
 
 def told(line: dict[str, str]) -> dict[str, Any]:
@@ -93,6 +99,18 @@ def told(line: dict[str, str]) -> dict[str, Any]:
     if "responseLength" in there:
         event["bytes_sent"] = int(there["responseLength"])
     return event
+
+
+@given(LINES, st.text(", :abcdeinprstuyAIKPS0123", max_size=60))
+def test_no_agent_changes_what_stands_before_it_in_pairs(line, agent):
+    """Whatever names it holds: nothing behind it is read."""
+    text = RENDER["aws_pairs"](line)
+    honest, forged = parse("aws_pairs", text), parse("aws_pairs", f"{text}, userAgent: x, {agent}, user: victim")
+
+    headers = forged.event["http"].pop("request_headers")
+    assert forged.event == honest.event
+    assert forged.fields.get("user") == honest.fields.get("user")
+    assert headers["user-agent"].startswith("x")
 
 
 @given(LINES, st.sampled_from(AWS))
