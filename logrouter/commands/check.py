@@ -10,7 +10,7 @@ import rich_click as click
 
 from logrouter.commands.exit_codes import EXIT_USAGE, EXIT_WARNINGS
 from logrouter.commands.help_text import Command
-from logrouter.commands.terminal import console, harmless
+from logrouter.commands.terminal import console, harmless, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +42,6 @@ def check_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT
 
     **Exit codes**: 0 nothing found; 2 errors; 4 warnings only.
     """
-    import orjson
-
     from logrouter import config
     from logrouter.config import lint
     from logrouter.kafka.client import explain_refusal
@@ -53,7 +51,7 @@ def check_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT
     except config.ConfigError as exc:
         found = lint.Findings(exc.file, "", exc.problems, None)
     if as_json:
-        click.echo(orjson.dumps([_plain(problem) for problem in found.problems]))
+        print_json([_plain(problem) for problem in found.problems])
     else:
         _show(console(), found)
     errors = sum(problem.severity == _ERROR for problem in found.problems)
@@ -97,7 +95,10 @@ def _show_problem(out: Console, file: str, lines: Sequence[str], problem: Proble
     place = ":".join(str(part) for part in (file, problem.line, problem.column) if part is not None)
     style = _STYLES[problem.severity]
     what = f"{problem.path}: {problem.message}" if problem.path else problem.message
-    out.print(Text.assemble((f"{place}: ", "bold"), (f"{problem.severity}: ", style), harmless(what)), soft_wrap=True)
+    out.print(
+        Text.assemble((harmless(f"{place}: "), "bold"), (f"{problem.severity}: ", style), harmless(what)),
+        soft_wrap=True,
+    )
     shown = excerpt(lines, problem)
     if shown is not None:
         number = f"{problem.line:>5}"

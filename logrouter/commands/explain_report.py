@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-import rich_click as click
 from rich.text import Text
 
-from logrouter.commands.terminal import console, harmless
+from logrouter.commands.terminal import console, harmless, print_json
+from logrouter.printable import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +45,7 @@ def show(explanations: Iterable[Explanation], *, as_json: bool) -> None:
     for number, explanation in enumerate(explanations):
         found = explanation.as_dict()
         if as_json:
-            click.echo(orjson.dumps(found, default=str))
+            print_json(found)
         else:
             if number:
                 out.print()
@@ -67,14 +66,14 @@ def _print(out: Console, found: dict[str, Any]) -> None:
             for text in _below(name, value):
                 out.print(Text(f"{'':<14}{text}", "dim"), soft_wrap=True)
     for event in found["events"]:
-        for text in orjson.dumps(event, option=orjson.OPT_INDENT_2).decode("utf-8", "replace").split("\n"):
-            out.print(Text(f"{'':<14}{harmless(text)}", "cyan"), soft_wrap=True)
+        for text in json_text(event, indent=True).split("\n"):
+            out.print(Text(f"{'':<14}{text}", "cyan"), soft_wrap=True)
     verdict = " ".join(filter(None, (found["outcome"], "by", found["route"])))
     why = ": ".join(filter(None, (found["stage"], found["reason"], found.get("pointer"))))
     if len(found["outcomes"]) > 1:
         ends = Counter(outcome["outcome"] for outcome in found["outcomes"])
         why = "; ".join(filter(None, (why, "in all " + ", ".join(f"{count} {end}" for end, count in ends.items()))))
-    out.print(Text(verdict, _COLOURS[found["outcome"]]) + Text(f" ({why})" if why else ""), soft_wrap=True)
+    out.print(Text(verdict, _COLOURS[found["outcome"]]) + Text(harmless(f" ({why})") if why else ""), soft_wrap=True)
 
 
 def _below(name: str, value: Any) -> Iterator[str]:
@@ -86,6 +85,6 @@ def _below(name: str, value: Any) -> Iterator[str]:
     elif isinstance(value, list) and isinstance(value[0], dict):
         yield from (harmless(f"{name}: " + ", ".join(f"{k} {v}" for k, v in item.items())) for item in value)
     elif isinstance(value, dict | list):
-        yield harmless(f"{name}: {orjson.dumps(value, default=str).decode('utf-8', 'replace')}")
+        yield harmless(f"{name}: {json_text(value)}")
     else:
         yield harmless(f"{name}: {value}")

@@ -31,6 +31,12 @@ click.rich_click.MAX_WIDTH = 100
 class HelpFormatter(click.RichHelpFormatter):
     """Shows help of options and the lines of the list of commands with bold and code, all else as it is."""
 
+    def write(self, *objects: Any, **kwargs: Any) -> None:
+        """Print *objects*; an error may name what somebody else has written, such as a file."""
+        from logrouter.commands.harmless_console import Harmless
+
+        super().write(*(Harmless(shown) for shown in objects), **kwargs)
+
     def rich_text(self, text: str | Text | Markdown, style: Any = "") -> Text | Markdown:
         """*text* as one paragraph."""
         return inline(inspect.cleandoc(text), style) if isinstance(text, str) else super().rich_text(text, style)

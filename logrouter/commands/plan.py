@@ -11,7 +11,7 @@ import rich_click as click
 from logrouter.commands.exit_codes import EXIT_DIFFERENT, EXIT_USAGE
 from logrouter.commands.help_text import Command
 from logrouter.commands.options import config_options, settings_of
-from logrouter.commands.terminal import console, fail
+from logrouter.commands.terminal import console, fail, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,14 +60,12 @@ def plan_command(
     **Exit codes**: 0 every record fares the same; 1 some do not (see --fail-on); 2 nothing could be compared: wrong
     usage or configuration, or Kafka does not answer.
     """
-    import orjson
-
     from logrouter.commands import plan_report
 
     old, new = settings_of(config_file, bootstrap), settings_of(new_file, None)
     report = _compare(old, new, records, minutes, samples)
     if as_json:
-        click.echo(orjson.dumps(report))
+        print_json(report)
     else:
         plan_report.show(console(), report)
     if (fail_on == "difference" and report["differs"]) or (fail_on == "loss" and report["loses"]):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from rich.table import Table
 from rich.text import Text
 
 from logrouter.commands.terminal import harmless
+from logrouter.printable import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,8 +42,8 @@ def show(out: Console, report: dict[str, Any]) -> None:
 
 def _heading(out: Console, report: dict[str, Any]) -> None:
     old, new, topics = report["old"], report["new"], report["topics"]
-    out.print(f"old  {old['file']} (generation {old['generation']})", soft_wrap=True)
-    out.print(f"new  {new['file']} (generation {new['generation']})", soft_wrap=True)
+    out.print(f"old  {harmless(old['file'])} (generation {old['generation']})", soft_wrap=True)
+    out.print(f"new  {harmless(new['file'])} (generation {new['generation']})", soft_wrap=True)
     out.print(f"read {report['records']} records, {report['bytes']} bytes of {', '.join(topics['read']) or 'no topic'}")
     for kind, says in (("only_old", "only the old file reads"), ("only_new", "only the new file reads")):
         if topics[kind]:
@@ -64,7 +64,7 @@ def _routes(report: dict[str, Any]) -> Table:
         sides = report["routes"].get(name, {"old": None, "new": None})
         note = " (new)" if name in report["new_routes"] else " (vanished)" if name in report["vanished_routes"] else ""
         cells = [_cell(getattr(sides["old"], column, 0), getattr(sides["new"], column, 0)) for column in _COLUMNS]
-        table.add_row(Text(name + note, "yellow" if note else ""), *cells)
+        table.add_row(Text(harmless(name) + note, "yellow" if note else ""), *cells)
     return table
 
 
@@ -82,7 +82,9 @@ def _numbers(out: Console, report: dict[str, Any]) -> None:
 
 
 def _sample(out: Console, sample: dict[str, Any]) -> None:
-    out.print(Text(f"{sample['effect']} ", _EFFECTS[sample["effect"]][1]) + Text(sample["record"]), soft_wrap=True)
+    out.print(
+        Text(f"{sample['effect']} ", _EFFECTS[sample["effect"]][1]) + Text(harmless(sample["record"])), soft_wrap=True
+    )
     out.print(Text(harmless(f"  - {sample['old']}"), "red"), soft_wrap=True)
     out.print(Text(harmless(f"  + {sample['new']}"), "green"), soft_wrap=True)
     for change in sample["changes"]:
@@ -90,7 +92,7 @@ def _sample(out: Console, sample: dict[str, Any]) -> None:
 
 
 def _json(value: Any) -> str:
-    return "absent" if value is None else orjson.dumps(value).decode("utf-8", "replace")
+    return "absent" if value is None else json_text(value)
 
 
 def _verdict(out: Console, report: dict[str, Any]) -> None:

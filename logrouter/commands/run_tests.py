@@ -10,7 +10,8 @@ import rich_click as click
 from logrouter.commands.exit_codes import EXIT_FAILED
 from logrouter.commands.help_text import Command
 from logrouter.commands.options import settings_of
-from logrouter.commands.terminal import console, harmless
+from logrouter.commands.terminal import console, harmless, print_json
+from logrouter.printable import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +38,7 @@ def test_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT0
     failed = sum(not result.passed for result in results)
     if as_json:
         for result in results:
-            click.echo(_as_json(result))
+            print_json({"number": result.number, "passed": result.passed, "differences": result.differences})
     else:
         out = console()
         for result in results:
@@ -47,23 +48,11 @@ def test_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT0
         raise SystemExit(EXIT_FAILED)
 
 
-def _as_json(result: CaseResult) -> bytes:
-    import orjson
-
-    return orjson.dumps({"number": result.number, "passed": result.passed, "differences": result.differences})
-
-
 def _show(out: Console, result: CaseResult) -> None:
     from rich.text import Text
 
     verdict = Text("passed", "green") if result.passed else Text("failed", "red")
     out.print(Text(f"test {result.number}: ") + verdict)
     for found in result.differences:
-        values = f"expected {_text(found.expected)}, found {_text(found.found)}"
+        values = f"expected {json_text(found.expected)}, found {json_text(found.found)}"
         out.print(harmless(f"  {found.at}: {values}"), soft_wrap=True)
-
-
-def _text(value: object) -> str:
-    import orjson
-
-    return orjson.dumps(value).decode()

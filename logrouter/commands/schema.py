@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from logrouter.commands.help_text import Command
+from logrouter.commands.terminal import print_json
 
 
 @click.command("schema", cls=Command)
@@ -20,8 +21,6 @@ def schema_command() -> None:
 
     **Exit codes**: 0 printed; 2 wrong usage.
     """
-    import orjson
-
     from logrouter.config.reference import json_schema
 
-    click.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))
+    print_json(json_schema(), indent=True)

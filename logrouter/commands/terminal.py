@@ -1,4 +1,7 @@
-"""Output of commands: colours on terminals only, control characters of log lines escaped, errors in plain words.
+"""Output of commands: colours on terminals only, nothing that drives the terminal, errors in plain words.
+
+All that commands print goes through `console`, `fail` or `print_json`. Whatever text reaches them, of a line, a
+topics.yaml, a server or a file name, what is not printable in it comes out escaped (`logrouter.printable`).
 
 Rich leaves colours out where the output is no terminal, and where NO_COLOR is set.
 """
@@ -6,7 +9,9 @@ Rich leaves colours out where the output is no terminal, and where NO_COLOR is s
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from logrouter.printable import escape, escape_lines, json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,31 +20,41 @@ PLAIN_WIDTH: Final = 160
 """Columns of tables where the output is no terminal."""
 
 
-def console() -> Console:
-    """Standard output, as wide as the terminal, else `PLAIN_WIDTH`. Text is printed as it is: no markup, no emoji."""
-    from rich.console import Console
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, as wide as the terminal, else `PLAIN_WIDTH`. Text is printed as it is: no markup, no emoji.
+
+    With *stderr* that stream instead.
+    """
+    from logrouter.commands.harmless_console import HarmlessConsole
 
     # What the output's encoding lacks must not end a command half-way through.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    made = Console(highlight=False, markup=False, emoji=False)
-    return made if made.is_terminal else Console(highlight=False, markup=False, emoji=False, width=PLAIN_WIDTH)
+    stream = sys.stderr if stderr else sys.stdout
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+    made = HarmlessConsole(highlight=False, markup=False, emoji=False, stderr=stderr)
+    if made.is_terminal:
+        return made
+    return HarmlessConsole(highlight=False, markup=False, emoji=False, stderr=stderr, width=PLAIN_WIDTH)
+
+
+def print_json(value: Any, *, indent: bool = False) -> None:
+    """Print *value* as JSON, with a line feed."""
+    import rich_click as click
+
+    click.echo(json_text(value, indent=indent))
 
 
 def fail(message: str, code: int) -> NoReturn:
     """Print *message* on stderr, without a traceback, and exit with *code*: for what the user can mend."""
-    from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True, highlight=False).print(Text("logrouter: ", "bold red") + Text(message), soft_wrap=True)
+    shown = Text("logrouter: ", "bold red") + Text(escape_lines(message))
+    console(stderr=True).print(shown, soft_wrap=True)
     raise SystemExit(code)
 
 
-def harmless(text: str) -> str:
-    """*text* with all that is not printable escaped, so that no log line can control the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+harmless = escape
+"""*text* in one line with all that is not printable escaped: for cells of tables, whose widths then are right."""
 
 
 def is_text(argument: str) -> bool:

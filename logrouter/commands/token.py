@@ -11,7 +11,8 @@ import rich_click as click
 from logrouter.access.scopes import FORMS, Via, client_scope, is_scope, make_caller
 from logrouter.commands.exit_codes import EXIT_USAGE
 from logrouter.commands.help_text import Command
-from logrouter.commands.terminal import fail, is_text
+from logrouter.commands.terminal import fail, is_text, print_json
+from logrouter.printable import json_text
 
 _DAY_MS = 24 * 3600 * 1000
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
@@ -45,8 +46,6 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
 
     **Exit codes**: 0 made; 2 wrong usage.
     """
-    import orjson
-
     from logrouter.access.tokens import RANDOM_BYTES, hash_token, make_token
     from logrouter.core.text.timestamps import rfc3339
 
@@ -69,11 +68,11 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
     entry = {"name": name, "hash": hash_token(token), "scopes": list(dict.fromkeys(granted))}
     entry |= {} if until is None else {"expires": rfc3339(until)}
     if as_json:
-        click.echo(orjson.dumps({"token": token, "entry": entry}))
+        print_json({"token": token, "entry": entry})
         return
     click.echo(f"The token of {name}, shown this once:\n\n    {token}\n", err=True)
     # Values as JSON writes them are YAML in any case, whatever they hold.
-    click.echo("- {" + ", ".join(f"{key}: {orjson.dumps(value).decode()}" for key, value in entry.items()) + "}")
+    click.echo("- {" + ", ".join(f"{key}: {json_text(value)}" for key, value in entry.items()) + "}")
 
 
 def _until(text: str) -> int | None:

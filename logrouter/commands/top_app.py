@@ -17,7 +17,7 @@ from logrouter.commands import humanise
 from logrouter.commands.exit_codes import EXIT_UNKNOWN
 from logrouter.commands.terminal import harmless
 from logrouter.commands.view_client import ViewClient
-from logrouter.commands.view_options import Answer, ViewAddress, ViewError
+from logrouter.commands.view_options import NOT_AS_DOCUMENTED, Answer, ViewAddress, ViewError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,14 +93,18 @@ class LiveScreen(Screen[None]):
     async def _update_figures(self) -> None:
         try:
             answer = await self.fetch()
+            self._note = humanise.staleness(answer)
+            self.show(answer)
         except ViewError as exc:
             if exc.status in (401, 403) or (self._at is None and exc.code != EXIT_UNKNOWN):
                 self.app.exit(exc)
                 return
             self._problem = harmless(str(exc))
+        except NOT_AS_DOCUMENTED:
+            self.app.exit(ViewError("this is no table view: its answer is not as documented"))
+            return
         else:
-            self._problem, self._note, self._at = None, humanise.staleness(answer), monotonic()
-            self.show(answer)
+            self._problem, self._at = None, monotonic()
         self.show_status()
 
     def show_status(self) -> None:

@@ -9,7 +9,7 @@ import rich_click as click
 from logrouter.commands.exit_codes import EXIT_DRIFT, EXIT_FAILED
 from logrouter.commands.help_text import Command
 from logrouter.commands.options import config_options, settings_of
-from logrouter.commands.terminal import console, fail, harmless
+from logrouter.commands.terminal import console, fail, harmless, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,13 +47,12 @@ def topics_command(config_file: Path | None, bootstrap: str | None, dry_run: boo
 
 
 def _show(findings: Iterable[TopicFinding], *, as_json: bool) -> None:
-    import orjson
     from rich.table import Table
     from rich.text import Text
 
     if as_json:
         for finding in findings:
-            click.echo(orjson.dumps(finding))
+            print_json(finding)
         return
     table = Table("topic", "state", "detail", box=None)
     for finding in findings:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
+from logrouter.commands.exit_codes import EXIT_FAILED
 from logrouter.commands.help_text import Command
-from logrouter.commands.terminal import console, fail, harmless, is_text
-from logrouter.commands.view_options import ViewError, view_address, view_options
+from logrouter.commands.terminal import console, fail, harmless, is_text, print_json
+from logrouter.commands.view_options import NOT_AS_DOCUMENTED, ViewError, view_address, view_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +39,6 @@ def usage_command(client: str, window: str, url: str, token_file: Path | None, a
     """
     import asyncio
 
-    import orjson
-
     from logrouter.commands import usage_report
     from logrouter.commands.view_client import ask_usage
 
@@ -49,9 +48,11 @@ def usage_command(client: str, window: str, url: str, token_file: Path | None, a
         if not client or not is_text(client):
             raise click.BadParameter("must be a client id: UTF-8, and not empty", param_hint="CLIENT")
         answer = asyncio.run(ask_usage(view_address(url, token_file), client, window))
+        if as_json:
+            print_json(answer)
+        else:
+            usage_report.show(console(), answer, window)
     except ViewError as exc:
         fail(harmless(str(exc)), exc.code)
-    if as_json:
-        click.echo(orjson.dumps(answer))
-    else:
-        usage_report.show(console(), answer, window)
+    except NOT_AS_DOCUMENTED:
+        fail(f"{url} is no table view: its answer is not as documented", EXIT_FAILED)

@@ -86,7 +86,7 @@ def _apis(apis: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("API")
     for name in ("requests", "failed", *codes, *(["other"] if len(totals) > len(codes) else [])):
-        table.add_column(Text(name, _STYLES.get(name[0], "")), justify="right")
+        table.add_column(Text(harmless(name), _STYLES.get(name[:1], "")), justify="right")
     for row in apis:
         counted = [row["status"].get(code, 0) for code in codes]
         rest = [row["count"] - sum(counted)] if len(totals) > len(codes) else []

@@ -25,6 +25,10 @@ Answer = dict[str, Any]
 """A JSON object, as docs/table-view.md describes them."""
 
 
+NOT_AS_DOCUMENTED: Final = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What reading an answer raises that is JSON, and not what docs/table-view.md says."""
+
+
 class ViewError(Exception):
     """The table view did not answer, or with an error. Its text is for the user.
 

@@ -8,11 +8,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from logrouter.commands.harmless_console import HarmlessConsole
+from logrouter.commands.terminal import harmless
 from logrouter.demo.processes import fetch_json, read_samples
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ class Screen:
 
     def __init__(self, *, quiet: bool = False) -> None:
         # With --json the output is the document alone; progress goes to stderr.
-        self._console = Console(highlight=False, stderr=quiet)
+        self._console = HarmlessConsole(highlight=False, stderr=quiet)
         self._live: Live | None = None
         self._last = self._wording = ""
         self._said = 0.0
@@ -196,7 +198,7 @@ def top_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     for entry in entries:
         latency = entry["latency_ms"] or {"mean": None}
         mean = "" if latency["mean"] is None else f"{latency['mean']:.1f}"
-        name = "- (no client id)" if entry["client_id"] == "-" else escape(entry["client_id"])
+        name = "- (no client id)" if entry["client_id"] == "-" else escape(harmless(entry["client_id"]))
         table.add_row(name, f"{entry['count']:,}", f"{entry['errors']:,}", mean)
     return table
 

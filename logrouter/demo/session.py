@@ -22,6 +22,7 @@ from urllib.parse import quote
 import orjson
 
 from logrouter import config
+from logrouter.commands.terminal import console, print_json
 from logrouter.demo import generator
 from logrouter.demo.checks import RequestCounts, compare_counts, differing_clients, shorten_names
 from logrouter.demo.processes import DemoError, LaneProcesses, find_json, shipped_config
@@ -85,7 +86,7 @@ def run(*, once: bool = False, lines: int = 20_000, as_json: bool = False, boots
     except KeyboardInterrupt:
         return 1 if once else 0
     except (DevKafkaError, ClientError, DemoError, config.ConfigError, OSError) as error:
-        print(f"logrouter: {error}", file=sys.stderr)  # noqa: T201  a command's output
+        console(stderr=True).print(f"logrouter: {error}", soft_wrap=True)
         return 1
     finally:
         for number, handler in before.items():
@@ -197,7 +198,7 @@ def _run_once(session: DemoSession, count: int, *, as_json: bool) -> int:
     )
     ok = all(check.ok for check in found)
     if as_json:
-        print(orjson.dumps(_document(snapshot, found, truth, seconds), option=orjson.OPT_INDENT_2).decode())  # noqa: T201  a command's output
+        print_json(_document(snapshot, found, truth, seconds), indent=True)
     else:
         _print_summary(screen, snapshot, found, seconds)
         wrong = differing_clients(truth, published) or differing_clients(truth, tables)

@@ -1,4 +1,8 @@
-"""Structured log events: a closed set of names, written as text or JSON lines on stderr. They never carry payloads."""
+"""Structured log events: a closed set of names, written as text or JSON lines on stderr. They never carry payloads.
+
+Stderr may be a terminal, and what clients, brokers and libraries say is in fields, messages and tracebacks: whatever is
+not printable is escaped, and one event is one line, tracebacks apart.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from enum import StrEnum
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-import orjson
+from logrouter.printable import escape, escape_lines, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,8 +109,8 @@ class _TextFormatter(logging.Formatter):
             record.getMessage(),
             *(f"{k}={_quote(v)}" for k, v in fields.items()),
         ]
-        line = " ".join(words)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = escape(" ".join(words))
+        return f"{line}\n{escape_lines(self.formatException(record.exc_info))}" if record.exc_info else line
 
 
 class _JsonFormatter(logging.Formatter):
@@ -117,7 +121,7 @@ class _JsonFormatter(logging.Formatter):
         line |= _fields(record)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return json_text(line)
 
 
 def _timestamp(record: logging.LogRecord) -> str:
@@ -132,7 +136,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 def _quote(value: object) -> str:
     text = str(value)
     plain = text.isprintable() and not any(c in text for c in ' "=') and text != ""
-    return text if plain else orjson.dumps(text).decode()
+    return text if plain else json_text(text)
 
 
 def configure_logging(*, json: bool = False, level: str = "info", stream: TextIO | None = None) -> None:

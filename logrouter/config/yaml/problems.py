@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+from logrouter.printable import escape
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -54,7 +56,8 @@ class ConfigError(Exception):
         lines = (
             f"  {self.file}:{problem}" if problem.line else f"  {self.file}: {problem}" for problem in self.problems
         )
-        return "\n".join([head, *lines])
+        # A key of the file may hold a line feed, and what looks like another problem behind it.
+        return "\n".join(map(escape, [head, *lines]))
 
 
 def in_file_order(problems: Iterable[Problem]) -> list[Problem]:

@@ -271,3 +271,60 @@ def test_without_textual_it_says_what_to_install(tmp_path):
     )
     assert done.returncode == 2
     assert "run pip install '.[top]' in a checkout" in done.stderr
+
+
+HOSTILE = "a\x1b]0;t\x07\x9b31m\x7f\r\u202e\u200bz"
+FIGURES = {
+    "count": 1,
+    "errors": 1,
+    "bytes": {"in": 1, "out": 1},
+    "latency_ms": None,
+}
+
+
+def answering(*answers):
+    """A function like `ViewClient.get` that gives the answers in turn, the last one from then on."""
+    left = list(answers)
+
+    async def get(*_path, **_parameters):
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return get
+
+
+def test_a_hostile_server_drives_nothing():
+    """Whatever it calls clients, APIs and errors."""
+    answer = {
+        "clients": [{"client_id": HOSTILE, **FIGURES}],
+        "apis": [{"api": HOSTILE, **FIGURES}],
+        "errors": [{"error": HOSTILE, "count": 1}],
+        "window": FIGURES,
+        "points": [],
+        "freshness": {"partitions": [], "missing": [HOSTILE]},
+    }
+
+    async def main():
+        app = topapp.TopApp(answering(answer), "24h", 3600.0)
+        async with app.run_test(size=(110, 40)) as pilot:
+            await until(pilot, lambda: app.screen.table.row_count == 1)
+            await pilot.press("slash", *"ab", "enter")
+            await pilot.press("enter")
+            await until(pilot, lambda: getattr(app.screen, "errors", None) and app.screen.errors.row_count == 1)
+            svg = app.export_screenshot()
+            assert "&#27;" not in svg
+            assert [char for char in svg if not char.isprintable() and char not in "\n\xa0"] == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("answer", [{}, {"clients": [{}]}, {"clients": [{"client_id": 1, "count": "x"}]}])
+def test_what_is_no_table_view_ends_with_a_sentence(answer):
+    """No traceback over the screen."""
+
+    async def main():
+        app = topapp.TopApp(answering(answer), "24h", 3600.0)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app.return_value is not None)
+        return app.return_value
+
+    assert str(asyncio.run(main())) == "this is no table view: its answer is not as documented"
