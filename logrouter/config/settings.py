@@ -24,7 +24,7 @@ from logrouter.config.options.file import (
 from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import Section, usable
 from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join_path
-from logrouter.config.yaml.secrets import Secret, expand
+from logrouter.config.yaml.secrets import FromEnv, Secret, expand, misplaced
 from logrouter.core.trial import TrialBounds
 
 if TYPE_CHECKING:
@@ -176,6 +176,14 @@ def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems)
         return [_expanded(item, f"{path}[{index}]", env, problems) for index, item in enumerate(value)]
     if not isinstance(value, str) or "${" not in value:
         return value
+    secret = misplaced(value, path)
+    if secret is not None:
+        problems.add(
+            path,
+            f"would show the environment variable {secret}, a secret by its name: use it where values are hidden "
+            "(passwords and keys of kafka, admin.token, privacy.hash_key)",
+        )
+        return FromEnv("")
     text, wrong = expand(value, env)
     for message in wrong:
         problems.add(path, message)

@@ -21,6 +21,17 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
+_SECRET_VARIABLE = re.compile(
+    r"PASSW(?:OR)?D|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(?:API|ACCESS|PRIVATE|HASH|SIGNING|ENCRYPTION|MASTER)_?KEY",
+    re.IGNORECASE,
+)
+_NO_SECRET_VARIABLE = re.compile(r"_(?:FILE|PATH|DIR|LOCATION|URL|NAME|SECONDS|TTL)$", re.IGNORECASE)
+_HIDDEN: Final = frozenset({"admin.token", "privacy.hash_key"})
+_USERS: Final = frozenset(
+    {"sasl.username", "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.credentials.client.id"}
+)
+"""Settings that some providers call a key."""
+
 
 class Secret:
     """A value that is passed on but never shown: only `reveal` returns it."""
@@ -64,6 +75,24 @@ class FromEnv(str):
 def looks_secret(key: str) -> bool:
     """Whether a setting of this name holds a secret."""
     return _SECRET.search(key) is not None
+
+
+def hides(path: str) -> bool:
+    """Whether the option at *path*, its keys joined by dots, is for a secret: then its value is shown nowhere."""
+    section, _, name = path.partition(".")
+    return path in _HIDDEN or (section == "kafka" and (name in _USERS or looks_secret(name)))
+
+
+def misplaced(text: str, path: str) -> str | None:
+    """The first variable in *text* that holds a secret by its name, where the option at *path* shows its value."""
+    if hides(path):
+        return None
+    names = (match["name"] for match in _REFERENCE.finditer(text) if match["name"] is not None)
+    return next((name for name in names if _is_secret_variable(name)), None)
+
+
+def _is_secret_variable(name: str) -> bool:
+    return _SECRET_VARIABLE.search(name) is not None and _NO_SECRET_VARIABLE.search(name) is None
 
 
 def expand(text: str, env: Mapping[str, str]) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from logrouter import config
 from logrouter.config.settings import FILE_NAME, default_path
+from logrouter.config.yaml.secrets import misplaced
 from tests.conftest import examples
 
 DEFAULT = Path(__file__).parents[3] / FILE_NAME
@@ -148,6 +149,40 @@ def test_secrets_never_show(key: str) -> None:
     )
     says = "is a secret, so it must be a reference like ${NAME}, with no default and nothing around it"
     assert literal == default == part == [f"10:{9 + len(key) + 2}: kafka.{key}: {says}"]
+
+
+@pytest.mark.parametrize(
+    ("section", "path"),
+    [
+        ("outputs: {dead_letter: {topic: 'x-${DB_PASSWORD}'}}", "outputs.dead_letter.topic"),
+        ("route_lane: {group: '${DB_PASSWORD}'}", "route_lane.group"),
+        ("tables_lane: {http: {advertise: 'http://${DB_PASSWORD}'}}", "tables_lane.http.advertise"),
+        ("access: {jwt: {issuer: a, audience: b, jwks_url: 'https://evil/${DB_PASSWORD}'}}", "access.jwt.jwks_url"),
+        ("kafka: {client.id: '${DB_PASSWORD:-x}'}", "kafka.client.id"),
+        ("kafka: {bootstrap.servers: '${DB_PASSWORD}:9092'}", "kafka.bootstrap.servers"),
+        ("lookups: {l: {file: '${DB_PASSWORD}.csv', key: a, fields: [b]}}", "lookups.l.file"),
+    ],
+)
+def test_a_secret_of_the_environment_is_used_where_it_is_hidden_only(section: str, path: str) -> None:
+    """A proposed file could show it: as the name of a topic, a group, or a client, or in a URL that is fetched."""
+    found = "\n".join(problems_of(f"{SMALL}{section}\n", {"DB_PASSWORD": SECRET}))
+
+    assert f"{path}: would show the environment variable DB_PASSWORD, a secret by its name" in found
+    assert SECRET not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        *((name, True) for name in ("LOGROUTER_PEER_SECRET", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "db_passwd")),
+        *((name, True) for name in ("STRIPE_API_KEY", "TLS_PRIVATEKEY", "KEY_PASSPHRASE", "GOOGLE_CREDENTIALS")),
+        *((name, False) for name in ("LOGROUTER_TOKENS_FILE", "KEYSPACE", "HOSTNAME", "PASSAGE", "SECRET_PATH", "POD")),
+    ],
+)
+def test_a_variable_is_a_secret_by_its_name(name: str, secret: bool) -> None:
+    """Names of files that hold secrets are none."""
+    assert (misplaced(f"a${{{name}}}", "tables_lane.data_dir") == name) is secret
+    assert misplaced(f"${{{name}}}", "kafka.sasl.password") is None
 
 
 def test_values_from_the_environment_are_not_repeated_in_messages() -> None:
