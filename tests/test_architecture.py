@@ -121,6 +121,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     # Lanes, and the table view that one of them serves.
     "route": {
+        "access/rates.py",
         "config",
         "config/compile/pairing.py",
         "core",

@@ -1,21 +1,20 @@
 """The route process's own HTTP port: metrics, health, which configuration routes, and reloading it.
 
-Served beside the lane by daemon threads.
+Served beside the lane by daemon threads; `health_server` bounds how many and how long.
 """
 
 from __future__ import annotations
 
 import hmac
 from hashlib import sha256
-from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, cast
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import orjson
 from prometheus_client import make_wsgi_app
 
 from logrouter.reload.versions import ReloadResult
+from logrouter.route.health_server import HealthServer
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import REGISTRY
 
@@ -47,18 +46,6 @@ class PortTakenError(Exception):
     """The port cannot be listened on, in one line."""
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    timeout = 5
-    """A client that sends nothing holds a thread no longer than this."""
-
-    def log_message(self, *_args: object) -> None:
-        """Scrapes are no news."""
-
-
 def serve(lane: RouteLane, host: str, port: int, reloader: Reloader[LaneSettings] | None = None) -> int:
     """Listen on *host*:*port* (0 takes a free one) and return the port.
 
@@ -72,7 +59,7 @@ def serve(lane: RouteLane, host: str, port: int, reloader: Reloader[LaneSettings
         token=lambda: lane.versions.version.admin_token,
     )
     try:
-        server = make_server(host, port, app, _Server, _Quiet)
+        server = HealthServer((host, port), app)
     except OSError as exc:
         raise PortTakenError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()

@@ -119,6 +119,13 @@ PAIRING_PENDING = Gauge(
 CANARY_ACTIVE = Gauge(
     "logrouter_canary_active", "1 while a new generation is watched and may be rolled back.", registry=REGISTRY
 )
+ROUTE_PORT_REFUSED = Counter(
+    "logrouter_route_port_refused",
+    "What the route process's own port refused, by reason: connections (too many), address (too many from one), "
+    "deadline (a request that did not arrive in time), size (too large, or of unknown length).",
+    ["reason"],
+    registry=REGISTRY,
+)
 
 # Tables lane
 ROLLUP_RECORDS_FOLDED = Counter(
