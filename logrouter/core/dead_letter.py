@@ -1,5 +1,7 @@
 """Dead letters: a rejected record as one JSON event, with why, where from, and its raw bytes capped and redacted.
 
+What a letter holds of the record, and what it does not, is in docs/operations.md.
+
 Shape: logrouter/schemas/dead_letter/1.0.0.json.
 """
 
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from logrouter.core.redact import redact_raw
+from logrouter.core.redact.disclosure import STRICT, Disclosure
 from logrouter.core.text.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -23,12 +25,21 @@ SCHEMA_URI: Final = "/logrouter/dead_letter/1.0.0"
 
 
 def encode(
-    record: RawRecord, rejected: Rejected, *, event_id: str, emitter: str, stream: str, max_raw_bytes: int, now_ms: int
+    record: RawRecord,
+    rejected: Rejected,
+    *,
+    event_id: str,
+    emitter: str,
+    stream: str,
+    max_raw_bytes: int,
+    now_ms: int,
+    disclosure: Disclosure = STRICT,
 ) -> bytes:
     """The value of a dead letter, as JSON of at most `MAX_LETTER_BYTES`.
 
     *event_id* is the letter's own id, *emitter* the name of this deployment and *stream* the topic of dead letters.
-    *max_raw_bytes* limits how much of the record is shown; *now_ms* serves a record without a timestamp.
+    *max_raw_bytes* limits how much of the record is shown, and *disclosure* says what of that; *now_ms* serves a record
+    without a timestamp.
     """
     observed_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
     shown = None if rejected.raw is None else rejected.raw.encode("utf-8", "replace")
@@ -38,18 +49,18 @@ def encode(
         "emitter_id": emitter,
         "stage": rejected.stage,
         "reason": rejected.reason,
-        "detail": rejected.detail,
+        "detail": disclosure.text(rejected.detail),
         "route": rejected.route,
         "source": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
-        "raw": _raw(record.value or b"", shown, max_raw_bytes),
+        "raw": _raw(record.value or b"", shown, max_raw_bytes, disclosure),
     }
     if rejected.pointer:
-        letter["pointer"] = rejected.pointer
+        letter["pointer"] = disclosure.text(rejected.pointer)
     value = orjson.dumps(letter)
     while len(value) > MAX_LETTER_BYTES:
         # Text may grow when it is written as JSON: a control character becomes six bytes.
         max_raw_bytes //= 2
-        letter["raw"] = _raw(record.value or b"", shown, max_raw_bytes)
+        letter["raw"] = _raw(record.value or b"", shown, max_raw_bytes, disclosure)
         value = orjson.dumps(letter)
     return value
 
@@ -68,12 +79,12 @@ def headers(rejected: Rejected) -> list[tuple[str, str | bytes | None]]:
     ]
 
 
-def _raw(whole: bytes, shown: bytes | None, max_raw_bytes: int) -> dict[str, Any]:
+def _raw(whole: bytes, shown: bytes | None, max_raw_bytes: int, disclosure: Disclosure) -> dict[str, Any]:
     """*shown* is the part of the record to show instead of the *whole* value, if it is not None."""
     value = whole if shown is None else shown
     # Redacted before it is cut: a cut through the middle of a token must not hide its first half from the patterns.
     # Twice the cap is enough context, and keeps a 10 MB line cheap.
-    kept = redact_raw(value[: 2 * max_raw_bytes])[:max_raw_bytes]
+    kept = disclosure.raw(value[: 2 * max_raw_bytes])[:max_raw_bytes]
     missing = len(value) > max_raw_bytes or (shown is not None and not shown)
     raw: dict[str, Any] = {"bytes": len(value or whole), "truncated": missing}
     try:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from logrouter.core.match.prefilter import compile_prefilter
+from logrouter.core.redact.disclosure import STRICT, Disclosure, strictest
 from logrouter.model import Decoded, Envelope, Parsed, Parser, RawRecord
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Route:
     *to* is the output topic, *stream* the `meta.stream` of the events, *topics* every topic that they may go to, *to*
     first, and *tables* the tables that count them. *schema_uri* and *validator* are those of the schema. *extras* is
     None for most routes. *pair_ms* is how many milliseconds one of a request's two lines waits for the other, None for
-    no pairing.
+    no pairing. *disclosure* says what dead letters show of its lines.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Route:
     topics: tuple[str, ...] = ()
     extras: OptionalSteps | None = None
     pair_ms: int | None = None
+    disclosure: Disclosure = STRICT
 
 
 class NamePattern(Protocol):
@@ -151,6 +153,11 @@ class Source:
     joining: PartialLineLimits | None = None
     may_match: Callable[[bytes], bool] | None = None
     might_be_ours: Callable[[bytes], bool] | None = None
+
+    def disclosure_of(self, route_name: str) -> Disclosure:
+        """What dead letters show of a line of this route; of one that no route has, what all of them would show."""
+        found = next((route.disclosure for route in self.routes if route.name == route_name), None)
+        return strictest(route.disclosure for route in self.routes) if found is None else found
 
     def for_topic(self, topic: str) -> Source:
         """This source for the records of one topic.

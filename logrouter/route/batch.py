@@ -189,7 +189,10 @@ class BatchProcessor:
                     add_event(output, sums, outcome)
                 elif isinstance(outcome, Rejected):
                     identity = work.event_id(work.record.offset, index)
-                    letter = self._dead_letters.make_letter(work.record, outcome, identity, self._emitter, now_ms)
+                    disclosure = work.source.disclosure_of(outcome.route)
+                    letter = self._dead_letters.make_letter(
+                        work.record, outcome, identity, self._emitter, now_ms, disclosure
+                    )
                     output.dead_letters.append(letter)
                 elif isinstance(outcome, Held):
                     key = held_lines.record_key(outcome.route, outcome.pair_key)

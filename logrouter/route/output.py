@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from logrouter.core.join.held_lines import PairResult
     from logrouter.core.join.partial_lines import Key, PartialLine
+    from logrouter.core.redact.disclosure import Disclosure
     from logrouter.kafka.records import Partition
     from logrouter.model import OutcomeLabels, RawRecord, Rejected
 
@@ -60,9 +61,18 @@ class DeadLetterSettings:
     max_raw_bytes: int
 
     def make_letter(
-        self, record: RawRecord, rejected: Rejected, event_id: str, emitter: str, now_ms: int
+        self,
+        record: RawRecord,
+        rejected: Rejected,
+        event_id: str,
+        emitter: str,
+        now_ms: int,
+        disclosure: Disclosure,
     ) -> DeadLetter:
-        """The dead letter of one record (docs/operator.md), from the process named *emitter*."""
+        """The dead letter of one record (docs/operator.md), from the process named *emitter*.
+
+        *disclosure* says what it shows of the record.
+        """
         letter = dead_letter.encode(
             record,
             rejected,
@@ -71,5 +81,6 @@ class DeadLetterSettings:
             stream=self.topic,
             max_raw_bytes=self.max_raw_bytes,
             now_ms=now_ms,
+            disclosure=disclosure,
         )
         return dead_letter.coordinates(record), letter, dead_letter.headers(rejected)

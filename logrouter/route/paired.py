@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from logrouter.core.event import complete_draft
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
+from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack_records
 from logrouter.model import UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
@@ -103,7 +104,10 @@ class PairFinisher:
 
     def _reject(self, record: RawRecord, rejected: Rejected, identity: str, output: BatchOutput, now_ms: int) -> None:
         # The line itself is not here any more: what was kept of it stands for it.
-        output.dead_letters.append(self._dead_letters.make_letter(record, rejected, identity, self._emitter, now_ms))
+        route = self._routes.get(rejected.route)
+        disclosure = STRICT if route is None else route.disclosure
+        letter = self._dead_letters.make_letter(record, rejected, identity, self._emitter, now_ms, disclosure)
+        output.dead_letters.append(letter)
 
 
 def _record_of(event: dict[str, Any]) -> RawRecord:

@@ -14,6 +14,7 @@ from logrouter.config.compile.enrichment import (
     build_api_rules,
     build_client_id,
     build_client_ip,
+    build_disclosure,
     build_envelope_reader,
     build_weight,
 )
@@ -248,4 +249,5 @@ def _route(
         topics=to.topics,
         extras=extras,
         pair_ms=options.pair.window_seconds * 1000 if options.pair is not None else None,
+        disclosure=build_disclosure(options.query, options.client_ip, file.privacy),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.field_changes import forbids_field
 from logrouter.config.yaml.kinds import usable
@@ -17,6 +17,7 @@ from logrouter.core.enrich import (
 )
 from logrouter.core.enrich.from_envelope import ENVELOPE_NAMES, is_envelope_field, with_transport
 from logrouter.core.redact import ip_policy
+from logrouter.core.redact.disclosure import Disclosure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
     from logrouter.core.routing import ClientIdOf, ClientIpOf, WeightOf
     from logrouter.model import Parser
+
+_STRICTNESS: Final = ("keep", "truncate", "hash")
 
 
 def build_client_id(options: ClientIdOptions, client_ip: ClientIpOf) -> ClientIdOf:
@@ -95,5 +98,18 @@ def build_client_ip(
     if options.policy == "hash" and privacy.hash_key is None:
         problems.add(join_path(path, "policy"), "`hash` needs `privacy.hash_key`")
         return None
+    return compile_client_ip(options.trusted_hops, _policy(options, privacy))
+
+
+def build_disclosure(query: str, client_ip: ClientIpOptions, privacy: PrivacyOptions) -> Disclosure:
+    """What may be shown of the route's lines where no event is made of them; the options have no problems."""
+    return Disclosure(
+        keeps_query=query == "keep",
+        address=None if client_ip.policy == "keep" else _policy(client_ip, privacy),
+        strictness=_STRICTNESS.index(client_ip.policy),
+    )
+
+
+def _policy(options: ClientIpOptions, privacy: PrivacyOptions) -> Callable[[str], str]:
     key = privacy.hash_key.reveal().encode() if privacy.hash_key is not None else None
-    return compile_client_ip(options.trusted_hops, ip_policy(options.policy, key))
+    return ip_policy(options.policy, key)

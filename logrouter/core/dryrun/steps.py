@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.redact import REDACTED, redact_shown
+from logrouter.core.redact.disclosure import STRICT, Disclosure
 from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, failure_key_of, parse_failure_key
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.model import ANONYMOUS, Accepted, Held, Ignored, Rejected
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from logrouter.model import Outcome, RawRecord
 
 MAX_TEXT: Final = 400
+MAX_NAME: Final = 100
 MAX_MEMBERS: Final = 60
 MAX_DEPTH: Final = 6
 
@@ -35,26 +36,35 @@ class ExplainStep:
         return {"stage": self.stage, "passed": self.passed, "says": self.says, **self.details}
 
 
-def show_redacted(value: Any, name: str = "", depth: int = 0) -> Any:
+def show_redacted(value: Any, name: str = "", disclosure: Disclosure = STRICT) -> Any:
     """*value* as it may be shown: without secrets, and bounded in length, depth and number of members.
 
-    *name* is the field that it is the value of: some names tell that what they hold is secret.
+    *name* is the field that it is the value of: some names tell that what they hold is secret. *disclosure* says what
+    else may be shown of a line.
     """
     if isinstance(value, str):
-        return redact_shown(name, value, MAX_TEXT)
-    if value is None or redact_shown(name, ""):  # nothing of an empty text is left to be redacted but for its name
-        return value if value is None else REDACTED
+        return disclosure.shown(name, value, MAX_TEXT)
+    return _bounded(disclosure.value(value, name))
+
+
+def _bounded(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "…"
     if isinstance(value, dict | list) and depth == MAX_DEPTH:
         return "…"
     if isinstance(value, dict):
-        members = [(redact_shown("", str(key), 100), item) for key, item in list(value.items())[:MAX_MEMBERS]]
+        members = [(_cut_name(str(key)), item) for key, item in list(value.items())[:MAX_MEMBERS]]
         more = {"…": f"{len(value) - MAX_MEMBERS} more"} if len(value) > MAX_MEMBERS else {}
-        return {key: show_redacted(item, key, depth + 1) for key, item in members} | more
+        return {key: _bounded(item, depth + 1) for key, item in members} | more
     if isinstance(value, list):
-        return [show_redacted(item, name, depth + 1) for item in value[:MAX_MEMBERS]]
+        return [_bounded(item, depth + 1) for item in value[:MAX_MEMBERS]]
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return str(value)  # JSON writers refuse it
     return value
+
+
+def _cut_name(name: str) -> str:
+    return name if len(name) <= MAX_NAME else name[:MAX_NAME] + "…"
 
 
 def record_step(record: RawRecord, source: str | None) -> ExplainStep:

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 from logrouter.core.dryrun.event_diff import diff_events
 from logrouter.core.dryrun.steps import ExplainStep, show_redacted
 from logrouter.core.enrich import compile_api, compile_client_id
+from logrouter.core.redact import redact_raw
 from logrouter.core.request_fields import Request
-from logrouter.model import Envelope, Ignored, Rejected
+from logrouter.model import UNMATCHED, Envelope, Ignored, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from logrouter.core.enrich import ApiRule
     from logrouter.core.match.conditions import Condition
+    from logrouter.core.redact.disclosure import Disclosure
     from logrouter.core.routing import OptionalSteps, Route, Source
     from logrouter.core.validate import Validator
     from logrouter.model import Decoded, Parsed
@@ -86,16 +88,17 @@ def _trace_filter(source: Source, may_match: Callable[[bytes], bool], note: Note
 def _trace_decode(source: Source, note: Note, lines: _Lines) -> Callable[[bytes], Decoded]:
     def traced(value: bytes) -> Decoded:
         found = source.decode(value)
+        disclosure = source.disclosure_of(UNMATCHED)
         for each in lines.begin(found):
-            _note_envelope(each, note)
+            _note_envelope(each, note, disclosure)
         return found
 
     return traced
 
 
-def _note_envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
+def _note_envelope(found: Envelope | Ignored | Rejected, note: Note, disclosure: Disclosure) -> None:
     if isinstance(found, Rejected):
-        note("envelope", f"{found.reason}: {found.detail}", passed=False)
+        note("envelope", f"{found.reason}: {disclosure.text(found.detail)}", passed=False)
     elif isinstance(found, Ignored):
         note("envelope", str(found.reason), passed=False)
     else:
@@ -103,12 +106,14 @@ def _note_envelope(found: Envelope | Ignored | Rejected, note: Note) -> None:
             "envelope",
             f"shape {found.shape}",
             shape=found.shape,
-            program=show_redacted(found.program),
-            host=show_redacted(found.host),
+            program=show_redacted(found.program, disclosure=disclosure),
+            host=show_redacted(found.host, disclosure=disclosure),
             time=show_redacted(found.time),
-            text=show_redacted(found.text),
+            text=show_redacted(found.text, disclosure=disclosure),
             flags=list(found.flags),
-            fields=show_redacted({name: item for name, item in found.fields.items() if item != found.text}),
+            fields=show_redacted(
+                {name: item for name, item in found.fields.items() if item != found.text}, disclosure=disclosure
+            ),
         )
 
 
@@ -140,7 +145,7 @@ class _RouteTrace:
         route = self._route
         self._lines.at(envelope)
         holds = route.select(envelope)
-        why = [] if holds else route.condition.explain(envelope)
+        why = [] if holds else [route.disclosure.text(line) for line in route.condition.explain(envelope)]
         verb = "matches" if holds else "does not match"
         self._note("route", f"{route.name} {verb}", passed=holds, route=route.name, why=why)
         return holds
@@ -151,10 +156,11 @@ class _RouteTrace:
         if isinstance(found, Ignored):
             self._note("parse", f"{route.format}: {found.reason}", passed=False, route=route.name)
         elif isinstance(found, Rejected):
-            says = f"{route.format}: {found.reason}, {found.detail}"
-            self._note("parse", says, passed=False, route=route.name, pointer=found.pointer)
+            says = f"{route.format}: {found.reason}, {route.disclosure.text(found.detail)}"
+            pointer = route.disclosure.text(found.pointer)
+            self._note("parse", says, passed=False, route=route.name, pointer=pointer)
         else:
-            event = show_redacted(_public_part(found.event, route.headers))
+            event = show_redacted(_public_part(found.event, route.headers), disclosure=route.disclosure)
             says = f"a request, read as {found.format or route.format}"
             flags = list(found.flags)
             self._note("parse", says, route=route.name, event=event, time=show_redacted(found.time), flags=flags)
@@ -164,7 +170,7 @@ class _RouteTrace:
         tried = []
         for source in self._route.client_id_sources:
             one = compile_client_id([source], self._route.client_ip)(copy(parsed))
-            tried.append({"from": source, "found": one[0] if one else None})
+            tried.append({"from": source, "found": self._shown(one)})
             if one:
                 break
         found = self._route.client_id(parsed)
@@ -175,7 +181,7 @@ class _RouteTrace:
         tried = []
         for rule in self._route.api_rules:
             one = compile_api([rule])(copy(parsed))
-            tried.append({"from": _describe_rule(rule), "found": one[0] if one else None})
+            tried.append({"from": _describe_rule(rule), "found": self._shown(one)})
             if one:
                 break
         found = self._route.api(parsed)
@@ -193,8 +199,13 @@ class _RouteTrace:
 
     def _found(self, called: str, name: str, found: tuple[str, str | None] | None, tried: list[dict[str, Any]]) -> None:
         where = f", from {tried[-1]['from']}" if found and tried else ""
-        says = f"{called} {found[0]}{where}" if found else f"no {called}"
-        self._note("enrich", says, passed=bool(found) or None, tried=tried, **{name: found[0] if found else None})
+        shown = self._shown(found)
+        says = f"{called} {shown}{where}" if found else f"no {called}"
+        self._note("enrich", says, passed=bool(found) or None, tried=tried, **{name: shown})
+
+    def _shown(self, found: tuple[str, str | None] | None) -> str | None:
+        """A name as it is published, but for what is never shown."""
+        return None if found is None else redact_raw(found[0].encode("utf-8", "replace")).decode("utf-8", "replace")
 
     def client_ip(self, chain: str) -> str | None:
         kept = self._route.client_ip(chain)
@@ -254,7 +265,10 @@ class _RequestTrace:
         http = request.parsed.event.get("http")
         chain = http.get("client_ip") if isinstance(http, dict) else None
         address = self._route.address(chain) if isinstance(chain, str) and self._route.address is not None else None
-        return line if address is None or chain is None else line.replace(address, self._route.client_ip(chain) or "…")
+        if address is not None and chain is not None:
+            line = line.replace(address, self._route.client_ip(chain) or "…")
+        # What stands in the condition itself is no client's address.
+        return replace(self._route.disclosure, address=None).text(line)
 
 
 class _ValidatorTrace:

@@ -17,9 +17,9 @@ _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", r
 def compile_client_ip(position: int, policy: Callable[[str], str] = str) -> Callable[[str], str | None]:
     """A function from an X-Forwarded-For chain to the trusted address after *policy*, None if that is invalid.
 
-    *policy* is a function as `core.redact.ip_policy` returns it. *position* counts from the right, 1 is the last: every
-    trusted proxy appends one entry, and whatever is left of those was written by the client. A shorter chain was
-    written by trusted proxies alone, and its first entry is taken.
+    *policy* is a function as `core.redact.addresses.ip_policy` returns it. *position* counts from the right, 1 is the
+    last: every trusted proxy appends one entry, and whatever is left of those was written by the client. A shorter
+    chain was written by trusted proxies alone, and its first entry is taken.
     """
     if position < 1:
         raise ValueError(f"position {position}: the rightmost entry is 1")

@@ -1,0 +1,83 @@
+"""What may be shown of the lines of a route where no event is made of them: in dead letters, `explain` and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from logrouter.core.redact.addresses import replace_addresses, truncate
+from logrouter.core.redact.documents import walk_text, walk_value
+from logrouter.core.redact.names import REDACTED, names_secret
+from logrouter.core.redact.text import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MaskText = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """How a line is masked: always without what looks like a secret, and as far as one route's options say.
+
+    *address* makes of an address what may be published of it, None if all of it may; *strictness* orders policies.
+    *keeps_query* is true where query strings may be published. *own* replaces what the operator's own patterns find,
+    and each of *lines* a value that the format's pattern puts in a known place of a line.
+    """
+
+    keeps_query: bool = False
+    address: Callable[[str], str] | None = truncate
+    strictness: int = 1
+    own: MaskText | None = None
+    lines: tuple[MaskText, ...] = ()
+
+    def text(self, text: str) -> str:
+        """A text as it may be shown."""
+        for each in self.lines:
+            text = each(text)
+        return walk_text(text, self._mask, drop_queries=not self.keeps_query)
+
+    def raw(self, raw: bytes) -> bytes:
+        """The same of bytes that may be no text at all."""
+        return self.text(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+    def value(self, value: Any, name: str = "") -> Any:
+        """A JSON value as it may be shown; *name* is that of its member."""
+        if type(value) is str and self.lines and not names_secret(name):
+            return self.text(value)
+        return walk_value(value, self._mask, name=name, drop_queries=not self.keeps_query)
+
+    def shown(self, name: str, text: str, most: int) -> str:
+        """The text of the member *name*, at most *most* characters of it."""
+        if names_secret(name):
+            return REDACTED
+        # Redacted before it is cut: half a token is still a secret.
+        kept = self.text(text[: 4 * most])
+        return kept if len(kept) <= most and len(text) <= 4 * most else kept[:most] + "…"
+
+    def _mask(self, text: str) -> str:
+        raw = mask(text.encode("utf-8", "surrogateescape"), drop_queries=not self.keeps_query)
+        if self.address is not None:
+            raw = replace_addresses(raw, self.address)
+        kept = raw.decode("utf-8", "surrogateescape")
+        return self.own(kept) if self.own is not None else kept
+
+
+STRICT: Final = Disclosure()
+"""Where nothing is known of the route."""
+
+
+def strictest(disclosures: Iterable[Disclosure]) -> Disclosure:
+    """The one that shows no more than any of them does; `STRICT` if there are none."""
+    given = list(disclosures)
+    if not given:
+        return STRICT
+    hardest = max(given, key=lambda each: each.strictness)
+    return Disclosure(
+        keeps_query=all(each.keeps_query for each in given),
+        address=hardest.address,
+        strictness=hardest.strictness,
+        own=next((each.own for each in given if each.own is not None), None),
+        lines=tuple(dict.fromkeys(mask_line for each in given for mask_line in each.lines)),
+    )

@@ -1,0 +1,260 @@
+r"""Secrets in text whose form is not known: masked by patterns, which hide too much rather than too little.
+
+All run in linear time: repeats are possessive, or bounded, or start only where the previous match ended. Where a name
+of the table (`core.redact.names`) is found, what stands behind it is told by its first character: a quote, a bracket,
+or neither. Raw bytes hold JSON in JSON, so a quote may come with backslashes before it, as \u0022, or as %22.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from logrouter.core.redact.names import (
+    BULK,
+    HEADER_KEY,
+    HINTS,
+    LAST_WORDS,
+    REDACTED,
+    SECRET_PARTS,
+    WHOLE_NAMES,
+    names_secret,
+)
+from logrouter.core.redact.tokens import raw_without_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HIDDEN: Final = REDACTED.encode()
+_ENCODED: Final = rb"%(?:25){0,3}"
+
+# All of these are matched against a lower-case copy, which is five times as fast as ignoring case.
+_QUOTE: Final = rb"(?:\\{0,15}+(?:[" + rb'"' + rb"']|u002[27]|x2[27])|&quot;|&#3[49];|" + _ENCODED + rb"2[27])"
+_EQUALS: Final = rb"(?:=>?|:|\\{1,15}(?:u003|x3)[da]|" + _ENCODED + rb"3[da])"
+_PAIRED: Final = (
+    rb"(?:,\s{0,4}+(?:" + _QUOTE + rb"v(?:al(?:ues?)?)?" + _QUOTE + rb"\s{0,4}:\s{0,4}+)?+|\s{1,4}v(?:al(?:ue)?)?=|/?>)"
+)
+_BETWEEN: Final = (
+    rb"(?:" + _QUOTE + rb"\s{0,4}+" + _PAIRED + rb"|" + _QUOTE + rb"?+\]?\s{0,4}+" + _EQUALS + rb")(?:\s|%20|\+){0,4}+"
+)
+_PARTS: Final = f"(?:{SECRET_PARTS}|{BULK})".encode() + rb"[\w.-]{0,40}+"
+_LAST: Final = rb"(?<![a-z0-9])(?:" + "|".join(LAST_WORDS).encode() + rb")"
+_WHOLE: Final = rb"(?<![\w.-])key(?=" + _QUOTE + rb"?+\s{0,4}+=)"
+_NAMED: Final = re.compile(
+    rb"(?:" + _PARTS + rb"|" + _LAST + rb"|" + _WHOLE + rb"|" + HEADER_KEY.encode() + rb")" + _BETWEEN
+)
+# Common words are names of secrets only where a URI has its parameters.
+_SIGNS: Final = (b"?", b"&", b";", b"%3f", b"%26", b"%253f", b"%2526", b"u0026", b"x26")
+_PARAMETER: Final = re.compile(
+    rb"(?:[?&;]|"
+    + _ENCODED
+    + rb"(?:3[fb]|26)|[ux](?:00)?26|&amp;)(?:"
+    + "|".join(WHOLE_NAMES).encode()
+    + rb")"
+    + _BETWEEN
+)
+_QUERY_FIELD: Final = re.compile(
+    rb"(?<![\w.-])\$?(?:http_)?(?:raw|request|url)?[-_]?(?:query(?:[-_]?(?:string|params?|parameters))?|args)"
+    + _BETWEEN
+)
+
+# The value in quotes ends with as many backslashes before the quote as before the opening one; more belong to it.
+_DOUBLE: Final = re.compile(rb"""(?P<level>\\{0,15}+)"(?:[^"\\]++|\\++(?!")|(?P=level)\\++")*+""")
+_SINGLE: Final = re.compile(rb"\\{0,15}+'[^'\r\n]*+")
+_PLAIN: Final = re.compile(rb"(?:" + _QUOTE + rb")?+(?:[^\s\"'&;,}<\\]|\\{1,15}/)++")
+_HEADER: Final = re.compile(rb"""[^\r\n"\\<]++""")
+_HEADER_NAME: Final = re.compile(rb"(?:cookie2?|authori[sz]ation)(?![\w-])")
+_ELEMENT: Final = re.compile(rb"(?:<!\[cdata\[(?:(?!\]\]>)[\s\S])*+|[^<]++)++")
+_OPENING: Final = re.compile(rb"[\[{]")
+_STRING_OR_BRACKET: Final = re.compile(rb"""(\\{0,15}+)"(?:[^"\\]++|\\++(?!")|\1\\++")*+(?:\1")?+|[\[\]{}]""")
+
+_SCHEME: Final = re.compile(
+    rb"\b((?:bearer|basic|negotiate|ntlm|dpop|hoba|mutual|gnap|privatetoken|sharedkey(?:lite)?)(?:\s{1,8}+|%20|\+|:\s?))"
+    rb"(?:[\w.~+=%:-]|\\{0,15}/){6,}+"
+)
+_DIGEST: Final = re.compile(
+    rb"\b((?:digest|hawk|oauth|signature|hmac|aws4-hmac-sha256|scram-sha-(?:1|256)|sharedaccesssignature)\s{1,8}+)"
+    rb"(?:[\w-]{1,40}+\s?(?:=|:)\s?(?:\\{0,15}\"[^\"\\]*+\\{0,15}\"?|[^\s,\"\\&]++)[,;&\s]{0,4}+)++"
+)
+_USERINFO: Final = re.compile(
+    rb"(:(?:\\{0,15}/){2}|" + _ENCODED + rb"3a(?:" + _ENCODED + rb"2f){2})"
+    rb"""(?:(?!""" + _ENCODED + rb"""2f)[^/\s"'<>\\?#]){1,512}(?:@|""" + _ENCODED + rb"""40)"""
+)
+_USERINFO_SLASH: Final = re.compile(
+    rb"""(:(?:\\{0,15}/){2})[^/?#\s:@"'\\]{1,128}:(?![0-9]{1,5}[/\\])[^/\s@"'\\]{0,128}\\?/[^/\s@"'\\]{0,128}@"""
+)
+_AUTHORITY: Final = re.compile(rb"""(\bconnect\s{1,2}+)[^/\s"'<>\\]{1,512}@""")
+_TAG_NAME: Final = rf"[\w.-]{{0,40}}?(?:{SECRET_PARTS})[\w.-]{{0,40}}+|{'|'.join(LAST_WORDS)}".encode()
+_TAG: Final = re.compile(rb"<(?:[\w-]{1,30}+:)?+(" + _TAG_NAME + rb")(?:\s[^<>]{0,200}+)?+>")
+_QUERY: Final = re.compile(rb"""(\?|%3f)(?=[\w%&=+\[$.~;/-])(?:[^\s"'<>\\]|\\{1,15}(?:/|[ux](?:00)?(?:26|3[dbf])))++""")
+_ESCAPED_LETTER: Final = re.compile(rb"\\{1,15}(?:u00|x)(2d|3[0-9]|5f|[46][1-9a-f]|[57][0-9a])", re.IGNORECASE)
+_RUN: Final = re.compile(rb"""[^\s"'<>\\]++""")
+_ESCAPED_ASCII: Final = re.compile(rb"%(?:2[1-9A-Fa-f]|[3-7][0-9A-Fa-f])")
+_UNQUOTED: Final = "/:@;=&?#,+~!*()[]{}$-._|"
+_RAW_HINTS: Final = tuple(word.encode() for word in (*HINTS, *LAST_WORDS, "payload", "body"))
+_SCHEME_HINTS: Final = (
+    b"bearer",
+    b"basic",
+    b"nego",
+    b"ntlm",
+    b"dpop",
+    b"hoba",
+    b"mutual",
+    b"gnap",
+    b"private",
+    b"shared",
+)
+_DIGEST_HINTS: Final = (b"digest", b"hawk", b"oauth", b"signature", b"hmac", b"scram")
+_SEGMENT: Final = re.compile(
+    rb"(/(?:[\w.-]{0,30}token|(?:re)?set[-_]?password|password[-_]?(?:re)?set|reset|magic[-_]?link|otp|verify|verification"
+    rb"|activat(?:e|ion)|invit(?:e|ation)|unsubscribe|recover(?:y)?)\\{0,15}/|/bot[0-9]{3,15}:)"
+    rb"(?=[\w.~%-]{0,60}[0-9])(?!v[0-9]{1,2}[/\s\"?]|oauth2)[\w.~%=-]{4,}+"
+)
+
+
+def redact_raw(raw: bytes) -> bytes:
+    """The bytes without anything that looks like a secret. Never raises. The result is for people, not for parsers."""
+    return mask(raw)
+
+
+def redact_text(text: str) -> str:
+    """The same of text."""
+    return mask(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def mask(raw: bytes, *, drop_queries: bool = False) -> bytes:
+    """The bytes without what looks like a secret, and with *drop_queries* without query strings."""
+    if b"\\u00" in raw or b"\\x" in raw:
+        raw = _ESCAPED_LETTER.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
+    raw = _mask_plain(raw, drop_queries=drop_queries)
+    if b"%" in raw:
+        raw = _RUN.sub(lambda run: _mask_encoded(run, drop_queries=drop_queries), raw)
+    return raw
+
+
+def _mask_encoded(run: re.Match[bytes], *, drop_queries: bool) -> bytes:
+    """One run without blanks: what its percent-encoding hides is looked for in the plain text."""
+    text = run[0]
+    if b"%" not in text or _ESCAPED_ASCII.search(text) is None:
+        return text
+    plain = text
+    for _ in range(4):
+        decoded = unquote_to_bytes(plain)
+        if decoded == plain:
+            break
+        plain = decoded
+    masked = _mask_plain(plain, drop_queries=drop_queries)
+    return text if masked == plain else quote_from_bytes(masked, safe=_UNQUOTED).encode()
+
+
+def _mask_plain(raw: bytes, *, drop_queries: bool) -> bytes:
+    raw = raw_without_tokens(raw)
+    lower = raw.lower()
+    if any(word in lower for word in _DIGEST_HINTS):
+        raw = _hide(_DIGEST, raw)
+    if any(word in lower for word in _SCHEME_HINTS):
+        raw = _hide(_SCHEME, raw)
+    # A search for one word is a hundred times cheaper than a pass of one expression, and most lines hold none of them.
+    if any(word in lower for word in _RAW_HINTS):
+        if b"</" in raw or b"<\\/" in raw:
+            raw = _hide_elements(raw)
+        raw = _hide_values(_NAMED, raw)
+    if any(sign in lower for sign in _SIGNS):
+        raw = _hide_values(_PARAMETER, raw)
+        if drop_queries:
+            raw = _hide(_QUERY, raw)
+    if drop_queries and (b"query" in lower or b"args" in lower):
+        raw = _hide_values(_QUERY_FIELD, raw)
+    if b"/" in raw:
+        raw = _hide(_SEGMENT, raw)
+    if b"@" in raw or b"%" in raw:
+        raw = _hide(_USERINFO, raw, b"@")
+        raw = _hide(_USERINFO_SLASH, raw, b"@")
+        raw = _hide(_AUTHORITY, raw, b"@")
+    return raw
+
+
+def _hide(pattern: re.Pattern[bytes], raw: bytes, ends: bytes = b"") -> bytes:
+    """*raw* with everything of each match behind its first group replaced."""
+    parts: list[bytes] = []
+    end = 0
+    for match in pattern.finditer(raw.lower()):
+        parts += (raw[end : match.end(1)], _HIDDEN, ends)
+        end = match.end()
+    return b"".join((*parts, raw[end:])) if parts else raw
+
+
+def _hide_values(pattern: re.Pattern[bytes], raw: bytes) -> bytes:
+    """*raw* with the value behind each name that the pattern finds replaced."""
+    parts: list[bytes] = []
+    end = 0
+    for begin, stop in _values(pattern, raw.lower()):
+        parts += (raw[end:begin], _HIDDEN)
+        end = stop
+    return b"".join((*parts, raw[end:])) if parts else raw
+
+
+def _values(pattern: re.Pattern[bytes], lower: bytes) -> Iterator[tuple[int, int]]:
+    """Where each value begins and ends."""
+    at = 0
+    while (name := pattern.search(lower, at)) is not None:
+        begin, stop = _extent(lower, name)
+        if stop > begin:
+            yield begin, stop
+        at = max(stop, name.end())
+
+
+def _extent(lower: bytes, name: re.Match[bytes]) -> tuple[int, int]:
+    at = name.end()
+    if name[0].endswith(b">"):
+        value = _ELEMENT.match(lower, at)
+        return at, value.end() if value is not None else at
+    quoted = _DOUBLE.match(lower, at)
+    if quoted is not None:
+        return quoted.end("level") + 1, quoted.end()
+    if _OPENING.match(lower, at) is not None:
+        return at, _bracket_end(lower, at)
+    single = _SINGLE.match(lower, at)
+    if single is not None:
+        return lower.index(b"'", at) + 1, single.end()
+    if _HEADER_NAME.search(name[0]) is not None and (header := _HEADER.match(lower, at)) is not None:
+        return at, header.end()
+    value = _PLAIN.match(lower, at)
+    return at, value.end() if value is not None else at
+
+
+def _bracket_end(lower: bytes, at: int) -> int:
+    """Behind the bracket that closes the one at *at*; the end where none does."""
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(lower, at):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+            if depth <= 0:
+                return token.end()
+    return len(lower)
+
+
+def _hide_elements(raw: bytes) -> bytes:
+    """XML without what stands in elements that are called like secrets; to the end, where such an element has none."""
+    lower = raw.lower()
+    parts: list[bytes] = []
+    end = 0
+    while (tag := _TAG.search(lower, end)) is not None:
+        parts += (raw[end : tag.end()], _HIDDEN)
+        closing = re.compile(rb"<\\{0,15}/(?:[\w-]{1,30}:)?" + re.escape(tag[1]) + rb"\s{0,4}>").search(
+            lower, tag.end()
+        )
+        end = closing.start() if closing is not None else len(raw)
+    return b"".join((*parts, raw[end:])) if parts else raw
+
+
+def redact_shown(name: str, text: str, most: int = 200) -> str:
+    """The text of the field *name* as it may be shown: secrets replaced, at most *most* characters."""
+    if names_secret(name):
+        return REDACTED
+    # Redacted before it is cut, as in dead letters: half a token is still a secret.
+    kept = redact_text(text[: 4 * most])
+    return kept if len(kept) <= most and len(text) <= 4 * most else kept[:most] + "…"

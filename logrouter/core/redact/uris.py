@@ -1,0 +1,165 @@
+"""URIs of requests, as clients write them: without fragment, user information and secrets, and mostly without query."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+from logrouter.core.redact.names import REDACTED, names_secret, percent_decoded
+from logrouter.core.redact.text import redact_text
+from logrouter.core.redact.tokens import without_tokens
+
+_MAX_PATHS: Final = 8192
+_MAX_PATH: Final = 256
+
+# An event shows its path twice, and clients ask for the same ones again. Hostile input can only make this start over.
+_paths: dict[str, str] = {}
+
+_STRONG: Final = (
+    r"[\w.-]{0,30}tokens?|(?:re)?set[-_.]?(?:my[-_.]?)?pass(?:word|wd)?|pass(?:word|wd)?s?(?:[-_.]?(?:re)?set)?|reset"
+    r"|(?:forgot|forgotten|change|recover|new)[-_.]?pass(?:word|wd)?|recover(?:y)?|magic(?:[-_.]?(?:link|login))?|otp|totp"
+    r"|verify(?:[-_.]?(?:e?[-_]?mail|account))?|verification|confirm(?:ation)?[-_.]?(?:e?[-_]?mail|account)"
+    r"|activat(?:e|ion)(?:[-_.]?account)?|invit(?:e|es|ation|ations)|unsubscribe|api[-_.]?keys?|access[-_.]?keys?|sso|jwt"
+    r"|one[-_.]?time(?:[-_.]?\w{0,12})?|autologin|impersonate"
+)
+_WEAK: Final = (
+    r"confirm(?:ation)?s?|sessions?|session[-_.]?ids?|sid|(?:web)?hooks?|auth|oauth|code|keys?|secrets?|credentials?"
+    r"|signatures?|sig"
+)
+
+# A path with none of these is the path, and nothing in it can be a secret that we would know. Both begin with what a
+# search finds at once: a character of a few, or a slash.
+_SUSPECT: Final = re.compile(r"[#=@;%]|//|eyJ")
+_SUSPECT_SEGMENT: Final = re.compile(rf"/(?:[^/]{{20}}|(?i:(?:{_STRONG}|{_WEAK})/|bot\d))")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/?#]*")
+
+_SLASH: Final = r"(?:/|%(?:25){0,3}2[fF])"
+# To the last "@" before the next slash: a password may hold one.
+_USERINFO: Final = re.compile(rf"({_SLASH}{{2}})(?:(?!%(?:25){{0,3}}2[fF])[^/?#\s]){{1,2048}}(?:@|%(?:25){{0,3}}40)")
+# A password with a slash in it: what would be the port is no number.
+_USERINFO_SLASH: Final = re.compile(r"(//)[^/?#\s:@]{1,128}:(?![0-9]{1,5}/)[^/\s@]{0,128}/[^/\s@]{0,128}@")
+_AUTHORITY_USER: Final = re.compile(r"[^/?#\s]{1,2048}(?:@|%(?:25){0,3}40)")
+_PARAMETER: Final = re.compile(
+    r"((?:[?&;/#,]|%(?:25){0,3}(?:3[FfBb]|2[36FfCc])))"
+    r"((?:[\w.$\[\]-]|%(?:25){0,3}(?:2[DdEe]|5[BbDdFf]|[46][1-9A-Fa-f]|[57][0-9Aa]|3[0-9])){1,80}+)"
+    r"(=|%(?:25){0,3}3[Dd])[^&;#\s]*+",
+    re.ASCII,
+)
+_ESCAPED_ASCII: Final = re.compile(r"%(?:2[1-9A-Fa-f]|[3-7][0-9A-Fa-f])")
+_SLASHES: Final = re.compile(rf"({_SLASH})")
+_STRONG_NAME: Final = re.compile(_STRONG, re.IGNORECASE | re.ASCII)
+_WEAK_NAME: Final = re.compile(_WEAK, re.IGNORECASE | re.ASCII)
+_BOT: Final = re.compile(r"bot[0-9]{3,}(?::|%(?:25){0,3}3[Aa]).+", re.IGNORECASE | re.DOTALL)
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_WORD_WITH_NUMBER: Final = re.compile(
+    r"(?:v[0-9]+(?:(?:alpha|beta|rc)[0-9]*)?|oauth2?|openid|saml2?|base64|sha[0-9]+)", re.IGNORECASE
+)
+_MANY_CAPITALS: Final = re.compile(r"[A-Z_-]{8,}")
+_UNQUOTED: Final = "/:@;=&?#,+~!*'()[]$-._|"
+
+
+def redact_uri(uri: str, query: str = "drop") -> str:
+    """The URI without fragment, user info and secrets.
+
+    *query* "drop" removes the query, "keep" only its secret parameters.
+    """
+    path, mark, parameters = uri.partition("?")
+    clean = _paths.get(path) or _redact_path(path)
+    if not mark or query != "keep" or "#" in path:
+        return clean
+    kept = "".join(map(_redact_parameter, re.split("([&;])", parameters.partition("#")[0])))
+    return f"{clean}?{kept}"
+
+
+def path_of(uri: str) -> str:
+    """The path of a URI, redacted, without query, fragment, scheme and host; "/" if nothing else is left."""
+    path = redact_uri(uri)
+    if "://" in path and (start := _SCHEME.match(path)):
+        path = path[start.end() :]
+    return path if path and path != "-" else "/"
+
+
+def _redact_path(path: str) -> str:
+    clean = path
+    if _SUSPECT.search(path) or _SUSPECT_SEGMENT.search(path) or path[:1] != "/":
+        clean = path.partition("#")[0]
+        if clean[:1] != "/" and ("@" in clean or "%" in clean):
+            clean = _AUTHORITY_USER.sub(f"{REDACTED}@", clean, count=1) if _AUTHORITY_USER.match(clean) else clean
+        clean = _redact_part(clean)
+    if len(_paths) >= _MAX_PATHS:
+        _paths.clear()
+    if len(path) <= _MAX_PATH:
+        _paths[path] = clean
+    return clean
+
+
+def _redact_parameter(parameter: str) -> str:
+    name, equals, value = parameter.partition("=")
+    if equals and names_secret(name.replace("+", " ")):
+        return f"{name}={REDACTED}"
+    return _redact_part(name) + equals + _redact_part(value)
+
+
+def _redact_part(text: str) -> str:
+    """A path or a part of a query without secrets, also those that are percent-encoded, however often."""
+    if len(text) < 16 and text.isalnum():
+        return text
+    clean = _without_secrets(text)
+    if "%" in clean and _ESCAPED_ASCII.search(clean):
+        plain = percent_decoded(clean)
+        masked = _without_secrets(plain)
+        if masked != plain:
+            clean = quote(masked, safe=_UNQUOTED)
+    if '"' in clean or "'" in clean or "%22" in clean or "%27" in clean or "+" in clean or "%20" in clean:
+        plain = percent_decoded(clean.replace("+", " "))
+        masked = redact_text(plain)
+        if masked != plain:
+            clean = quote(masked, safe=_UNQUOTED)
+    return clean
+
+
+def _without_secrets(text: str) -> str:
+    if "@" in text or "%" in text:
+        text = _USERINFO.sub(rf"\1{REDACTED}@", text)
+        text = _USERINFO_SLASH.sub(rf"\1{REDACTED}@", text)
+    if "=" in text or "%" in text:
+        text = _PARAMETER.sub(_without_value, text)
+    if "/" in text or "%" in text:
+        text = _without_segments(text)
+    return without_tokens(text)
+
+
+def _without_value(parameter: re.Match[str]) -> str:
+    before, name, equals = parameter.groups()
+    return f"{before}{name}{equals}{REDACTED}" if names_secret(name) else parameter[0]
+
+
+def _without_segments(text: str) -> str:
+    """The path without what stands behind a word like `reset-password` and does not look like a word itself."""
+    parts = _SLASHES.split(text)
+    changed = False
+    for index in range(0, len(parts), 2):
+        part = parts[index]
+        before = parts[index - 2] if index else ""
+        if part and (_is_token(part, before) or _BOT.fullmatch(part)):
+            parts[index] = REDACTED
+            changed = True
+    return "".join(parts) if changed else text
+
+
+def _is_token(text: str, before: str) -> bool:
+    """Whether a segment that stands behind another one is a credential rather than a word, a version or a number."""
+    if len(before) > 60 or len(text) < 4:
+        return False
+    strong = _STRONG_NAME.fullmatch(before) is not None
+    if not strong and _WEAK_NAME.fullmatch(before) is None:
+        return False
+    digits, letters = any(map(str.isdecimal, text)), any(map(str.isalpha, text))
+    if not strong:
+        return len(text) >= 16 and digits and letters and _UUID.fullmatch(text) is None
+    if not letters:
+        return digits and before[-1:] not in "sS"
+    if digits:
+        return len(text) >= 6 and _WORD_WITH_NUMBER.fullmatch(text) is None
+    return len(text) >= 24 or _MANY_CAPITALS.fullmatch(text) is not None
