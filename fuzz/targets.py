@@ -13,7 +13,7 @@ import orjson
 
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
+from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError, KeyRule
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
@@ -152,24 +152,37 @@ def merged(document: dict) -> Envelope:
 
 def settings_of(name: str) -> Iterator[FormatSettings]:
     """The settings that the format is used with in the corpus, the default first."""
-    yield FormatSettings()
-    for file in sorted((CORPUS / name).glob("*.settings")):
+    if not FORMATS[name].needs:
+        yield FormatSettings()
+    for file in sorted((CORPUS / folder_of(name)).glob("*.settings")):
         given = orjson.loads(file.read_bytes())
-        known = {key: tuple(value) for key, value in given.items() if key in ("columns", "formats", "log_groups")}
+        lists = ("columns", "formats", "log_groups", "required")
+        known = {key: tuple(value) for key, value in given.items() if key in lists}
+        known |= {key: rules_of(value) for key, value in given.items() if key in ("fields", "extras")}
         aliases = {field: tuple(names) for field, names in given.get("aliases", {}).items()}
         errors = {code: ErrorRule(*rule) for code, rule in given.get("errors", {}).items()}
         yield FormatSettings(pattern=given.get("pattern", ""), aliases=aliases, errors=errors, **known)
 
 
+def rules_of(given: dict[str, dict]) -> dict[str, KeyRule]:
+    """Where values stand in a JSON line, by the name of a field."""
+    return {name: KeyRule(**{**rule, "keys": tuple(rule["keys"])}) for name, rule in given.items()}
+
+
+def folder_of(name: str) -> str:
+    """The folder of a format's cases, which is not that of an envelope with the same name."""
+    return f"{name}_format" if name in ENVELOPES else name
+
+
 def records(name: str) -> Iterator[bytes]:
-    """The records of an envelope's corpus."""
+    """The records in one folder of the corpus."""
     for file in sorted((CORPUS / name).glob("*.in")):
         yield file.read_bytes()[:MAX_LINE]
 
 
 def lines_of(name: str) -> Iterator[bytes]:
     """The lines of a format's corpus, out of whatever envelope they are in."""
-    for record in records(name):
+    for record in records(folder_of(name)):
         yield record
         for envelope in ENVELOPES.values():
             found = envelope.decode(record)

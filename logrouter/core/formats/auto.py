@@ -27,6 +27,7 @@ ORDER: Final = (
     "wso2_access",
     "wso2_correlation",
     "traefik",
+    "kong",
     "envoy",
     "aws_json",
     "istio",

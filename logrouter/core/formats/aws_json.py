@@ -20,6 +20,7 @@ import orjson
 from logrouter.core.formats.families.aws import TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.families.aws_names import known_names, plain
 from logrouter.core.formats.format import Format, FormatSettingsError
+from logrouter.core.text.json_keys import count_keys
 from logrouter.core.text.json_objects import REPAIRED
 from logrouter.model import NO_REQUEST, Envelope, Reason, Rejected
 
@@ -62,7 +63,7 @@ def _compile(settings: FormatSettings) -> Parser:
         if columns and tuple(line) != columns:
             return mended(text, envelope) if is_request(line) else NO_REQUEST
         found = read(line, envelope, ())
-        if found is not NO_REQUEST and text.count('":') != _keys(line) and _written_keys(text) != _keys(line):
+        if found is not NO_REQUEST and _repeats_key(text, line):
             return _TWICE
         return found
 
@@ -93,16 +94,10 @@ def _any(_name: str) -> bool:
     return True
 
 
-def _keys(part: Any) -> int:
-    """How many keys there are at any depth."""
-    if type(part) is dict:
-        return len(part) + sum(_keys(value) for value in part.values() if type(value) in (dict, list))
-    return sum(_keys(value) for value in part if type(value) in (dict, list))
-
-
-def _written_keys(text: str) -> int:
-    """How many keys valid JSON text writes, those that occur twice included."""
-    return sum(match[1] is not None for match in _STRING.finditer(text))
+def _repeats_key(text: str, line: dict[str, Any]) -> bool:
+    """Whether the text writes more keys than its object has."""
+    count = count_keys(line)
+    return text.count('":') != count and sum(match[1] is not None for match in _STRING.finditer(text)) != count
 
 
 def _mend(text: str, is_key: Callable[[str], bool]) -> dict[str, Any] | Rejected:

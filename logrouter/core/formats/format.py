@@ -18,6 +18,21 @@ class ErrorRule(NamedTuple):
     status: int | None = None
 
 
+class KeyRule(NamedTuple):
+    """Where a value stands in a JSON line, and how it is written.
+
+    *keys* are spelled as `core.text.json_keys` reads them; the first that has a usable value counts. *unit* is that of
+    a duration and *form* that of a time; *at_end* says that it is the time when the request had ended. *not_secret*
+    says that the key holds no secret although it is called like one.
+    """
+
+    keys: tuple[str, ...]
+    unit: str = ""
+    form: str = ""
+    at_end: bool = False
+    not_secret: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class FormatSettings:
     """The settings of a format in topics.yaml; a format takes some of them (`Format.takes`).
@@ -25,7 +40,9 @@ class FormatSettings:
     *pattern* is a log format as the gateway's own configuration writes it. *aliases* are further names of a canonical
     field in the line, by canonical path. *columns* is the order of fields in lines without names. *errors* are meanings
     of error codes that take precedence over the format's own. *formats* are the formats that `auto` tries. *log_groups*
-    are globs for the log group of a line, with names in braces.
+    are globs for the log group of a line, with names in braces. *fields* says where the fields of the event stand in a
+    line, by canonical path, *extras* where further ones do that only sources read, and *required* which keys all
+    requests have.
     """
 
     pattern: str = ""
@@ -34,6 +51,9 @@ class FormatSettings:
     errors: Mapping[str, ErrorRule] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
     log_groups: tuple[str, ...] = ()
+    fields: Mapping[str, KeyRule] = field(default_factory=dict)
+    extras: Mapping[str, KeyRule] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
 
 
 class FormatSettingsError(ValueError):
@@ -50,16 +70,17 @@ class Format:
     """One way to write a request line.
 
     *compile* returns the parser, which never raises; it raises `FormatSettingsError` for settings that make no sense.
-    *takes* names the settings that it reads. *signature* tests cheaply, without parsing, whether a line may be of this
-    format; it is never False for a line that the parser would read. `format: auto` cannot find formats without one.
-    *two_lines* says that the gateway writes two lines for a request and that the parser tells them apart, so that they
-    can be paired.
+    *takes* names the settings that it reads, and *needs* those that it can't work without. *signature* tests cheaply,
+    without parsing, whether a line may be of this format; it is never False for a line that the parser would read.
+    `format: auto` cannot find formats without one. *two_lines* says that the gateway writes two lines for a request and
+    that the parser tells them apart, so that they can be paired.
     """
 
     compile: Callable[[FormatSettings], Parser]
     takes: frozenset[str] = frozenset()
     signature: Callable[[Envelope], bool] | None = None
     two_lines: bool = False
+    needs: frozenset[str] = frozenset()
 
 
 def fixed_format(

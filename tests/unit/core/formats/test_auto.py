@@ -13,11 +13,11 @@ from logrouter.core.formats.auto import DETECTED, GUESSED, NAME, ORDER, compile_
 from logrouter.core.formats.format import FormatSettings, FormatSettingsError
 from logrouter.model import Ignored, Parsed, Reason, Rejected
 
-from .test_corpus import CORPUS, cases, line_of
+from .test_corpus import CORPUS, format_cases, line_of
 
 TRIED = default_order(FORMATS)
 PARSERS = {name: parser(name) for name in (*TRIED, NAME)}
-LINES = [(kind, case) for kind in sorted(FORMATS) for case in cases(kind)]
+LINES = format_cases()
 
 
 def reads(found):

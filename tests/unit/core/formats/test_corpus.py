@@ -2,7 +2,8 @@
 
 A case is `tests/corpus/<envelope or format>/<case>.in`, the bytes of one record, and `<case>.json`, what is expected.
 Formats are read in the envelope that a file `envelope` beside the cases names, else `plain`; `<case>.settings` holds
-settings of a format as JSON. A record that packs several lines is a list.
+settings of a format as JSON. A record that packs several lines is a list. A format that is called like an envelope has
+its cases, and its page, under its name with `_format` behind it.
 After a deliberate change, `LOGROUTER_WRITE_CORPUS=1 pytest tests/unit/core/formats/test_corpus.py` writes the
 expectations anew; the difference is what is reviewed.
 """
@@ -20,7 +21,7 @@ from logrouter.core.enrich import compile_client_id, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, EnvelopeType
 from logrouter.core.envelopes.fields import FIELD_NAMES, read_field
 from logrouter.core.formats import FORMATS, parser
-from logrouter.core.formats.format import ErrorRule, FormatSettings
+from logrouter.core.formats.format import ErrorRule, FormatSettings, KeyRule
 from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected
 
 CORPUS = Path(__file__).parents[3] / "corpus"
@@ -30,20 +31,30 @@ client_id = compile_client_id(["client_id", "x-wmf-user-id"])
 client_ip = compile_client_ip(2)
 
 
-def cases(kind: str) -> list[str]:
-    """The names of the cases of one kind."""
-    return sorted(path.stem for path in (CORPUS / kind).glob("*.in"))
+def cases(folder: str) -> list[str]:
+    """The names of the cases in one folder."""
+    return sorted(path.stem for path in (CORPUS / folder).glob("*.in"))
+
+
+def folder_of(kind: str) -> str:
+    """The name of a format's folder and page."""
+    return f"{kind}_format" if kind in ENVELOPES else kind
+
+
+def format_cases() -> list[tuple[str, str]]:
+    """Every format with every case of its own."""
+    return [(kind, case) for kind in sorted(FORMATS) for case in cases(folder_of(kind))]
 
 
 def envelope_type_of(kind: str) -> EnvelopeType:
     """The envelope that the lines of a format are in, on its page as well."""
-    named = CORPUS / kind / "envelope"
+    named = CORPUS / folder_of(kind) / "envelope"
     return ENVELOPES[named.read_text().strip() if named.exists() else "plain"]
 
 
 def line_of(kind: str, case: str) -> Envelope:
     """The line of one case of a format, as fresh as a record would give it."""
-    found = envelope_type_of(kind).decode((CORPUS / kind / f"{case}.in").read_bytes())
+    found = envelope_type_of(kind).decode((CORPUS / folder_of(kind) / f"{case}.in").read_bytes())
     assert isinstance(found, Envelope)
     return found
 
@@ -97,7 +108,20 @@ def settings_of(file: Path) -> FormatSettings:
         errors={code: ErrorRule(*rule) for code, rule in given.get("errors", {}).items()},
         formats=tuple(given.get("formats", ())),
         log_groups=tuple(given.get("log_groups", ())),
+        fields=rules_of(given.get("fields", {})),
+        extras=rules_of(given.get("extras", {})),
+        required=tuple(given.get("required", ())),
     )
+
+
+def rules_of(given: dict[str, dict]) -> dict[str, KeyRule]:
+    """Where values stand, by the name of a field: an object with the members of a `KeyRule`."""
+    return {name: KeyRule(**{**rule, "keys": tuple(rule["keys"])}) for name, rule in given.items()}
+
+
+def settings_of_case(kind: str, case: str) -> FormatSettings:
+    """The settings of one case of a format."""
+    return settings_of(CORPUS / folder_of(kind) / f"{case}.settings")
 
 
 def check(expected_file: Path, actual: dict | list) -> None:
@@ -115,13 +139,13 @@ def test_a_record_is_taken_out_of_its_envelope_as_recorded(kind, case):
     check(CORPUS / kind / f"{case}.json", envelope_as_json(ENVELOPES[kind].decode(record)))
 
 
-@pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind in sorted(FORMATS) for case in cases(kind)])
+@pytest.mark.parametrize(("kind", "case"), format_cases())
 def test_a_line_in_its_envelope_is_parsed_as_recorded(kind, case):
     """Every generation and trap of a format gives the expected event, or the expected reason for none."""
-    parse = parser(kind, settings_of(CORPUS / kind / f"{case}.settings"))
-    check(CORPUS / kind / f"{case}.json", parsed_as_json(parse(line_of(kind, case))))
+    parse = parser(kind, settings_of_case(kind, case))
+    check(CORPUS / folder_of(kind) / f"{case}.json", parsed_as_json(parse(line_of(kind, case))))
 
 
 def test_every_format_and_envelope_has_a_corpus():
     """A new one comes with its cases."""
-    assert [kind for kind in (*ENVELOPES, *FORMATS) if not cases(kind)] == []
+    assert [kind for kind in (*ENVELOPES, *map(folder_of, FORMATS)) if not cases(kind)] == []

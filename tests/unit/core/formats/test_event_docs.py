@@ -13,6 +13,8 @@ from logrouter.core.formats import FORMATS
 from logrouter.core.outcomes import OUTCOMES
 from logrouter.model import Reason
 
+from .test_corpus import folder_of
+
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "canonical-event.md").read_text(encoding="utf-8")
 CORPUS = ROOT / "tests" / "corpus"
@@ -21,7 +23,7 @@ ROW = re.compile(r"^\| `([^`]+)` \|(.*)$", re.MULTILINE)
 ALWAYS = {"$schema", "meta.stream", "meta.dt", "meta.id"}
 """What a line may hold as well, and an event gets in any case."""
 GROUPS = (
-    ("envoy", "traefik", "istio", "kv", "nginx", "apache", "builds"),
+    ("envoy", "traefik", "kong", "istio", "kv", "nginx", "apache", "builds"),
     ("aws_json", "aws_xml", "aws_clf", "aws_csv", "aws_pairs"),
     ("wso2_access", "wso2_apim_metrics", "wso2_api_log", "wso2_correlation", "wso2_http"),
 )
@@ -55,7 +57,7 @@ def leaves(event: dict, above: str = "") -> set[str]:
 def filled(name: str) -> dict[str, str]:
     """What a format fills in the cases of its corpus: `yes`, or `opt` if only in cases with options."""
     found: dict[str, str] = {}
-    for file in sorted((CORPUS / name).glob("*.json")):
+    for file in sorted((CORPUS / folder_of(name)).glob("*.json")):
         mark = "opt" if file.with_suffix(".settings").exists() else "yes"
         for field in leaves(json.loads(file.read_text()).get("event", {})):
             found[field] = "yes" if "yes" in (mark, found.get(field)) else "opt"

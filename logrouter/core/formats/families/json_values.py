@@ -1,0 +1,52 @@
+"""Values of gateways that log JSON: headers, texts in lists, and objects without what is secret in them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from logrouter.core.redact import REDACTED, names_secret
+from logrouter.core.text.unflatten import ABSENT
+
+_MAX_DEPTH: Final = 4
+
+
+def read_headers(headers: object) -> dict[str, str]:
+    """The headers in an object by lower-case name; without absent, redacted and secret ones.
+
+    A value is a text, or a list of texts where a header was sent several times. Anything but an object has none.
+    """
+    found: dict[str, str] = {}
+    if type(headers) is not dict:
+        return found
+    for name, value in headers.items():
+        text = value if type(value) is str else join_texts(value)
+        if text in ABSENT or text == REDACTED:
+            continue
+        header = name.lower()
+        if header and not names_secret(header):
+            found.setdefault(header, text)
+    return found
+
+
+def join_texts(value: object) -> str | None:
+    """The text that a header has: a text, or of a list of texts all, with commas between; None for anything else."""
+    if type(value) is str:
+        return value
+    if type(value) is not list or not value or any(type(each) is not str for each in value):
+        return None
+    return ", ".join(value)
+
+
+def without_secrets(name: str, value: Any, depth: int = 0) -> Any:
+    """The value of the field *name* as sources may read it: a text, a figure, or an object of such; else None.
+
+    What is absent, redacted or called like a secret is left out, at any depth.
+    """
+    if value in ABSENT or value == REDACTED or names_secret(name):
+        return None
+    if type(value) in (str, int, float):
+        return value
+    if type(value) is not dict or depth == _MAX_DEPTH:
+        return None
+    kept = {key: below for key, each in value.items() if (below := without_secrets(key, each, depth + 1)) is not None}
+    return kept or None
