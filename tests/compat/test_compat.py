@@ -22,6 +22,7 @@ from logrouter.access.policy import OPEN
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.pairs import PairingBuffer
 from logrouter.core.join.partial_lines import decode_places
+from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.rollup.records import decode_record
 from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
@@ -181,6 +182,8 @@ def test_the_same_lines_become_the_same_dead_letters(release):
     def letter(key: bytes, value: bytes, headers: Iterable[Any]) -> str:
         found = orjson.loads(value)
         del found["emitter_id"], found["meta"]["dt"]
+        if "text" in found["raw"]:  # what a later version hides besides is no difference
+            found["raw"]["text"] = STRICT.text(found["raw"]["text"])
         names = {name: data.decode() for name, data in headers if name != "logrouter-generation"}
         return comparable([key.decode(), found, names])
 

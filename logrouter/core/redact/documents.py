@@ -99,7 +99,7 @@ class _Walker:
 
     def _cut(self, text: str) -> str | None:
         """The beginning of a container that never ends, walked and closed; None if it is none."""
-        for kept, closers, mark in _closed(text):
+        for kept, closers in _closed(text):
             try:
                 value = orjson.loads(kept + closers)
             except ValueError:
@@ -107,9 +107,11 @@ class _Walker:
             if not value:
                 return None
             walked = self.value(value, 1, 1)
-            if walked is value and _holds_all_of(kept, value):
-                return kept + mark
-            return _written(walked).removesuffix(closers) + mark
+            shown = kept + closers if walked is value and _holds_all_of(kept, value) else _written(walked)
+            # Ends as before: no container that is open is a secret's, so what is left out stands for itself.
+            return (
+                shown.removesuffix(closers) + self._mask(text[len(kept) :]) if shown.endswith(closers) else shown + CUT
+            )
         return None
 
     def value(self, value: Any, depth: int, level: int) -> Any:
@@ -205,10 +207,10 @@ def _written(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _closed(text: str) -> list[tuple[str, str, str]]:
+def _closed(text: str) -> list[tuple[str, str]]:
     """Texts that close what is open in a container that was cut off, the one that keeps most first.
 
-    Each with what closes it, and a mark if its end was left out.
+    Each with what closes it.
     """
     closers: list[str] = []
     popped: list[str] = []  # since the boundary
@@ -229,8 +231,8 @@ def _closed(text: str) -> list[tuple[str, str, str]]:
             popped = []
         opened = last[:1] == '"' and not (len(last) > 1 and last.endswith('"') and _is_closed(last))
     ends = "".join(reversed(closers))
-    tails = [(_without_half_escape(text), '"' + ends, "")] if opened else []
-    tails += ((text, ends, ""), (text[:boundary], "".join(popped) + ends, CUT))
+    tails = [(_without_half_escape(text), '"' + ends)] if opened else []
+    tails += ((text, ends), (text[:boundary], "".join(popped) + ends))
     return tails
 
 
