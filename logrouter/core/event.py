@@ -13,6 +13,7 @@ import orjson
 from msgspec import Struct
 
 from logrouter.core.enrich import allow_headers
+from logrouter.core.enrich.sources import known_values
 from logrouter.core.outcomes import ENDINGS, NO_ENDING
 from logrouter.core.redact import redact_uri
 from logrouter.core.routing import OnInvalid
@@ -249,9 +250,12 @@ def _protect_client(route: Route, http: dict[str, Any]) -> None:
             http["client_ip"] = kept
     headers = http.get("request_headers")
     if type(headers) is dict:
-        if headers and headers.keys() <= route.headers and "referer" not in headers:
-            return
-        allowed = allow_headers(headers, route.headers)
+        try:
+            if headers and headers.keys() <= route.headers and known_values.issuperset(headers.values()):
+                return
+        except TypeError:  # a value that is no text; the schema has the last word on it
+            pass
+        allowed = allow_headers(headers, route.headers, route.query)
         if allowed:
             http["request_headers"] = allowed
         else:

@@ -9,6 +9,7 @@ import orjson
 from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.sources import field_getter
 from logrouter.core.names import SUSPECT, bounded_name
+from logrouter.core.redact.tokens import without_tokens
 from logrouter.core.text.addresses import replace_addresses
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def _identify(
     kind = prefix if colon and prefix in TYPED_PREFIXES else None
     if kind and not rest.strip():
         return None, False
-    bounded = bounded_name(replace_addresses(bounded_name(usable, MAX_ID), address), MAX_ID)  # hashes may be longer
+    named = bounded_name(usable, MAX_ID, secret=without_tokens(usable) != usable)
+    bounded = bounded_name(replace_addresses(named, address), MAX_ID)  # hashes may be longer
     return ((bounded, kind) if bounded not in _ABSENT else None), bounded != usable
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.redact import redact_uri
+from logrouter.core.redact import redact_raw, redact_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,6 +13,24 @@ if TYPE_CHECKING:
 
 ENVELOPE_PREFIX: Final = "envelope:"
 """Begins sources that `core.enrich.from_envelope` puts among the fields of a line under their whole name."""
+
+
+URI_HEADERS: Final = frozenset(
+    {
+        *("referer", "referrer", "origin", "location", "content-location", "x-forwarded-uri", "x-forwarded-url"),
+        *("x-forwarded-path", "x-original-uri", "x-original-url", "x-original-path", "x-rewrite-url", "x-request-uri"),
+        *("x-envoy-original-path", "x-uri", "x-url", "x-wap-profile", "ping-to", "ping-from", "x-forwarded-prefix"),
+    }
+)
+"""Request headers whose value is a URI, or a part of one."""
+
+MAX_KEPT: Final = 512
+MAX_KEPT_VALUES: Final = 8192
+
+known_values: Final[set[Any]] = set()
+"""Values of other headers in which there is nothing to redact: most are those of few user agents."""
+
+_known_uris: Final[dict[tuple[str, str], str]] = {}
 
 
 def field_getter(source: str) -> Callable[[Parsed], Any]:
@@ -62,12 +80,41 @@ def _dig(part: dict[str, Any], name: str) -> Any:
     return _dig(below, tail) if dot and type(below) is dict else None
 
 
-def allow_headers(headers: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
-    """The headers whose lower-case names are in *allowed*, in their order; a referer without its query."""
-    kept = {name: value for name, value in headers.items() if name in allowed}
-    if "referer" in kept:
-        referer = kept["referer"]
-        kept["referer"] = redact_uri(referer) if type(referer) is str else referer
-        if kept["referer"] == "":  # there was nothing but a query
-            del kept["referer"]
+def allow_headers(headers: Mapping[str, Any], allowed: frozenset[str], query: str = "drop") -> dict[str, Any]:
+    """The headers whose lower-case names are in *allowed*, in their order, without secrets in their values.
+
+    Those that hold a URI lose its query unless *query* is "keep", and a referer in any case.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in headers.items():
+        if name in allowed:
+            clean = _clean_value(name, value, query) if type(value) is str else value
+            if clean != "":  # there was nothing but a query
+                kept[name] = clean
     return kept
+
+
+def _clean_value(name: str, value: str, query: str) -> str:
+    if name in URI_HEADERS:
+        keep = "keep" if query == "keep" and name != "referer" else "drop"
+        known = _known_uris.get((keep, value))
+        if known is None:
+            known = _without_secrets(redact_uri(value, keep))
+            if len(_known_uris) >= MAX_KEPT_VALUES:
+                _known_uris.clear()
+            if len(value) <= MAX_KEPT:
+                _known_uris[keep, value] = known
+        return known
+    if value in known_values:
+        return value
+    clean = _without_secrets(value)
+    # Of what may be a URI elsewhere, nothing is known by its value alone.
+    if clean == value and len(value) <= MAX_KEPT and "?" not in value and "#" not in value:
+        if len(known_values) >= MAX_KEPT_VALUES:
+            known_values.clear()
+        known_values.add(value)
+    return clean
+
+
+def _without_secrets(value: str) -> str:
+    return redact_raw(value.encode("utf-8", "replace")).decode("utf-8", "replace")

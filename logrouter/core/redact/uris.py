@@ -31,7 +31,7 @@ _WEAK: Final = (
 # A path with none of these is the path, and nothing in it can be a secret that we would know. Both begin with what a
 # search finds at once: a character of a few, or a slash.
 _SUSPECT: Final = re.compile(r"[#=@;%]|//|eyJ")
-_SUSPECT_SEGMENT: Final = re.compile(rf"/(?:[^/]{{20}}|(?i:(?:{_STRONG}|{_WEAK})/|bot\d))")
+_SUSPECT_SEGMENT: Final = re.compile(rf"/(?:[^/]{{16}}|(?i:(?:{_STRONG}|{_WEAK})/|bot\d))")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/?#]*")
 
 _SLASH: Final = r"(?:/|%(?:25){0,3}2[fF])"
