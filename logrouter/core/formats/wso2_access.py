@@ -65,6 +65,12 @@ _OF_EVENT: Final[Mapping[str, frozenset[str]]] = {
 }
 """The keys that each event has. Others are believed only where nobody can have forged them."""
 _KNOWN: Final = frozenset[str]().union(*_OF_EVENT.values())
+_NOT_ALWAYS: Final[Mapping[str, str]] = {ERROR: "API", INCOMING: "API"}
+"""What an event has only at times, or has alone: who has called no API of the gateway can't be believed to name one."""
+_OPEN: Final = _HARMLESS | _ALWAYS | {"RemoteIP", "RequestOutMethod"}
+"""Keys that may stand behind what a client has written, in every gateway's lines; the others tell who called and how it
+ended."""
+_MAX_CACHED: Final = 256
 _NO_SOURCE: Final = ("RequestInURL", "RequestOutURL", "UserAgent")
 """Not for client-id and API sources: they may hold tokens, or names of internal hosts."""
 
@@ -77,6 +83,9 @@ _TIME = re.compile(
 _MAX_HEAD: Final = 1024
 
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
+
+# Lines of a gateway have few layouts. Hostile input can only make this start over.
+_plain_layouts: dict[tuple[str, ...], bool] = {}
 
 _Pairs = list[tuple[str, str]]
 _Not = Ignored | Rejected
@@ -106,7 +115,7 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | _Not:
     if "Event" not in values:
         return _malformed("no Event") if named or values.keys() & _KNOWN else NO_REQUEST
     suspect = False
-    if len(values) < len(pairs) or not values.keys() & _KNOWN <= _expected(values["Event"]):
+    if len(values) < len(pairs) or not _is_plain((values["Event"], *values)):
         values, suspect = _trusted(pairs)
     values = {key: text for key, text in values.items() if text not in wso2.ABSENT}
     flags = ((SUSPECT,) if suspect else ()) + (() if named else (NO_PREFIX,))
@@ -179,19 +188,34 @@ def _pairs(line: str, start: int) -> _Pairs | Rejected:
     return pairs
 
 
+def _is_plain(layout: tuple[str, ...]) -> bool:
+    """Whether keys are those of their event, the first of *layout*, and none stands where a client may write it."""
+    found = _plain_layouts.get(layout)
+    if found is None:
+        event, *keys = layout
+        open_from = next((at for at, key in enumerate(keys) if _FROM_OUTSIDE.get(key) == _BEHIND_A_REQUEST), len(keys))
+        found = _KNOWN.intersection(keys) <= _expected(event) and _OPEN.issuperset(keys[open_from:])
+        if len(_plain_layouts) >= _MAX_CACHED:
+            _plain_layouts.clear()
+        _plain_layouts[layout] = found
+    return found
+
+
 def _trusted(pairs: _Pairs) -> tuple[dict[str, str], bool]:
     """The value of each key in a line that may have forged pairs, and whether it seems to.
 
     The first of several values counts, if nobody can have forged it: if it stands before everything that others have
     written, or is parted from that by a pair of the gateway's own. Behind a registered name it counts as well, if the
     others stand behind what every request may hold. If it can be forged like the others, the key has no value. Keys
-    that the event does not have are believed only where nobody can have forged them.
+    that the event does not have, or has not always, are believed only where nobody can have forged them; so are all
+    keys of a line that has some of them before everything that a request may hold, as its gateway puts them there.
     """
     times = _counted(pairs)
     first: dict[str, str] = {}
     doubtful: dict[str, int] = {}
     forged: set[str] = set()
-    suspect = False
+    behind: set[str] = set()
+    before = opened = suspect = False
     reach = 0
     for key, value in pairs:
         if key in first:
@@ -199,15 +223,27 @@ def _trusted(pairs: _Pairs) -> tuple[dict[str, str], bool]:
             doubt = doubtful.get(key, 0)
             if doubt and doubt >= reach and key not in _HARMLESS and value != first[key]:
                 forged.add(key)
+            elif reach < _BEHIND_A_REQUEST:
+                behind.discard(key)
         else:
             if key in _ALWAYS and times[key] == 1:
                 reach = 0
             first[key] = value
             if reach:
                 doubtful[key] = reach
+            if key not in _OPEN:
+                if reach == _BEHIND_A_REQUEST:
+                    behind.add(key)
+                elif not opened:
+                    before = True
         reach = max(reach, _FROM_OUTSIDE.get(key, 0))
-    strange = (doubtful.keys() & _KNOWN) - _expected(first["Event"])
-    believed = {key: text for key, text in first.items() if key not in forged and key not in strange}
+        opened = opened or reach == _BEHIND_A_REQUEST
+    if not before:
+        behind &= {_NOT_ALWAYS.get(first["Event"])}
+    strange = (doubtful.keys() & _KNOWN) - _expected(first["Event"]) | (behind & _KNOWN)
+    believed = {
+        key: text for key, text in first.items() if key not in forged and key not in strange and key not in behind
+    }
     return believed, suspect or bool(strange)
 
 

@@ -6,7 +6,8 @@
 
 The transport's own lines about the same request have nine columns and don't count. Other call types (METHOD, jdbc,
 ldap, HTTP State Transition) are no requests. A path may hold bars, so the columns are counted from both ends.
-`Authorization` is never kept. The time is that of the end, without a zone.
+The correlation id is a header of the client's and may hold bars as well: then the columns begin where a figure and the
+call type stand, if that is one place only. `Authorization` is never kept. The time is that of the end, without a zone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format, fixed_format
+from logrouter.core.names import SUSPECT
 from logrouter.core.redact import path_of
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -33,14 +35,19 @@ _RIGHT: Final = (
 )
 _SOURCES: Final = ("applicationName", "consumerKey", "applicationId", "organization", "source")
 _SCHEME = re.compile(r"\s*(?:basic|bearer|digest|negotiate|hmac|aws4-hmac-sha256|apikey)\b", re.IGNORECASE)
+_CALLED = re.compile(r"\|\s*+(?:\d{1,16}|null)\s*+\|\s*+HTTP\s*+(?=\|)", re.ASCII)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 
 
 def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
-    left = envelope.text.strip().split("|", _FROM_LEFT)
+    text = envelope.text.strip()
+    left = text.split("|", _FROM_LEFT)
     if len(left) < 6 or not left[0][:4].isdecimal() or '"' in left[0]:
         return NO_REQUEST
+    forged = False
+    if text.count("|") >= _COLUMNS:  # more than there are between columns
+        left, forged = _columns(text, left)
     if left[4].strip() != CALL:
         return NO_REQUEST
     if envelope.text.rstrip().endswith(_LATENCY):  # a figure is the last of twenty columns
@@ -54,14 +61,36 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     wrong = [name for name, count in counts.items() if count is None and names[name] is not None]
     if wrong or (status is None and names["status"] is not None):
         return Rejected(Stage.PARSE, Reason.MALFORMED, "no number", f"/{wrong[0] if wrong else 'status'}")
-    event, flags = _event([part.strip() for part in left[:_FROM_LEFT]], right[0], names["applicationName"])
+    known = [part.strip() for part in left[:_FROM_LEFT]]
+    if forged:
+        known, right[0] = ["null"] * _FROM_LEFT, "null|null|null"
+    event, flags = _event(known, right[0], names["applicationName"])
     if status is not None:
         event.setdefault("http", {})["status_code"] = status
-    times = (("backend_time_ms", wso2.count_of(left[3].strip())), ("total_time_ms", counts["responseTime"]))
+    times = (("backend_time_ms", wso2.count_of(known[3])), ("total_time_ms", counts["responseTime"]))
     sizes = (("bytes_received", counts["requestSize"]), ("bytes_sent", counts["responseSize"]))
     event.update((name, value) for name, value in (*times, *sizes) if value is not None)
     fields = {name: value for name in _SOURCES if (value := names[name]) is not None}
-    return Parsed(event, fields, left[0].strip(), flags)
+    return Parsed(event, fields, left[0].strip(), (*flags, SUSPECT) if forged and SUSPECT not in flags else flags)
+
+
+def _columns(text: str, left: list[str]) -> tuple[list[str], bool]:
+    """The columns of a line with more bars than it needs, and whether those of the left can't be told.
+
+    The id before them and the path behind them may hold what looks like columns. Where only one place can be the call
+    type, it is.
+    """
+    called = _CALLED.search(text)
+    if called is None:
+        return left, False
+    if _CALLED.search(text, called.end()) is not None:
+        return [*left[:4], CALL, *left[5:]], True
+    time, _, head = text[: called.start()].partition("|")
+    ident, bar, thread = head.rpartition("|")
+    behind = text[called.end() + 1 :].split("|", _FROM_LEFT - 5)
+    if not bar or len(behind) <= _FROM_LEFT - 5:
+        return left, False
+    return [time, ident, thread, called[0].strip("|").partition("|")[0], CALL, *behind], False
 
 
 def _event(left: list[str], middle: str, application: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:

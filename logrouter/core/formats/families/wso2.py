@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.names import SUSPECT, bounded_name
+from logrouter.core.outcomes import is_http_status
 from logrouter.core.redact import redact_shown
 from logrouter.core.text.json_numbers import MAX_WHOLE, written_whole
 
@@ -209,6 +210,6 @@ def count_of(value: Any) -> int | None:
 
 
 def status_of(value: Any) -> int | None:
-    """A status, given as a number or as text; None for anything else."""
+    """A status of HTTP, given as a number or as text; None for anything else."""
     status = count_of(value)
-    return status if status is not None and status <= 999 else None
+    return status if is_http_status(status) else None

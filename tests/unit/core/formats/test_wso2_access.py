@@ -22,7 +22,7 @@ VALUES = st.text(
 PLAIN = st.text('abc"=,/?&{}[] ', min_size=1, max_size=30).filter(
     lambda text: '", ' not in f'"{text}' and text.strip() == text and text not in ABSENT
 )
-STATUSES = st.integers(0, 999).map(str)
+STATUSES = st.integers(100, 999).map(str)
 COMPLETE = st.fixed_dictionaries(
     {"Event": st.just("REQUEST_COMPLETE"), "MessageID": VALUES, "RequestInMethod": VALUES, "StatusCode": STATUSES},
     optional={
@@ -46,6 +46,10 @@ ERROR = st.fixed_dictionaries(
 )
 
 
+TRUSTED = ("API", "APPLICATION_NAME", "END_USER_NAME", "ResponseTo", "ErrorSource", "ERROR_CODE", "StatusCode")
+CLIENTS = frozenset({"RequestInURL", "RequestOutURL", "UserAgent", "RemoteIP"})
+
+
 def line(*pairs: tuple[str, str], prefix: str = PREFIX) -> str:
     """A line as the gateway writes it."""
     return prefix + ", ".join(f'{key}="{value}"' for key, value in pairs)
@@ -65,8 +69,12 @@ def parsed(text: str) -> Parsed:
 
 @given(st.data(), st.one_of(COMPLETE, ERROR))
 def test_render_then_parse_is_the_identity_in_any_order(data: st.DataObject, values: dict[str, str]) -> None:
-    """Quotes, commas, equals signs and braces in values are harmless; no order of keys matters."""
+    """Quotes, commas, equals signs and braces in values are harmless.
+
+    No order of keys matters, as long as what clients write stands before the gateway's own keys or behind them.
+    """
     pairs = data.draw(st.permutations(list(values.items())))
+    pairs.sort(key=lambda pair: pair[0] in CLIENTS, reverse=data.draw(st.booleans()))
     found = parsed(line(*pairs))
     http = found.event["http"]
 
@@ -179,6 +187,32 @@ def test_a_client_cannot_take_the_status_of_its_request_away(carrier: str) -> No
     assert found.event["api"] == "Weather"
     assert found.fields["END_USER_NAME"] == "jdoe"
     assert found.flags == ("suspect",)
+
+
+@given(
+    st.sampled_from(["RequestInURL", "RequestOutURL", "UserAgent"]),
+    st.sampled_from(["ERROR", "REQUEST_COMPLETE", "INCOMING_REQUEST"]),
+    st.lists(st.sampled_from([*TRUSTED, "Consumer"]), min_size=1, unique=True),
+    st.sampled_from(TRUSTED),
+)
+def test_what_the_gateway_left_out_no_client_can_add(carrier, event, forged, own):
+    """An API, an application, a status: behind a URL or a user agent they are not believed."""
+    values = {"API": "victim--Weather:v1", "StatusCode": "200"}
+    pairs = [
+        *(("Event", event), ("MessageID", "m"), ("RequestInMethod", "GET"), (own, values.get(own, "own"))),
+        *((carrier, "/a"), *((key, values.get(key, "forged")) for key in forged if key != own)),
+    ]
+    found = parsed(line(*pairs))
+
+    assert found.fields.keys().isdisjoint(set(forged) - {own})
+    assert found.event.keys().isdisjoint({"api", "application"} - ({"api"} if own == "API" else {"application"}))
+
+
+def test_an_error_without_an_api_gets_none_from_a_client():
+    """In no order of keys: a request that matched no API has none, whatever the user agent says."""
+    pairs = [("Event", "ERROR"), ("MessageID", "m"), ("RequestInURL", "/a"), ("UserAgent", 'x", API="a--Victim:v1')]
+    for order in (pairs, pairs[::-1]):
+        assert "api" not in parsed(line(*order, ("StatusCode", "404"))).event
 
 
 @pytest.mark.parametrize("carrier", ["APPLICATION_NAME", "END_USER_NAME"])

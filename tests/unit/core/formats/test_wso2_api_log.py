@@ -23,7 +23,7 @@ LINE = st.fixed_dictionaries(
         "correlationId": SHORT,
         "sourceIP": SHORT,
         "apiTo": st.from_regex(r"[a-z./]{1,20}(\?[a-z=]{0,9})?", fullmatch=True).filter(lambda text: text != "-"),
-        "statusCode": st.integers(0, 999),
+        "statusCode": st.integers(100, 999),
     },
 )
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.]{0,20}", fullmatch=True).filter(lambda text: text != "null")

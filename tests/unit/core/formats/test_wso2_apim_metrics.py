@@ -20,7 +20,7 @@ SHORT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min
 )
 COUNTS = st.integers(0, 2**53 - 1)
 RESPONSE = st.fixed_dictionaries(
-    {"apiName": SHORT, "proxyResponseCode": st.integers(0, 999)},
+    {"apiName": SHORT, "proxyResponseCode": st.integers(100, 999)},
     optional={
         "apiVersion": SHORT,
         "apiCreator": SHORT,

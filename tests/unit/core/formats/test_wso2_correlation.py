@@ -47,7 +47,7 @@ def path_of(**columns: object) -> str | None:
             "method": WORDS,
             "application": WORDS,
             "key": WORDS,
-            "status": st.integers(0, 999),
+            "status": st.integers(100, 999),
             "received": COUNTS,
             "sent": COUNTS,
             "backend": COUNTS,
