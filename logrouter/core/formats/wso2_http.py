@@ -2,10 +2,12 @@ r"""The HTTP access logs of WSO2 gateways, http_access and http_gw: common or co
 
     192.0.2.7 198.51.100.1 - - [01/May/2026:10:00:00 +0000] "GET /weather/1.0 HTTP/1.1" - - "-" "curl/8"    a request
     198.51.100.1  - [01/May/2026:10:00:00 +0000] "- - " 200 - "-" "-"                                        its answer
+    192.0.2.7 - - [01/May/2026:10:00:00 +0000] GET /carbon/ HTTP/1.1 200 512 - curl/8.5.0 0.012              both
     time=01/May/2026:10:00:00 +0000 … requestMethod=GET requestURL=/weather/1.0 … HTTPStatusCode=200
 
 X-Forwarded-For may come first. The pass-through transport writes a request and its answer as two lines with nothing in
-common, so the first is the request, without a status, and the second is not counted. Servlets write one line with both.
+common, so the first is the request, without a status, and the second is not counted. Servlets write one line with both;
+Carbon's own pattern for it, `%h %l %u %t %r %s %b %{Referer}i %{User-Agent}i %T`, has no quotes.
 """
 
 from __future__ import annotations
@@ -40,6 +42,24 @@ _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 
 _KEY = re.compile(r"(?:^|(?<= ))([A-Za-z][A-Za-z0-9_-]{0,39})=", re.ASCII)
 _METHOD_KEY: Final = "requestMethod="
+# Keys whose values hold no blank, or are the server's own: behind any other, a client may have written what follows.
+_CLOSED: Final = frozenset(
+    {"time", "remoteHostname", "remoteIP", "localPort", "localIP", "requestMethod", "requestURL", "requestProtocol"}
+    | {"HTTPStatusCode", "queryString", "bytesSent", "processingTime"}
+)
+# What stands before the time: addresses, identity and user; or a host by its name, whose identity is "-".
+_HEAD = re.compile(
+    r"(?:(?:[0-9A-Fa-f:.]{2,45},? ){1,32}[^\s\"]{0,255} (?:[^\s\"]{1,255} )?|[\w.-]{1,255} - [^\s\"]{1,255} )", re.ASCII
+)
+_UNQUOTED = re.compile(
+    r" (?:([A-Z][A-Z_-]{0,31}) (\S{1,16384}+) (HTTP/\d(?:\.\d)?)|-) (\d{3}|-) (\d{1,16}|-)(?: (\S*+)(?: (.*+))?)?+",
+    re.ASCII | re.DOTALL,
+)
+# A request that goes on as no other does: its line was cut.
+_BEGUN = re.compile(
+    r" (?:[A-Z][A-Z_-]{0,31} /\S*+(?: (?:H(?:T(?:T(?:P[/\d.]{0,4})?)?)?)?(?: [\d-]{0,3})?(?: )?)?)?\Z", re.ASCII
+)
+_TOOK = re.compile(r"(?:\A|(.*) )\[?(\d{1,9})\.(\d{3})\]?", re.ASCII | re.DOTALL)
 _KEYS: Final = frozenset({"requestMethod", "requestURL", "HTTPStatusCode"})
 _MAX_KEYS: Final = 64
 
@@ -53,9 +73,9 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
             # Pairs with such a line in a user agent, or such a line with pairs in X-Forwarded-For: nobody can tell.
             return _TWO_LINES
         return _common(line[: time.start()], time[1], line[time.end() + 2 :])
-    if _METHOD_KEY in line:
-        return _keyed(line)
-    return NO_REQUEST
+    if time is not None and _HEAD.fullmatch(line, 0, time.start()):
+        return _unquoted(line[: time.start()], time[1], line[time.end() :])
+    return _keyed(line) if _METHOD_KEY in line else NO_REQUEST
 
 
 def _common(head: str, time: str, rest: str) -> Parsed | Ignored | Rejected:
@@ -81,6 +101,29 @@ def _common(head: str, time: str, rest: str) -> Parsed | Ignored | Rejected:
     if took is not None:
         event["total_time_ms"] = int(took[1]) * 1000 + int(took[2])
     return _finished(event, result[1], result[2], chain, user, time, () if certain else (SUSPECT,))
+
+
+def _unquoted(head: str, time: str, rest: str) -> Parsed | Ignored | Rejected:
+    """A line in Carbon's own pattern. A target holds no blank, so status and size are the server's; the time is too."""
+    found = _UNQUOTED.fullmatch(rest)
+    if found is None:
+        if _BEGUN.fullmatch(rest):
+            return Rejected(Stage.PARSE, Reason.TRUNCATED, "no status and size behind the request")
+        return Rejected(Stage.PARSE, Reason.MALFORMED, "no request behind the time")
+    method, target, protocol, status, size, referer, agent = found.groups()
+    if _TIME.search(rest):
+        return _TWO_LINES
+    chain, user, certain = _client(head)
+    http = {"method": method, "protocol": protocol, "target": target and wso2.present(target)}
+    event: dict[str, Any] = {"http": {name: value for name, value in http.items() if value is not None}}
+    took = _TOOK.fullmatch(agent) if agent is not None else None
+    if took is not None:
+        agent = took[1]
+        event["total_time_ms"] = int(took[2]) * 1000 + int(took[3])
+    headers = {"referer": wso2.present(referer), "user-agent": wso2.present(agent)}
+    if any(headers.values()):
+        event["http"]["request_headers"] = {name: value for name, value in headers.items() if value is not None}
+    return _finished(event, status, size, chain, user, time, () if certain else (SUSPECT,))
 
 
 def _headers(behind: str) -> dict[str, str]:
@@ -117,7 +160,7 @@ def _finished(
     user: str | None,
     time: str | None,
     flags: tuple[str, ...] = (),
-) -> Parsed:
+) -> Parsed | Rejected:
     http = event["http"]
     target = http.pop("target", None)
     if target is not None:
@@ -129,6 +172,8 @@ def _finished(
     if user is not None:
         fields["user"] = user
     code = wso2.status_of(status)
+    if code is None and wso2.count_of(status) is not None:
+        return Rejected(Stage.PARSE, Reason.MALFORMED, "HTTP has no such status")
     if code is not None:
         http["status_code"] = code
     sent = wso2.count_of(size)
@@ -166,9 +211,14 @@ def _keyed(line: str) -> Parsed | Ignored | Rejected:
         return NO_REQUEST  # pairs in what a client has sent, in a log of another kind
     ends = [*(match.start() for match in starts[1:]), len(line)]
     values: dict[str, str | None] = {}
+    cut_off = False
     for match, end in zip(starts, ends, strict=True):
+        if cut_off := match[1] not in _CLOSED:
+            break
         values.setdefault(match[1], wso2.present(line[match.end() : end].strip()))
     if not values.keys() >= _KEYS:
+        if cut_off and {match[1] for match in starts} >= _KEYS:
+            return Rejected(Stage.PARSE, Reason.MALFORMED, f"one of {', '.join(sorted(_KEYS))} stands behind a header")
         return NO_REQUEST
     method, target = values["requestMethod"], values["requestURL"]
     if method is None and target is None:
@@ -188,7 +238,7 @@ def _keyed(line: str) -> Parsed | Ignored | Rejected:
 
 def _signature(envelope: Envelope) -> bool:
     text = envelope.text
-    return _METHOD_KEY in text or '] "' in text
+    return _METHOD_KEY in text or '] "' in text or _TIME.search(text) is not None
 
 
 FORMAT: Final[Format] = fixed_format(parse, _signature)
