@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
-from logrouter.core.formats.families.weblog import field_meaning, header_meaning, reader_of
+from logrouter.core.formats.families.weblog import field_meaning, header_meaning, read_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import decode_bytes
 from logrouter.core.text.line_patterns import (
@@ -69,6 +69,12 @@ DIRECTIVES: Final[dict[str, tuple[str, VariableKind]]] = {
 }
 """What each directive means, and what it can hold; those with an argument are told by it (`_with_argument`)."""
 
+_TLS: Final = frozenset(
+    {"https", "ssl_protocol", "ssl_cipher", "ssl_cipher_algkeysize", "ssl_cipher_usekeysize", "ssl_session_resumed"}
+    | {"ssl_secure_reneg", "ssl_compress_method", "ssl_tls_sni", "version", "cipher"}
+)
+"""What mod_ssl knows about a connection and writes without a space."""
+
 UNITS: Final = {"ms": "millis", "us": "micros", "s": "seconds"}
 """Of `%{…}T`."""
 
@@ -100,7 +106,8 @@ def compile_apache(settings: FormatSettings) -> Parser:
         reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)
     except PatternError as error:
         raise FormatSettingsError("pattern", str(error)) from None
-    return lambda envelope: reader.read(envelope.text)
+    read = read_of(reader, made.pieces)
+    return lambda envelope: read(envelope.text)
 
 
 def unescape(text: str) -> str:
@@ -198,6 +205,8 @@ def _with_argument(letter: str, argument: str) -> tuple[str, VariableKind] | Non
         case "o":
             dropped = name in ("location", "set_cookie")
             return "dropped" if dropped else field_meaning(f"sent_http_{name}", called=argument), ANY
+        case "x" | "e" | "c" if name in _TLS:
+            return f"field:{name}", TOKEN
         case "e" | "n" | "x" | "c":
             return ("request_id", TOKEN) if name == "unique_id" else (field_meaning(name, called=argument), ANY)
         case "C" | "^ti" | "^to":

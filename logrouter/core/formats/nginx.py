@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import combined
-from logrouter.core.formats.families.weblog import field_meaning, header_meaning, reader_of
+from logrouter.core.formats.families.weblog import field_meaning, header_meaning, read_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
 from logrouter.core.text.json_objects import decode_object
@@ -26,6 +26,7 @@ from logrouter.core.text.line_patterns import (
     ANY,
     CLF_TIME,
     EPOCH_TIME,
+    FIGURES,
     HOST,
     ISO_TIME,
     NUMBER,
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from logrouter.core.text.line_patterns import Piece
     from logrouter.model import Envelope, Parser
 
-_TRIED: Final = VariableKind("", r'[^\s,"]{1,128}+(?:(?:,[ ]| : )[^\s,"]{1,128}+){0,63}+', r", | : |[\w.:/@\[\]-]")
+_SERVER: Final = r'(?:\[[0-9A-Fa-f:.]{2,45}+\](?::\d{1,5}+)?+|[^\s,"]{1,128}+)'
+_SERVERS: Final = VariableKind("", rf"{_SERVER}(?:(?:,[ ]| : ){_SERVER}){{0,63}}+", r", | : |[\w.:/@-]")
 
 # What nginx itself lets through: any other method or protocol is a bad request, whose variables are empty.
 _METHOD: Final = VariableKind("[A-Z_-]")
@@ -50,6 +52,7 @@ _LABEL: Final = VariableKind(r"[\w.:-]")
 
 VARIABLES: Final[dict[str, tuple[str, VariableKind]]] = {
     "remote_addr": ("address", HOST),
+    "the_real_ip": ("address", HOST),
     "proxy_add_x_forwarded_for": ("chain", ADDRESSES),
     "http_x_forwarded_for": ("forwarded", ADDRESSES),
     "remote_user": ("field:remote_user", ANY),
@@ -67,20 +70,21 @@ VARIABLES: Final[dict[str, tuple[str, VariableKind]]] = {
     "body_bytes_sent": ("body_bytes_sent", NUMBER),
     "request_length": ("bytes_received", NUMBER),
     "request_time": ("seconds", NUMBER),
-    "upstream_response_time": ("backend_seconds", _TRIED),
-    "upstream_status": ("backend_status", _TRIED),
-    "upstream_addr": ("field:upstream_addr", _TRIED),
-    "upstream_connect_time": ("field:upstream_connect_time", _TRIED),
-    "upstream_header_time": ("field:upstream_header_time", _TRIED),
-    "upstream_bytes_received": ("field:upstream_bytes_received", _TRIED),
-    "upstream_bytes_sent": ("field:upstream_bytes_sent", _TRIED),
-    "upstream_response_length": ("field:upstream_response_length", _TRIED),
+    "upstream_response_time": ("backend_seconds", FIGURES),
+    "upstream_status": ("backend_status", FIGURES),
+    "upstream_addr": ("field:upstream_addr", _SERVERS),
+    "upstream_connect_time": ("field:upstream_connect_time", FIGURES),
+    "upstream_header_time": ("field:upstream_header_time", FIGURES),
+    "upstream_bytes_received": ("field:upstream_bytes_received", FIGURES),
+    "upstream_bytes_sent": ("field:upstream_bytes_sent", FIGURES),
+    "upstream_response_length": ("field:upstream_response_length", FIGURES),
     "upstream_cache_status": ("field:upstream_cache_status", TOKEN),
     "host": ("domain", TOKEN),
     "http_host": ("domain", ANY),
     "server_name": ("server_name", TOKEN),
     "request_id": ("request_id", _LABEL),
     "req_id": ("request_id", ANY),
+    "kong_request_id": ("request_id", _LABEL),
     "limit_req_status": ("limited", TOKEN),
     "limit_conn_status": ("limited", TOKEN),
     "args": ("dropped", ANY),
@@ -95,13 +99,16 @@ _NARROW: Final = {
     **dict.fromkeys(
         ("connection", "connection_requests", "connection_time", "pid", "server_port", "remote_port"), NUMBER
     ),
-    **dict.fromkeys(("realip_remote_port", "proxy_port", "proxy_protocol_port"), NUMBER),
+    **dict.fromkeys(("realip_remote_port", "proxy_port", "proxy_protocol_port", "gzip_ratio"), NUMBER),
     **dict.fromkeys(("realip_remote_addr", "server_addr"), HOST),
     # Names that the ingress controller of Kubernetes sets from its own objects.
     **dict.fromkeys(("proxy_upstream_name", "proxy_alternative_upstream_name", "namespace", "ingress_name"), _LABEL),
     **dict.fromkeys(("service_name", "service_port"), _LABEL),
-    **dict.fromkeys(("hostname", "https", "is_args", "nginx_version", "pipe", "scheme"), TOKEN),
-    **dict.fromkeys(("request_completion", "ssl_protocol", "ssl_cipher", "ssl_session_reused"), TOKEN),
+    # Names that Nginx Proxy Manager sets for the server that a host is forwarded to.
+    **dict.fromkeys(("forward_scheme", "server"), TOKEN),
+    "port": NUMBER,
+    **dict.fromkeys(("hostname", "https", "is_args", "nginx_version", "pipe", "request_completion", "scheme"), TOKEN),
+    **dict.fromkeys(("ssl_protocol", "ssl_cipher", "ssl_session_reused"), _LABEL),
 }
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))|\$", re.ASCII)
 _PATHS: Final = ("$uri", "$document_uri")
@@ -128,12 +135,13 @@ def _compile_pattern(pattern: str) -> Parser:
     text, escaping = _format_of(pattern)
     pieces = _pieces(text)
     reader = reader_of(pieces, undo=_UNDO[escaping], escaped=escaping != "none", at_end=True)
+    read = read_of(reader, pieces)
     members = compile_members(pieces) if escaping == "json" else None
     if members is None:
-        return lambda envelope: reader.read(envelope.text)
+        return lambda envelope: read(envelope.text)
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
-        found = reader.read(envelope.text)
+        found = read(envelope.text)
         if isinstance(found, Parsed):
             return found
         document: Any = envelope.document

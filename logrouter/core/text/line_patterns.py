@@ -38,7 +38,8 @@ class VariableKind(NamedTuple):
 
     *chars* is a class of characters, "" for any. *shape* is an expression for how values are written, if that is known;
     with *fixed* it finds the end of a value whatever follows. A value is not followed by a match of *not_before*,
-    unless it ends there anyway. *empty* is what a server writes for an empty text.
+    unless it ends there anyway. *empty* is what a server writes for an empty text. *figures* says that there are only
+    figures in it, with commas and colons between them.
     """
 
     chars: str
@@ -46,6 +47,7 @@ class VariableKind(NamedTuple):
     not_before: str = ""
     fixed: bool = False
     empty: str = ""
+    figures: bool = False
 
 
 ANY: Final = VariableKind("")
@@ -54,8 +56,16 @@ TOKEN: Final = VariableKind(r'[^\s"]')
 """No space and no quote."""
 HOST: Final = VariableKind(r"[\w:.%-]")
 """An address or the name of a host, as a server has found it; a socket's is `unix:`."""
-NUMBER: Final = VariableKind(r"[0-9.-]", not_before="[0-9.-]")
-ADDRESSES: Final = VariableKind("", r'[^\s,"]{1,64}+(?:,[ ]?[^\s,"]{1,64}+){0,31}+', r"[\w,.:\]-]")
+NUMBER: Final = VariableKind(r"[0-9.-]", not_before="[0-9.-]", figures=True)
+FIGURES: Final = VariableKind(
+    "",
+    r"[0-9.-]{1,20}+(?:(?:, | : )[0-9.-]{1,20}+){0,63}+",
+    r"(?:, | : )(?:[0-9.-]|\Z)|[0-9.-]",
+    figures=True,
+)
+"""Figures of several tries: one behind another server with a comma, one behind a redirect with a colon."""
+_ENTRY: Final = r'(?:\[[0-9A-Fa-f:.]{2,45}+\](?::\d{1,5}+)?+|[^\s,"]{1,64}+)'
+ADDRESSES: Final = VariableKind("", rf"{_ENTRY}(?:,[ ]?{_ENTRY}){{0,31}}+", r"[\w,.:-]")
 """The addresses of X-Forwarded-For, where nothing else says where they end."""
 CLF_TIME: Final = VariableKind("", r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}", fixed=True)
 ISO_TIME: Final = VariableKind("", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)", fixed=True)
@@ -99,15 +109,16 @@ def compile_scan(pieces: Sequence[Piece], *, escaped: bool = True) -> re.Pattern
 def head_of(pieces: Sequence[Piece], *, escaped: bool = True) -> re.Pattern[str]:
     """The expression for the beginning of lines of the pattern, by `match`.
 
-    It ends at the first variable of a fixed shape, else at the third variable. A line that begins so and is not of the
-    pattern was cut or damaged.
+    It ends with the first variable of a fixed shape, else behind the third variable. A line that begins so and is not
+    of the pattern was cut or damaged, or its pattern is not quite that of the server. Where the fixed variable is the
+    first one it takes what follows as well: other programs begin their lines with a time, too.
     """
     seen = 0
     for index, piece in enumerate(pieces):
         if isinstance(piece, Variable):
             seen += 1
             if seen == 3 or piece.kind.fixed:
-                pieces = pieces[: index + 2]
+                pieces = pieces[: index + 1 if piece.kind.fixed and seen > 1 else index + 2]
                 break
     return re.compile(_Compiler(pieces, escaped=escaped, end="").expression(), re.ASCII | re.DOTALL)
 
@@ -139,10 +150,12 @@ class _Compiler:
         following = self._pieces[index + 1] if index + 1 < len(self._pieces) else ""
         follows = following if isinstance(following, str) else ""
         if piece.kind.fixed:
-            return f"((?>{piece.kind.shape}|-|))", index + 1
+            # In the beginning that tells whose a line is, a time that is absent would tell nothing.
+            return f"((?>{piece.kind.shape}{'|-|' if self._end else ''}))", index + 1
         ends = not follows or not self._holds(piece, follows[0])
         before = self._pieces[index - 1] if index else ""
-        if within is not None and isinstance(before, str) and all(self._holds(piece, char) for char in before):
+        alike = isinstance(before, str) and all(self._holds(piece, char) for char in before)
+        if within is not None and alike and not self._behind_time(index):
             detail = f"it can't be told where {within.name} ends and {piece.name} begins: both may hold what is between"
             hint = "put one of them in quotes" if self._escaped else "let the server escape values"
             raise _at(piece, f"{detail}; {hint}")
@@ -157,6 +170,16 @@ class _Compiler:
         chain, index = self._search(piece, index + 1)
         empty = f"{re.escape(piece.kind.empty)}|" if piece.kind.empty else ""
         return f"(?>((?:{empty}{self._char(piece)}*?)){chain})", index
+
+    def _behind_time(self, index: int) -> bool:
+        """Whether a time and figures end at a variable of figures: then no client can have written what looks so.
+
+        What a client writes comes before the server's own time, and figures can't hold that.
+        """
+        for piece in reversed(self._pieces[: index + 1]):
+            if isinstance(piece, Variable) and not piece.kind.figures:
+                return piece.kind.fixed
+        return False
 
     def _search(self, variable: Variable, index: int) -> tuple[str, int]:
         """What follows a variable up to a character that it can't hold, or to the end of the line."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.outcomes import outcome_of
 from logrouter.core.redact import names_secret, path_of
-from logrouter.core.text.line_patterns import compile_scan, head_of, variables_of
+from logrouter.core.text.addresses import holds_address
+from logrouter.core.text.line_patterns import ADDRESSES, compile_scan, head_of, variables_of
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -129,6 +130,28 @@ def reader_of(
         at_end=at_end,
         prepare=prepare,
     )
+
+
+def read_of(reader: PatternReader, pieces: Sequence[Piece]) -> Callable[[str], Parsed | Ignored | Rejected]:
+    """How to read a line by the reader of a pattern.
+
+    Addresses without quotes are written by clients and end where a user may begin. Where such a user holds an address
+    of its own, it may be the end of the addresses, and what was read as these made up.
+    """
+    found = variables_of(pieces)
+    open_ended = [index for index, each in enumerate(found) if each.kind is ADDRESSES]
+    users = [index for index, each in enumerate(found) if each.meaning == "field:remote_user"]
+    if not open_ended or not users or users[-1] < open_ended[0]:
+        return reader.read
+
+    def read(text: str) -> Parsed | Ignored | Rejected:
+        parsed = reader.read(text)
+        user = parsed.fields.get("remote_user", "") if isinstance(parsed, Parsed) else ""
+        if " " in user and holds_address(user):
+            return Rejected(Stage.PARSE, Reason.MALFORMED, "it can't be told where addresses end and the user begins")
+        return parsed
+
+    return read
 
 
 def header_meaning(name: str) -> str:

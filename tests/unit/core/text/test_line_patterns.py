@@ -18,6 +18,7 @@ from logrouter.core.text.line_patterns import (
     ANY,
     CLF_TIME,
     EPOCH_TIME,
+    FIGURES,
     ISO_TIME,
     MAX_VARIABLES,
     NUMBER,
@@ -29,7 +30,7 @@ from logrouter.core.text.line_patterns import (
     variables_of,
 )
 
-TRIED = nginx.VARIABLES["upstream_status"][1]
+SERVERS = nginx.VARIABLES["upstream_addr"][1]
 EMPTY = '""'
 USER = apache.DIRECTIVES["u"][1]
 TEXT = st.text(max_size=12) | st.sampled_from(
@@ -40,7 +41,8 @@ VALUES = {
     TOKEN: st.from_regex(r"[A-Za-z0-9._/]{1,12}(:[0-9a-z]{1,3}){0,2}|-", fullmatch=True),
     NUMBER: st.from_regex(r"[0-9]{1,12}(\.[0-9]{3})?|-", fullmatch=True),
     ADDRESSES: st.lists(st.ip_addresses().map(str), min_size=1, max_size=4).map(", ".join) | st.just("-"),
-    TRIED: st.from_regex(r"([0-9]{1,3}|-)((, | : )([0-9]{1,3}|-)){0,4}", fullmatch=True),
+    SERVERS: st.from_regex(r"([0-9]{1,3}:80|-)((, | : )(\[::[0-9a-f]\]:80|-)){0,4}", fullmatch=True),
+    FIGURES: st.from_regex(r"([0-9]{1,3}|-)((, | : )([0-9]{1,3}|-)){0,4}", fullmatch=True),
     USER: TEXT.map(lambda text: text or EMPTY),
     CLF_TIME: st.just("01/May/2026:10:00:00 +0000"),
     ISO_TIME: st.sampled_from(["2026-05-01T10:00:00+02:00", "2026-05-01T10:00:00Z"]),
@@ -146,7 +148,7 @@ def test_no_text_makes_a_scan_raise(pieces, text):
         (["GET"], None, "no variable"),
         ([Variable("$a", 1, ""), Variable("$b", 3, "")], 3, "nothing stands between $a and $b"),
         ([Variable("$a", 1, ""), " ", Variable("$b", 4, ""), " "], 4, "quotes"),
-        ([Variable("$t", 1, "", TRIED), ", ", Variable("$s", 5, "", NUMBER)], 1, "may hold ','"),
+        ([Variable("$t", 1, "", FIGURES), ", ", Variable("$s", 5, "", NUMBER)], 1, "may hold ','"),
         ([Variable("$s", 1, "", NUMBER), "-", Variable("$b", 4, "", NUMBER)], 1, "may hold '-'"),
         ([Variable("$a", 1, "")] * (MAX_VARIABLES + 1), None, "at most"),
     ],
