@@ -19,7 +19,8 @@ OUTCOMES: Final = (
 )
 
 
-_FIRST_STATUS: Final = 100
+FIRST_STATUS: Final = 100
+"""The least status that a server can have sent."""
 _LAST_STATUS: Final = 599
 _MAX_STATUS: Final = 999
 """Servers send numbers of their own beyond those that HTTP knows."""
@@ -40,7 +41,7 @@ _ALWAYS_BACKEND: Final = (502, 503, 504)
 
 def is_http_status(value: object) -> bool:
     """Whether a value is a status that a server can have sent. The exit status of a job is none, nor is 0."""
-    return type(value) is int and _FIRST_STATUS <= value <= _MAX_STATUS
+    return type(value) is int and FIRST_STATUS <= value <= _MAX_STATUS
 
 
 def outcome_of(status: int | None, *, from_backend: bool | None = None) -> str | None:

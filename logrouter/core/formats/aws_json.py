@@ -21,7 +21,7 @@ from logrouter.core.formats.families.aws import TAKES, compile_reader, is_execut
 from logrouter.core.formats.families.aws_names import known_names, plain
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.json_keys import count_keys
-from logrouter.core.text.json_objects import REPAIRED
+from logrouter.core.text.json_objects import REPAIRED, repair_flags
 from logrouter.model import NO_REQUEST, Envelope, Reason, Rejected
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"(\s*+:)?', re.DOTALL)
 _BARE = re.compile(r"[\w.+-]{0,100}", re.ASCII)
 _NOWHERE: Final = Envelope("plain", "")
 _UNREADABLE: Final = unreadable("no JSON, and not to be mended by its keys")
+_MISSING: Final = unreadable("not all keys of the format", Reason.FIELD_CONFLICT)
 _TWICE: Final = unreadable("a key occurs twice", Reason.FIELD_CONFLICT)
 
 
@@ -52,7 +53,9 @@ def _compile(settings: FormatSettings) -> Parser:
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         text = envelope.text.strip()
-        if text[:1] != "{" or is_execution_log(envelope):
+        if text[:1] != "{":
+            return NO_REQUEST if envelope.document is None else of_object(envelope.document, envelope)
+        if is_execution_log(envelope):
             return NO_REQUEST
         try:
             line = orjson.loads(text)
@@ -66,6 +69,16 @@ def _compile(settings: FormatSettings) -> Parser:
         if found is not NO_REQUEST and _repeats_key(text, line):
             return _TWICE
         return found
+
+    def of_object(line: dict[str, Any], envelope: Envelope) -> Parsed | Ignored | Rejected:
+        """The request in an object that the transport has read. What it was written like can't be told any more."""
+        if is_execution_log(envelope):
+            return NO_REQUEST
+        if columns:
+            line = {name: line[name] for name in columns if name in line}
+            if len(line) != len(columns):
+                return _MISSING if line and is_request(line) else NO_REQUEST
+        return read(line, envelope, repair_flags(line))
 
     def mended(text: str, envelope: Envelope) -> Parsed | Ignored | Rejected:
         keys = {plain(key[1]) for key in islice(_KEY.finditer(text), _MANY)}
@@ -140,7 +153,8 @@ def _value(written: str) -> Any:
 
 
 def _signature(envelope: Envelope) -> bool:
-    return envelope.text.lstrip()[:1] == "{"
+    """Whether the line is an object, or the transport has taken one in."""
+    return envelope.document is not None or envelope.text.lstrip()[:1] == "{"
 
 
 FORMAT: Final = Format(_compile, TAKES | {"columns"}, _signature)

@@ -80,7 +80,7 @@ _NO_STATUS: Final = Rejected(Stage.PARSE, Reason.MALFORMED, "the status is none 
 # The common line as types: nested, every value of its own type, nothing unknown, null, "" or "-". Decoding by them
 # takes a third of the time of decoding to a dict and looking at every value. What does not fit goes the general way.
 _Text = Annotated[str, Meta(min_length=2)] | UnsetType
-_Number = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)] | UnsetType
+_Number = Annotated[int, Meta(ge=0, le=2**53 - 1)] | UnsetType
 _Status = Annotated[int, Meta(ge=100, le=999)] | UnsetType
 
 
@@ -166,8 +166,11 @@ def _settle_figures(
     *own* says that the gateway has written the line: its `duration` is milliseconds, and whole.
     """
     for name in FIGURES:
-        if type(nested.get(name)) is float:
-            nested[name] = as_whole(nested[name])
+        figure = nested.get(name)
+        if type(figure) is float:
+            figure = nested[name] = as_whole(figure)
+        if type(figure) is int and figure < 0:
+            del nested[name]
     http = nested.get("http", _NOTHING)
     if type(http.get("status_code")) is float:
         http["status_code"] = as_whole(http["status_code"])

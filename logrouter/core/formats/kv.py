@@ -149,6 +149,8 @@ def _compile(settings: FormatSettings) -> Parser:
             http["status_code"] = _number(status)
         elif rule is not None and rule.status is not None:
             http["status_code"] = rule.status
+        if _TRIES in event and event[_TRIES] in (0, http.get("status_code")):
+            del event[_TRIES]  # no backend was asked, or it says nothing that the status does not
         fields: dict[str, Any] = dict.fromkeys(pairs.words, "true")
         fields |= {key: value for key, value in line.items() if key not in uris and not names_secret(key)}
         fields |= _place(said, event)

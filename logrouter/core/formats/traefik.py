@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families.weblog import begin_of
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import outcome_of
+from logrouter.core.outcomes import FIRST_STATUS, outcome_of
 from logrouter.core.redact import REDACTED, names_secret, path_of
 from logrouter.core.text.json_numbers import MAX_WHOLE, as_whole
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
@@ -89,10 +89,14 @@ def _of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored
     return _request(known, flags)
 
 
-def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed:
+def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejected:
     """The event in a line's values, none of them absent."""
-    headers, fields = _headers_and_fields(line)
     status = as_whole(line[_STATUS])
+    if type(status) is int and status < FIRST_STATUS:
+        if status:
+            return Rejected(Stage.PARSE, Reason.MALFORMED, f"{_STATUS} is none of HTTP", f"/{_STATUS}")
+        status = None  # a client that left, or a WebSocket that had ended: the line does not say which
+    headers, fields = _headers_and_fields(line)
     event: dict[str, Any] = {"http": _http(line, status, headers)}
     if meta := _meta(line, headers):
         event["meta"] = meta
@@ -100,12 +104,14 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed:
         event["route"] = line["RouterName"]
     for name, field in _SIZES:
         if name in line:
-            event[field] = as_whole(line[name])
+            size = as_whole(line[name])
+            if type(size) is not int or size >= 0:
+                event[field] = size
     for name, field in _TIMES:
-        if name in line and not _is_zero(line[name]):
-            event[field] = _milliseconds(line[name])
+        if name in line and (took := _milliseconds(line[name])) is not None:
+            event[field] = took
     origin = as_whole(line.get("OriginStatus"))
-    if origin is not None and origin != status and not _is_zero(origin):
+    if origin is not None and origin != status and (type(origin) is not int or origin >= FIRST_STATUS):
         event["backend_status_code"] = origin
     fields |= event
     return Parsed(event, fields, _time(line, event.get("total_time_ms")), flags, _outcome(line, status, origin))
@@ -134,7 +140,7 @@ def _is_secret(name: str) -> bool:
 
 def _http(line: dict[str, Any], status: object, headers: dict[str, str]) -> dict[str, Any]:
     """What was asked and answered."""
-    http: dict[str, Any] = {"status_code": status}
+    http: dict[str, Any] = {} if status is None else {"status_code": status}
     for name, field in _HTTP:
         if name in line:
             http[field] = line[name]
@@ -197,9 +203,11 @@ def _is_zero(value: Any) -> bool:
 
 
 def _milliseconds(value: Any) -> Any:
-    """Nanoseconds rounded to milliseconds; what is none stays, for the schema to refuse."""
-    if type(value) not in _NUMBERS or not 0 <= value <= _MAX_NANOSECONDS:
+    """Nanoseconds rounded to milliseconds, None if none were measured; what is none stays, for the schema to refuse."""
+    if type(value) not in _NUMBERS or value > _MAX_NANOSECONDS:
         return value
+    if value <= 0:
+        return None  # nothing takes no time
     return (int(value) + 500_000) // 1_000_000
 
 

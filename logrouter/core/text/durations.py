@@ -11,12 +11,13 @@ import re
 from decimal import Decimal
 from typing import Final
 
+from logrouter.core.text.json_numbers import MAX_WHOLE, written_whole
+
 UNIT_UNKNOWN: Final = "unit_unknown"
 """The flag of an event whose line says how long something took, but in no unit that can be known."""
 
 _MAX_TEXT: Final = 48
 _MAX_DIGITS: Final = 16
-_MAX_MS: Final = (1 << 53) - 1
 _UNITS: Final = {
     "": Decimal(1),
     "h": Decimal(3_600_000),
@@ -71,11 +72,10 @@ def is_bare(value: object) -> bool:
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, str):
-        return int(value) if len(value) <= 16 and value.isascii() and value.isdigit() else None
-    return value if type(value) is int and 0 <= value <= _MAX_MS else None
+    number = written_whole(value)
+    return number if number is not None and number >= 0 else None
 
 
 def _rounded(ms: Decimal) -> int | None:
     whole = int(ms + Decimal("0.5"))
-    return whole if whole <= _MAX_MS else None
+    return whole if whole <= MAX_WHOLE else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from logrouter.core.text.json_numbers import whole
 from logrouter.core.text.line_patterns import PatternError, Variable, compile_scan, variables_of
 
 if TYPE_CHECKING:
@@ -125,5 +126,6 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, float):
-        return f"{value:.3f}"
+        number = whole(value)
+        return f"{value:.3f}" if number is None else str(number)
     return str(value) if isinstance(value, int) else None

@@ -65,6 +65,8 @@ def time_text(value: object) -> str | None:
         if seconds is not None and nanos is not None and nanos < 1_000_000_000:
             return f"{seconds}.{nanos:09d}"
         return None
+    if type(value) is float and value.is_integer():
+        value = int(value)  # digits, and no exponent
     return str(value) if type(value) in (int, float) else None
 
 

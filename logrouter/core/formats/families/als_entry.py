@@ -139,15 +139,17 @@ def _client(common: dict[str, Any]) -> str | None:
 
 
 def _method(value: object) -> str | None:
-    if type(value) is int:
-        return _METHODS[value] or None if 0 <= value < len(_METHODS) else None
-    return value if type(value) is str and value != _UNSPECIFIED else None
+    if type(value) is str:
+        return value if value != _UNSPECIFIED else None
+    number = whole(value)
+    return _METHODS[number] or None if number is not None and 0 <= number < len(_METHODS) else None
 
 
 def _protocol(value: object) -> str | None:
-    if type(value) is int:
-        return _VERSIONS[value] or None if 0 <= value < len(_VERSIONS) else None
-    return _NAMED_VERSIONS.get(value) if type(value) is str else None
+    if type(value) is str:
+        return _NAMED_VERSIONS.get(value)
+    number = whole(value)
+    return _VERSIONS[number] or None if number is not None and 0 <= number < len(_VERSIONS) else None
 
 
 def _ms(common: dict[str, Any], name: str) -> int | None:

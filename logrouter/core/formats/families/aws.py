@@ -12,9 +12,11 @@ from logrouter.core.envelopes.fields import getter
 from logrouter.core.formats.families.aws_errors import WAF, fault_of, harmless_message
 from logrouter.core.formats.families.aws_names import plain, targets_of
 from logrouter.core.formats.format import FormatSettingsError
-from logrouter.core.outcomes import outcome_of
+from logrouter.core.outcomes import is_http_status, outcome_of
 from logrouter.core.redact import path_of
+from logrouter.core.text.durations import UNIT_UNKNOWN
 from logrouter.core.text.globs import compile_glob
+from logrouter.core.text.json_numbers import MAX_WHOLE, as_whole, written_whole
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -34,10 +36,17 @@ TAKES: Final = frozenset({"aliases", "errors", "log_groups"})
 _EXECUTION_GROUP: Final = "API-Gateway-Execution-Logs_"
 _ABSENT: Final = frozenset({"", "-", "UUID_REPLACED_INVALID_REQUEST_ID"})
 """Values that are none; the last is put in place of a request id that a client chose badly."""
+# Who logs these has an API Gateway; status, path, method and latency are anybody's words.
+_OWN: Final = frozenset(
+    {"extendedrequestid", "apiid", "httpmethod", "resourcepath", "routekey", "requesttimeepoch", "requesttime"}
+    | {"responselength", "responselatency", "integrationlatency", "integrationstatus", "identitysourceip", "domainname"}
+    | {"eventtype", "connectionid", "errorresponsetype", "errormessage", "identityuseragent"}
+)
+_BARE_TIME: Final = "latency"
+_NO_STATUS: Final = Rejected(Stage.PARSE, Reason.MALFORMED, "HTTP has no status below 100", "/status")
 _BACKEND_STATUS: Final = ("integrationstatus", "integrationintegrationstatus")
 _DIGITS = re.compile(r"[0-9]{1,16}")
 _ROUTE_KEY = re.compile(r"([A-Z]{1,16}) (/.*)", re.DOTALL)
-_MAX_NUMBER: Final = (1 << 53) - 1
 _MAX_DEPTH: Final = 8
 _MAX_CACHED: Final = 4096
 _MAX_GROUP: Final = 512
@@ -69,7 +78,7 @@ def compile_reader(settings: FormatSettings) -> Reader:
     Raises:
         FormatSettingsError: an alias is of no field or of a secret, or a glob is not valid.
     """
-    plan_of = _compile_plan(targets_of(settings))
+    plan_of = _compile_plan(targets_of(settings), chosen=bool(settings.aliases or settings.columns))
     groups = _groups(settings)
     errors = settings.errors
 
@@ -84,9 +93,15 @@ def compile_reader(settings: FormatSettings) -> Reader:
         for path, name in plan.texts:
             _put(event, path, index[name])
         for path, name in plan.numbers:
-            _put(event, path, _whole(index[name]))
-        if type(status := event.get("http", {}).get("status_code")) is int and status < 100:
-            return Rejected(Stage.PARSE, Reason.MALFORMED, "HTTP has no status below 100", "/status")
+            number = _whole(index[name])
+            if number is not None:
+                _put(event, path, number)
+        http = event.get("http", {})
+        if "status_code" in http and not is_http_status(http["status_code"]) and (odd := _odd_status(http, plan)):
+            return odd
+        if not plan.own and index.get(_BARE_TIME) is not None and "total_time_ms" in event:
+            del event["total_time_ms"]
+            flags = (*flags, UNIT_UNKNOWN)
         found = {field: index[name] for field, name in plan.fields}
         from_group = groups(_log_group(envelope))
         public |= found | {name: value for name, get in _origin if (value := get(envelope)) is not None}
@@ -102,17 +117,24 @@ def compile_reader(settings: FormatSettings) -> Reader:
 
 
 class _Plan(NamedTuple):
-    """Which names of a line are read into what. It depends only on which names have a value."""
+    """Which names of a line are read into what. It depends only on which names have a value.
+
+    *own* says that some of them are of this gateway and of no other program, or chosen by the operator.
+    """
 
     texts: tuple[tuple[tuple[str, ...], str], ...]
     numbers: tuple[tuple[tuple[str, ...], str], ...]
     fields: tuple[tuple[str, str], ...]
     time: str | None
+    own: bool
     is_request: Callable[[set[str]], bool]
 
 
-def _compile_plan(targets: Targets) -> Callable[[tuple[str, ...]], _Plan]:
-    """The plan for the names that have a value in a line. The lines of a stream are of few kinds, so plans are kept."""
+def _compile_plan(targets: Targets, *, chosen: bool) -> Callable[[tuple[str, ...]], _Plan]:
+    """The plan for the names that have a value in a line. The lines of a stream are of few kinds, so plans are kept.
+
+    *chosen* says that the operator has told the names of the log.
+    """
     plans: dict[tuple[str, ...], _Plan] = {}
     status = frozenset(targets.numbers["http.status_code"][1])
     asked = frozenset(
@@ -140,6 +162,7 @@ def _compile_plan(targets: Targets) -> Callable[[tuple[str, ...]], _Plan]:
             in_event(targets.numbers),
             tuple((field, name) for field, names in targets.fields.items() if (name := first(names)) is not None),
             first(targets.times),
+            chosen or not _OWN.isdisjoint(there),
             is_request,
         )
         if len(plans) >= _MAX_PLANS:
@@ -197,7 +220,7 @@ def _index(part: dict[str, Any], index: Index, unset: set[str], prefix: str, dep
         elif given is None:
             unset.add(key)
         elif kind is not list or not any(type(item) in (dict, list) for item in given):
-            if kind is int:
+            if kind is int or (kind is float and (given := as_whole(given)) is not None and type(given) is int):
                 index.setdefault(key, str(given))
             kept[name] = given
     return kept
@@ -209,11 +232,21 @@ def _put(event: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     event[path[-1]] = value
 
 
-def _whole(text: str) -> int | str:
-    """The number, or the text that is none, for the schema to refuse."""
-    if _DIGITS.fullmatch(text) and (number := int(text)) <= _MAX_NUMBER:
+def _whole(text: str) -> int | str | None:
+    """The number, None if it is below 0 and so not known, or the text that is none, for the schema to refuse."""
+    if _DIGITS.fullmatch(text) and (number := int(text)) <= MAX_WHOLE:
         return number
-    return text
+    found = written_whole(text)
+    if found is None:
+        return text
+    return found if found >= 0 else None
+
+
+def _odd_status(http: dict[str, Any], plan: _Plan) -> Ignored | Rejected | None:
+    """What becomes of a line whose status is none of HTTP: it may be the exit status of a job, or its state."""
+    if not plan.own:
+        return NO_REQUEST
+    return _NO_STATUS if type(http["status_code"]) is int else None  # the schema says what is wrong with a text
 
 
 def _settle(event: dict[str, Any], fields: dict[str, str], index: Index, from_group: dict[str, str]) -> None:
@@ -258,7 +291,7 @@ def _fault(event: dict[str, Any], index: Index, unset: set[str], errors: Mapping
         error.setdefault("code", fault.code)
     rule = errors.get(error.get("code", ""))
     status, backend = http.get("status_code"), event.get("backend_status_code")
-    if type(backend) is int and type(status) is int and backend // 100 == status // 100:
+    if type(backend) is int and (backend == status or not is_http_status(backend)):
         del event["backend_status_code"]  # it says nothing that the status does not
     if rule is not None:
         if status is None and rule.status is not None:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.outcomes import outcome_of
+from logrouter.core.outcomes import FIRST_STATUS, outcome_of
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.addresses import holds_address
+from logrouter.core.text.json_numbers import written_whole
 from logrouter.core.text.line_patterns import ADDRESSES, compile_scan, head_of, variables_of
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
@@ -172,6 +173,8 @@ def _assemble(
     event: dict[str, Any] = {}
     http, meta = _request(values)
     status = count_of(values["status"]) if "status" in values else None
+    if status is not None and 0 < status < FIRST_STATUS:
+        status = None
     if status is not None:
         http["status_code"] = status
     elif "method" not in http:
@@ -270,7 +273,7 @@ def _backend(values: Mapping[str, str], status: int | None, event: dict[str, Any
     if spent:
         event["backend_time_ms"] = sum(spent)
     codes = [count_of(each) for each in _TRIES.split(values.get("backend_status", ""))]
-    known = [each for each in codes if each is not None and each < 1000]
+    known = [each for each in codes if each is not None and FIRST_STATUS <= each < 1000]
     if known and known[-1] != status:
         event["backend_status_code"] = known[-1]
     return bool(spent or known)
@@ -294,8 +297,11 @@ def begin_of(time: str, total_ms: int) -> str:
 
 
 def count_of(text: str) -> int | None:
-    """The number in a text of `MAX_DIGITS` digits at most; else None."""
-    return int(text) if text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS else None
+    """The number in a text of `MAX_DIGITS` digits at most; else None. 200.0 is 200, as some transports write it."""
+    if text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
+        return int(text)
+    number = written_whole(text) if "." in text else None
+    return number if number is not None and number >= 0 else None
 
 
 def millis_of(text: str) -> int | None:

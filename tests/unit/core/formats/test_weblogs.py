@@ -26,7 +26,7 @@ REQUESTS = st.fixed_dictionaries(
         "method": st.sampled_from(["GET", "POST", "PROPFIND", "M-SEARCH"]),
         "path": PATHS,
         "protocol": st.sampled_from(["HTTP/1.0", "HTTP/1.1", "HTTP/2.0"]),
-        "status": st.integers(0, 999),
+        "status": st.just(0) | st.integers(100, 999),
         "bytes": st.none() | st.integers(0, 10**12),
         "agent": st.none() | PRESENT,
     }
