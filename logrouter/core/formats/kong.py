@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from logrouter.core.formats.families.json_values import join_texts, read_headers, without_secrets
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import outcome_of
+from logrouter.core.outcomes import FIRST_STATUS, outcome_of
 from logrouter.core.redact import path_of
 from logrouter.core.text.json_numbers import MAX_WHOLE, as_whole, whole, written_whole
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
@@ -94,11 +94,13 @@ def _of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored
     return _request(line, parts, flags)
 
 
-def _request(line: dict[str, Any], parts: dict[str, dict[str, Any]], flags: tuple[str, ...]) -> Parsed:
+def _request(line: dict[str, Any], parts: dict[str, dict[str, Any]], flags: tuple[str, ...]) -> Parsed | Rejected:
     """The event in a line whose parts are objects."""
     asked, answered, latencies = parts["request"], parts["response"], parts["latencies"]
     headers = read_headers(asked.get("headers"))
     status = as_whole(answered["status"])
+    if type(status) is int and status < FIRST_STATUS and status:
+        return Rejected(Stage.PARSE, Reason.MALFORMED, "response.status is none of HTTP", "/response/status")
     http: dict[str, Any] = {"status_code": status} if status != 0 else {}
     event: dict[str, Any] = {"http": http}
     if (method := asked.get("method")) not in ABSENT:
@@ -115,7 +117,9 @@ def _request(line: dict[str, Any], parts: dict[str, dict[str, Any]], flags: tupl
         event["route"] = route
     for name, size in (("bytes_sent", answered.get("size")), ("bytes_received", asked.get("size"))):
         if size not in ABSENT:
-            event[name] = size if (known := written_whole(size)) is None else known
+            known = written_whole(size)
+            if known is None or known >= 0:
+                event[name] = size if known is None else known
     for name, taken in (("total_time_ms", latencies.get("request")), ("backend_time_ms", latencies.get("proxy"))):
         if taken not in ABSENT and (known := _milliseconds(taken)) is not None:
             event[name] = known
