@@ -8,6 +8,9 @@ from typing import Final
 SUSPECT: Final = "suspect"
 """The flag of an event whose client id or API had to be cut or hashed."""
 
+TYPED_FROM: Final = ("client_id",)
+"""Sources of client ids that say their kind, unless others are named: what the gateway itself calls the client."""
+
 
 def bounded_name(text: str, limit: int, *, secret: bool = False) -> str:
     """*text* if it has at most *limit* characters, is printable and is no JSON web token, nor *secret*.

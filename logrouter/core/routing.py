@@ -105,6 +105,7 @@ class Route:
     request: Condition | None = None
     address: ClientIpOf | None = None
     client_id_sources: tuple[str, ...] = ()
+    client_id_typed_from: tuple[str, ...] = ()
     api_rules: tuple[ApiRule, ...] = ()
     topics: tuple[str, ...] = ()
     extras: OptionalSteps | None = None

@@ -16,6 +16,8 @@ from logrouter.core.enrich import (
     compile_weight,
 )
 from logrouter.core.enrich.from_envelope import ENVELOPE_NAMES, is_envelope_field, with_transport
+from logrouter.core.enrich.sources import plain_source
+from logrouter.core.names import TYPED_FROM
 from logrouter.core.redact import ip_policy
 from logrouter.core.redact.disclosure import Disclosure
 
@@ -37,9 +39,13 @@ if TYPE_CHECKING:
 _STRICTNESS: Final = ("keep", "truncate", "hash")
 
 
-def build_client_id(options: ClientIdOptions, client_ip: ClientIpOf) -> ClientIdOf:
+def build_client_id(options: ClientIdOptions, client_ip: ClientIpOf, path: str, problems: Problems) -> ClientIdOf:
     """The client id by the first source that has one. If that is the address, *client_ip* is applied to it."""
-    return compile_client_id(options.sources, client_ip)
+    given = {plain_source(source) for source in options.sources}
+    for source in options.typed_from if options.typed_from != TYPED_FROM else ():
+        if plain_source(source) not in given:
+            problems.warn(join_path(path, "typed_from"), f"{source} is no source of the client id")
+    return compile_client_id(options.sources, client_ip, options.typed_from)
 
 
 def build_api_rules(options: ApiOptions, path: str, problems: Problems) -> tuple[ApiRule, ...] | None:

@@ -21,6 +21,7 @@ from logrouter.config.yaml.kinds import (
 )
 from logrouter.config.yaml.kinds import option as opt
 from logrouter.config.yaml.names import FIELD, TEMPLATE
+from logrouter.core.names import TYPED_FROM
 from logrouter.core.routing import OnInvalid
 
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ class ClientIdOptions:
         "request header; `header:` and `field:` before a name say which it is. `envelope:` before a name reads a field "
         "that `match` knows, such as `envelope:app`.",
         key="from",
+    )
+    typed_from: tuple[str, ...] = opt(
+        ListOf(_FIELD, max_items=20, shorthand=True, unique=True),
+        "Which of them may give ids that say their kind, like `jwt-sub:1234`: those that the gateway writes itself. Of "
+        "others such an id is written `jwt-sub%3A1234`, has no type and the flag `suspect`, as whoever sends a header "
+        "could pass for somebody else.",
+        default=TYPED_FROM,
     )
 
 

@@ -169,7 +169,7 @@ class _RouteTrace:
     def client_id(self, parsed: Parsed) -> tuple[str, str | None] | None:
         tried = []
         for source in self._route.client_id_sources:
-            one = compile_client_id([source], self._route.client_ip)(copy(parsed))
+            one = compile_client_id([source], self._route.client_ip, self._route.client_id_typed_from)(copy(parsed))
             tried.append({"from": source, "found": self._shown(one)})
             if one:
                 break

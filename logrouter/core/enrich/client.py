@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.core.enrich.address import compile_client_ip
-from logrouter.core.enrich.sources import field_getter
-from logrouter.core.names import SUSPECT, bounded_name
+from logrouter.core.enrich.sources import field_getter, plain_source
+from logrouter.core.names import SUSPECT, TYPED_FROM, bounded_name
 from logrouter.core.redact.tokens import without_tokens
 from logrouter.core.text.addresses import replace_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from logrouter.model import Parsed
 
@@ -31,27 +31,30 @@ _ABSENT: Final = (None, "", "-")
 
 
 def compile_client_id(
-    sources: Sequence[str], client_ip: Callable[[str], str | None] | None = None
+    sources: Sequence[str],
+    client_ip: Callable[[str], str | None] | None = None,
+    typed_from: Collection[str] = TYPED_FROM,
 ) -> Callable[[Parsed], tuple[str, str | None] | None]:
     """A function from a request to (id, type) by the first of *sources* that has one, None for an anonymous request.
 
-    An id with one of `TYPED_PREFIXES` has that prefix as its type and stays whole. *client_ip* (`compile_client_ip`) is
-    applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives too, and every address
-    that stands in another id, so that none gets around the policy. An id that is too long, unprintable or a token is
-    cut and hashed. The request of an id that was changed gets the flag `suspect`.
+    An id with one of `TYPED_PREFIXES` has that prefix as its type and stays whole, if it is of one of the sources
+    *typed_from*; of another, whoever wrote it could pass for somebody else, so its colon becomes `%3A`. *client_ip*
+    (`compile_client_ip`) is applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives
+    too, and every address that stands in another id, so that none gets around the policy. An id that is too long,
+    unprintable or a token is cut and hashed. The request of an id that was changed gets the flag `suspect`.
 
     Call it before the headers are reduced to the allowed ones, and read `parsed.flags` after it.
     """
     address = client_ip or compile_client_ip(1)
-    caches: tuple[dict[str, tuple[tuple[str, str | None] | None, bool]], ...] = ({}, {})
-    getters = [
-        (field_getter(source), is_address, caches[is_address])
-        for source in sources
-        for is_address in [source.removeprefix("field:") == _IP_FIELD]
-    ]
+    trusted = {plain_source(source) for source in typed_from}
+    kinds = [(plain == _IP_FIELD, plain in trusted) for source in sources for plain in [plain_source(source)]]
+    caches: dict[tuple[bool, bool], dict[str, tuple[tuple[str, str | None] | None, bool]]] = {
+        kind: {} for kind in kinds
+    }
+    getters = [(field_getter(source), *kind, caches[kind]) for source, kind in zip(sources, kinds, strict=True)]
 
     def client_id(parsed: Parsed) -> tuple[str, str | None] | None:
-        for get, is_address, cache in getters:
+        for get, is_address, may_type, cache in getters:
             value = get(parsed)
             if value is None:
                 continue
@@ -60,7 +63,7 @@ def compile_client_id(
                 continue
             known = cache.get(text)
             if known is None:
-                known = _identify(text, address, is_address=is_address)
+                known = _identify(text, address, is_address=is_address, may_type=may_type)
                 if len(cache) >= MAX_CACHED:
                     cache.clear()
                 if len(text) <= MAX_ID:
@@ -76,13 +79,15 @@ def compile_client_id(
 
 
 def _identify(
-    text: str, address: Callable[[str], str | None], *, is_address: bool
+    text: str, address: Callable[[str], str | None], *, is_address: bool, may_type: bool
 ) -> tuple[tuple[str, str | None] | None, bool]:
     """One text as (id, type) or None, and whether it is suspect."""
     usable = _usable(text)
     if usable is None:
         return None, False
     prefix, colon, rest = usable.partition(":")
+    if colon and prefix in TYPED_PREFIXES and not may_type and not is_address:
+        return _identify_claim(prefix, rest, address), True
     if is_address or (colon and prefix == _IP_PREFIX):
         kept = address(usable if is_address else rest)
         return ((f"{_IP_PREFIX}:{kept}", _IP_PREFIX) if kept else None), False
@@ -92,6 +97,11 @@ def _identify(
     named = bounded_name(usable, MAX_ID, secret=without_tokens(usable) != usable)
     bounded = bounded_name(replace_addresses(named, address), MAX_ID)  # hashes may be longer
     return ((bounded, kind) if bounded not in _ABSENT else None), bounded != usable
+
+
+def _identify_claim(prefix: str, rest: str, address: Callable[[str], str | None]) -> tuple[str, None]:
+    """An id that looks typed, of a source that may not say so: another id than the one that it claims, without type."""
+    return bounded_name(f"{prefix}%3A{replace_addresses(bounded_name(rest, MAX_ID), address)}", MAX_ID), None
 
 
 def _usable(value: Any) -> str | None:

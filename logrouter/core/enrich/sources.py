@@ -55,6 +55,15 @@ def field_getter(source: str) -> Callable[[Parsed], Any]:
     return _header_getter(source.lower()) if "-" in source else _nested_getter(source)
 
 
+def plain_source(source: str) -> str:
+    """One name for all spellings of a source: `header:x-user` for `x-user` and `header:X-User`, `a` for `field:a`."""
+    kind, colon, name = source.partition(":")
+    if source.startswith(ENVELOPE_PREFIX):
+        return source
+    is_header = kind == "header" if colon else "-" in source
+    return f"header:{(name if colon else source).lower()}" if is_header else name if colon else source
+
+
 def _header_getter(name: str) -> Callable[[Parsed], Any]:
     def get(parsed: Parsed) -> Any:
         http = parsed.event.get("http")

@@ -57,8 +57,38 @@ def parsed(fields=None, headers=None, path=None, client_ip=None):
 )
 def test_the_client_is_the_first_usable_source(line, found):
     """Fields and headers in their order; lists, typed prefixes and absent values as they come."""
-    assert compile_client_id(["client_id", "x-wmf-user-id"])(line) == found
+    assert compile_client_id(["client_id", "x-wmf-user-id"], typed_from=["client_id", "x-wmf-user-id"])(line) == found
     assert line.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("sources", "typed_from", "line", "found"),
+    [
+        (["x-user"], ["client_id"], parsed({}, {"x-user": "jwt-sub:victim"}), "jwt-sub%3Avictim"),
+        (["header:X-User"], ["x-user"], parsed({}, {"x-user": "jwt-sub:7"}), "jwt-sub:7"),
+        (["field:client_id"], ["client_id"], parsed({"client_id": "jwt-sub:7"}), "jwt-sub:7"),
+        (["client_id"], [], parsed({"client_id": "jwt-sub:7"}), "jwt-sub%3A7"),
+        (["x-user", "client_id"], ["client_id"], parsed({"client_id": "jwt-sub:7"}), "jwt-sub:7"),
+        (["remote_user"], ["client_id"], parsed({"remote_user": "jwt-sub:victim"}), "jwt-sub%3Avictim"),
+        (["x-user"], ["client_id"], parsed({}, {"x-user": '["jwt-sub:victim"]'}), "jwt-sub%3Avictim"),
+        (["x-user"], ["client_id"], parsed({}, {"x-user": " x-client-ip:203.0.113.7"}), "x-client-ip%3A203.0.113.0"),
+        (
+            ["x-user"],
+            ["client_id"],
+            parsed({}, {"x-user": "x-client-ip:2001:db8:1:2::7"}),
+            "x-client-ip%3A2001:db8:1::",
+        ),
+        (["http.client_ip"], ["client_id"], parsed(client_ip="203.0.113.7"), "x-client-ip:203.0.113.0"),
+        (["x-user"], ["client_id"], parsed({}, {"x-user": "other:7"}), "other:7"),
+    ],
+)
+def test_an_id_that_says_its_kind_is_believed_of_named_sources_only(sources, typed_from, line, found):
+    """A client that sends `jwt-sub:victim` in a header is somebody else, without a type, and suspect."""
+    made = compile_client_id(sources, compile_client_ip(1, ip_policy("truncate")), typed_from)(line)
+
+    kind, colon, _ = found.partition(":")
+    assert made == (found, kind if colon and kind != "other" and "%3A" not in kind else None)
+    assert ("suspect" in line.flags) is ("%3A" in found)
 
 
 @pytest.mark.parametrize(

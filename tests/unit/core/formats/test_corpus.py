@@ -27,7 +27,7 @@ from logrouter.model import Decoded, Envelope, Ignored, Parsed, Rejected
 CORPUS = Path(__file__).parents[3] / "corpus"
 WRITE = bool(os.environ.get("LOGROUTER_WRITE_CORPUS"))
 
-client_id = compile_client_id(["client_id", "x-wmf-user-id"])
+client_id = compile_client_id(["client_id", "x-wmf-user-id"], typed_from=["client_id", "x-wmf-user-id"])
 client_ip = compile_client_ip(2)
 
 
