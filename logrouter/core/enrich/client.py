@@ -86,8 +86,9 @@ def _identify(
     if usable is None:
         return None, False
     prefix, colon, rest = usable.partition(":")
-    if colon and prefix in TYPED_PREFIXES and not may_type and not is_address:
-        return _identify_claim(prefix, rest, address), True
+    claimed = bool(colon) and prefix in TYPED_PREFIXES and not may_type and not is_address
+    if claimed:  # another id than the one that it claims
+        usable, colon = f"{prefix}%3A{replace_addresses(rest, address)}", ""
     if is_address or (colon and prefix == _IP_PREFIX):
         kept = address(usable if is_address else rest)
         return ((f"{_IP_PREFIX}:{kept}", _IP_PREFIX) if kept else None), False
@@ -96,12 +97,7 @@ def _identify(
         return None, False
     named = bounded_name(usable, MAX_ID, secret=without_tokens(usable) != usable)
     bounded = bounded_name(replace_addresses(named, address), MAX_ID)  # hashes may be longer
-    return ((bounded, kind) if bounded not in _ABSENT else None), bounded != usable
-
-
-def _identify_claim(prefix: str, rest: str, address: Callable[[str], str | None]) -> tuple[str, None]:
-    """An id that looks typed, of a source that may not say so: another id than the one that it claims, without type."""
-    return bounded_name(f"{prefix}%3A{replace_addresses(bounded_name(rest, MAX_ID), address)}", MAX_ID), None
+    return ((bounded, kind) if bounded not in _ABSENT else None), claimed or bounded != usable
 
 
 def _usable(value: Any) -> str | None:
