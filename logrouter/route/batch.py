@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from logrouter.core import ids
 from logrouter.core.join import held_lines
 from logrouter.core.pipeline import BLOCK_SIZE, Work, process_block
 from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.counting import add_event
 from logrouter.core.rollup.records import pack_records
 from logrouter.kafka.records import LOOP_HEADER
-from logrouter.model import ANONYMOUS, ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
+from logrouter.model import ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.output import BatchOutput
 from logrouter.route.partial_lines import PartialLines
 from logrouter.telemetry import metrics
@@ -39,7 +40,6 @@ compressed: it may be a thousand times its own size, and packs enough lines to g
 _FRAGMENT: OutcomeLabels = (UNMATCHED, "held", Stage.DECODE, Reason.PARTIAL)
 _UNMATCHED: Final = Ignored(Reason.UNMATCHED)
 _LOOP: Final = Ignored(Reason.LOOP)
-_NOTHING: Final[dict[str, Any]] = {}
 
 
 class BatchProcessor:
@@ -186,7 +186,7 @@ class BatchProcessor:
             counts = output.copies if work.counted else output.counts
             for index, outcome in enumerate(work.outcomes):
                 if isinstance(outcome, Accepted):
-                    add_event(output, sums, outcome)
+                    add_event(output.events, sums, outcome)
                 elif isinstance(outcome, Rejected):
                     identity = work.event_id(work.record.offset, index)
                     disclosure = work.source.disclosure_of(outcome.route)
@@ -211,41 +211,6 @@ def _given_up(source: Source, fragment: RawRecord, event_id: EventId) -> Work:
 
 def _no_id(_offset: int, _index: int) -> str:
     raise AssertionError("no record before the first run")
-
-
-def add_event(output: BatchOutput, sums: Accumulator, accepted: Accepted) -> None:
-    """Publish an event with *output*, and count it in the tables that it is for.
-
-    Of the event only its bytes are kept: a batch of whole ones would hold tens of megabytes. A schema of the operator's
-    own may let anything pass: what has another type than in ours, and a name of no characters, counts as absent.
-    """
-    output.events.append((accepted.topic, accepted.value, accepted.key))
-    if accepted.also:
-        output.events.extend((topic, accepted.value, accepted.key) for topic in accepted.also)
-    get, tables = accepted.event.get, accepted.tables
-    http, meta = get("http"), get("meta")
-    if type(http) is not dict:
-        http = _NOTHING
-    client, api, outcome, error = get("client_id"), get("api"), get("outcome"), get("error")
-    status, path = http.get("status_code"), http.get("path")
-    weight, received, sent, latency = get("weight"), get("bytes_received"), get("bytes_sent"), get("total_time_ms")
-    request_id = meta.get("request_id") if type(meta) is dict else None
-    sums.add(
-        ((type(client) is str and client) or ANONYMOUS) if "clients" in tables else None,
-        (type(api) is str and api) or ANONYMOUS,
-        accepted.time_ms,
-        status if type(status) is int else None,
-        outcome if type(outcome) is str else None,
-        weight=weight if type(weight) is float or type(weight) is int else 1.0,
-        bytes_in=received if type(received) is int else 0,
-        bytes_out=sent if type(sent) is int else 0,
-        latency_ms=latency if type(latency) is int else None,
-        path=path if type(path) is str else None,
-        error=error if type(error) is dict else None,
-        request_id=request_id if type(request_id) is str else "",
-        count_api="apis" in tables,
-        count_urls="urls" in tables,
-    )
 
 
 def internal_error(exc: Exception, record: RawRecord, *, searchable: bool = True) -> Rejected:

@@ -11,9 +11,10 @@ from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.counting import add_event
 from logrouter.core.rollup.records import pack_records
 from logrouter.model import UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
-from logrouter.route.batch import add_event, internal_error
+from logrouter.route.batch import internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -78,7 +79,7 @@ class PairFinisher:
         except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the request
             outcome = internal_error(exc, record)
         if isinstance(outcome, Accepted):
-            add_event(output, sums, outcome)
+            add_event(output.events, sums, outcome)
         elif isinstance(outcome, Ignored) or (left.closing is None and how is not PairResult.NO_ROUTE):
             # A request that was never completed has no line of its own to become a dead letter.
             how = PairResult.DROPPED

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.redact.disclosure import STRICT, Disclosure
-from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, failure_key_of, parse_failure_key
+from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.counting import add_event
+from logrouter.core.rollup.failures import parse_failure_key
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.core.text.timestamps import rfc3339
-from logrouter.model import ANONYMOUS, Accepted, Held, Ignored, Rejected
+from logrouter.model import Accepted, Held, Ignored, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -143,27 +146,28 @@ def _held_step(held: Held) -> ExplainStep:
 
 
 def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:
-    """What the event adds to the tables: a cell for its client and one for its API, in the minute of its time."""
-    event = accepted.event
-    api = event.get("api", ANONYMOUS)
-    urls = "urls" in accepted.tables
-    status, outcome = event.get("http", {}).get("status_code"), event.get("outcome")
-    digits = STATUS[status] if type(status) is int and 0 <= status <= 999 else NO_STATUS
-    failed = outcome not in NO_FAILURE
-    sums = {
-        "minute": rfc3339(accepted.time_ms // 60_000 * 60_000),
-        "count": 1,
-        "weighted": event["weight"],
-        "status": status,
-        "outcome": outcome,
-        "latency_ms": event.get("total_time_ms"),
-        "bytes_received": event.get("bytes_received", 0),
-        "bytes_sent": event.get("bytes_sent", 0),
-        "url": event.get("http", {}).get("path") if urls else None,
-        "error": parse_failure_key(failure_key_of(digits, outcome, event.get("error"))).label if failed else None,
-        "recent": urls and failed,
-    }
-    if "clients" in accepted.tables:
-        yield {"table": "clients", "row": event.get("client_id", ANONYMOUS), "api": api, **sums}
-    if "apis" in accepted.tables:
-        yield {"table": "apis", "row": api, **sums}
+    """What the event adds to the tables, as the lane sums it: a cell for its client and one for its API, in its minute.
+
+    What the event has of another type than the tables count is not in a cell: 0, or None.
+    """
+    sums = Accumulator()
+    add_event([], sums, accepted)
+    for subject, (cell,) in sums.take():
+        failures = [parse_failure_key(key).label for key in cell.error]
+        of_client = subject[0] == SubjectKind.CLIENT
+        yield {
+            "table": "clients" if of_client else "apis",
+            "row": subject[1:],
+            **({"api": next(iter(cell.peer))[3:]} if of_client else {}),
+            "minute": rfc3339(cell.minute * 60_000),
+            "count": cell.count,
+            "weighted": cell.weight,
+            "status": next(iter(cell.status), None),
+            "outcome": next(iter(cell.outcome), None),
+            "latency_ms": cell.latency_sum if cell.latency_count else None,
+            "bytes_received": cell.bytes_in,
+            "bytes_sent": cell.bytes_out,
+            "url": next((url[3:] for url in cell.url), None),
+            "error": next(iter(failures), None),
+            "recent": bool(cell.recent),
+        }

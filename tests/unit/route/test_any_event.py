@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.accumulator import Accumulator
+from logrouter.core.rollup.counting import add_event
 from logrouter.core.rollup.records import decode_record, pack_records
 from logrouter.model import Accepted
-from logrouter.route.batch import add_event
-from logrouter.route.output import BatchOutput
 
 START = 1_777_888_800_000
 ANYTHING = st.recursive(
@@ -34,7 +33,7 @@ def test_an_event_with_any_fields_is_counted(events):
     sums = Accumulator()
     for event in events:
         tables = ("clients", "apis", "urls")
-        add_event(BatchOutput(), sums, Accepted("r", "clean", None, b"", event, START, tables))
+        add_event([], sums, Accepted("r", "clean", None, b"", event, START, tables))
 
     subjects = [each for _, value in pack_records(sums.take(), 1) for each in decode_record(value)]
 
@@ -46,7 +45,7 @@ def test_figures_of_another_type_are_absent():
     """A latency in quotes, bytes with a fraction, a flag for a status: zeros and no latency, and the event is there."""
     event = {"total_time_ms": "12", "bytes_sent": 1.5, "http": {"status_code": True}, "api": 7, "client_id": "c"}
     sums = Accumulator()
-    add_event(BatchOutput(), sums, Accepted("r", "clean", None, orjson.dumps(event), event, START, ("clients", "apis")))
+    add_event([], sums, Accepted("r", "clean", None, orjson.dumps(event), event, START, ("clients", "apis")))
 
     cells = {subject: cells[0] for subject, cells in sums.take()}
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from logrouter import config
 from logrouter.core import ids
 from logrouter.core.dryrun.explain import explain_record
+from logrouter.core.dryrun.steps import cells_of
 from logrouter.core.pipeline import process
 from logrouter.core.routing import OnInvalid, OptionalSteps
-from logrouter.model import RawRecord
+from logrouter.model import Accepted, RawRecord
 
 NOW = 1_777_888_800_000
 TOPIC = "rsyslog-notice"
@@ -134,6 +135,30 @@ def test_outputs_and_table_cells():
         ("clients", "c1", "2026-05-04T09:59:00.000Z", 1),
         ("apis", "core", "2026-05-04T09:59:00.000Z", 1),
     ]
+
+
+def test_cells_are_what_the_lane_counts():
+    """What an operator's own schema lets pass and no table counts is not shown as if it were counted."""
+    http = {"status_code": True, "path": "/x"}
+    event = {"client_id": "", "api": 7, "total_time_ms": 12.0, "bytes_sent": "5", "weight": 2.5, "http": http}
+    client, api = cells_of(Accepted("r", "clean", None, b"{}", event, 60_000, ("clients", "apis", "urls")))
+
+    assert (client["row"], client["api"], api["row"]) == ("-", "-", "-")
+    assert api == {
+        "table": "apis",
+        "row": "-",
+        "minute": "1970-01-01T00:01:00.000Z",
+        "count": 1,
+        "weighted": 2.5,
+        "status": None,
+        "outcome": None,
+        "latency_ms": None,
+        "bytes_received": 0,
+        "bytes_sent": 0,
+        "url": "/x",
+        "error": "--- -",
+        "recent": True,
+    }
 
 
 def test_schema_violation_has_pointer_and_dead_letter():
