@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.enrich.sources import field_getter
 from logrouter.core.outcomes import outcome_of, status_class
+from logrouter.core.text.json_numbers import as_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,4 +110,4 @@ def _in_event(group: str | None, name: str) -> RequestGetter:
 def _text(value: Any) -> str | None:
     if type(value) is str:
         return value if value and value != "-" else None
-    return str(value) if type(value) in (int, float) else None
+    return str(as_whole(value)) if type(value) in (int, float) else None

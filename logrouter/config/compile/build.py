@@ -32,6 +32,7 @@ from logrouter.config.yaml.problems import did_you_mean, join_path, list_names
 from logrouter.core.enrich import compile_api, compile_client_ip
 from logrouter.core.envelopes import ENVELOPES, WITH_FRAGMENTS, WITH_MERGED_KEY
 from logrouter.core.join.partial_lines import PartialLineLimits
+from logrouter.core.redact import names_secret
 from logrouter.core.routing import KAFKA_INTERNAL, Route, RouteTable, Source
 from logrouter.model import UNMATCHED
 
@@ -233,7 +234,7 @@ def _route(
         format=options.format.name,
         client_id=build_client_id(options.enrich.client_id, client_ip, join_path(path, "enrich.client_id"), problems),
         api=compile_api(api_rules),
-        headers=frozenset(name.lower() for name in options.request_headers),
+        headers=frozenset(name.lower() for name in options.request_headers if not names_secret(name)),
         client_ip=client_ip,
         weight=build_weight(options.weight, options.sample.rate if options.sample is not None else 1.0),
         query=options.query,

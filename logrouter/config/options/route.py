@@ -265,7 +265,8 @@ class RouteOptions:
     enrich: EnrichOptions = opt(Section(EnrichOptions), "API and client id.", default=EnrichOptions())
     request_headers: tuple[str, ...] = opt(
         ListOf(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), max_items=100, unique=True),
-        "Request headers that may be published; all others are removed.",
+        "Request headers that may be published; all others are removed. One whose name says that it is a secret "
+        "(`authorization`, `cookie`, `x-api-key`) never is, whatever this list says.",
         default=("user-agent",),
     )
     client_ip: ClientIpOptions = opt(

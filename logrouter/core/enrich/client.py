@@ -11,6 +11,7 @@ from logrouter.core.enrich.sources import field_getter, plain_source
 from logrouter.core.names import SUSPECT, TYPED_FROM, bounded_name
 from logrouter.core.redact.tokens import without_tokens
 from logrouter.core.text.addresses import replace_addresses
+from logrouter.core.text.json_numbers import as_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -110,9 +111,10 @@ def _usable(value: Any) -> str | None:
             except ValueError:
                 return text
         return text if text not in _ABSENT else None
+    value = as_whole(value)
     if type(value) is int:
         return str(value)
     if type(value) is list:
-        texts = (str(each).strip() for each in value if type(each) in (str, int))
+        texts = (str(each).strip() for each in map(as_whole, value) if type(each) in (str, int))
         return next((text for text in texts if text not in _ABSENT), None)
     return None

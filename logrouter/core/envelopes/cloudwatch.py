@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.core.text.colours import ESCAPE, without_colours
+from logrouter.core.text.json_numbers import as_whole
 from logrouter.core.text.json_objects import split_documents
 from logrouter.model import ENCODED, Envelope, Ignored, Reason, Rejected, Stage
 
@@ -249,7 +250,7 @@ def _event(event: Any, origin: dict[str, str]) -> Envelope | Rejected:
         fields["id"] = event["id"]
     if ESCAPE in message:
         message = without_colours(message)
-    time = event.get("timestamp")
+    time = as_whole(event.get("timestamp"))
     return Envelope(SHAPE, message.rstrip("\r\n"), time=str(time) if type(time) in (int, str) else None, fields=fields)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.text.json_numbers import whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -174,6 +176,8 @@ def _present(value: Any) -> str | None:
         return value if value and value != "-" else None
     if type(value) is int:
         return str(value)
+    if type(value) is float and (number := whole(value)) is not None:  # a transport that knows no other numbers
+        return str(number)
     return None
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from logrouter.core.formats.families import wso2
 from logrouter.core.formats.format import Format
 from logrouter.core.outcomes import outcome_of
+from logrouter.core.text.json_numbers import as_whole
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -123,7 +124,7 @@ def _fault(
     line: dict[str, Any], texts: dict[str, str], event: dict[str, Any], status: int | None, fault_of: FaultOf
 ) -> tuple[str, int | None, tuple[str, ...]]:
     """Put in the error. Returns the outcome, the status and flags."""
-    number = line.get("errorCode")
+    number = as_whole(line.get("errorCode"))
     code = str(number) if type(number) is int else wso2.present(number)
     kind = texts.get("errorType")
     fault = fault_of(code, None) or _TYPES.get(kind or "")

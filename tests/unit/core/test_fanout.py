@@ -292,6 +292,15 @@ def test_lookup_row_becomes_part_of_the_event(tmp_path):
     assert event(route, **kwargs)["client"] == {"name": "Reader", "tier": "free"}
 
 
+def test_a_header_that_is_secret_by_its_name_is_never_published():
+    """Neither the format nor the list of allowed headers lets it through, however it is spelled."""
+    headers = {"user-agent": "curl/8", "Authorization": "Bearer t0k3n", "cookie": "sid=1", "X-Api-Key": "k-1"}
+    value = line(http={**REQUEST["http"], "request_headers": headers})
+    found = event("name: a, to: x, request_headers: [user-agent, Authorization, cookie, x-api-key]", value)
+
+    assert found["http"]["request_headers"] == {"user-agent": "curl/8"}
+
+
 def test_user_agent_family_needs_no_published_header():
     """The family is read before the header is removed."""
     found = event("name: a, to: x, enrich: {user_agent: true}, request_headers: []")

@@ -88,6 +88,8 @@ def envelope(**fields):
         ("label.app.kubernetes.io/name", {"kubernetes": {"labels": {"app_kubernetes_io/name": "w"}}}, "w"),
         ("field.docker.container_id", {"docker": {"container_id": "0a"}}, "0a"),
         ("field.x", {"x": 5}, "5"),
+        ("field.x", {"x": 5.0}, "5"),
+        ("field.x", {"x": 5.5}, None),
         ("field.x", {"x": True}, None),
         ("field.x", {"x": "-"}, None),
         ("field.x", {"x": {"y": 1}}, None),

@@ -85,7 +85,8 @@ def parsed_as_json(result: Parsed | Ignored | Rejected) -> dict:
     if isinstance(result, Ignored):
         return {"ignored": result.reason}
     chain = result.event.get("http", {}).get("client_ip")
-    identity = {"client_id": client_id(result), "second_address_from_the_right": chain and client_ip(chain)}
+    address = client_ip(chain) if isinstance(chain, str) else None
+    identity = {"client_id": client_id(result), "second_address_from_the_right": address}
     known = {"outcome": result.outcome, "half": result.pair_key and list(result.pair_key), "format": result.format}
     return {
         "event": result.event,

@@ -13,11 +13,12 @@ import pytest
 from logrouter.config.compile.schemas import packaged_schemas
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
+from logrouter.core.redact import names_secret
 from logrouter.core.text.json_numbers import MAX_WHOLE
 from logrouter.core.validate import Validator
 from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
-from .test_corpus import CORPUS, cases, line_of, settings_of
+from .test_corpus import CORPUS, cases, client_id, line_of, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,8 +73,31 @@ OBJECTS = [
 def told(result: Parsed | Ignored | Rejected) -> Any:
     """What must not depend on the way."""
     if isinstance(result, Parsed):
-        return result.event, result.outcome, result.pair_key
+        return result.event, result.outcome, result.pair_key, client_id(result)
     return result.reason
+
+
+def tails() -> Iterator[tuple[str, str, Envelope, Envelope]]:
+    """Every line that ends with an object behind something else, and the same with floats for whole numbers."""
+    for kind in sorted(FORMATS):
+        for case in cases(kind):
+            line = line_of(kind, case)
+            head, brace, tail = line.text.partition("{")
+            found = object_of(Envelope("plain", brace + tail)) if head else None
+            if found is None and head:
+                head, brace, tail = line.text.partition(": {") if ": {" in line.text else line.text.partition(" - {")
+                head, found = head + brace[:-1], object_of(Envelope("plain", brace[-1:] + tail))
+            if found is not None:
+                yield kind, case, line, Envelope(line.shape, head + orjson.dumps(as_floats(found)).decode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "floats"), [pytest.param(k, a, b, id=f"{k}-{case}") for k, case, a, b in tails()]
+)
+def test_an_object_behind_something_else_may_have_floats_as_well(kind, line, floats):
+    """The figures of a logger that writes its own columns before an object."""
+    parse = parser(kind)
+    assert told(parse(floats)) == told(parse(line))
 
 
 @pytest.mark.parametrize("way", HANDED_ON)
@@ -149,8 +173,10 @@ def test_what_is_odd_in_any_place_is_no_figure_of_an_event(kind, case, line):
             found = parse(Envelope("cee", "", replaced(line, path, value)))
             if not isinstance(found, Parsed):
                 continue
+            client_id(found)
             event = found.event
-            http = event.get("http", {})
+            assert not any(map(names_secret, http_of(event).get("request_headers", {}))), (path, value, event)
+            http = http_of(event)
             status, backend = http.get("status_code"), event.get("backend_status_code")
             at = (path, value, event)
             assert type(status) is not int or status >= 100 or (status == 0 and kind in ZERO_IS_A_CLIENT_THAT_LEFT), at
@@ -165,6 +191,13 @@ def test_what_is_odd_in_any_place_is_no_figure_of_an_event(kind, case, line):
 
 ZERO_IS_A_CLIENT_THAT_LEFT = {"envoy", "istio", "nginx"}
 """Formats of gateways whose own word for that is the status 0."""
+
+
+def http_of(event: dict[str, Any]) -> dict[str, Any]:
+    """The part of an event about request and response."""
+    found = event.get("http", {})
+    assert isinstance(found, dict)
+    return found
 
 
 def as_published(event: dict[str, Any]) -> dict[str, Any]:
