@@ -17,6 +17,9 @@ FIELD_PREFIXES: Final = ("label.", "field.", "header.")
 """`label.<name>` is a Kubernetes label, `field.<name>` any other key of the envelope, flat or nested by dots, and
 `header.<name>` a header of the Kafka record."""
 
+SYSLOG_HEADER: Final = "syslog.header"
+"""The key under which the envelope of a line keeps the header of syslog that stood before it, as it was."""
+
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "severity": ("rsyslog.severity", "rsyslog_severity", "severity", "log.syslog.severity.name", "log.level"),

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
-from logrouter.core.formats.families.weblog import field_meaning, header_meaning, read_of, reader_of
+from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import decode_bytes
 from logrouter.core.text.line_patterns import (
@@ -106,8 +106,7 @@ def compile_apache(settings: FormatSettings) -> Parser:
         reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)
     except PatternError as error:
         raise FormatSettingsError("pattern", str(error)) from None
-    read = read_of(reader, made.pieces)
-    return lambda envelope: read(envelope.text)
+    return parser_of(reader, made.pieces)
 
 
 def unescape(text: str) -> str:

@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import combined
-from logrouter.core.formats.families.weblog import field_meaning, header_meaning, read_of, reader_of
+from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
 from logrouter.core.text.json_objects import decode_object
@@ -135,13 +135,13 @@ def _compile_pattern(pattern: str) -> Parser:
     text, escaping = _format_of(pattern)
     pieces = _pieces(text)
     reader = reader_of(pieces, undo=_UNDO[escaping], escaped=escaping != "none", at_end=True)
-    read = read_of(reader, pieces)
+    read = parser_of(reader, pieces)
     members = compile_members(pieces) if escaping == "json" else None
     if members is None:
-        return lambda envelope: read(envelope.text)
+        return read
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
-        found = read(envelope.text)
+        found = read(envelope)
         if isinstance(found, Parsed):
             return found
         document: Any = envelope.document

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.envelopes.fields import SYSLOG_HEADER
 from logrouter.core.outcomes import FIRST_STATUS, outcome_of
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.addresses import holds_address
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from logrouter.core.text.line_patterns import Piece
+    from logrouter.model import Envelope, Parser
 
 MAX_DIGITS: Final = 15
 BACKEND: Final = ("backend_seconds", "backend_status", "field:upstream_addr")
@@ -133,18 +135,30 @@ def reader_of(
     )
 
 
-def read_of(reader: PatternReader, pieces: Sequence[Piece]) -> Callable[[str], Parsed | Ignored | Rejected]:
-    """How to read a line by the reader of a pattern.
+def parser_of(reader: PatternReader, pieces: Sequence[Piece]) -> Parser:
+    """The parser of a pattern by its reader.
 
     Addresses without quotes are written by clients and end where a user may begin. Where such a user holds an address
-    of its own, it may be the end of the addresses, and what was read as these made up.
+    of its own, it may be the end of the addresses, and what was read as these made up: such a line is refused.
     """
     found = variables_of(pieces)
     open_ended = [index for index, each in enumerate(found) if each.kind is ADDRESSES]
     users = [index for index, each in enumerate(found) if each.meaning == "field:remote_user"]
-    if not open_ended or not users or users[-1] < open_ended[0]:
-        return reader.read
+    read = _careful(reader) if open_ended and users and users[-1] > open_ended[0] else reader.read
 
+    def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+        found = read(envelope.text)
+        if isinstance(found, Parsed) or not envelope.fields:
+            return found
+        # The pattern may have the header of syslog in it, which the envelope has taken off.
+        header = envelope.fields.get(SYSLOG_HEADER)
+        again = read(header + envelope.text) if type(header) is str else found
+        return again if isinstance(again, Parsed) else found
+
+    return parse
+
+
+def _careful(reader: PatternReader) -> Callable[[str], Parsed | Ignored | Rejected]:
     def read(text: str) -> Parsed | Ignored | Rejected:
         parsed = reader.read(text)
         user = parsed.fields.get("remote_user", "") if isinstance(parsed, Parsed) else ""

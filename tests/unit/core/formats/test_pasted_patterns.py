@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import parser
 from logrouter.core.formats.format import FormatSettings
 from logrouter.model import Envelope, Parsed, Reason
@@ -147,3 +148,10 @@ def test_a_line_without_the_time_is_none(text):
     """An error log has addresses and brackets, too."""
     pattern = '$remote_addr - $remote_user [$time_local] "$request" $status'
     assert parser("nginx", FormatSettings(pattern=pattern))(Envelope("plain", text)).reason is Reason.NOT_REQUEST
+
+
+def test_a_pattern_that_has_the_header_of_syslog_in_it_is_still_read():
+    """The envelope takes the header off; a pattern from before it did still fits the whole."""
+    pattern = '%{%b %d %H:%M:%S}t web1 httpd: %h "%r" %>s'
+    envelope = ENVELOPES["plain"].decode(b'Nov 10 12:11:55 web1 httpd: 192.0.2.7 "GET /a HTTP/1.1" 200')
+    assert isinstance(parser("apache", FormatSettings(pattern=pattern))(envelope), Parsed)
