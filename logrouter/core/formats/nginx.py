@@ -13,13 +13,12 @@ docs/formats/nginx.md says what each variable becomes.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
-from logrouter.core.text.json_objects import decode_object
 from logrouter.core.text.json_patterns import compile_members
 from logrouter.core.text.line_patterns import (
     ADDRESSES,
@@ -35,12 +34,11 @@ from logrouter.core.text.line_patterns import (
     Variable,
     VariableKind,
 )
-from logrouter.model import Ignored, Parsed, Rejected, Stage
 
 if TYPE_CHECKING:
     from logrouter.core.formats.format import FormatSettings
     from logrouter.core.text.line_patterns import Piece
-    from logrouter.model import Envelope, Parser
+    from logrouter.model import Parser
 
 _SERVER: Final = r'(?:\[[0-9A-Fa-f:.]{2,45}+\](?::\d{1,5}+)?+|[^\s,"]{1,128}+)'
 _SERVERS: Final = VariableKind("", rf"{_SERVER}(?:(?:,[ ]| : ){_SERVER}){{0,63}}+", r", | : |[\w.:/@-]")
@@ -135,24 +133,7 @@ def _compile_pattern(pattern: str) -> Parser:
     text, escaping = _format_of(pattern)
     pieces = _pieces(text)
     reader = reader_of(pieces, undo=_UNDO[escaping], escaped=escaping != "none", at_end=True)
-    read = parser_of(reader, pieces)
-    members = compile_members(pieces) if escaping == "json" else None
-    if members is None:
-        return read
-
-    def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
-        found = read(envelope)
-        if isinstance(found, Parsed):
-            return found
-        document: Any = envelope.document
-        if document is None and envelope.text[:1] == "{":
-            document = decode_object(envelope.text, Stage.PARSE)
-        if not isinstance(document, dict):
-            return found
-        values = members(document)
-        return reader.of_values(values) if 2 * sum(value is not None for value in values) >= len(values) else found
-
-    return parse
+    return parser_of(reader, pieces, compile_members(pieces) if escaping == "json" else None)
 
 
 def _format_of(pattern: str) -> tuple[str, str]:

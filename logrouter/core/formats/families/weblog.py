@@ -20,6 +20,7 @@ from logrouter.core.outcomes import FIRST_STATUS, outcome_of
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.addresses import holds_address
 from logrouter.core.text.json_numbers import written_whole
+from logrouter.core.text.json_objects import decode_object
 from logrouter.core.text.line_patterns import ADDRESSES, compile_scan, head_of, variables_of
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
@@ -27,6 +28,7 @@ from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from logrouter.core.text.json_patterns import Members
     from logrouter.core.text.line_patterns import Piece
     from logrouter.model import Envelope, Parser
 
@@ -135,8 +137,11 @@ def reader_of(
     )
 
 
-def parser_of(reader: PatternReader, pieces: Sequence[Piece]) -> Parser:
+def parser_of(reader: PatternReader, pieces: Sequence[Piece], members: Members | None = None) -> Parser:
     """The parser of a pattern by its reader.
+
+    *members* (`core.text.json_patterns`) is for a pattern that writes an object: it reads one whose members come in
+    another order, or that a transport has taken apart, if half of the variables are there.
 
     Addresses without quotes are written by clients and end where a user may begin. Where such a user holds an address
     of its own, it may be the end of the addresses, and what was read as these made up: such a line is refused.
@@ -155,7 +160,19 @@ def parser_of(reader: PatternReader, pieces: Sequence[Piece]) -> Parser:
         again = read(header + envelope.text) if type(header) is str else found
         return again if isinstance(again, Parsed) else found
 
-    return parse
+    def parse_object(envelope: Envelope) -> Parsed | Ignored | Rejected:
+        found = parse(envelope)
+        if isinstance(found, Parsed) or members is None:
+            return found
+        document: Any = envelope.document
+        if document is None and envelope.text[:1] == "{":
+            document = decode_object(envelope.text, Stage.PARSE)
+        if not isinstance(document, dict):
+            return found
+        values = members(document)
+        return reader.of_values(values) if 2 * sum(value is not None for value in values) >= len(values) else found
+
+    return parse if members is None else parse_object
 
 
 def _careful(reader: PatternReader) -> Callable[[str], Parsed | Ignored | Rejected]:
