@@ -32,6 +32,7 @@ ORDER: Final = (
     "aws_json",
     "istio",
     "aws_xml",
+    "envoy_text",
     "aws_clf",
     "aws_pairs",
     "nginx",

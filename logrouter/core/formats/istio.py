@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_entry, is_passing, values_of
 from logrouter.core.formats.families.istio_upstream import service_of, upstream_of
-from logrouter.core.formats.families.response_flags import ResponseFlag, flags_of
+from logrouter.core.formats.families.response_flags import error_by, flags_of, outcome_by
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import is_http_status, outcome_of
+from logrouter.core.outcomes import is_http_status
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import UNIT_UNKNOWN, duration_ms, is_bare
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
@@ -223,7 +223,7 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
             request_headers=values["headers"] or None,
         ),
         meta=_present(uri=uri, domain=values["domain"], request_id=values["request_id"]) or None,
-        error=_error(set_flags, values["details"]),
+        error=error_by(set_flags, values["details"]),
     )
     fields = {
         **_present(
@@ -237,27 +237,7 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
         **values["fields"],
         **event,
     }
-    return Parsed(event, fields, values["time"], flags, _outcome(status, set_flags, reached=values["reached"]))
-
-
-def _outcome(status: int, set_flags: tuple[ResponseFlag, ...], *, reached: bool) -> str | None:
-    """By the weightiest flag, else by the status, where no backend can have given it."""
-    for flag in set_flags:
-        if flag.outcome == "not_found" and status != 404:
-            return "gateway_error"
-        if flag.outcome is not None:
-            return flag.outcome
-    return None if reached or status < 500 else outcome_of(status, from_backend=False)
-
-
-def _error(set_flags: tuple[ResponseFlag, ...], details: str | None) -> dict[str, str] | None:
-    """The flags that are faults, and Envoy's own words without what follows in braces: addresses may be in there."""
-    faults = [flag for flag in set_flags if flag.outcome not in (None, "aborted")]
-    if not faults:
-        return None
-    message = details.partition("{")[0][:1024] if details is not None else ""
-    codes = ",".join(flag.short for flag in faults)[:128]
-    return {"code": codes, "class": faults[0].name, **({"message": message} if message else {})}
+    return Parsed(event, fields, values["time"], flags, outcome_by(status, set_flags, reached=values["reached"]))
 
 
 def _present(**values: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from logrouter.core.outcomes import outcome_of
 from logrouter.core.text.proto_json import camel_case
 
 
@@ -49,6 +50,19 @@ FLAGS: Final = (
     ResponseFlag("RFCF", "response_from_cache_filter", None),
 )
 
+_LONG: Final = {
+    **{flag.name.replace("_", ""): flag for flag in FLAGS},
+    **{
+        name: flag
+        for flag in FLAGS
+        for short, name in (
+            ("UAEX", "unauthorizedexternalservice"),
+            ("OM", "overloadmanagerterminated"),
+            ("DF", "dnsresolutionfailed"),
+        )
+        if flag.short == short
+    },
+}
 _SPELLED: Final = {flag: frozenset({flag.name, camel_case(flag.name)}) for flag in FLAGS}
 _MAX_TEXT: Final = 256
 
@@ -62,3 +76,29 @@ def flags_of(value: Any) -> tuple[ResponseFlag, ...]:
         names = {name for name, is_set in value.items() if is_set not in (None, False, "false")}
         return tuple(flag for flag in FLAGS if not names.isdisjoint(_SPELLED[flag])) if names else ()
     return ()
+
+
+def long_flags_of(text: str) -> tuple[ResponseFlag, ...]:
+    """The flags in `UpstreamConnectionFailure,UpstreamRetryLimitExceeded`, by weight; unknown ones are left out."""
+    named = {_LONG.get(name.lower()) for name in text[:_MAX_TEXT].split(",")}
+    return tuple(flag for flag in FLAGS if flag in named)
+
+
+def outcome_by(status: int, set_flags: tuple[ResponseFlag, ...], *, reached: bool) -> str | None:
+    """By the weightiest flag, else by the status, where no backend can have given it."""
+    for flag in set_flags:
+        if flag.outcome == "not_found" and status != 404:
+            return "gateway_error"
+        if flag.outcome is not None:
+            return flag.outcome
+    return None if reached or status < 500 else outcome_of(status, from_backend=False)
+
+
+def error_by(set_flags: tuple[ResponseFlag, ...], details: str | None) -> dict[str, str] | None:
+    """The flags that are faults, and Envoy's own words without what follows in braces: addresses may be in there."""
+    faults = [flag for flag in set_flags if flag.outcome not in (None, "aborted")]
+    if not faults:
+        return None
+    message = details.partition("{")[0][:1024] if details is not None else ""
+    codes = ",".join(flag.short for flag in faults)[:128]
+    return {"code": codes, "class": faults[0].name, **({"message": message} if message else {})}
