@@ -53,6 +53,13 @@ def fail(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
+def warn(message: str) -> None:
+    """Print *message* on stderr, and go on: for what the user should know before it is done."""
+    from rich.text import Text
+
+    console(stderr=True).print(Text("logrouter: ", "bold yellow") + Text(f"warning: {escape(message)}"), soft_wrap=True)
+
+
 harmless = escape
 """*text* in one line with all that is not printable escaped: for cells of tables, whose widths then are right."""
 

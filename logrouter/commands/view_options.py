@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import rich_click as click
 
 from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_USAGE
+from logrouter.commands.terminal import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,12 +67,16 @@ def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def view_address(url: str, token_file: Path | None, env: Mapping[str, str] = os.environ) -> ViewAddress:
-    """Check what the options say. The token is that of *token_file*, else of the variable `LOGROUTER_TOKEN`.
+    """Check what the options say, and warn of a token that would travel without encryption.
+
+    The token is that of *token_file*, else of the variable `LOGROUTER_TOKEN`.
 
     Raises:
         ViewError: with the exit code of wrong usage: no URL of http(s), a password in it, or no token in the file.
     """
     from yarl import URL
+
+    from logrouter.config.options.endpoint import is_loopback
 
     no_url = ViewError(f"{url[:80]!r} is no URL of a table view, such as {DEFAULT_URL}", code=EXIT_USAGE)
     try:
@@ -91,4 +96,6 @@ def view_address(url: str, token_file: Path | None, env: Mapping[str, str] = os.
     token = token.strip()
     if any(not 33 <= ord(letter) <= 126 for letter in token):
         raise ViewError("the token holds what no token can hold", code=EXIT_USAGE)
+    if token and parts.scheme == "http" and not is_loopback(parts.hostname):
+        warn(f"the token goes to {parts.hostname} without encryption: whoever is on the way can use it; ask by https")
     return ViewAddress(url.rstrip("/"), token or None)

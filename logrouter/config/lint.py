@@ -59,7 +59,7 @@ def check(
     examined = examine(data, env, name=str(file), folder=file.parent)
     if examined.settings is not None and examined.file is not None:
         _lint(examined.file, examined.settings.table, examined.value, examined.problems)
-    settings = examined.settings
+    settings = examined.settings if not examined.problems.errors else None
     if settings is not None and refusal is not None and (why := refusal(settings.kafka)) is not None:
         # It names settings by names of its own: what it says of one alone tells which is meant.
         name = next((key for key, value in settings.kafka.items() if refusal({key: value}) == why), "")

@@ -12,13 +12,14 @@ from logrouter.core.rollup.cells import MAX_NAME
 from logrouter.http_server.keys import FetchedKeys, GivenKeys, KeySet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from logrouter.access.policy import Jwt
     from logrouter.access.scopes import Caller
     from logrouter.http_server.keys import KeySource
 
 _MAX_WHO: Final = 200
+_ACCESS_TOKEN: Final = frozenset({"at+jwt", "jwt"})
 _ABSENT: Final = "-"
 """The client of requests without an id: no bearer is that client, whatever its claim says."""
 
@@ -40,7 +41,7 @@ class BearerVerifier:
         except _NOT_VALID:
             return Refusal.INVALID
         algorithm, kid = header.get("alg"), header.get("kid")
-        if algorithm not in self._policy.algorithms or not isinstance(kid, str | None):
+        if algorithm not in self._policy.algorithms or not isinstance(kid, str | None) or not _is_access_token(header):
             return Refusal.INVALID
         key = await self.keys.find(kid, algorithm)
         if key is None:
@@ -85,6 +86,16 @@ class BearerVerifier:
                 yield from self._policy.scopes.get(word, ())
             elif is_scope(word):
                 yield word
+
+
+def _is_access_token(header: Mapping[str, Any]) -> bool:
+    """Whether a token's header lets it be one for an API: issuers sign other kinds with the same keys.
+
+    RFC 9068 calls it `at+jwt`; many issuers say `JWT` or nothing (RFC 7519, 5.1). A name of a media type has no case,
+    and may leave out `application/` (RFC 7515, 4.1.9).
+    """
+    kind = header.get("typ", "JWT")
+    return isinstance(kind, str) and kind.lower().removeprefix("application/") in _ACCESS_TOKEN
 
 
 def _keys(policy: Jwt) -> KeySource:

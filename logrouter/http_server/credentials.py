@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from logrouter.access.tokens import Tokens
 from logrouter.config import ConfigError
-from logrouter.config.compile.access import build_policy
+from logrouter.config.compile.access import build_policy, why_not_open
 from logrouter.config.compile.tokens import inline_tokens, merge_tokens, read_tokens
 from logrouter.config.options.endpoint import is_loopback
 from logrouter.config.settings import SettingsError
@@ -116,9 +116,12 @@ def load_access(settings: Settings, folder: Path, host: str, advertise: str) -> 
     *host* is the address that the worker listens on, *advertise* its base URL for other workers.
 
     Raises:
-        SettingsError: a file can't be used.
+        SettingsError: a file can't be used, or everybody on a network would be let in without a word.
     """
     access = settings.access
+    why = why_not_open(access, host)
+    if why is not None:
+        raise SettingsError(f"access.mode: {why}")
     jwt = access.jwt
     files = AccessFiles(
         tokens=folder / access.tokens_file if access.tokens_file else None,

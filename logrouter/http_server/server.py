@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS: Final = 75.0
 """After so long without a whole request a connection is closed, lest strangers hold all that a process may have."""
+HTTPS_ONLY_SECONDS: Final = 7 * 24 * 3600
+"""How long a browser asks this host by https only (RFC 6797) after an answer by https. That is for all its ports, so a
+worker which goes back to http, or has a neighbour that speaks http, is out of a browser's reach for a week at most."""
 _LOGGER: Final = logging.getLogger("logrouter.http")
 
 
@@ -24,12 +27,18 @@ def _ours(record: logging.LogRecord) -> bool:
 _LOGGER.addFilter(_ours)
 
 
-def app_runner(app: web.Application) -> web.AppRunner:
-    """The aiohttp runner of an application; the caller makes the sites that listen.
+async def _demand_https(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.setdefault("Strict-Transport-Security", f"max-age={HTTPS_ONLY_SECONDS}")
+
+
+def app_runner(app: web.Application, *, encrypted: bool = False) -> web.AppRunner:
+    """The aiohttp runner of an application; the caller makes the sites that listen, by https if it is *encrypted*.
 
     Requests that are being answered get two seconds to end; one whose client has gone away is answered no further, as a
     list is much work. There is no access log, as paths name clients.
     """
+    if encrypted:
+        app.on_response_prepare.append(_demand_https)
     return web.AppRunner(
         app,
         logger=_LOGGER,
@@ -43,7 +52,7 @@ def app_runner(app: web.Application) -> web.AppRunner:
 
 async def start(app: web.Application, host: str, port: int, *, tls: SSLContext | None = None) -> web.AppRunner:
     """Serves *app* until the runner that is returned is cleaned up. Port 0 takes a free one (`runner.addresses`)."""
-    runner = app_runner(app)
+    runner = app_runner(app, encrypted=tls is not None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, ssl_context=tls).start()

@@ -99,7 +99,7 @@ class ViewServer(Service):
             log(Log.ACCESS_OPEN, host=settings.host)
         elif authenticator.unconfigured:
             log(Log.ACCESS_CLOSED)
-        self._runner = app_runner(app)
+        self._runner = app_runner(app, encrypted=self._tls is not None)
         await self._runner.setup()
         self._follower = CredentialFollower(authenticator, settings.access_files, settings.tls, self._tls)
         self._follower.start(asyncio.get_running_loop())

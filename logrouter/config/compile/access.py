@@ -30,6 +30,17 @@ def check_access(access: AccessOptions, problems: Problems) -> None:
         _check_jwt(jwt, problems)
 
 
+def why_not_open(access: AccessOptions, host: str) -> str | None:
+    """Why a worker that listens on *host* may not be open to everybody; None if it may, or is not."""
+    if access.mode != "open" or access.open_to_network or is_loopback(host):
+        return None
+    return (
+        f"open lets everybody who reaches {host} read all usage of everybody: listen on loopback "
+        "(tables_lane.http.host: 127.0.0.1), or name who may read (docs/access-control.md), or say "
+        "access.open_to_network: true"
+    )
+
+
 def check_tokens(given: Iterable[TokenOptions], path: str, problems: Problems) -> tuple[Token, ...]:
     """The tokens of the list at *path* without those that are wrong, which are noted."""
     made: list[Token] = []

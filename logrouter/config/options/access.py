@@ -178,6 +178,12 @@ class AccessOptions:
         "worker that listens on loopback.",
         default="callers",
     )
+    open_to_network: bool = opt(
+        Boolean(),
+        "With `mode: open`: also where the worker listens on more than loopback. Without it, such a worker does not "
+        "start.",
+        default=False,
+    )
     hosts: tuple[str, ...] = opt(
         ListOf(Text(r"[A-Za-z0-9.-]+", "a host name", 253), unique=True),
         "With `mode: open`: names besides `localhost` that requests may come by, such as that of a proxy which passes "

@@ -34,6 +34,9 @@ OWNED: Final = {
 """Settings that only the lanes may set, as exactly-once depends on them; each with why, or what to set instead."""
 
 
+FEW: Final = 16
+"""Characters of a secret below which trying all of them is no great effort."""
+
 BY_REFERENCE: Final = "is a secret, so it must be a reference like ${NAME}, with no default and nothing around it"
 
 
@@ -99,11 +102,13 @@ class KafkaKind:
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """A text that must come from the environment; read as a `Secret`."""
+    """A text that must come from the environment; read as a `Secret`. One that could be guessed is warned of."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """The secret; `INVALID` if it is written in the file."""
         if isinstance(value, FromEnv) and value and not value.literal:
+            if len(value) < FEW:
+                problems.warn(path, f"has fewer than {FEW} characters, so trying can find it: take 32 random bytes")
             return Secret(str(value))
         problems.add(path, BY_REFERENCE)
         return INVALID

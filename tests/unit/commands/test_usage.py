@@ -16,6 +16,7 @@ from logrouter.access.scopes import Via, make_caller
 from logrouter.access.tokens import Token, digest_of, hash_token, make_token
 from logrouter.cli import cli
 from logrouter.commands import humanise
+from logrouter.commands.view_options import view_address
 from tests.browser import stage
 from tests.certificates import certificate
 from tests.conftest import HANG_SECONDS
@@ -178,3 +179,33 @@ def test_numbers_as_people_read_them():
     assert [humanise.window_words(w) for w in ("1h", "24h", "15m", "life")] == [
         *("last hour", "last 24 hours", "last 15 minutes", "all time")
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://logs.example.org:6066", "logs.example.org"),
+        ("http://192.0.2.7:6066", "192.0.2.7"),
+        ("HTTP://[2001:db8::1]:6066", "2001:db8::1"),
+        ("https://logs.example.org:6066", None),
+        ("http://localhost:6066", None),
+        ("http://127.0.0.1:6066", None),
+        ("http://[::1]:6066", None),
+    ],
+)
+def test_a_token_that_would_travel_in_the_clear_is_warned_of(capsys, tmp_path, url, warned):
+    """From a variable or a file; without a token there is nothing to warn of."""
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    says = (
+        f"logrouter: warning: the token goes to {warned} without encryption: whoever is on the way can use it; ask by"
+    )
+
+    for path, env in ((file, {}), (None, {"LOGROUTER_TOKEN": TOKEN})):
+        assert view_address(url, path, env).token == TOKEN
+        found = capsys.readouterr()
+        assert found.out == ""
+        assert TOKEN not in found.err
+        assert found.err == ("" if warned is None else f"{says} https\n")
+    view_address(url, None, {})
+    assert capsys.readouterr().err == ""

@@ -21,13 +21,14 @@ def warnings_of(tmp_path: Path, routes: str, sources: str = LOGS, more: str = ""
     inputs = "".join(f"  {line}\n" for line in sources.split("; "))
     file = tmp_path / "topics.yaml"
     file.write_text(f"version: 1\nsources:\n{inputs}routes:\n{made}{more}")
-    found = check(file, {"KEY": "x"})
+    found = check(file, {"KEY": "x" * 16, "SHORT": "x" * 15})
     assert found.settings is not None, found.problems
     assert {problem.severity for problem in found.problems} <= {"warning"}
     assert all(problem.line is not None for problem in found.problems)
     return [f"{problem.path}: {problem.message}" for problem in found.problems]
 
 
+FEW = "has fewer than 16 characters, so trying can find it: take 32 random bytes"
 TWO = "a: {topics: [a], envelope: rsyslog}; b: {topics: [b], envelope: rsyslog}"
 
 
@@ -207,6 +208,7 @@ def test_warning_about_sources(tmp_path: Path, routes: str, sources: str, messag
     ("more", "message"),
     [
         ("privacy: {hash_key: '${KEY}'}\n", "privacy.hash_key: no route says `client_ip: hash`"),
+        ("admin: {token: '${SHORT}'}\n", f"admin.token: {FEW}"),
         (
             "lookups: {owners: {file: owners.csv, key: id, fields: [owner]}}\n",
             "lookups.owners: no route looks anything up in owners",

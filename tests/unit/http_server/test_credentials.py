@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 
@@ -22,7 +23,7 @@ from logrouter.http_server.credentials import AccessFiles, CredentialFollower, T
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.tables.app import App, BootStrategy
 from logrouter.tables.http import base_url
-from logrouter.tables.settings import PEER_SECRET_ENV, from_settings
+from logrouter.tables.settings import from_settings
 from logrouter.telemetry.metrics import ACCESS_VALID
 from logrouter.web import app
 from logrouter.web.app import AUTHENTICATOR
@@ -38,11 +39,11 @@ def entry(token, name):
     return f"- {{name: {name}, hash: '{hash_token(token)}', scopes: usage:read}}\n"
 
 
-def settings(folder, access, more="", env=None):
+def settings(folder, access, more="", env=None, **given):
     """The tables lane of a small topics.yaml in *folder*."""
     file = folder / "topics.yaml"
     file.write_text(f"version: 1\naccess: {access}\n{more}{REST}")
-    return from_settings(load(file, {}), env=env or {})
+    return from_settings(load(file, {}), env=env or {}, **given)
 
 
 class Running:
@@ -175,9 +176,9 @@ def test_keys_of_an_issuer_are_rotated_without_a_restart(tmp_path):
     [
         ("{mode: open}", "{host: 127.0.0.1}", {"localhost"}),
         ("{mode: open, hosts: [Usage.example.org]}", "{host: 127.0.0.1}", {"localhost", "usage.example.org"}),
-        ("{mode: open}", "{host: 0.0.0.0}", None),
+        ("{mode: open, open_to_network: true}", "{host: 0.0.0.0}", None),
         (
-            "{mode: open, hosts: [usage.example.org]}",
+            "{mode: open, open_to_network: true, hosts: [usage.example.org]}",
             "{host: node-1, advertise: 'http://worker-1:6066'}",
             {"localhost", "worker-1", "node-1", socket.gethostname().lower(), "usage.example.org"},
         ),
@@ -215,12 +216,21 @@ def test_a_worker_does_not_start_with_files_that_it_cannot_use(tmp_path, access,
         settings(tmp_path, access)
 
 
-def test_the_secret_between_workers_must_not_be_the_weakest_link(tmp_path):
-    """It guards what the tokens guard."""
-    access = f"{{tokens: [{{name: a, hash: '{hash_token(ONE)}', scopes: admin}}]}}"
-    with pytest.raises(SettingsError, match=f"{PEER_SECRET_ENV} has fewer than 16 characters"):
-        settings(tmp_path, access, env={PEER_SECRET_ENV: "short"})
-    assert settings(tmp_path, access, env={PEER_SECRET_ENV: "long enough to be one"}).secret
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "node-1", "::ffff:127.0.0.1"])  # noqa: S104 - named
+def test_a_worker_that_is_open_does_not_listen_on_a_network_unless_told_to(tmp_path, host):
+    """Neither by the file nor by `--host`; with `open_to_network` it does."""
+    lane = f"tables_lane: {{http: {{host: '{host}'}}}}\n"
+    says = (
+        f"access.mode: open lets everybody who reaches {host} read all usage of everybody: listen on loopback "
+        "(tables_lane.http.host: 127.0.0.1), or name who may read (docs/access-control.md), or say "
+        "access.open_to_network: true"
+    )
+    for given in ({"more": lane}, {"host": host}):
+        with pytest.raises(SettingsError, match=re.escape(says)):
+            settings(tmp_path, "{mode: open}", **given)
+        assert settings(tmp_path, "{mode: open, open_to_network: true}", **given).access.open
+    assert settings(tmp_path, "{mode: open}", lane, host="127.0.0.1").access.open
+    assert not settings(tmp_path, "{mode: callers}", lane).access.open
 
 
 def test_a_certificate_is_replaced_without_a_restart_and_a_broken_one_is_not_taken(tmp_path):

@@ -27,13 +27,24 @@ def settings(tmp_path, kafka="{bootstrap.servers: 'k1:9092, k2:9092'}", env=os.e
     return from_settings(load(file, env), env=env, **given)
 
 
+LONG = "sixteen letters."
+
+
+@pytest.mark.parametrize("short", ["s", LONG[1:], f"{LONG[1:]} \n"])
+def test_the_secret_between_workers_is_never_short(tmp_path, short):
+    """Whoever may read the table view now: the secret outlives that."""
+    says = f"{PEER_SECRET_ENV} has fewer than 16 characters, and lets in who finds it: take 32 random bytes"
+    with pytest.raises(SettingsError, match=says):
+        settings(tmp_path, env={PEER_SECRET_ENV: short})
+
+
 def test_settings_come_from_the_file_and_the_command_line(tmp_path):
     """What the command line gives stands; the rest is the file's, in the units used here."""
-    found = settings(tmp_path, data_dir=Path("x"), port=7, env={PEER_SECRET_ENV: "s", CLOCK_OFFSET_ENV: "-60"})
+    found = settings(tmp_path, data_dir=Path("x"), port=7, env={PEER_SECRET_ENV: f" {LONG}\n", CLOCK_OFFSET_ENV: "-60"})
     assert (found.data_dir, found.port, found.topic) == (Path("x"), 7, "logrouter.rollup")
     assert found.security.servers == ("k1:9092", "k2:9092")
     assert (found.retention.minutes, found.retention.hours, found.retention.days) == (120, 72, 4)
-    assert (found.secret, found.clock_offset_seconds) == ("s", -60)
+    assert (found.secret, found.clock_offset_seconds) == (LONG, -60)
 
 
 def test_secrets_are_not_in_the_repr(tmp_path):
@@ -42,7 +53,7 @@ def test_secrets_are_not_in_the_repr(tmp_path):
         "{bootstrap.servers: k, security.protocol: sasl_plaintext, sasl.mechanism: PLAIN, "
         "sasl.username: u, sasl.password: '${P}'}"
     )
-    found = settings(tmp_path, kafka, env={"P": "hunter2", PEER_SECRET_ENV: "hunter2"})
+    found = settings(tmp_path, kafka, env={"P": "hunter2", PEER_SECRET_ENV: "hunter2" * 3})
     assert "hunter2" in found.security.client_options().values()
     assert "hunter2" not in repr(found)
 

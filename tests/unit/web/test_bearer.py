@@ -8,7 +8,8 @@ import time
 import jwt
 import pytest
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +110,35 @@ NOW = int(time.time())
 def test_a_token_with_something_wrong_lets_nobody_in(text, why):
     """Times, issuer, audience, key or signature."""
     assert find(text) is why
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "application/jwt", None])
+def test_an_access_token_is_believed(kind):
+    """As RFC 9068 calls it, as most issuers call it, and without a kind."""
+    assert isinstance(find(token(headers={} if kind is None else {"typ": kind})), Caller)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["logout+jwt", "secevent+jwt", "dpop+jwt", "rt+jwt", "JWE", "", "application/", "at+jwt ", 7, ["JWT"], None, {}],
+)
+def test_a_token_of_another_kind_lets_nobody_in(kind):
+    """An issuer signs other things with the same keys, for the same audience (RFC 8725, 3.11)."""
+    assert find(signed_with({"alg": "RS256", "kid": "r", "typ": kind})) is Refusal.INVALID
+
+
+def signed_with(header):
+    """A token that is right but for its header, which is written as it is."""
+    now = int(time.time())
+    said = {"iss": ISSUER, "aud": AUDIENCE, "sub": "someone", "exp": now + 86_400, "scope": "usage:read"}
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, said)]
+    signature = RSA.sign(b".".join(parts), padding.PKCS1v15(), hashes.SHA256())
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+def test_the_header_that_is_written_here_is_the_only_thing_wrong():
+    """With the right kind the same token lets in."""
+    assert isinstance(find(signed_with({"alg": "RS256", "kid": "r", "typ": "at+jwt"})), Caller)
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")

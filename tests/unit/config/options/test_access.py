@@ -137,7 +137,8 @@ def test_check_warns_of_doors_that_are_open_to_a_network_and_of_those_nobody_can
     network = "tables_lane: {http: {host: 0.0.0.0}}\n"
     assert warnings_of(tmp_path, "") == []
     assert warnings_of(tmp_path, "access: {mode: open}\n") == []
-    assert "everybody who reaches 0.0.0.0" in warnings_of(tmp_path, network + "access: {mode: open}\n")[0]
+    told = "access: {mode: open, open_to_network: true}\n"
+    assert warnings_of(tmp_path, network + told)[0].startswith("lets in everybody who reaches 0.0.0.0")
     assert "lets nobody in" in warnings_of(tmp_path, network + "access: {metrics: open}\n")[0]
     assert warnings_of(tmp_path, network + "access: {tokens_file: t.yaml}\n") == []
 
