@@ -44,7 +44,8 @@ class Policy:
 
     With *open* everybody who reaches the port may read all usage; of the other settings only *hosts* counts then: the
     host names that requests may use (addresses always may), None for any. *metrics_open* lets everybody read /metrics.
-    *rate* limits each caller, *strangers* the refused requests of each address. *audit* writes a log line for every
+    *rate* limits the requests of each caller, *rows* the table rows that are read for it, *strangers* the refused
+    requests of each address. *audit* writes a log line for every
     question about usage.
     """
 
@@ -54,6 +55,7 @@ class Policy:
     tokens: tuple[Token, ...] = ()
     jwt: Jwt | None = None
     rate: Rate = field(default_factory=lambda: Rate(100, 200))
+    rows: Rate = field(default_factory=lambda: Rate(50_000, 500_000))
     strangers: Rate = field(default_factory=lambda: Rate(10, 50))
     audit: bool = True
 

@@ -1,4 +1,4 @@
-"""Limits on the rate of requests: a token bucket per caller, in bounded memory."""
+"""Limits on the rate of requests and of rows read: a token bucket per caller, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_BUCKETS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """*per_second* requests in the long run and *burst* at once; *per_second* 0 means no limit."""
+    """*per_second* in the long run and *burst* at once, of requests or of rows; *per_second* 0 means no limit."""
 
     per_second: float
     burst: int
@@ -34,21 +34,33 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._left)
 
-    def take(self, key: str, now: float) -> float:
-        """Take one request from the caller's bucket; 0 if it may pass, else seconds to wait.
+    def take(self, key: str, now: float, cost: float = 1.0) -> float:
+        """Take *cost* from the caller's bucket; 0 if that may pass, else the seconds after which it will.
 
-        *now* is seconds of a steady clock.
+        *now* is seconds of a steady clock. What costs more than a full bucket holds passes when the bucket is full, and
+        leaves a debt that is paid before anything else passes.
         """
-        per_second, burst = self._rate.per_second, float(self._rate.burst)
-        if per_second <= 0:
+        if self._rate.per_second <= 0:
             return 0.0
+        left, needed = self._filled(key, now), min(cost, float(self._rate.burst))
+        passes = left >= needed
+        self._put(key, left - cost if passes else left, now)
+        return 0.0 if passes else (needed - left) / self._rate.per_second
+
+    def charge(self, key: str, now: float, cost: float) -> None:
+        """Take *cost* whether or not it is there, or give back if it is negative: the bucket may be left in debt."""
+        if self._rate.per_second > 0:
+            self._put(key, min(self._filled(key, now) - cost, float(self._rate.burst)), now)
+
+    def _filled(self, key: str, now: float) -> float:
+        per_second, burst = self._rate.per_second, float(self._rate.burst)
         left, at = self._left.pop(key, (burst, now))
-        left = min(left + max(now - at, 0.0) * per_second, burst)
-        passes = left >= 1
-        self._left[key] = (left - passes, now)
+        return min(left + max(now - at, 0.0) * per_second, burst)
+
+    def _put(self, key: str, left: float, now: float) -> None:
+        self._left[key] = (left, now)
         if len(self._left) > self._most:
             self._left.popitem(last=False)
-        return 0.0 if passes else (1 - left) / per_second
 
 
 def bucket_key(address: str | None) -> str:

@@ -118,11 +118,15 @@ class Authenticator:
         return caller
 
     def forwarded_caller(self, request: web.Request) -> Caller | None:
-        """The caller in whose name another worker asks; None if the request is no hop. A forged one is a 403."""
+        """The caller in whose name another worker asks; None if the request is no hop.
+
+        A forged one is a 403, and charged to the address that it came from: never to the caller whom it names.
+        """
         try:
             return self.peers.forwarded_caller(request)
         except HttpProblem as problem:
             if problem.kind is UNTRUSTED_HOP:
+                self._charge_stranger(request)
                 ACCESS_REFUSED.labels("hop").inc()
             raise
 
@@ -130,10 +134,7 @@ class Authenticator:
         found = await self._find(request)
         if isinstance(found, Caller):
             return found
-        # Only what was refused counts, so that nobody is kept out by a neighbour behind the same address.
-        wait = self._strangers.take(bucket_key(request.remote), self._steady())
-        if wait > 0:
-            raise _too_many("address_rate", wait)
+        self._charge_stranger(request)
         ACCESS_REFUSED.labels(found.value).inc()
         if found is Refusal.NO_KEYS:
             raise HttpProblem(
@@ -142,6 +143,15 @@ class Authenticator:
         detail = UNCONFIGURED if self.unconfigured else _SAID[found]
         challenge = REALM if found is Refusal.MISSING else f'{REALM}, error="invalid_token"'
         raise challenged(HttpProblem(NOT_AUTHENTICATED, detail), challenge)
+
+    def _charge_stranger(self, request: web.Request) -> None:
+        """Count a refused request for its address; `HttpProblem` 429 for one too many.
+
+        Only what was refused counts, so that nobody is kept out by a neighbour behind the same address.
+        """
+        wait = self._strangers.take(bucket_key(request.remote), self._steady())
+        if wait > 0:
+            raise _too_many("address_rate", wait)
 
     async def _find(self, request: web.Request) -> Caller | Refusal:
         given = request.headers.getall("Authorization", [])

@@ -18,7 +18,7 @@ from logrouter.access.scopes import ANYONE
 from logrouter.http_server.problems import UNTRUSTED_HOP, HttpProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from ssl import SSLContext
 
     from logrouter.access.scopes import Caller
@@ -28,11 +28,12 @@ MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 
 
 class Reply(NamedTuple):
-    """The answer of another worker: status, media type and body."""
+    """The answer of another worker: status, media type, body and headers."""
 
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str]
 
 
 class PeerAwayError(Exception):
@@ -116,7 +117,8 @@ class Peers:
             async with self._http.get(
                 url, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout), allow_redirects=False
             ) as response:
-                return Reply(response.status, response.content_type, await _bounded(response))
+                body = await _bounded(response)
+                return Reply(response.status, response.content_type, body, response.headers)
         except TimeoutError as exc:
             raise PeerAwayError("no answer in time") from exc
         except (aiohttp.ClientError, OSError, ValueError) as exc:

@@ -9,14 +9,15 @@ from logrouter.core.rollup.cells import Cell, copy_cell, merge_cells
 from logrouter.core.rollup.records import Subjects, partition_of
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.ranking import ROW_VALUE, Order, Top, rank_candidates, top_buckets
-from logrouter.query.reader import TableReader
-from logrouter.query.tiers import Position, Segment, Tier
+from logrouter.query.reader import SubjectMoment, TableReader
+from logrouter.query.tiers import Position, Segment, Tier, buckets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from logrouter.core.rollup.cells import CellTotals
     from logrouter.query.parameters import Sort
+    from logrouter.query.steps import Steps
 
 
 class MemoryTables:
@@ -50,6 +51,20 @@ class MemoryTables:
             merge_cells(row, cell)
         if tier is not Tier.LIFE:
             row.recent = []
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMoment(SubjectMoment):
+    """Rows of one subject, by tier and bucket; asking for others is a `KeyError`."""
+
+    found: Mapping[tuple[Tier, int], Cell | None]
+    position: Position
+
+    def fetch(self) -> Iterator[None]:  # noqa: D102
+        yield
+
+    def cell(self, tier: Tier, bucket: int) -> Cell | None:  # noqa: D102
+        return self.found[tier, bucket]
 
 
 @dataclass(slots=True)
@@ -101,9 +116,11 @@ class MemoryReader(TableReader):
         end = -1 if standby else offset + 1 + self.behind
         return Position(offset, end, tables.watermarks.get(partition), standby)
 
-    def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:  # noqa: D102
-        tables = self._of(self.partition_of(subject))
-        return [tables.rows[tier].get((bucket, subject)) for bucket in buckets]
+    def moment(self, subject: str, segments: Sequence[Segment]) -> MemoryMoment:  # noqa: D102
+        partition = self.partition_of(subject)
+        tables = self._of(partition)
+        found = {place: tables.rows[place[0]].get((place[1], subject)) for place in buckets_of(segments)}
+        return MemoryMoment(found, self.position(partition))
 
     def numbers(  # noqa: D102
         self, partition: int, subjects: Sequence[str], segment: Segment
@@ -121,21 +138,28 @@ class MemoryReader(TableReader):
         segments: Sequence[Segment],
         limit: int,
         wanted: Callable[[str], bool] | None = None,
-    ) -> Order | None:
+    ) -> Steps[Order | None]:
+        yield
         if self.room is None:
             return None
         tops = []
         for tier, bucket in top_buckets(segments):
             top = Top()
-            for name, _, row in self.scan([partition], SubjectKind.CLIENT, Segment(tier, bucket, bucket + 1)):
+            for name, _, row in self._scan([partition], SubjectKind.CLIENT, Segment(tier, bucket, bucket + 1)):
                 top.offer(name, ROW_VALUE[sort](row), self.room)
             tops.append(top)
-        return rank_candidates(tops, {}, limit, wanted)
+        return (yield from rank_candidates(tops, {}, limit, wanted))
 
     def scan(  # noqa: D102
         self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
-    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
+    ) -> Iterator[tuple[str, int, Cell | CellTotals] | None]:
         del whole
+        yield None
+        yield from self._scan(partitions, kind, segment, prefix)
+
+    def _scan(
+        self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = ""
+    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
         tier, start, stop = segment
         begun = {partition: self._of(partition) for partition in partitions}
         for tables in {id(tables): tables for tables in begun.values()}.values():

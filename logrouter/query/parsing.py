@@ -18,6 +18,7 @@ from logrouter.query.row_ranges import (
     rows_between,
     rows_of_window,
 )
+from logrouter.query.tiers import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,6 +83,18 @@ class Query:
         if self.series_or_none is None:
             raise TypeError("this query is not for a series")
         return self.series_or_none
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Every bucket that the query is about: of its time range, the one that it is compared with, and its series."""
+        found: tuple[Segment, ...] = ()
+        if self.time_range_or_none is not None:
+            _, rows, previous = self.time_range_or_none
+            found = rows.segments if previous is None else rows.segments + previous.segments
+        if self.series_or_none is not None:
+            start, stop, step, _ = self.series_or_none
+            found += (Segment(step.tier, start, stop),)
+        return found
 
     @property
     def names(self) -> NameFilter:

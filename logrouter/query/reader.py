@@ -11,7 +11,25 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
+    from logrouter.query.steps import Steps
     from logrouter.query.tiers import Position, Segment, Tier
+
+
+class SubjectMoment(Protocol):
+    """Some rows of one subject as they were at one moment: with all that was folded by then, and nothing later."""
+
+    @property
+    def position(self) -> Position:
+        """How far the partition was folded at that moment; not to be asked before `fetch` has ended."""
+
+    def fetch(self) -> Iterator[None]:
+        """Read the rows, in steps between which others may be served. The moment may be as late as the last step.
+
+        `LookupError` if the partition moves away meanwhile.
+        """
+
+    def cell(self, tier: Tier, bucket: int) -> Cell | None:
+        """The cell of one of the buckets that were asked for; None without a row. It must not be changed."""
 
 
 class TableReader(Protocol):
@@ -51,10 +69,10 @@ class TableReader(Protocol):
     def position(self, partition: int) -> Position:
         """How far a partition is folded; it must be owned or in `replicas`."""
 
-    def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
-        """One subject's cells in the order of *buckets*, None for a bucket without a row.
+    def moment(self, subject: str, segments: Sequence[Segment]) -> SubjectMoment:
+        """One subject's rows of some segments, to be fetched. The lifetime tier has one bucket, 0.
 
-        The lifetime tier has one bucket, 0. `LookupError` unless its partition is owned or in `replicas`.
+        `LookupError` unless its partition is owned or in `replicas`.
         """
 
     def numbers(
@@ -72,18 +90,18 @@ class TableReader(Protocol):
         segments: Sequence[Segment],
         limit: int,
         wanted: Callable[[str], bool] | None = None,
-    ) -> Order | None:
-        """The *limit* clients of a partition that can have the largest values in some segments, as of now.
+    ) -> Steps[Order | None]:
+        """The *limit* clients of a partition that can have the largest values in some segments, as of the first step.
 
         *sort* is one of `ranking.RANKED`, *wanted* filters names. None if the order is not known: then scan.
         """
 
     def scan(
         self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
-    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
+    ) -> Iterator[tuple[str, int, Cell | CellTotals] | None]:
         """(name, bucket, cell) of every row of a subject kind in a segment whose name begins with *prefix*.
 
-        Without *whole*, the numbers of a cell may stand for it.  Lazy: a caller that yields to the event loop
-        between items keeps the worker responsive.  Rows written meanwhile may or may not be seen; a partition lost
-        meanwhile ends the iteration with `LookupError`.
+        None comes now and then where rows of others are passed over. Without *whole*, the numbers of a cell may stand
+        for it.  Lazy: a caller that yields to the event loop between items keeps the worker responsive.  Rows
+        written meanwhile may or may not be seen; a partition lost meanwhile ends the iteration with `LookupError`.
         """

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Tier(Enum):
@@ -25,6 +28,16 @@ class Segment(NamedTuple):
     tier: Tier
     start: int
     stop: int
+
+
+def count_buckets(segments: Iterable[Segment]) -> int:
+    """How many buckets some segments have, each counted once."""
+    return len(buckets_of(segments))
+
+
+def buckets_of(segments: Iterable[Segment]) -> dict[tuple[Tier, int], None]:
+    """The buckets of some segments as tier and number, in order, each once."""
+    return dict.fromkeys((tier, bucket) for tier, start, stop in segments for bucket in range(start, stop))
 
 
 class Position(NamedTuple):

@@ -14,7 +14,7 @@ Offsets only rise, so after an assignment a fold may begin with replay, and once
 watermark of any row, separates the two; the store keeps it together with the rows.
 
 Between two awaits everything that a record changed is either in memory here or in the store, never partly in both: so
-`cell` is exact at any time.
+what is read at one moment (`moment`) is exact at any time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.core.rollup.cells import Cell, copy_cell, merge_cells
+from logrouter.core.rollup.cells import Cell, merge_cells
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.replicas import Checkpoint
@@ -184,14 +184,6 @@ class PartitionFold:
         }
         return FlushChunk(written, self._flush_last, late)
 
-    def cell(self, key: bytes) -> Cell | None:
-        """The row as if everything folded so far were flushed; None if there is none. It must not be changed."""
-        return self.cells([key])[0]
-
-    def cells(self, keys: list[bytes]) -> list[Cell | None]:
-        """`cell` for many keys, with one read of the store."""
-        return [self._current_cell(key, value) for key, value in zip(keys, self._read(keys), strict=True)]
-
     def numbers(
         self, subjects: Sequence[str], tier: Tier, buckets: Sequence[int]
     ) -> Iterator[tuple[str, Cell | CellTotals]]:
@@ -210,25 +202,29 @@ class PartitionFold:
                 if tier.bucket(cell.minute) in buckets:
                     yield subject, cell
 
+    def read(self, keys: list[bytes]) -> list[bytes | None]:
+        """What the store has under some keys."""
+        return self._read(keys)
+
+    def layers_of(self, subject: str) -> tuple[dict[int, Cell] | None, dict[int, Cell] | None]:
+        """The sums of a subject that a running flush has not taken yet, and those for the next, by epoch minute.
+
+        They go on growing, in the same dicts as long as none of them is flushed.
+        """
+        return self._draining.get(subject), self._pending.get(subject)
+
+    def replays(self) -> bool:
+        """Whether there are rows in memory that replace stored ones."""
+        return bool(self._replayed)
+
+    def replayed_cell(self, key: bytes) -> Cell | None:
+        """The row that replaces a stored one; None if none does."""
+        known = self._replayed.get(key)
+        return None if known is None else known[1]
+
     def unflushed(self) -> UnflushedSums:
         """The sums that a scan which begins now adds to the stored rows."""
         return UnflushedSums(self._replayed, (self._draining, self._pending))
-
-    def _current_cell(self, key: bytes, value: bytes | None) -> Cell | None:
-        tier, bucket, subject = rows.parse_key(key)
-        known = self._replayed.get(key)
-        cell = copy_cell(known[1], bucket) if known else None
-        if cell is None and value is not None:
-            cell = rows.decode_cell(value)
-        for more in self._unflushed(subject):
-            if tier.bucket(more.minute) == bucket:
-                if cell is None:
-                    cell = copy_cell(more, bucket)
-                else:
-                    merge_cells(cell, more)
-        if cell is not None:
-            rows.trim_to_tier(tier, cell)
-        return cell
 
     def _note_newest(self, subjects: Subjects, now_ms: int) -> None:
         newest = max((cell.last_ms for _, cells in subjects for cell in cells if cell.last_ms <= now_ms), default=None)

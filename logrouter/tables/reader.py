@@ -9,10 +9,11 @@ from faust.types import TP
 
 from logrouter.core.rollup.cells import MAX_MINUTE
 from logrouter.core.rollup.records import partition_of
-from logrouter.query.ranking import ROW_VALUE, Order, rank_candidates, top_buckets
-from logrouter.query.tiers import Position, Segment, Tier
+from logrouter.query.ranking import ROW_VALUE, Order, Top, rank_candidates, top_buckets
+from logrouter.query.tiers import Position, buckets_of
 from logrouter.tables import rows
 from logrouter.tables.fold import PartitionFold
+from logrouter.tables.moment import StoredMoment
 from logrouter.tables.rows import BUCKET_BYTES
 from logrouter.tables.unflushed import ScanRange
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import Cell, CellTotals
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
+    from logrouter.query.steps import Steps
+    from logrouter.query.tiers import Segment
     from logrouter.tables.table import UsageTable
 
 
@@ -97,12 +100,16 @@ class StoreReader:
             last = max(last, idle.position - 1)
         return Position(last, max(last + 1, -1 if end is None else end), fold.newest_ms)
 
-    def rows(self, subject: str, tier: Tier, buckets: Sequence[int]) -> list[Cell | None]:
-        """The cell of a subject in each bucket; None where there is no row, or it has expired."""
-        fold, cutoffs = self._held(self.partition_of(subject)).fold, self._table.cutoffs()
-        kept = [bucket for bucket in buckets if cutoffs.keeps(tier, bucket)]
-        cells = dict(zip(kept, fold.cells([rows.key_of(tier, bucket, subject) for bucket in kept]), strict=True))
-        return [cells.get(bucket) for bucket in buckets]
+    def moment(self, subject: str, segments: Sequence[Segment]) -> StoredMoment:
+        """The rows of a subject in some segments, to be fetched; what has expired is not there."""
+        partition, cutoffs = self.partition_of(subject), self._table.cutoffs()
+        held = self._held(partition)
+        kept = (place for place in buckets_of(segments) if cutoffs.keeps(*place))
+        return StoredMoment(
+            *(held.fold, subject, kept, lambda: self.position(partition)),
+            replica=held.fold is not held.token,
+            held=lambda: self._token(partition) is held.token,
+        )
 
     def numbers(
         self, partition: int, subjects: Sequence[str], segment: Segment
@@ -119,7 +126,7 @@ class StoreReader:
         segments: Sequence[Segment],
         limit: int,
         wanted: Callable[[str], bool] | None = None,
-    ) -> Order | None:
+    ) -> Steps[Order | None]:
         """The clients of a partition in the order of what they can be worth at most; None if rankings can't tell.
 
         Sort by *sort* over all *segments*; at most *limit* clients, only *wanted* ones.
@@ -130,16 +137,21 @@ class StoreReader:
             return None
         spans = [(start * tier.value, stop * tier.value or MAX_MINUTE) for tier, start, stop in segments]
         minutes = range(min(first for first, _ in spans), max(end for _, end in spans))
-        more = unflushed.values(ROW_VALUE[sort], minutes)
-        tops = [rankings.top(sort, tier, bucket) for tier, bucket in top_buckets(segments)]
-        return rank_candidates(tops, more, limit, wanted)
+        more = yield from unflushed.values(ROW_VALUE[sort], minutes)
+        tops = []
+        for tier, bucket in top_buckets(segments):
+            top = rankings.top(sort, tier, bucket)
+            tops.append(Top(top.values.copy(), top.floor))
+            yield
+        return (yield from rank_candidates(tops, more, limit, wanted))
 
     def scan(
         self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
-    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
+    ) -> Iterator[tuple[str, int, Cell | CellTotals] | None]:
         """Subject (without its kind letter), bucket and cell of every row in a range, as of the first `next`.
 
-        Cells must not be changed. Raises `LookupError` if a partition is not held here or moves away meanwhile.
+        None comes where rows of others are passed over. Cells must not be changed. Raises `LookupError` if a partition
+        is not held here or moves away meanwhile.
         """
         tier, start, stop = segment
         wanted = ScanRange(kind + prefix, tier, max(start, self._table.cutoffs().oldest(tier)), stop)
@@ -149,10 +161,10 @@ class StoreReader:
             held = self._held(partition)
             parts.append((partition, held.token, self._table.store.iterator(partition), held.fold.unflushed()))
         for partition, token, iterator, unflushed in parts:
-            for subject, bucket, cell in unflushed.merged(scan_stored(iterator, wanted), wanted, whole=whole):
+            for row in unflushed.merged(scan_stored(iterator, wanted), wanted, whole=whole):
                 if self._token(partition) is not token:
                     raise LookupError(f"partition {partition} moved away")
-                yield subject[1:], bucket, cell
+                yield None if row is None else (row[0][1:], row[1], row[2])
 
     def _token(self, partition: int) -> object:
         return self._table.folds.get(partition) or self._table.store.databases().get(partition)
@@ -176,8 +188,8 @@ class HeldPartition(NamedTuple):
     token: object
 
 
-def scan_stored(iterator: Any, wanted: ScanRange) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of the stored rows in a range, in key order. Other subjects of a bucket are skipped by a seek."""
+def scan_stored(iterator: Any, wanted: ScanRange) -> Iterator[tuple[bytes, bytes] | None]:
+    """Key and value of the stored rows in a range, in key order; None for each seek that skips other subjects."""
     prefix, tier, start, stop = wanted
     if start >= stop:
         return
@@ -193,5 +205,7 @@ def scan_stored(iterator: Any, wanted: ScanRange) -> Iterator[tuple[bytes, bytes
             iterator.next()
         elif key[size:] < letters:
             iterator.seek(key[:size] + letters)
+            yield None
         else:
             iterator.seek(rows.prefix(tier, rows.tier_and_bucket(key)[1] + 1) + letters)
+            yield None

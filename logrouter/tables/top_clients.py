@@ -83,8 +83,9 @@ async def read_largest(reader: TableReader, limit: int) -> Counts:
     held = reader.owned()
     try:
         lifetime = reader.scan(held, SubjectKind.CLIENT, Segment(Tier.LIFE, 0, 1), whole=False)
-        for number, (client, _, cell) in enumerate(lifetime, 1):
-            found.add(client, cell.count)
+        for number, row in enumerate(lifetime, 1):
+            if row is not None:
+                found.add(row[0], row[2].count)
             if number % _CHECK_EVERY == 0 and perf_counter() > until:
                 await asyncio.sleep(_REST)
                 until = perf_counter() + _SLICE

@@ -8,7 +8,7 @@ what was folded since, and nothing twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.rollup.cells import copy_cell, merge_cells
 from logrouter.tables import rows
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from logrouter.core.rollup.cells import Cell, CellTotals
+    from logrouter.query.steps import Steps
     from logrouter.query.tiers import Tier
 
     Layer = dict[str, dict[int, Cell]]
     """Cells by subject and epoch minute."""
+
+
+_PASS: Final = 500
+"""Subjects that are passed over in a step: some tenths of a millisecond."""
 
 
 class ScanRange(NamedTuple):
@@ -44,11 +49,13 @@ class UnflushedSums:
         """Whether there are rows that replace stored ones."""
         return bool(self._replayed)
 
-    def values(self, value: Callable[[Cell], int], wanted: range) -> dict[str, int]:
+    def values(self, value: Callable[[Cell], int], wanted: range) -> Steps[dict[str, int]]:
         """The sum of *value* over the cells of the epoch minutes in *wanted*, by client; only clients above zero."""
         found: dict[str, int] = {}
         for layer in self._layers:
-            for subject, minutes in layer.items():
+            for number, (subject, minutes) in enumerate(layer.items()):
+                if number % _PASS == 0:
+                    yield
                 if subject[0] == "c":
                     for minute, cell in minutes.items():
                         if minute in wanted and (more := value(cell)):
@@ -56,14 +63,19 @@ class UnflushedSums:
         return found
 
     def merged(
-        self, found: Iterable[tuple[bytes, bytes]], wanted: ScanRange, *, whole: bool = True
-    ) -> Iterator[tuple[str, int, Cell | CellTotals]]:
+        self, found: Iterable[tuple[bytes, bytes] | None], wanted: ScanRange, *, whole: bool = True
+    ) -> Iterator[tuple[str, int, Cell | CellTotals] | None]:
         """Subject, bucket and cell of every row of a range; *found* are key and value of the stored ones.
 
-        Cells must not be changed. Without *whole*, a stored row to which nothing is added may be its numbers alone.
+        None comes where *found* has it, and now and then where sums of others are passed over. Cells must not be
+        changed. Without *whole*, a stored row to which nothing is added may be its numbers alone.
         """
         tier, done = wanted.tier, set[tuple[str, int]]()
-        for key, value in found:
+        for stored in found:
+            if stored is None:
+                yield None
+                continue
+            key, value = stored
             _, bucket, subject = rows.parse_key(key)
             known = self._replayed.pop(key, None)
             more_of_it = any(subject in layer for layer in self._layers)
@@ -77,18 +89,22 @@ class UnflushedSums:
                 for more in self._cells(subject, tier, bucket):
                     merge_cells(cell, more)
             yield subject, bucket, cell
-        for key, (_, row) in self._replayed.items():
+        for number, (key, (_, row)) in enumerate(self._replayed.items()):
+            if number % _PASS == 0:
+                yield None
             at, bucket, subject = rows.parse_key(key)
             if at is tier and subject.startswith(wanted.prefix) and wanted.start <= bucket < wanted.stop:
                 done.add((subject, bucket))
                 yield subject, bucket, _sum([row, *self._cells(subject, tier, bucket)], bucket)
         yield from self._new(wanted, done)
 
-    def _new(self, wanted: ScanRange, done: set[tuple[str, int]]) -> Iterator[tuple[str, int, Cell]]:
+    def _new(self, wanted: ScanRange, done: set[tuple[str, int]]) -> Iterator[tuple[str, int, Cell] | None]:
         """The rows that are not stored at all."""
         prefix, tier, start, stop = wanted
         for layer in self._layers:
-            for subject, minutes in layer.items():
+            for number, (subject, minutes) in enumerate(layer.items()):
+                if number % _PASS == 0:
+                    yield None
                 if not subject.startswith(prefix):
                     continue
                 for bucket in {tier.bucket(minute) for minute in minutes}:

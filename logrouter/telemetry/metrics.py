@@ -210,10 +210,16 @@ QUERY_SECONDS = Histogram(
     buckets=_QUERY_BUCKETS,
     registry=REGISTRY,
 )
+QUERY_ROWS = Counter(
+    "logrouter_query_rows_read",
+    "Table rows that this worker read for questions, by endpoint (`part_...`: for another worker).",
+    ["endpoint"],
+    registry=REGISTRY,
+)
 ACCESS_REFUSED = Counter(
     "logrouter_access_refused",
     "Requests that were not let in, by reason: no_token, invalid_token, expired_token, early_token, no_keys, scope, "
-    "hop, host, caller_rate, address_rate.",
+    "hop, host, caller_rate, caller_rows, address_rate.",
     ["reason"],
     registry=REGISTRY,
 )

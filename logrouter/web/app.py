@@ -16,9 +16,9 @@ from logrouter.http_server import problems
 from logrouter.http_server.audit import audit
 from logrouter.http_server.authenticator import Authenticator
 from logrouter.http_server.guard import Requirement, guard, whoami_handler
+from logrouter.http_server.meter import Meter
 from logrouter.http_server.peers import Peers
 from logrouter.http_server.problems import INTERNAL, HttpProblem
-from logrouter.http_server.work_queue import WorkQueue
 from logrouter.query.reports.declaration import ScatterGatherReport, SubjectReport
 from logrouter.query.reports.registry import ENDPOINTS, REPORTS
 from logrouter.query.row_ranges import KEPT
@@ -26,7 +26,7 @@ from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import QUERY_SECONDS, REGISTRY
 from logrouter.web import health, page, reports, subjects
 from logrouter.web.scatter_gather import PARTIAL_REPORT_PATH
-from logrouter.web.view import Limits, View
+from logrouter.web.view import Limits, View, work_queues
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
 """The authenticator of an application: tokens and keys can be replaced in it while it runs."""
+METER: Final = web.AppKey("meter", Meter)
+"""What callers are charged by."""
 _CLIENT_LEFT: Final = 499
 """The status in the audit log of a request whose client did not wait for the answer."""
 _HEADERS: Final = (
@@ -77,10 +79,11 @@ def build_app(
     """
     limits = limits or Limits()
     peers = Peers(secret, clock, trusting=access.open, tls=peer_tls)
-    view = View(reader, peers, clock, registry, kept, limits, WorkQueue(limits.scans, limits.scans_waiting))
+    meter = Meter(access.rows)
+    view = View(reader, peers, clock, registry, kept, limits, meter, *work_queues(limits))
     authenticator, requirements = Authenticator(access, peers, clock), dict[str, Requirement]()
     app = web.Application(middlewares=[_finish_responses(authenticator), guard(authenticator, requirements)])
-    app[AUTHENTICATOR] = authenticator
+    app[AUTHENTICATOR], app[METER] = authenticator, meter
     app.cleanup_ctx.append(_open_while_running(authenticator))
 
     def add_get(path: str, handler: Handler, name: str, requirement: Requirement) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logrouter.http_server.guard import caller_of
+from logrouter.query.tiers import count_buckets
 from logrouter.web.respond import parse_query, respond, with_freshness
-from logrouter.web.scatter_gather import answer_partial_report, scatter_gather
+from logrouter.web.scatter_gather import Asked, answer_partial_report, scatter_gather
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,9 +24,15 @@ def report_handler(view: View, report: ScatterGatherReport) -> Callable[[web.Req
     async def handle(request: web.Request) -> web.Response:
         pairs = list(request.query.items())
         query = parse_query(view, report, pairs)
-        gathered = await scatter_gather(view, report, query, pairs, caller_of(request))
-        body = report.answer(query, gathered.partial_reports)
-        return await respond(request, report, with_freshness(body, query, gathered.answered, gathered.missing))
+        only = caller_of(request).only
+        # What all clients cost shows only when they are read; a caller without anything left is refused before.
+        expected = 1 if only is None else max(len(only) * count_buckets(query.segments), 1)
+        with view.meter.charge(request, expected) as count:
+            gathered = await scatter_gather(view, Asked(request, report, query, count), pairs)
+            async with view.job(request) as job:
+                body = await job.run(report.answer(query, gathered.partial_reports))
+                fresh = with_freshness(body, query, gathered.answered, gathered.missing)
+                return await respond(request, report, fresh, job, count)
 
     return handle
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from hashlib import blake2b
-from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,23 +11,29 @@ from aiohttp import web
 
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import problems
+from logrouter.http_server.meter import ROWS_HEADER
 from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, HttpProblem
 from logrouter.query import parsing
 from logrouter.query.answers import age_ms, freshness_summary, partition_freshness
 from logrouter.query.parameters import AnswerFormat
 from logrouter.query.schemas import FRESHNESS_HEADER
+from logrouter.query.steps import collect, encode_members
+from logrouter.web.large_body import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from logrouter.http_server.meter import RowCount
+    from logrouter.http_server.work_queue import Job
     from logrouter.query.answers import Answer
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.parsing import Query
+    from logrouter.query.steps import Steps
     from logrouter.query.tiers import Position
     from logrouter.web.view import View
 
+VARY: Final = "Accept, Authorization"
 _MAX_HEADER: Final = 2000
-_SLICE: Final = 0.004
 _NOTHING: Final[Mapping[int, str]] = MappingProxyType({})
 
 
@@ -81,58 +85,64 @@ def with_freshness(
     }
 
 
-async def respond(request: web.Request, endpoint: Endpoint, body: Answer) -> web.Response:
+async def respond(request: web.Request, endpoint: Endpoint, body: Answer, job: Job, count: RowCount) -> web.Response:
     """The response with an answer: JSON or CSV, or 304 if the caller's ETag says that it has these figures.
 
-    A header says how fresh they are, as neither CSV nor 304 has another place for it.
+    It is written by *job*, in turns. Headers say how fresh the figures are, as neither CSV nor 304 has another place
+    for that, and how many rows were read.
     """
-    wants_csv = endpoint.csv is not None and _wants_csv(request)
-    tag = f'W/"{etag(body)}{"-csv" if wants_csv else ""}"'
+    wants_csv = endpoint.csv is not None and wants_csv_of(request)
+    tag = f'W/"{await job.run(etag(body))}{"-csv" if wants_csv else ""}"'
     brief = orjson.dumps(freshness_summary(body)).decode()
-    headers = {"ETag": tag, "Vary": "Accept, Authorization", FRESHNESS_HEADER: brief}
-    if _has_figures(request, tag):
+    headers = {
+        "ETag": tag,
+        "Vary": VARY,
+        FRESHNESS_HEADER: brief,
+        ROWS_HEADER: str(count.total),
+    }
+    if has_figures(request, tag):
         return web.Response(status=304, headers=headers)
     if wants_csv and endpoint.csv is not None:
-        text = await _join_pieces(endpoint.csv(body))
-        marks = ("-partial" if body.get("partial") else "") + ("" if body.get("exact", True) else "-inexact")
-        file = f"{endpoint.name}{marks}.csv"
-        name = {"Content-Disposition": f'attachment; filename="{file}"'}
-        return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers | name)
-    return web.Response(body=orjson.dumps(body), content_type="application/json", headers=headers)
+        pieces, kind, charset = await job.run(collect(endpoint.csv(body))), "text/csv", "utf-8"
+        headers["Content-Disposition"] = f'attachment; filename="{_file_name(endpoint, body)}"'
+        data = "".join(pieces).encode()
+    else:
+        data, kind, charset = b"".join(await job.run(collect(encode_members(body)))), "application/json", None
+    return web.Response(body=body_of(data), content_type=kind, charset=charset, headers=headers)
 
 
-async def _join_pieces(pieces: Iterable[str]) -> str:
-    """All pieces as one text; other requests are served in between, as writing a long table takes a while."""
-    made, until = [], perf_counter() + _SLICE
-    for piece in pieces:
-        made.append(piece)
-        if perf_counter() > until:
-            await asyncio.sleep(0)
-            until = perf_counter() + _SLICE
-    return "".join(made)
+def _file_name(endpoint: Endpoint, body: Answer) -> str:
+    marks = ("-partial" if body.get("partial") else "") + ("" if body.get("exact", True) else "-inexact")
+    return f"{endpoint.name}{marks}.csv"
 
 
 _MOVING: Final = frozenset({"freshness", "from", "to"})
 """Members that change with time alone: the query says what they are about."""
 
 
-def etag(body: Answer) -> str:
+def etag(body: Answer) -> Steps[str]:
     """A digest of the figures of an answer: the same as long as they are."""
     figures = {
         name: {key: item for key, item in value.items() if key not in _MOVING} if isinstance(value, dict) else value
         for name, value in body.items()
         if name not in _MOVING
     }
-    return blake2b(orjson.dumps(figures, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+    digest = blake2b(digest_size=12)
+    for piece in encode_members(figures, orjson.OPT_SORT_KEYS):
+        digest.update(piece)
+        yield
+    return digest.hexdigest()
 
 
-def _has_figures(request: web.Request, tag: str) -> bool:
+def has_figures(request: web.Request, tag: str) -> bool:
+    """Whether the caller says that it has the figures of this ETag."""
     given = request.headers.get("If-None-Match", "")[:_MAX_HEADER]
     known = {one.strip().removeprefix("W/") for one in given.split(",")}
     return tag.removeprefix("W/") in known or "*" in known
 
 
-def _wants_csv(request: web.Request) -> bool:
+def wants_csv_of(request: web.Request) -> bool:
+    """Whether the caller wants CSV where there is any."""
     chosen = request.query.get("format")
     if chosen is not None:
         return chosen == AnswerFormat.CSV

@@ -7,7 +7,6 @@ allows that; it is never silently partial.
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -18,24 +17,23 @@ from aiohttp import web
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.http_server import problems
 from logrouter.http_server.guard import caller_of
+from logrouter.http_server.meter import ROWS_HEADER, rows_said
 from logrouter.http_server.peers import PeerAwayError
 from logrouter.http_server.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, RETRY_SOON, TOO_SLOW, HttpProblem
-from logrouter.http_server.work_queue import BusyError
 from logrouter.query import parsing
 from logrouter.query.kinds import Invalid, ParameterKind, integer, quoted
 from logrouter.query.parameters import Parameter, ParameterFault, Partial, read_parameters
 from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import AnsweredPartition
-from logrouter.web.scanning import run_work, run_work_for
+from logrouter.web.scanning import Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from logrouter.access.scopes import Caller
+    from logrouter.http_server.meter import RowCount
     from logrouter.http_server.peers import Reply
     from logrouter.query.parsing import Query
     from logrouter.query.reports.declaration import ScatterGatherReport
-    from logrouter.query.reports.work import PartialReportBuilder
     from logrouter.web.view import View
 
 PARTIAL_REPORT_PATH: Final = "/internal/v1/parts/"
@@ -48,6 +46,15 @@ class PartialReply(msgspec.Struct, forbid_unknown_fields=True):
     """The report's `partial_report`, encoded."""
     positions: list[tuple[int, Position]]
     """Every partition that is in it, and how far it was folded."""
+
+
+class Asked(NamedTuple):
+    """A question for a report, and the count of the rows that are read for it."""
+
+    request: web.Request
+    report: ScatterGatherReport
+    query: Query
+    read: RowCount
 
 
 class Gathered(NamedTuple):
@@ -87,15 +94,14 @@ async def answer_partial_report(view: View, request: web.Request, report: Scatte
     query = parsing.parse_query(report.parameters, rest, values["at"], view.kept, name=report.name)
     if isinstance(query, tuple):
         raise problems.bad_parameters(query)
-    only = caller_of(request).only
-    partial_report, positions = await _build_bounded(view, report.builder(query), values["partitions"], only)
+    with view.meter.charge(request, 0) as count:
+        asked = Asked(request, report, query, count)
+        partial_report, positions = await _build_bounded(view, asked, values["partitions"])
     body = _encode(PartialReply(msgspec.Raw(_encode(partial_report)), positions))
-    return web.Response(body=body, content_type="application/msgpack")
+    return web.Response(body=body, content_type="application/msgpack", headers={ROWS_HEADER: str(count.total)})
 
 
-async def scatter_gather(
-    view: View, report: ScatterGatherReport, query: Query, pairs: Iterable[tuple[str, str]], caller: Caller
-) -> Gathered:
+async def scatter_gather(view: View, asked: Asked, pairs: Iterable[tuple[str, str]]) -> Gathered:
     """Ask all holders of partitions at the same time, and for each partition take the first part that one gives.
 
     *pairs* are the parameters of the request, to be sent along. For a caller who may read some clients only, the report
@@ -105,8 +111,9 @@ async def scatter_gather(
     count = view.reader.partitions()
     if count <= 0:
         raise view.not_ready()
+    query, caller = asked.query, caller_of(asked.request)
     parameters = urlencode([*pairs, ("at", str(query.now_ms))])
-    target = f"{PARTIAL_REPORT_PATH}{report.name}?{parameters}&partitions="
+    target = f"{PARTIAL_REPORT_PATH}{asked.report.name}?{parameters}&partitions="
     found, until = Gathered([], [], {}), monotonic() + view.limits.list_timeout
     partitions = (
         range(count)
@@ -117,7 +124,7 @@ async def scatter_gather(
     while untried:
         seconds = _round_timeout(until - monotonic(), untried)
         holders = _next_holders(untried, found)
-        asking = (_ask_holder(view, url, target, report, query, some, caller, seconds) for url, some in holders.items())
+        asking = (_ask_holder(view, asked, url, target, some, seconds) for url, some in holders.items())
         replies = await asyncio.gather(*asking, return_exceptions=True)
         for (url, some), reply in zip(holders.items(), replies, strict=True):
             for partition in _take_reply(found, url, some, reply):
@@ -180,25 +187,19 @@ class _Overloaded(Exception):  # noqa: N818 - a reply, not a failure of ours
 
 
 async def _ask_holder(
-    view: View,
-    url: str,
-    target: str,
-    report: ScatterGatherReport,
-    query: Query,
-    partitions: frozenset[int],
-    caller: Caller,
-    seconds: float,
+    view: View, asked: Asked, url: str, target: str, partitions: frozenset[int], seconds: float
 ) -> tuple[Any, list[tuple[int, Position]]]:
     if url == view.reader.self_url():
-        return await _build_bounded(view, report.builder(query), partitions, caller.only)
+        return await _build_bounded(view, asked, partitions)
     listed = "%2C".join(map(str, sorted(partitions)))
-    reply = await view.peers.get(url, target + listed, seconds, caller)
+    reply = await view.peers.get(url, target + listed, seconds, caller_of(asked.request))
+    asked.read.elsewhere += rows_said(reply.headers)
     if reply.status != 200:
         said = f"answered with status {reply.status}"
         raise _Overloaded(said) if _is_overloaded(reply) else PeerAwayError(said)
     try:
         received = _decode_reply(reply.body)
-        partial_report = msgspec.msgpack.decode(received.partial_report, type=report.partial_report)
+        partial_report = msgspec.msgpack.decode(received.partial_report, type=asked.report.partial_report)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise PeerAwayError("answered something else") from exc
     given = [partition for partition, _ in received.positions]
@@ -212,36 +213,26 @@ def _is_overloaded(reply: Reply) -> bool:
 
 
 async def _build_bounded(
-    view: View, builder: PartialReportBuilder, partitions: frozenset[int], only: frozenset[str] | None
+    view: View, asked: Asked, partitions: frozenset[int]
 ) -> tuple[Any, list[tuple[int, Position]]]:
-    """This worker's part of a report and the positions of its partitions: one of a bounded number at a time.
+    """This worker's part of a report and the positions of its partitions, once it is the caller's turn.
 
-    With *only*, it is about these clients and no others.
+    Whoever sees a few clients has a few rows read, and waits among those who ask for one, not among lists.
     """
-    try:
-        # Whoever sees a few clients has a few rows read, and does not wait for those who have all read.
-        turn = view.work_queue.acquire() if only is None else nullcontext()
-        async with asyncio.timeout(view.limits.list_timeout), turn:
-            return await _build_partial_report(view, builder, partitions, only)
-    except BusyError as exc:
-        raise HttpProblem(BUSY, "too many lists are being computed; ask again", retry_after=RETRY_SOON) from exc
-    except TimeoutError as exc:
-        raise HttpProblem(TOO_SLOW, "ask for a shorter window", retry_after=RETRY_SOON) from exc
-
-
-async def _build_partial_report(
-    view: View, builder: PartialReportBuilder, partitions: frozenset[int], only: frozenset[str] | None
-) -> tuple[Any, list[tuple[int, Position]]]:
-    held = sorted(partitions & (view.owned() | view.reader.replicas()))
-    if not held:
-        raise view.not_held(min(partitions))
-    # Positions before rows: the report may include newer records than it says, never lack any.
-    positions = [(partition, view.reader.position(partition)) for partition in held]
-    try:
-        for work in builder.work():
-            if work is not None:
-                await (run_work(view, work, held) if only is None else run_work_for(view, work, held, only))
-            await asyncio.sleep(0)
-    except LookupError as exc:
-        raise view.not_ready() from exc
-    return builder.result(), positions
+    only = caller_of(asked.request).only
+    async with view.job(asked.request, scan=only is None) as job:
+        held = sorted(partitions & (view.owned() | view.reader.replicas()))
+        if not held:
+            raise view.not_held(min(partitions))
+        # Positions before rows: the report may include newer records than it says, never lack any.
+        positions = [(partition, view.reader.position(partition)) for partition in held]
+        scanner, builder = Scanner(view.reader, job, asked.read, held), asked.report.builder(asked.query)
+        try:
+            for work in builder.work():
+                if work is not None:
+                    await (scanner.run_work(work) if only is None else scanner.run_work_for(work, only))
+                if job.over():
+                    await job.pause()
+        except LookupError as exc:
+            raise view.not_ready() from exc
+        return await job.run(builder.result()), positions

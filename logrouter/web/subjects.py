@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import orjson
+from aiohttp import web
 
 from logrouter.http_server import problems
 from logrouter.http_server.guard import caller_of
+from logrouter.http_server.meter import ROWS_HEADER, rows_said
 from logrouter.http_server.peers import PeerAwayError
 from logrouter.http_server.problems import NOT_READY, OWNER_AWAY, RETRY_SOON, UNKNOWN_SUBJECT, HttpProblem
 from logrouter.http_server.subject_names import subject_name
 from logrouter.query.answers import SUBJECT_FIELD
+from logrouter.query.parameters import AnswerFormat
 from logrouter.query.reports.subject_rows import SubjectRows, UnknownSubjectError
-from logrouter.web.respond import AnsweredPartition, parse_query, respond, with_freshness
+from logrouter.query.schemas import FRESHNESS_HEADER
+from logrouter.query.tiers import count_buckets
+from logrouter.web.large_body import body_of
+from logrouter.web.respond import (
+    VARY,
+    AnsweredPartition,
+    has_figures,
+    parse_query,
+    respond,
+    wants_csv_of,
+    with_freshness,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiohttp import web
-
-    from logrouter.access.scopes import Caller
+    from logrouter.http_server.meter import RowCount
     from logrouter.http_server.peers import Reply
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.reports.declaration import SubjectReport
+    from logrouter.query.tiers import Segment
     from logrouter.web.view import View
+
+
+class AskedSubject(NamedTuple):
+    """A question about one client or API: what it reads, and the count of the rows that are read for it."""
+
+    request: web.Request
+    report: SubjectReport
+    name: str
+    query: Query
+    segments: tuple[Segment, ...]
+    read: RowCount
+
+    def target(self) -> str:
+        """Path and query of the same question to another worker, whose answer is passed on as it is."""
+        report, request = self.report, self.request
+        path = report.path.replace(f"{{{SUBJECT_FIELD[report.kind]}}}", _path_segment(self.name))
+        pairs = [(key, value) for key, value in request.query.items() if key != "format"]
+        if report.csv is not None and wants_csv_of(request):
+            pairs.append(("format", AnswerFormat.CSV))
+        return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def subject_handler(view: View, report: SubjectReport) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -35,38 +68,32 @@ def subject_handler(view: View, report: SubjectReport) -> Callable[[web.Request]
     async def handle(request: web.Request) -> web.Response:
         name = subject_name(report.kind, request) if report.subject is None else report.subject
         query = parse_query(view, report, request.query.items())
-        path = report.path.replace(f"{{{SUBJECT_FIELD[report.kind]}}}", _path_segment(name))
-        return await _answer_or_forward(view, request, report, name, query, path)
+        segments = report.segments(query, view.kept)
+        with view.meter.charge(request, count_buckets(segments)) as count:
+            return await _answer_or_forward(view, AskedSubject(request, report, name, query, segments, count))
 
     return handle
 
 
-async def _answer_or_forward(
-    view: View, request: web.Request, report: SubjectReport, name: str, query: Query, path: str
-) -> web.Response:
+async def _answer_or_forward(view: View, asked: AskedSubject) -> web.Response:
     """Answer from this worker's rows, or from those of the first other holder of the partition that answers."""
-    partition = view.partition_of(report.kind + name)
-    if view.peers.is_hop(request):
+    partition = view.partition_of(asked.report.kind + asked.name)
+    if view.peers.is_hop(asked.request):
         if not view.holds([partition]):
             raise view.not_held(partition)
-        return await respond(request, report, _answer_here(view, report, name, query, partition))
-    # JSON or CSV is decided here; workers send each other JSON.
-    text = urlencode([(key, value) for key, value in request.query.items() if key != "format"])
-    target, problems_met = f"{path}?{text}" if text else path, list[HttpProblem]()
+        return await _answer_here(view, asked, partition)
+    problems_met = list[HttpProblem]()
     urls = view.candidates(partition)
     for number, url in enumerate(urls, 1):
         last = 1 < number == len(urls)
         try:
             if url == view.reader.self_url():
-                body = _answer_here(view, report, name, query, partition)
-            else:
-                body = await _ask_holder(view, url, target, caller_of(request), last=last)
+                return await _answer_here(view, asked, partition)
+            return await _ask_holder(view, asked, url, last=last)
         except HttpProblem as problem:
             if problem.kind not in _ELSEWHERE:
                 raise
             problems_met.append(problem)
-        else:
-            return await respond(request, report, body)
     raise _worst_of(partition, problems_met)
 
 
@@ -88,38 +115,55 @@ def _worst_of(partition: int, met: list[HttpProblem]) -> HttpProblem:
     )
 
 
-def _answer_here(view: View, report: SubjectReport, name: str, query: Query, partition: int) -> Answer:
-    # Nothing is awaited in here: what is held, rows and position are those of one moment.
-    answered = [AnsweredPartition(partition, view.reader.position(partition), view.reader.self_url())]
-    try:
-        body = report.answer(SubjectRows(view.reader, report.kind, name, view.kept), query)
-    except UnknownSubjectError as exc:
-        # That a subject is unknown is an answer too: it says when, and is as fresh as the query demands.
-        freshness = with_freshness({}, query, answered)
-        raise HttpProblem(UNKNOWN_SUBJECT, str(exc), **freshness) from exc
-    except LookupError as exc:
-        if view.holds([partition]):
-            raise
-        raise view.not_ready() from exc
-    return with_freshness(body, query, answered)
+async def _answer_here(view: View, asked: AskedSubject, partition: int) -> web.Response:
+    report, query = asked.report, asked.query
+    async with view.job(asked.request) as job:
+        try:
+            moment = view.reader.moment(report.kind + asked.name, asked.segments)
+            asked.read.here += count_buckets(asked.segments)
+            for _ in moment.fetch():
+                if job.over():
+                    await job.pause()
+        except LookupError as exc:
+            if view.holds([partition]):
+                raise
+            raise view.not_ready() from exc
+        # Rows and position are those of one moment, whatever is folded while the answer is made.
+        answered = [AnsweredPartition(partition, moment.position, view.reader.self_url())]
+        try:
+            body = await job.run(report.answer(SubjectRows(moment, report.kind, asked.name, view.kept), query))
+        except UnknownSubjectError as exc:
+            # That a subject is unknown is an answer too: it says when, and is as fresh as the query demands.
+            freshness = with_freshness({}, query, answered)
+            raise HttpProblem(UNKNOWN_SUBJECT, str(exc), **freshness) from exc
+        return await respond(asked.request, report, with_freshness(body, query, answered), job, asked.read)
 
 
-async def _ask_holder(view: View, url: str, target: str, caller: Caller, *, last: bool) -> Answer:
+async def _ask_holder(view: View, asked: AskedSubject, url: str, *, last: bool) -> web.Response:
+    """The answer of another worker, with its bytes and what its headers say of them."""
     seconds = view.limits.last_timeout if last else view.limits.point_timeout
     try:
-        reply = await view.peers.get(url, target, seconds, caller)
+        reply = await view.peers.get(url, asked.target(), seconds, caller_of(asked.request))
     except PeerAwayError as exc:
         raise HttpProblem(OWNER_AWAY, str(exc)) from exc
+    asked.read.elsewhere += rows_said(reply.headers)
     if (problem := _problem_of(reply)) is not None:
         raise problem
-    body = _json_object(reply) if reply.status == 200 and reply.content_type == "application/json" else None
-    if body is None or "freshness" not in body:
+    tag, fresh = reply.headers.get("ETag"), reply.headers.get(FRESHNESS_HEADER)
+    if reply.status != 200 or reply.content_type not in _TYPES or not (tag and fresh):
         raise HttpProblem(
             OWNER_AWAY, f"answered with status {reply.status}" if reply.status != 200 else "no answer of ours"
         )
-    return body
+    headers = {"ETag": tag, "Vary": VARY, FRESHNESS_HEADER: fresh, ROWS_HEADER: str(asked.read.total)}
+    if has_figures(asked.request, tag):
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = reply.headers["Content-Type"]
+    if (name := reply.headers.get("Content-Disposition")) is not None:
+        headers["Content-Disposition"] = name
+    return web.Response(body=body_of(reply.body), headers=headers)
 
 
+_TYPES: Final = frozenset({"application/json", "text/csv"})
 _PASSED_ON: Final = {
     kind.uri: kind for kind in (UNKNOWN_SUBJECT, problems.BAD_PARAMETER, problems.NOT_YET, problems.TOO_STALE)
 }

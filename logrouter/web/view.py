@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from logrouter.http_server.problems import NOT_OWNER, NOT_READY, RETRY_SOON, HttpProblem
+from logrouter.http_server.meter import payer
+from logrouter.http_server.problems import BUSY, NOT_OWNER, NOT_READY, RETRY_SOON, TOO_SLOW, HttpProblem
+from logrouter.http_server.work_queue import BusyError, Turns, WorkQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
+    from aiohttp import web
     from prometheus_client import CollectorRegistry
 
+    from logrouter.http_server.meter import Meter
     from logrouter.http_server.peers import Peers
-    from logrouter.http_server.work_queue import WorkQueue
+    from logrouter.http_server.work_queue import Job
     from logrouter.query.reader import TableReader
     from logrouter.query.tiers import Tier
 
@@ -35,9 +41,26 @@ class Limits:
     scans: int = 2
     """Lists that are computed at the same time."""
     scans_waiting: int = 16
-    """Lists that may wait; further ones are refused with 503."""
+    """Lists of one caller that may wait, and a few times as many of all; further ones are refused with 503."""
+    questions: int = 4
+    """Questions about single clients or APIs that are computed at the same time, one of each caller."""
+    questions_waiting: int = 64
+    """Such questions of one caller that may wait, and a few times as many of all."""
     slice: float = 0.008
-    """How long a scan may hold the event loop before it yields."""
+    """Seconds that a job may hold the event loop before others have their turn."""
+
+
+_CALLERS: Final = 4
+"""How many callers may have as much waiting as one may."""
+
+
+def work_queues(limits: Limits) -> tuple[WorkQueue, WorkQueue]:
+    """The queue of lists and that of questions about single subjects. They share the turns."""
+    turns, scans, questions = Turns(limits.slice), limits.scans_waiting, limits.questions_waiting
+    return (
+        WorkQueue(turns, limits.scans, _CALLERS * scans, each=limits.scans, each_waiting=scans),
+        WorkQueue(turns, limits.questions, _CALLERS * questions, each=1, each_waiting=questions),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +73,9 @@ class View:
     registry: CollectorRegistry
     kept: Mapping[Tier, int]
     limits: Limits
-    work_queue: WorkQueue
+    meter: Meter
+    scans: WorkQueue
+    questions: WorkQueue
 
     def partition_of(self, subject: str) -> int:
         """The partition of a subject; `HttpProblem` 503 while the number of partitions is unknown."""
@@ -80,6 +105,21 @@ class View:
             found.append(me)
         found += [url for url in self.reader.other_urls(partition) if url not in (owner, me)]
         return found[:MAX_CANDIDATES]
+
+    @asynccontextmanager
+    async def job(self, request: web.Request, *, scan: bool = False) -> AsyncIterator[Job]:
+        """A place to compute an answer, once it is the caller's turn: among lists if it is one that scans.
+
+        `HttpProblem` 503 if too many wait, or if it takes too long, waiting included.
+        """
+        queue = self.scans if scan else self.questions
+        try:
+            async with asyncio.timeout(self.limits.list_timeout), queue.acquire(payer(request)) as job:
+                yield job
+        except BusyError as exc:
+            raise HttpProblem(BUSY, "too many answers are being computed; ask again", retry_after=RETRY_SOON) from exc
+        except TimeoutError as exc:
+            raise HttpProblem(TOO_SLOW, "ask for a shorter window", retry_after=RETRY_SOON) from exc
 
     @staticmethod
     def not_ready() -> HttpProblem:

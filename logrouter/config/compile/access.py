@@ -104,6 +104,7 @@ def build_policy(
             client_claim=jwt.client_claim,
         ),
         rate=rates.Rate(access.rate.requests_per_second, access.rate.burst),
+        rows=rates.Rate(access.rate.rows_per_second, access.rate.rows_burst),
         strangers=rates.Rate(access.strangers.requests_per_second, access.strangers.burst),
         audit=access.audit,
     )

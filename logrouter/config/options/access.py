@@ -154,10 +154,16 @@ class JwtOptions:
 
 @options
 class CallerRate:
-    """How often each caller may ask; beyond that it gets 429 with `Retry-After`."""
+    """How often each caller may ask, and how much may be read for it; beyond that it gets 429 with `Retry-After`."""
 
     requests_per_second: float = opt(_RATE, "On average; 0 means no bound.", default=100.0)
     burst: int = opt(Integer(1, 1_000_000), "Requests at once.", default=200)
+    rows_per_second: float = opt(
+        Number(0, 1_000_000_000),
+        "Table rows that are read for its questions, on average; 0 means no bound. A day by minutes is 1,441 rows.",
+        default=50_000.0,
+    )
+    rows_burst: int = opt(Integer(1, 1_000_000_000), "Rows at once.", default=500_000)
 
 
 @options

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.reports.subject_rows import SubjectRows
+    from logrouter.query.steps import Steps
 
 
-def _answer(subject: SubjectRows, query: Query) -> Answer:
+def _answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
     return breakdown_of(subject, query, _clients)
 
 

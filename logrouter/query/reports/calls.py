@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import Cell
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query, Series
+    from logrouter.query.steps import Steps
 
 
 class PartialCalls(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,10 +47,10 @@ class CallsCollector:
             counts = self._counts[name] = {}
         counts[bucket] = counts.get(bucket, 0) + cell.count
 
-    def result(self) -> PartialCalls:
+    def result(self) -> Steps[PartialCalls]:
         """The largest names and the rest."""
         rows = ((name, self._row(counts)) for name, counts in self._counts.items())
-        return _keep_largest(rows, self._limit, [0] * self._width)
+        return (yield from _keep_largest(rows, self._limit, [0] * self._width))
 
     def _row(self, counts: dict[int, int]) -> list[int]:
         row = [0] * self._width
@@ -58,7 +59,7 @@ class CallsCollector:
         return row
 
 
-def merge_calls(partials: Iterable[PartialCalls], limit: int, width: int) -> PartialCalls:
+def merge_calls(partials: Iterable[PartialCalls], limit: int, width: int) -> Steps[PartialCalls]:
     """The calls of several workers as one; no name is on two of them."""
     rows: list[tuple[str, list[int]]] = []
     other = [0] * width
@@ -66,25 +67,28 @@ def merge_calls(partials: Iterable[PartialCalls], limit: int, width: int) -> Par
         rows += partial.rows
         for index, n in enumerate(partial.other):
             other[index] += n
-    return _keep_largest(rows, limit, other)
+    return (yield from _keep_largest(rows, limit, other))
 
 
-def _keep_largest(rows: Iterable[tuple[str, list[int]]], limit: int, other: list[int]) -> PartialCalls:
+def _keep_largest(rows: Iterable[tuple[str, list[int]]], limit: int, other: list[int]) -> Steps[PartialCalls]:
     best: list[tuple[tuple[int, str], list[int]]] = []
     for name, row in rows:
         best.append(((-sum(row), name), row))
         if len(best) > 2 * limit:
-            best = _split_rest(best, limit, other)
-    return PartialCalls([(key[1], row) for key, row in _split_rest(best, limit, other)], other)
+            best = yield from _split_rest(best, limit, other)
+        yield
+    best = yield from _split_rest(best, limit, other)
+    return PartialCalls([(key[1], row) for key, row in best], other)
 
 
 def _split_rest(
     best: list[tuple[tuple[int, str], list[int]]], limit: int, other: list[int]
-) -> list[tuple[tuple[int, str], list[int]]]:
+) -> Steps[list[tuple[tuple[int, str], list[int]]]]:
     ordered = sorted(best, key=lambda item: item[0])
     for _, row in ordered[limit:]:
         for index, n in enumerate(row):
             other[index] += n
+        yield
     return ordered[:limit]
 
 
@@ -105,15 +109,15 @@ class CallsBuilder:
         if self._wanted is None or self._wanted(name):
             self._calls.add(name, bucket, cell)
 
-    def result(self) -> PartialCalls:
+    def result(self) -> Steps[PartialCalls]:
         """The part of this worker, once all work is done."""
         return self._calls.result()
 
 
-def _answer(query: Query, partials: Sequence[PartialCalls]) -> Answer:
+def _answer(query: Query, partials: Sequence[PartialCalls]) -> Steps[Answer]:
     series = query.series
     width_ms = series.step.tier.value * MINUTE_MS
-    merged_calls = merge_calls(partials, query.values["limit"], series.stop - series.start)
+    merged_calls = yield from merge_calls(partials, query.values["limit"], series.stop - series.start)
     return {
         "step": series.step,
         "from": rfc3339(series.start * width_ms),

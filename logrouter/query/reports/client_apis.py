@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.reports.subject_rows import SubjectRows
+    from logrouter.query.steps import Steps
 
 
-def _answer(subject: SubjectRows, query: Query) -> Answer:
+def _answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
     return breakdown_of(subject, query, _apis)
 
 
-def _apis(cell: Cell, query: Query) -> Answer:
+def _apis(cell: Cell, query: Query) -> Steps[Answer]:
     """The APIs by count, largest first; *other* counts requests whose API and status were not kept apart."""
     wanted, statuses = query.names.predicate(), query.statuses
     found: dict[str, dict[str, int]] = {}
@@ -36,6 +37,7 @@ def _apis(cell: Cell, query: Query) -> Answer:
             continue
         if wanted is None or wanted(api):
             found.setdefault(api, {})[status] = n
+        yield
     listed = [_api(api, counts) for api, counts in found.items()]
     listed.sort(key=lambda entry: (-entry["count"], entry["api"]))
     return {"apis": listed, "other": cell.peer.get(OTHER, 0)}

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.endpoints import Endpoint, Reach
+from logrouter.query.reports.subject_rows import segments_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.reports.subject_rows import SubjectRows
     from logrouter.query.reports.work import PartialReportBuilder
+    from logrouter.query.steps import Steps
+    from logrouter.query.tiers import Segment, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +29,10 @@ class SubjectReport(Endpoint):
     """A report about one client or one API."""
 
     kind: SubjectKind
-    answer: Callable[[SubjectRows, Query], Answer]
+    answer: Callable[[SubjectRows, Query], Steps[Answer]]
     """The answer from the rows of the subject; `UnknownSubjectError` if there are none and that is a problem."""
+    segments: Callable[[Query, Mapping[Tier, int]], tuple[Segment, ...]] = segments_of
+    """What the answer reads, given how many buckets each tier keeps: its rows are fetched, and charged, before."""
     subject: str | None = None
     """The name of the subject if it is always the same; None if it is in the path."""
 
@@ -53,7 +58,7 @@ class ScatterGatherReport(Endpoint):
     partial_report: type[Any]
     """What a builder makes: a `msgspec.Struct`, sent between workers as MessagePack. Workers of the release before
     read it during an upgrade: its encoded fields are not to be renamed."""
-    answer: Callable[[Query, Sequence[Any]], Answer]
+    answer: Callable[[Query, Sequence[Any]], Steps[Answer]]
     """Merges the parts of all workers into the answer."""
     confinable: bool = False
     """Whether a caller who may read some clients only gets it about those: true only if it reads rows of clients and

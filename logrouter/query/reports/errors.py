@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from logrouter.query.parsing import Query
     from logrouter.query.reports.subject_rows import SubjectRows
     from logrouter.query.schemas import Schema
+    from logrouter.query.steps import Steps
 
 _PEER_FIELD: Final = {SubjectKind.CLIENT: "api", SubjectKind.API: "client_id"}
 """The member that names the other side of a failed request, by the kind of the subject."""
 
 
-def _answer(subject: SubjectRows, query: Query) -> Answer:
+def _answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
     """Failed requests of the time range by error; the newest failures are of all time, as only that row keeps them."""
     life = subject.lifetime()
-    cell = subject.sum_in(query.time_range.rows)
+    cell = yield from subject.sum_in(query.time_range.rows)
     return {
         SUBJECT_FIELD[subject.kind]: subject.name,
         **interval_of_query(query),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
+    from logrouter.query.steps import Steps
 
 SUCCESS = "success"
 ABORTED = "aborted"
@@ -63,11 +64,13 @@ class OutcomesBuilder:
             known = self._sums[name] = Cell(0)
         merge_cells(known, answers.without_breakdowns(cell, errors=True))
 
-    def result(self) -> PartialOutcomes:
+    def result(self) -> Steps[PartialOutcomes]:
         """The part of this worker, once all work is done."""
-        statuses = self._query.statuses
-        rows = (row for api, cell in self._sums.items() for row in rows_of(api, cell, statuses))
-        return _keep_largest(rows, self._query.values["limit"], 0)
+        statuses, found = self._query.statuses, list[Row]()
+        for api, cell in self._sums.items():
+            found += rows_of(api, cell, statuses)
+            yield
+        return _keep_largest(found, self._query.values["limit"], 0)
 
 
 def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[Row]:
@@ -109,7 +112,8 @@ def _keep_largest(rows: Iterable[Row], limit: int, other: int) -> PartialOutcome
     return PartialOutcomes(best, other + total - sum(row.requests for row in best))
 
 
-def _answer(query: Query, partials: Sequence[PartialOutcomes]) -> Answer:
+def _answer(query: Query, partials: Sequence[PartialOutcomes]) -> Steps[Answer]:
+    yield
     rows = (row for partial in partials for row in partial.rows)
     merged = _keep_largest(rows, query.values["limit"], sum(partial.other for partial in partials))
     return {

@@ -12,11 +12,12 @@ from logrouter.query.parameters import By, Step
 from logrouter.query.row_ranges import MINUTE_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Series
     from logrouter.query.schemas import Schema
+    from logrouter.query.steps import Steps
 
 _SPLIT: Final[Mapping[By, Callable[[Cell], dict[str, int]]]] = {
     By.STATUS: by_status,
@@ -28,26 +29,28 @@ _SPLIT: Final[Mapping[By, Callable[[Cell], dict[str, int]]]] = {
 
 
 def points_answer(
-    series: Series, cells: Sequence[Cell | None], split: Sequence[dict[str, int]] | None = None
-) -> Answer:
+    series: Series, cells: Iterable[Cell | None], split: Sequence[dict[str, int]] | None = None
+) -> Steps[Answer]:
     """One point per bucket of *series*, zeros where nothing happened; *cells* are its rows in order.
 
     *split* holds the counts of each point by what the cells themselves do not know, None where they do.
     """
     width_ms = series.step.tier.value * MINUTE_MS
     empty = Cell(0)
-    points = []
+    points, keys = [], set[str]()
     for index, cell in enumerate(cells):
         point = {"time": rfc3339((series.start + index) * width_ms), **numbers_of(cell or empty)}
         if series.by is not None:
             point["by"] = rank_counts(split[index]) if split is not None else _SPLIT[series.by](cell or empty)
+            keys.update(point["by"])
         points.append(point)
+        yield
     return {
         "from": rfc3339(series.start * width_ms),
         "to": rfc3339(series.stop * width_ms),
         "step": series.step,
         "by": series.by,
-        **({} if series.by is None else {"keys": sorted({key for point in points for key in point["by"]})}),
+        **({} if series.by is None else {"keys": sorted(keys)}),
         "points": points,
     }
 

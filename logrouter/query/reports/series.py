@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.reports.subject_rows import SubjectRows
+    from logrouter.query.steps import Steps
 
 
-def _answer(subject: SubjectRows, query: Query) -> Answer:
+def _answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
     subject.lifetime()  # A client that nobody has seen is unknown, whatever the time range.
-    return {
-        SUBJECT_FIELD[subject.kind]: subject.name,
-        **points_answer(query.series, subject.in_series(query.series)),
-    }
+    points = yield from points_answer(query.series, subject.in_series(query.series))
+    return {SUBJECT_FIELD[subject.kind]: subject.name, **points}
 
 
 CLIENT_SERIES: Final = SubjectReport(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from logrouter.core.rollup.cells import Cell, merge_cells
 from logrouter.query import answers
 from logrouter.query.answers import SUBJECT_FIELD
-from logrouter.query.tiers import Tier
+from logrouter.query.tiers import Segment, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from logrouter.core.rollup.cells import Cell
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query, Series
-    from logrouter.query.reader import TableReader
+    from logrouter.query.reader import SubjectMoment
     from logrouter.query.row_ranges import RowRange
+    from logrouter.query.steps import Steps
+
+LIFETIME: Final = Segment(Tier.LIFE, 0, 1)
 
 
 class UnknownSubjectError(Exception):
@@ -24,45 +28,54 @@ class UnknownSubjectError(Exception):
 
 
 class SubjectRows(NamedTuple):
-    """Reads the rows of one subject from the tables of this worker; every read raises `LookupError` if they moved away.
+    """The rows of one subject, fetched before: those of the segments that its report says it reads.
 
     *kept* says how many buckets each tier keeps.
     """
 
-    reader: TableReader
+    moment: SubjectMoment
     kind: SubjectKind
     name: str
     kept: Mapping[Tier, int]
 
     def lifetime(self) -> Cell:
         """The row of all time; `UnknownSubjectError` if there is none."""
-        row = self.reader.rows(self.kind + self.name, Tier.LIFE, (0,))[0]
+        row = self.moment.cell(Tier.LIFE, 0)
         if row is None:
             raise UnknownSubjectError(f"no request of this {SUBJECT_FIELD[self.kind]} has been counted")
         return row
 
-    def in_range(self, rows: RowRange) -> list[Cell | None]:
-        """The rows of a range in order, None for each bucket without a row."""
-        return [
-            row
-            for segment in rows.segments
-            for row in self.reader.rows(self.kind + self.name, segment.tier, range(segment.start, segment.stop))
-        ]
-
-    def in_series(self, series: Series) -> list[Cell | None]:
+    def in_series(self, series: Series) -> Iterator[Cell | None]:
         """The rows of a series in order, None for each bucket without a row."""
-        return self.reader.rows(self.kind + self.name, series.step.tier, range(series.start, series.stop))
+        return (self.moment.cell(series.step.tier, bucket) for bucket in range(series.start, series.stop))
 
-    def sum_in(self, rows: RowRange) -> Cell:
-        """The sum of the rows of a range."""
-        return answers.sum_cells(self.in_range(rows))
+    def sum_in(self, rows: RowRange) -> Steps[Cell]:
+        """The sum of the rows of a range; one with a count of 0 when there are none."""
+        into = Cell(0)
+        for tier, start, stop in rows.segments:
+            for bucket in range(start, stop):
+                cell = self.moment.cell(tier, bucket)
+                if cell is not None and cell.count:
+                    merge_cells(into, cell)
+                yield
+        return into
 
 
-def breakdown_of(subject: SubjectRows, query: Query, content: Callable[[Cell, Query], Answer]) -> Answer:
-    """The answer of a report that takes the sum of a time range apart; `UnknownSubjectError` for an unknown subject."""
+def segments_of(query: Query, _kept: Mapping[Tier, int]) -> tuple[Segment, ...]:
+    """What most reports about one subject read: its lifetime, and the time range or the series of the query."""
+    return (LIFETIME, *query.segments)
+
+
+def breakdown_of(
+    subject: SubjectRows, query: Query, content: Callable[[Cell, Query], Answer | Steps[Answer]]
+) -> Steps[Answer]:
+    """The answer of a report that takes the sum of a time range apart; `UnknownSubjectError` for an unknown subject.
+
+    *content* makes it of the sum, in steps if it does more than a millisecond's work.
+    """
     subject.lifetime()
-    return {
-        SUBJECT_FIELD[subject.kind]: subject.name,
-        **answers.interval_of_query(query),
-        **content(subject.sum_in(query.time_range.rows), query),
-    }
+    cell = yield from subject.sum_in(query.time_range.rows)
+    found = content(cell, query)
+    if isinstance(found, Generator):
+        found = yield from found
+    return {SUBJECT_FIELD[subject.kind]: subject.name, **answers.interval_of_query(query), **found}

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from logrouter.query.reports.work import Work
     from logrouter.query.row_ranges import RowRange
     from logrouter.query.schemas import Schema
+    from logrouter.query.steps import Steps
 
     Add = Callable[[str, Cell | CellTotals], None]
 
@@ -80,8 +81,9 @@ class TopListBuilder:
         elif self._wanted is None or not (yield from self._by_scan(MANY_ROWS)):
             yield from self._by_order(found)
 
-    def result(self) -> PartialTop:
+    def result(self) -> Steps[PartialTop]:
         """The part of this worker, once all work is done."""
+        yield
         return self._result
 
     def _order(self) -> Generator[Work | None, None, Order | None]:
@@ -174,13 +176,19 @@ class TopListBuilder:
         return left is None or left >= 0
 
 
-def top_list_answer(kind: SubjectKind, query: Query, partials: Sequence[PartialTop]) -> Answer:
+def top_list_answer(kind: SubjectKind, query: Query, partials: Sequence[PartialTop]) -> Steps[Answer]:
     """The answer from the lists of all workers."""
     limit, sort, time_range = query.values["limit"], query.values["sort"], query.time_range
     merged = merge_tops(partials, sort, limit + 1)
     listed = merged.entries[:limit]
     last = cursor_behind(sort, listed[-1]) if len(merged.entries) > limit else None
     bound, before = _bound(merged, sort, listed, limit), merged.previous
+    shown = []
+    for entry in listed:
+        numbers = _numbers(entry.tally)
+        before_it = {} if entry.previous is None else {"previous": _numbers(entry.previous)}
+        shown.append({SUBJECT_FIELD[kind]: entry.name, **numbers, **before_it})
+        yield
     return {
         **interval_of_query(query),
         "sort": sort,
@@ -193,14 +201,7 @@ def top_list_answer(kind: SubjectKind, query: Query, partials: Sequence[PartialT
             if time_range.previous is None
             else {"previous": None if before is None else {**interval_of_rows(time_range.previous), **_numbers(before)}}
         ),
-        _COLLECTION[kind]: [
-            {
-                SUBJECT_FIELD[kind]: entry.name,
-                **_numbers(entry.tally),
-                **({} if entry.previous is None else {"previous": _numbers(entry.previous)}),
-            }
-            for entry in listed
-        ],
+        _COLLECTION[kind]: shown,
         "next": None if last is None else encode_cursor(last, query.identity),
     }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.row_ranges import RowRange
+    from logrouter.query.steps import Steps
 
 MAX_ROWS: Final = 50_000
 """Rows of clients that one worker reads to count clients; with more of them, their number is null."""
@@ -64,8 +65,9 @@ class TotalsBuilder:
                 yield Scan(SubjectKind.CLIENT, segment, count, whole=False)
         self._result = PartialTotals(total, len(apis), len(clients) if rows <= MAX_ROWS else None, previous)
 
-    def result(self) -> PartialTotals:
+    def result(self) -> Steps[PartialTotals]:
         """The part of this worker, once all work is done."""
+        yield
         return self._result
 
 
@@ -79,7 +81,8 @@ def _sum_rows(row_range: RowRange, into: Cell, names: set[str]) -> Iterator[Scan
         yield Scan(SubjectKind.API, segment, add)
 
 
-def _answer(query: Query, partials: Sequence[PartialTotals]) -> Answer:
+def _answer(query: Query, partials: Sequence[PartialTotals]) -> Steps[Answer]:
+    yield
     time_range = query.time_range
     counts = [partial.clients for partial in partials]
     previous = answers.sum_cells(partial.previous for partial in partials)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
+    from logrouter.query.steps import Steps
 
 MAX_APIS: Final = 64
 """How many APIs the points are split by at most, the largest; the others count together."""
@@ -54,30 +55,29 @@ class TotalsSeriesBuilder:
         if self._calls is not None:
             self._calls.add(name, bucket, cell)
 
-    def result(self) -> PartialTotalsSeries:
+    def result(self) -> Steps[PartialTotalsSeries]:
         """The part of this worker, once all work is done."""
-        return PartialTotalsSeries(list(self._cells.values()), None if self._calls is None else self._calls.result())
+        calls = None if self._calls is None else (yield from self._calls.result())
+        return PartialTotalsSeries(list(self._cells.values()), calls)
 
 
-def _answer(query: Query, partials: Sequence[PartialTotalsSeries]) -> Answer:
+def _answer(query: Query, partials: Sequence[PartialTotalsSeries]) -> Steps[Answer]:
     series = query.series
     merged: dict[int, list[Cell]] = {}
     for partial in partials:
         for cell in partial.cells:
             merged.setdefault(cell.minute, []).append(cell)
-    cells = [answers.sum_cells(merged.get(bucket, ())) for bucket in range(series.start, series.stop)]
+    cells = (answers.sum_cells(merged.get(bucket, ())) for bucket in range(series.start, series.stop))
     calls = [partial.calls for partial in partials if partial.calls is not None]
     split: list[dict[str, int]] | None = None
     if series.by is By.API:
-        by_api = merge_calls(calls, MAX_APIS, series.stop - series.start)
-        split = [
-            {
-                **{name: counts[index] for name, counts in by_api.rows if counts[index]},
-                **({OTHER: by_api.other[index]} if by_api.other[index] else {}),
-            }
-            for index in range(series.stop - series.start)
-        ]
-    return points_answer(series, cells, split)
+        by_api = yield from merge_calls(calls, MAX_APIS, series.stop - series.start)
+        split = []
+        for index, others in enumerate(by_api.other):
+            found = {name: counts[index] for name, counts in by_api.rows if counts[index]}
+            split.append({**found, OTHER: others} if others else found)
+            yield
+    return (yield from points_answer(series, cells, split))
 
 
 TOTALS_SERIES: Final = ScatterGatherReport(

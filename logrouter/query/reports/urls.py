@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.reports.subject_rows import SubjectRows
+    from logrouter.query.steps import Steps
 
 NO_API: Final = "-"
 """The name under which requests that matched no API are counted."""
 
 
-def _answer(subject: SubjectRows, query: Query) -> Answer:
+def _answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
     return breakdown_of(subject, query, _urls)
 
 
-def _unmatched_answer(subject: SubjectRows, query: Query) -> Answer:
+def _unmatched_answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
     """Without the subject's name; that there was never such a request is no problem but an empty list."""
-    return {**interval_of_query(query), **_urls(subject.sum_in(query.time_range.rows), query)}
+    cell = yield from subject.sum_in(query.time_range.rows)
+    return {**interval_of_query(query), **_urls(cell, query)}
 
 
 def _urls(cell: Cell, query: Query) -> Answer:
@@ -96,4 +98,5 @@ UNMATCHED: Final = SubjectReport(
     kind=SubjectKind.API,
     subject=NO_API,
     answer=_unmatched_answer,
+    segments=lambda query, _: query.segments,
 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
+    from logrouter.query.steps import Steps
     from logrouter.query.tiers import Segment
 
 
@@ -67,5 +68,5 @@ class PartialReportBuilder(Protocol):
     def work(self) -> Iterator[Work | None]:
         """The reads to be done, each before the next is asked for; None is a pause in which others may be served."""
 
-    def result(self) -> Any:
+    def result(self) -> Steps[Any]:
         """The partial report, once all work is done: an instance of the report's `partial_report`."""

@@ -25,6 +25,45 @@ def test_never_more_than_the_rate_allows(gaps, per_second, burst):
     assert passed <= burst + now * per_second + 1e-6
 
 
+@given(
+    st.lists(st.tuples(st.floats(0, 2), st.integers(0, 40), st.integers(-5, 40)), max_size=200),
+    st.floats(0.1, 50),
+    st.integers(1, 20),
+)
+def test_costs_are_granted_up_to_the_budget_and_debts_are_paid_first(questions, per_second, burst):
+    """What was taken, and settled afterwards, never exceeds the budget by more than the last question's cost."""
+    buckets, now, spent, last = Buckets(Rate(per_second, burst)), 0.0, 0.0, 0.0
+    for gap, expected, more in questions:
+        now += gap
+        if buckets.take("a", now, expected) == 0:
+            assert spent <= burst + now * per_second - min(expected, burst) + 1e-6
+            read = max(expected + more, 0)
+            buckets.charge("a", now, read - expected)
+            spent, last = spent + read, read
+    assert spent - last <= burst + now * per_second + 1e-6
+
+
+@given(st.floats(0.1, 50), st.integers(1, 50), st.integers(1, 100), st.integers(0, 100), st.floats(0, 10))
+def test_the_wait_that_is_told_is_the_shortest_that_helps(per_second, burst, cost, debt, now):
+    """Asked again then, the same question passes; a little before it does not."""
+    buckets = Buckets(Rate(per_second, burst))
+    buckets.charge("a", now, debt)
+    wait = buckets.take("a", now, cost)
+    if wait > 1e-3:
+        assert buckets.take("a", now + wait * 0.99 - 1e-6, cost) > 0
+        assert buckets.take("a", now + wait + 1e-6, cost) == 0
+
+
+def test_what_was_not_read_is_given_back():
+    """A question about somebody unknown costs the one row that was looked up, and a bucket never overflows."""
+    buckets = Buckets(Rate(1, 10))
+    assert buckets.take("a", 0.0, 10) == 0
+    buckets.charge("a", 0.0, -9)
+    assert buckets.take("a", 0.0, 9) == 0
+    buckets.charge("a", 0.0, -1000)
+    assert [buckets.take("a", 0.0, 10), buckets.take("a", 0.0, 1)] == [0, 1]
+
+
 def test_memory_is_bounded_and_who_asked_last_is_remembered():
     """Many addresses push out the oldest, not the busiest."""
     buckets = Buckets(Rate(1, 1), most=100)

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.query.patterns import NameFilter, compile_wildcard, statuses_matching, union_of_statuses
+from logrouter.query.parameters import MAX_PATTERN, MAX_REPEATS
+from logrouter.query.patterns import (
+    NameFilter,
+    compile_wildcard,
+    compile_wildcards,
+    statuses_matching,
+    union_of_statuses,
+)
+
+LONG = "~" * 300
+"""So many letters that a set with this pattern is not left to RE2; no name here matches it."""
 
 
 def plainly(pattern, name):
@@ -22,6 +32,38 @@ def plainly(pattern, name):
 def test_wildcards_match_as_they_read(pattern, name):
     """Every pattern of few letters, with every name of few."""
     assert compile_wildcard(pattern)(name) == plainly(pattern, name)
+
+
+@given(st.lists(st.text("ab*?é\0.", max_size=7), max_size=6), st.text("abé\0.", max_size=8))
+def test_a_set_tells_which_of_its_patterns_match(patterns, name):
+    """By their numbers, in order, and the same by both ways to look for them."""
+    expected = [number for number, pattern in enumerate(patterns) if plainly(pattern, name)]
+    assert compile_wildcards(patterns)(name) == expected
+    assert compile_wildcards([*patterns, LONG])(name) == expected
+
+
+class Letters(str):  # noqa: SLOT000 - it counts
+    """A name that counts how many of its letters are looked at."""
+
+    looks = 0
+
+    def casefold(self):
+        """The letters, one by one."""
+        for letter in str.casefold(self):
+            self.looks += 1
+            yield letter
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*a" + "?" * 120 + "b*", "*".join("ab" * 32), "*" + "a" * 126, "?" * 128],
+    ids=["gap", "stars", "run", "any"],
+)
+def test_the_worst_patterns_look_once_at_each_letter_of_a_name(pattern):
+    """As many as a question may have, hostile ones, against a name that nearly matches: one pass, not one for each."""
+    name = Letters("ab" * 256)
+    compile_wildcards([pattern[:MAX_PATTERN]] * 2 * MAX_REPEATS)(name)
+    assert name.looks == 512
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from logrouter.query.ranking import RANKED, Order, RankCandidate, Top, merge_ord
 from logrouter.query.reports import top_list
 from logrouter.query.reports.top_list import CLIENTS, TopListBuilder, top_list_answer
 from logrouter.query.reports.work import Lookup, Ranking
+from logrouter.query.steps import finish
 from logrouter.query.tiers import Segment, Tier
 
 NOW = 1_790_000_000_000
@@ -29,10 +30,10 @@ def test_a_top_keeps_the_largest_and_a_floor_for_the_rest():
 def test_what_somebody_can_be_worth_counts_floors_and_what_is_unflushed():
     """Two hours: who is in one top only may have had as much as the other one's floor."""
     tops = [Top({"a": 9, "b": 4}, 3), Top({"a": 7, "c": 6}, 2)]
-    found = rank_candidates(tops, {"b": 1, "new": 2}, limit=3)
+    found = finish(rank_candidates(tops, {"b": 1, "new": 2}, limit=3))
     assert found == Order([RankCandidate(16, "a"), RankCandidate(9, "c"), RankCandidate(7, "b")], 7)
-    assert rank_candidates(tops, {}, limit=9).bound == 5
-    assert rank_candidates(tops, {}, 9, lambda name: name > "b") == Order([RankCandidate(9, "c")], 5)
+    assert finish(rank_candidates(tops, {}, limit=9)).bound == 5
+    assert finish(rank_candidates(tops, {}, 9, lambda name: name > "b")) == Order([RankCandidate(9, "c")], 5)
 
 
 def test_partitions_together_are_as_uncertain_as_the_worst():
@@ -64,16 +65,16 @@ def run(report, reader):
                 pass
             case Ranking():
                 for partition in range(2):
-                    work.take(reader.order(partition, work.sort, work.segments, work.limit, work.wanted))
+                    work.take(finish(reader.order(partition, work.sort, work.segments, work.limit, work.wanted)))
             case Lookup():
                 for name in work.names:
                     for _, row in reader.numbers(reader.partition_of(f"c{name}"), [f"c{name}"], work.segment):
                         work.add(name, row)
             case _:
                 for row in reader.scan(range(2), work.kind, work.segment, work.prefix):
-                    if work.add(*row):
+                    if row is not None and work.add(*row):
                         break
-    return report.result()
+    return finish(report.result())
 
 
 def lists(events, query, room):
@@ -85,7 +86,7 @@ def lists(events, query, room):
     parsed = parsing.parse_query(CLIENTS.parameters, query, NOW)
     readers = [MemoryReader(tables, mine=frozenset({0, 1}), room=some) for some in (None, room)]
     partials = [run(TopListBuilder(SubjectKind.CLIENT, parsed), reader) for reader in readers]
-    return [top_list_answer(SubjectKind.CLIENT, parsed, [partial]) for partial in partials]
+    return [finish(top_list_answer(SubjectKind.CLIENT, parsed, [partial])) for partial in partials]
 
 
 def worth(sort, entry):

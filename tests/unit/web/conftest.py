@@ -75,6 +75,11 @@ class Worker:
         async with self.http.request(method, url, headers=names, allow_redirects=False) as response:
             return Answer(response.status, response.headers, await response.read())
 
+    def left(self, caller: str) -> float | None:
+        """How many rows a caller has left here; None if it was never charged."""
+        known = self.runner.app[app.METER]._rows._left.get(caller)
+        return None if known is None else known[0]
+
     async def raw(self, request: bytes) -> bytes:
         """Sends bytes and reads until the worker closes."""
         host, port = self.runner.addresses[0][:2]

@@ -165,7 +165,7 @@ def test_an_unexpected_error_is_500_with_an_id_that_is_in_the_log(fleet, caplog,
             def broken(*_):
                 raise KeyError("secret detail")
 
-            monkeypatch.setattr(type(worker.reader), "rows", broken)
+            monkeypatch.setattr(type(worker.reader), "moment", broken)
             monkeypatch.setattr(type(worker.reader), "partitions", broken)
             reply = await worker.get("/v1/clients")
             check(reply, 500)

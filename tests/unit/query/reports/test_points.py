@@ -4,6 +4,7 @@ from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import By, Step
 from logrouter.query.parsing import Series
 from logrouter.query.reports.points import points_answer
+from logrouter.query.steps import finish
 
 
 def test_a_series_has_a_point_for_every_bucket():
@@ -11,7 +12,7 @@ def test_a_series_has_a_point_for_every_bucket():
     row = Cell(
         1, 2, 2.0, 5, 6, 30, 20, 2, 60_000, 61_000, {200: 1, 0: 1}, {"ok": 1, "aborted": 1}, {"core": 2}, {150: 2}
     )
-    answer = points_answer(Series(0, 3, Step.MINUTE, By.STATUS), [None, row, None])
+    answer = finish(points_answer(Series(0, 3, Step.MINUTE, By.STATUS), [None, row, None]))
     assert answer["from"] == "1970-01-01T00:00:00.000Z"
     assert answer["to"] == "1970-01-01T00:03:00.000Z"
     assert answer["keys"] == ["000", "200"]
