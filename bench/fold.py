@@ -27,7 +27,7 @@ import uuid
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -35,6 +35,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack_records
 from logrouter.devkafka.broker import DevKafka
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PARTITIONS = 4
 EVENTS = 4_000
@@ -148,7 +151,9 @@ def changelog_records(bootstrap: str, topic: str) -> int:
 class Lane:
     """A tables worker on a topic of its own; *offsets* is a consumer that knows its group. A context manager."""
 
-    def __init__(self, bootstrap: str, name: str, flush_ms: int = 1_000) -> None:
+    def __init__(
+        self, bootstrap: str, name: str, flush_ms: int = 1_000, command: Sequence[str] = ("-c", WORKER)
+    ) -> None:
         self.topic = f"{name}-{uuid.uuid4().hex[:6]}"
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
         self._admin.create_topics([NewTopic(self.topic, PARTITIONS, 1)])[self.topic].result(30)
@@ -159,6 +164,7 @@ class Lane:
             self.port: int = probe.getsockname()[1]
         self.folder = Path(tempfile.mkdtemp(prefix="logrouter-bench-"))
         self.changelog = f"{self.topic}-group-usage-changelog"
+        self._command = command
         self._arguments = [
             f"{self.topic}-group",
             self.topic,
@@ -169,9 +175,9 @@ class Lane:
         ]
         self._worker: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> int:
-        """Start the worker; its process id."""
-        self._worker = subprocess.Popen([sys.executable, "-c", WORKER, *self._arguments])
+    def start(self, *more: str) -> int:
+        """Start the worker with these arguments more; its process id."""
+        self._worker = subprocess.Popen([sys.executable, *self._command, *self._arguments, *more])
         return self._worker.pid
 
     def stop(self) -> None:

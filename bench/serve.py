@@ -1,10 +1,15 @@
 """How fast one tables worker answers with a million clients in its tables, at rest and while it folds.
 
     python bench/serve.py [--clients 1000000] [--questions 200] [--bootstrap HOST:PORT]
+    python bench/serve.py --confined 60 [--connections 64] [--clients 1000000]
 
 Every client has made requests in the last 24 hours: one each, at any minute, and as many again by Zipf's law.  Then the
 same questions are asked one after the other, over one connection: first of a worker at rest, then of one that folds
 as fast as it can from a topic that is kept full.  Broker and benchmark share the machine with it.
+
+With `--confined SECONDS` one caller who may read a few clients asks the worst questions at its full rate for so long
+instead (`confined.py`), of a worker that measures for how long its event loop is held (`watched_worker.py`): at rest,
+and while it folds as fast as it can.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from confined import make_confined, measure_confined
 from confluent_kafka import Producer
 from fold import PARTITIONS, Lane, committed, metric, print_machine, zipf
 
@@ -193,21 +199,42 @@ def disk_mb(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
 
 
+def fill(lane: Lane, bootstrap: str, clients: int, pid: int) -> None:
+    """Feed everybody's past, and wait until it is folded."""
+    print("feeding", flush=True)
+    ends = backfill(bootstrap, lane.topic, clients)
+    start = time.perf_counter()
+    while not committed(lane.offsets, lane.topic, ends):
+        time.sleep(1)
+        if sys.stdout.isatty():
+            print(f"\r{metric(lane.port, FOLDED):,.0f} sums folded", end="", flush=True)
+    print(
+        f"{metric(lane.port, FOLDED):,.0f} sums folded, {time.perf_counter() - start:.0f} s after the last was fed; "
+        f"{memory_mb(pid):,.0f} MB of memory, {disk_mb(lane.folder):,.0f} MB on disk",
+        flush=True,
+    )
+
+
+def measure_watched(bootstrap: str, clients: int, seconds: float, connections: int) -> None:
+    """One confined caller at its full rate, at rest and while the worker folds as fast as it can."""
+    caller = make_confined([*map(name, range(20)), "nobody"])
+    with Lane(bootstrap, "confined", command=[str(Path(__file__).with_name("watched_worker.py"))]) as lane:
+        pid = lane.start(caller.tokens())
+        fill(lane, bootstrap, clients, pid)
+        print("at rest", flush=True)
+        measure_confined(lane.port, caller, seconds, connections)
+        print("while folding", flush=True)
+        with Load(bootstrap, lane.topic, clients, lane.port):
+            before = metric(lane.port, FOLDED)
+            while metric(lane.port, FOLDED) == before:
+                time.sleep(0.1)
+            measure_confined(lane.port, caller, seconds, connections)
+
+
 def measure(bootstrap: str, clients: int, times: int) -> None:
     with Lane(bootstrap, "serve") as lane:
-        topic, port, offsets, folder, pid = lane.topic, lane.port, lane.offsets, lane.folder, lane.start()
-        print("feeding", flush=True)
-        ends = backfill(bootstrap, topic, clients)
-        start = time.perf_counter()
-        while not committed(offsets, topic, ends):
-            time.sleep(1)
-            if sys.stdout.isatty():
-                print(f"\r{metric(port, FOLDED):,.0f} sums folded", end="", flush=True)
-        print(
-            f"{metric(port, FOLDED):,.0f} sums folded, {time.perf_counter() - start:.0f} s after the last was fed; "
-            f"{memory_mb(pid):,.0f} MB of memory, {disk_mb(folder):,.0f} MB on disk",
-            flush=True,
-        )
+        topic, port, folder, pid = lane.topic, lane.port, lane.folder, lane.start()
+        fill(lane, bootstrap, clients, pid)
         ask_all(port, clients, times, "at rest")
         with Load(bootstrap, topic, clients, port):
             before = metric(port, FOLDED)
@@ -222,11 +249,17 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=1_000_000)
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--bootstrap", default="")
+    parser.add_argument("--confined", type=float, default=0, metavar="SECONDS")
+    parser.add_argument("--connections", type=int, default=64)
     args = parser.parse_args()
     print_machine("faust-streaming", "aiokafka", "rocksdict", "msgspec", "aiohttp")
     print(f"{args.clients:,} clients, {PARTITIONS} partitions on one worker", flush=True)
     with nullcontext() if args.bootstrap else DevKafka() as kafka:
-        measure(args.bootstrap or kafka.bootstrap, args.clients, args.questions)
+        bootstrap = args.bootstrap or kafka.bootstrap
+        if args.confined:
+            measure_watched(bootstrap, args.clients, args.confined, args.connections)
+        else:
+            measure(bootstrap, args.clients, args.questions)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from logrouter.http_server.guard import Requirement, guard, whoami_handler
 from logrouter.http_server.meter import Meter
 from logrouter.http_server.peers import Peers
 from logrouter.http_server.problems import INTERNAL, HttpProblem
+from logrouter.http_server.work_queue import Gate
 from logrouter.query.reports.declaration import ScatterGatherReport, SubjectReport
 from logrouter.query.reports.registry import ENDPOINTS, REPORTS
 from logrouter.query.row_ranges import KEPT
@@ -44,6 +45,8 @@ AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
 """The authenticator of an application: tokens and keys can be replaced in it while it runs."""
 METER: Final = web.AppKey("meter", Meter)
 """What callers are charged by."""
+_PROBES: Final = frozenset({"livez", "readyz"})
+"""Routes that wait for nobody."""
 _CLIENT_LEFT: Final = 499
 """The status in the audit log of a request whose client did not wait for the answer."""
 _HEADERS: Final = (
@@ -82,7 +85,8 @@ def build_app(
     meter = Meter(access.rows)
     view = View(reader, peers, clock, registry, kept, limits, meter, *work_queues(limits))
     authenticator, requirements = Authenticator(access, peers, clock), dict[str, Requirement]()
-    app = web.Application(middlewares=[_finish_responses(authenticator), guard(authenticator, requirements)])
+    gate = Gate(limits.admitted)
+    app = web.Application(middlewares=[_finish_responses(authenticator, gate), guard(authenticator, requirements)])
     app[AUTHENTICATOR], app[METER] = authenticator, meter
     app.cleanup_ctx.append(_open_while_running(authenticator))
 
@@ -145,7 +149,7 @@ def _open_while_running(authenticator: Authenticator) -> Callable[[web.Applicati
     return context
 
 
-def _finish_responses(authenticator: Authenticator) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _finish_responses(authenticator: Authenticator, gate: Gate) -> Callable[..., Awaitable[web.StreamResponse]]:
     @web.middleware
     async def middleware(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -153,6 +157,8 @@ def _finish_responses(authenticator: Authenticator) -> Callable[..., Awaitable[w
         """Turns errors into problem documents; adds headers, a metric and an audit event to every answer."""
         start = perf_counter()
         try:
+            if request.match_info.route.name not in _PROBES:
+                await gate.enter()
             response = await _catch_errors(request, handler)
         except asyncio.CancelledError:
             audit(authenticator.policy, request, _CLIENT_LEFT, perf_counter() - start)

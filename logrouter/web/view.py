@@ -46,6 +46,8 @@ class Limits:
     """Questions about single clients or APIs that are computed at the same time, one of each caller."""
     questions_waiting: int = 64
     """Such questions of one caller that may wait, and a few times as many of all."""
+    admitted: int = 8
+    """Requests that are looked at in one pass of the event loop; the others wait for the next."""
     slice: float = 0.008
     """Seconds that a job may hold the event loop before others have their turn."""
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+from collections import Counter
 
 import pytest
 
-from logrouter.http_server.work_queue import BusyError, Turns, WorkQueue
+from logrouter.http_server.work_queue import BusyError, Gate, Turns, WorkQueue
 
 
 def queue(running=2, waiting=9, *, each=2, each_waiting=9, seconds=0.0):
@@ -100,6 +101,36 @@ def test_steps_are_interrupted_when_the_slice_is_over(seconds, pauses):
             return turns.given
 
     assert asyncio.run(main()) == pauses
+
+
+def test_requests_that_come_together_are_spread_over_passes():
+    """Three of ten in a pass, in their order; whoever leaves while waiting takes nobody's room."""
+    seen = []
+
+    async def main():
+        gate, done, number = Gate(3), asyncio.Event(), [0]
+
+        async def tick():
+            while not done.is_set():
+                number[0] += 1
+                await asyncio.sleep(0)
+
+        async def enter(name):
+            await gate.enter()
+            seen.append((number[0], name))
+
+        ticking = asyncio.create_task(tick())
+        for _ in range(2):
+            tasks = [asyncio.create_task(enter(name)) for name in range(10)]
+            await asyncio.sleep(0)
+            tasks[4].cancel()
+            await asyncio.wait(tasks)
+        done.set()
+        await ticking
+
+    asyncio.run(main())
+    assert [name for _, name in seen] == [0, 1, 2, 3, 5, 6, 7, 8, 9] * 2
+    assert max(Counter(at for at, _ in seen).values()) == 3
 
 
 def test_places_are_given_to_callers_in_turn():
