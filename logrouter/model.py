@@ -150,12 +150,13 @@ class Ignored(Struct, frozen=True):
     """A line or record that is not for us, on purpose: it is counted by *reason* and never published.
 
     *route* is the route that matched it, `UNMATCHED` where none did. *line* is the place of its line in a record that
-    packs several, from 0.
+    packs several, from 0. *detail* is for `logrouter explain`: what a format has missed in the line.
     """
 
     reason: Reason
     route: str = UNMATCHED
     line: int = 0
+    detail: str = ""
 
     @property
     def labels(self) -> OutcomeLabels:

@@ -55,7 +55,7 @@ REFERENCE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 FLAGS = (
     *("clock_clamped", "detected", "evicted", "guessed", "invalid", "late", "negative_latency", "never_completed"),
     *("no_prefix", "partial", "rejoined", "repaired", "repeated", "repeated_key", "status_from_error", "suspect"),
-    *("time_from_envelope", "time_from_record", "time_without_zone", "unit_unknown", "unpaired"),
+    *("time_from_envelope", "time_from_record", "time_without_zone", "unit_unknown", "unpaired", "unread_value"),
 )
 """Flags of events that are documented. They are declared all over the package, so one that is new must be added."""
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from logrouter.config.yaml.problems import join_path, list_names
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError
+from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError, KeyRule
+from logrouter.core.formats.json_times import AUTO
 
 if TYPE_CHECKING:
-    from logrouter.config.options.formats import FormatOptions
+    from logrouter.config.options.formats import FormatOptions, KeyOptions
     from logrouter.config.yaml.problems import Problems
     from logrouter.model import Parser
 
@@ -25,6 +26,9 @@ def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parse
         errors={code: ErrorRule(rule.outcome, rule.status or None) for code, rule in (options.errors or {}).items()},
         formats=options.formats,
         log_groups=options.log_groups,
+        fields={name: _key_rule(each) for name, each in (options.fields or {}).items()},
+        extras={name: KeyRule(each.key, not_secret=each.not_secret) for name, each in (options.extras or {}).items()},
+        required=options.required,
     )
     nothing = FormatSettings()
     given = [
@@ -41,3 +45,8 @@ def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parse
     except FormatSettingsError as error:
         problems.add(join_path(path, error.option), error.detail)
         return None
+
+
+def _key_rule(options: KeyOptions) -> KeyRule:
+    form = "" if options.form == AUTO else options.form
+    return KeyRule(options.key, options.unit, form, options.at == "end", options.not_secret)

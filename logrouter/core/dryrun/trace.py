@@ -154,7 +154,8 @@ class _RouteTrace:
         route = self._route
         found = route.parse(envelope)
         if isinstance(found, Ignored):
-            self._note("parse", f"{route.format}: {found.reason}", passed=False, route=route.name)
+            says = ", ".join(filter(None, (f"{route.format}: {found.reason}", found.detail)))
+            self._note("parse", says, passed=False, route=route.name)
         elif isinstance(found, Rejected):
             says = f"{route.format}: {found.reason}, {route.disclosure.text(found.detail)}"
             pointer = route.disclosure.text(found.pointer)

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from logrouter.core.formats.families.json_values import join_texts, read_headers, without_secrets
+from logrouter.core.formats.families.json_values import host_of, join_texts, read_headers, without_secrets
 from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import FIRST_STATUS, outcome_of
 from logrouter.core.redact import path_of
@@ -133,19 +132,9 @@ def _request(line: dict[str, Any], parts: dict[str, dict[str, Any]], flags: tupl
 def _asked(asked: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     """The URI, and the host that the client asked for. Only the oldest versions have no `uri`."""
     url, uri = asked.get("url", asked.get("request_uri")), asked.get("uri")
-    host = _host(url) or headers.get("host", "").partition(":")[0]
+    host = host_of(url) or headers.get("host", "").partition(":")[0]
     found = {"uri": url if uri in ABSENT else uri, "domain": host}
     return {name: value for name, value in found.items() if value not in ABSENT}
-
-
-def _host(url: object) -> str | None:
-    """The host of a URL without port; None if there is none."""
-    if type(url) is not str or "://" not in url:
-        return None
-    try:
-        return urlsplit(url.partition("?")[0]).hostname
-    except ValueError:
-        return None
 
 
 def _ids(line: dict[str, Any], parts: dict[str, dict[str, Any]], headers: dict[str, str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from logrouter.core.redact import REDACTED, names_secret
 from logrouter.core.text.unflatten import ABSENT
@@ -35,6 +36,16 @@ def join_texts(value: object) -> str | None:
     if type(value) is not list or not value or any(type(each) is not str for each in value):
         return None
     return ", ".join(value)
+
+
+def host_of(url: object) -> str | None:
+    """The host of a URL without port; None if there is none."""
+    if type(url) is not str or "://" not in url:
+        return None
+    try:
+        return urlsplit(url.partition("?")[0]).hostname
+    except ValueError:
+        return None
 
 
 def without_secrets(name: str, value: Any, depth: int = 0) -> Any:

@@ -18,7 +18,7 @@ from logrouter.core.text.json_numbers import MAX_WHOLE
 from logrouter.core.validate import Validator
 from logrouter.model import Envelope, Ignored, Parsed, Rejected
 
-from .test_corpus import CORPUS, cases, client_id, line_of, settings_of
+from .test_corpus import cases, client_id, folder_of, format_cases, line_of, settings_of_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +63,7 @@ HANDED_ON = {
 }
 
 OBJECTS = [
-    (kind, case, found)
-    for kind in sorted(FORMATS)
-    for case in cases(kind)
-    if (found := object_of(line_of(kind, case))) is not None
+    (kind, case, found) for kind, case in format_cases() if (found := object_of(line_of(kind, case))) is not None
 ]
 
 
@@ -79,16 +76,15 @@ def told(result: Parsed | Ignored | Rejected) -> Any:
 
 def tails() -> Iterator[tuple[str, str, Envelope, Envelope]]:
     """Every line that ends with an object behind something else, and the same with floats for whole numbers."""
-    for kind in sorted(FORMATS):
-        for case in cases(kind):
-            line = line_of(kind, case)
-            head, brace, tail = line.text.partition("{")
-            found = object_of(Envelope("plain", brace + tail)) if head else None
-            if found is None and head:
-                head, brace, tail = line.text.partition(": {") if ": {" in line.text else line.text.partition(" - {")
-                head, found = head + brace[:-1], object_of(Envelope("plain", brace[-1:] + tail))
-            if found is not None:
-                yield kind, case, line, Envelope(line.shape, head + orjson.dumps(as_floats(found)).decode())
+    for kind, case in format_cases():
+        line = line_of(kind, case)
+        head, brace, tail = line.text.partition("{")
+        found = object_of(Envelope("plain", brace + tail)) if head else None
+        if found is None and head:
+            head, brace, tail = line.text.partition(": {") if ": {" in line.text else line.text.partition(" - {")
+            head, found = head + brace[:-1], object_of(Envelope("plain", brace[-1:] + tail))
+        if found is not None:
+            yield kind, case, line, Envelope(line.shape, head + orjson.dumps(as_floats(found)).decode())
 
 
 @pytest.mark.parametrize(
@@ -104,7 +100,7 @@ def test_an_object_behind_something_else_may_have_floats_as_well(kind, line, flo
 @pytest.mark.parametrize(("kind", "case", "line"), OBJECTS, ids=[f"{kind}-{case}" for kind, case, _ in OBJECTS])
 def test_a_line_is_the_same_however_it_is_handed_on(kind, case, line, way):
     """As text, as an object, merged into a record with and without the text, under a key, and with floats only."""
-    parse = parser(kind, settings_of(CORPUS / kind / f"{case}.settings"))
+    parse = parser(kind, settings_of_case(kind, case))
     given = line_of(kind, case)
     written = parse(given)
     if isinstance(written, Rejected):
@@ -166,7 +162,7 @@ ODD: list[Any] = [
 @pytest.mark.parametrize(("kind", "case", "line"), OBJECTS, ids=[f"{kind}-{case}" for kind, case, _ in OBJECTS])
 def test_what_is_odd_in_any_place_is_no_figure_of_an_event(kind, case, line):
     """Zeros, numbers below 0, fractions, other types: no format raises, and what it reads keeps the rules."""
-    parse = parser(kind, settings_of(CORPUS / kind / f"{case}.settings"))
+    parse = parser(kind, settings_of_case(kind, case))
     valid = VALIDATOR.is_valid
     for path in paths_of(line):
         for value in ODD:
@@ -210,8 +206,8 @@ def as_published(event: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", sorted(FORMATS))
 def test_a_status_of_the_backend_is_another_one_in_every_format(kind):
     """Where both are the same the event has it once."""
-    for case in cases(kind):
-        found = parser(kind, settings_of(CORPUS / kind / f"{case}.settings"))(line_of(kind, case))
+    for case in cases(folder_of(kind)):
+        found = parser(kind, settings_of_case(kind, case))(line_of(kind, case))
         backend = found.event.get("backend_status_code") if isinstance(found, Parsed) else None
         if isinstance(found, Parsed) and type(backend) is int:
             assert backend >= 100, case
@@ -230,6 +226,6 @@ def test_every_format_that_reads_objects_is_among_them():
     found = {
         kind
         for kind, case, line in OBJECTS
-        if isinstance(parser(kind, settings_of(CORPUS / kind / f"{case}.settings"))(line_of(kind, case)), Parsed)
+        if isinstance(parser(kind, settings_of_case(kind, case))(line_of(kind, case)), Parsed)
     }
-    assert {"aws_json", "envoy", "istio", "nginx", "traefik"} <= found
+    assert {"aws_json", "envoy", "istio", "json", "kong", "nginx", "traefik"} <= found

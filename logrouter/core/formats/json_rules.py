@@ -1,0 +1,201 @@
+"""The options of the format `json` as rules: which keys are read, how, and where in the event the value goes.
+
+Every mistake is a `FormatSettingsError` that names the option and says what would be right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from logrouter.core.formats.format import FormatSettingsError
+from logrouter.core.formats.json_readers import (
+    IN_TEXT,
+    UNITS,
+    chain_of,
+    duration_reader,
+    extra_of,
+    headers_of,
+    message_of,
+    path_in,
+    size_of,
+    status_of,
+    text_of,
+)
+from logrouter.core.formats.json_times import AUTO, time_reader
+from logrouter.core.redact import names_secret
+from logrouter.core.text.json_keys import MISSING, compile_key, leaf_of, names_in, parts_of
+from logrouter.core.text.unflatten import ABSENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from logrouter.core.formats.format import FormatSettings, KeyRule
+    from logrouter.core.formats.json_readers import ValueReader
+    from logrouter.core.text.json_keys import KeyReader
+
+TIME: Final = "time"
+STATUS: Final = "http.status_code"
+METHOD: Final = "http.method"
+REQUEST_LINE: Final = "request_line"
+HEADERS: Final = "http.request_headers"
+HEADER_PREFIX: Final = "http.request_headers."
+DURATIONS: Final = frozenset({"total_time_ms", "backend_time_ms"})
+
+_FIGURES: Final[Mapping[str, ValueReader]] = {
+    **dict.fromkeys((STATUS, "backend_status_code"), status_of),
+    **dict.fromkeys(("bytes_sent", "bytes_received"), size_of),
+}
+_READERS: Final[Mapping[str, ValueReader]] = {
+    **dict.fromkeys(("meta.request_id", "meta.domain", "meta.uri", "meta.correlation_id"), text_of),
+    **dict.fromkeys(("api", "api_version", "api_provider", "route", "stage", "tenant"), text_of),
+    **dict.fromkeys(("user_agent_family", "application", "user"), text_of),
+    **dict.fromkeys((REQUEST_LINE, METHOD, "http.protocol", "error.code", "error.class"), text_of),
+    "http.path": path_in,
+    "http.client_ip": chain_of,
+    "error.message": message_of,
+    HEADERS: headers_of,
+    **_FIGURES,
+}
+
+JSON_FIELDS: Final = tuple(sorted({*_READERS, *DURATIONS, TIME}))
+"""Every name that `fields` may have; besides, `http.request_headers.` and the name of a header."""
+
+
+class ReadRule(NamedTuple):
+    """Where a value goes and where it is read: of the first of *keys* whose value *read* can use."""
+
+    path: tuple[str, ...]
+    keys: tuple[KeyReader, ...]
+    read: ValueReader
+
+    def value_in(self, line: Mapping[str, Any]) -> tuple[Any, bool]:
+        """The value, None for none, and whether one is there that can't be used."""
+        unread = False
+        for get in self.keys:
+            value = get(line)
+            if value is MISSING or value in ABSENT:
+                continue
+            found = self.read(value)
+            if found is not None:
+                return found, False
+            unread = True
+        return None, unread
+
+
+class CompiledRules(NamedTuple):
+    """What the parser goes by.
+
+    *required* has for each key that a request must have its name and its readers, one of which has to find it; *leaves*
+    are the last parts of these keys. *names* are all names that an object may have for a part of a key that is read.
+    """
+
+    fields: tuple[ReadRule, ...]
+    extras: tuple[ReadRule, ...]
+    time: ReadRule | None
+    at_end: bool
+    required: tuple[tuple[str, tuple[KeyReader, ...]], ...]
+    leaves: tuple[str, ...]
+    names: frozenset[str]
+
+
+def compile_rules(settings: FormatSettings) -> CompiledRules:
+    """The rules of a route's options.
+
+    Raises:
+        FormatSettingsError: an option makes no sense.
+    """
+    if not settings.fields:
+        raise FormatSettingsError(
+            "fields", "says which key is which field of the event: {http.status_code: status, http.method: method}"
+        )
+    # The object of all headers first: a header that is named on its own goes before it.
+    named = sorted(settings.fields.items(), key=lambda item: item[0] != HEADERS)
+    fields = tuple(_field_rule(name, rule) for name, rule in named if name != TIME)
+    time = settings.fields.get(TIME)
+    required = _required(settings)
+    keys = [key for rule in (*settings.fields.values(), *settings.extras.values()) for key in rule.keys]
+    keys += [key for _, group in required for key in group]
+    return CompiledRules(
+        fields,
+        tuple(_extra_rule(name, rule, settings) for name, rule in settings.extras.items()),
+        None if time is None else _time_rule(time),
+        time is not None and time.at_end,
+        tuple((name, tuple(map(compile_key, group))) for name, group in required),
+        tuple(dict.fromkeys(leaf_of(key) for _, group in required for key in group)),
+        frozenset().union(*map(names_in, keys)),
+    )
+
+
+def _field_rule(name: str, rule: KeyRule) -> ReadRule:
+    option = f"fields.{name}"
+    if rule.form or rule.at_end:
+        raise FormatSettingsError(f"{option}.{'form' if rule.form else 'at'}", "is for `time` only")
+    if rule.unit and name not in DURATIONS:
+        raise FormatSettingsError(f"{option}.unit", f"is for durations only: {', '.join(sorted(DURATIONS))}")
+    if name in DURATIONS:
+        if not rule.unit:
+            units = ", ".join((*UNITS, IN_TEXT))
+            detail = f"needs its unit, as {{key: {rule.keys[0]}, unit: ms}}; there are {units} (as in 12.5ms)"
+            raise FormatSettingsError(option, detail)
+        return ReadRule((name,), _readers(option, rule.keys), duration_reader(rule.unit))
+    if name.startswith(HEADER_PREFIX):
+        header = name[len(HEADER_PREFIX) :]
+        if names_secret(header):
+            raise FormatSettingsError(option, f"the header {header} holds a secret, which is never read")
+        return ReadRule(("http", "request_headers", header), _public_readers(option, rule), chain_of)
+    if name not in _READERS:
+        raise FormatSettingsError(option, "no such field of the event")
+    readers = _readers(option, rule.keys) if name in _FIGURES else _public_readers(option, rule)
+    return ReadRule(tuple(name.split(".")), readers, _READERS[name])
+
+
+def _time_rule(rule: KeyRule) -> ReadRule:
+    option = f"fields.{TIME}"
+    if rule.unit:
+        raise FormatSettingsError(f"{option}.unit", "is for durations; a time has a `form`, such as epoch_ms")
+    try:
+        read = time_reader(rule.form or AUTO)
+    except ValueError as error:
+        raise FormatSettingsError(f"{option}.form", str(error)) from None
+    return ReadRule((TIME,), _readers(option, rule.keys), read)
+
+
+def _extra_rule(name: str, rule: KeyRule, settings: FormatSettings) -> ReadRule:
+    option = f"extras.{name}"
+    if name in {field.partition(".")[0] for field in JSON_FIELDS}:
+        raise FormatSettingsError(option, "is the name of a field of the event; take another one")
+    address = settings.fields.get("http.client_ip")
+    if address is not None and not set(address.keys).isdisjoint(rule.keys):
+        detail = "is the client's address, which the source http.client_ip gives as the route's client_ip allows"
+        raise FormatSettingsError(option, detail)
+    return ReadRule((name,), _public_readers(option, rule), extra_of)
+
+
+def _public_readers(option: str, rule: KeyRule) -> tuple[KeyReader, ...]:
+    """The readers of keys that are not called like secrets, or of which topics.yaml says that they hold none."""
+    readers = _readers(option, rule.keys)
+    for key in () if rule.not_secret else rule.keys:
+        parts = [part for part in parts_of(key) if names_secret(part)]
+        if parts and not (option.startswith("fields.error.") and [part.lower() for part in parts] == ["code"]):
+            detail = f"{key} is called like a secret, which is never read; if it holds none, say not_secret: true"
+            raise FormatSettingsError(option, detail)
+    return readers
+
+
+def _readers(option: str, keys: Iterable[str]) -> tuple[KeyReader, ...]:
+    try:
+        return tuple(map(compile_key, keys))
+    except ValueError as error:
+        raise FormatSettingsError(option, str(error)) from None
+
+
+def _required(settings: FormatSettings) -> list[tuple[str, tuple[str, ...]]]:
+    """The keys that tell a request, each by a name: those that the options give, else those of status and method."""
+    if settings.required:
+        _readers("required", settings.required)
+        return [(key, (key,)) for key in settings.required]
+    known = [settings.fields[name].keys for name in (STATUS, METHOD, REQUEST_LINE) if name in settings.fields]
+    if STATUS not in settings.fields:
+        detail = f"name the keys that all requests have, and nothing else has; without it, {STATUS} must be in fields"
+        raise FormatSettingsError("required", detail)
+    return [(" or ".join(keys), keys) for keys in known]
