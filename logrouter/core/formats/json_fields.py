@@ -55,19 +55,20 @@ def _compile(settings: FormatSettings) -> Parser:
     )
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
-        text = envelope.text
+        text, document = envelope.text, envelope.document
         if text[:1] not in ("{", "["):
-            return _NO_OBJECT if envelope.document is None else of_object(envelope.document, ())
+            return _NO_OBJECT if document is None else of_object(document, ())
         line = decode_object(text, Stage.PARSE)
         if isinstance(line, Rejected):
+            if document is not None:  # the text is its message
+                return of_object(document, ())
             return _of_no_object(line, text) if any(name in text for name in quoted) else not_request
         found = of_object(line, repair_flags(line))
-        if not isinstance(found, Parsed) or text.count('":') == count_keys(line):
-            return found
-        twice = sorted(repeated_keys(text) & rules.names)
-        if not twice:
-            return found
-        return Rejected(Stage.PARSE, Reason.FIELD_CONFLICT, f"written twice in one object: {_listed(twice)}")
+        if isinstance(found, Parsed) and text.count('":') != count_keys(line):
+            twice = sorted(repeated_keys(text) & rules.names)
+            if twice:
+                return Rejected(Stage.PARSE, Reason.FIELD_CONFLICT, f"written twice in one object: {_listed(twice)}")
+        return of_object(document, ()) if isinstance(found, Ignored) and document is not None else found
 
     def of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:
         for _, readers in rules.required:

@@ -56,12 +56,15 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     """The request in an envelope's text or, where the transport has merged it, in its document. Never raises."""
     if not _signature(envelope):
         return NO_REQUEST
-    text = envelope.text
+    text, document = envelope.text, envelope.document
     if text[:1] not in ("{", "["):
-        return NO_REQUEST if envelope.document is None else _of_object(envelope.document, ())
+        return NO_REQUEST if document is None else _of_object(document, ())
     line = decode_object(text, Stage.PARSE)
     if not isinstance(line, Rejected):
-        return _of_object(line, repair_flags(line))
+        found = _of_object(line, repair_flags(line))
+        return _of_object(document, ()) if found is NO_REQUEST and document is not None else found
+    if document is not None:  # the text is its message
+        return _of_object(document, ())
     if not any(name in text for name in _QUOTED):
         return NO_REQUEST
     if line.reason is Reason.NOT_OBJECT:
@@ -229,10 +232,10 @@ def _fields(line: dict[str, Any], parts: dict[str, dict[str, Any]], event: dict[
 
 def _signature(envelope: Envelope) -> bool:
     """Whether an object has Kong's names for what it took or when it began, or a cut one others of its names."""
-    text = envelope.text
-    if text[:1] in ("{", "["):
-        return _QUOTED_TIME in text or any(name in text for name in _QUOTED)
-    return envelope.document is not None and not envelope.document.keys().isdisjoint(("latencies", "started_at"))
+    text, document = envelope.text, envelope.document
+    if document is not None and not document.keys().isdisjoint(("latencies", "started_at")):
+        return True
+    return text[:1] in ("{", "[") and (_QUOTED_TIME in text or any(name in text for name in _QUOTED))
 
 
 FORMAT: Final[Format] = fixed_format(parse, _signature)

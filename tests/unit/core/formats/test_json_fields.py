@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import logrouter
 from logrouter.core.enrich import compile_client_id
 from logrouter.core.enrich.sources import field_getter
+from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import parser
 from logrouter.core.formats.format import ErrorRule, FormatSettings, KeyRule
 from logrouter.core.formats.json_fields import UNREAD
@@ -322,6 +323,15 @@ def test_fields_of_the_event_are_sources():
 
     assert compile_client_id(["x-client-id"])(line) == ("shop", None)
     assert compile_client_id(["http.client_ip"], lambda _chain: "192.0.2.0")(line)[0] == "x-client-ip:192.0.2.0"
+
+
+@pytest.mark.parametrize("message", ["handled", "{id} handled", '{"a":1}', '{"s":', "[1] handled", "[1]", ""])
+def test_a_message_beside_the_request_is_no_matter(message):
+    """A transport takes it for the text of the line, and the object is still the request."""
+    parse = parser("json", FormatSettings(fields={"http.status_code": KeyRule(("s",))}))
+    (envelope,) = ENVELOPES["json"].decode(orjson.dumps([{"s": 200, "message": message}]))
+
+    assert parse(envelope).event == {"http": {"status_code": 200}}
 
 
 @pytest.mark.parametrize(

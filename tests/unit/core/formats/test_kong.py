@@ -187,6 +187,14 @@ def test_an_object_that_a_transport_has_merged_is_read_as_its_text(case):
         assert not isinstance(found, Parsed) or found.event == expected.event
 
 
+@pytest.mark.parametrize("message", ["handled", "{id} handled", '{"a":1}', '{"latencies":', "[1] handled", "[1]", ""])
+def test_a_message_beside_the_request_is_no_matter(message):
+    """A transport takes it for the text of the line, and the object is still the request."""
+    (envelope,) = ENVELOPES["json"].decode(orjson.dumps([LINE | {"message": message}]))
+
+    assert parse(envelope).event == read(LINE).event
+
+
 @given(st.sampled_from(sorted(LINE)), st.sampled_from(["", *LINE, "id", "status", "headers", "size"]), VALUES)
 def test_whatever_stands_in_a_line_ends_as_one_of_the_three(name, below, value):
     """In place of a part, or of a member of one; and what is read bears the signature."""
