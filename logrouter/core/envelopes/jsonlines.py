@@ -3,6 +3,7 @@
 {"status": 200, …}                                                          one line
 {"message": "<line>", …}                                                    one line, with what else is known of it
 [{…}, {…}]                                                                  as many lines
+{"records": [{…}, {…}]}                                                     likewise, as Azure's diagnostics are
 {"identifier": {…}, "http_logs": {"log_entry": [{…}, {…}]}}                 Envoy's access log service, also as
 `httpLogs`, `logEntry`
 anything that does not begin as an object or a list does                    one line of text
@@ -35,6 +36,7 @@ _TRANSPORT: Final = frozenset(
 )
 _TIMES: Final = ("time", "timestamp", "@timestamp")
 _BATCHES: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
+_RECORDS: Final = "records"
 _CONNECTIONS: Final = ("tcp_logs", "tcpLogs")
 # A key or the end of an object; values of a list up to what parts or ends them; or nothing, where the end is missing.
 _VALUE: Final = rb"(?:-?+[0-9][0-9.eE+-]*+|true|false|null|NaN|-?+Infinity)\s*+(?:,|\]\s*+\Z|\Z)"
@@ -62,6 +64,8 @@ def decode(value: bytes, key: str = "") -> Decoded:
             return _several(entries, {"identifier": found.get("identifier")}, key)
     if any(name in found for name in _CONNECTIONS):
         return NO_REQUEST
+    if len(found) == 1 and type(entries := found.get(_RECORDS)) is list:
+        return _several(entries, {}, key)
     return _line(found, found, key, value)
 
 
