@@ -7,6 +7,7 @@ line of its request (`core.join.pairs`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -15,7 +16,7 @@ from msgspec import Struct
 from logrouter.core.enrich import allow_headers
 from logrouter.core.enrich.sources import known_values
 from logrouter.core.outcomes import ENDINGS, NO_ENDING
-from logrouter.core.redact import redact_uri
+from logrouter.core.redact import REDACTED, redact_raw, redact_uri
 from logrouter.core.routing import OnInvalid
 from logrouter.core.text.timestamps import epoch_ms, lacks_zone, rfc3339
 from logrouter.model import Accepted, Held, Ignored, Reason, Rejected, Stage
@@ -23,6 +24,7 @@ from logrouter.model import Accepted, Held, Ignored, Reason, Rejected, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from logrouter.core.redact.disclosure import Disclosure
     from logrouter.core.routing import OptionalSteps, Route
     from logrouter.model import Envelope, Outcome, PairKey, Parsed, RawRecord
 
@@ -34,6 +36,14 @@ MAX_EVENT_BYTES: Final = 512 * 1024
 
 INVALID: Final = "invalid"
 """The flag of an event that is published although its schema refuses it."""
+
+# Ids, also of traces and of AWS: too short for a token, or hexadecimal.
+_ID: Final = re.compile(r"(?:[A-Z][a-z]{3}=|urn:uuid:)?[0-9a-fA-F-]{1,80}|[\w.:+/-]{1,15}={0,2}", re.ASCII)
+_MAX_DOMAINS: Final = 8192
+_MAX_DOMAIN: Final = 256
+
+# A deployment serves few hosts; clients that make some up can only make this start over.
+_known_domains: set[str] = set()
 
 _NOTHING: Final[dict[str, Any]] = {}
 
@@ -154,6 +164,9 @@ def _handle_invalid(each: Draft) -> Outcome | None:
     if extras.on_invalid is OnInvalid.DROP:
         return Ignored(Reason.INVALID, each.route.name)
     event["flags"] = [*event.get("flags", ()), INVALID]
+    shown = each.route.disclosure.value(event)  # a text may stand where a figure was to be
+    if shown is not event:
+        event.update(shown)
     each.tables = ()  # its figures may be of any type
     return None
 
@@ -208,6 +221,8 @@ def _fill_event(each: PendingEvent, now_ms: int) -> None:
         uri = meta.get("uri")
         if type(uri) is str:
             meta["uri"] = redact_uri(uri, route.query) or "/"
+        if uri is None or len(meta) > 1:
+            _protect_names(meta, route.disclosure)
     meta["stream"] = route.stream
     meta["dt"] = rfc3339(time_ms)
     meta["id"] = each.event_id(record.offset, each.index)
@@ -237,6 +252,28 @@ def _fill_event(each: PendingEvent, now_ms: int) -> None:
     if envelope.flags or parsed.flags or clock_flags:
         event["flags"] = list(dict.fromkeys((*envelope.flags, *parsed.flags, *clock_flags)))
     each.time_ms = time_ms
+
+
+def _protect_names(meta: dict[str, Any], disclosure: Disclosure) -> None:
+    """Ids and the host name, which clients may write: what is none by its form may hold anything."""
+    for name in ("request_id", "correlation_id"):
+        text = meta.get(name)
+        if type(text) is str and _ID.fullmatch(text) is None:
+            meta[name] = disclosure.text(text)
+    domain = meta.get("domain")
+    if type(domain) is str and domain not in _known_domains:
+        meta["domain"] = _clean_domain(domain)
+
+
+def _clean_domain(domain: str) -> str:
+    if domain.startswith("eyj"):  # a JSON web token in lower case
+        return REDACTED
+    clean = redact_raw(redact_uri(domain).encode("utf-8", "replace")).decode("utf-8", "replace") or "/"
+    if clean == domain and len(domain) <= _MAX_DOMAIN:
+        if len(_known_domains) >= _MAX_DOMAINS:
+            _known_domains.clear()
+        _known_domains.add(domain)
+    return clean
 
 
 def _protect_client(route: Route, http: dict[str, Any]) -> None:

@@ -219,5 +219,7 @@ def internal_error(exc: Exception, record: RawRecord, *, searchable: bool = True
     Its bytes are shown only where they are text: no eye finds the secrets in what is compressed.
     """
     metrics.INTERNAL_ERRORS.labels("route").inc()
-    log(Log.INTERNAL_ERROR, exc_info=exc, topic=record.topic, partition=record.partition, offset=record.offset)
+    # Its text may repeat the line: where it was raised says enough.
+    shown = RuntimeError(type(exc).__name__).with_traceback(exc.__traceback__)
+    log(Log.INTERNAL_ERROR, exc_info=shown, topic=record.topic, partition=record.partition, offset=record.offset)
     return Rejected(Stage.PARSE, Reason.INTERNAL, type(exc).__name__, raw=None if searchable else ENCODED)

@@ -21,6 +21,7 @@ from logrouter.core.redact.names import (
     WHOLE_NAMES,
     names_secret,
 )
+from logrouter.core.redact.segments import STRONG, WEAK, is_credential
 from logrouter.core.redact.tokens import raw_without_tokens
 
 if TYPE_CHECKING:
@@ -36,14 +37,31 @@ _PAIRED: Final = (
     rb"(?:,\s{0,4}+(?:" + _QUOTE + rb"v(?:al(?:ues?)?)?" + _QUOTE + rb"\s{0,4}:\s{0,4}+)?+|\s{1,4}v(?:al(?:ue)?)?=|/?>)"
 )
 _BETWEEN: Final = (
-    rb"(?:" + _QUOTE + rb"\s{0,4}+" + _PAIRED + rb"|" + _QUOTE + rb"?+\]?\s{0,4}+" + _EQUALS + rb")(?:\s|%20|\+){0,4}+"
+    rb"\]?(?:"
+    + _QUOTE
+    + rb"\s{0,4}+"
+    + _PAIRED
+    + rb"|"
+    + _QUOTE
+    + rb"?+\]?\s{0,4}+"
+    + _EQUALS
+    + rb")(?:\s|%20|\+){0,4}+"
 )
 _PARTS: Final = f"(?:{SECRET_PARTS}|{BULK})".encode() + rb"[\w.-]{0,40}+"
 _LAST: Final = rb"(?<![a-z0-9])(?:" + "|".join(LAST_WORDS).encode() + rb")"
 _WHOLE: Final = rb"(?<![\w.-])key(?=" + _QUOTE + rb"?+\s{0,4}+=)"
-_NAMED: Final = re.compile(
-    rb"(?:" + _PARTS + rb"|" + _LAST + rb"|" + _WHOLE + rb"|" + HEADER_KEY.encode() + rb")" + _BETWEEN
+# In what is no query, `code` is most often why something failed: what a client redeems is longer, and has digits.
+_CODE: Final = (
+    rb"""(?<=["'])(?:code|ticket)(?="""
+    + _QUOTE
+    + rb"\s{0,4}:\s{0,4}"
+    + _QUOTE
+    + rb"""(?=[^"'\\]{8})[^"'\\]{0,60}[0-9])"""
 )
+_NAMED: Final = re.compile(
+    rb"(?:" + _PARTS + rb"|" + _LAST + rb"|" + _WHOLE + rb"|" + _CODE + rb"|" + HEADER_KEY.encode() + rb")" + _BETWEEN
+)
+_CAMEL: Final = re.compile(rb"[a-z](?:" + "|".join(word.title() for word in LAST_WORDS).encode() + rb")" + _BETWEEN)
 # Common words are names of secrets only where a URI has its parameters.
 _SIGNS: Final = (b"?", b"&", b";", b"%3f", b"%26", b"%253f", b"%2526", b"u0026", b"x26")
 _PARAMETER: Final = re.compile(
@@ -55,12 +73,13 @@ _PARAMETER: Final = re.compile(
     + _BETWEEN
 )
 _QUERY_FIELD: Final = re.compile(
-    rb"(?<![\w.-])\$?(?:http_)?(?:raw|request|url)?[-_]?(?:query(?:[-_]?(?:string|params?|parameters))?|args)"
+    rb"(?<![\w.-])\$?(?:http_)?(?:raw|request|url|multivalue)?[-_]?(?:query(?:[-_]?string)?(?:[-_]?param(?:eter)?s)?|args)"
     + _BETWEEN
 )
 
 # The value in quotes ends with as many backslashes before the quote as before the opening one; more belong to it.
 _DOUBLE: Final = re.compile(rb"""(?P<level>\\{0,15}+)"(?:[^"\\]++|\\++(?!")|(?P=level)\\++")*+""")
+_CLOSING: Final = re.compile(rb"""\\{0,15}"""")
 _SINGLE: Final = re.compile(rb"\\{0,15}+'[^'\r\n]*+")
 _PLAIN: Final = re.compile(rb"(?:" + _QUOTE + rb")?+(?:[^\s\"'&;,}<\\]|\\{1,15}/)++")
 _HEADER: Final = re.compile(rb"""[^\r\n"\\<]++""")
@@ -84,11 +103,16 @@ _USERINFO: Final = re.compile(
 _USERINFO_SLASH: Final = re.compile(
     rb"""(:(?:\\{0,15}/){2})[^/?#\s:@"'\\]{1,128}:(?![0-9]{1,5}[/\\])[^/\s@"'\\]{0,128}\\?/[^/\s@"'\\]{0,128}@"""
 )
+# What would be the port of a host is no number: user and password, of which the end may have been cut off.
+_NO_PORT: Final = re.compile(
+    rb"""(:(?:\\{0,15}/){2}[^/?#\s:@"'\\\[]{1,128}:)(?![0-9]{1,5}(?:[/?#\s"'\\,;)<>\]}]|\Z))[^\s/"'\\@<>]{1,256}+"""
+)
 _AUTHORITY: Final = re.compile(rb"""(\bconnect\s{1,2}+)[^/\s"'<>\\]{1,512}@""")
 _TAG_NAME: Final = rf"[\w.-]{{0,40}}?(?:{SECRET_PARTS})[\w.-]{{0,40}}+|{'|'.join(LAST_WORDS)}".encode()
 _TAG: Final = re.compile(rb"<(?:[\w-]{1,30}+:)?+(" + _TAG_NAME + rb")(?:\s[^<>]{0,200}+)?+>")
 _QUERY: Final = re.compile(rb"""(\?|%3f)(?=[\w%&=+\[$.~;/-])(?:[^\s"'<>\\]|\\{1,15}(?:/|[ux](?:00)?(?:26|3[dbf])))++""")
 _ESCAPED_LETTER: Final = re.compile(rb"\\{1,15}(?:u00|x)(2d|3[0-9]|5f|[46][1-9a-f]|[57][0-9a])", re.IGNORECASE)
+_ENCODED_LETTER: Final = re.compile(_ENCODED + rb"(2d|3[0-9]|5f|[46][1-9a-f]|[57][0-9a])", re.IGNORECASE)
 _RUN: Final = re.compile(rb"""[^\s"'<>\\]++""")
 _ESCAPED_ASCII: Final = re.compile(rb"%(?:2[1-9A-Fa-f]|[3-7][0-9A-Fa-f])")
 _UNQUOTED: Final = "/:@;=&?#,+~!*()[]{}$-._|"
@@ -106,11 +130,11 @@ _SCHEME_HINTS: Final = (
     b"shared",
 )
 _DIGEST_HINTS: Final = (b"digest", b"hawk", b"oauth", b"signature", b"hmac", b"scram")
+# The segment behind a word may be such a word itself, so it is only looked at.
 _SEGMENT: Final = re.compile(
-    rb"(/(?:[\w.-]{0,30}token|(?:re)?set[-_]?password|password[-_]?(?:re)?set|reset|magic[-_]?link|otp|verify|verification"
-    rb"|activat(?:e|ion)|invit(?:e|ation)|unsubscribe|recover(?:y)?)\\{0,15}/|/bot[0-9]{3,15}:)"
-    rb"(?=[\w.~%-]{0,60}[0-9])(?!v[0-9]{1,2}[/\s\"?]|oauth2)[\w.~%=-]{4,}+"
+    rb"(?<=/)((?:" + STRONG.encode() + rb"|" + WEAK.encode() + rb")\\{0,15}/)(?=([\w.~%=-]{4,}+))", re.IGNORECASE
 )
+_BOT: Final = re.compile(rb"(/bot[0-9]{3,15}:)[\w-]++", re.IGNORECASE)
 
 
 def redact_raw(raw: bytes) -> bytes:
@@ -127,6 +151,9 @@ def mask(raw: bytes, *, drop_queries: bool = False) -> bytes:
     """The bytes without what looks like a secret, and with *drop_queries* without query strings."""
     if b"\\u00" in raw or b"\\x" in raw:
         raw = _ESCAPED_LETTER.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
+    if b"%" in raw:
+        # Letters, digits and the like mean the same either way (RFC 3986, 2.3).
+        raw = _ENCODED_LETTER.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
     raw = _mask_plain(raw, drop_queries=drop_queries)
     if b"%" in raw:
         raw = _RUN.sub(lambda run: _mask_encoded(run, drop_queries=drop_queries), raw)
@@ -157,22 +184,37 @@ def _mask_plain(raw: bytes, *, drop_queries: bool) -> bytes:
         raw = _hide(_SCHEME, raw)
     # A search for one word is a hundred times cheaper than a pass of one expression, and most lines hold none of them.
     if any(word in lower for word in _RAW_HINTS):
-        if b"</" in raw or b"<\\/" in raw:
+        if b"<" in raw and b">" in raw:
             raw = _hide_elements(raw)
-        raw = _hide_values(_NAMED, raw)
+        raw = _hide_values(_NAMED, raw, raw.lower())
+        raw = _hide_values(_CAMEL, raw, raw)
     if any(sign in lower for sign in _SIGNS):
-        raw = _hide_values(_PARAMETER, raw)
+        raw = _hide_values(_PARAMETER, raw, raw.lower())
         if drop_queries:
             raw = _hide(_QUERY, raw)
     if drop_queries and (b"query" in lower or b"args" in lower):
-        raw = _hide_values(_QUERY_FIELD, raw)
+        raw = _hide_values(_QUERY_FIELD, raw, raw.lower())
     if b"/" in raw:
-        raw = _hide(_SEGMENT, raw)
+        raw = _hide(_BOT, _hide_segments(raw))
+    if b"//" in raw or b"/\\" in raw:
+        raw = _hide(_NO_PORT, raw)
     if b"@" in raw or b"%" in raw:
         raw = _hide(_USERINFO, raw, b"@")
         raw = _hide(_USERINFO_SLASH, raw, b"@")
         raw = _hide(_AUTHORITY, raw, b"@")
     return raw
+
+
+def _hide_segments(raw: bytes) -> bytes:
+    """*raw* without segments of paths that are credentials."""
+    parts: list[bytes] = []
+    end = 0
+    for segment in _SEGMENT.finditer(raw):
+        before, text = segment[1].rstrip(b"/\\").decode("latin-1"), segment[2].decode("latin-1")
+        if segment.end(1) >= end and is_credential(text, before):
+            parts += (raw[end : segment.end(1)], _HIDDEN)
+            end = segment.end(2)
+    return b"".join((*parts, raw[end:])) if parts else raw
 
 
 def _hide(pattern: re.Pattern[bytes], raw: bytes, ends: bytes = b"") -> bytes:
@@ -185,11 +227,11 @@ def _hide(pattern: re.Pattern[bytes], raw: bytes, ends: bytes = b"") -> bytes:
     return b"".join((*parts, raw[end:])) if parts else raw
 
 
-def _hide_values(pattern: re.Pattern[bytes], raw: bytes) -> bytes:
-    """*raw* with the value behind each name that the pattern finds replaced."""
+def _hide_values(pattern: re.Pattern[bytes], raw: bytes, searched: bytes) -> bytes:
+    """*raw* with the value behind each name that the pattern finds in *searched*, the same in any case, replaced."""
     parts: list[bytes] = []
     end = 0
-    for begin, stop in _values(pattern, raw.lower()):
+    for begin, stop in _values(pattern, searched):
         parts += (raw[end:begin], _HIDDEN)
         end = stop
     return b"".join((*parts, raw[end:])) if parts else raw
@@ -218,10 +260,22 @@ def _extent(lower: bytes, name: re.Match[bytes]) -> tuple[int, int]:
     single = _SINGLE.match(lower, at)
     if single is not None:
         return lower.index(b"'", at) + 1, single.end()
-    if _HEADER_NAME.search(name[0]) is not None and (header := _HEADER.match(lower, at)) is not None:
-        return at, header.end()
+    if _HEADER_NAME.search(name[0]) is not None:
+        return at, _header_end(lower, at)
     value = _PLAIN.match(lower, at)
     return at, value.end() if value is not None else at
+
+
+def _header_end(lower: bytes, at: int) -> int:
+    """The end of a header's value: of the line, or a quote that is none of its own (`realm="r"`)."""
+    while (part := _HEADER.match(lower, at)) is not None:
+        at = part.end()
+        quoted = _DOUBLE.match(lower, at) if lower[at - 1 : at] in (b"=", b":") else None
+        if quoted is None:
+            break
+        closing = _CLOSING.match(lower, quoted.end())
+        at = closing.end() if closing is not None else quoted.end()
+    return at
 
 
 def _bracket_end(lower: bytes, at: int) -> int:

@@ -12,23 +12,23 @@ from logrouter.core.redact.names import REDACTED
 
 _FORMS: Final = (
     # ours, GitHub, GitLab, Slack, Stripe, npm, PyPI, Hugging Face, DigitalOcean, Shopify, Square
-    r"lrt_[0-9a-z]{16,}+",
-    r"gh[pousr]_[0-9a-z]{16,}+|github_pat_\w{16,}+",
-    r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt|oas|rtr)-[\w.-]{16,}+",
-    r"xox[abcdeoprs]-[\w-]{8,}+|xapp-[\w-]{16,}+|xoxe\.[\w.-]{16,}+",
+    r"lrt_[0-9a-z]{8,}+",
+    r"gh[pousr]_[0-9a-z]{8,}+|github_pat_\w{8,}+",
+    r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt|oas|rtr)-[\w.-]{8,}+",
+    r"xox[abcdeoprs]-[\w-]{8,}+|xapp-[\w-]{8,}+|xoxe\.[\w.-]{8,}+",
     r"(?:[srp]k_(?:live|test|prod)|whsec)_[0-9a-z]{8,}+",
-    r"npm_[0-9a-z]{20,}+|pypi-[\w-]{16,}+|hf_[0-9a-z]{16,}+|do[opr]_v1_[0-9a-f]{20,}+",
-    r"shp(?:at|ca|pa|ss)_[0-9a-f]{16,}+|sq0[a-z]{3}-[\w-]{16,}+",
+    r"npm_[0-9a-z]{8,}+|pypi-[\w-]{11,}+|hf_[0-9a-z]{8,}+|do[opr]_v1_[0-9a-f]{8,}+",
+    r"shp(?:at|ca|pa|ss)_[0-9a-f]{8,}+|sq0[a-z]{3}-[\w-]{8,}+",
     # cloud providers, their databases, and services with keys of a form
     r"a(?:kia|sia|roa|ida)[0-9a-z]{12,}+",
-    r"aiza[\w-]{20,}+|ya29\.[\w-]{16,}+|gocspx-[\w-]{12,}+|1//0[\w-]{20,}+",
-    r"sg\.[\w-]{10,}+\.[\w-]{10,}+|sk-[\w-]{20,}+|key-[0-9a-f]{20,}+",
-    r"hv[sbr]\.[\w-]{16,}+|dapi[0-9a-f]{20,}+|gl(?:sa|c)_[\w-]{16,}+|dp\.(?:pt|st|ct|sa)\.[0-9a-z.]{20,}+",
-    r"(?:nrak|pmak|hrku|nrjs|nrii)-[\w-]{16,}+|atatt3[\w=-]{16,}+|lin_api_[0-9a-z]{16,}+|ntn_[0-9a-z]{16,}+",
-    r"fo1_[\w-]{16,}+|sbp_[0-9a-f]{16,}+|pscale_\w{2,8}_[\w-]{16,}+|age-secret-key-1[0-9a-z]{16,}+",
-    r"eaac[0-9a-z]{20,}+|sl\.[ab][\w-]{40,}+|tskey-[\w-]{10,}+|rk[0-9a-f]{32}(?![0-9a-z])|sk[0-9a-f]{32}(?![0-9a-z])",
+    r"aiza[\w-]{11,}+|ya29\.[\w-]{8,}+|gocspx-[\w-]{8,}+|1//0[\w-]{20,}+",
+    r"sg\.[\w-]{11,}+(?:\.[\w-]*+)?|sk-(?:proj|ant|live|svcacct|or)-[\w-]{8,}+|sk-[\w-]{20,}+|key-[0-9a-f]{20,}+",
+    r"hv[sbr]\.[\w-]{8,}+|dapi[0-9a-f]{20,}+|gl(?:sa|c)_[\w-]{8,}+|dp\.(?:pt|st|ct|sa)\.[0-9a-z.]{8,}+",
+    r"(?:nrak|pmak|hrku|nrjs|nrii)-[\w-]{8,}+|atatt3[\w=-]{8,}+|lin_api_[0-9a-z]{8,}+|ntn_[0-9a-z]{8,}+",
+    r"fo1_[\w-]{11,}+|sbp_[0-9a-f]{8,}+|pscale_\w{2,8}_[\w-]{8,}+|age-secret-key-1[0-9a-z]{8,}+",
+    r"eaac[0-9a-z]{20,}+|sl\.[ab][\w-]{40,}+|tskey-[\w-]{8,}+|rk[0-9a-f]{32}(?![0-9a-z])|sk[0-9a-f]{32}(?![0-9a-z])",
     # the number and key of a Telegram bot
-    r"[0-9]{5,12}(?::|%3a)aa[\w-]{20,}+",
+    r"[0-9]{5,12}(?::|%3a)aa[\w-]{11,}+",
 )
 _PREFIXED: Final = rf"(?<![0-9a-z])(?:{'|'.join(_FORMS)})"
 _HOOK: Final = r"hooks\.slack\.com\\{0,7}/services\\{0,7}/"

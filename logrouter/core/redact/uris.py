@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote
 
 from logrouter.core.redact.names import REDACTED, names_secret, percent_decoded
+from logrouter.core.redact.segments import STRONG, WEAK, is_credential
 from logrouter.core.redact.text import redact_text
 from logrouter.core.redact.tokens import without_tokens
 
@@ -16,22 +17,10 @@ _MAX_PATH: Final = 256
 # An event shows its path twice, and clients ask for the same ones again. Hostile input can only make this start over.
 _paths: dict[str, str] = {}
 
-_STRONG: Final = (
-    r"[\w.-]{0,30}tokens?|(?:re)?set[-_.]?(?:my[-_.]?)?pass(?:word|wd)?|pass(?:word|wd)?s?(?:[-_.]?(?:re)?set)?|reset"
-    r"|(?:forgot|forgotten|change|recover|new)[-_.]?pass(?:word|wd)?|recover(?:y)?|magic(?:[-_.]?(?:link|login))?|otp|totp"
-    r"|verify(?:[-_.]?(?:e?[-_]?mail|account))?|verification|confirm(?:ation)?[-_.]?(?:e?[-_]?mail|account)"
-    r"|activat(?:e|ion)(?:[-_.]?account)?|invit(?:e|es|ation|ations)|unsubscribe|api[-_.]?keys?|access[-_.]?keys?|sso|jwt"
-    r"|one[-_.]?time(?:[-_.]?\w{0,12})?|autologin|impersonate"
-)
-_WEAK: Final = (
-    r"confirm(?:ation)?s?|sessions?|session[-_.]?ids?|sid|(?:web)?hooks?|auth|oauth|code|keys?|secrets?|credentials?"
-    r"|signatures?|sig"
-)
-
 # A path with none of these is the path, and nothing in it can be a secret that we would know. Both begin with what a
 # search finds at once: a character of a few, or a slash.
 _SUSPECT: Final = re.compile(r"[#=@;%]|//|eyJ")
-_SUSPECT_SEGMENT: Final = re.compile(rf"/(?:[^/]{{16}}|(?i:(?:{_STRONG}|{_WEAK})/|bot\d))")
+_SUSPECT_SEGMENT: Final = re.compile(rf"/(?:[^/]{{16}}|(?i:(?:{STRONG}|{WEAK})/|bot\d))")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/?#]*")
 
 _SLASH: Final = r"(?:/|%(?:25){0,3}2[fF])"
@@ -48,14 +37,7 @@ _PARAMETER: Final = re.compile(
 )
 _ESCAPED_ASCII: Final = re.compile(r"%(?:2[1-9A-Fa-f]|[3-7][0-9A-Fa-f])")
 _SLASHES: Final = re.compile(rf"({_SLASH})")
-_STRONG_NAME: Final = re.compile(_STRONG, re.IGNORECASE | re.ASCII)
-_WEAK_NAME: Final = re.compile(_WEAK, re.IGNORECASE | re.ASCII)
 _BOT: Final = re.compile(r"bot[0-9]{3,}(?::|%(?:25){0,3}3[Aa]).+", re.IGNORECASE | re.DOTALL)
-_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_WORD_WITH_NUMBER: Final = re.compile(
-    r"(?:v[0-9]+(?:(?:alpha|beta|rc)[0-9]*)?|oauth2?|openid|saml2?|base64|sha[0-9]+)", re.IGNORECASE
-)
-_MANY_CAPITALS: Final = re.compile(r"[A-Z_-]{8,}")
 _UNQUOTED: Final = "/:@;=&?#,+~!*'()[]$-._|"
 
 
@@ -142,24 +124,7 @@ def _without_segments(text: str) -> str:
     for index in range(0, len(parts), 2):
         part = parts[index]
         before = parts[index - 2] if index else ""
-        if part and (_is_token(part, before) or _BOT.fullmatch(part)):
+        if part and (is_credential(part, before) or _BOT.fullmatch(part)):
             parts[index] = REDACTED
             changed = True
     return "".join(parts) if changed else text
-
-
-def _is_token(text: str, before: str) -> bool:
-    """Whether a segment that stands behind another one is a credential rather than a word, a version or a number."""
-    if len(before) > 60 or len(text) < 4:
-        return False
-    strong = _STRONG_NAME.fullmatch(before) is not None
-    if not strong and _WEAK_NAME.fullmatch(before) is None:
-        return False
-    digits, letters = any(map(str.isdecimal, text)), any(map(str.isalpha, text))
-    if not strong:
-        return len(text) >= 16 and digits and letters and _UUID.fullmatch(text) is None
-    if not letters:
-        return digits and before[-1:] not in "sS"
-    if digits:
-        return len(text) >= 6 and _WORD_WITH_NUMBER.fullmatch(text) is None
-    return len(text) >= 24 or _MANY_CAPITALS.fullmatch(text) is not None

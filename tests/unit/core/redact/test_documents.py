@@ -51,7 +51,7 @@ def nested(text: str, levels: int) -> str:
         ('{"a":"x","otp":"x9y8z7"}\n{"a":"y"}', '{"a":"x","otp":"REDACTED"}\n{"a":"y"}'),
         ('{"token":"x9y8z7","token":1}', '{"token":"REDACTED"}'),
         ('{"a":"Bearer x9y8z7x9","a":1}', '{"a":1}'),
-        ('{"%74oken":"x9y8z7"}', '{"%74oken":"REDACTED"}'),
+        ('{"%74oken":"x9y8z7"}', '{"token":"REDACTED"}'),
         ('{"a": {"b": [1, 2.50, null]}, "c": "d"}', '{"a": {"b": [1, 2.50, null]}, "c": "d"}'),
     ],
 )

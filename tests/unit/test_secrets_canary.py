@@ -1,0 +1,167 @@
+"""No secret of a line comes out anywhere: topics, keys, headers, dead letters, partial sums, labels, logs, commands.
+
+Lines come from `secret_places`, for every format of the registry, so that a new one is included by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from logrouter import config
+from logrouter.cli import cli
+from logrouter.core import event
+from logrouter.core.dryrun.plan import Comparison, Side, compare_tables
+from logrouter.core.formats import FORMATS
+from logrouter.core.redact.disclosure import Disclosure
+from logrouter.model import RawRecord
+from logrouter.route.batch import BatchProcessor
+from logrouter.route.output import DeadLetterSettings
+from logrouter.telemetry.log import configure_logging
+
+from .route.messages import START, Message
+from .secret_places import ADDRESS, Marks, Planted, cases_of, leaks, plant, spoilt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from logrouter.core.routing import RouteTable
+
+HEADERS = "[user-agent, referer, origin, x-forwarded-uri, x-forwarded-for, host, x-note, accept]"
+PLAIN = f"request_headers: {HEADERS}"
+OPTIONS = {
+    "plain": PLAIN,
+    "keep": f"{PLAIN}, query: keep, client_ip: keep",
+    "refused": f"{PLAIN}, schema: refusing.json",
+    "passed": f"{PLAIN}, schema: refusing.json, on_invalid: pass, query: keep",
+    "unmatched": "match: {text: {contains: nothing-has-this}}",
+    "unwanted": "match: {looks_like: request}, request: {method: BREW}",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder with a schema that refuses every event."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "refusing.json").write_text('{"$id": "/refusing/1.0.0", "type": "object", "required": ["nothing"]}')
+    return tmp_path
+
+
+def file_of(name: str, options: str, more: str = "") -> str:
+    """A topics.yaml with one route of this format."""
+    envelope = next((case[0] for case in cases_of(name, 1)), "plain")
+    return f"""version: 1
+sources: {{s: {{topics: t, envelope: {envelope}, max_record_bytes: 4096}}}}
+routes: [{{name: r, from: s, to: out, tables: [clients, apis, urls], format: {name}, {options}}}]
+{more}"""
+
+
+def published(table: RouteTable, records: Iterable[bytes]) -> Iterator[bytes]:
+    """Everything that a batch of these records gives to Kafka and to the metrics."""
+    processor = BatchProcessor(
+        table, cluster="c", rollup_partitions=1, dead_letters=DeadLetterSettings("dead", 65_536), clock_ms=lambda: START
+    )
+    output = processor.process([Message(value, n, topic="t") for n, value in enumerate(records)])
+    for topic, value, key in output.events:
+        yield from (topic.encode(), value, key or b"")
+    for key, value, headers in output.dead_letters:
+        yield from (key, value, orjson.dumps([[name, str(text)] for name, text in headers]))
+    yield from (value for _, value in output.rollup)
+    yield from (value for _, _, value in output.held_lines)
+    yield orjson.dumps([list(map(str, labels)) for labels in (*output.counts, *output.copies)])
+
+
+def found_in(table: RouteTable, lines: Iterable[Planted], *, addresses: bool = True) -> list[str]:
+    """What of the lines is published and must not be, each with the line that it was planted in."""
+    found = []
+    for planted in lines:
+        for how, record in (("as it is", planted.record), *spoilt(planted.record)):
+            for shown in published(table, [record]):
+                marks = leaks(shown) | (set(ADDRESS.findall(shown.decode("utf-8", "replace"))) if addresses else set())
+                if marks:
+                    found.append(f"{how}: {sorted(marks)} of {planted.what}\n  in {shown[:2000]!r}\n  from {record!r}")
+    return found
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_topic_key_header_letter_sum_or_label_has_a_secret(name, option, folder):
+    """Of lines that are read, refused, cut, damaged, too large, and of no route."""
+    table = config.parse(file_of(name, OPTIONS[option]).encode(), {}, folder=folder).table
+    lines = list(plant(name, Marks()))[:: 1 if option == "plain" else 11]
+    assert found_in(table, lines, addresses=option != "keep")[:3] == []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_explain_shows_no_secret(name, folder):
+    """Neither to people nor as JSON, of lines that are read and of those that are not."""
+    (folder / "topics.yaml").write_text(file_of(name, f"{PLAIN}, request: {{method: GET}}"))
+    lines = [planted.record.replace(b"\n", b" ") for planted in plant(name, Marks(), most=1)][::3]
+    lines += [record[: len(record) // 2] for record in lines[::5]]
+    for form in ((), ("--json",)):
+        result = CliRunner().invoke(cli, ["explain", *form], input=b"\n".join(lines))
+        assert result.exit_code == 0
+        assert [line for line in result.output.splitlines() if leaks(line) or ADDRESS.search(line)] == []
+
+
+def test_a_comparison_of_two_files_shows_no_secret(folder):
+    """What `logrouter plan` says of records that fare differently."""
+    name = "nginx"
+    old, new = (
+        config.parse(file_of(name, OPTIONS[each]).encode(), {}, folder=folder).table for each in ("keep", "refused")
+    )
+    comparison = Comparison(samples=1000)
+    records = [RawRecord("t", 0, n, START, planted.record) for n, planted in enumerate(plant("nginx", Marks()))]
+    compare_tables(records, Side(old, "c"), Side(new, "c"), comparison, now_ms=START, clock=lambda: 0.0)
+    compare_tables(records, Side(new, "c"), Side(old, "c"), comparison, now_ms=START, clock=lambda: 0.0)
+    assert comparison.samples
+    assert leaks(repr(comparison.samples) + repr(comparison.rejections)) == set()
+
+
+def test_check_shows_no_secret_of_the_environment(folder, monkeypatch):
+    """Of a file with problems in the very sections that hold secrets."""
+    marks = Marks()
+    for name in ("SASL", "KEY", "TOKEN"):
+        monkeypatch.setenv(name, marks.fill("@"))
+    kafka = "kafka: {sasl.password: '${SASL}', sasl.username: '${SASL}', sasl.mechanism: '${SASL}', retries: '${KEY}'}"
+    more = f"{kafka}\nprivacy: {{hash_key: '${{KEY}}'}}\nadmin: {{token: '${{TOKEN}}'}}\n"
+    for file in (file_of("nginx", PLAIN, more), file_of("nginx", "client_ip: '${KEY}'", more)):
+        (folder / "topics.yaml").write_text(file)
+        for form in ((), ("--json",)):
+            assert leaks(CliRunner().invoke(cli, ["check", *form]).output) == set()
+
+
+def test_a_bug_of_ours_does_not_write_the_line_into_the_log(folder):
+    """A parser that raises with the line in its message: neither the letter nor the log has the secret."""
+
+    def fails(envelope):
+        raise ValueError(f"can't read {envelope.text}")
+
+    table = config.parse(file_of("nginx", PLAIN).encode(), {}, folder=folder).table
+    source = table.sources[0]
+    route = dataclasses.replace(source.routes[0], parse=fails)
+    table = dataclasses.replace(table, sources=(dataclasses.replace(source, routes=(route,)),))
+    stream = io.StringIO()
+    configure_logging(json=True, stream=stream)
+    shown = list(published(table, [planted.record for planted in plant("nginx", Marks())]))
+    assert b"internal" in b"".join(shown)
+    assert "internal_error" in stream.getvalue()
+    assert leaks(b"".join(shown)) | leaks(stream.getvalue()) == set()
+
+
+def test_the_canary_sings(folder, monkeypatch):
+    """It finds secrets where nothing hides them: in letters, events and sums, and in `explain`."""
+    table = config.parse(file_of("nginx", PLAIN).encode(), {}, folder=folder).table
+    lines = list(plant("nginx", Marks()))[::9]
+    assert found_in(table, lines) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(Disclosure, "text", lambda _self, text: text)
+        assert any("emitter_id" in each for each in found_in(table, lines))
+    with monkeypatch.context() as patch:
+        patch.setattr(event, "redact_uri", lambda uri, _query="drop": uri)
+        assert any("weight" in each for each in found_in(table, lines))
