@@ -139,7 +139,7 @@ def _compile(settings: FormatSettings) -> Parser:
             return NO_REQUEST
         if pairs.cut:
             return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends inside a quoted value")
-        if status is not None and _NO_STATUS.fullmatch(status) and not (rule is not None and rule.outcome == "aborted"):
+        if status is not None and _NO_STATUS.fullmatch(status) and not _left(rule, status):
             return Rejected(Stage.PARSE, Reason.MALFORMED, "HTTP has no status below 100", "/status")
         if code is not None:
             event.setdefault("error", {})["code"] = code
@@ -182,6 +182,11 @@ def _code(line: Mapping[str, str], statuses: tuple[str, ...]) -> tuple[str | Non
     if code is not None and len(code) == 3 and code.isascii() and code.isdigit():
         return None, status or code
     return code, status
+
+
+def _left(rule: ErrorRule | None, status: str) -> bool:
+    """Whether an error code says that the client went away before there was a status, which is 0 then."""
+    return rule is not None and rule.outcome == "aborted" and not status.strip("0")
 
 
 def _is_request(event: Mapping[str, Any], code: str | ErrorRule | None, status: str | None) -> bool:
