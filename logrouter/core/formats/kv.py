@@ -24,7 +24,7 @@ from urllib.parse import unquote_plus
 from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, FormatSettingsError
 from logrouter.core.redact import names_secret, path_of
-from logrouter.core.text.durations import parse_duration
+from logrouter.core.text.durations import UNIT_UNKNOWN, is_bare, parse_duration
 from logrouter.core.text.key_values import pairs_of
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -81,6 +81,7 @@ _STATUS = re.compile(r"[1-9][0-9]{2}", re.ASCII)
 _NO_STATUS = re.compile(r"0{0,13}[0-9]{1,2}", re.ASCII)
 # nginx writes seconds with three decimals, and a figure for each server that it has tried.
 _NGINX: Final = frozenset({"request_time", "upstream_response_time"})
+_IN_MILLIS: Final = "response_msecs"
 _NGINX_SECONDS = re.compile(r"(?:-|[0-9]{1,9}\.[0-9]{3})(?:(?:, ?| : )(?:-|[0-9]{1,9}\.[0-9]{3})){0,63}", re.ASCII)
 _BEGINS = re.compile(
     r'\s*+(?:(?!\d{4}-)[^\s="]{1,64}+[ ])?+(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?=\s)',
@@ -132,7 +133,8 @@ def _compile(settings: FormatSettings) -> Parser:
         if "hostname" in line and not _OF_F5.isdisjoint(line):
             said = {key: value for key, value in line.items() if key != "hostname"}
         code, status = _code(line, numbers["http.status_code"])
-        event = _event(said, texts, numbers, times)
+        flags: list[str] = [REPEATED_KEY] if pairs.repeated else []
+        event = _event(said, texts, numbers, times, flags)
         http = event.setdefault("http", {})
         rule = errors.get(code) if code is not None else None
         if not _is_request(event, code if rule is None else rule, status) or any(map(line.__contains__, _REPORT)):
@@ -155,12 +157,11 @@ def _compile(settings: FormatSettings) -> Parser:
         fields |= {key: value for key, value in line.items() if key not in uris and not names_secret(key)}
         fields |= _place(said, event)
         fields |= event
-        flags = (REPEATED_KEY,) if pairs.repeated else ()
         return Parsed(
             event,
             fields,
             _first(line, _CLOCK) or _leading(text),
-            flags,
+            tuple(flags),
             rule.outcome if rule is not None else None,
         )
 
@@ -210,8 +211,9 @@ def _event(
     texts: Mapping[str, tuple[str, ...]],
     numbers: Mapping[str, tuple[str, ...]],
     times: Mapping[str, tuple[str, ...]],
+    flags: list[str],
 ) -> dict[str, Any]:
-    """All of the event but its status and error code."""
+    """All of the event but its status and error code; puts into *flags* what was remarkable."""
     event: dict[str, Any] = {}
     for path, names in texts.items():
         _put(event, path, _first(line, names))
@@ -223,8 +225,13 @@ def _event(
             _put(event, path, _number(value))
     for path, names in times.items():
         name = next((each for each in names if each in line), None)
-        if name is not None:
-            _put(event, path, _spent(name, line[name]))
+        if name is None:
+            continue
+        took = _spent(name, line[name])
+        if type(took) is str and is_bare(took):
+            flags.append(UNIT_UNKNOWN)
+        else:
+            _put(event, path, took)
     connect, backend = parse_duration(line.get("connect", "")), event.get("backend_time_ms")
     if connect is not None and type(backend) is int:
         # Heroku's router prints the two parts only.
@@ -239,12 +246,16 @@ def _event(
 
 
 def _spent(name: str, text: str) -> int | str | None:
-    """A time in milliseconds, over all tries that nginx names; a text that is none stays, for the schema to refuse."""
+    """A time in milliseconds, over all tries that nginx names.
+
+    A text that is none stays, for the schema to refuse, and so does a fraction without unit: who writes those may as
+    well mean seconds.
+    """
     if name in _NGINX and _NGINX_SECONDS.fullmatch(text):
         tries = [each for each in re.split("[, :]+", text) if each != "-"]
         return sum(int(each.replace(".", "")) for each in tries) if tries else None
     ms = parse_duration(text)
-    return ms if ms is not None else text
+    return text if ms is None or (text[-1:].isdigit() and "." in text and name != _IN_MILLIS) else ms
 
 
 def _request_line(line: Mapping[str, str], event: dict[str, Any]) -> None:
