@@ -20,7 +20,7 @@ from logrouter.core.formats.format import FormatSettings
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Envelope, Parsed
 
-from .test_corpus import CORPUS, cases, line_of, settings_of
+from .test_corpus import cases, folder_of, line_of, settings_of_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +65,9 @@ class Case(NamedTuple):
 def requests() -> Iterator[Case]:
     """Every line of the corpus that is a request."""
     for kind in sorted(FORMATS):
-        for case in cases(kind):
+        for case in cases(folder_of(kind)):
             line = line_of(kind, case)
-            told = settings_of(CORPUS / kind / f"{case}.settings")
+            told = settings_of_case(kind, case)
             parse = parser(kind, told)
             if line.text and isinstance(parse(line), Parsed):
                 places = [match.span() for match in NUMBER.finditer(line.text)]

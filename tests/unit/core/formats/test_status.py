@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from logrouter.core.formats import FORMATS, parser
 from logrouter.model import Parsed
 
-from .test_corpus import CORPUS, cases, line_of, settings_of
+from .test_corpus import cases, folder_of, line_of, settings_of_case
 
 OF_A_CLIENT_THAT_LEFT = {"apache", "builds", "envoy", "istio", "kv", "nginx"}
 """Formats of which 0 is such a word: Envoy's response code, `000` of web servers, an error code of Heroku's router."""
@@ -19,8 +19,8 @@ OF_A_CLIENT_THAT_LEFT = {"apache", "builds", "envoy", "istio", "kv", "nginx"}
 @pytest.mark.parametrize("kind", sorted(FORMATS))
 def test_no_status_is_below_100(kind):
     """Each status of the corpus is replaced by numbers that are none, in every spelling."""
-    for case in cases(kind):
-        parse = parser(kind, settings_of(CORPUS / kind / f"{case}.settings"))
+    for case in cases(folder_of(kind)):
+        parse = parser(kind, settings_of_case(kind, case))
         line = line_of(kind, case)
         found = parse(line)
         status = found.event.get("http", {}).get("status_code") if isinstance(found, Parsed) else None
