@@ -57,7 +57,7 @@ def _with_line(envelope: Envelope, key: str) -> Envelope | Rejected:
     for name in _LINE:
         line = fields.get(name)
         if type(line) is str:
-            if name != "log" and line[:1] != "{" and not fields.keys() <= _TRANSPORT:
+            if name != "log" and not fields.keys() <= _TRANSPORT:
                 envelope.document = merged_object(fields, key, _TRANSPORT) or fields
             return _text(envelope, line)
         if type(line) is dict:

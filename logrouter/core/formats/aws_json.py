@@ -19,16 +19,17 @@ import orjson
 
 from logrouter.core.formats.families.aws import TAKES, compile_reader, is_execution_log, unreadable
 from logrouter.core.formats.families.aws_names import known_names, plain
+from logrouter.core.formats.families.beside import read_beside
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.json_keys import count_keys
 from logrouter.core.text.json_objects import REPAIRED, repair_flags
-from logrouter.model import NO_REQUEST, Envelope, Reason, Rejected
+from logrouter.model import NO_REQUEST, Envelope, Parsed, Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.core.formats.format import FormatSettings
-    from logrouter.model import Ignored, Parsed, Parser
+    from logrouter.model import Ignored, Parser
 
 # Where a value may end and a key begin; `{` opens the line.
 _KEY = re.compile(r'[{,]\s*+"([A-Za-z_$][\w.$-]{0,99}+)"\s*+:\s*+', re.ASCII)
@@ -55,6 +56,12 @@ def _compile(settings: FormatSettings) -> Parser:
         text = envelope.text.strip()
         if text[:1] != "{":
             return NO_REQUEST if envelope.document is None else of_object(envelope.document, envelope)
+        found = of_text(text, envelope)
+        if envelope.document is not None and not isinstance(found, Parsed):
+            return read_beside(parse, envelope, found)
+        return found
+
+    def of_text(text: str, envelope: Envelope) -> Parsed | Ignored | Rejected:
         if is_execution_log(envelope):
             return NO_REQUEST
         try:

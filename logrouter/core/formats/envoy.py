@@ -20,6 +20,7 @@ from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
 from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_passing
+from logrouter.core.formats.families.beside import read_beside
 from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import is_http_status
 from logrouter.core.redact import names_secret, path_of
@@ -129,11 +130,13 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     try:
         common = _decode_common(text)
     except DecodeError:
-        found = decode_object(text, Stage.PARSE)
-        if isinstance(found, Rejected):
-            return cut_or_malformed(found, text)
-        return _general(found, repair_flags(found))
-    return _request(to_builtins(common), ())
+        line = decode_object(text, Stage.PARSE)
+        found = cut_or_malformed(line, text) if isinstance(line, Rejected) else _general(line, repair_flags(line))
+    else:
+        found = _request(to_builtins(common), ())
+    if envelope.document is not None and not isinstance(found, Parsed):
+        return read_beside(parse, envelope, found)
+    return found
 
 
 def _general(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:

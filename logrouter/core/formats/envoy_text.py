@@ -195,7 +195,9 @@ def _read(text: str, readers: Sequence[PatternReader], least: tuple[tuple[str, i
         found = reader.read(text)
         if isinstance(found, Parsed) and "status_code" in found.event["http"]:
             return _finished(found, (SUSPECT,))
-    if first.reason is Reason.MALFORMED and any(text.count(char) < number for char, number in least):
+        if isinstance(found, Rejected) and found.pointer:  # it is read, and has a value that none can have
+            return found
+    if first.reason is Reason.MALFORMED and not first.pointer and any(text.count(char) < n for char, n in least):
         return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends before its pattern does")
     return first
 

@@ -124,7 +124,7 @@ def _alone(line: dict[str, Any]) -> dict[str, Any] | Rejected:
 
 def _known(line: dict[str, Any]) -> bool:
     """Whether a line says what was asked and how it ended."""
-    return is_entry(line) or _is_request(_placed(line))
+    return is_entry(line) or _is_request(_placed(line)) or any(outer in line for outer, _ in _BATCH)
 
 
 def _is_request(found: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.formats.families.beside import read_beside
 from logrouter.core.formats.families.weblog import begin_of
 from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import FIRST_STATUS, outcome_of
@@ -67,9 +68,10 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     if text[:1] != "{":
         return NO_REQUEST if envelope.document is None else _of_object(envelope.document, ())
     line = decode_object(text, Stage.PARSE)
-    if isinstance(line, Rejected):
-        return cut_or_malformed(line, text)
-    return _of_object(line, repair_flags(line))
+    found = cut_or_malformed(line, text) if isinstance(line, Rejected) else _of_object(line, repair_flags(line))
+    if envelope.document is not None and not isinstance(found, Parsed):
+        return read_beside(parse, envelope, found)
+    return found
 
 
 def _of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:
@@ -247,8 +249,8 @@ def _time(line: dict[str, Any], total: object) -> str | None:
 def _signature(envelope: Envelope) -> bool:
     """Whether an object has the status of a Traefik request, or begins as such lines do."""
     text = envelope.text
-    if text[:1] == "{":
-        return _QUOTED_STATUS in text or text.startswith(_BEGINNINGS)
+    if text[:1] == "{" and (_QUOTED_STATUS in text or text.startswith(_BEGINNINGS)):
+        return True
     return envelope.document is not None and not envelope.document.keys().isdisjoint((_STATUS, *_OWN))
 
 

@@ -44,6 +44,7 @@ _PROTOCOLS: Final = frozenset({"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"})
 # How rsyslog writes a newline, which envelopes undo. A server's line never has one: a client has written this itself.
 NEWLINE: Final = "#012"
 _ABSENT: Final = ("-", '""')
+_NO_STATUS: Final = Rejected(Stage.PARSE, Reason.MALFORMED, "HTTP has no status below 100", "/status")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 _TRIES = re.compile(r", ?| : ")
@@ -92,7 +93,9 @@ class PatternReader:
             return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends before its pattern does")
         return Rejected(Stage.PARSE, Reason.MALFORMED, "the line begins as its pattern does, and goes on differently")
 
-    def of_values(self, texts: Sequence[str | None], undo: Callable[[str], str] | None = None) -> Parsed | Ignored:
+    def of_values(
+        self, texts: Sequence[str | None], undo: Callable[[str], str] | None = None
+    ) -> Parsed | Ignored | Rejected:
         """The request in the values of the pattern's variables, in order; of two with the same meaning the first."""
         values, fields, headers = (_present(plan, texts, undo) for plan in (self._values, self._fields, self._headers))
         if self._prepare is not None:
@@ -199,13 +202,13 @@ def field_meaning(name: str, called: str = "") -> str:
 
 def _assemble(
     values: dict[str, str], headers: dict[str, str], fields: dict[str, Any], *, at_end: bool, reached: bool
-) -> Parsed | Ignored:
+) -> Parsed | Ignored | Rejected:
     """The event that values by their meanings make. *reached* says that a backend was asked, as far as one can tell."""
     event: dict[str, Any] = {}
     http, meta = _request(values)
     status = count_of(values["status"]) if "status" in values else None
     if status is not None and 0 < status < FIRST_STATUS:
-        status = None
+        return _NO_STATUS
     if status is not None:
         http["status_code"] = status
     elif "method" not in http:
