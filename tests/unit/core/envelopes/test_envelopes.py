@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.envelopes.fields import FIELD_NAMES, getter, read_field
 from logrouter.core.formats import FORMATS, parser
+from logrouter.core.formats.format import FormatSettings, KeyRule
 from logrouter.model import Envelope, Ignored, Rejected
 
 KEYS = st.sampled_from(
@@ -39,6 +40,7 @@ KEYS = st.sampled_from(
         "docker",
         "http_logs",
         "log_entry",
+        "records",
         "partial_message",
     ]
 )
@@ -54,6 +56,8 @@ VALUES = st.recursive(
     lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=3),
     max_leaves=5,
 )
+NEEDED = FormatSettings(fields={"http.status_code": KeyRule(("x",)), "meta.uri": KeyRule(("http.x",))})
+"""What the format `json` can't do without."""
 
 
 def envelope(**fields):
@@ -142,6 +146,6 @@ def test_no_bytes_make_decoding_looking_or_parsing_raise(value):
                 continue
             for name in (*FIELD_NAMES, "label.app", "field.http.method"):
                 assert isinstance(read_field(line, name), str | None)
-            for name in FORMATS:
-                parser(name)(line)
+            for name, each in FORMATS.items():
+                parser(name, NEEDED if each.needs else None)(line)
             orjson.dumps(line.fields)
