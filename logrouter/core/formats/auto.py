@@ -33,6 +33,7 @@ ORDER: Final = (
     "istio",
     "aws_xml",
     "envoy_text",
+    "haproxy",
     "aws_clf",
     "aws_pairs",
     "nginx",

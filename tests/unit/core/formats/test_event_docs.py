@@ -23,7 +23,7 @@ ROW = re.compile(r"^\| `([^`]+)` \|(.*)$", re.MULTILINE)
 ALWAYS = {"$schema", "meta.stream", "meta.dt", "meta.id"}
 """What a line may hold as well, and an event gets in any case."""
 GROUPS = (
-    ("envoy", "traefik", "kong", "istio", "envoy_text", "kv", "nginx", "apache", "builds", "json"),
+    ("envoy", "traefik", "kong", "istio", "envoy_text", "kv", "nginx", "apache", "haproxy", "builds", "json"),
     ("aws_json", "aws_xml", "aws_clf", "aws_csv", "aws_pairs"),
     ("wso2_access", "wso2_apim_metrics", "wso2_api_log", "wso2_correlation", "wso2_http"),
 )
