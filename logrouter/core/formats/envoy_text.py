@@ -23,7 +23,6 @@ from logrouter.core.formats.families.response_flags import error_by, flags_of, l
 from logrouter.core.formats.families.weblog import PatternReader, count_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.names import SUSPECT
-from logrouter.core.outcomes import is_http_status
 from logrouter.core.text.line_patterns import PatternError, Variable, VariableKind
 from logrouter.core.text.strftime import compose_time
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
@@ -65,7 +64,8 @@ _BEGIN = re.compile(r'(?:ACCESS )?\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z\] "
 _TIMED = re.compile(r"(?:ACCESS )?\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] ", re.ASCII)
 _QUOTES: Final = 12
 """Of the shortest default format: what was asked, four headers, and the backend."""
-_MOST_BEHIND: Final = 5
+_LEAST_BEHIND: Final = 5
+"""Values behind the last quote, in the formats that have any."""
 _PORT = re.compile(r":\d{1,5}\Z", re.ASCII)
 _ANYTHING: Final = VariableKind(r"[^\x00-\x1f]")
 _PASSING: Final = ("DownstreamStart", "DownstreamPeriodic", "DownstreamTunnelSuccessfullyEstablished")
@@ -142,8 +142,9 @@ def _prepared(clocks: Sequence[re.Pattern[str]]) -> Callable[[dict[str, str]], N
             time = compose_time(parts)
             if time is not None:
                 values.setdefault("time", time)
-        if "address" in values:
-            values["address"] = without_port(values["address"])
+        address = without_port(values.pop("address", ""))
+        if address:
+            values["address"] = address
 
     return prepare
 
@@ -181,7 +182,8 @@ def _default(envelope: Envelope) -> _Read:
             if not isinstance(found, Rejected):
                 return _finished(found, flags)
     quotes = text.count('"')
-    if quotes < _QUOTES or quotes % 2 or text.rpartition('"')[2].count(" ") <= _MOST_BEHIND:
+    behind = text.rpartition('"')[2]
+    if quotes < _QUOTES or quotes % 2 or (behind and behind.count(" ") < _LEAST_BEHIND):
         return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends before its format does")
     return Rejected(Stage.PARSE, Reason.MALFORMED, "the line begins as its format does, and goes on differently")
 
@@ -210,9 +212,7 @@ def _finished(found: Parsed | Ignored, flags: tuple[str, ...]) -> _Read:
     http: dict[str, Any] = event["http"]
     status = http.get("status_code")
     set_flags = flags_of(fields.get("response_flags", "")) or long_flags_of(fields.get("response_flags_long", ""))
-    if status is not None and not is_http_status(status):
-        if status:
-            return Rejected(Stage.PARSE, Reason.MALFORMED, "the response code is no status of HTTP", "/response_code")
+    if status == 0:
         if "method" not in http:
             return NO_REQUEST  # a connection
         if not any(flag.outcome == "aborted" for flag in set_flags):

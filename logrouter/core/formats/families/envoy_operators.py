@@ -26,6 +26,7 @@ QUOTED: Final = VariableKind("", r'[^"\x00-\x1f]*+', fixed=True)
 """The same where a quote follows, or nothing."""
 TARGET: Final = VariableKind("", r'[^\s"]*+', fixed=True)
 """A path: HTTP/1 parts it from what follows by a blank, and HTTP/2 has rules for it that allow none."""
+_STATUS: Final = VariableKind("", r"(?:[1-9]\d\d|0)(?!\d)", fixed=True)
 _METHOD: Final = VariableKind("[A-Za-z_-]")
 _PROTOCOL: Final = VariableKind("[A-Z0-9/.]")
 _FLAGS: Final = VariableKind("[A-Za-z0-9_,-]")
@@ -35,7 +36,7 @@ OPERATORS: Final[dict[str, tuple[str, VariableKind]]] = {
     "BYTES_RECEIVED": ("bytes_received", NUMBER),
     "BYTES_SENT": ("body_bytes_sent", NUMBER),
     "PROTOCOL": ("protocol", _PROTOCOL),
-    "RESPONSE_CODE": ("status", NUMBER),
+    "RESPONSE_CODE": ("status", _STATUS),
     "RESPONSE_CODE_DETAILS": ("field:response_code_details", FREE),
     "RESPONSE_FLAGS": ("field:response_flags", _FLAGS),
     "RESPONSE_FLAGS_LONG": ("field:response_flags_long", _FLAGS),
@@ -183,7 +184,7 @@ def _quoted(pieces: list[Piece]) -> list[Piece]:
     """
     found: list[Piece] = []
     searched: Variable | None = None
-    for piece, follows in zip(pieces, [*pieces[1:], '"'], strict=True):
+    for piece, follows in zip(pieces, [*pieces[1:], '"'], strict=False):
         if isinstance(piece, str) or piece.kind is not FREE:
             searched = None if isinstance(piece, str) and '"' in piece else searched
             found.append(piece)
