@@ -11,6 +11,7 @@ import rich_click as click
 
 from logrouter import __version__
 from logrouter.commands.lazy_group import LazyGroup
+from logrouter.commands.terminal import harmless_tracebacks
 
 COMMANDS: Final = {
     "broker": (
@@ -112,6 +113,7 @@ def cli(log_format: str, log_level: str) -> None:
 
 def main() -> None:
     """Entry point of the `logrouter` command."""
+    harmless_tracebacks()
     cli(prog_name="logrouter")
 
 

@@ -9,11 +9,15 @@ Rich leaves colours out where the output is no terminal, and where NO_COLOR is s
 from __future__ import annotations
 
 import sys
+import threading
+import traceback
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from logrouter.printable import escape, escape_lines, json_text
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from rich.console import Console
 
 PLAIN_WIDTH: Final = 160
@@ -58,6 +62,16 @@ def warn(message: str) -> None:
     from rich.text import Text
 
     console(stderr=True).print(Text("logrouter: ", "bold yellow") + Text(f"warning: {escape(message)}"), soft_wrap=True)
+
+
+def harmless_tracebacks() -> None:
+    """Let a bug's traceback, in any thread, drive no terminal either: its message may be of a line or a server."""
+
+    def show(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        sys.stderr.write(escape_lines("".join(traceback.format_exception(kind, error, trace))))
+
+    sys.excepthook = show
+    threading.excepthook = lambda failed: show(failed.exc_type, failed.exc_value, failed.exc_traceback)
 
 
 harmless = escape

@@ -9,7 +9,7 @@ the second only on rejected ones; a property test holds the two to the same answ
   back-references is an error when it is loaded. The explainer uses the same engine.
 - `1.0` is an integer (from draft 6 on), `true` is not, and an integer may have any size the schema allows.
 - `multipleOf` of a fraction is the one keyword on which the two may differ, by rounding. The compiled one counts.
-- References are resolved inside the schema only. Nothing is ever fetched.
+- References are resolved inside the schema only. Nothing is ever fetched. Those that multiply each other are an error.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
+from logrouter.core.schema_size import unfolded_size
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 
 MAX_MESSAGE: Final = 300
+MAX_UNFOLDED: Final = 50_000
+"""Parts of a schema with its references written out; each may be visited for every event."""
 DEFAULT_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -51,6 +55,12 @@ class Validator:
         self._schema = {"$schema": DEFAULT_DRAFT, **schema}
         uri = self._schema.get("$id", "")
         self.uri = uri if isinstance(uri, str) else ""
+        try:
+            size = unfolded_size(self._schema)
+        except RecursionError:
+            raise SchemaError("it is nested too deep") from None
+        if size > MAX_UNFOLDED:
+            raise SchemaError(f"with its references written out it has more than {MAX_UNFOLDED} parts")
         try:
             self._compiled = jsonschema_rs.validator_for(
                 self._schema,

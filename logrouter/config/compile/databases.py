@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Find = Callable[[str], tuple[str | None, int | None]]
 
 MAX_BYTES: Final = 1 << 30
+"""Of all address databases together: they are kept in memory."""
 
 
 def load_geoip(options: GeoIpOptions | None, inputs: Inputs, problems: Problems) -> Find | None:
@@ -32,13 +33,15 @@ def load_geoip(options: GeoIpOptions | None, inputs: Inputs, problems: Problems)
         problems.add("geoip", f"needs the package maxminddb: {how_to_install('geoip')}")
         return None
     readers = []
+    left = MAX_BYTES
     for index, name in enumerate(options.files):
         path = f"geoip.files[{index}]"
         try:
-            data = inputs.read(name, MAX_BYTES)
+            data = inputs.read(name, left)
             if data is None:
                 problems.add(path, f"there is no file {name}")
                 continue
+            left -= len(data)
             # From memory, not mapped: a file that is written over while it is mapped would take the process down.
             readers.append(maxminddb.open_database(BytesIO(data), maxminddb.MODE_FD))
         except InputFileError as error:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     """A row, or what is wrong with it."""
 
 MAX_BYTES: Final = 32 << 20
+MAX_BYTES_OF_ALL: Final = 256 << 20
+"""Of all lookup files together: their rows are kept in memory."""
 MAX_ROWS: Final = 500_000
 MAX_VALUE: Final = 1024
 MAX_FAULTS: Final = 20
@@ -57,28 +59,32 @@ def load_lookups(
 ) -> dict[str, Rows | None]:
     """The rows of every lookup by its name; None for one that can't be used, with its problems noted."""
     made: dict[str, Rows | None] = {}
+    left = MAX_BYTES_OF_ALL
     for name, options in (lookups or {}).items():
-        made[name] = (
-            _load(options, join_path(join_path("lookups", name), "file"), inputs, problems) if usable(options) else None
-        )
+        path = join_path(join_path("lookups", name), "file")
+        made[name], size = _load(options, path, inputs, problems, left) if usable(options) else (None, 0)
+        left -= size
     return made
 
 
-def _load(options: LookupFileOptions, path: str, inputs: Inputs, problems: Problems) -> Rows | None:
+def _load(
+    options: LookupFileOptions, path: str, inputs: Inputs, problems: Problems, left: int
+) -> tuple[Rows | None, int]:
+    """The rows and the number of bytes read; at most *left* are."""
     name = options.file
     readers = {".csv": _csv, ".json": _json}
     reader = next((reader for suffix, reader in readers.items() if name.lower().endswith(suffix)), None)
     if reader is None:
         problems.add(path, f"{name} must be a .csv or .json file")
-        return None
+        return None, 0
     try:
-        data = inputs.read(name, MAX_BYTES)
+        data = inputs.read(name, min(MAX_BYTES, left))
     except InputFileError as error:
-        problems.add(path, f"{name} {error}")
-        return None
+        problems.add(path, f"{name} {error}" + (", which is left of the bytes for all" if left < MAX_BYTES else ""))
+        return None, 0
     if data is None:
         problems.add(path, f"there is no file {name}")
-        return None
+        return None, 0
     table = _Table(options.key, options.fields)
     try:
         for line, row in reader(data, options.key, options.fields):
@@ -89,7 +95,7 @@ def _load(options: LookupFileOptions, path: str, inputs: Inputs, problems: Probl
         problems.add(path, f"{name}:{line}: {text}")
     if len(table.faults) > MAX_FAULTS:
         problems.add(path, f"{name} has {len(table.faults) - MAX_FAULTS} more faults")
-    return None if table.faults else table.rows
+    return (None if table.faults else table.rows), len(data)
 
 
 @dataclass(slots=True)

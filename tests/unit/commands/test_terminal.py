@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import re
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -373,6 +375,25 @@ def test_escaped_text_is_printable(text):
     assert escape(text).isprintable()
     assert escape_lines(text).replace("\n", "").isprintable()
     assert escape(text) == text or not text.isprintable()
+
+
+def test_a_traceback_drives_nothing():
+    """A bug shows where it is, in the main thread and in others, and nothing of what was in the text."""
+    program = (
+        "import sys, threading\n"
+        "from logrouter.commands.terminal import harmless_tracebacks\n"
+        "def fail(): raise ValueError(sys.argv[1])\n"
+        "harmless_tracebacks()\n"
+        "thread = threading.Thread(target=fail); thread.start(); thread.join()\n"
+        "fail()\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program, HOSTILE], capture_output=True, check=False)
+    shown = done.stderr.decode()
+
+    assert done.returncode == 1
+    assert shown.count("ValueError: a\\x1b[31m") == 2
+    assert_harmless(shown)
 
 
 JSON = st.recursive(

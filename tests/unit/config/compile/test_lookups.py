@@ -269,3 +269,22 @@ def test_agents_have_families_and_hostile_ones_cost_little(monkeypatch):
 
 def _not_installed() -> Any:
     raise ImportError
+
+
+def test_all_files_together_are_bounded(tmp_path, monkeypatch):
+    """Many names may lead to one large file, and each has rows of its own."""
+    monkeypatch.setattr(lookups, "MAX_BYTES_OF_ALL", 40)
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / name).write_text("id,name\nc1,one\n")
+    problems = Problems()
+
+    found = load_lookups(
+        {name: LookupFileOptions(file=f"{name}.csv", key="id", fields=("name",)) for name in "abc"},
+        Inputs(tmp_path),
+        problems,
+    )
+
+    assert [rows is not None for rows in found.values()] == [True, True, False]
+    assert [problem.message for problem in problems.errors] == [
+        "c.csv is larger than 10 bytes, which is left of the bytes for all"
+    ]
