@@ -62,6 +62,12 @@ BAD = (
     f"routes: [{{name: {yaml(HOSTILE)}, from: {yaml(HOSTILE)}, format: {yaml(HOSTILE)}, to: {yaml(HOSTILE)}, "
     f"schema: {yaml(HOSTILE)}, match: {{{yaml(HOSTILE)}: {yaml(HOSTILE)}, program: {{{yaml(HOSTILE)}: 1}}}}}}]\n"
 )
+MATCHING = (
+    SOURCES + f"routes:\n- {{name: b, from: logs, format: kv, to: out, match: {{program: {yaml(HOSTILE)}, "
+    f"text: {{contains: {yaml(HOSTILE)}}}}}}}\n"
+    f"- {{name: c, from: logs, format: kv, to: out, match: {{field.x: {yaml(HOSTILE)}}}}}\n"
+    f"- {{name: a, from: logs, format: kv, to: out, fields: {{set: {{x: {yaml(HOSTILE)}}}}}, schema: open.json}}\n"
+)
 FAILING = (
     GOOD + f"tests: [{{line: {yaml('method=GET path=/x status=200 client=' + HOSTILE)}, "
     f"expect: {{outcome: accepted, event: {{api: {yaml(HOSTILE)}}}}}}}]\n"
@@ -103,8 +109,15 @@ def server(status, body):
 def folder(tmp_path, monkeypatch):
     """The working directory, with the files that the table names; one has a name that drives a terminal."""
     monkeypatch.chdir(tmp_path)
-    for name, text in (("good.yaml", GOOD), ("bad.yaml", BAD), ("failing.yaml", FAILING), ("lines", LINES)):
+    for name, text in (
+        ("good.yaml", GOOD),
+        ("bad.yaml", BAD),
+        ("failing.yaml", FAILING),
+        ("lines", LINES),
+        ("matching.yaml", MATCHING),
+    ):
         (tmp_path / name).write_text(text)
+    (tmp_path / "open.json").write_text("{}")
     name = HOSTILE.replace("/", "")
     (tmp_path / name).write_text(BAD)
     return name
@@ -116,6 +129,9 @@ ROWS = [
     (["check", "bad.yaml"], 2),
     (["check", "bad.yaml", "--json"], 2),
     (["check", FILE], 2),
+    (["check", "matching.yaml"], 0),
+    (["explain", "--config", "matching.yaml", "lines"], 0),
+    (["explain", "--config", "matching.yaml", "lines", "--json"], 0),
     (["check", "no" + HOSTILE.replace("/", "")], 2),
     (["check", "--" + HOSTILE], 2),
     (["explain", "--config", "good.yaml", "lines"], 0),
