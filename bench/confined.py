@@ -108,11 +108,11 @@ class _Bench:
         """The longest that the loop was held, and the longest collection in that time, since this was asked."""
         async with self._http.get(self._base + "/metrics") as response:
             lines = (await response.text()).splitlines()
-        late, garbage = (
+        late, cpu, garbage = (
             float(next(line for line in lines if line.startswith(name)).split()[1]) * 1000
-            for name in ("bench_loop_late_seconds ", "bench_gc_seconds ")
+            for name in ("bench_loop_late_seconds ", "bench_loop_cpu_seconds ", "bench_gc_seconds ")
         )
-        return f"loop held {late:6.1f} ms at most, garbage collection {garbage:5.1f} ms"
+        return f"loop held {late:6.1f} ms at most (CPU {cpu:5.1f} ms), garbage collection {garbage:5.1f} ms"
 
     async def full_rate(self, seconds: float, connections: int) -> None:
         """The caller's burst at once and then its rate, on so many connections; somebody else asks now and then."""
