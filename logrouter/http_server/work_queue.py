@@ -133,14 +133,13 @@ class Job:
                 await self.pause()
 
 
-class WorkQueue:
-    """At most *running* jobs at the same time, *each* of one caller; *each_waiting* of one wait, *waiting* of all.
+class Places:
+    """At most *running* things at the same time, *each* of one caller; *each_waiting* of one wait, *waiting* of all.
 
-    Callers get free places in turn, whoever has how many jobs waiting.
+    Callers get free places in turn, whoever has how many things waiting.
     """
 
-    def __init__(self, turns: Turns, running: int, waiting: int, *, each: int, each_waiting: int) -> None:
-        self._turns = turns
+    def __init__(self, running: int, waiting: int, *, each: int, each_waiting: int) -> None:
         self._free = running
         self._room = waiting
         self._each = each
@@ -149,17 +148,11 @@ class WorkQueue:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def acquire(self, caller: str) -> AsyncIterator[Job]:
-        """Wait for a place and a first turn, and hold the place; `BusyError` at once if there is no room to wait."""
+    async def place(self, caller: str) -> AsyncIterator[None]:
+        """Wait for a place and hold it; `BusyError` at once if there is no room to wait."""
         await self._enter(caller)
         try:
-            await self._turns.take()
-            job = Job(self._turns)
-            try:
-                yield job
-            finally:
-                if job.computes:
-                    self._turns.give()
+            yield
         finally:
             self._leave(caller)
 
@@ -217,3 +210,23 @@ class WorkQueue:
             if not place.done():
                 self._begin(caller)
                 place.set_result(None)
+
+
+class WorkQueue:
+    """Jobs that compute, each in a place of *places* and by the *turns* that it shares with others."""
+
+    def __init__(self, turns: Turns, places: Places) -> None:
+        self._turns = turns
+        self._places = places
+
+    @asynccontextmanager
+    async def acquire(self, caller: str) -> AsyncIterator[Job]:
+        """Wait for a place and a first turn, and hold the place; `BusyError` at once if there is no room to wait."""
+        async with self._places.place(caller):
+            await self._turns.take()
+            job = Job(self._turns)
+            try:
+                yield job
+            finally:
+                if job.computes:
+                    self._turns.give()

@@ -27,7 +27,7 @@ from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import QUERY_SECONDS, REGISTRY
 from logrouter.web import health, page, reports, subjects
 from logrouter.web.scatter_gather import PARTIAL_REPORT_PATH
-from logrouter.web.view import Limits, View, work_queues
+from logrouter.web.view import Limits, View, hop_places, work_queues
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -83,7 +83,7 @@ def build_app(
     limits = limits or Limits()
     peers = Peers(secret, clock, trusting=access.open, tls=peer_tls)
     meter = Meter(access.rows)
-    view = View(reader, peers, clock, registry, kept, limits, meter, *work_queues(limits))
+    view = View(reader, peers, clock, registry, kept, limits, meter, *work_queues(limits), hop_places(limits))
     authenticator, requirements = Authenticator(access, peers, clock), dict[str, Requirement]()
     gate = Gate(limits.admitted)
     app = web.Application(middlewares=[_finish_responses(authenticator, gate), guard(authenticator, requirements)])

@@ -13,6 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from logrouter import __version__
 from logrouter.http_server import problems
 from logrouter.http_server.problems import json_response
+from logrouter.http_server.work_queue import Gate
 from logrouter.query import parsing
 from logrouter.query.openapi import openapi_document
 from logrouter.query.reports.registry import ENDPOINTS
@@ -56,9 +57,11 @@ def ready_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]
 
 
 def metrics_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of ``/metrics``."""
+    """The handler of ``/metrics``. Writing them takes milliseconds, so a pass of the event loop has one such answer."""
+    gate = Gate(1)
 
     async def handle(request: web.Request) -> web.Response:
+        await gate.enter()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(view.registry), headers={"Content-Type": content_type})
 

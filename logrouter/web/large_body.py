@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PIECE: Final = 128 * 1024
 """Bytes that are written at a time: some tenths of a millisecond with TLS."""
+TAKEN_SECONDS: Final = 60.0
+"""Who has not taken a large answer after so long is cut off: it would be kept in memory for as long as they like."""
 
 
 def body_of(data: bytes) -> bytes | BodyPieces:
@@ -38,8 +40,14 @@ class BodyPieces(Payload):
         await self.write_with_length(writer, None)
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """Write the first *content_length* bytes, all of them if it is None."""
+        """Write the first *content_length* bytes, all of them if it is None; `ConnectionError` if nobody takes them."""
         data = memoryview(self._value)[:content_length]
-        for start in range(0, len(data), PIECE):
-            await writer.write(data[start : start + PIECE])
-            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(TAKEN_SECONDS):
+                for start in range(0, len(data), PIECE):
+                    await writer.write(data[start : start + PIECE])
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            if (transport := getattr(writer, "transport", None)) is not None:
+                transport.abort()
+            raise ConnectionResetError("the answer was not taken in time") from None

@@ -143,7 +143,8 @@ async def _ask_holder(view: View, asked: AskedSubject, url: str, *, last: bool) 
     """The answer of another worker, with its bytes and what its headers say of them."""
     seconds = view.limits.last_timeout if last else view.limits.point_timeout
     try:
-        reply = await view.peers.get(url, asked.target(), seconds, caller_of(asked.request))
+        async with view.hop(asked.request):
+            reply = await view.peers.get(url, asked.target(), seconds, caller_of(asked.request))
     except PeerAwayError as exc:
         raise HttpProblem(OWNER_AWAY, str(exc)) from exc
     asked.read.elsewhere += rows_said(reply.headers)

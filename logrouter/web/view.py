@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.http_server.meter import payer
 from logrouter.http_server.problems import BUSY, NOT_OWNER, NOT_READY, RETRY_SOON, TOO_SLOW, HttpProblem
-from logrouter.http_server.work_queue import BusyError, Turns, WorkQueue
+from logrouter.http_server.work_queue import BusyError, Places, Turns, WorkQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -46,10 +46,19 @@ class Limits:
     """Questions about single clients or APIs that are computed at the same time, one of each caller."""
     questions_waiting: int = 64
     """Such questions of one caller that may wait, and a few times as many of all."""
+    hops: int = 32
+    """Questions about single clients or APIs that other workers are asked at the same time, a quarter of it for one
+    caller: those that wait there for their turn should not run into `point_timeout`, nor hold all connections."""
     admitted: int = 8
     """Requests that are looked at in one pass of the event loop; the others wait for the next."""
     slice: float = 0.008
     """Seconds that a job may hold the event loop before others have their turn."""
+
+
+def hop_places(limits: Limits) -> Places:
+    """Places for questions that other workers are asked for callers."""
+    waiting = limits.questions_waiting
+    return Places(limits.hops, _CALLERS * waiting, each=limits.hops // 4, each_waiting=waiting)
 
 
 _CALLERS: Final = 4
@@ -60,8 +69,8 @@ def work_queues(limits: Limits) -> tuple[WorkQueue, WorkQueue]:
     """The queue of lists and that of questions about single subjects. They share the turns."""
     turns, scans, questions = Turns(limits.slice), limits.scans_waiting, limits.questions_waiting
     return (
-        WorkQueue(turns, limits.scans, _CALLERS * scans, each=limits.scans, each_waiting=scans),
-        WorkQueue(turns, limits.questions, _CALLERS * questions, each=1, each_waiting=questions),
+        WorkQueue(turns, Places(limits.scans, _CALLERS * scans, each=limits.scans, each_waiting=scans)),
+        WorkQueue(turns, Places(limits.questions, _CALLERS * questions, each=1, each_waiting=questions)),
     )
 
 
@@ -78,6 +87,7 @@ class View:
     meter: Meter
     scans: WorkQueue
     questions: WorkQueue
+    hops: Places
 
     def partition_of(self, subject: str) -> int:
         """The partition of a subject; `HttpProblem` 503 while the number of partitions is unknown."""
@@ -119,9 +129,18 @@ class View:
             async with asyncio.timeout(self.limits.list_timeout), queue.acquire(payer(request)) as job:
                 yield job
         except BusyError as exc:
-            raise HttpProblem(BUSY, "too many answers are being computed; ask again", retry_after=RETRY_SOON) from exc
+            raise _busy() from exc
         except TimeoutError as exc:
             raise HttpProblem(TOO_SLOW, "ask for a shorter window", retry_after=RETRY_SOON) from exc
+
+    @asynccontextmanager
+    async def hop(self, request: web.Request) -> AsyncIterator[None]:
+        """A place to ask another worker, once it is the caller's turn; `HttpProblem` 503 if too many wait."""
+        try:
+            async with self.hops.place(payer(request)):
+                yield
+        except BusyError as exc:
+            raise _busy() from exc
 
     @staticmethod
     def not_ready() -> HttpProblem:
@@ -133,3 +152,7 @@ class View:
         """The answer to another worker that took this one for a holder of a partition."""
         detail = f"partition {partition} is not held here"
         return HttpProblem(NOT_OWNER, detail, partition=partition, retry_after=RETRY_SOON)
+
+
+def _busy() -> HttpProblem:
+    return HttpProblem(BUSY, "too many answers are being computed; ask again", retry_after=RETRY_SOON)

@@ -6,12 +6,13 @@ from collections import Counter
 
 import pytest
 
-from logrouter.http_server.work_queue import BusyError, Gate, Turns, WorkQueue
+from logrouter.http_server.work_queue import BusyError, Gate, Places, Turns, WorkQueue
 
 
 def queue(running=2, waiting=9, *, each=2, each_waiting=9, seconds=0.0):
     """A queue whose clock moves on by one whenever it is looked at."""
-    return WorkQueue(Turns(seconds, itertools.count().__next__), running, waiting, each=each, each_waiting=each_waiting)
+    places = Places(running, waiting, each=each, each_waiting=each_waiting)
+    return WorkQueue(Turns(seconds, itertools.count().__next__), places)
 
 
 class CountedTurns(Turns):
@@ -89,7 +90,7 @@ def test_steps_are_interrupted_when_the_slice_is_over(seconds, pauses):
 
     async def main():
         turns = CountedTurns(seconds, itertools.count().__next__)
-        jobs = WorkQueue(turns, 1, 1, each=1, each_waiting=1)
+        jobs = WorkQueue(turns, Places(1, 1, each=1, each_waiting=1))
 
         def steps():
             for _ in range(100):

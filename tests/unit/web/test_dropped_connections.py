@@ -13,8 +13,9 @@ from logrouter.access.policy import OPEN
 from logrouter.http_server import server
 from logrouter.http_server.credentials import TlsFiles
 from logrouter.query.memory import MemoryReader
-from logrouter.web import app
+from logrouter.web import app, large_body
 from tests.certificates import certificate
+from tests.conftest import HANG_SECONDS
 
 HELLO = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03"
 """The beginning of a handshake."""
@@ -137,3 +138,35 @@ def test_an_answer_to_nobody_ends(tables, now, tls, caplog):
 
     assert asyncio.run(main()) == []
     assert caplog.records == []
+
+
+def test_a_large_answer_that_nobody_takes_is_given_up(tables, now, monkeypatch, caplog):
+    """A client that asks and does not read is cut off, and what was to be sent to it is dropped; nothing is said."""
+    monkeypatch.setattr(large_body, "TAKEN_SECONDS", 0.2)
+    monkeypatch.setattr(large_body, "PIECE", 1000)
+    cut_off, ended, write = [], asyncio.Event(), large_body.BodyPieces.write_with_length
+
+    async def noted(body, writer, length):
+        try:
+            await write(body, writer, length)
+        except ConnectionResetError:
+            cut_off.append(writer.transport.is_closing())
+            ended.set()
+            raise
+
+    monkeypatch.setattr(large_body.BodyPieces, "write_with_length", noted)
+
+    async def main():
+        async with serving(tables, now) as (address, complaints):
+            connection = socket.create_connection(address)
+            connection.setblocking(False)
+            # So many that no socket has room for all the answers.
+            await asyncio.get_running_loop().sock_sendall(connection, LARGE * 60)
+            async with asyncio.timeout(HANG_SECONDS):
+                await ended.wait()
+            connection.close()
+            await still_serves(address, None)
+        return complaints
+
+    assert asyncio.run(main()) == []
+    assert (cut_off, caplog.records) == ([True], [])
