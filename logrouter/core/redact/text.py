@@ -79,7 +79,7 @@ _QUERY_FIELD: Final = re.compile(
 
 # The value in quotes ends with as many backslashes before the quote as before the opening one; more belong to it.
 _DOUBLE: Final = re.compile(rb"""(?P<level>\\{0,15}+)"(?:[^"\\]++|\\++(?!")|(?P=level)\\++")*+""")
-_CLOSING: Final = re.compile(rb"""\\{0,15}"""")
+_CLOSING: Final = re.compile(rb'\\{0,15}"')
 _SINGLE: Final = re.compile(rb"\\{0,15}+'[^'\r\n]*+")
 _PLAIN: Final = re.compile(rb"(?:" + _QUOTE + rb")?+(?:[^\s\"'&;,}<\\]|\\{1,15}/)++")
 _HEADER: Final = re.compile(rb"""[^\r\n"\\<]++""")
