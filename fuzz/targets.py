@@ -155,13 +155,17 @@ def settings_of(name: str) -> Iterator[FormatSettings]:
     if not FORMATS[name].needs:
         yield FormatSettings()
     for file in sorted((CORPUS / folder_of(name)).glob("*.settings")):
-        given = orjson.loads(file.read_bytes())
-        lists = ("columns", "formats", "log_groups", "required")
-        known = {key: tuple(value) for key, value in given.items() if key in lists}
-        known |= {key: rules_of(value) for key, value in given.items() if key in ("fields", "extras")}
-        aliases = {field: tuple(names) for field, names in given.get("aliases", {}).items()}
-        errors = {code: ErrorRule(*rule) for code, rule in given.get("errors", {}).items()}
-        yield FormatSettings(pattern=given.get("pattern", ""), aliases=aliases, errors=errors, **known)
+        yield read_settings(orjson.loads(file.read_bytes()))
+
+
+def read_settings(given: dict) -> FormatSettings:
+    """The settings that stand beside a case of the corpus."""
+    lists = ("columns", "formats", "log_groups", "required")
+    known = {key: tuple(value) for key, value in given.items() if key in lists}
+    known |= {key: rules_of(value) for key, value in given.items() if key in ("fields", "extras")}
+    aliases = {field: tuple(names) for field, names in given.get("aliases", {}).items()}
+    errors = {code: ErrorRule(*rule) for code, rule in given.get("errors", {}).items()}
+    return FormatSettings(pattern=given.get("pattern", ""), aliases=aliases, errors=errors, **known)
 
 
 def rules_of(given: dict[str, dict]) -> dict[str, KeyRule]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from fuzz.targets import CORPUS
+from fuzz.targets import CORPUS, folder_of, read_settings
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
-from logrouter.core.formats.format import FormatSettings
 from logrouter.core.redact.names import percent_decoded
 from logrouter.model import Envelope, Parsed
 
@@ -90,7 +89,7 @@ MEMBERS = [
     {"queryStringParameters": {"token": "@"}},
     {"query": "sig=@&a=1"},
     {"%74oken": "@"},
-    {"code": "4/0A@"},
+    {"oauth": {"code": "4/0A@"}},
     {"xml": "<r><Password>@</Password></r>"},
     {"list": ["Bearer @", "x"]},
 ]
@@ -124,22 +123,43 @@ def leaks(shown: bytes | str) -> set[str]:
     }
 
 
-def cases_of(name: str, most: int) -> Iterator[tuple[str, str, Parsed]]:
-    """Envelope, text and event of some lines of a format's corpus that it reads without settings.
+class Case(NamedTuple):
+    """A line of the corpus: its envelope, its record as text, its event, and its settings as options of topics.yaml."""
+
+    envelope: str
+    text: str
+    parsed: Parsed
+    options: dict
+
+
+def cases_of(name: str, most: int) -> list[Case]:
+    """Some lines of a format's corpus that it reads without settings, or with those of one case if it needs some.
 
     Those with most places for secrets come first, and short ones before long ones.
     """
-    folder = CORPUS / name
+    folder = CORPUS / folder_of(name)
     envelope = (folder / "envelope").read_text().strip() if (folder / "envelope").exists() else "plain"
-    parse = FORMATS[name].compile(FormatSettings())
     found = []
     for file in sorted(folder.glob("*.in")):
+        given = file.with_suffix(".settings")
         line = ENVELOPES[envelope].decode(file.read_bytes())
-        text = line.text if isinstance(line, Envelope) else ""
-        parsed = parse(line) if isinstance(line, Envelope) and not file.with_suffix(".settings").exists() else None
-        if text and isinstance(parsed, Parsed):
-            found.append((envelope, file.read_bytes().decode("utf-8", "replace"), parsed))
-    yield from sorted(found, key=lambda case: (-_count_places(case[2]), len(case[1])))[:most]
+        if not isinstance(line, Envelope) or given.exists() != bool(FORMATS[name].needs):
+            continue
+        options = orjson.loads(given.read_bytes()) if given.exists() else {}
+        parsed = FORMATS[name].compile(read_settings(options))(line)
+        if isinstance(parsed, Parsed):
+            found.append(Case(envelope, file.read_bytes().decode("utf-8", "replace"), parsed, _as_options(options)))
+    found.sort(key=lambda case: (-_count_places(case.parsed), len(case.text)))
+    return found[: 1 if FORMATS[name].needs else most]
+
+
+def _as_options(settings: dict) -> dict:
+    """Settings of the corpus as topics.yaml writes them."""
+    rules = {}
+    for part in settings.keys() & {"fields", "extras"}:
+        given = settings[part].items()
+        rules[part] = {field: {k.removesuffix("s"): value for k, value in rule.items()} for field, rule in given}
+    return {**settings, **rules}
 
 
 def _count_places(parsed: Parsed) -> int:
@@ -150,7 +170,7 @@ def _count_places(parsed: Parsed) -> int:
 
 def plant(name: str, marks: Marks, *, most: int = 2) -> Iterator[Planted]:
     """Lines of a format, each with as many secrets as it has places."""
-    for number, (_, text, parsed) in enumerate(cases_of(name, most)):
+    for number, (_, text, parsed, _) in enumerate(cases_of(name, most)):
         for turn in range(0, max(map(len, (URIS, TEXTS, MEMBERS))), 1 if number == 0 else 5):
             step = turn + number
             uri, note = marks.fill(URIS[step % len(URIS)]), marks.fill(TEXTS[step % len(TEXTS)])

@@ -54,10 +54,11 @@ def folder(tmp_path, monkeypatch):
 
 def file_of(name: str, options: str, more: str = "") -> str:
     """A topics.yaml with one route of this format."""
-    envelope = next((case[0] for case in cases_of(name, 1)), "plain")
+    case = next(iter(cases_of(name, 1)))
+    written = orjson.dumps({"name": name, **case.options}).decode()
     return f"""version: 1
-sources: {{s: {{topics: t, envelope: {envelope}, max_record_bytes: 4096}}}}
-routes: [{{name: r, from: s, to: out, tables: [clients, apis, urls], format: {name}, {options}}}]
+sources: {{s: {{topics: t, envelope: {case.envelope}, max_record_bytes: 4096}}}}
+routes: [{{name: r, from: s, to: out, tables: [clients, apis, urls], format: {written}, {options}}}]
 {more}"""
 
 
