@@ -100,6 +100,7 @@ ALLOWED: dict[str, set[str]] = {
         "core/envelopes",
         "core/join",
         "core/match",
+        "core/redact",
         "core/text",
         "model",
     },

@@ -14,6 +14,7 @@ from logrouter.config.kafka_lint import warn_kafka
 from logrouter.config.options.match import LOOKS_LIKE, read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
 from logrouter.config.options.topics import anchor_expression, split_topics
+from logrouter.config.privacy_lint import warn_privacy
 from logrouter.config.settings import default_path, examine, read_config
 from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join_path
 from logrouter.core.match.conditions import ALWAYS, AllOf, AnyOf, Not, all_of
@@ -79,6 +80,7 @@ def _lint(file: FileOptions, table: RouteTable, document: Any, problems: Problem
     _duplicate_tests(file, problems)
     warn_access(file, document, problems)
     warn_kafka(file.kafka or {}, problems)
+    warn_privacy(file, problems)
 
 
 def _condition(route: RouteOptions) -> Condition:
@@ -208,8 +210,9 @@ def _unused(file: FileOptions, problems: Problems) -> None:
             problems.warn(f"lookups.{name}", f"no route looks anything up in {name}")
     if file.geoip is not None and not any(route.enrich.geoip for route in file.routes):
         problems.warn("geoip", "no route says `enrich: {geoip: true}`")
-    if file.privacy.hash_key is not None and not any(route.client_ip.policy == "hash" for route in file.routes):
-        problems.warn("privacy.hash_key", "no route says `client_ip: hash`")
+    hashes = any(route.client_ip.policy == "hash" or route.enrich.client_id.hashed for route in file.routes)
+    if file.privacy.hash_key is not None and not hashes:
+        problems.warn("privacy.hash_key", "no route says `client_ip: hash`, or `hashed: true` of its client id")
 
 
 def _loops(sources: Mapping[str, SourceOptions], table: RouteTable, problems: Problems) -> None:

@@ -82,7 +82,8 @@ class Route:
     *to* is the output topic, *stream* the `meta.stream` of the events, *topics* every topic that they may go to, *to*
     first, and *tables* the tables that count them. *schema_uri* and *validator* are those of the schema. *extras* is
     None for most routes. *pair_ms* is how many milliseconds one of a request's two lines waits for the other, None for
-    no pairing. *disclosure* says what dead letters show of its lines.
+    no pairing. *disclosure* says what dead letters show of its lines;
+    *client_id_hashed* that an id itself is not to be shown.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Route:
     request: Condition | None = None
     address: ClientIpOf | None = None
     client_id_sources: tuple[str, ...] = ()
+    client_id_hashed: bool = False
     client_id_typed_from: tuple[str, ...] = ()
     api_rules: tuple[ApiRule, ...] = ()
     topics: tuple[str, ...] = ()

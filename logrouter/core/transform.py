@@ -115,6 +115,34 @@ def redact(paths: Sequence[Path]) -> Change:
     return change
 
 
+WRITTEN_BY_CLIENTS: Final[tuple[Path, ...]] = (
+    ("http", "path"),
+    ("http", "request_headers"),
+    ("meta", "uri"),
+    ("meta", "domain"),
+    ("meta", "request_id"),
+    ("meta", "correlation_id"),
+    ("error", "message"),
+    ("error", "code"),
+)
+"""Fields of text that clients write, or that repeat what they wrote."""
+
+
+def mask_texts(mask: Callable[[str], str]) -> Change:
+    """A change that makes of each text in `WRITTEN_BY_CLIENTS` what *mask* makes of it."""
+
+    def change(event: dict[str, Any]) -> None:
+        for above, name in WRITTEN_BY_CLIENTS:
+            part = event.get(above)
+            value = part.get(name) if type(part) is dict else None
+            if type(part) is dict and type(value) is str:
+                part[name] = mask(value)
+            elif type(part) is dict and type(value) is dict:
+                part[name] = {key: mask(each) if type(each) is str else each for key, each in value.items()}
+
+    return change
+
+
 def assign(values: Mapping[Path, Scalar]) -> Change:
     """A change that sets fields to constant values."""
 

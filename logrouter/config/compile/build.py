@@ -21,6 +21,7 @@ from logrouter.config.compile.enrichment import (
 from logrouter.config.compile.extras import LookupSources, compile_optional_steps
 from logrouter.config.compile.formats import build_parser
 from logrouter.config.compile.lookups import load_lookups
+from logrouter.config.compile.masks import build_mask, with_mask
 from logrouter.config.compile.outputs import resolve_destinations
 from logrouter.config.compile.pairing import check_pair, pairing_changelog, pairing_options
 from logrouter.config.compile.schemas import load_schema
@@ -62,6 +63,7 @@ def build(file: FileOptions, *, generation: str, inputs: Inputs, problems: Probl
     outputs = _outputs(file, routes, to, problems)
     lookup_sources = _load_lookup_sources(file, inputs, problems)
     _check_names(routes, problems)
+    mask = build_mask(file.redact, problems)
     made: dict[str, list[Route]] = {name: [] for name in sources}
     for index, options in routes.items():
         path = f"routes[{index}]"
@@ -73,7 +75,7 @@ def build(file: FileOptions, *, generation: str, inputs: Inputs, problems: Probl
                     join_path(path, "from"), f"there is no source {name!r}{hint}; there are {list_names(made)}"
                 )
             elif route is not None:
-                made[name].append(route)
+                made[name].append(route if mask is None else with_mask(route, mask))
     good = {name: options for name, options in sources.items() if usable(options)}
     group = file.tables_lane.group if usable(file.tables_lane) else TablesLaneOptions().group
     table = RouteTable(
@@ -232,7 +234,9 @@ def _route(
         request_only=matching.request_only,
         parse=transport(parse),
         format=options.format.name,
-        client_id=build_client_id(options.enrich.client_id, client_ip, join_path(path, "enrich.client_id"), problems),
+        client_id=build_client_id(
+            options.enrich.client_id, client_ip, file.privacy, join_path(path, "enrich.client_id"), problems
+        ),
         api=compile_api(api_rules),
         headers=frozenset(name.lower() for name in options.request_headers if not names_secret(name)),
         client_ip=client_ip,
@@ -246,6 +250,7 @@ def _route(
         request=options.request,
         address=compile_client_ip(options.client_ip.trusted_hops) if options.request is not None else None,
         client_id_sources=options.enrich.client_id.sources,
+        client_id_hashed=options.enrich.client_id.hashed,
         client_id_typed_from=options.enrich.client_id.typed_from,
         api_rules=api_rules,
         topics=to.topics,

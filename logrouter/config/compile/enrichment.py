@@ -14,6 +14,7 @@ from logrouter.core.enrich import (
     compile_client_id,
     compile_client_ip,
     compile_weight,
+    hash_client_id,
 )
 from logrouter.core.enrich.from_envelope import ENVELOPE_NAMES, is_envelope_field, with_transport
 from logrouter.core.enrich.sources import plain_source
@@ -39,13 +40,21 @@ if TYPE_CHECKING:
 _STRICTNESS: Final = ("keep", "truncate", "hash")
 
 
-def build_client_id(options: ClientIdOptions, client_ip: ClientIpOf, path: str, problems: Problems) -> ClientIdOf:
+def build_client_id(
+    options: ClientIdOptions, client_ip: ClientIpOf, privacy: PrivacyOptions, path: str, problems: Problems
+) -> ClientIdOf:
     """The client id by the first source that has one. If that is the address, *client_ip* is applied to it."""
     given = {plain_source(source) for source in options.sources}
     for source in options.typed_from if options.typed_from != TYPED_FROM else ():
         if plain_source(source) not in given:
             problems.warn(join_path(path, "typed_from"), f"{source} is no source of the client id")
-    return compile_client_id(options.sources, client_ip, options.typed_from)
+    found = compile_client_id(options.sources, client_ip, options.typed_from)
+    if not options.hashed or not usable(privacy):
+        return found
+    if privacy.hash_key is None:
+        problems.add(join_path(path, "hashed"), "needs `privacy.hash_key`")
+        return found
+    return hash_client_id(found, privacy.hash_key.reveal().encode())
 
 
 def build_api_rules(options: ApiOptions, path: str, problems: Problems) -> tuple[ApiRule, ...] | None:

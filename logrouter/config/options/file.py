@@ -256,9 +256,27 @@ class PrivacyOptions:
 
     hash_key: Secret | None = opt(
         SecretReference(),
-        "Key of the address hash, only as a `${NAME}` reference. Needed where a route says `client_ip: hash`.",
+        "Key of the address hash, only as a `${NAME}` reference. Needed where a route says `client_ip: hash`, or "
+        "`hashed: true` of its client id.",
         default=None,
     )
+
+
+@options
+class RedactOptions:
+    """What is hidden besides what looks like a secret: in events, dead letters and `logrouter explain`.
+
+    It applies to what clients write into requests: URIs, headers, host names, ids of requests and messages of errors.
+    Client ids and APIs stay as they are, as rows are found by them.
+    """
+
+    patterns: tuple[str, ...] = opt(
+        ListOf(Text(called="a regular expression", max_length=1000), max_items=50, unique=True),
+        "Regular expressions (RE2) of texts that are replaced by `REDACTED` wherever they occur, such as "
+        "`CUST-[0-9]{8}`. Case counts unless the expression begins with `(?i)`.",
+        default=(),
+    )
+    emails: bool = opt(Boolean(), "Replace e-mail addresses, too.", default=False)
 
 
 @options
@@ -348,6 +366,7 @@ class FileOptions:
     )
     outputs: OutputsOptions = opt(Section(OutputsOptions), "Topics that logrouter writes.", default=OutputsOptions())
     privacy: PrivacyOptions = opt(Section(PrivacyOptions), "Keys for pseudonyms.", default=PrivacyOptions())
+    redact: RedactOptions = opt(Section(RedactOptions), "Further texts that are hidden.", default=RedactOptions())
     canary: TrialOptions | None = opt(Section(TrialOptions), "Bounds that an edited file must keep.", default=None)
     admin: AdminOptions = opt(Section(AdminOptions), "Requests that change something.", default=AdminOptions())
     access: AccessOptions = opt(

@@ -15,7 +15,7 @@ import re2
 from logrouter.core.match.prefilter import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 MAX_PROGRAM: Final = 1000
 """Steps of a compiled expression. The worst that was found, like `(a|b)*a(a|b){200}c` on random text,
@@ -62,6 +62,38 @@ def compile_regex(pattern: str, *, fold_case: bool = False) -> Regex:
     if alternatives is None:
         return Regex(accepts, None, impossible=False)
     return Regex(accepts, None if fold_case else _needs(alternatives), all(map(_impossible, alternatives)))
+
+
+def compile_mask(patterns: Sequence[str], instead: str) -> Callable[[str], str]:
+    """A function that replaces whatever one of the expressions matches.
+
+    Raises:
+        RegexError: one of them is not an expression of RE2, is too large, or matches a text that is empty.
+    """
+    compiled = []
+    for pattern in patterns:
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = _MAX_MEMORY
+        try:
+            made = re2.compile(pattern.encode("utf-8", "replace"), options)
+        except re2.error as error:
+            raise RegexError(f"is not a regular expression of RE2: {_words(error)}") from None
+        if made.programsize > MAX_PROGRAM:
+            raise RegexError(f"compiles to {made.programsize} steps, at most {MAX_PROGRAM} are allowed")
+        if made.search(b"") is not None:
+            raise RegexError("matches the empty text, and so between any two characters")
+        compiled.append(made)
+    hidden = instead.encode()
+
+    def mask(text: str) -> str:
+        raw = text.encode("utf-8", "surrogateescape")
+        for each in compiled:
+            if each.search(raw) is not None:
+                raw = each.sub(hidden, raw)
+        return raw.decode("utf-8", "surrogateescape")
+
+    return mask
 
 
 def _words(error: Exception) -> str:

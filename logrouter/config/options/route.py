@@ -84,6 +84,12 @@ class ClientIdOptions:
         "could pass for somebody else.",
         default=TYPED_FROM,
     )
+    hashed: bool = opt(
+        Boolean(),
+        "Publish a hash in place of the id, 32 hexadecimal digits keyed by *privacy.hash_key*: for ids that are "
+        "secrets themselves, such as keys of APIs. Whoever has the key can tell which id a hash is of.",
+        default=False,
+    )
 
 
 @options

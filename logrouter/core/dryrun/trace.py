@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from logrouter.core.dryrun.event_diff import diff_events
 from logrouter.core.dryrun.steps import ExplainStep, show_redacted
 from logrouter.core.enrich import compile_api, compile_client_id
-from logrouter.core.redact import redact_raw
+from logrouter.core.redact import REDACTED, redact_raw
 from logrouter.core.request_fields import Request
 from logrouter.model import UNMATCHED, Envelope, Ignored, Rejected
 
@@ -171,7 +171,9 @@ class _RouteTrace:
         tried = []
         for source in self._route.client_id_sources:
             one = compile_client_id([source], self._route.client_ip, self._route.client_id_typed_from)(copy(parsed))
-            tried.append({"from": source, "found": self._shown(one)})
+            tried.append(
+                {"from": source, "found": REDACTED if one and self._route.client_id_hashed else self._shown(one)}
+            )
             if one:
                 break
         found = self._route.client_id(parsed)

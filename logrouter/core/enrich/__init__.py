@@ -6,7 +6,7 @@ clients, paths and addresses come again, and the input may be hostile.
 
 from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.api import ApiRule, compile_api
-from logrouter.core.enrich.client import TYPED_PREFIXES, compile_client_id
+from logrouter.core.enrich.client import TYPED_PREFIXES, compile_client_id, hash_client_id
 from logrouter.core.enrich.sources import ENVELOPE_PREFIX, allow_headers, field_getter
 from logrouter.core.enrich.weight import compile_weight
 
@@ -20,4 +20,5 @@ __all__ = [
     "compile_client_ip",
     "compile_weight",
     "field_getter",
+    "hash_client_id",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -77,6 +78,19 @@ def compile_client_id(
         return None
 
     return client_id
+
+
+def hash_client_id(client_id: ClientIdOf, key: bytes) -> ClientIdOf:
+    """*client_id* with a hash in place of each id (BLAKE2b keyed by *key*, 32 hexadecimal digits); types stay."""
+    mixed = blake2b(key).digest()
+
+    def hashed(parsed: Parsed) -> tuple[str, str | None] | None:
+        found = client_id(parsed)
+        if found is None:
+            return None
+        return blake2b(found[0].encode("utf-8", "replace"), digest_size=16, key=mixed).hexdigest(), found[1]
+
+    return hashed
 
 
 def _identify(

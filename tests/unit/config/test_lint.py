@@ -207,7 +207,10 @@ def test_warning_about_sources(tmp_path: Path, routes: str, sources: str, messag
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("privacy: {hash_key: '${KEY}'}\n", "privacy.hash_key: no route says `client_ip: hash`"),
+        (
+            "privacy: {hash_key: '${KEY}'}\n",
+            "privacy.hash_key: no route says `client_ip: hash`, or `hashed: true` of its client id",
+        ),
         ("admin: {token: '${SHORT}'}\n", f"admin.token: {FEW}"),
         (
             "lookups: {owners: {file: owners.csv, key: id, fields: [owner]}}\n",

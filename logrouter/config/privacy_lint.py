@@ -1,0 +1,34 @@
+"""Warnings about routes that are valid and publish what is rarely meant to be published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from logrouter.core.redact import names_secret
+
+if TYPE_CHECKING:
+    from logrouter.config.options.file import FileOptions
+    from logrouter.config.yaml.problems import Problems
+
+
+def warn_privacy(file: FileOptions, problems: Problems) -> None:
+    """Warn of headers that hold credentials, of keys that become client ids, and of query strings that are kept."""
+    for index, route in enumerate(file.routes):
+        for number, header in enumerate(route.request_headers):
+            if names_secret(header):
+                problems.warn(
+                    f"routes[{index}].request_headers[{number}]",
+                    f"{header} holds credentials and is never published: leave it out",
+                )
+        for number, source in enumerate(route.enrich.client_id.sources):
+            if names_secret(source.rpartition(":")[2]) and not route.enrich.client_id.hashed:
+                problems.warn(
+                    f"routes[{index}].enrich.client_id.from[{number}]",
+                    f"{source} is called like a secret, and a client id is published: say `hashed: true` to publish a "
+                    "keyed hash of it",
+                )
+        if route.query == "keep":
+            problems.warn(
+                f"routes[{index}].query",
+                "publishes the query strings of all requests; only parameters with names of secrets are redacted",
+            )
