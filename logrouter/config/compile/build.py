@@ -19,7 +19,7 @@ from logrouter.config.compile.enrichment import (
     build_weight,
 )
 from logrouter.config.compile.extras import LookupSources, compile_optional_steps
-from logrouter.config.compile.formats import build_parser
+from logrouter.config.compile.formats import build_line_masks, build_parser
 from logrouter.config.compile.lookups import load_lookups
 from logrouter.config.compile.masks import build_mask, with_mask
 from logrouter.config.compile.outputs import resolve_destinations
@@ -256,5 +256,5 @@ def _route(
         topics=to.topics,
         extras=extras,
         pair_ms=options.pair.window_seconds * 1000 if options.pair is not None else None,
-        disclosure=build_disclosure(options.query, options.client_ip, file.privacy),
+        disclosure=build_disclosure(options.query, options.client_ip, file.privacy, build_line_masks(options.format)),
     )

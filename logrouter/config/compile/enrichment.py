@@ -116,12 +116,18 @@ def build_client_ip(
     return compile_client_ip(options.trusted_hops, _policy(options, privacy))
 
 
-def build_disclosure(query: str, client_ip: ClientIpOptions, privacy: PrivacyOptions) -> Disclosure:
-    """What may be shown of the route's lines where no event is made of them; the options have no problems."""
+def build_disclosure(
+    query: str, client_ip: ClientIpOptions, privacy: PrivacyOptions, lines: tuple[Callable[[str], str], ...]
+) -> Disclosure:
+    """What may be shown of the route's lines where no event is made of them; the options have no problems.
+
+    *lines* are masks of the route's format.
+    """
     return Disclosure(
         keeps_query=query == "keep",
         address=None if client_ip.policy == "keep" else _policy(client_ip, privacy),
         strictness=_STRICTNESS.index(client_ip.policy),
+        lines=lines,
     )
 
 

@@ -11,6 +11,8 @@ from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSetti
 from logrouter.core.formats.json_times import AUTO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from logrouter.config.options.formats import FormatOptions, KeyOptions
     from logrouter.config.yaml.problems import Problems
     from logrouter.model import Parser
@@ -19,17 +21,7 @@ if TYPE_CHECKING:
 def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parser | None:
     """The parser of a route's format with its options; None if they are wrong, with the problems noted."""
     kind = FORMATS[options.name]
-    settings = FormatSettings(
-        pattern=options.pattern,
-        aliases=options.aliases or {},
-        columns=options.columns,
-        errors={code: ErrorRule(rule.outcome, rule.status or None) for code, rule in (options.errors or {}).items()},
-        formats=options.formats,
-        log_groups=options.log_groups,
-        fields={name: _key_rule(each) for name, each in (options.fields or {}).items()},
-        extras={name: KeyRule(each.key, not_secret=each.not_secret) for name, each in (options.extras or {}).items()},
-        required=options.required,
-    )
+    settings = _settings_of(options)
     nothing = FormatSettings()
     given = [
         each.name for each in fields(FormatSettings) if getattr(settings, each.name) != getattr(nothing, each.name)
@@ -45,6 +37,27 @@ def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parse
     except FormatSettingsError as error:
         problems.add(join_path(path, error.option), error.detail)
         return None
+
+
+def build_line_masks(options: FormatOptions) -> tuple[Callable[[str], str], ...]:
+    """What hides values in lines of a format that `build_parser` has made a parser of."""
+    compile_mask = FORMATS[options.name].mask
+    mask = compile_mask(_settings_of(options)) if compile_mask is not None else None
+    return () if mask is None else (mask,)
+
+
+def _settings_of(options: FormatOptions) -> FormatSettings:
+    return FormatSettings(
+        pattern=options.pattern,
+        aliases=options.aliases or {},
+        columns=options.columns,
+        errors={code: ErrorRule(rule.outcome, rule.status or None) for code, rule in (options.errors or {}).items()},
+        formats=options.formats,
+        log_groups=options.log_groups,
+        fields={name: _key_rule(each) for name, each in (options.fields or {}).items()},
+        extras={name: KeyRule(each.key, not_secret=each.not_secret) for name, each in (options.extras or {}).items()},
+        required=options.required,
+    )
 
 
 def _key_rule(options: KeyOptions) -> KeyRule:

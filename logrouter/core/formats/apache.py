@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
+from logrouter.core.formats.families.secret_values import compile_secret_mask
 from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import decode_bytes
@@ -220,4 +221,8 @@ def _with_argument(letter: str, argument: str) -> tuple[str, VariableKind] | Non
             return None
 
 
-FORMAT: Final[Format] = Format(compile_apache, frozenset({"pattern"}), combined.signature)
+def _mask(settings: FormatSettings) -> Callable[[str], str] | None:
+    return compile_secret_mask(_format_of(settings.pattern).pieces) if settings.pattern else None
+
+
+FORMAT: Final[Format] = Format(compile_apache, frozenset({"pattern"}), combined.signature, mask=_mask)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.core.formats.families.envoy_operators import QUOTED, pieces_of
 from logrouter.core.formats.families.istio_upstream import upstream_of
 from logrouter.core.formats.families.response_flags import error_by, flags_of, long_flags_of, outcome_by
+from logrouter.core.formats.families.secret_values import compile_secret_mask
 from logrouter.core.formats.families.weblog import PatternReader, count_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.names import SUSPECT
@@ -249,4 +250,8 @@ def _signature(envelope: Envelope) -> bool:
     return _BEGIN.match(envelope.text) is not None
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"pattern"}), _signature)
+def _mask(settings: FormatSettings) -> Callable[[str], str] | None:
+    return compile_secret_mask(pieces_of(settings.pattern, [])) if settings.pattern else None
+
+
+FORMAT: Final[Format] = Format(_compile, frozenset({"pattern"}), _signature, mask=_mask)

@@ -73,7 +73,8 @@ class Format:
     *takes* names the settings that it reads, and *needs* those that it can't work without. *signature* tests cheaply,
     without parsing, whether a line may be of this format; it is never False for a line that the parser would read.
     `format: auto` cannot find formats without one. *two_lines* says that the gateway writes two lines for a request and
-    that the parser tells them apart, so that they can be paired.
+    that the parser tells them apart, so that they can be paired. *mask* compiles settings that the parser can work with
+    to a function that hides what a line of them has in places which the settings say are secret, or to None.
     """
 
     compile: Callable[[FormatSettings], Parser]
@@ -81,6 +82,7 @@ class Format:
     signature: Callable[[Envelope], bool] | None = None
     two_lines: bool = False
     needs: frozenset[str] = frozenset()
+    mask: Callable[[FormatSettings], Callable[[str], str] | None] | None = None
 
 
 def fixed_format(

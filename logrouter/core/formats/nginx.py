@@ -16,6 +16,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.families import combined
+from logrouter.core.formats.families.secret_values import compile_secret_mask
 from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
@@ -36,6 +37,8 @@ from logrouter.core.text.line_patterns import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from logrouter.core.formats.format import FormatSettings
     from logrouter.core.text.line_patterns import Piece
     from logrouter.model import Parser
@@ -214,4 +217,12 @@ def _as_it_is(text: str) -> str:
 
 _UNDO: Final = {"default": unescape, "json": unescape_json, "none": _as_it_is}
 
-FORMAT: Final[Format] = Format(compile_nginx, frozenset({"pattern"}), combined.signature)
+
+def _mask(settings: FormatSettings) -> Callable[[str], str] | None:
+    if not settings.pattern:
+        return None
+    text, escaping = _format_of(settings.pattern)
+    return compile_secret_mask(_pieces(text), escaped=escaping != "none")
+
+
+FORMAT: Final[Format] = Format(compile_nginx, frozenset({"pattern"}), combined.signature, mask=_mask)

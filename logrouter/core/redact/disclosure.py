@@ -44,8 +44,6 @@ class Disclosure:
 
     def value(self, value: Any, name: str = "") -> Any:
         """A JSON value as it may be shown; *name* is that of its member."""
-        if type(value) is str and self.lines and not names_secret(name):
-            return self.text(value)
         return walk_value(value, self._mask, name=name, drop_queries=not self.keeps_query)
 
     def shown(self, name: str, text: str, most: int) -> str:
@@ -57,6 +55,8 @@ class Disclosure:
         return kept if len(kept) <= most and len(text) <= 4 * most else kept[:most] + "…"
 
     def _mask(self, text: str) -> str:
+        for each in self.lines:
+            text = each(text)
         raw = mask(text.encode("utf-8", "surrogateescape"), drop_queries=not self.keeps_query)
         if self.address is not None:
             raw = replace_addresses(raw, self.address)
