@@ -93,7 +93,8 @@ def _parser_of(pattern: str) -> Parser:
     # A backslash is HAProxy's own only where the pattern has it escape something.
     escaping = any("json" in piece.name or "+E" in pattern for piece in pieces if not isinstance(piece, str))
     reader = reader_of(pieces, undo=unescape_json if escaping else _undo, prepare=_settle)
-    read = parser_of(reader, pieces, compile_members(pieces) if pattern.lstrip("\"' ").startswith("{") else None)
+    writes_object = isinstance(pieces[0], str) and pieces[0].lstrip()[:1] == "{"
+    read = parser_of(reader, pieces, compile_members(pieces) if writes_object else None)
     encode: Callable[[str], str] = _without_codes if escaping else _as_escapes
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
@@ -134,6 +135,8 @@ def _settle(values: dict[str, str]) -> None:
     for name in ("status", "bytes_sent", "bytes_received", "millis", "backend_seconds", "whole_millis"):
         if values.get(name, "")[:1] in ("-", "+"):
             values.pop(name, None)
+    if not values.get("status", "x").strip("0"):
+        del values["status"]
     if "whole_millis" in values:
         values.setdefault("millis", values.pop("whole_millis"))
     if "backend_seconds" in values and (took := values["backend_seconds"]).isdigit():

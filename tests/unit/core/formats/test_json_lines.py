@@ -189,7 +189,7 @@ def test_what_is_odd_in_any_place_is_no_figure_of_an_event(kind, case, line):
             assert isinstance(http.get("client_ip", ""), str) or not valid(as_published(event)), at
 
 
-ZERO_IS_A_CLIENT_THAT_LEFT = {"envoy", "istio", "nginx"}
+ZERO_IS_A_CLIENT_THAT_LEFT = {"envoy", "haproxy", "istio", "nginx"}
 """Formats of gateways whose own word for that is the status 0."""
 
 

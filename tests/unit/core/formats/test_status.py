@@ -12,8 +12,9 @@ from logrouter.model import Parsed
 
 from .test_corpus import cases, folder_of, line_of, settings_of_case
 
-OF_A_CLIENT_THAT_LEFT = {"apache", "builds", "envoy", "istio", "kv", "nginx"}
-"""Formats of which 0 is such a word: Envoy's response code, `000` of web servers, an error code of Heroku's router."""
+OF_A_CLIENT_THAT_LEFT = {"apache", "builds", "envoy", "haproxy", "istio", "kv", "nginx"}
+"""Formats of which 0 is such a word: Envoy's response code, `000` of web servers, an error code of Heroku's router,
+or the state in which HAProxy's session ended."""
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))
