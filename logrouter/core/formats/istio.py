@@ -8,7 +8,7 @@ r"""Requests through a service mesh: entries of Envoy's access log service, and 
     {"app": "shop", "space": "prod", "status": 200, "fwd": "…", "service": "11ms", "total": "12ms", …}
                                                                               the same as logshuttle has set it up
 
-An entry without response is kept, with status 0. What has a response flag ended as the flag says.
+An entry without response is kept. What has a response flag ended as the flag says.
 """
 
 from __future__ import annotations
@@ -218,10 +218,12 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
             method=values["method"],
             path=path_of(uri) if uri is not None else None,
             protocol=values["protocol"],
-            status_code=status,
+            # Without a response only the flags tell whether the client has left, or nobody knows.
+            status_code=status if status or any(flag.outcome == "aborted" for flag in set_flags) else None,
             client_ip=values["client"],
             request_headers=values["headers"] or None,
-        ),
+        )
+        or None,
         meta=_present(uri=uri, domain=values["domain"], request_id=values["request_id"]) or None,
         error=error_by(set_flags, values["details"]),
     )

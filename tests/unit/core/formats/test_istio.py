@@ -25,7 +25,7 @@ REQUESTS = st.fixed_dictionaries(
         "method": st.sampled_from(METHODS[1:]),
         "protocol": st.sampled_from(sorted(PROTOCOLS)),
         "path": WORDS.map("/{}".format),
-        "status": st.just(0) | st.integers(100, 599),
+        "status": st.integers(100, 599),
         "sent": COUNTS,
         "received": COUNTS,
         "total": st.integers(0, 10**7),
@@ -214,13 +214,18 @@ def test_flags_are_known_by_both_names():
         (200, "DI", None),
         (503, "-", None),
         (None, "UF", "backend_error"),
+        (None, "DC", "aborted"),
+        (0, "-", None),
+        (0, "UF", "backend_error"),
+        (0, "UF,DC", "backend_error"),
     ],
 )
 def test_a_flag_tells_how_a_request_ended(status, flags, outcome):
     """The weightiest one; without any the status does."""
     found = read({"method": "GET", "path": "/", "response_code": status, "response_flags": flags})
     assert isinstance(found, Parsed)
-    assert (found.event["http"]["status_code"], found.outcome) == (status or 0, outcome)
+    left = 0 if "DC" in flags else None
+    assert (found.event["http"].get("status_code"), found.outcome) == (status or left, outcome)
 
 
 def test_secrets_and_addresses_of_backends_are_not_read():
