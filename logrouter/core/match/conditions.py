@@ -82,10 +82,6 @@ ALWAYS: Final = Constant(holds=True)
 NEVER: Final = Constant(holds=False)
 
 
-_TEXT: Final = "text"
-_COLOURED: Final = frozenset([b"\x1b"])
-
-
 @dataclass(frozen=True, slots=True)
 class Field:
     """A test of the text of one field.
@@ -111,8 +107,7 @@ class Field:
 
     def tokens(self) -> frozenset[bytes] | None:
         """The byte strings that the raw record must hold one of."""
-        # Within a text colours may stand between what is looked for; envelopes take them out.
-        return self.needs if self.needs is None or self.field != _TEXT else self.needs | _COLOURED
+        return self.needs
 
     def for_topic(self, _topic: str, /) -> Condition:
         """Itself: it doesn't ask about the topic."""
