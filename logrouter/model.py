@@ -134,7 +134,8 @@ class Parsed(Struct):
     object, flat or nested as it was written, for client-id and API sources; it may share parts with *event*. *time* is
     the start of the request as written, or None. *outcome* is one of `core.outcomes.OUTCOMES` where the format knows
     better than the status, else None. *pair_key* is set if the gateway writes two lines for a request. *format* is the
-    name of the format that has read the line, where the route leaves that open.
+    name of the format that has read the line, where the route leaves that open. *detail* is for `logrouter explain`:
+    what the format has left out.
     """
 
     event: dict[str, Any]
@@ -144,6 +145,7 @@ class Parsed(Struct):
     outcome: str | None = None
     pair_key: PairKey | None = None
     format: str | None = None
+    detail: str = ""
 
 
 class Ignored(Struct, frozen=True):

@@ -162,7 +162,7 @@ class _RouteTrace:
             self._note("parse", says, passed=False, route=route.name, pointer=pointer)
         else:
             event = show_redacted(_public_part(found.event, route.headers), disclosure=route.disclosure)
-            says = f"a request, read as {found.format or route.format}"
+            says = ", ".join(filter(None, (f"a request, read as {found.format or route.format}", found.detail)))
             flags = list(found.flags)
             self._note("parse", says, route=route.name, event=event, time=show_redacted(found.time), flags=flags)
         return found

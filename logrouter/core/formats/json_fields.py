@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.core.formats.families.json_values import host_of
 from logrouter.core.formats.families.weblog import begin_of, split_request
 from logrouter.core.formats.format import Format
-from logrouter.core.formats.json_rules import REQUEST_LINE, compile_rules
+from logrouter.core.formats.json_rules import REQUEST_LINE, TIME, compile_rules
 from logrouter.core.redact import path_of
 from logrouter.core.text.json_keys import MISSING, count_keys, repeated_keys
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
@@ -106,27 +106,34 @@ def _request(
     """The event in an object that has all required keys."""
     event: dict[str, Any] = {}
     extras: dict[str, Any] = {}
-    unread = _fill(event, line, rules.fields) + _fill(extras, line, rules.extras)
+    unread = _fill(event, line, rules.fields)
+    unread += _fill(extras, line, rules.extras)
     time = None
     if rules.time is not None:
         time, left = rules.time.value_in(line)
-        unread += left
+        if left:
+            unread.append(TIME)
         if rules.at_end and time is not None and event.get("total_time_ms"):
             time = begin_of(time, event["total_time_ms"])
-    if REQUEST_LINE in event:
-        unread += not _split(event, event.pop(REQUEST_LINE))
+    if REQUEST_LINE in event and not _split(event, event.pop(REQUEST_LINE)):
+        unread.append(REQUEST_LINE)
     _derive(event)
     outcome = _apply_error(event, errors)
-    return Parsed(event, extras | event, time, (*flags, UNREAD) if unread else flags, outcome)
+    found = Parsed(event, extras | event, time, flags, outcome)
+    if unread:
+        found.flags += (UNREAD,)
+        found.detail = f"without {_listed(unread)}: of another kind than the field"
+    return found
 
 
-def _fill(part: dict[str, Any], line: dict[str, Any], rules: tuple[ReadRule, ...]) -> int:
-    """Put the values of a line where the rules want them; how many could not be used."""
-    unread = 0
+def _fill(part: dict[str, Any], line: dict[str, Any], rules: tuple[ReadRule, ...]) -> list[str]:
+    """Put the values of a line where the rules want them; the names of those that could not be used."""
+    unread: list[str] = []
     for rule in rules:
         value, left = rule.value_in(line)
-        unread += left
-        if value is not None and value != {}:
+        if left:
+            unread.append(".".join(rule.path))
+        elif value is not None and value != {}:
             into = part
             for name in rule.path[:-1]:
                 into = into.setdefault(name, {})

@@ -251,6 +251,15 @@ def test_a_value_is_of_the_kind_of_its_field_or_left_out(name, value, expected):
     assert (UNREAD in found.flags) == (expected is None)
 
 
+def test_what_was_left_out_is_named_for_explain():
+    """By the names of fields and extras, never by what stood there."""
+    rules = {"http.status_code": "s", "time": "t", "request_line": "r", "route": "x"}
+    found = read({"s": "oops", "t": "now", "r": "TLS", "x": "cart", "p": {}}, rules, extras={"plan": KeyRule(("p",))})
+
+    assert found.detail == "without http.status_code, plan, time, request_line: of another kind than the field"
+    assert read({"s": 200}, rules).detail == ""
+
+
 @pytest.mark.parametrize("absent", [None, "", "-"])
 def test_what_is_absent_is_not_flagged(absent):
     """It is no value of another kind, and the next key has its turn."""
