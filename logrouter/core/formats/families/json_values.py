@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 from logrouter.core.redact import REDACTED, names_secret
 from logrouter.core.text.unflatten import ABSENT
 
+CHAINS: Final = frozenset({"x-forwarded-for", "forwarded"})
+"""Headers that say by whom a request was forwarded: read into `http.client_ip`, where the route's policy applies."""
+
 _MAX_DEPTH: Final = 4
 
 
