@@ -11,10 +11,10 @@ r"""JSON lines of any writer: topics.yaml says which key is which field of the e
         time: {key: ts, form: epoch_s, at: end}
       extras: {plan: account.plan}
 
-A line in which all of the required keys have a value is a request, one in which none has is not, and one that lacks
-some is rejected, with their names. A value of another kind than its field needs is left out and flagged, never made
-into what it may have meant. A key that is written twice in one object has two values, as where a client has broken out
-of a template: such lines are rejected. docs/formats/json_format.md is the same for users.
+A line in which all of the required keys have a usable value is a request, one in which none has is not, and one in
+which some have is rejected, with the others' names. A value of another kind than its field needs is left out and
+flagged, never made into what it may have meant. A key that is written twice in one object has two values, as where a
+client has broken out of a template: such lines are rejected. docs/formats/json_format.md is the same for users.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from logrouter.core.formats.families.weblog import begin_of, split_request
 from logrouter.core.formats.format import Format
 from logrouter.core.formats.json_rules import REQUEST_LINE, TIME, compile_rules
 from logrouter.core.redact import path_of
-from logrouter.core.text.json_keys import MISSING, count_keys, repeated_keys
+from logrouter.core.text.json_keys import count_keys, repeated_keys
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
-from logrouter.core.text.unflatten import ABSENT
 from logrouter.model import Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ UNREAD: Final = "unread_value"
 """The flag of an event of whose line a value was left out, as it was of another kind than its field."""
 
 _NO_OBJECT: Final = Ignored(Reason.NOT_REQUEST, detail="no JSON object")
-# Writers that fill in a template write every key in every line.
-_NO_VALUES: Final = (MISSING, *ABSENT)
 _MAX_NAMED: Final = 8
 
 
@@ -51,7 +48,8 @@ def _compile(settings: FormatSettings) -> Parser:
     rules = compile_rules(settings)
     quoted = tuple(f'"{name}"' for name in rules.leaves)
     not_request = Ignored(
-        Reason.NOT_REQUEST, detail=f"none of the required keys: {_listed([name for name, _ in rules.required])}"
+        Reason.NOT_REQUEST,
+        detail=f"no usable value of {_listed([key.name for key in rules.required])}, as requests have",
     )
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
@@ -71,16 +69,16 @@ def _compile(settings: FormatSettings) -> Parser:
         return of_object(document, ()) if isinstance(found, Ignored) and document is not None else found
 
     def of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored | Rejected:
-        for _, readers in rules.required:
-            if all(get(line) in _NO_VALUES for get in readers):
+        for key in rules.required:
+            if not key.is_in(line):
                 return missed(line)
         return _request(line, flags, rules, settings.errors)
 
     def missed(line: dict[str, Any]) -> Ignored | Rejected:
-        lacks = [name for name, readers in rules.required if all(get(line) in _NO_VALUES for get in readers)]
+        lacks = [key.name for key in rules.required if not key.is_in(line)]
         if len(lacks) == len(rules.required):
             return not_request
-        return Rejected(Stage.PARSE, Reason.MALFORMED, f"lacks {_listed(lacks)}, which a request has (required)")
+        return Rejected(Stage.PARSE, Reason.MALFORMED, f"no usable value of {_listed(lacks)}, as requests have")
 
     return parse
 

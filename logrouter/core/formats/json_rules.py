@@ -25,6 +25,7 @@ from logrouter.core.formats.json_readers import (
 from logrouter.core.formats.json_times import AUTO, time_reader
 from logrouter.core.redact import names_secret
 from logrouter.core.text.json_keys import MISSING, compile_key, leaf_of, names_in, parts_of
+from logrouter.core.text.json_numbers import written_whole
 from logrouter.core.text.unflatten import ABSENT
 
 if TYPE_CHECKING:
@@ -83,18 +84,34 @@ class ReadRule(NamedTuple):
         return None, unread
 
 
+class RequiredKey(NamedTuple):
+    """What every request has: under one of *keys* a value, of which *read* makes something."""
+
+    name: str
+    keys: tuple[KeyReader, ...]
+    read: ValueReader
+
+    def is_in(self, line: Mapping[str, Any]) -> bool:
+        """Whether a line has it. Writers that fill in a template write every key in every line, without a value."""
+        for get in self.keys:
+            value = get(line)
+            if value is not MISSING and value not in ABSENT and self.read(value) is not None:
+                return True
+        return False
+
+
 class CompiledRules(NamedTuple):
     """What the parser goes by.
 
-    *required* has for each key that a request must have its name and its readers, one of which has to find it; *leaves*
-    are the last parts of these keys. *names* are all names that an object may have for a part of a key that is read.
+    *required* is what tells a request, and *leaves* are the last parts of the keys for that. *names* are all names that
+    an object may have for a part of a key that is read.
     """
 
     fields: tuple[ReadRule, ...]
     extras: tuple[ReadRule, ...]
     time: ReadRule | None
     at_end: bool
-    required: tuple[tuple[str, tuple[KeyReader, ...]], ...]
+    required: tuple[RequiredKey, ...]
     leaves: tuple[str, ...]
     names: frozenset[str]
 
@@ -115,14 +132,14 @@ def compile_rules(settings: FormatSettings) -> CompiledRules:
     time = settings.fields.get(TIME)
     required = _required(settings)
     keys = [key for rule in (*settings.fields.values(), *settings.extras.values()) for key in rule.keys]
-    keys += [key for _, group in required for key in group]
+    keys += [key for group, _ in required for key in group]
     return CompiledRules(
         fields,
         tuple(_extra_rule(name, rule, settings) for name, rule in settings.extras.items()),
         None if time is None else _time_rule(time),
         time is not None and time.at_end,
-        tuple((name, tuple(map(compile_key, group))) for name, group in required),
-        tuple(dict.fromkeys(leaf_of(key) for _, group in required for key in group)),
+        tuple(RequiredKey(" or ".join(group), tuple(map(compile_key, group)), read) for group, read in required),
+        tuple(dict.fromkeys(leaf_of(key) for group, _ in required for key in group)),
         frozenset().union(*map(names_in, keys)),
     )
 
@@ -192,13 +209,21 @@ def _readers(option: str, keys: Iterable[str]) -> tuple[KeyReader, ...]:
         raise FormatSettingsError(option, str(error)) from None
 
 
-def _required(settings: FormatSettings) -> list[tuple[str, tuple[str, ...]]]:
-    """The keys that tell a request, each by a name: those that the options give, else those of status and method."""
-    if settings.required:
-        _readers("required", settings.required)
-        return [(key, (key,)) for key in settings.required]
-    known = [settings.fields[name].keys for name in (STATUS, METHOD, REQUEST_LINE) if name in settings.fields]
-    if STATUS not in settings.fields:
+def _required(settings: FormatSettings) -> list[tuple[tuple[str, ...], ValueReader]]:
+    """The keys that tell a request, each with how it is read: those of the options, else those of status and method."""
+    _readers("required", settings.required)
+    status = settings.fields.get(STATUS)
+    if not settings.required and status is None:
         detail = f"name the keys that all requests have, and nothing else has; without it, {STATUS} must be in fields"
         raise FormatSettingsError("required", detail)
-    return [(" or ".join(keys), keys) for keys in known]
+    groups: list[tuple[str, ...]] = [(key,) for key in settings.required] or [
+        settings.fields[name].keys for name in (STATUS, METHOD, REQUEST_LINE) if name in settings.fields
+    ]
+    # Jobs have a status as well, `done` or 0. Alone it tells a request if HTTP has it; else it is a number at least.
+    of_status = status_of if len(groups) == 1 else written_whole
+    known = frozenset(status.keys) if status is not None else frozenset()
+    return [(group, of_status if known.issuperset(group) else _itself) for group in groups]
+
+
+def _itself(value: Any) -> Any:
+    return value

@@ -43,10 +43,10 @@ VALIDATOR = Validator(orjson.loads(SCHEMA.read_bytes()))
 
 
 def read(line: dict[str, Any], fields: dict[str, str | KeyRule], **more: Any) -> Any:
-    """What a line is read as; a key alone stands for its rule, and what has a key is a request."""
+    """What a line is read as, which is a request unless *required* is given. A key alone stands for its rule."""
     rules = {name: KeyRule((rule,)) if isinstance(rule, str) else rule for name, rule in fields.items()}
-    settings = FormatSettings(fields=rules, **{"required": tuple(line) or ("x",), **more})
-    return parser("json", settings)(Envelope("plain", orjson.dumps(line).decode()))
+    settings = FormatSettings(fields=rules, **{"required": ("is",), **more})
+    return parser("json", settings)(Envelope("plain", orjson.dumps({**line, "is": "a request"}).decode()))
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,14 @@ def read(line: dict[str, Any], fields: dict[str, str | KeyRule], **more: Any) ->
     [
         ({"s": 200, "m": "GET"}, None),
         ({"s": 0, "m": "GET", "x": None}, None),
-        ({"s": 200}, "lacks m"),
-        ({"s": 200, "m": "-"}, "lacks m"),
-        ({"m": "GET", "s": None}, "lacks s"),
-        ({"x": 1}, "none of the required keys: s, m"),
-        ({"s": None, "m": ""}, "none of the required keys: s, m"),
+        ({"s": "0", "m": "GET"}, None),
+        ({"s": 200}, "no usable value of m, as requests have"),
+        ({"s": 200, "m": "-"}, "no usable value of m, as requests have"),
+        ({"m": "GET", "s": None}, "no usable value of s, as requests have"),
+        ({"m": "GET", "s": "done"}, "no usable value of s, as requests have"),
+        ({"x": 1}, "no usable value of s, m, as requests have"),
+        ({"s": None, "m": ""}, "no usable value of s, m, as requests have"),
+        ({"s": "done"}, "no usable value of s, m, as requests have"),
     ],
 )
 def test_required_keys_tell_a_request(line, expected):
@@ -68,9 +71,19 @@ def test_required_keys_tell_a_request(line, expected):
     if expected is None:
         assert isinstance(found, Parsed)
     else:
-        assert isinstance(found, Rejected if expected.startswith("lacks") else Ignored)
-        assert expected in found.detail
+        assert isinstance(found, Ignored if "s, m" in expected else Rejected)
+        assert found.detail == expected
         assert found.reason is (Reason.MALFORMED if isinstance(found, Rejected) else Reason.NOT_REQUEST)
+
+
+@pytest.mark.parametrize("status", ["done", 0, "0", 7, 99, 1000, True, [200], None])
+@pytest.mark.parametrize("required", [(), ("s",)])
+def test_a_job_s_status_alone_tells_no_request(status, required):
+    """Only one that HTTP has does."""
+    rules = {"http.status_code": "s", "route": "job"}
+
+    assert isinstance(read({"s": status, "job": "backup"}, rules, required=required), Ignored)
+    assert isinstance(read({"s": 200, "job": "backup"}, rules, required=required), Parsed)
 
 
 @pytest.mark.parametrize(
