@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from logrouter.core.formats.families.haproxy_variables import meaning_of
-from logrouter.core.formats.families.weblog import parser_of, reader_of
+from logrouter.core.formats.families.weblog import count_of, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
 from logrouter.core.text.haproxy_patterns import pieces_of
@@ -135,12 +135,14 @@ def _settle(values: dict[str, str]) -> None:
     for name in ("status", "bytes_sent", "bytes_received", "millis", "backend_seconds", "whole_millis"):
         if values.get(name, "")[:1] in ("-", "+"):
             values.pop(name, None)
-    if not values.get("status", "x").strip("0"):
-        del values["status"]
     if "whole_millis" in values:
         values.setdefault("millis", values.pop("whole_millis"))
-    if "backend_seconds" in values and (took := values["backend_seconds"]).isdigit():
-        values["backend_seconds"] = f"{took.zfill(4)[:-3]}.{took.zfill(4)[-3:]}"
+    if "backend_seconds" in values:
+        took = count_of(values.pop("backend_seconds"))
+        if took is not None:
+            values["backend_seconds"] = f"{took // 1000}.{took % 1000:03d}"
+    if count_of(values.get("status", "")) == 0:
+        del values["status"]
     if values.pop("ended", "")[:1] == "C":
         values["connection"] = "X"
         values.setdefault("status", "0")  # nobody was there any more to get one

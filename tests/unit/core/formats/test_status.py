@@ -13,8 +13,8 @@ from logrouter.model import Parsed
 from .test_corpus import cases, folder_of, line_of, settings_of_case
 
 OF_A_CLIENT_THAT_LEFT = {"apache", "builds", "envoy", "haproxy", "istio", "kv", "nginx"}
-"""Formats of which 0 is such a word: Envoy's response code, `000` of web servers, an error code of Heroku's router,
-or the state in which HAProxy's session ended."""
+"""Formats of which 0 is such a word: Envoy's response code, `000` of web servers, HAProxy's termination
+state, an error code of Heroku's router."""
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))
