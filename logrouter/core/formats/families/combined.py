@@ -153,7 +153,9 @@ def _read_untidy(reader: PatternReader, text: str, refused: Rejected) -> Parsed 
         if isinstance(shorter, Parsed):
             shorter.flags += (UNIT_UNKNOWN,)
             found = shorter
-    if isinstance(found, Parsed) and ("ident" in found.fields or " " in found.fields.get("remote_user", "")):
+    if isinstance(found, Parsed) and " " in found.fields.get("remote_user", ""):
+        found = _doubt(reader, found, tidy) if not tidy.startswith("- ") else _MORE_COLUMNS
+    elif isinstance(found, Parsed) and "ident" in found.fields:
         return _MORE_COLUMNS  # with blanks taken out, nothing else says which column is the address
     return _with_client(found, forwarded) if forwarded else found
 
