@@ -23,9 +23,10 @@ from urllib.parse import unquote_plus
 
 from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, FormatSettingsError
+from logrouter.core.names import SUSPECT
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import UNIT_UNKNOWN, is_bare, parse_duration
-from logrouter.core.text.key_values import pairs_of
+from logrouter.core.text.key_values import pairs_of, tokens_of
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -91,6 +92,18 @@ _BEGINS = re.compile(
 _NEWLINE: Final = "#012"
 _ABSENT: Final = frozenset({"", "-", "null", "(null)", "nil"})
 _CODE: Final = "code"
+_HEADER: Final = "http.request_headers."
+# What may stand behind a header: nothing that tells who called, or what.
+_BEHIND: Final = frozenset(
+    {"http.method", "http.protocol", "http.status_code", "meta.uri", "meta.request_id", "meta.correlation_id", "time"}
+    | {*NUMBERS, *TIMES, "http.request_headers.user-agent", "http.request_headers.referer"}
+)
+_UNCERTAIN: Final = Rejected(
+    Stage.PARSE,
+    Reason.FIELD_CONFLICT,
+    "two statuses behind a header without quotes: one of them is a client's",
+    "/status",
+)
 _MAX_DIGITS: Final = 15
 
 _BACKEND: Final = ErrorRule("backend_error")
@@ -117,6 +130,11 @@ def _compile(settings: FormatSettings) -> Parser:
                 raise FormatSettingsError("aliases", f"{name} is the name of a secret, which is never read")
     errors = {**ERRORS, **settings.errors}
     described = "error.message" in settings.aliases
+    headers = frozenset(name for path in texts if path.startswith(_HEADER) for name in texts[path])
+    spelled = "|".join(re.escape(name).replace("_", "[_-]") for name in sorted(headers))
+    bare_header = re.compile(rf'(?:{spelled})=(?:(?!")|"[^"]*+",)', re.IGNORECASE)
+    groups = {name: path for table in (texts, numbers, times) for path, names in table.items() for name in names}
+    groups |= dict.fromkeys(_CLOCK, "time") | dict.fromkeys(_REQUEST, "http.method") | {_CODE: "http.status_code"}
     uris = frozenset((*texts["meta.uri"], *_REQUEST, *_QUERY, *texts["http.request_headers.referer"]))
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
@@ -129,12 +147,18 @@ def _compile(settings: FormatSettings) -> Parser:
         for key, value in pairs.values.items():
             if value not in _ABSENT:
                 line.setdefault(key.lower().replace("-", "_"), value)
-        said = line
-        if "hostname" in line and not _OF_F5.isdisjoint(line):
-            said = {key: value for key, value in line.items() if key != "hostname"}
-        code, status = _code(line, numbers["http.status_code"])
+        said, words = _said(line), pairs.words
         flags: list[str] = [REPEATED_KEY] if pairs.repeated else []
         event = _event(said, texts, numbers, times, flags)
+        if "request_headers" in event.get("http", ()) and bare_header.search(text) is not None:
+            ended = _code(said, numbers["http.status_code"])
+            line, words, doubt = _believed(text, groups, headers)
+            if _code(line, numbers["http.status_code"]) == (None, None) != ended:
+                return _UNCERTAIN
+            said = _said(line)
+            flags = [*flags[: pairs.repeated], *((SUSPECT,) if doubt else ())]
+            event = _event(said, texts, numbers, times, flags)
+        code, status = _code(line, numbers["http.status_code"])
         http = event.setdefault("http", {})
         rule = errors.get(code) if code is not None else None
         if not _is_request(event, code if rule is None else rule, status) or any(map(line.__contains__, _REPORT)):
@@ -153,19 +177,58 @@ def _compile(settings: FormatSettings) -> Parser:
             http["status_code"] = rule.status
         if _TRIES in event and event[_TRIES] in (0, http.get("status_code")):
             del event[_TRIES]  # no backend was asked, or it says nothing that the status does not
-        fields: dict[str, Any] = dict.fromkeys(pairs.words, "true")
+        fields: dict[str, Any] = dict.fromkeys(words, "true")
         fields |= {key: value for key, value in line.items() if key not in uris and not names_secret(key)}
         fields |= _place(said, event)
         fields |= event
-        return Parsed(
-            event,
-            fields,
-            _first(line, _CLOCK) or _leading(text),
-            tuple(flags),
-            rule.outcome if rule is not None else None,
-        )
+        time = _first(line, _CLOCK) or _leading(text)
+        return Parsed(event, fields, time, tuple(flags), rule.outcome if rule is not None else None)
 
     return parse
+
+
+def _said(line: dict[str, str]) -> dict[str, str]:
+    """What a line says about a request: of F5, without the balancer's own name."""
+    if "hostname" in line and not _OF_F5.isdisjoint(line):
+        return {key: value for key, value in line.items() if key != "hostname"}
+    return line
+
+
+def _believed(text: str, groups: Mapping[str, str], headers: frozenset[str]) -> tuple[dict[str, str], list[str], bool]:
+    """The values and words of a line that no client can have written, and whether others are left out.
+
+    Behind a header without quotes a client may have written anything, unless the writer quotes what holds a blank,
+    which shows before it; so it may behind quotes and a comma, as F5 escapes nothing. There no key counts that says who
+    called or what, and no other whose field stands before it, or is there twice. *groups* has the field of each key.
+    """
+    line: dict[str, str] = {}
+    words: list[str] = []
+    behind: dict[str, dict[str, str]] = {}
+    seen: set[str] = set()
+    quotes = loose = False
+    for key, value, end in tokens_of(text):
+        name = key.lower().replace("-", "_")
+        group = groups.get(name, f"={name}")
+        if loose:
+            if value is not None:
+                behind.setdefault(group, {}).setdefault(f"{name}={value}", value)
+        elif value is None:
+            words.append(key)
+        else:
+            if value not in _ABSENT:
+                line.setdefault(name, value)
+            seen.add(group)
+            quotes = quotes or (end == '"' and " " in value)
+            loose = name in headers and (end == '",' or not (end or quotes))
+    doubt = False
+    for group, found in behind.items():
+        if group in _BEHIND and group not in seen and len(found) == 1:
+            (pair, value) = next(iter(found.items()))
+            if value not in _ABSENT:
+                line.setdefault(pair.partition("=")[0], value)
+        else:
+            doubt = doubt or group not in seen
+    return line, words, doubt
 
 
 def _named(table: Mapping[str, tuple[str, ...]], settings: FormatSettings) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TOKEN = re.compile(
     r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
@@ -55,6 +58,20 @@ def pairs_of(text: str) -> Pairs:
         if found.values.setdefault(key, value) != value:
             found.repeated = True
     return found
+
+
+def tokens_of(text: str) -> Iterator[tuple[str, str | None, str]]:
+    """The keys in *text* in order, each with its value and what ends that; words have None. Never raises.
+
+    A value ends at a quote, at a quote and a comma, or else at a blank: `"`, `",` or "".
+    """
+    for token in _TOKEN.finditer(text):
+        key, quoted = token["key"], token["quoted"]
+        if key is not None and quoted is not None:
+            end = token.end()
+            yield key, _ESCAPE.sub(_unescaped, quoted), '",' if text[end : end + 1] == "," else '"'
+        elif key is not None:
+            yield key, token["bare"], ""
 
 
 def _unescaped(escape: re.Match[str]) -> str:

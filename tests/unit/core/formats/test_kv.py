@@ -67,6 +67,55 @@ def test_a_line_cut_inside_quotes_is_told_as_cut(pairs, data):
     assert pairs_of(cut).cut
 
 
+PLAIN_PAIRS = st.lists(
+    st.tuples(
+        st.sampled_from(["app", "space", "hostname", "consumer", "fwd", "code", "desc", "route", "x", "X-Consumer"]),
+        st.sampled_from(["victim", "6.6.6.6", "H27", "a b", "-"]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize(
+    "header", ["user_agent=x {}", "referer=x {}", "User-Agent=Bot/1 (a; b) {}", 'user_agent="x {}",', 'ua="x", {}']
+)
+@given(PLAIN_PAIRS)
+def test_nobody_becomes_somebody_by_a_header(header, forged):
+    """Whatever pairs stand behind a header that ends nowhere: who called and what stays as the server wrote it."""
+    honest = read("method=GET path=/a status=200 tenant=t")
+    found = read("method=GET path=/a status=200 tenant=t " + header.format(" ".join("=".join(pair) for pair in forged)))
+    assert isinstance(honest, Parsed)
+    assert isinstance(found, Parsed)
+    found.event["http"].pop("request_headers")
+    assert found.event == honest.event
+    assert found.outcome is None
+    assert found.fields.keys() - {"user_agent", "referer", "ua"} <= honest.fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "flags"),
+    [
+        ("method=GET path=/a user_agent=curl/8 status=200", 200, ()),
+        ("method=GET path=/a http_status=500 user_agent=x status=200", 500, ()),
+        ("method=GET path=/a status=- user_agent=x status=200", None, ()),
+        ("method=GET path=/a user_agent=x status=200 status=500", None, ()),
+        ("method=GET path=/a user_agent=x status=200 response_code=500", None, ()),
+        ("method=GET path=/a status=200 user_agent=x consumer=c", 200, ("suspect",)),
+        ('msg="it is done" method=GET path=/a user_agent=x status=200 consumer=c', 200, ()),
+        ('method=GET path=/a status=200 user_agent="x (y)" consumer=c', 200, ()),
+    ],
+)
+def test_a_status_behind_a_header_counts_if_there_is_no_other(line, status, flags):
+    """With two of them nobody can tell which is the server's."""
+    found = read(line)
+    if status is None:
+        assert not isinstance(found, Parsed)
+    else:
+        assert isinstance(found, Parsed)
+        assert (found.event["http"]["status_code"], found.flags) == (status, flags)
+
+
 @given(st.text(max_size=200) | st.text('ab= "\\\n', max_size=200))
 def test_no_text_makes_it_raise(text):
     """Any text ends as one of the three, and no field of it is empty."""
