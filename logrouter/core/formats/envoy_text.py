@@ -65,8 +65,9 @@ _BEGIN = re.compile(r'(?:ACCESS )?\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z\] "
 _TIMED = re.compile(r"(?:ACCESS )?\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] ", re.ASCII)
 _QUOTES: Final = 12
 """Of the shortest default format: what was asked, four headers, and the backend."""
-_LEAST_BEHIND: Final = 5
-"""Values behind the last quote, in the formats that have any."""
+_LEAST_BEHIND: Final = 6
+"""Values behind the last quote, in the longest format."""
+_ANSWERED = re.compile(r'[^"]*+"[^"]*+" (?:[1-9]\d\d|0) ', re.ASCII)
 _PORT = re.compile(r":\d{1,5}\Z", re.ASCII)
 _ANYTHING: Final = VariableKind(r"[^\x00-\x1f]")
 _PASSING: Final = ("DownstreamStart", "DownstreamPeriodic", "DownstreamTunnelSuccessfullyEstablished")
@@ -183,8 +184,8 @@ def _default(envelope: Envelope) -> _Read:
             if not isinstance(found, Rejected):
                 return _finished(found, flags)
     quotes = text.count('"')
-    behind = text.rpartition('"')[2]
-    if quotes < _QUOTES or quotes % 2 or (behind and behind.count(" ") < _LEAST_BEHIND):
+    few = text.rpartition('"')[2].count(" ") < _LEAST_BEHIND
+    if quotes < _QUOTES or quotes % 2 or (few and _ANSWERED.match(text)):
         return Rejected(Stage.PARSE, Reason.TRUNCATED, "the line ends before its format does")
     return Rejected(Stage.PARSE, Reason.MALFORMED, "the line begins as its format does, and goes on differently")
 
