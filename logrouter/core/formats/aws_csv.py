@@ -57,8 +57,12 @@ def _compile(settings: FormatSettings) -> Parser:
                 return unreadable("the end of the line is missing", Reason.TRUNCATED)
             return unreadable(f"{len(values)} values, expected {' or '.join(map(str, sorted(layouts)))}")
         line = dict(zip(names, values, strict=True))
-        if not settings.columns and not (is_status(line["status"]) and _is_time(line["requestTime"])):
-            return NO_REQUEST
+        if not settings.columns:
+            if not _is_time(line["requestTime"].strip()):
+                return NO_REQUEST
+            if not is_status(line["status"].strip()):
+                timed = line["requestTime"].strip() != "-" and _ADDRESS.fullmatch(values[0]) is not None
+                return unreadable("no status in its place") if timed else NO_REQUEST
         return read(line, envelope, (REPAIRED,) if repaired else ())
 
     return parse

@@ -51,8 +51,11 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | Ignored | Rejected:
         return NO_REQUEST
     name, mark, rest = rest.partition(",")
     properties, colon, found = rest.partition(":")
-    if name.strip() not in _NAMES or not mark or not colon or properties.strip() != "properties":
+    if name.strip() not in _NAMES:
         return NO_REQUEST
+    if not mark or not colon or properties.strip() != "properties":
+        reason = Reason.TRUNCATED if "properties :".startswith(rest.strip()) else Reason.MALFORMED
+        return Rejected(Stage.PARSE, reason, "no properties behind the name")
     line = decode_object(found.strip(), Stage.PARSE)
     if isinstance(line, Rejected):
         return _unreadable(found.strip(), line)

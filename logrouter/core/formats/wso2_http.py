@@ -38,6 +38,13 @@ _SECONDS = re.compile(r" (\d{1,9})\.(\d{3})\Z", re.ASCII)
 _BEHIND = re.compile(r'(?: ".*")?(?: [0-9.]{1,20}| -){0,8}', re.DOTALL)
 _IN_CHAIN = re.compile(r"(?:[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*|\[[0-9A-Fa-f.:]+\](?::\d+)?|unknown),?", re.ASCII)
 _METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}", re.ASCII)
+# X-Forwarded-For in quotes. Its entries may hold anything but quotes; what is no address is found out with the others.
+_QUOTED_CHAIN = re.compile(r'"([^"]{0,2000})" {1,4}', re.ASCII)
+# More blanks than one where a writer has one: a transport that cuts columns to a width leaves them.
+_BLANKS = re.compile(r" {2,}")
+_WIDE = re.compile(
+    r'(?<=\]) {2,8}(?=")|(?<=") {2,8}(?=(?:\d{3}|-) )|(?<= \d{3}) {2,8}(?=(?:\d{1,16}|-)(?: |\Z))', re.ASCII
+)
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 
 _KEY = re.compile(r"(?:^|(?<= ))([A-Za-z][A-Za-z0-9_-]{0,39})=", re.ASCII)
@@ -67,6 +74,16 @@ _MAX_KEYS: Final = 64
 def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
     line = envelope.text.strip().replace("\n", _NEWLINE)
+    found = _line(line)
+    if isinstance(found, Parsed) or "  " not in line:
+        return found
+    narrow = _WIDE.sub(" ", line)
+    return found if narrow == line else _line(narrow)
+
+
+def _line(line: str) -> Parsed | Ignored | Rejected:
+    if line[:1] == '"' and (first := _QUOTED_CHAIN.match(line)) is not None:
+        line = f"{first[1] or '-'} {line[first.end() :]}"
     time = _TIME.search(line, 0, _MAX_HEAD)
     if time is not None and '"' not in line[: time.start()] and line[time.end() : time.end() + 2] == ' "':
         if _METHOD_KEY in line[: time.start()]:
@@ -192,10 +209,9 @@ def _client(head: str) -> tuple[str | None, str | None, bool]:
     """
     parts = head.removesuffix(" ").rsplit(" ", 2)
     *chain, host = parts[0].split(" ")
-    if len(parts) < 3 or not host or not all(_IN_CHAIN.fullmatch(entry) for entry in chain[1:]):
-        return None, None, False
-    if chain and chain[0] != "-" and not _IN_CHAIN.fullmatch(chain[0]):
-        return None, None, False
+    certain = len(parts) == 3 and bool(host) and all(map(_IN_CHAIN.fullmatch, chain[1:]))
+    if not certain or (chain and chain[0] != "-" and not _IN_CHAIN.fullmatch(chain[0])):
+        return _client(_BLANKS.sub(" ", head)) if "  " in head else (None, None, False)
     known = [text for entry in (*chain, host) if (text := wso2.present(entry.rstrip(","))) is not None]
     return ", ".join(known) or None, wso2.present(parts[2]), True
 
