@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from logrouter.config.lint import Findings
     from logrouter.config.yaml.problems import Problem
 
+MAX_SHOWN: Final = 200
+"""Problems that people are shown: who mends these mends the others, and each takes a look at all lines above it."""
 _ERROR: Final = "error"
 _STYLES: Final = {"error": "bold red", "warning": "bold yellow"}
 
@@ -73,8 +75,10 @@ def _show(out: Console, found: Findings) -> None:
     from rich.text import Text
 
     lines = found.text.splitlines()
-    for problem in found.problems:
+    for problem in found.problems[:MAX_SHOWN]:
         _show_problem(out, found.file, lines, problem)
+    if len(found.problems) > MAX_SHOWN:
+        out.print(f"and {len(found.problems) - MAX_SHOWN} more, all of which --json tells", soft_wrap=True)
     errors = sum(problem.severity == _ERROR for problem in found.problems)
     if found.settings is None:
         out.print(Text(_counted(errors, len(found.problems) - errors), _STYLES["error"]), soft_wrap=True)

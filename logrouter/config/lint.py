@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from logrouter.core.match.conditions import Condition
     from logrouter.core.routing import RouteTable
 
+MAX_COMPARED: Final = 300
+"""Parts of one condition that are compared with each other: of a file of thousands `check` would take hours."""
+
 ANY_TOPIC: Final = None
 """A topic that an expression selects: conditions on the topic stay undecided."""
 
@@ -103,7 +106,7 @@ def _clashes(condition: Condition) -> Iterator[tuple[Condition, Condition]]:
         yield from _clashes(condition.part)
     if not isinstance(condition, AllOf | AnyOf):
         return
-    if isinstance(condition, AllOf):
+    if isinstance(condition, AllOf) and len(condition.parts) <= MAX_COMPARED:
         for index, one in enumerate(condition.parts):
             yield from ((one, other) for other in condition.parts[index + 1 :] if excludes(one, other))
     for part in condition.parts:
@@ -177,6 +180,8 @@ def _shadowed(file: FileOptions, routes: Any, problems: Problems) -> None:
     for index, route in enumerate(routes):
         match = route.get("match")
         if not isinstance(match, dict) or "any" not in match:
+            continue
+        if len(match["any"]) > MAX_COMPARED:
             continue
         others = {key: item for key, item in match.items() if key not in ("any", LOOKS_LIKE)}
         rest = _reread(others) if others else ALWAYS

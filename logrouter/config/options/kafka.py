@@ -60,6 +60,9 @@ class KafkaKind:
         if not isinstance(value, dict):
             problems.add(path, f"must be {self.describe()}")
             return INVALID
+        if len(value) > len(ALLOWED):
+            problems.add(path, f"has {len(value)} settings; there are {len(ALLOWED)}")
+            return INVALID
         read = {key: self._setting(key, item, join_path(path, key), problems) for key, item in value.items()}
         return INVALID if INVALID in read.values() else read
 

@@ -76,6 +76,16 @@ def test_settings_that_the_kafka_client_refuses_are_errors(tmp_path, setting, pl
     assert output.startswith(f"t.yaml:{place}: error: {says}")
 
 
+def test_of_thousands_of_problems_people_see_the_first(tmp_path):
+    """And how many there are; programs get all."""
+    text = GOOD + "".join(f"k{number}: 1\n" for number in range(1_000))
+    lines = run(text, tmp_path)[1].splitlines()
+
+    assert lines[-2:] == ["and 800 more, all of which --json tells", "1000 errors"]
+    assert len(lines) == 200 * 3 + 2
+    assert len(orjson.loads(run(text, tmp_path, "--json")[1])) == 1_000
+
+
 def test_errors_are_two(tmp_path):
     """All errors at once, each with its line and a caret."""
     code, output = run(WRONG, tmp_path)

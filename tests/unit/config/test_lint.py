@@ -28,6 +28,15 @@ def warnings_of(tmp_path: Path, routes: str, sources: str = LOGS, more: str = ""
     return [f"{problem.path}: {problem.message}" for problem in found.problems]
 
 
+def test_long_lists_of_conditions_are_not_compared(tmp_path: Path) -> None:
+    """Each with each of thousands takes hours, and nobody writes them by hand."""
+    few = ", ".join(["{program: x}"] * 3)
+    many = ", ".join(f"{{program: p{n}}}" for n in range(3_000))
+
+    assert len(warnings_of(tmp_path, f"from: logs, match: {{any: [{few}]}}")) == 2
+    assert warnings_of(tmp_path, f"from: logs, match: {{any: [{many}]}}") == []
+
+
 FEW = "has fewer than 16 characters, so trying can find it: take 32 random bytes"
 TWO = "a: {topics: [a], envelope: rsyslog}; b: {topics: [b], envelope: rsyslog}"
 
