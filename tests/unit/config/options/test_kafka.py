@@ -10,11 +10,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import cimpl
 
+from logrouter.cli import cli
 from logrouter.config import lint
 from logrouter.config.options.kafka import OWNED, why_refused
 from logrouter.config.options.kafka_settings import ALLOWED, FILES, REFUSED
+from logrouter.kafka import reader
 from logrouter.kafka.client import consumer_settings, explain_refusal, plain_settings, producer_settings
 from logrouter.kafka.errors import ClientError
 
@@ -203,3 +206,20 @@ def test_what_is_allowed_is_not_refused():
     usual = ("bootstrap.servers", "sasl.password", "ssl.ca.location", "client.rack", "linger.ms", "fetch.min.bytes")
 
     assert [why_refused(name) for name in usual] == [None] * 6
+
+
+def test_plan_asks_the_cluster_of_the_file_in_force(tmp_path, monkeypatch):
+    """The other file's brokers are what its author has written: nobody connects to them."""
+    asked = []
+
+    def note_and_fail(kafka):
+        asked.append(kafka["bootstrap.servers"])
+        raise ClientError("away")
+
+    monkeypatch.setattr(reader, "describe_cluster", note_and_fail)
+    for name in ("mine", "proposed"):
+        (tmp_path / f"{name}.yaml").write_text(f"{SMALL}kafka: {{bootstrap.servers: '{name}:9092'}}\n")
+
+    done = CliRunner().invoke(cli, ["plan", str(tmp_path / "proposed.yaml"), "--config", str(tmp_path / "mine.yaml")])
+
+    assert (done.exit_code, asked) == (2, ["mine:9092"])
