@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from logrouter.config.options.endpoint import is_loopback
+from logrouter.config.yaml.problems import quote_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
     from logrouter.config.yaml.secrets import Secret
 
+_WEAK: Final = re.compile(r"\b(?:[ae]?NULL|ADH|AECDH|EXP|EXPORT|LOW|RC4|SECLEVEL=0)\b")
+"""Names in OpenSSL's list of ciphers for those without encryption, without authentication, or broken."""
 _OFF = ("false", "0", "f", "none")
 _TOKEN_URL = "sasl.oauthbearer.token.endpoint.url"  # noqa: S105 - the name of a setting
 
@@ -33,6 +37,14 @@ def _warn_verification(given: Mapping[str, str | Secret], problems: Problems) ->
             f"kafka.{name}",
             "accepts any certificate, so that anybody on the way can pass for a broker and get the password: remove it "
             "and name who signed the brokers' certificates in ssl.ca.location",
+        )
+    name = "ssl.cipher.suites"
+    listed = re.split("[:, ]", str(given.get(name, "")))
+    weak = next((part for part in listed if part[:1] not in ("!", "-") and _WEAK.search(part)), None)
+    if weak is not None:
+        problems.warn(
+            f"kafka.{name}",
+            f"{quote_value(weak)} lets a connection be read or taken over: remove it, and so let the client choose",
         )
     name = "ssl.endpoint.identification.algorithm"
     if str(given.get(name, "https")).lower() in _OFF:

@@ -43,10 +43,10 @@ GROUPS: Final = (
         message.copy.max.bytes receive.message.max.bytes""",
     ),
     _group(
-        "Metadata: how often the cluster is asked for it, and which topics are left out of it.",
+        "Metadata: how often the cluster is asked for it.",
         """metadata.max.age.ms metadata.recovery.strategy metadata.recovery.rebootstrap.trigger.ms
         topic.metadata.refresh.interval.ms topic.metadata.refresh.fast.interval.ms topic.metadata.refresh.fast.cnt
-        topic.metadata.refresh.sparse topic.metadata.propagation.max.ms topic.blacklist""",
+        topic.metadata.refresh.sparse topic.metadata.propagation.max.ms""",
     ),
     _group(
         "TLS: certificates and keys, in files that are read and never sent or as PEM, and names of algorithms.",
@@ -137,6 +137,8 @@ REFUSED: Final = {
     "group.remote.assignor": "the lane sets it; remove it",
     "delivery.report.only.error": "the lane counts what is delivered; remove it",
     "produce.offset.report": "the lane counts what is delivered; remove it",
+    "topic.blacklist": "runs an expression over all names of topics, in an engine without bounds; name topics in "
+    "sources instead",
     "internal.termination.signal": "makes librdkafka send signals to this process; remove it",
     "test.mock.num.brokers": "starts a broker that only pretends; remove it, or run `logrouter broker`",
     "test.mock.broker.rtt": "starts a broker that only pretends; remove it, or run `logrouter broker`",

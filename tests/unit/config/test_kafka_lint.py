@@ -35,6 +35,16 @@ OIDC = "sasl.mechanism: OAUTHBEARER, sasl.oauthbearer.method: oidc"
             "accepts a certificate of any host",
         ),
         (
+            "security.protocol: ssl, ssl.cipher.suites: 'ALL:!ADH:eNULL'",
+            "ssl.cipher.suites",
+            "'eNULL' lets a connection be read or taken over",
+        ),
+        (
+            "security.protocol: ssl, ssl.cipher.suites: 'DEFAULT@SECLEVEL=0'",
+            "ssl.cipher.suites",
+            "'DEFAULT@SECLEVEL=0' lets a connection be read or taken over",
+        ),
+        (
             f"bootstrap.servers: 'localhost:1,kafka-1:9092', security.protocol: sasl_plaintext, {PLAIN}",
             "security.protocol",
             "sends the password without encryption: use sasl_ssl",
@@ -70,6 +80,7 @@ def test_what_is_warned_of(tmp_path, kafka, place, says):
         "security.protocol: plaintext, enable.ssl.certificate.verification: false",
         "security.protocol: ssl, enable.ssl.certificate.verification: true",
         "security.protocol: ssl, ssl.endpoint.identification.algorithm: https",
+        "security.protocol: ssl, ssl.cipher.suites: 'ECDHE-RSA-AES256-GCM-SHA384:HIGH:!aNULL:!eNULL:!RC4:-LOW'",
         f"bootstrap.servers: 'kafka-1:9093', security.protocol: sasl_ssl, {PLAIN}",
         f"bootstrap.servers: 'localhost:9092', security.protocol: sasl_plaintext, {PLAIN}",
         f"bootstrap.servers: 'kafka:9092', security.protocol: sasl_plaintext, {SCRAM}",
