@@ -35,7 +35,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.line}:{self.column}: " if self.line is not None else ""
-        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+        # A key of the file may hold a line feed, and what looks like another problem behind it.
+        return escape(f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}")
 
 
 class ConfigError(Exception):
@@ -56,7 +57,6 @@ class ConfigError(Exception):
         lines = (
             f"  {self.file}:{problem}" if problem.line else f"  {self.file}: {problem}" for problem in self.problems
         )
-        # A key of the file may hold a line feed, and what looks like another problem behind it.
         return "\n".join(map(escape, [head, *lines]))
 
 

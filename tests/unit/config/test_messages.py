@@ -275,3 +275,13 @@ def test_all_problems_are_listed_at_once_in_file_order() -> None:
             "such file, and the package has api_request/1.0.0, dead_letter/1.0.0, wikimedia/api-gateway/request/1.0.0"
         ),
     ]
+
+
+def test_a_problem_is_one_printable_line_wherever_it_is_shown():
+    """In the log, in the answer to a request for a reload, on a terminal."""
+    with pytest.raises(config.ConfigError) as failed:
+        config.parse((SMALL + '"a\\n1:1: b\\e[31m\\u202e": 1').encode(), {})
+
+    (problem,) = failed.value.problems
+    assert str(problem) == r"10:1: a\n1:1: b\x1b[31m\u202e: unknown key"
+    assert str(failed.value).count("\n") == 1

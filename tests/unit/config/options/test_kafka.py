@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import cimpl
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logrouter.cli import cli
 from logrouter.config import lint
-from logrouter.config.options.kafka import OWNED, why_refused
+from logrouter.config.options.kafka import OWNED, KafkaKind, why_refused
 from logrouter.config.options.kafka_settings import ALLOWED, FILES, REFUSED
+from logrouter.config.yaml.kinds import usable
+from logrouter.config.yaml.problems import Problems
 from logrouter.kafka import reader
 from logrouter.kafka.client import consumer_settings, explain_refusal, plain_settings, producer_settings
 from logrouter.kafka.errors import ClientError
@@ -223,3 +227,21 @@ def test_plan_asks_the_cluster_of_the_file_in_force(tmp_path, monkeypatch):
     done = CliRunner().invoke(cli, ["plan", str(tmp_path / "proposed.yaml"), "--config", str(tmp_path / "mine.yaml")])
 
     assert (done.exit_code, asked) == (2, ["mine:9092"])
+
+
+NAMES = st.sampled_from(sorted({*ALLOWED, *REFUSED, *OWNED})) | st.text(max_size=12)
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.lists(st.integers(), max_size=2)
+
+
+@given(st.dictionaries(NAMES | NAMES.map(str.upper) | NAMES.map(lambda name: f" {name}"), VALUES, max_size=4))
+def test_whatever_is_written_only_allowed_settings_come_out(given_settings):
+    """Texts and secrets by names of the list, or problems; nothing raises."""
+    problems = Problems()
+
+    read = KafkaKind().read(given_settings, "kafka", problems)
+
+    if usable(read):
+        assert read.keys() == given_settings.keys() <= ALLOWED
+        assert not problems.errors
+    else:
+        assert problems.errors
