@@ -219,3 +219,19 @@ def test_the_command_refuses_what_would_be_of_no_use(arguments):
     done = CliRunner().invoke(cli, ["token", *arguments])
     assert done.exit_code == 2
     assert "lrt_" not in done.output
+
+
+def test_check_finds_that_a_worker_would_not_start_for_being_open_to_a_network(tmp_path):
+    """An error of `check`; the route lane, which the section is not about, takes the file."""
+    text = "version: 1\naccess: {mode: open}\ntables_lane: {http: {host: 0.0.0.0}}\n" + REST
+    file = tmp_path / "topics.yaml"
+    file.write_text(text)
+
+    found = lint.check(file, {})
+
+    assert [(problem.severity, problem.path, problem.line) for problem in found.problems] == [
+        ("error", "access.mode", 2)
+    ]
+    assert found.problems[0].message.endswith("or say access.open_to_network: true")
+    assert found.settings is None
+    assert config.load(file, {}).access.mode == "open"
