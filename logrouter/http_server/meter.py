@@ -14,6 +14,7 @@ from logrouter.access.rates import Buckets, bucket_key
 from logrouter.access.scopes import Via
 from logrouter.http_server.guard import caller_of
 from logrouter.http_server.problems import TOO_MANY_REQUESTS, HttpProblem
+from logrouter.query.schemas import ROWS_HEADER
 from logrouter.telemetry.metrics import ACCESS_REFUSED, QUERY_ROWS
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from logrouter.access.rates import Rate
 
-ROWS_HEADER: Final = "Logrouter-Rows-Read"
-"""The header of answers, problems among them, that says how many rows were read for it."""
 _CHARGED: Final = frozenset({Via.TOKEN, Via.JWT})
 
 

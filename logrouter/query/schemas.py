@@ -15,6 +15,8 @@ UNDERCOUNT: Final[Schema] = COUNT | {"description": "By how much each count may 
 
 
 FRESHNESS_HEADER: Final = "Logrouter-Freshness"
+ROWS_HEADER: Final = "Logrouter-Rows-Read"
+"""The header of answers, problems among them, that says how many rows were read for it."""
 
 
 def nullable(schema: Schema) -> Schema:
@@ -107,6 +109,7 @@ COMPONENTS: Final[Schema] = {
 
 HEADERS: Final[Schema] = {
     "ETag": {"description": "Changes when the figures do.", "schema": TEXT},
+    ROWS_HEADER: {"description": "Table rows that were read for it, which the caller's budget lacks.", "schema": COUNT},
     FRESHNESS_HEADER: {
         "description": "The freshness in brief: the largest lag, the newest watermark, the missing partitions; and "
         "what nobody who is missing exceeds, if a list is not exact.",

@@ -11,12 +11,11 @@ from aiohttp import web
 
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import problems
-from logrouter.http_server.meter import ROWS_HEADER
 from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, HttpProblem
 from logrouter.query import parsing
 from logrouter.query.answers import age_ms, freshness_summary, partition_freshness
 from logrouter.query.parameters import AnswerFormat
-from logrouter.query.schemas import FRESHNESS_HEADER
+from logrouter.query.schemas import FRESHNESS_HEADER, ROWS_HEADER
 from logrouter.query.steps import collect, encode_members
 from logrouter.web.large_body import body_of
 

@@ -17,12 +17,13 @@ from aiohttp import web
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.http_server import problems
 from logrouter.http_server.guard import caller_of
-from logrouter.http_server.meter import ROWS_HEADER, rows_said
+from logrouter.http_server.meter import rows_said
 from logrouter.http_server.peers import PeerAwayError
 from logrouter.http_server.problems import BUSY, NOT_OWNER, PARTITIONS_MISSING, RETRY_SOON, TOO_SLOW, HttpProblem
 from logrouter.query import parsing
 from logrouter.query.kinds import Invalid, ParameterKind, integer, quoted
 from logrouter.query.parameters import Parameter, ParameterFault, Partial, read_parameters
+from logrouter.query.schemas import ROWS_HEADER
 from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import AnsweredPartition
 from logrouter.web.scanning import Scanner

@@ -10,14 +10,14 @@ from aiohttp import web
 
 from logrouter.http_server import problems
 from logrouter.http_server.guard import caller_of
-from logrouter.http_server.meter import ROWS_HEADER, rows_said
+from logrouter.http_server.meter import rows_said
 from logrouter.http_server.peers import PeerAwayError
 from logrouter.http_server.problems import NOT_READY, OWNER_AWAY, RETRY_SOON, UNKNOWN_SUBJECT, HttpProblem
 from logrouter.http_server.subject_names import subject_name
 from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.query.parameters import AnswerFormat
 from logrouter.query.reports.subject_rows import SubjectRows, UnknownSubjectError
-from logrouter.query.schemas import FRESHNESS_HEADER
+from logrouter.query.schemas import FRESHNESS_HEADER, ROWS_HEADER
 from logrouter.query.tiers import count_buckets
 from logrouter.web.large_body import body_of
 from logrouter.web.respond import (

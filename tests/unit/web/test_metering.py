@@ -8,8 +8,8 @@ import pytest
 
 from logrouter.access.rates import Rate
 from logrouter.access.scopes import client_scope
-from logrouter.http_server.meter import ROWS_HEADER
 from logrouter.query.memory import MemoryReader
+from logrouter.query.schemas import ROWS_HEADER
 from logrouter.telemetry.metrics import ACCESS_REFUSED, QUERY_ROWS
 from logrouter.web.view import Limits
 

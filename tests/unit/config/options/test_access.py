@@ -50,7 +50,8 @@ def test_everything_that_can_be_said_reaches_the_policy():
     """Each option by its own value."""
     access = access_of(
         f"{{tokens: [{{name: one, hash: '{HASH}', scopes: [usage:read], not_before: 2026-01-01T00:00:00Z, "
-        "expires: 2027-01-01T00:00:00Z}], metrics: open, audit: false, rate: {requests_per_second: 0.5, burst: 7}, "
+        "expires: 2027-01-01T00:00:00Z}], metrics: open, audit: false, rate: {requests_per_second: 0.5, burst: 7, "
+        "rows_per_second: 1.5, rows_burst: 9}, "
         "strangers: {requests_per_second: 0, burst: 3}, jwt: {issuer: 'https://login.example.org', audience: [a, b], "
         "jwks_url: 'https://login.example.org/keys', algorithms: [ES256], leeway_seconds: 3, claim: roles, "
         "scopes: {analyst: usage:read, ops: [metrics:read, admin]}, client_claim: azp}}"
@@ -59,7 +60,8 @@ def test_everything_that_can_be_said_reaches_the_policy():
     (token,) = policy.tokens
     assert (token.caller.name, token.caller.scopes, token.digest.hex()) == ("one", ("usage:read",), HASH[7:])
     assert (token.not_before_ms, token.expires_ms) == (1_767_225_600_000, 1_798_761_600_000)
-    assert (policy.metrics_open, policy.audit, policy.rate, policy.strangers) == (True, False, Rate(0.5, 7), Rate(0, 3))
+    assert (policy.metrics_open, policy.audit) == (True, False)
+    assert (policy.rate, policy.rows, policy.strangers) == (Rate(0.5, 7), Rate(1.5, 9), Rate(0, 3))
     jwt = policy.jwt
     assert (jwt.issuer, jwt.audience, jwt.url) == (
         "https://login.example.org",
@@ -102,6 +104,8 @@ def test_mode_open_is_only_what_is_written_out():
         (f"{{jwt: {{{JWT}, jwks_file: a, algorithms: []}}}}", "access.jwt.algorithms"),
         (f"{{jwt: {{{JWT}, jwks_file: a, scopes: {{x: root}}}}}}", "access.jwt.scopes.x"),
         ("{rate: {burst: 0}}", "access.rate.burst"),
+        ("{rate: {rows_burst: 0}}", "access.rate.rows_burst"),
+        ("{rate: {rows_per_second: -1}}", "access.rate.rows_per_second"),
     ],
 )
 def test_what_is_refused(text, path):
