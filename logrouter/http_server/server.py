@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 if TYPE_CHECKING:
+    import socket
     from ssl import SSLContext
 
 IDLE_SECONDS: Final = 75.0
@@ -16,6 +17,10 @@ IDLE_SECONDS: Final = 75.0
 HTTPS_ONLY_SECONDS: Final = 7 * 24 * 3600
 """How long a browser asks this host by https only (RFC 6797) after an answer by https. That is for all its ports, so a
 worker which goes back to http, or has a neighbour that speaks http, is out of a browser's reach for a week at most."""
+ACCEPTED: Final = 8
+"""Connections that are accepted in a pass of the event loop: with TLS each costs up to a millisecond."""
+BACKLOG: Final = 128
+"""Connections that may wait to be accepted."""
 _LOGGER: Final = logging.getLogger("logrouter.http")
 
 
@@ -48,6 +53,16 @@ def app_runner(app: web.Application, *, encrypted: bool = False) -> web.AppRunne
         handler_cancellation=True,
         handle_signals=False,
     )
+
+
+async def listen(runner: web.AppRunner, bound: socket.socket, tls: SSLContext | None = None) -> None:
+    """Begin to serve on a bound socket, until the runner is cleaned up.
+
+    Clients that connect at the same time wait in the kernel: all that the event loop accepts in one pass would begin
+    their handshakes in one pass as well.
+    """
+    await web.SockSite(runner, bound, ssl_context=tls, backlog=ACCEPTED).start()
+    bound.listen(BACKLOG)  # asyncio takes one number for how many wait, and for how many it accepts at a time
 
 
 async def start(app: web.Application, host: str, port: int, *, tls: SSLContext | None = None) -> web.AppRunner:

@@ -7,11 +7,10 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import web
 from mode import Service
 
 from logrouter.http_server.credentials import CredentialFollower
-from logrouter.http_server.server import app_runner
+from logrouter.http_server.server import app_runner, listen
 from logrouter.query.tiers import Tier
 from logrouter.telemetry.log import Log, log
 from logrouter.web.app import AUTHENTICATOR, build_app
@@ -19,11 +18,12 @@ from logrouter.web.app import AUTHENTICATOR, build_app
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiohttp import web
+
     from logrouter.tables.reader import StoreReader
     from logrouter.tables.settings import TablesSettings
 
 PATIENCE_SECONDS: Final = 15.0
-BACKLOG: Final = 128
 _LOOK_SECONDS: Final = 0.02
 
 
@@ -110,7 +110,7 @@ class ViewServer(Service):
         while not (self._reader.knows_group() or self._waits() or time.monotonic() > until or self.should_stop):
             await self.sleep(_LOOK_SECONDS)
         if not self.should_stop and self._runner is not None:
-            await web.SockSite(self._runner, self._socket, ssl_context=self._tls, backlog=BACKLOG).start()
+            await listen(self._runner, self._socket, self._tls)
 
     async def on_stop(self) -> None:
         """Finish what is being answered and close."""
