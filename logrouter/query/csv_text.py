@@ -6,6 +6,7 @@ settings also their full-width forms), a tab or a line break for a formula: such
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -34,11 +35,22 @@ def write_entries(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         named.update(dict.fromkeys(rows[-1]))
         yield ""
     # A member that is null in one entry has members of its own in another.
-    parents = {name for name in named if any(other.startswith(f"{name}_") for other in named)}
+    parents = _parents(named)
     columns = [name for name in named if name not in parents or any(row.get(name) is not None for row in rows)]
     yield write_line(columns)
     for row in rows:
         yield write_line(map(row.get, columns))
+
+
+def _parents(names: Iterable[str]) -> set[str]:
+    """The names with which other names begin, a `_` behind them."""
+    ordered = sorted(names)
+    found = set()
+    for name in ordered:
+        at = bisect_left(ordered, f"{name}_")
+        if at < len(ordered) and ordered[at].startswith(f"{name}_"):
+            found.add(name)
+    return found
 
 
 def write_line(cells: Iterable[Any]) -> str:
