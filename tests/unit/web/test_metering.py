@@ -1,6 +1,7 @@
 """What a question costs: the rows that are read for it, charged to who asked and to nobody else."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,10 +9,12 @@ import pytest
 
 from logrouter.access.rates import Rate
 from logrouter.access.scopes import client_scope
+from logrouter.http_server.peers import Peers
 from logrouter.query.memory import MemoryReader
 from logrouter.query.schemas import ROWS_HEADER
 from logrouter.telemetry.metrics import ACCESS_REFUSED, QUERY_ROWS
 from logrouter.web.view import Limits
+from tests.conftest import HANG_SECONDS
 
 SHARED = "between us"
 MINE = "/v1/clients/client-1"
@@ -212,3 +215,30 @@ def test_where_access_is_open_nothing_is_charged(fleet):
             assert worker.left("127.0.0.1") is None
 
     asyncio.run(main())
+
+
+def test_one_caller_does_not_hold_all_ways_to_another_worker(fleet, let_in, monkeypatch):
+    """Of its forty forwarded questions a few are on their way at a time; all are answered, and others get through."""
+    policy, sent = let_in(mine=[client_scope("client-1")], calm=[client_scope("client-1")])
+    flying, most, get = Counter(), Counter(), Peers.get
+
+    async def noted(peers, base, target, seconds, caller):
+        flying[caller.name] += 1
+        most[caller.name] = max(most[caller.name], flying[caller.name])
+        try:
+            return await get(peers, base, target, seconds, caller)
+        finally:
+            flying[caller.name] -= 1
+
+    monkeypatch.setattr(Peers, "get", noted)
+
+    async def main():
+        limits = Limits(hops=8, point_timeout=HANG_SECONDS)
+        async with fleet(2, access=policy, secret=SHARED, limits=limits) as workers:
+            asked = workers.stranger("cclient-1")
+            many = asyncio.gather(*(asked.get(f"{MINE}/errors", **sent["mine"]) for _ in range(40)))
+            assert (await asked.get(MINE, **sent["calm"])).status == 200
+            assert {reply.status for reply in await many} == {200}
+
+    asyncio.run(main())
+    assert most == {"mine": 2, "calm": 1}
