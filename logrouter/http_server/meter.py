@@ -71,8 +71,7 @@ class Meter:
         wait = self._rows.take(key, self._steady(), expected) if charged else 0.0
         if wait > 0:
             ACCESS_REFUSED.labels("caller_rows").inc()
-            detail = f"this question reads {expected:,} rows, more than the caller has left; ask later or for less"
-            raise HttpProblem(TOO_MANY_REQUESTS, detail, retry_after=max(1, ceil(wait)), rows=expected)
+            raise _no_rows_left(expected, max(1, ceil(wait)))
         try:
             yield count
         except HttpProblem as problem:
@@ -83,6 +82,13 @@ class Meter:
             if charged:
                 self._rows.charge(key, self._steady(), count.total - expected)
             QUERY_ROWS.labels(request.match_info.route.name or "none").inc(count.here)
+
+
+def _no_rows_left(expected: int, seconds: int) -> HttpProblem:
+    if expected > 1:
+        detail = f"this question reads {expected:,} rows, more than the caller has left; ask later or for less"
+        return HttpProblem(TOO_MANY_REQUESTS, detail, retry_after=seconds, rows=expected)
+    return HttpProblem(TOO_MANY_REQUESTS, "the caller has no rows left to read; ask later", retry_after=seconds)
 
 
 def payer(request: web.Request) -> str:
