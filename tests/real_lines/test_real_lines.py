@@ -15,9 +15,6 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
 CASES = [orjson.loads(line) for line in (HERE / "lines.jsonl").read_bytes().splitlines()]
 
-OPEN: frozenset[str] = frozenset()
-"""Cases that come out wrong so far."""
-
 
 def is_part(part: Any, whole: Any) -> bool:
     """Whether *whole* has all of *part*: lists element by element, "__absent__" for a key that must be missing."""
@@ -36,10 +33,8 @@ def is_part(part: Any, whole: Any) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_a_real_line_becomes_what_is_right(case, request):
+def test_a_real_line_becomes_what_is_right(case):
     """Accepted with the right values, rejected or ignored, as the case says."""
-    if case["name"] in OPEN:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="not mended yet"))
     config = case["config"]
     path = HERE / config.removeprefix("CASES/") if config.startswith("CASES/") else PROJECT / config
     arguments = ["explain", "--config", str(path), "--source", case["source"], "--json"]

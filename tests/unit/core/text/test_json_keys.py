@@ -93,7 +93,7 @@ def test_the_parts_and_names_of_a_key():
     assert leaf_of("request.method") == leaf_of("/request/method") == "method"
 
 
-@given(OBJECTS, st.lists(NAMES, min_size=1, max_size=4).map(".".join))
+@given(OBJECTS, st.lists(NAMES, min_size=1, max_size=4).map(".".join).filter(lambda key: key[:1] != "/"))
 def test_no_object_makes_reading_raise(document, key):
     """Whatever stands where the key has a part."""
     compile_key(key)({"a": document, "b": document})
