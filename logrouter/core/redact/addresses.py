@@ -46,10 +46,11 @@ def truncate(address: str) -> str:
         return ""
 
 
-def replace_addresses(raw: bytes, policy: Callable[[str], str]) -> bytes:
+def mask_addresses(raw: bytes, policy: Callable[[str], str]) -> bytes:
     """Every address in *raw* as *policy* leaves it, `_` if it leaves nothing.
 
-    Whose address it is can't be told, so those of servers are treated alike, and so is a version of four numbers.
+    Whose address it is can't be told, so those of servers are treated alike, and so is a version of four numbers. This
+    hides too much rather than too little; `core.text.addresses` is for ids, which have to stay apart.
     """
 
     def kept(match: re.Match[bytes]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.redact.addresses import replace_addresses, truncate
+from logrouter.core.redact.addresses import mask_addresses, truncate
 from logrouter.core.redact.documents import walk_text, walk_value
 from logrouter.core.redact.names import REDACTED, names_secret
 from logrouter.core.redact.text import mask
@@ -59,7 +59,7 @@ class Disclosure:
             text = each(text)
         raw = mask(text.encode("utf-8", "surrogateescape"), drop_queries=not self.keeps_query)
         if self.address is not None:
-            raw = replace_addresses(raw, self.address)
+            raw = mask_addresses(raw, self.address)
         kept = raw.decode("utf-8", "surrogateescape")
         return self.own(kept) if self.own is not None else kept
 

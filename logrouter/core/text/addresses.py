@@ -1,4 +1,7 @@
-"""IP addresses within texts: found however they are spelled, with brackets, port or prefix around them."""
+"""IP addresses within ids: found however they are spelled, with brackets, port or prefix around them.
+
+What only looks like an address in part (`note::abc`, `Chrome/120.0.0.0`) is left alone, so that ids stay apart.
+"""
 
 from __future__ import annotations
 
