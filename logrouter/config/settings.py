@@ -23,6 +23,7 @@ from logrouter.config.options.file import (
 )
 from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import Section, usable
+from logrouter.config.yaml.named_files import why_unreadable
 from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join_path
 from logrouter.config.yaml.secrets import FromEnv, Secret, expand, misplaced
 from logrouter.core.trial import TrialBounds
@@ -91,6 +92,14 @@ def read_config(file: Path) -> bytes:
             return stream.read(document.MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(str(file), [Problem("", f"can't be read: {error.strerror}")]) from None
+
+
+def reread_config(file: Path) -> bytes:
+    """Like `read_config`, for a running lane: a pipe in the file's place must not keep it waiting; `ConfigError`."""
+    why = why_unreadable(file)
+    if why is not None:
+        raise ConfigError(str(file), [Problem("", why)])
+    return read_config(file)
 
 
 def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Settings:

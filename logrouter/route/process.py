@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.settings import read_config
+from logrouter.config.settings import reread_config
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.topics import TopicFinding, WantedTopic, create_missing, find_missing
 from logrouter.reload.reloader import ConfigFile, Reloader, RetryLaterError
@@ -85,7 +85,7 @@ def make_reloader(
         lane.versions,
         ConfigFile(
             path=path,
-            content=lambda: read_config(path),
+            content=lambda: reread_config(path),
             parse=parse,
             version=lambda new: _make_version(new, default_instance),
             refusal=refusal,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrouter import config
-from logrouter.config.settings import FILE_NAME, default_path
+from logrouter.config.settings import FILE_NAME, default_path, reread_config
 from logrouter.config.yaml.secrets import misplaced
 from tests.conftest import examples
 
@@ -272,3 +272,16 @@ def test_every_mutation_of_a_valid_file_is_settings_or_a_config_error(data: st.D
     got = outcome((SMALL[:start] + junk + SMALL[end:]).encode())
 
     assert isinstance(got, config.Settings) or got.problems
+
+
+def test_a_running_lane_does_not_wait_for_a_pipe_in_the_place_of_its_file(tmp_path: Path) -> None:
+    """It would never read its file again. What a command is given may be one: `check <(make-config)`."""
+    file = tmp_path / "topics.yaml"
+    os.mkfifo(file)
+    with pytest.raises(config.ConfigError, match="is not a regular file"):
+        reread_config(file)
+    file.unlink()
+    with pytest.raises(config.ConfigError, match="can't be read"):
+        reread_config(file)
+    file.write_text(SMALL)
+    assert reread_config(file) == SMALL.encode()
