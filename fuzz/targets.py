@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from fuzz.redaction import check_bytes, check_wrapped
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError, KeyRule
@@ -42,10 +43,14 @@ class Target(NamedTuple):
 
 
 def targets() -> dict[str, Target]:
-    """Every target by its name: `envelope:<name>`, `format:<name>`, and `pattern:<name>` where a format takes one."""
+    """Every target by its name: `envelope:<name>`, `format:<name>`, `pattern:<name>` where one is taken, `redact:…`."""
     made = [envelope_target(name) for name in ENVELOPES]
     made += [format_target(name) for name in FORMATS]
     made += [pattern_target(name) for name, each in FORMATS.items() if "pattern" in each.takes]
+    made += [
+        Target("redact:wrapped", check_wrapped, lambda: (bytes([number] * 24) for number in range(24))),
+        Target("redact:bytes", check_bytes, lambda: (record for name in ENVELOPES for record in records(name))),
+    ]
     return {target.name: target for target in made}
 
 

@@ -62,7 +62,7 @@ def test_every_envelope_and_format_is_a_target_with_seeds():
     """A new one is included by itself."""
     targets = module("targets").targets()
     assert {f"envelope:{name}" for name in ENVELOPES} | {f"format:{name}" for name in FORMATS} <= targets.keys()
-    assert {"pattern:nginx", "pattern:apache"} <= targets.keys()
+    assert {"pattern:nginx", "pattern:apache", "redact:wrapped", "redact:bytes"} <= targets.keys()
     assert [name for name, target in targets.items() if not any(target.seeds())] == []
 
 

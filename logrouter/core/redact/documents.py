@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -27,6 +28,7 @@ MAX_DEPTH: Final = 48
 MAX_LEVELS: Final = 8
 """Strings of JSON within each other: each level doubles the backslashes, so that no real line has more."""
 
+MAX_STARTS: Final = 4
 _MAX_OPEN: Final = 500
 
 CUT: Final = "…"
@@ -43,6 +45,7 @@ _HEADER_NAME: Final = re.compile(r"[\w.$-]{2,64}:?", re.ASCII)
 _CODE: Final = re.compile(r"[A-Za-z]{0,4}[0-9]{0,3}|[A-Za-z][A-Za-z_. -]{0,60}", re.ASCII)
 _PLAIN: Final = re.compile(r"[A-Za-z]{0,40}|[0-9]{0,20}|[A-Za-z0-9]{0,7}", re.ASCII)
 _TOKENS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]', re.DOTALL)
+_BEGINS: Final = re.compile(r"""\{(?=\s{0,64}["}])|\[(?=\s{0,64}["{\[\]0-9tfn-])""")
 _OPENINGS: Final = {"{": "}", "[": "]"}
 
 
@@ -50,6 +53,9 @@ def walk_text(text: str, mask: MaskText, *, drop_queries: bool = False) -> str:
     """The text with all JSON in it walked, and everything else, and every string in it, as *mask* leaves it."""
     walker = _Walker(mask, drop_queries=drop_queries)
     found = walker.document(text, 0, 0)
+    if found is not None:
+        return found
+    found = walker.embedded(text)
     if found is not None:
         return found
     if "\n" in text.strip():
@@ -70,17 +76,21 @@ class _Walker:
         self._drop_queries = drop_queries
 
     def line(self, text: str) -> str:
-        """A line that may have an object in it, behind what a logger writes before it, or may be cut off."""
-        start = text.find("{")
-        if start < 0:
-            start = text.find("[")
-        if start >= 0:
-            end = max(text.rfind("}"), text.rfind("]")) + 1
+        """A line that may have an object in it."""
+        found = self.embedded(text)
+        return self._mask(text) if found is None else found
+
+    def embedded(self, text: str) -> str | None:
+        """A text with a container behind what a logger writes before it, or one that is cut off; None without one."""
+        end = max(text.rfind("}"), text.rfind("]")) + 1
+        # What a logger writes before it may hold brackets as well, but few.
+        for opening in islice(_BEGINS.finditer(text), MAX_STARTS):
+            start = opening.start()
             if end > start and (whole := self.document(text[start:end], 0, 0)) is not None:
                 return self._mask(text[:start]) + whole + self._mask(text[end:])
             if (cut := self._cut(text[start:])) is not None:
                 return self._mask(text[:start]) + cut
-        return self._mask(text)
+        return None
 
     def document(self, text: str, depth: int, level: int) -> str | None:
         """The text of a JSON container or string, walked; None if it is neither."""
