@@ -24,7 +24,7 @@ from urllib.parse import unquote_plus
 from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, FormatSettingsError
 from logrouter.core.names import SUSPECT
-from logrouter.core.redact import names_secret, path_of
+from logrouter.core.redact import names_secret, path_of, redact_shown
 from logrouter.core.text.durations import UNIT_UNKNOWN, is_bare, parse_duration
 from logrouter.core.text.key_values import pairs_of, tokens_of
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
@@ -105,6 +105,7 @@ _UNCERTAIN: Final = Rejected(
     "/status",
 )
 _MAX_DIGITS: Final = 15
+_MAX_MESSAGE: Final = 1000
 
 _BACKEND: Final = ErrorRule("backend_error")
 _GATEWAY: Final = ErrorRule("gateway_error")
@@ -171,6 +172,8 @@ def _compile(settings: FormatSettings) -> Parser:
             event.setdefault("error", {})["code"] = code
         elif "error" in event and not described:
             del event["error"]  # what any line may describe is no fault
+        if "message" in event.get("error", ()):
+            event["error"]["message"] = redact_shown("message", event["error"]["message"], _MAX_MESSAGE)
         if status is not None:
             http["status_code"] = _number(status)
         elif rule is not None and rule.status is not None:

@@ -337,3 +337,14 @@ def test_the_signature_is_never_false_for_what_is_read(pairs):
     text = " ".join(rendered(*pair) for pair in [*pairs, ("method", "GET"), ("status", "200")])
     assert FORMAT.signature is not None
     assert FORMAT.signature(Envelope("plain", text)) or isinstance(read(text), Ignored)
+
+
+def test_a_description_of_an_error_is_shown_without_secrets():
+    """Whatever the router repeats of what a client or an app has written, and not longer than the schema allows."""
+    found = read(
+        'at=error code=H12 desc="failed with password=x9y8z7 ' + "long " * 500 + '" method=GET path=/ status=503'
+    )
+    assert isinstance(found, Parsed)
+    message = found.event["error"]["message"]
+    assert message.startswith("failed with password=REDACTED long")
+    assert len(message) <= 1024
