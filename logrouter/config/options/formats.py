@@ -35,10 +35,10 @@ class EventField:
         if value in JSON_FIELDS or (isinstance(value, str) and re.fullmatch(_HEADER, value)):
             return value
         text = str(value)
-        hint = _HINTS.get(text) or next(
-            (f' (did you mean "{name}"?)' for name in JSON_FIELDS if name.rpartition(".")[2] == text), ""
-        )
-        hint = hint or did_you_mean(text, JSON_FIELDS)
+        leaf = text.rpartition(".")[2]
+        same = (f' (did you mean "{name}"?)' for name in JSON_FIELDS if name.rpartition(".")[2] == leaf)
+        hint = _HINTS.get(text) or next(same, "") or did_you_mean(text, JSON_FIELDS)
+        hint = hint or f"; there are {', '.join(JSON_FIELDS)} and {HEADER_PREFIX}<name>"
         problems.add(path, f"{quote_value(text)} is no field that a key can be read into{hint}", at_key=True)
         return INVALID
 

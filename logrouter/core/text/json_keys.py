@@ -28,6 +28,9 @@ MISSING: Final = object()
 """What a reader gives where the object does not have the key."""
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,5}", re.ASCII)
+# How JSONPath and jq begin, and their places in lists.
+_PATH = re.compile(r"\$?\.|\$(?=\[)")
+_PLACE = re.compile(r"\[(\d{1,6})\]", re.ASCII)
 _TILDE = re.compile(r"~(?![01])")
 _TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)"(\s*+:)?+|[{}\[\]]', re.DOTALL)
 
@@ -41,6 +44,13 @@ def compile_key(key: str) -> KeyReader:
     if key.startswith("/"):
         return _pointer_reader(_pointer_parts(key))
     parts = key.split(".")
+    if _PATH.match(key):
+        raise ValueError(f"{key} begins as in another notation: write {_PATH.sub('', key)}, or a JSON pointer")
+    if _PLACE.search(key):
+        pointer = "/" + _PLACE.sub(r"/\1", key.replace(".", "/"))
+        raise ValueError(f"{key} has a place in a list, which is written as a JSON pointer: {pointer}")
+    if "" in parts:
+        raise ValueError(f"{key} has a part without a name; if that is right, write it as a JSON pointer")
     if len(parts) > MAX_PARTS:
         raise ValueError(f"a key of {len(parts)} parts; at most {MAX_PARTS} are read")
     if len(parts) == 1:

@@ -45,6 +45,9 @@ def problems_of(text: str) -> list[str]:
         ("method: m", '(did you mean "http.method"?)'),
         ("request_id: m", '(did you mean "meta.request_id"?)'),
         ("took: t", '(did you mean "total_time_ms"?)'),
+        ("meta.time: t", '(did you mean "time"?)'),
+        ("nothing.like_it: t", "is no field that a key can be read into; there are api, api_provider, api_version, "),
+        ("route: '$.route'", "fields.route: $.route begins as in another notation: write route, or a JSON pointer"),
         ("meta.dt: t", '(did you mean "time"?)'),
         ("user_agent: t", '(did you mean "http.request_headers.user-agent"?)'),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import orjson
 import pytest
@@ -20,6 +21,7 @@ from logrouter.core.text.json_keys import (
     repeated_keys,
 )
 
+KEYS = st.sampled_from(["a", "b", "a.b", "b.c", "é", '"', "\\", "~"])
 NAMES = st.sampled_from(["a", "b", "a.b", "b.c", "", "é", '"', "\\", "/", "~"])
 OBJECTS = st.recursive(
     st.none() | st.integers(0, 9) | st.text('a":{}[],\\', max_size=4),
@@ -85,6 +87,28 @@ def test_a_key_that_can_t_be_read_is_refused(key):
         compile_key(key)
 
 
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("$.status", "write status, or a JSON pointer"),
+        (".status", "write status, or a JSON pointer"),
+        ("$['status']", "begins as in another notation"),
+        ("tries[0].ip", "written as a JSON pointer: /tries/0/ip"),
+        ("a..b", "a part without a name"),
+        ("a.", "a part without a name"),
+    ],
+)
+def test_other_notations_are_told(key, says):
+    """Those of JSONPath and jq would be keys that no line has."""
+    with pytest.raises(ValueError, match=re.escape(says)):
+        compile_key(key)
+
+
+def test_a_dollar_may_begin_a_name():
+    """As in `$schema`."""
+    assert compile_key("$schema")({"$schema": 1}) == compile_key("a.$b")({"a": {"$b": 1}}) == 1
+
+
 def test_the_parts_and_names_of_a_key():
     """What error messages and the search for repeated keys go by."""
     assert parts_of("a.b") == parts_of("/a/b") == ["a", "b"]
@@ -93,7 +117,7 @@ def test_the_parts_and_names_of_a_key():
     assert leaf_of("request.method") == leaf_of("/request/method") == "method"
 
 
-@given(OBJECTS, st.lists(NAMES, min_size=1, max_size=4).map(".".join).filter(lambda key: key[:1] != "/"))
+@given(OBJECTS, st.lists(KEYS, min_size=1, max_size=4).map(".".join))
 def test_no_object_makes_reading_raise(document, key):
     """Whatever stands where the key has a part."""
     compile_key(key)({"a": document, "b": document})
