@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from logrouter.core.redact import names_secret
 
 if TYPE_CHECKING:
     from logrouter.config.options.file import FileOptions
     from logrouter.config.yaml.problems import Problems
+
+_PUBLIC_PART: Final = re.compile(
+    r"key[-_.]?id$|(?:jwt|token)(?:.*[-_.])(?:sub|iss|azp|aud|client[-_.]?id|username)$", re.IGNORECASE
+)
+"""The id of a key, or a claim of a token about who holds it: made to be shown, unlike the key and the token."""
 
 
 def warn_privacy(file: FileOptions, problems: Problems) -> None:
@@ -21,7 +27,8 @@ def warn_privacy(file: FileOptions, problems: Problems) -> None:
                     f"{header} holds credentials and is never published: leave it out",
                 )
         for number, source in enumerate(route.enrich.client_id.sources):
-            if names_secret(source.rpartition(":")[2]) and not route.enrich.client_id.hashed:
+            name = source.rpartition(":")[2]
+            if names_secret(name) and not _PUBLIC_PART.search(name) and not route.enrich.client_id.hashed:
                 problems.warn(
                     f"routes[{index}].enrich.client_id.from[{number}]",
                     f"{source} is called like a secret, and a client id is published: say `hashed: true` to publish a "

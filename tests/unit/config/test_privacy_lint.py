@@ -65,10 +65,11 @@ def test_what_is_rarely_meant_to_be_published_is_warned_of(tmp_path, options, wa
         ("request_headers: [user-agent, referer, x-request-id]", ""),
         ("enrich: {client_id: {from: [x-api-key], hashed: true}}", "privacy: {hash_key: '${KEY}'}\n"),
         ("query: drop", ""),
+        ("enrich: {client_id: [apiKeyId, dynamic_metadata_jwt_authn_payload_sub]}", ""),
     ],
 )
 def test_what_is_usual_is_not_warned_of(tmp_path, options, more):
-    """Ordinary headers, hashed keys, and the default for queries."""
+    """Ordinary headers, hashed keys, the id of a key, a claim of a token, and the default for queries."""
     assert warnings_of(tmp_path, options, more) == []
 
 
