@@ -70,6 +70,7 @@ DIRECTIVES: Final[dict[str, tuple[str, VariableKind]]] = {
 }
 """What each directive means, and what it can hold; those with an argument are told by it (`_with_argument`)."""
 
+_LABEL: Final = VariableKind(r"[\w.:-]")
 _TLS: Final = frozenset(
     {"https", "ssl_protocol", "ssl_cipher", "ssl_cipher_algkeysize", "ssl_cipher_usekeysize", "ssl_session_resumed"}
     | {"ssl_secure_reneg", "ssl_compress_method", "ssl_tls_sni", "version", "cipher"}
@@ -206,7 +207,7 @@ def _with_argument(letter: str, argument: str) -> tuple[str, VariableKind] | Non
             dropped = name in ("location", "set_cookie")
             return "dropped" if dropped else field_meaning(f"sent_http_{name}", called=argument), ANY
         case "x" | "e" | "c" if name in _TLS:
-            return f"field:{name}", TOKEN
+            return f"field:{name}", TOKEN if name == "ssl_tls_sni" else _LABEL
         case "e" | "n" | "x" | "c":
             return ("request_id", TOKEN) if name == "unique_id" else (field_meaning(name, called=argument), ANY)
         case "C" | "^ti" | "^to":

@@ -54,6 +54,7 @@ _LABEL: Final = VariableKind(r"[\w.:-]")
 VARIABLES: Final[dict[str, tuple[str, VariableKind]]] = {
     "remote_addr": ("address", HOST),
     "the_real_ip": ("address", HOST),
+    "proxy_protocol_addr": ("address", HOST),
     "proxy_add_x_forwarded_for": ("chain", ADDRESSES),
     "http_x_forwarded_for": ("forwarded", ADDRESSES),
     "remote_user": ("field:remote_user", ANY),
@@ -84,6 +85,8 @@ VARIABLES: Final[dict[str, tuple[str, VariableKind]]] = {
     "http_host": ("domain", ANY),
     "server_name": ("server_name", TOKEN),
     "request_id": ("request_id", _LABEL),
+    "filtered_request_uri": ("uri", ANY),  # GitLab's, without secrets
+    "filtered_http_referer": ("header:referer", ANY),
     "req_id": ("request_id", ANY),
     "kong_request_id": ("request_id", _LABEL),
     "limit_req_status": ("limited", TOKEN),
@@ -108,6 +111,7 @@ _NARROW: Final = {
     # Names that Nginx Proxy Manager sets for the server that a host is forwarded to.
     **dict.fromkeys(("forward_scheme", "server"), TOKEN),
     "port": NUMBER,
+    "upstream_scheme": VariableKind("[a-z0-9]"),
     **dict.fromkeys(("hostname", "https", "is_args", "nginx_version", "pipe", "request_completion", "scheme"), TOKEN),
     **dict.fromkeys(("ssl_protocol", "ssl_cipher", "ssl_session_reused"), _LABEL),
 }
@@ -185,15 +189,29 @@ def _pieces(text: str) -> list[Piece]:
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
-    """Path and query side by side are one: that is how a URI is spelled by its parts."""
+    """Path and query side by side are one: that is how a URI is spelled by its parts.
+
+    So are two that nobody asks for, as in the URL of an upstream: what they are together is dropped. A host that a
+    client has sent is a word where it has no quotes: what is none makes its request a bad one.
+    """
     joined: list[Piece] = []
     for piece in pieces:
+        before = joined[-1] if joined else None
+        if isinstance(piece, str) and piece[0] != '"' and isinstance(before, Variable) and before.name == "$http_host":
+            joined[-1] = before._replace(kind=TOKEN)
+        if isinstance(piece, Variable) and isinstance(before, Variable) and _unasked(before) and _unasked(piece):
+            joined[-1] = before._replace(name=before.name + piece.name, meaning="dropped")
+            continue
         joined.append(piece)
         names = [each.name if isinstance(each, Variable) else "" for each in joined[-3:]]
         if len(names) == 3 and names[0] in _PATHS and names[1] == "$is_args" and names[2] in _QUERIES:
             path = joined[-3]
             joined[-3:] = [path._replace(name="".join(names), meaning="uri")] if isinstance(path, Variable) else []
     return joined
+
+
+def _unasked(variable: Variable) -> bool:
+    return variable.name.startswith("$upstream_") and variable.kind is ANY
 
 
 def _meaning(name: str) -> tuple[str, VariableKind]:

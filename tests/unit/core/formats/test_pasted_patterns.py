@@ -28,6 +28,15 @@ UPSTREAM = (
     "$request_time [$proxy_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time "
     "$upstream_status"
 )
+APISIX = (
+    '$remote_addr - $remote_user [$time_local] $http_host "$request" $status $body_bytes_sent $request_time '
+    '"$http_referer" "$http_user_agent" $upstream_addr $upstream_status $upstream_response_time '
+    '"$upstream_scheme://$upstream_host$upstream_uri"'
+)
+GITLAB = (
+    '$remote_addr - $remote_user [$time_local] "$request_method $filtered_request_uri $server_protocol" $status '
+    '$body_bytes_sent "$filtered_http_referer" "$http_user_agent" $gzip_ratio'
+)
 BY_SLASHES = (
     '$remote_addr [$time_local] "$request" $status $request_time/$upstream_response_time/$upstream_connect_time up'
 )
@@ -52,6 +61,11 @@ LINES = {
         f'[{TIME}] 200 - GET https a.example "/a b" {CLIENT} [Length 27] [Gzip -] "x" "-"',
     ),
     "kong": (KONG, f'192.0.2.7 - - [{TIME}] {GET} 5 "-" "x" kong_request_id: "6f1c9a70"'),
+    "apisix": (
+        APISIX,
+        f'192.0.2.7 - - [{TIME}] a.example {GET} 5 0.012 "-" "x" b:80, c:80 502, 200 0.002, 0.010 "http://b/c"',
+    ),
+    "gitlab": (GITLAB, f'192.0.2.7 - - [{TIME}] {GET} 5 "" "x" 2.50'),
     "ingress": (
         f"$the_real_ip - [$the_real_ip] - $remote_user {UPSTREAM} $req_id",
         f'192.0.2.7 - [192.0.2.7] - - [{TIME}] {GET} 5 "-" "x" 80 0.012 [a] b:80, c:80 0, 5 0.002, 0.010 502, 200 7d1f',
@@ -90,6 +104,14 @@ def test_a_format_of_nginx_is_read_as_it_was_pasted(name):
     assert (http["method"], http["path"], http["status_code"]) == ("GET", "/a b", 200)
     assert http.get("client_ip", "192.0.2.7").rpartition(", ")[2] == "192.0.2.7"
     assert parsed.event.get("total_time_ms", 12) == parsed.event.get("backend_time_ms", 12) == 12
+
+
+def test_tls_words_of_apache_are_told_apart_by_a_slash():
+    """Neither protocol nor cipher has one."""
+    pattern = '%h %l %u %t %{SSL_PROTOCOL}x/%{SSL_CIPHER}x "%r" %>s'
+    text = f"192.0.2.7 - - [{TIME}] TLSv1.3/TLS_AES_256_GCM_SHA384 {GET}"
+    parsed = parser("apache", FormatSettings(pattern=pattern))(Envelope("plain", text))
+    assert (parsed.fields["ssl_protocol"], parsed.fields["ssl_cipher"]) == ("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 
 def test_the_log_of_mod_ssl_is_read_as_it_was_pasted():
