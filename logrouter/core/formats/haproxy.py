@@ -45,7 +45,8 @@ OPTIONS: Final = {"httplog": (HTTPLOG,), "httpslog": (HTTPSLOG,), "httplog clf":
 """What HAProxy's options of these names stand for."""
 
 _OPTION = re.compile(r"\s*(?:option\s+)?(httpslog|httplog\s+clf|httplog)\s*", re.ASCII)
-_PRIORITY = re.compile(r"<\d{1,3}>", re.ASCII)
+# What is left of a header of syslog where somebody has taken a part of it.
+_LEFT_OVER = re.compile(r"(?:<\d{1,3}>)?(?:[A-Za-z][\w.-]{0,31}\[\d{1,7}\]: )?", re.ASCII)
 _ENCODED = re.compile(r"#([0-9A-Fa-f]{2})", re.ASCII)
 # Brackets and bars within captured headers, until these have been taken apart: HAProxy writes no such characters.
 _WITHIN: Final = {"#7B": "\ue000", "#7C": "\ue001", "#7D": "\ue002"}
@@ -75,7 +76,7 @@ def _compile(settings: FormatSettings) -> Parser:
         found = plain(envelope)
         if isinstance(found, Parsed):
             return found
-        if _BEGIN.match(envelope.text) is None and _PRIORITY.match(envelope.text) is None:
+        if _BEGIN.match(_without_header(envelope.text)) is None:
             return NO_REQUEST
         other = tls(envelope)
         return other if isinstance(other, Parsed) else found
@@ -102,11 +103,16 @@ def _parser_of(pattern: str) -> Parser:
         if "#" in text or "\\" in text:
             envelope = replace(envelope, text=encode(text))
         found = read(envelope)
-        if not isinstance(found, Parsed) and (priority := _PRIORITY.match(text)):
-            found = read(replace(envelope, text=envelope.text[priority.end() :]))
+        if not isinstance(found, Parsed) and (line := _without_header(envelope.text)) != envelope.text:
+            found = read(replace(envelope, text=line))
         return _completed(found) if isinstance(found, Parsed) else found
 
     return parse
+
+
+def _without_header(text: str) -> str:
+    """The line without what may be left of a header of syslog before it."""
+    return _LEFT_OVER.sub("", text, count=1) if text[:1] == "<" or "]: " in text[:64] else text
 
 
 def _as_escapes(text: str) -> str:
@@ -165,6 +171,8 @@ def _signature(envelope: Envelope) -> bool:
     """Whether an address with port is followed by a time in brackets."""
     text = envelope.text
     start = text.find(" ")
+    if text[start - 1 : start] == ":" and text[start + 1 : start + 2] != "[":  # the name of the program comes first
+        start = text.find(" ", start + 1)
     return text[start + 1 : start + 2] == "[" and text[start + 4 : start + 5] == "/" and ":" in text[:start]
 
 

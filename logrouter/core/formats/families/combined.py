@@ -112,7 +112,7 @@ def _timed(text: str, quote: int) -> bool:
 
 def _has_time(text: str) -> bool:
     """Whether it is a line of an access log, of this format or another: nothing else has such a time in brackets."""
-    return _TIME.search(text, 0, _MAX_HEAD) is not None
+    return "[" in text and _TIME.search(text, 0, _MAX_HEAD) is not None
 
 
 def _is_cut(text: str) -> bool:
