@@ -61,8 +61,10 @@ DEFAULTS: Final = (
 """Formats that are read without a pattern, the most frequent first."""
 
 _EMISSARY: Final = "ACCESS "
-_BEGIN = re.compile(r'(?:ACCESS )?\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z\] "', re.ASCII)
-_TIMED = re.compile(r"(?:ACCESS )?\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] ", re.ASCII)
+_CLOCK: Final = r"(?:ACCESS )?\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z\] "
+_BEGIN = re.compile(_CLOCK + r'"[A-Za-z_-]{0,32}(?: |\Z)', re.ASCII)
+# Many programs put such a time into brackets; a quote or a request behind it is what Envoy writes.
+_TIMED = re.compile(_CLOCK + r'(?:"|[A-Z_-]{2,32} /)', re.ASCII)
 _QUOTES: Final = 12
 """Of the shortest default format: what was asked, four headers, and the backend."""
 _LEAST_BEHIND: Final = 6
