@@ -139,9 +139,10 @@ def _meaning(name: str, argument: str) -> tuple[str, VariableKind]:
     if name in OPERATORS and (not argument or name == "GRPC_STATUS"):
         return OPERATORS[name]
     kind = TOKEN if not argument and _WORDS.fullmatch(name) else FREE
-    # A filter that checks secrets may have a name as one; what it has found out is no secret by that.
-    called = argument.partition(":")[2] or argument or name
-    return field_meaning(_flat(name, argument), called=called), kind
+    # A filter that checks secrets may have a name like one; what it has found out is no secret by that.
+    spaces = 2 if name == "METADATA" else 1 if name.endswith("_METADATA") else 0
+    key = ":".join(argument.split(":")[spaces:]) or argument
+    return field_meaning(_flat(name, key), called=key or name), kind
 
 
 def _header(words: list[str]) -> tuple[str, VariableKind]:
@@ -161,7 +162,7 @@ def _header(words: list[str]) -> tuple[str, VariableKind]:
 
 
 def _flat(name: str, argument: str) -> str:
-    """A name for a field: `DYNAMIC_METADATA(a.b:sub)` is `dynamic_metadata_a_b_sub`."""
+    """A name for a field: `DYNAMIC_METADATA(a.b:payload:sub)` is `dynamic_metadata_payload_sub`."""
     return _NO_NAME.sub("_", f"{name}_{argument}" if argument else name).strip("_").lower()
 
 

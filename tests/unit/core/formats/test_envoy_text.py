@@ -230,9 +230,11 @@ def test_secrets_are_read_by_no_name(operator):
     [
         (
             "DYNAMIC_METADATA(envoy.filters.http.jwt_authn:payload:sub)",
-            "dynamic_metadata_envoy_filters_http_jwt_authn_payload_sub",
+            "dynamic_metadata_payload_sub",
             "u-7",
         ),
+        ("METADATA(CLUSTER:istio:workload)", "metadata_workload", "front"),
+        ("FILTER_STATE(wasm.tier:PLAIN)", "filter_state_wasm_tier_plain", "gold"),
         ("DOWNSTREAM_PEER_URI_SAN", "source_principal", "spiffe://cluster.local/ns/web/sa/front"),
         ("DOWNSTREAM_PEER_SUBJECT", "peer_subject", "CN=client 7,O=Example"),
         ("REQUESTED_SERVER_NAME", "requested_server_name", "shop.example.org"),
