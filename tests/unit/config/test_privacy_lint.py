@@ -143,3 +143,9 @@ def test_a_hashed_client_id_is_nowhere_but_as_its_hash():
     assert "key-of-ann" not in str(tried)
     with pytest.raises(config.ConfigError, match=r"privacy\.hash_key"):
         config.parse(file_of("enrich: {client_id: {from: [user-agent], hashed: true}}").encode(), {})
+
+
+@pytest.mark.parametrize("source", ["apiKeyId", "api_key_id", "header:x-api-key-id"])
+def test_the_id_of_a_key_is_no_key(tmp_path, source):
+    """Amazon API Gateway logs it, as the key itself is never to be logged."""
+    assert warnings_of(tmp_path, f"enrich: {{client_id: ['{source}']}}") == []
