@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from html import escape
@@ -13,7 +14,6 @@ from prometheus_client.exposition import choose_encoder
 from logrouter import __version__
 from logrouter.http_server import problems
 from logrouter.http_server.problems import json_response
-from logrouter.http_server.work_queue import Gate
 from logrouter.query import parsing
 from logrouter.query.openapi import openapi_document
 from logrouter.query.reports.registry import ENDPOINTS
@@ -57,13 +57,18 @@ def ready_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]
 
 
 def metrics_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of ``/metrics``. Writing them takes milliseconds, so a pass of the event loop has one such answer."""
-    gate = Gate(1)
+    """The handler of ``/metrics``.
+
+    Writing thousands of series takes tens of milliseconds, so it is done in a thread, which shares the interpreter with
+    the event loop every 5 ms, and for one request at a time.
+    """
+    alone = asyncio.Lock()
 
     async def handle(request: web.Request) -> web.Response:
-        await gate.enter()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(view.registry), headers={"Content-Type": content_type})
+        async with alone:
+            body = await asyncio.to_thread(encode, view.registry)
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     return handle
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+import threading
 
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily
 
 from logrouter.telemetry.metrics import QUERY_SECONDS
+from tests.conftest import HANG_SECONDS
 
 
 def query_labels():
@@ -42,6 +45,32 @@ def test_metrics_are_those_of_the_registry_in_the_format_asked_for(fleet):
             opened = await worker.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")
             assert opened.headers["Content-Type"].startswith("application/openmetrics-text")
             assert opened.body.endswith(b"# EOF\n")
+
+    asyncio.run(main())
+
+
+def test_a_long_scrape_lets_other_requests_through(fleet):
+    """While metrics are written, a probe is answered in between: here the scrape ends only because it was."""
+    begun, answered = threading.Event(), threading.Event()
+
+    class Slow:
+        """A collector that waits."""
+
+        def collect(self):
+            """Until the probe is answered."""
+            begun.set()
+            assert answered.wait(HANG_SECONDS)
+            yield GaugeMetricFamily("slow", "The last of many series.", 1)
+
+    async def main():
+        registry = CollectorRegistry()
+        registry.register(Slow())
+        async with fleet(1, registry=registry) as (worker,):
+            scrape = asyncio.create_task(worker.get("/metrics"))
+            assert await asyncio.to_thread(begun.wait, HANG_SECONDS)
+            assert (await worker.get("/livez")).status == 200
+            answered.set()
+            assert b"slow 1.0" in (await scrape).body
 
     asyncio.run(main())
 
