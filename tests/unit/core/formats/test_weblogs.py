@@ -125,7 +125,8 @@ def test_no_client_can_choose_the_address_that_the_server_has_seen(forwarded, qu
     found = parser(server)(line(f'{who} [01/May/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "x"'))
     if isinstance(found, Parsed):
         assert compile_client_ip(1)(found.event["http"]["client_ip"]) == CLIENT
-        assert found.fields.get("remote_user") in (None, user, (user or "").strip())
+        blanks_taken_out = " ".join((user or "").split())
+        assert found.fields.get("remote_user") in (None, user, blanks_taken_out)
     else:
         assert (found.stage, found.reason) == (Stage.PARSE, Reason.MALFORMED)
 
