@@ -171,10 +171,12 @@ def _count_places(parsed: Parsed) -> int:
 def plant(name: str, marks: Marks, *, most: int = 2) -> Iterator[Planted]:
     """Lines of a format, each with as many secrets as it has places."""
     for number, (_, text, parsed, _) in enumerate(cases_of(name, most)):
-        for turn in range(0, max(map(len, (URIS, TEXTS, MEMBERS))), 1 if number == 0 else 5):
+        stride = (1 if number == 0 else 5) * (1 if len(text) < 700 else 2)
+        for turn in range(0, max(map(len, (URIS, TEXTS, MEMBERS))), stride):
             step = turn + number
             uri, note = marks.fill(URIS[step % len(URIS)]), marks.fill(TEXTS[step % len(TEXTS)])
-            member = orjson.loads(marks.fill(orjson.dumps(MEMBERS[step % len(MEMBERS)]).decode()))
+            places = MEMBERS[(turn // stride + number) % len(MEMBERS)]
+            member = orjson.loads(marks.fill(orjson.dumps(places).decode()))
             line = _plant(text.rstrip("\n"), parsed, uri, note, member)
             yield Planted(f"{name} {URIS[step % len(URIS)]} | {TEXTS[step % len(TEXTS)]} | {member}", line)
 

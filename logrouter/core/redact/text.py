@@ -113,6 +113,8 @@ _TAG: Final = re.compile(rb"<(?:[\w-]{1,30}+:)?+(" + _TAG_NAME + rb")(?:\s[^<>]{
 _QUERY: Final = re.compile(rb"""(\?|%3f)(?=[\w%&=+\[$.~;/-])(?:[^\s"'<>\\]|\\{1,15}(?:/|[ux](?:00)?(?:26|3[dbf])))++""")
 _ESCAPED_LETTER: Final = re.compile(rb"\\{1,15}(?:u00|x)(2d|3[0-9]|5f|[46][1-9a-f]|[57][0-9a])", re.IGNORECASE)
 _ENCODED_LETTER: Final = re.compile(_ENCODED + rb"(2d|3[0-9]|5f|[46][1-9a-f]|[57][0-9a])", re.IGNORECASE)
+# Without one of these there is neither a name with a value, nor a scheme with credentials, nor a path.
+_SIGN: Final = re.compile(rb"""[=:@?%<>/&;,\s\\+]""")
 _RUN: Final = re.compile(rb"""[^\s"'<>\\]++""")
 _ESCAPED_ASCII: Final = re.compile(rb"%(?:2[1-9A-Fa-f]|[3-7][0-9A-Fa-f])")
 _UNQUOTED: Final = "/:@;=&?#,+~!*()[]{}$-._|"
@@ -177,6 +179,8 @@ def _mask_encoded(run: re.Match[bytes], *, drop_queries: bool) -> bytes:
 
 def _mask_plain(raw: bytes, *, drop_queries: bool) -> bytes:
     raw = raw_without_tokens(raw)
+    if _SIGN.search(raw) is None:
+        return raw
     lower = raw.lower()
     if any(word in lower for word in _DIGEST_HINTS):
         raw = _hide(_DIGEST, raw)

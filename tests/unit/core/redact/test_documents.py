@@ -2,12 +2,16 @@ r"""What can be walked loses its secrets and nothing else."""
 
 from __future__ import annotations
 
+import time
+
 import orjson
 import pytest
 
+from logrouter.core import dead_letter
 from logrouter.core.redact.addresses import ip_policy
 from logrouter.core.redact.disclosure import STRICT, Disclosure, strictest
 from logrouter.core.redact.documents import walk_value
+from logrouter.model import RawRecord, Reason, Rejected, Stage
 
 HIDDEN = "s3cr3t-Value.9"
 
@@ -106,3 +110,50 @@ def test_where_no_route_is_known_the_strictest_counts():
 def test_bytes_that_are_no_text_stay_what_they_are():
     """A letter of bytes in another encoding is masked all the same."""
     assert STRICT.raw(b"\xff\xfe password=x9y8z7 \xe9") == b"\xff\xfe password=REDACTED \xe9"
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        '{"a":',
+        "[{",
+        '{"token":{',
+        '"',
+        '\\"',
+        '{"a":"b"},',
+        '{"log":"{',
+        "[[[",
+        "}",
+        "{}",
+        '{"a":[1,',
+        "1.2.3.4 ",
+        "a:b:",
+        "\n{",
+    ],
+)
+def test_bait_takes_no_longer_than_its_length(seed):
+    """What is looked at of a record is bounded, and is walked in linear time: the bound is some ten times as much."""
+    text = (seed * (2**18 // len(seed) + 1))[: 2**18]
+    start = time.process_time()
+    STRICT.text(text)
+    STRICT.text('{"m":"' + text)
+    assert time.process_time() - start < 4
+
+
+def test_the_letter_of_a_huge_record_is_cheap():
+    """Ten megabytes are rejected unread: no more of them is looked at than twice what is kept."""
+    value = b'{"log":"' + b"GET /a?token=x HTTP/1.1 " * 440_000
+    rejected = Rejected(Stage.DECODE, Reason.TOO_LARGE)
+    start = time.process_time()
+    letter = dead_letter.encode(
+        RawRecord("t", 0, 0, 1, value),
+        rejected,
+        event_id="i",
+        emitter="e",
+        stream="s",
+        max_raw_bytes=65_536,
+        now_ms=1,
+    )
+    assert time.process_time() - start < 2
+    assert len(letter) < 80_000
+    assert b"token=x" not in letter
