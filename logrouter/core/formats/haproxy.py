@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from logrouter.core.formats.families.haproxy_variables import meaning_of
+from logrouter.core.formats.families.secret_values import compile_secret_mask
 from logrouter.core.formats.families.weblog import count_of, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
@@ -176,4 +177,10 @@ def _signature(envelope: Envelope) -> bool:
     return text[start + 1 : start + 2] == "[" and text[start + 4 : start + 5] == "/" and ":" in text[:start]
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"pattern"}), _signature)
+def _mask(settings: FormatSettings) -> Callable[[str], str] | None:
+    # A line of the default pattern that is damaged is looked at for what it says: captures are rare.
+    pieces = pieces_of(settings.pattern or HTTPLOG, meaning_of)
+    return compile_secret_mask(pieces, only_fitting=not settings.pattern)
+
+
+FORMAT: Final[Format] = Format(_compile, frozenset({"pattern"}), _signature, mask=_mask)

@@ -24,14 +24,18 @@ if TYPE_CHECKING:
 _LABEL: Final = re.compile(r"[\w.-]{2,}[^\w\s]{1,4}$", re.ASCII)
 
 
-def compile_secret_mask(pieces: Sequence[Piece], *, escaped: bool = True) -> Callable[[str], str] | None:
+def compile_secret_mask(
+    pieces: Sequence[Piece], *, escaped: bool = True, only_fitting: bool = False
+) -> Callable[[str], str] | None:
     """A function that hides the values which the pattern's secret variables have in a line; None if it has none.
+
+    With *only_fitting* lines that don't fit the pattern stay as they are, but for values with a word before them.
 
     Raises:
         PatternError: lines of the pattern cannot be read back.
     """
     names = variables_of(pieces)
-    hidden = [group for group, name in enumerate(names, 1) if name.meaning == "dropped"]
+    hidden = [group for group, name in enumerate(names, 1) if _is_secret(name)]
     if not hidden:
         return None
     whole, head = compile_scan(pieces, escaped=escaped), head_of(pieces, escaped=escaped)
@@ -42,7 +46,7 @@ def compile_secret_mask(pieces: Sequence[Piece], *, escaped: bool = True) -> Cal
         match = whole.fullmatch(text)
         if match is not None:
             return _without(text, [match.span(group) for group in hidden])
-        begun = head.match(text) if len(known) < len(labels) else None
+        begun = head.match(text) if len(known) < len(labels) and not only_fitting else None
         if begun is not None:
             spans = [begun.span(group) for group in hidden if group <= head.groups]
             return _without(text[: begun.end()], spans) + (REDACTED if begun.end() < len(text) else "")
@@ -54,7 +58,10 @@ def compile_secret_mask(pieces: Sequence[Piece], *, escaped: bool = True) -> Cal
 
 
 def _is_secret(piece: Piece) -> bool:
-    return isinstance(piece, Variable) and piece.meaning == "dropped"
+    """Whether it is a variable that is dropped for what it says, and no figure that nobody needs."""
+    if not isinstance(piece, Variable) or piece.meaning != "dropped":
+        return False
+    return not piece.kind.chars or re.fullmatch(piece.kind.chars, "x") is not None
 
 
 def _label_of(pieces: Sequence[Piece], index: int) -> re.Pattern[str] | None:

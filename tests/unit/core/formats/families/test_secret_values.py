@@ -47,3 +47,14 @@ def test_a_value_that_the_pattern_says_is_secret_is_not_shown(format_, pattern, 
         assert "hush" not in shown
         assert "REDACTED" in shown
         assert "2026" in shown
+
+
+def test_captured_cookies_of_haproxy_are_not_shown():
+    """They stand between figures, with nothing before them that tells what they are."""
+    route = "{name: r, from: s, to: out, format: haproxy}"
+    file = f"version: 1\nsources: {{s: {{topics: t, envelope: plain}}}}\nroutes: [{route}]\n"
+    begin = "192.0.2.7:51234 [01/May/2026:10:00:00.250] web core/app1 0/0/1/11/12 200 517"
+    line = f'{begin} SRV=hush ID=hush ---- 1/1/0/0/0 0/0 "GET /a HTTP/1.1"'
+    shown = config.parse(file.encode(), {}).table.source_of("t").disclosure_of("r").text(line)
+    assert "hush" not in shown
+    assert "0/0/1/11/12 200 517 REDACTED REDACTED ---- 1/1/0/0/0" in shown
