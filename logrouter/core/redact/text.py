@@ -85,6 +85,7 @@ _PLAIN: Final = re.compile(rb"(?:" + _QUOTE + rb")?+(?:[^\s\"'&;,}<\\]|\\{1,15}/
 _HEADER: Final = re.compile(rb"""[^\r\n"\\<]++""")
 _HEADER_NAME: Final = re.compile(rb"(?:cookie2?|authori[sz]ation)(?![\w-])")
 _ELEMENT: Final = re.compile(rb"(?:<!\[cdata\[(?:(?!\]\]>)[\s\S])*+|[^<]++)++")
+_WORD_END: Final = re.compile(rb"[^\w.-][\w.-]{0,64}\Z")
 _OPENING: Final = re.compile(rb"[\[{]")
 _STRING_OR_BRACKET: Final = re.compile(rb"""(\\{0,15}+)"(?:[^"\\]++|\\++(?!")|\1\\++")*+(?:\1")?+|[\[\]{}]""")
 
@@ -245,10 +246,16 @@ def _values(pattern: re.Pattern[bytes], lower: bytes) -> Iterator[tuple[int, int
     """Where each value begins and ends."""
     at = 0
     while (name := pattern.search(lower, at)) is not None:
-        begin, stop = _extent(lower, name)
+        begin, stop = _extent(lower, name) if b"," not in name[0] or _is_quoted(lower, name) else (at, at)
         if stop > begin:
             yield begin, stop
         at = max(stop, name.end())
+
+
+def _is_quoted(lower: bytes, name: re.Match[bytes]) -> bool:
+    """Whether a name before a comma is all that stands in its quotes, and no end of a sentence."""
+    begun = _WORD_END.search(lower, max(0, name.start() - 64), name.start())
+    return begun is not None and begun[0][:1] in b"\"';\\%"
 
 
 def _extent(lower: bytes, name: re.Match[bytes]) -> tuple[int, int]:

@@ -99,6 +99,8 @@ def test_the_path_is_what_is_left_of_a_uri(uri, path):
         ('{"verb":"POST","payload":"{\\"card\\":\\"4111\\"}","n":1}', '{"verb":"POST","payload":"REDACTED","n":1}'),
         ('{"requestBody":"a=1","body_bytes_sent":5}', '{"requestBody":"REDACTED","body_bytes_sent":5}'),
         ("a%3Faccess_token%3Dabc%26b", "a%3Faccess_token%3DREDACTED"),
+        ('E="Invalid Credentials", URL="/a"', 'E="Invalid Credentials", URL="/a"'),
+        ('x "x-auth-token", "y9"', 'x "x-auth-token", "REDACTED"'),
         ('{"status_code":200,"route":"core"}', '{"status_code":200,"route":"core"}'),
     ],
 )
