@@ -48,7 +48,9 @@ def _within(run: str) -> str | None:
         return run
     behind = run.partition(":")[2]
     before = run.rpartition(":")[0]
-    return next((text for text in (run, behind, before, behind.rpartition(":")[0]) if _is_address(text)), None)
+    # Nine parts may be read both ways, and a port is likelier than a name of hexadecimal digits.
+    texts = (run, before, behind) if run[:1] != ":" else (run, behind, before)
+    return next((text for text in (*texts, behind.rpartition(":")[0]) if _is_address(text)), None)
 
 
 def _is_address(text: str) -> bool:
