@@ -135,7 +135,8 @@ class Parsed(Struct):
     the start of the request as written, or None. *outcome* is one of `core.outcomes.OUTCOMES` where the format knows
     better than the status, else None. *pair_key* is set if the gateway writes two lines for a request. *format* is the
     name of the format that has read the line, where the route leaves that open. *detail* is for `logrouter explain`:
-    what the format has left out.
+    what the format has left out. *secrets* is what it has dropped because of its name, by source (`header:x-api-key`,
+    `api_key`), None if that is nothing or not kept: it is for client ids that are hashed, and for nothing else.
     """
 
     event: dict[str, Any]
@@ -146,6 +147,12 @@ class Parsed(Struct):
     pair_key: PairKey | None = None
     format: str | None = None
     detail: str = ""
+    secrets: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        """All but the secrets: texts of errors and tests may quote it."""
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "secrets")
+        return f"Parsed({', '.join(shown)})"
 
 
 class Ignored(Struct, frozen=True):

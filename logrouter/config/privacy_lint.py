@@ -31,8 +31,8 @@ def warn_privacy(file: FileOptions, problems: Problems) -> None:
             if names_secret(name) and not _PUBLIC_PART.search(name) and not route.enrich.client_id.hashed:
                 problems.warn(
                     f"routes[{index}].enrich.client_id.from[{number}]",
-                    f"{source} is called like a secret, and a client id is published: say `hashed: true` to publish a "
-                    "keyed hash of it",
+                    f"{source} is called like a secret, which formats drop: say `hashed: true` to publish a keyed hash "
+                    "of it",
                 )
         if route.query == "keep":
             problems.warn(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from logrouter.core.routing import RouteTable
 
 HEADERS = "[user-agent, referer, origin, x-forwarded-uri, x-forwarded-for, host, x-note, accept]"
+HASHED = "[x-api-key, authorization, cookie, x-auth-token, api_key, apikey, token, password, secret, session]"
 PLAIN = f"request_headers: {HEADERS}"
 OPTIONS = {
     "plain": PLAIN,
@@ -40,6 +41,7 @@ OPTIONS = {
     "refused": f"{PLAIN}, schema: refusing.json",
     "passed": f"{PLAIN}, schema: refusing.json, on_invalid: pass, query: keep",
     "unmatched": "match: {text: {contains: nothing-has-this}}",
+    "hashed": f"{PLAIN}, enrich: {{client_id: {{from: {HASHED}, hashed: true}}}}",
     "unwanted": "match: {looks_like: request}, request: {method: BREW}",
 }
 
@@ -93,7 +95,8 @@ def found_in(table: RouteTable, lines: Iterable[Planted], *, addresses: bool = T
 @pytest.mark.parametrize("name", FORMATS)
 def test_no_topic_key_header_letter_sum_or_label_has_a_secret(name, option, folder):
     """Of lines that are read, refused, cut, damaged, too large, and of no route."""
-    table = config.parse(file_of(name, OPTIONS[option]).encode(), {}, folder=folder).table
+    more = "privacy: {hash_key: '${KEY}'}\n" if option == "hashed" else ""
+    table = config.parse(file_of(name, OPTIONS[option], more).encode(), {"KEY": "k" * 40}, folder=folder).table
     lines = list(plant(name, Marks()))[:: 1 if option == "plain" else 11]
     assert found_in(table, lines, addresses=option != "keep")[:3] == []
 

@@ -48,7 +48,7 @@ def build_client_id(
     for source in options.typed_from if options.typed_from != TYPED_FROM else ():
         if plain_source(source) not in given:
             problems.warn(join_path(path, "typed_from"), f"{source} is no source of the client id")
-    found = compile_client_id(options.sources, client_ip, options.typed_from)
+    found = compile_client_id(options.sources, client_ip, options.typed_from, hashed=options.hashed)
     if not options.hashed or not usable(privacy):
         return found
     if privacy.hash_key is None:

@@ -87,7 +87,8 @@ class ClientIdOptions:
     hashed: bool = opt(
         Boolean(),
         "Publish a hash in place of the id, 32 hexadecimal digits keyed by *privacy.hash_key*: for ids that are "
-        "secrets themselves, such as keys of APIs. Whoever has the key can tell which id a hash is of.",
+        "secrets themselves, such as keys of APIs. Only so do sources find headers and fields that are dropped because "
+        "of their names, such as `x-api-key`. Whoever has the key can tell which id a hash is of.",
         default=False,
     )
 

@@ -168,12 +168,11 @@ class _RouteTrace:
         return found
 
     def client_id(self, parsed: Parsed) -> tuple[str, str | None] | None:
-        tried = []
-        for source in self._route.client_id_sources:
-            one = compile_client_id([source], self._route.client_ip, self._route.client_id_typed_from)(copy(parsed))
-            tried.append(
-                {"from": source, "found": REDACTED if one and self._route.client_id_hashed else self._shown(one)}
-            )
+        route, tried = self._route, []
+        hashed = route.client_id_hashed
+        for source in route.client_id_sources:
+            one = compile_client_id([source], route.client_ip, route.client_id_typed_from, hashed=hashed)(copy(parsed))
+            tried.append({"from": source, "found": REDACTED if one and hashed else self._shown(one)})
             if one:
                 break
         found = self._route.client_id(parsed)

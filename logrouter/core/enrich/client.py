@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from logrouter.core.enrich.address import compile_client_ip
-from logrouter.core.enrich.sources import field_getter, plain_source
+from logrouter.core.enrich.sources import field_getter, plain_source, secret_getter
 from logrouter.core.names import SUSPECT, TYPED_FROM, bounded_name
 from logrouter.core.redact.tokens import without_tokens
 from logrouter.core.text.addresses import replace_addresses
@@ -36,6 +36,8 @@ def compile_client_id(
     sources: Sequence[str],
     client_ip: Callable[[str], str | None] | None = None,
     typed_from: Collection[str] = TYPED_FROM,
+    *,
+    hashed: bool = False,
 ) -> Callable[[Parsed], tuple[str, str | None] | None]:
     """A function from a request to (id, type) by the first of *sources* that has one, None for an anonymous request.
 
@@ -43,7 +45,8 @@ def compile_client_id(
     *typed_from*; of another, whoever wrote it could pass for somebody else, so its colon becomes `%3A`. *client_ip*
     (`compile_client_ip`) is applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives
     too, and every address that stands in another id, so that none gets around the policy. An id that is too long,
-    unprintable or a token is cut and hashed. The request of an id that was changed gets the flag `suspect`.
+    unprintable or a token is cut and hashed. The request of an id that was changed gets the flag `suspect`. *hashed*
+    says that ids go through `hash_client_id`, so that sources may be secrets (`Parsed.secrets`).
 
     Call it before the headers are reduced to the allowed ones, and read `parsed.flags` after it.
     """
@@ -53,7 +56,8 @@ def compile_client_id(
     caches: dict[tuple[bool, bool], dict[str, tuple[tuple[str, str | None] | None, bool]]] = {
         kind: {} for kind in kinds
     }
-    getters = [(field_getter(source), *kind, caches[kind]) for source, kind in zip(sources, kinds, strict=True)]
+    getter = secret_getter if hashed else field_getter
+    getters = [(getter(source), *kind, caches[kind]) for source, kind in zip(sources, kinds, strict=True)]
 
     def client_id(parsed: Parsed) -> tuple[str, str | None] | None:
         for get, is_address, may_type, cache in getters:

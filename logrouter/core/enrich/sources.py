@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.redact import redact_raw, redact_uri
+from logrouter.core.redact import names_secret, redact_raw, redact_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,6 +53,24 @@ def field_getter(source: str) -> Callable[[Parsed], Any]:
     if colon:
         raise ValueError(f"no kind of source {kind!r} in {source!r}; there are header:, field: and envelope:")
     return _header_getter(source.lower()) if "-" in source else _nested_getter(source)
+
+
+def secret_getter(source: str) -> Callable[[Parsed], Any]:
+    """`field_getter`, which also finds what the format has dropped because its name is a secret's.
+
+    What it finds may be published as a keyed hash only.
+    """
+    public = field_getter(source)
+    name = plain_source(source)
+    if not names_secret(name.removeprefix("header:")):
+        return public
+
+    def get(parsed: Parsed) -> Any:
+        secrets = parsed.secrets
+        found = secrets.get(name) if secrets is not None else None
+        return found if found is not None else public(parsed)
+
+    return get
 
 
 def plain_source(source: str) -> str:

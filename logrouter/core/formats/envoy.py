@@ -21,6 +21,7 @@ from msgspec.json import Decoder
 
 from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_passing
 from logrouter.core.formats.families.beside import read_beside
+from logrouter.core.formats.families.json_values import secret_headers
 from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import is_http_status
 from logrouter.core.redact import names_secret, path_of
@@ -217,9 +218,9 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored:
         return NO_REQUEST
     if meta.get("domain") == CANARY_DOMAIN:
         return _CANARY
-    headers = http.get("request_headers")
+    headers, secrets = http.get("request_headers"), None
     if headers is not None and not (headers and headers.keys() <= _LOWER_CASE and "-" not in headers.values()):
-        _normalise(http, headers)
+        secrets = _normalise(http, headers)
     uri = meta.get("uri")
     if type(uri) is str:
         http["path"] = path_of(uri)
@@ -236,16 +237,23 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored:
     if not meta and "meta" in event:
         del event["meta"]
     time = meta.get("dt")
-    return Parsed(event, line, time if type(time) is str else None, flags)
+    parsed = Parsed(event, line, time if type(time) is str else None, flags)
+    if secrets is not None:
+        parsed.secrets = secrets
+    return parsed
 
 
-def _normalise(http: dict[str, Any], headers: dict[str, Any]) -> None:
-    """Lower-case names, no absent values, no secrets. Skipped where a glance tells that all of this holds already."""
+def _normalise(http: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any] | None:
+    """Lower-case names, no absent values, no secrets. Skipped where a glance tells that all of this holds already.
+
+    Returns the secrets, None if there are none.
+    """
     kept = {name.lower(): value for name, value in headers.items() if value not in ABSENT and not names_secret(name)}
     if kept:
         http["request_headers"] = kept
     else:
         del http["request_headers"]
+    return secret_headers(headers) if len(kept) < len(headers) else None
 
 
 def _signature(envelope: Envelope) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_entry, is_passing, values_of
 from logrouter.core.formats.families.istio_upstream import service_of, upstream_of
+from logrouter.core.formats.families.json_values import secret_fields
 from logrouter.core.formats.families.response_flags import error_by, flags_of, outcome_by
 from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import is_http_status
@@ -153,6 +154,7 @@ def _flat(line: dict[str, Any], found: dict[str, Any], *, own: bool) -> dict[str
     if app is None and (host := _text(found.get("service_host"))) is not None:
         service = service_of(host)
         app, space = service[0] or None, service[1] or space
+    fields = _fields(line)
     return {
         **values,
         "app": app,
@@ -166,7 +168,8 @@ def _flat(line: dict[str, Any], found: dict[str, Any], *, own: bool) -> dict[str
         "time": time_text(found.get("time")),
         "headers": {name: value for name in _HEADERS if (value := _text(found.get(name))) is not None},
         "reached": "backend" in found or values["cluster"] is None,
-        "fields": _fields(line),
+        "fields": fields,
+        "secrets": secret_fields(line, fields),
     }
 
 
@@ -239,7 +242,8 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
         **values["fields"],
         **event,
     }
-    return Parsed(event, fields, values["time"], flags, outcome_by(status, set_flags, reached=values["reached"]))
+    outcome = outcome_by(status, set_flags, reached=values["reached"])
+    return Parsed(event, fields, values["time"], flags, outcome, secrets=values["secrets"])
 
 
 def _present(**values: Any) -> dict[str, Any]:

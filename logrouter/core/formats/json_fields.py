@@ -118,6 +118,8 @@ def _request(
     _derive(event)
     outcome = _apply_error(event, errors)
     found = Parsed(event, extras | event, time, flags, outcome)
+    if rules.secrets is not None:
+        found.secrets = rules.secrets.value_in(line)[0]
     if unread:
         found.flags += (UNREAD,)
         found.detail = f"without {_listed(unread)}: of another kind than the field"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.formats.families.json_values import CHAINS
+from logrouter.core.formats.families.json_values import CHAINS, secret_headers
 from logrouter.core.formats.format import FormatSettingsError
 from logrouter.core.formats.json_readers import (
     IN_TEXT,
@@ -103,12 +103,14 @@ class RequiredKey(NamedTuple):
 class CompiledRules(NamedTuple):
     """What the parser goes by.
 
+    *secrets* reads the headers that are none of *fields*, as their names are those of secrets.
     *required* is what tells a request, and *leaves* are the last parts of the keys for that. *names* are all names that
     an object may have for a part of a key that is read.
     """
 
     fields: tuple[ReadRule, ...]
     extras: tuple[ReadRule, ...]
+    secrets: ReadRule | None
     time: ReadRule | None
     at_end: bool
     required: tuple[RequiredKey, ...]
@@ -136,6 +138,7 @@ def compile_rules(settings: FormatSettings) -> CompiledRules:
     return CompiledRules(
         fields,
         tuple(_extra_rule(name, rule, settings) for name, rule in settings.extras.items()),
+        next((rule._replace(read=secret_headers) for rule in fields if rule.read is headers_of), None),
         None if time is None else _time_rule(time),
         time is not None and time.at_end,
         tuple(RequiredKey(" or ".join(group), tuple(map(compile_key, group)), read) for group, read in required),

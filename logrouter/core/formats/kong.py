@@ -15,7 +15,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.formats.families.json_values import CHAINS, host_of, join_texts, read_headers, without_secrets
+from logrouter.core.formats.families.json_values import (
+    CHAINS,
+    host_of,
+    join_texts,
+    read_headers,
+    secret_headers,
+    without_secrets,
+)
 from logrouter.core.formats.format import Format, fixed_format
 from logrouter.core.outcomes import FIRST_STATUS, outcome_of
 from logrouter.core.redact import path_of
@@ -99,7 +106,8 @@ def _of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored
 def _request(line: dict[str, Any], parts: dict[str, dict[str, Any]], flags: tuple[str, ...]) -> Parsed | Rejected:
     """The event in a line whose parts are objects."""
     asked, answered, latencies = parts["request"], parts["response"], parts["latencies"]
-    headers = read_headers(asked.get("headers"))
+    written = asked.get("headers")
+    headers = read_headers(written)
     status = as_whole(answered["status"])
     if type(status) is int and status < FIRST_STATUS and status:
         return Rejected(Stage.PARSE, Reason.MALFORMED, "response.status is none of HTTP", "/response/status")
@@ -129,7 +137,10 @@ def _request(line: dict[str, Any], parts: dict[str, dict[str, Any]], flags: tupl
     if backend is not None and backend != status:
         event["backend_status_code"] = backend
     outcome = _outcome(line, status, backend, reached="backend_time_ms" in event)
-    return Parsed(event, _fields(line, parts, event), _time(line.get("started_at")), flags, outcome)
+    parsed = Parsed(event, _fields(line, parts, event), _time(line.get("started_at")), flags, outcome)
+    if type(written) is dict and len(headers) < len(written):
+        parsed.secrets = secret_headers(written)
+    return parsed
 
 
 def _asked(asked: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:

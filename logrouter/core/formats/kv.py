@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 from logrouter.core.formats.families.app_space import app_space
+from logrouter.core.formats.families.json_values import secret_fields
 from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, FormatSettingsError
 from logrouter.core.names import SUSPECT
 from logrouter.core.redact import names_secret, path_of, redact_shown
@@ -181,11 +182,14 @@ def _compile(settings: FormatSettings) -> Parser:
         if _TRIES in event and event[_TRIES] in (0, http.get("status_code")):
             del event[_TRIES]  # no backend was asked, or it says nothing that the status does not
         fields: dict[str, Any] = dict.fromkeys(words, "true")
-        fields |= {key: value for key, value in line.items() if key not in uris and not names_secret(key)}
+        public = {key: value for key, value in line.items() if key not in uris and not names_secret(key)}
+        secrets = secret_fields(line, public) if len(public) < len(line) else None
+        fields |= public
         fields |= _place(said, event)
         fields |= event
         time = _first(line, _CLOCK) or _leading(text)
-        return Parsed(event, fields, time, tuple(flags), rule.outcome if rule is not None else None)
+        outcome = rule.outcome if rule is not None else None
+        return Parsed(event, fields, time, tuple(flags), outcome, secrets=secrets)
 
     return parse
 

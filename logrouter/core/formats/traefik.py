@@ -98,7 +98,7 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejected:
         if status:
             return Rejected(Stage.PARSE, Reason.MALFORMED, f"{_STATUS} is none of HTTP", f"/{_STATUS}")
         status = None  # a client that left, or a WebSocket that had ended: the line does not say which
-    headers, fields = _headers_and_fields(line)
+    headers, fields, secrets = _headers_and_fields(line)
     event: dict[str, Any] = {"http": _http(line, status, headers)}
     if meta := _meta(line, headers):
         event["meta"] = meta
@@ -116,23 +116,32 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejected:
     if origin is not None and origin != status and (type(origin) is not int or origin >= FIRST_STATUS):
         event["backend_status_code"] = origin
     fields |= event
-    return Parsed(event, fields, _time(line, event.get("total_time_ms")), flags, _outcome(line, status, origin))
+    parsed = Parsed(event, fields, _time(line, event.get("total_time_ms")), flags, _outcome(line, status, origin))
+    parsed.secrets = secrets
+    return parsed
 
 
-def _headers_and_fields(line: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Request headers by lower-case name, and what sources may ask for; neither with secrets or what is redacted."""
+def _headers_and_fields(line: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any], dict[str, Any] | None]:
+    """Request headers by lower-case name, what sources may ask for, and secrets; none with what is redacted."""
     headers: dict[str, str] = {}
     fields: dict[str, Any] = {}
+    secrets: dict[str, Any] | None = None
     for name, value in line.items():
         if value == REDACTED:
             continue
         if name.startswith(_HEADER):
             header = name[len(_HEADER) :].lower()
-            if header and type(value) is str and not names_secret(header):
-                headers.setdefault(header, value)
-        elif name not in _UNASKED and type(value) not in _NESTED and not _is_secret(name):
-            fields[name] = value
-    return headers, fields
+            if header and type(value) is str:
+                if names_secret(header):
+                    secrets = {f"header:{header}": value, **(secrets or {})}
+                else:
+                    headers.setdefault(header, value)
+        elif name not in _UNASKED and type(value) not in _NESTED:
+            if _is_secret(name):
+                secrets = {**(secrets or {}), name: value}
+            else:
+                fields[name] = value
+    return headers, fields, secrets
 
 
 def _is_secret(name: str) -> bool:

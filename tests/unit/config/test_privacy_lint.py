@@ -41,8 +41,8 @@ def warnings_of(tmp_path, options: str, more: str = "") -> list[str]:
         (
             "enrich: {client_id: [x-user-id, 'header:x-api-key']}",
             (
-                "routes[0].enrich.client_id.from[1]: header:x-api-key is called like a secret, and a client id is "
-                "published: say `hashed: true` to publish a keyed hash of it"
+                "routes[0].enrich.client_id.from[1]: header:x-api-key is called like a secret, which formats "
+                "drop: say `hashed: true` to publish a keyed hash of it"
             ),
         ),
         (

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from logrouter.core.formats.families.json_values import secret_headers
 from logrouter.core.redact import names_secret
 from logrouter.core.text.durations import duration_ms
 from logrouter.core.text.json_numbers import whole
@@ -58,7 +59,7 @@ def is_passing(properties: dict[str, Any]) -> bool:
 def values_of(line: dict[str, Any]) -> dict[str, Any]:
     """The values by the names that `formats.istio` uses; None for those that are missing."""
     common, request, response = (get_message(line, name) for name in ("common_properties", "request", "response"))
-    headers = _headers(request)
+    headers, secrets = _headers(request)
     # Time until the first byte from the backend, less what passed before the request went there.
     first, sent = (_ms(common, f"time_to_first_upstream_{way}_byte") for way in ("rx", "tx"))
     return {
@@ -76,6 +77,7 @@ def values_of(line: dict[str, Any]) -> dict[str, Any]:
         "sent": get_number(response, "response_body_bytes"),
         "received": get_number(request, "request_body_bytes"),
         "headers": headers,
+        "secrets": secrets,
         "route": get_text(common, "route_name"),
         "cluster": get_text(common, "upstream_cluster"),
         "reached": get_field(common, "upstream_remote_address") is not None or first is not None,
@@ -111,19 +113,20 @@ def _without_secrets(part: dict[str, Any], depth: int) -> dict[str, Any]:
     return kept
 
 
-def _headers(request: dict[str, Any]) -> dict[str, str]:
-    """The request headers that are logged, by lower-case name, without secrets."""
+def _headers(request: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any] | None]:
+    """The request headers that are logged, by lower-case name, without secrets; and these, None if there are none."""
     written = get_message(request, "request_headers")
     headers = {
         name.lower(): value
         for name, value in written.items()
         if type(value) is str and value not in ("", "-") and not names_secret(name)
     }
+    secrets = secret_headers(written) if len(headers) < len(written) else None
     for name, field in (("user-agent", "user_agent"), ("referer", "referer")):
         value = get_text(request, field)
         if value is not None:
             headers[name] = value
-    return headers
+    return headers, secrets
 
 
 def _client(common: dict[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from logrouter.core.envelopes.fields import getter
 from logrouter.core.formats.families.aws_errors import WAF, fault_of, harmless_message
 from logrouter.core.formats.families.aws_names import plain, targets_of
+from logrouter.core.formats.families.json_values import nested_secrets
 from logrouter.core.formats.format import FormatSettingsError
 from logrouter.core.outcomes import is_http_status, outcome_of
 from logrouter.core.redact import path_of
@@ -48,6 +49,7 @@ _BACKEND_STATUS: Final = ("integrationstatus", "integrationintegrationstatus")
 _DIGITS = re.compile(r"[0-9]{1,16}")
 _ROUTE_KEY = re.compile(r"([A-Z]{1,16}) (/.*)", re.DOTALL)
 _MAX_DEPTH: Final = 8
+_DROPPED: Final = "(dropped)"
 _MAX_CACHED: Final = 4096
 _MAX_GROUP: Final = 512
 _MAX_PLANS: Final = 256
@@ -111,7 +113,10 @@ def compile_reader(settings: FormatSettings) -> Reader:
         if address := event.get("http", {}).get("client_ip"):
             public["http.client_ip"] = address
         outcome = _fault(event, index, unset, errors)
-        return Parsed(event, public, index[plan.time] if plan.time is not None else None, flags, outcome)
+        parsed = Parsed(event, public, index[plan.time] if plan.time is not None else None, flags, outcome)
+        if _DROPPED in unset:
+            parsed.secrets = nested_secrets(line)
+        return parsed
 
     return read
 
@@ -198,12 +203,14 @@ def _groups(settings: FormatSettings) -> Callable[[str | None], dict[str, str]]:
 def _index(part: dict[str, Any], index: Index, unset: set[str], prefix: str, depth: int) -> dict[str, Any]:
     """Put every text and whole number into *index* under its compared name, the first value of a name, as text.
 
-    Names without a value go to *unset*. Returns *part* without what is absent or may not be read.
+    Names without a value go to *unset*, and `_DROPPED` if any name is not read. Returns *part* without what is absent
+    or may not be read.
     """
     kept: dict[str, Any] = {}
     for name, given in part.items():
         own = plain(name)
         if own is None:
+            unset.add(_DROPPED)
             continue
         key = prefix + own
         kind = type(given)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from logrouter.core.redact import REDACTED, names_secret
 from logrouter.core.text.unflatten import ABSENT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 CHAINS: Final = frozenset({"x-forwarded-for", "forwarded"})
 """Headers that say by whom a request was forwarded: read into `http.client_ip`, where the route's policy applies."""
@@ -30,6 +33,41 @@ def read_headers(headers: object) -> dict[str, str]:
         if header and not names_secret(header):
             found.setdefault(header, text)
     return found
+
+
+def secret_headers(headers: object) -> dict[str, Any] | None:
+    """What `read_headers` leaves out because of its name, for `Parsed.secrets`; None if that is nothing."""
+    if type(headers) is not dict:
+        return None
+    found = {
+        f"header:{name.lower()}": text
+        for name, value in headers.items()
+        if names_secret(name.lower()) and (text := join_texts(value)) not in ABSENT and text != REDACTED
+    }
+    return found or None
+
+
+def secret_fields(line: Mapping[str, Any], public: Collection[str] = ()) -> dict[str, Any] | None:
+    """Texts and numbers of a line under names of secrets, for `Parsed.secrets`; None if there are none.
+
+    *public* are names that have been looked at already, and are none.
+    """
+    found: dict[str, Any] = {}
+    for name, value in line.items():
+        if name in public or not names_secret(name):
+            continue
+        if type(value) in (str, int) and value not in ABSENT and value != REDACTED:
+            found[name] = value
+    return found or None
+
+
+def nested_secrets(line: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any] | None:
+    """`secret_fields` of a line and of the objects in it, by dotted names."""
+    found = {f"{prefix}{name}": value for name, value in (secret_fields(line) or {}).items()}
+    for name, value in line.items():
+        if type(value) is dict and depth < _MAX_DEPTH:
+            found |= nested_secrets(value, f"{prefix}{name}.", depth + 1) or {}
+    return found or None
 
 
 def join_texts(value: object) -> str | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from logrouter.core.formats.families.weblog import UNPUBLISHED
 from logrouter.core.redact import REDACTED
 from logrouter.core.text.line_patterns import Variable, compile_scan, head_of, variables_of
 
@@ -58,8 +59,8 @@ def compile_secret_mask(
 
 
 def _is_secret(piece: Piece) -> bool:
-    """Whether it is a variable that is dropped for what it says, and no figure that nobody needs."""
-    if not isinstance(piece, Variable) or piece.meaning != "dropped":
+    """Whether it is a variable that may not leave for what it says, and no figure that nobody needs."""
+    if not isinstance(piece, Variable) or not piece.meaning.startswith(UNPUBLISHED):
         return False
     return not piece.kind.chars or re.fullmatch(piece.kind.chars, "x") is not None
 

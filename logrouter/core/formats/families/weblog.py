@@ -8,6 +8,7 @@ A server's format gives each of its variables a meaning; this module knows what 
     status, seconds, …            figures, converted here: servers write them as digits and nothing else
     header:<name>, field:<name>   a request header; what only client-id and API sources may read, and nobody publishes
     dropped                       nothing that may leave: cookies, credentials, bodies
+    secret:<source>               the same, of which a client id may be a keyed hash: secret:header:x-api-key
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from logrouter.model import Envelope, Parser
 
 MAX_DIGITS: Final = 15
+UNPUBLISHED: Final = ("dropped", "secret:")
+"""How meanings begin of what may not leave."""
+
 BACKEND: Final = ("backend_seconds", "backend_status", "field:upstream_addr")
 """What is absent where the server answered by itself."""
 
@@ -74,8 +78,9 @@ class PatternReader:
         plan = [(index, *meaning.partition(":")[::2]) for index, meaning in enumerate(meanings)]
         self._headers = tuple((index, name) for index, kind, name in plan if kind == "header")
         self._fields = tuple((index, name) for index, kind, name in plan if kind == "field")
+        self._secrets = tuple((index, name) for index, kind, name in plan if kind == "secret")
         others = [(index, f"{kind}:{name}" if name else kind) for index, kind, name in plan]
-        self._values = tuple(each for each in others if not each[1].startswith(("header:", "field:", "dropped")))
+        self._values = tuple(each for each in others if not each[1].startswith(("header:", "field:", *UNPUBLISHED)))
         self._proxies = any(meaning in BACKEND for _, meaning in others)
 
     def read(self, text: str) -> Parsed | Ignored | Rejected:
@@ -101,7 +106,10 @@ class PatternReader:
         if self._prepare is not None:
             self._prepare(values)
         reached = not self._proxies or "upstream_addr" in fields
-        return _assemble(values, headers, fields, at_end=self._at_end, reached=reached)
+        found = _assemble(values, headers, fields, at_end=self._at_end, reached=reached)
+        if self._secrets and isinstance(found, Parsed):
+            found.secrets = _present(self._secrets, texts, undo)
+        return found
 
 
 def _present(
@@ -190,14 +198,14 @@ def _careful(reader: PatternReader) -> Callable[[str], Parsed | Ignored | Reject
 
 
 def header_meaning(name: str) -> str:
-    """The meaning of a request header: address, host, or a plain header; dropped if it is secret."""
+    """The meaning of a request header: address, host, a plain header, or a secret."""
     name = name.lower()
-    return _HEADERS.get(name) or ("dropped" if names_secret(name) else f"header:{name}")
+    return _HEADERS.get(name) or (f"secret:header:{name}" if names_secret(name) else f"header:{name}")
 
 
 def field_meaning(name: str, called: str = "") -> str:
-    """The meaning of a value that is kept under *name*; dropped if *called* or *name* says that it is secret."""
-    return "dropped" if names_secret(called or name) else f"field:{name}"
+    """The meaning of a value that is kept under *name*; a secret if *called*, or without it *name*, says so."""
+    return f"secret:{name}" if names_secret(called or name) else f"field:{name}"
 
 
 def _assemble(
