@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from msgspec import Struct
 
-from logrouter.core.enrich import allow_headers
+from logrouter.core.enrich import allow_headers, replace_in_headers
 from logrouter.core.enrich.sources import known_values
 from logrouter.core.outcomes import ENDINGS, NO_ENDING
 from logrouter.core.redact import REDACTED, redact_raw, redact_uri
@@ -293,6 +293,8 @@ def _protect_client(route: Route, http: dict[str, Any]) -> None:
         except TypeError:  # a value that is no text; the schema has the last word on it
             pass
         allowed = allow_headers(headers, route.headers, route.query)
+        if route.address_headers and route.disclosure.address is not None:
+            replace_in_headers(allowed, route.address_headers, route.disclosure.address)
         if allowed:
             http["request_headers"] = allowed
         else:

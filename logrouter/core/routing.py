@@ -76,8 +76,8 @@ class Route:
     `core.request_fields.Request`), for which *address* finds the client's address before any policy. *client_id*
     returns (id, type) and *api* (name, version), or None; *client_id_sources* and *api_rules* are what they were
     compiled from, for `core.dryrun.explain`. *headers* are the lower-case names of request headers that may be
-    published, *query* is "drop" or "keep", *client_ip* applies the policy on addresses. *weight* says how many requests
-    a line with this status stands for.
+    published, *address_headers* those of them that are made for addresses. *query* is "drop" or "keep", *client_ip*
+    applies the policy on addresses. *weight* says how many requests a line with this status stands for.
 
     *to* is the output topic, *stream* the `meta.stream` of the events, *topics* every topic that they may go to, *to*
     first, and *tables* the tables that count them. *schema_uri* and *validator* are those of the schema. *extras* is
@@ -105,6 +105,7 @@ class Route:
     tables: tuple[str, ...]
     request: Condition | None = None
     address: ClientIpOf | None = None
+    address_headers: frozenset[str] = frozenset()
     client_id_sources: tuple[str, ...] = ()
     client_id_hashed: bool = False
     client_id_typed_from: tuple[str, ...] = ()

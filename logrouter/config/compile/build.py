@@ -30,7 +30,7 @@ from logrouter.config.options.match import Matching
 from logrouter.config.options.topics import split_topics
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, join_path, list_names
-from logrouter.core.enrich import compile_api, compile_client_ip
+from logrouter.core.enrich import compile_api, compile_client_ip, made_for_addresses
 from logrouter.core.envelopes import ENVELOPES, WITH_FRAGMENTS, WITH_MERGED_KEY
 from logrouter.core.join.partial_lines import PartialLineLimits
 from logrouter.core.redact import names_secret
@@ -227,6 +227,7 @@ def _route(
     ):
         return None
     matching = options.match or Matching()
+    headers = frozenset(name.lower() for name in options.request_headers if not names_secret(name))
     return Route(
         name=options.name,
         condition=matching.condition,
@@ -238,7 +239,8 @@ def _route(
             options.enrich.client_id, client_ip, file.privacy, join_path(path, "enrich.client_id"), problems
         ),
         api=compile_api(api_rules),
-        headers=frozenset(name.lower() for name in options.request_headers if not names_secret(name)),
+        headers=headers,
+        address_headers=frozenset(filter(made_for_addresses, headers)),
         client_ip=client_ip,
         weight=build_weight(options.weight, options.sample.rate if options.sample is not None else 1.0),
         query=options.query,

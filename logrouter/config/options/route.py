@@ -273,7 +273,8 @@ class RouteOptions:
     request_headers: tuple[str, ...] = opt(
         ListOf(Text(r"[A-Za-z0-9-]{1,100}", "a header name"), max_items=100, unique=True),
         "Request headers that may be published; all others are removed. One whose name says that it is a secret "
-        "(`authorization`, `cookie`, `x-api-key`) never is, whatever this list says.",
+        "(`authorization`, `cookie`, `x-api-key`) never is, whatever this list says. Addresses in headers that are "
+        "made for them (`x-forwarded-for`, `forwarded`, `x-real-ip`, …) are treated as *client_ip* says.",
         default=("user-agent",),
     )
     client_ip: ClientIpOptions = opt(

@@ -7,7 +7,13 @@ clients, paths and addresses come again, and the input may be hostile.
 from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.api import ApiRule, compile_api
 from logrouter.core.enrich.client import TYPED_PREFIXES, compile_client_id, hash_client_id
-from logrouter.core.enrich.sources import ENVELOPE_PREFIX, allow_headers, field_getter
+from logrouter.core.enrich.sources import (
+    ENVELOPE_PREFIX,
+    allow_headers,
+    field_getter,
+    made_for_addresses,
+    replace_in_headers,
+)
 from logrouter.core.enrich.weight import compile_weight
 
 __all__ = [
@@ -21,4 +27,6 @@ __all__ = [
     "compile_weight",
     "field_getter",
     "hash_client_id",
+    "made_for_addresses",
+    "replace_in_headers",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.redact import names_secret, redact_raw, redact_uri
+from logrouter.core.text.addresses import holds_address, replace_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +25,10 @@ URI_HEADERS: Final = frozenset(
     }
 )
 """Request headers whose value is a URI, or a part of one."""
+
+_FOR_ADDRESSES: Final = re.compile(
+    r"forwarded(?!-(?:host|method|path|port|prefix|proto|scheme|server|ssl|ur[il]))|(?:ip|ipv[46]|addr|address)$|^via$"
+)
 
 MAX_KEPT: Final = 512
 MAX_KEPT_VALUES: Final = 8192
@@ -121,6 +127,21 @@ def allow_headers(headers: Mapping[str, Any], allowed: frozenset[str], query: st
     return kept
 
 
+def made_for_addresses(name: str) -> bool:
+    """Whether a header of this lower-case name says through whom a request came: `x-forwarded-for`, `x-real-ip`."""
+    return _FOR_ADDRESSES.search(name) is not None
+
+
+def replace_in_headers(headers: dict[str, Any], names: frozenset[str], replace: Callable[[str], str]) -> None:
+    """Put what *replace* makes of it in place of every address in the headers called *names*."""
+    for name in names & headers.keys():
+        value = headers[name]
+        if type(value) is str:
+            headers[name] = replace_addresses(value, replace)
+            if not headers[name]:
+                del headers[name]
+
+
 def _clean_value(name: str, value: str, query: str) -> str:
     if name in URI_HEADERS:
         keep = "keep" if query == "keep" and name != "referer" else "drop"
@@ -135,8 +156,8 @@ def _clean_value(name: str, value: str, query: str) -> str:
     if value in known_values:
         return value
     clean = _without_secrets(value)
-    # Of what may be a URI elsewhere, nothing is known by its value alone.
-    if clean == value and len(value) <= MAX_KEPT and "?" not in value and "#" not in value:
+    # Of what may be a URI or an address elsewhere, nothing is known by its value alone.
+    if clean == value and len(value) <= MAX_KEPT and "?" not in value and "#" not in value and not holds_address(value):
         if len(known_values) >= MAX_KEPT_VALUES:
             known_values.clear()
         known_values.add(value)

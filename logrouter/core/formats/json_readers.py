@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.formats.families.json_values import CHAINS, join_texts, read_headers
+from logrouter.core.formats.families.json_values import join_texts, read_headers
 from logrouter.core.redact import path_of, redact_shown
 from logrouter.core.text.durations import parse_duration
 from logrouter.core.text.json_numbers import MAX_WHOLE, whole, written_whole
@@ -71,10 +71,8 @@ def message_of(value: Any) -> str | None:
 
 
 def headers_of(value: Any) -> dict[str, str] | None:
-    """Request headers out of an object, without those that hold the client's address."""
-    if type(value) is not dict:
-        return None
-    return {name: text for name, text in read_headers(value).items() if name not in CHAINS}
+    """Request headers out of an object, without those that hold secrets."""
+    return read_headers(value) if type(value) is dict else None
 
 
 def extra_of(value: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from logrouter.core.formats.families.json_values import CHAINS, secret_headers
+from logrouter.core.formats.families.json_values import secret_headers
 from logrouter.core.formats.format import FormatSettingsError
 from logrouter.core.formats.json_readers import (
     IN_TEXT,
@@ -163,8 +163,6 @@ def _field_rule(name: str, rule: KeyRule) -> ReadRule:
         header = name[len(HEADER_PREFIX) :]
         if names_secret(header):
             raise FormatSettingsError(option, f"the header {header} holds a secret, which is never read")
-        if header in CHAINS:
-            raise FormatSettingsError(option, "holds addresses: read the key into http.client_ip")
         return ReadRule(("http", "request_headers", header), _public_readers(option, rule), chain_of)
     if name not in _READERS:
         raise FormatSettingsError(option, "no such field of the event")

@@ -16,7 +16,6 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families.json_values import (
-    CHAINS,
     host_of,
     join_texts,
     read_headers,
@@ -121,8 +120,8 @@ def _request(line: dict[str, Any], parts: dict[str, dict[str, Any]], flags: tupl
             http["path"] = path_of(meta["uri"])
     if (client := _client(line.get("client_ip"), headers)) not in ABSENT:
         http["client_ip"] = client
-    if public := {name: value for name, value in headers.items() if name not in CHAINS}:
-        http["request_headers"] = public
+    if headers:
+        http["request_headers"] = headers
     if route := next((route for name in ("name", "id") if (route := parts["route"].get(name)) not in ABSENT), None):
         event["route"] = route
     for name, size in (("bytes_sent", answered.get("size")), ("bytes_received", asked.get("size"))):

@@ -11,9 +11,6 @@ from logrouter.core.text.unflatten import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-CHAINS: Final = frozenset({"x-forwarded-for", "forwarded"})
-"""Headers that say by whom a request was forwarded: read into `http.client_ip`, where the route's policy applies."""
-
 _MAX_DEPTH: Final = 4
 
 
