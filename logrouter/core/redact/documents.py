@@ -34,6 +34,8 @@ _MAX_OPEN: Final = 500
 CUT: Final = "…"
 """Stands for an end that is left out, as it can't be told what it belongs to."""
 
+_EMPTY: Final = "{}"
+
 _NAME_KEYS: Final = frozenset(
     {"name", "key", "header", "headername", "header_name", "field", "k", "n", "param", "attribute"}
 )
@@ -58,9 +60,7 @@ def walk_text(text: str, mask: MaskText, *, drop_queries: bool = False) -> str:
     found = walker.embedded(text)
     if found is not None:
         return found
-    if "\n" in text.strip():
-        return "\n".join(line if not line else walker.line(line) for line in text.split("\n"))
-    return walker.line(text)
+    return walker.lines(text) if "\n" in text.strip() else mask(text)
 
 
 def walk_value(value: Any, mask: MaskText, *, name: str = "", drop_queries: bool = False) -> Any:
@@ -75,10 +75,18 @@ class _Walker:
         self._mask = mask
         self._drop_queries = drop_queries
 
-    def line(self, text: str) -> str:
-        """A line that may have an object in it."""
-        found = self.embedded(text)
-        return self._mask(text) if found is None else found
+    def lines(self, text: str) -> str:
+        """Lines that may have objects in them; those between are masked together, as a key or an element takes many."""
+        kept: list[str] = []
+        plain: list[str] = []
+        for line in text.split("\n"):
+            found = self.embedded(line)
+            if found is None:
+                plain.append(line)
+                continue
+            kept += ([self._mask("\n".join(plain)), found]) if plain else [found]
+            plain = []
+        return "\n".join([*kept, self._mask("\n".join(plain))] if plain else kept)
 
     def embedded(self, text: str) -> str | None:
         """A text with a container behind what a logger writes before it, or one that is cut off; None without one."""
@@ -87,10 +95,15 @@ class _Walker:
         for opening in islice(_BEGINS.finditer(text), MAX_STARTS):
             start = opening.start()
             if end > start and (whole := self.document(text[start:end], 0, 0)) is not None:
-                return self._mask(text[:start]) + whole + self._mask(text[end:])
+                return self._behind(text[:start], whole) + self._mask(text[end:])
             if (cut := self._cut(text[start:])) is not None:
-                return self._mask(text[:start]) + cut
+                return self._behind(text[:start], cut)
         return None
+
+    def _behind(self, before: str, container: str) -> str:
+        """A container behind a text, without it where the text ends with the name of a secret: `cookies={…}`."""
+        masked = self._mask(before + _EMPTY) if before else _EMPTY
+        return masked.removesuffix(_EMPTY) + container if masked.endswith(_EMPTY) else masked
 
     def document(self, text: str, depth: int, level: int) -> str | None:
         """The text of a JSON container or string, walked; None if it is neither."""
@@ -188,7 +201,9 @@ class _Walker:
             return text
         found = self.document(text, depth, level)
         if found is None:
-            found = self.line(text) if "{" in text and level < MAX_LEVELS else self._mask(text)
+            found = self.embedded(text) if "{" in text and level < MAX_LEVELS else None
+        if found is None:
+            found = self._mask(text)
         if text[:1] == "/" and ("?" in text or "%" in text or ";" in text or len(text) > 20) and " " not in text:
             found = redact_uri(found, "drop" if self._drop_queries else "keep")
         return text if found == text else found

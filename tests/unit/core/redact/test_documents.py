@@ -56,6 +56,13 @@ def nested(text: str, levels: int) -> str:
         ('{"token":"x9y8z7","token":1}', '{"token":"REDACTED"}'),
         ('{"a":"Bearer x9y8z7x9","a":1}', '{"a":1}'),
         ('{"%74oken":"x9y8z7"}', '{"token":"REDACTED"}'),
+        ('login cookies={"a":"x9y8z7"} n=1', "login cookies=REDACTED n=1"),
+        ('body {"a":"x9","b":1} request_body={"a":"x9y8z7","b', 'body {"a":"x9","b":1} request_body=REDACTED'),
+        ('request_body: [{"a":"x9y8z7"', "request_body: REDACTED"),
+        ('GET /a?filter={"a":"x9y8z7"} HTTP/1.1', "GET /a?REDACTED HTTP/1.1"),
+        ('"queryStringParameters":{"a":"x9y8z7"}', '"queryStringParameters":REDACTED'),
+        ("a\n-----BEGIN PRIVATE KEY-----\nx9y8z7\nx9y8\n-----END PRIVATE KEY-----\nb", "a\nREDACTED\nb"),
+        ("<Password>\n  x9y8z7\n</Password>\n<a/>", "<Password>REDACTED</Password>\n<a/>"),
         ('{"a": {"b": [1, 2.50, null]}, "c": "d"}', '{"a": {"b": [1, 2.50, null]}, "c": "d"}'),
     ],
 )
