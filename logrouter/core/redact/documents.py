@@ -47,7 +47,7 @@ _HEADER_NAME: Final = re.compile(r"[\w.$-]{2,64}:?", re.ASCII)
 _CODE: Final = re.compile(r"[A-Za-z]{0,4}[0-9]{0,3}|[A-Za-z][A-Za-z_. -]{0,60}", re.ASCII)
 _PLAIN: Final = re.compile(r"[A-Za-z]{0,40}|[0-9]{0,20}|[A-Za-z0-9]{0,7}", re.ASCII)
 _TOKENS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]', re.DOTALL)
-_BEGINS: Final = re.compile(r"""\{(?=\s{0,64}["}])|\[(?=\s{0,64}["{\[\]0-9tfn-])""")
+_BEGINS: Final = re.compile(r"""\{(?=\s{0,64}["}])|(?<!\w)\[(?=\s{0,64}["{\[\]0-9tfn-])""")
 _OPENINGS: Final = {"{": "}", "[": "]"}
 
 

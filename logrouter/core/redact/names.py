@@ -46,7 +46,15 @@ BULK: Final = r"payload|re(?:quest|sponse)[-_]?body"
 
 _QUERIES: Final = frozenset(
     {
-        *("args", "arguments", "httpquery", "multivaluequerystringparameters", "query", "queryparameters"),
+        *(
+            "args",
+            "arguments",
+            "csuriquery",
+            "httpquery",
+            "multivaluequerystringparameters",
+            "query",
+            "queryparameters",
+        ),
         *("queryparams", "querystring", "querystringparameters", "rawquerystring", "requestquery"),
         *("requestquerystring", "urlquery"),
     }

@@ -32,12 +32,12 @@ _ENCODED: Final = rb"%(?:25){0,3}"
 
 # All of these are matched against a lower-case copy, which is five times as fast as ignoring case.
 _QUOTE: Final = rb"(?:\\{0,15}+(?:[" + rb'"' + rb"']|u002[27]|x2[27])|&quot;|&#3[49];|" + _ENCODED + rb"2[27])"
-_EQUALS: Final = rb"(?:=>?|:|\\{1,15}(?:u003|x3)[da]|" + _ENCODED + rb"3[da])"
+_EQUALS: Final = rb"(?:=>?|:=?|->|&gt;|\\{1,15}(?:u003|x3)[da]|" + _ENCODED + rb"3[da])"
 _PAIRED: Final = (
-    rb"(?:,\s{0,4}+(?:" + _QUOTE + rb"v(?:al(?:ues?)?)?" + _QUOTE + rb"\s{0,4}:\s{0,4}+)?+|\s{1,4}v(?:al(?:ue)?)?=|/?>)"
+    rb"(?:,\s{0,4}+(?:" + _QUOTE + rb"v(?:al(?:ues?)?)?" + _QUOTE + rb"\s{0,4}:\s{0,4}+)?+|v(?:al(?:ue)?)?=|/?>)"
 )
 _BETWEEN: Final = (
-    rb"\]?(?:"
+    rb"(?:\[\w{0,20}\]|\])?+(?:"
     + _QUOTE
     + rb"\s{0,4}+"
     + _PAIRED
@@ -45,7 +45,7 @@ _BETWEEN: Final = (
     + _QUOTE
     + rb"?+\]?\s{0,4}+"
     + _EQUALS
-    + rb")(?:\s|%20|\+){0,4}+"
+    + rb")(?:\s|%20|\+){0,4}+(?:[bru](?=['\"]))?+"
 )
 _PARTS: Final = f"(?:{SECRET_PARTS}|{BULK})".encode() + rb"[\w.-]{0,40}+"
 _LAST: Final = rb"(?<![a-z0-9])(?:" + "|".join(LAST_WORDS).encode() + rb")"
@@ -73,7 +73,7 @@ _PARAMETER: Final = re.compile(
     + _BETWEEN
 )
 _QUERY_FIELD: Final = re.compile(
-    rb"(?<![\w.-])\$?(?:http_)?(?:raw|request|url|multivalue)?[-_]?(?:query(?:[-_]?string)?(?:[-_]?param(?:eter)?s)?|args)"
+    rb"(?<![\w.-])\$?(?:http_)?(?:raw|request|url|multivalue|cs[-_]uri)?[-_]?(?:query(?:[-_]?string)?(?:[-_]?param(?:eter)?s)?|args)"
     + _BETWEEN
 )
 
@@ -81,7 +81,10 @@ _QUERY_FIELD: Final = re.compile(
 _DOUBLE: Final = re.compile(rb"""(?P<level>\\{0,15}+)"(?:[^"\\]++|\\++(?!")|(?P=level)\\++")*+""")
 _CLOSING: Final = re.compile(rb'\\{0,15}"')
 _SINGLE: Final = re.compile(rb"\\{0,15}+'[^'\r\n]*+")
-_PLAIN: Final = re.compile(rb"(?:" + _QUOTE + rb")?+(?:[^\s\"'&;,}<\\]|\\{1,15}/)++")
+# A quote or a comma in the middle belongs to it, unless another name comes behind the comma.
+_PLAIN: Final = re.compile(
+    rb"(?:" + _QUOTE + rb""")?+(?:[^\s"'&;,}<\\]|\\{1,15}/|'(?=\w)|,(?=[^\s"'\[{\\])(?![\w.-]{1,40}+[\"']?[=:]))++"""
+)
 _HEADER: Final = re.compile(rb"""[^\r\n"\\<]++""")
 _HEADER_NAME: Final = re.compile(rb"(?:cookie2?|authori[sz]ation)(?![\w-])")
 _ELEMENT: Final = re.compile(rb"(?:<!\[cdata\[(?:(?!\]\]>)[\s\S])*+|[^<]++)++")
@@ -98,7 +101,7 @@ _DIGEST: Final = re.compile(
     rb"(?:[\w-]{1,40}+\s?(?:=|:)\s?(?:\\{0,15}\"[^\"\\]*+\\{0,15}\"?|[^\s,\"\\&]++)[,;&\s]{0,4}+)++"
 )
 _USERINFO: Final = re.compile(
-    rb"(:(?:\\{0,15}/){2}|" + _ENCODED + rb"3a(?:" + _ENCODED + rb"2f){2})"
+    rb"(:(?:\\{0,15}/){2}|" + _ENCODED + rb"3a(?:" + _ENCODED + rb"2f){2}|(?<![\w:/\\])//(?=[^/\s:@\"'\\]{1,128}+:))"
     rb"""(?:(?!""" + _ENCODED + rb"""2f)[^/\s"'<>\\?#]){1,512}(?:@|""" + _ENCODED + rb"""40)"""
 )
 _USERINFO_SLASH: Final = re.compile(
@@ -109,9 +112,18 @@ _NO_PORT: Final = re.compile(
     rb"""(:(?:\\{0,15}/){2}[^/?#\s:@"'\\\[]{1,128}:)(?![0-9]{1,5}(?:[/?#\s"'\\,;)<>\]}]|\Z))[^\s/"'\\@<>]{1,256}+"""
 )
 _AUTHORITY: Final = re.compile(rb"""(\bconnect\s{1,2}+)[^/\s"'<>\\]{1,512}@""")
+_OPTION: Final = re.compile(
+    rb"((?<![\w-])--[\w-]{0,40}?(?:" + SECRET_PARTS.encode() + rb")[\w-]{0,20}+\s{1,4}+)[^\s-]\S*+"
+)
 _TAG_NAME: Final = rf"[\w.-]{{0,40}}?(?:{SECRET_PARTS})[\w.-]{{0,40}}+|{'|'.join(LAST_WORDS)}".encode()
 _TAG: Final = re.compile(rb"<(?:[\w-]{1,30}+:)?+(" + _TAG_NAME + rb")(?:\s[^<>]{0,200}+)?+>")
-_QUERY: Final = re.compile(rb"""(\?|%3f)(?=[\w%&=+\[$.~;/-])(?:[^\s"'<>\\]|\\{1,15}(?:/|[ux](?:00)?(?:26|3[dbf])))++""")
+# To a blank. Quotes and angles belong to it unless what comes behind them tells that they end a string or an element:
+# browsers write "'" as it is, and servers put `"` as \\x22 or with a backslash before it.
+_QUERY: Final = re.compile(
+    rb"""(\?|%3f)(?=[\w%&=+\[$.~;/(*!@,:{|-]|\\{1,15}(?:x22|"\w))"""
+    rb"""(?:[^\s"'<>\\]|'(?=[\w%&=+{\[(*-])|<(?!\\{0,15}/)|>(?=[\w%&=+<])"""
+    rb"""|\\{1,15}(?:/|u00(?:26|3[dbfce])|x[0-9a-f]{2}|"(?=[\w%&=+{\[(*:/-])))++"""
+)
 _ESCAPED_LETTER: Final = re.compile(rb"\\{1,15}(?:u00|x)(2d|3[0-9]|5f|[46][1-9a-f]|[57][0-9a])", re.IGNORECASE)
 _ENCODED_LETTER: Final = re.compile(_ENCODED + rb"(2d|3[0-9]|5f|[46][1-9a-f]|[57][0-9a])", re.IGNORECASE)
 # Without one of these there is neither a name with a value, nor a scheme with credentials, nor a path.
@@ -193,6 +205,8 @@ def _mask_plain(raw: bytes, *, drop_queries: bool) -> bytes:
             raw = _hide_elements(raw)
         raw = _hide_values(_NAMED, raw, raw.lower())
         raw = _hide_values(_CAMEL, raw, raw)
+        if b"--" in raw:
+            raw = _hide(_OPTION, raw)
     if any(sign in lower for sign in _SIGNS):
         raw = _hide_values(_PARAMETER, raw, raw.lower())
         if drop_queries:

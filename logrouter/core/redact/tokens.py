@@ -47,7 +47,8 @@ _CANDIDATE_RAW: Final = re.compile(_CANDIDATE.encode())
 _RUN_TEXT: Final = re.compile(_RUN, re.ASCII)
 _RUN_RAW: Final = re.compile(_RUN.encode())
 _KEY_BLOCK_RAW: Final = re.compile(_KEY_BLOCK.encode())
-_HOOK_RAW: Final = re.compile(rf"({_HOOK})[\w/\\-]++".encode(), re.IGNORECASE)
+_HOOK_TEXT: Final = re.compile(rf"({_HOOK})[\w/\\-]++", re.IGNORECASE | re.ASCII)
+_HOOK_RAW: Final = re.compile(_HOOK_TEXT.pattern.encode(), re.IGNORECASE)
 _HIDDEN: Final = REDACTED.encode()
 
 
@@ -55,6 +56,8 @@ def without_tokens(text: str) -> str:
     """The text without tokens of known forms."""
     if "eyJ" in text:
         text = _RUN_TEXT.sub(_without_jwt, text)
+    if "hooks." in text:
+        text = _HOOK_TEXT.sub(rf"\1{REDACTED}", text)
     return _CANDIDATE_TEXT.sub(_without_prefixed, text) if len(text) > 11 else text
 
 

@@ -78,6 +78,10 @@ def _redact_path(path: str) -> str:
 
 def _redact_parameter(parameter: str) -> str:
     name, equals, value = parameter.partition("=")
+    if not equals and "%" in name:  # what stands for "=" is encoded, too
+        name, equals, value = percent_decoded(name).partition("=")
+        if not equals or not names_secret(name):
+            return _redact_part(parameter)
     if equals and names_secret(name.replace("+", " ")):
         return f"{name}={REDACTED}"
     return _redact_part(name) + equals + _redact_part(value)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.redact import ip_policy, path_of, redact_raw, redact_uri
+from logrouter.core.redact.text import mask
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
 
@@ -46,6 +47,12 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
         ("/wiki/User:A@b", "/wiki/User:A@b", "/wiki/User:A@b"),
         ("", "", ""),
         ("?token=x", "", "?token=REDACTED"),
+        ("/a?pass%77ord%3Dx&q%3D1", "/a", "/a?password=REDACTED&q%3D1"),
+        (
+            "https://hooks.slack.com/services/T0/B0/x9",
+            "https://hooks.slack.com/services/REDACTED",
+            "https://hooks.slack.com/services/REDACTED",
+        ),
     ],
 )
 def test_a_uri_loses_its_secrets_and_by_default_its_query(uri, dropped, kept):
@@ -101,6 +108,16 @@ def test_the_path_is_what_is_left_of_a_uri(uri, path):
         ("a%3Faccess_token%3Dabc%26b", "a%3Faccess_token%3DREDACTED"),
         ('E="Invalid Credentials", URL="/a"', 'E="Invalid Credentials", URL="/a"'),
         ('x "x-auth-token", "y9"', 'x "x-auth-token", "REDACTED"'),
+        ("headers=[(b'cookie', b'a=x'), (b'host', b'h')]", "headers=[(b'cookie', b'REDACTED'), (b'host', b'h')]"),
+        ('<property name="password" value="x"/>', '<property name="password" value="REDACTED"/>'),
+        ("&lt;password&gt;x&lt;/password&gt;", "&lt;password&gt;REDACTED&lt;/password&gt;"),
+        ("password[]=x&password[0]=y&n=1", "password[]=REDACTED&password[0]=REDACTED&n=1"),
+        ("password := x", "password := REDACTED"),
+        ("password=a,b'c user=d", "password=REDACTED user=d"),
+        ("password=a,user=d", "password=REDACTED,user=d"),
+        ("run --db-password x --verbose", "run --db-password REDACTED --verbose"),
+        ("GET //u:p@h/a", "GET //REDACTED@h/a"),
+        ("a //comment for u@h", "a //comment for u@h"),
         ('{"status_code":200,"route":"core"}', '{"status_code":200,"route":"core"}'),
     ],
 )
@@ -109,7 +126,35 @@ def test_raw_bytes_lose_what_looks_like_a_secret(raw, redacted):
     assert redact_raw(raw.encode()) == redacted.encode()
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("/a?name=O'Brien&mail=x HTTP", "/a?REDACTED HTTP"),
+        (r"/a?f={\x22mail\x22:\x22x\x22} HTTP", "/a?REDACTED HTTP"),
+        (r"/a?f={\"mail\":\"x\"} HTTP", r"/a?REDACTED\"} HTTP"),
+        ("/a?q=<b>x</b> HTTP", "/a?REDACTED</b> HTTP"),
+        ("/a?(x) HTTP", "/a?REDACTED HTTP"),
+        ("{'url': '/a?x=1', 'n': 1}", "{'url': '/a?REDACTED', 'n': 1}"),
+        (r"{\"url\":\"/a?x=1\",\"n\":1", r"{\"url\":\"/a?REDACTED\",\"n\":1"),
+        ("<url>/a?x=1</url><n>1</n>", "<url>/a?REDACTED</url><n>1</n>"),
+        ("cs-uri-query=x n=1", "cs-uri-query=REDACTED n=1"),
+        ("why? (because) what?", "why? (because) what?"),
+    ],
+)
+def test_a_query_goes_to_its_end(line, shown):
+    """Whatever a client writes in it; a string or an element around it ends it."""
+    assert mask(line.encode(), drop_queries=True) == shown.encode()
+
+
 ADVERSARIAL = [
+    "?'a",
+    '?\\"a',
+    "?<",
+    "password=a,b",
+    "password[",
+    "--token ",
+    "&gt;",
+    "//a:",
     "eyJ",
     "eyJ.",
     "token",
