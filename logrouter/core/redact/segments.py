@@ -15,7 +15,7 @@ STRONG: Final = (
 """Words behind which nothing stands but credentials, and words of an API."""
 
 WEAK: Final = (
-    r"confirm(?:ation)?s?|sessions?|session[-_.]?ids?|sid|(?:web)?hooks?|auth|oauth|code|keys?|secrets?|credentials?"
+    r"confirm(?:ation)?s?|sessions?|session[-_.]?ids?|sid|(?:incoming)?(?:web)?hooks?|auth|oauth|code|keys?|secrets?|credentials?"
     r"|signatures?|sig"
 )
 """Words behind which ids stand as well, so that only what is long and no UUID is taken for a credential."""
@@ -27,7 +27,10 @@ _WORD_WITH_NUMBER: Final = re.compile(
     r"v[0-9]+(?:(?:alpha|beta|rc)[0-9]*)?|oauth2?|openid|saml2?|base64|sha[0-9]+", re.IGNORECASE
 )
 _MANY_CAPITALS: Final = re.compile(r"[A-Z_-]{8,}")
+_ID: Final = re.compile(r"[0-9]{1,20}|[\w-]{1,8}={0,2}|[\w-]{36}(?:@[\w-]{36})?", re.ASCII)
+_LONG_TOKEN: Final = re.compile(r"[\w~=-]{20,}", re.ASCII)
 _LONGEST: Final = 60
+_ANY: Final = "key"
 
 
 def is_credential(text: str, before: str) -> bool:
@@ -45,3 +48,11 @@ def is_credential(text: str, before: str) -> bool:
     if digits:
         return len(text) >= 6 and _WORD_WITH_NUMBER.fullmatch(text) is None
     return len(text) >= 24 or _MANY_CAPITALS.fullmatch(text) is not None
+
+
+def is_credential_behind_id(text: str, between: str, before: str) -> bool:
+    """The same of the segment behind an id: `/reset/MQ/5x1-9b1c…`, `/webhooks/1234/x9…`."""
+    if len(before) > _LONGEST or not _LONG_TOKEN.fullmatch(text) or not _ID.fullmatch(between):
+        return False
+    named = _STRONG_NAME.fullmatch(before) is not None or _WEAK_NAME.fullmatch(before) is not None
+    return named and is_credential(text, _ANY)

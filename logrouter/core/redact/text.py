@@ -21,7 +21,7 @@ from logrouter.core.redact.names import (
     WHOLE_NAMES,
     names_secret,
 )
-from logrouter.core.redact.segments import STRONG, WEAK, is_credential
+from logrouter.core.redact.segments import STRONG, WEAK, is_credential, is_credential_behind_id
 from logrouter.core.redact.tokens import raw_without_tokens
 
 if TYPE_CHECKING:
@@ -146,8 +146,10 @@ _SCHEME_HINTS: Final = (
 )
 _DIGEST_HINTS: Final = (b"digest", b"hawk", b"oauth", b"signature", b"hmac", b"scram")
 # The segment behind a word may be such a word itself, so it is only looked at.
-_SEGMENT: Final = re.compile(
-    rb"(?<=/)((?:" + STRONG.encode() + rb"|" + WEAK.encode() + rb")\\{0,15}/)(?=([\w.~%=-]{4,}+))", re.IGNORECASE
+_SEGMENT_NAME: Final = rb"(?:" + STRONG.encode() + rb"|" + WEAK.encode() + rb")"
+_SEGMENT: Final = re.compile(rb"(?<=/)(" + _SEGMENT_NAME + rb"\\{0,15}/)(?=([\w.~%=-]{4,}+))", re.IGNORECASE)
+_BEHIND_ID: Final = re.compile(
+    rb"(?<=/)(" + _SEGMENT_NAME + rb"\\{0,15}/([\w=@-]{1,80}+)\\{0,15}/)([\w~=-]{20,}+)", re.IGNORECASE
 )
 _BOT: Final = re.compile(rb"(/bot[0-9]{3,15}:)[\w-]++", re.IGNORECASE)
 
@@ -233,7 +235,14 @@ def _hide_segments(raw: bytes) -> bytes:
         if segment.end(1) >= end and is_credential(text, before):
             parts += (raw[end : segment.end(1)], _HIDDEN)
             end = segment.end(2)
-    return b"".join((*parts, raw[end:])) if parts else raw
+    raw = b"".join((*parts, raw[end:])) if parts else raw
+    return _BEHIND_ID.sub(_without_credential, raw)
+
+
+def _without_credential(segments: re.Match[bytes]) -> bytes:
+    before, between, text = (each.decode("latin-1") for each in segments.groups())
+    name = before.partition("/")[0].rstrip("\\")
+    return segments[1] + _HIDDEN if is_credential_behind_id(text, between, name) else segments[0]
 
 
 def _hide(pattern: re.Pattern[bytes], raw: bytes, ends: bytes = b"") -> bytes:

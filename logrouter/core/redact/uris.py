@@ -7,12 +7,13 @@ from typing import Final
 from urllib.parse import quote
 
 from logrouter.core.redact.names import REDACTED, names_secret, percent_decoded
-from logrouter.core.redact.segments import STRONG, WEAK, is_credential
+from logrouter.core.redact.segments import STRONG, WEAK, is_credential, is_credential_behind_id
 from logrouter.core.redact.text import redact_text
 from logrouter.core.redact.tokens import without_tokens
 
 _MAX_PATHS: Final = 8192
 _MAX_PATH: Final = 256
+_LONG: Final = 20
 
 # An event shows its path twice, and clients ask for the same ones again. Hostile input can only make this start over.
 _paths: dict[str, str] = {}
@@ -128,7 +129,11 @@ def _without_segments(text: str) -> str:
     for index in range(0, len(parts), 2):
         part = parts[index]
         before = parts[index - 2] if index else ""
-        if part and (is_credential(part, before) or _BOT.fullmatch(part)):
+        if part and (
+            is_credential(part, before)
+            or _BOT.fullmatch(part)
+            or (len(part) >= _LONG and index >= 4 and is_credential_behind_id(part, before, parts[index - 4]))
+        ):
             parts[index] = REDACTED
             changed = True
     return "".join(parts) if changed else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logrouter.core.enrich import allow_headers
-from logrouter.core.redact import path_of, redact_uri
+from logrouter.core.redact import path_of, redact_raw, redact_uri
 from logrouter.core.redact.names import percent_decoded
 
 LEAK = "x9Y8z7w6Q5"
@@ -76,6 +76,8 @@ ORDINARY = """
     /commit/9fceb02d0ae598e95dc970b74767f19372d61af8 /bots /bot/status /robots.txt
     /api/v1/very/long/path/with/many/segments/and/a-rather-long-segment-name-in-it /@scope/package /x;v=1/y /a,b=c
     /api/token/v2 /static/app.3f2a9c1d.js /@alice/posts /secrets /secrets/list /webhooks/42 /auth/login
+    /webhooks/42/deliveries-and-other-things /keys/42/primary-2026 /sessions/42/0b5f7c3e-1111-4222-8333-944444444444
+    /orders/42/9fceb02d0ae598e95dc970b74767f19372d61af8 /invites/7/report-2026-05-01T10.pdf
     /auth/callback /sso/login /token/oauth2 /healthz * / //double/slash h.example.org:443
 """
 
@@ -117,3 +119,21 @@ def test_headers_that_hold_uris_keep_their_query_where_the_route_does():
         "x-forwarded-uri": "/a?b=1&token=REDACTED",
         "referer": "https://h.example.org/a",
     }
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        *("/accounts/reset/MQ/", "/activate/MTIz/", "/confirm-email/42/", "/accounts/password/reset/key/"),
+        *(
+            "https://discord.com/api/webhooks/123456789012345678/",
+            "/webhook/0b5f7c3e-1111-4222-8333-944444444444/IncomingWebhook/",
+        ),
+    ],
+)
+def test_a_credential_may_stand_behind_an_id(before):
+    """Links that name the account first, and hooks; in events and in letters."""
+    path = f"{before}5x1-9b1c55ab0f9e47d2a8c1/"
+    assert redact_uri(path) == f"{before}REDACTED/"
+    for shown in (redact_raw(path.encode()), redact_raw(path.replace("/", "\\/").encode())):
+        assert b"9b1c55" not in shown
