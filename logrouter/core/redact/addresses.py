@@ -14,11 +14,13 @@ _DOT: Final = rb"(?:\.|%(?:25){0,3}2[eE])"
 _COLON: Final = rb"%(?:25){0,3}3[aA]"
 # A fifth number is a port, as tcpdump writes it; more numbers are no address. Names of hosts have dashes for dots.
 _V4: Final = re.compile(
-    rb"(?<![0-9.])([0-9]{1,3}(?:" + _DOT + rb"[0-9]{1,3}){3})(?![0-9])(?!(?:\.[0-9]{1,5}){2})"
+    rb"(?:(?<![0-9.])|(?<=%[0-9a-fA-F]{2}))([0-9]{1,3}(?:" + _DOT + rb"[0-9]{1,3}){3})(?![0-9])(?!(?:\.[0-9]{1,5}){2})"
     rb"|(?<![0-9])(?<![0-9]-)([0-9]{1,3}(?:-[0-9]{1,3}){3})(?![0-9]|-[0-9])"
 )
 # All that an address may be part of: a name and a colon may stand before it, a colon and a port behind it.
-_V6: Final = re.compile(rb"(?<![0-9a-fA-F:])(?:[0-9a-fA-F:]|" + _COLON + rb"){2,}+(?:\.[0-9]{1,3}){0,3}+")
+_V6: Final = re.compile(
+    rb"%(?:25){0,3}(?!25|3[aA])[0-9a-fA-F]{2}|((?:[0-9a-fA-F:]|" + _COLON + rb"){2,}+(?:\.[0-9]{1,3}){0,3}+)"
+)
 _ENCODED_COLON: Final = re.compile(_COLON)
 _ENCODED_DOT: Final = re.compile(_DOT)
 _PARTS: Final = 8
@@ -73,6 +75,8 @@ def mask_addresses(raw: bytes, policy: Callable[[str], str]) -> bytes:
         return kept.replace(b".", b"-") if dashes else kept
 
     def kept_v6(match: re.Match[bytes]) -> bytes:
+        if match[1] is None:  # an escape like %5B, which would be read as the digits of what follows
+            return match[0]
         run = _ENCODED_COLON.sub(b":", match[0]).decode()
         if run.count(":") < 2 or (not any(map(str.isdecimal, run)) and _in_word(match)):
             return match[0]
