@@ -32,30 +32,33 @@ _ABSENT: Final = (None, "", "-", "unknown")
 _SCALARS: Final = (str, int, float, bool)
 _NOWHERE: Final = ("", 0)
 
-# What a flat line calls the values that `als_entry.values_of` has: names in snake case, known in camel case, too; of
-# several that a line has the first counts.
+# What a flat line calls the values that `als_entry.values_of` has: names in snake case, known in camel case, too, or
+# those of the headers that hold them, as Envoy Gateway has it; of several that a line has the first counts.
 _NAMES: Final = {
-    "method": ("method", "request_method"),
+    "method": ("method", "request_method", ":method"),
     "protocol": ("protocol",),
-    "uri": ("original_path", "path", "url"),
+    "uri": ("original_path", "x-envoy-original-path", "x-envoy-origin-path", "path", "url", ":path"),
     "status": ("response_code", "status", "status_code"),
     "flags": ("response_flags",),
     "details": ("response_code_details",),
-    "domain": ("authority", "http_authority", "host"),
-    "request_id": ("request_id", "x_request_id"),
-    "client": ("x_forwarded_for", "fwd", "forwarded_for", "source_ip", "downstream_remote_address", "origin"),
+    "domain": ("authority", "http_authority", ":authority", "host"),
+    "request_id": ("request_id", "x_request_id", "x-request-id"),
+    "client": (
+        *("x_forwarded_for", "x-forwarded-for", "fwd", "forwarded_for"),
+        *("source_ip", "downstream_remote_address", "origin"),
+    ),
     "route": ("route_name",),
     "cluster": ("upstream_cluster",),
     "app": ("app", "destination_app"),
     "space": ("space", "destination_namespace"),
     "service_host": ("destination_service_host",),
     "backend": ("upstream_host",),
-    "user-agent": ("user_agent",),
+    "user-agent": ("user_agent", "user-agent"),
     "referer": ("referer",),
     "sent": ("bytes_sent", "response_size", "sent_bytes", "bytes"),
     "received": ("bytes_received", "request_size", "received_bytes"),
     "total_ms": ("duration", "latency", "total"),
-    "backend_ms": ("upstream_service_time", "service"),
+    "backend_ms": ("upstream_service_time", "x-envoy-upstream-service-time", "service"),
     "time": ("start_time", "time", "timestamp", "request_time"),
 }
 _PLACES: Final = {
