@@ -148,16 +148,28 @@ def _read_untidy(reader: PatternReader, text: str, refused: Rejected) -> Parsed 
     elif first := _LIST_FIRST.match(tidy):
         forwarded, tidy = first[1], f"- {tidy[first.end() :]}"
     found: Parsed | Ignored | Rejected = reader.read(tidy) if tidy != text else refused
-    if isinstance(found, Rejected) and (figure := _FIGURE.search(tidy)):
-        shorter = reader.read(tidy[: figure.start()])
-        if isinstance(shorter, Parsed):
-            shorter.flags += (UNIT_UNKNOWN,)
-            found = shorter
+    if isinstance(found, Rejected):
+        found = _without_figures(reader, tidy, found)
     if isinstance(found, Parsed) and " " in found.fields.get("remote_user", ""):
         found = _doubt(reader, found, tidy) if not tidy.startswith("- ") else _MORE_COLUMNS
     elif isinstance(found, Parsed) and "ident" in found.fields:
         return _MORE_COLUMNS  # with blanks taken out, nothing else says which column is the address
     return _with_client(found, forwarded) if forwarded else found
+
+
+def _without_figures(reader: PatternReader, text: str, refused: Rejected) -> Parsed | Ignored | Rejected:
+    """A line without the figures at its end. Of two nobody can tell which is what the request took: none is read."""
+    found: Parsed | Ignored | Rejected = refused
+    for _ in range(2):
+        figure = _FIGURE.search(text)
+        if figure is None:
+            break
+        text = text[: figure.start()]
+        found = reader.read(text)
+        if isinstance(found, Parsed) and "total_time_ms" not in found.event:
+            found.flags += (UNIT_UNKNOWN,)
+            return found
+    return refused
 
 
 def _with_client(found: Parsed | Ignored | Rejected, before: str, *flags: str) -> Parsed | Ignored | Rejected:
