@@ -20,6 +20,7 @@ from typing import Any, Final
 import orjson
 
 from logrouter.core.envelopes import plain
+from logrouter.core.envelopes.line_keys import other_line
 from logrouter.core.envelopes.merged import merged_object
 from logrouter.core.ids import MAX_INDEX
 from logrouter.core.text.colours import ESCAPE, without_colours
@@ -89,7 +90,7 @@ def _line(document: dict[str, Any], fields: dict[str, Any], key: str, written: b
 
     Where a shipper has put an object under a key of its own, that is the line's object.
     """
-    text = _first(document, _TEXT)
+    text = _first(document, _TEXT) or other_line(document)
     merged = _merged(document, key) if key or "kubernetes" in document else None
     if text is None:
         text = "" if merged is not None else written.decode("utf-8", "replace").strip()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from logrouter.core.envelopes.line_keys import other_line
 from logrouter.core.envelopes.merged import merged_object
 from logrouter.core.envelopes.partial import KUBERNETES, cri_line, cut_by_shipper
 from logrouter.core.text.colours import ESCAPE, without_colours
@@ -69,7 +70,8 @@ def _with_line(envelope: Envelope, key: str) -> Envelope | Rejected:
     if fields.keys() <= _TRANSPORT:
         return Rejected(Stage.DECODE, Reason.NO_MESSAGE, "no log, message or msg, and no key of an application")
     envelope.document = fields
-    return envelope
+    other = other_line(fields)
+    return envelope if other is None else _text(envelope, other)
 
 
 def _text(envelope: Envelope, line: str) -> Envelope:

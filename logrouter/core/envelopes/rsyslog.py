@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from logrouter.core.envelopes.line_keys import other_line
 from logrouter.core.envelopes.partial import CONTAINERD, DOCKER, cut_by_docker
 from logrouter.core.text.colours import ESCAPE, without_colours
 from logrouter.core.text.json_objects import decode_object, repair_flags
@@ -139,8 +140,10 @@ def _syslog(fields: dict[str, Any], message: str | None, flags: tuple[str, ...])
                     return _docker(fields, log, flags)
                 message = log
     merged = not fields.keys() <= _TRANSPORT
-    if message is None and not merged:
-        return Rejected(Stage.DECODE, Reason.NO_MESSAGE, "no log, msg or message, and no key of an application")
+    if message is None:
+        if not merged:
+            return Rejected(Stage.DECODE, Reason.NO_MESSAGE, "no log, msg or message, and no key of an application")
+        message = other_line(fields)
     text, flags = _clean(message or "", fields, flags)
     return Envelope(
         CEE if merged else PLAIN,
