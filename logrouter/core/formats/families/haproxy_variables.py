@@ -82,6 +82,10 @@ _EXPRESSIONS: Final = {
     "pathq": ("uri", _WORD),
     "url": ("uri", _WORD),
     "query": ("dropped", _WORD),
+    "capture.req.method": ("method", _URI),
+    "capture.req.uri": ("uri", _WORD),
+    "capture.req.ver": ("protocol", _URI),
+    "txn.sess_term_state": ("ended", _STATE),
 }
 _CODE = re.compile(r"(?:ssl_|fc_|bc_)\w*(?:err|resumed|used_cert|has_\w+|port|rank)|(?:src|dst)_(?:port|is_\w+)")
 _ABOUT_CONNECTION = re.compile(r"(?!\w*_dn)(?:ssl_|fc_|bc_|src_|dst|fe_|be_|srv_)\w*")
