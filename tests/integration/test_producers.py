@@ -178,7 +178,7 @@ REQUESTS = [
     Request("GET", "/newline", 200, "a#012b#011c"),
     Request("GET", "/percent", 200, "100% %msg% $status ${x} {} @cee: [x]"),
     Request("GET", "/path/%22quoted%22/%0A/[x]", 200),
-    Request("GET", "/user", 200, user='a [01/May/2020] "b" - x'),
+    Request("GET", "/user", 200, user='a [01/May/2020] "b" x'),
     Request("PROPFIND", "/other/method", 200),
     Request(None, None, 400, None, raw=b"\x16\x03\x01\x02\x00\x01\xfc\x03\x03\r\n\r\n"),
 ]
