@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from logrouter.core.event import STAGES, PendingEvent
 from logrouter.core.ids import MAX_INDEX
 from logrouter.core.request_fields import Request
+from logrouter.core.text.json_objects import bare_object
 from logrouter.model import (
     ENCODED,
     PARTIAL,
@@ -199,6 +200,8 @@ def _route_line(work: Work, envelope: Envelope, place: int, raw: str | None, pen
             work.outcomes.append(Rejected(Stage.DECODE, Reason.PARTIAL, detail, "", route.name, place, raw))
             return
         parsed = route.parse(envelope)
+        if not isinstance(parsed, Parsed) and (text := bare_object(envelope.text)) is not None:
+            parsed = route.parse(replace(envelope, text=text))
         if isinstance(parsed, Parsed):
             pair_key = parsed.pair_key
             if pair_key is not None and pair_key.opens and route.pair_ms is None:

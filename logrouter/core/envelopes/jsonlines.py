@@ -21,10 +21,10 @@ import orjson
 
 from logrouter.core.envelopes import plain
 from logrouter.core.envelopes.line_keys import other_line
-from logrouter.core.envelopes.merged import merged_object
+from logrouter.core.envelopes.merged import merged_object, places_line
 from logrouter.core.ids import MAX_INDEX
 from logrouter.core.text.colours import ESCAPE, without_colours
-from logrouter.core.text.json_objects import decode_object, repair_flags
+from logrouter.core.text.json_objects import BEFORE, decode_object, repair_flags
 from logrouter.model import NO_REQUEST, Decoded, Envelope, Reason, Rejected, Stage
 
 SHAPE: Final = "json"
@@ -36,6 +36,7 @@ _TRANSPORT: Final = frozenset(
     | {"host", "hostname", "program", "cluster", "container_id", "container_name", "filename", "path", "_p"}
 )
 _TIMES: Final = ("time", "timestamp", "@timestamp")
+_BEFORE: Final = BEFORE.encode()
 _BATCHES: Final = (("http_logs", "log_entry"), ("httpLogs", "logEntry"))
 _RECORDS: Final = "records"
 _CONNECTIONS: Final = ("tcp_logs", "tcpLogs")
@@ -47,7 +48,7 @@ _BEGINS_AS_JSON = re.compile(rb'\s*+(?:\{\s*+(?:["}]|\Z)|\[[\[\s]*+(?:["{\]]|\Z|
 def decode(value: bytes, key: str = "") -> Decoded:
     """Every line in one record; *key* is what an object may be under besides the known names. Never raises."""
     if value[:1] not in (b"{", b"["):
-        start = value.lstrip()[:1]
+        start = value.lstrip(_BEFORE)[:1]
         if start not in (b"{", b"["):
             return plain.decode(value)
     try:
@@ -93,7 +94,7 @@ def _line(document: dict[str, Any], fields: dict[str, Any], key: str, written: b
     text = _first(document, _TEXT) or other_line(document)
     merged = _merged(document, key) if key or "kubernetes" in document else None
     if text is None:
-        text = "" if merged is not None else written.decode("utf-8", "replace").strip()
+        text = "" if merged is not None else written.decode("utf-8", "replace").strip(BEFORE)
     elif ESCAPE in text:
         text = without_colours(text)
     return Envelope(
@@ -111,7 +112,7 @@ def _line(document: dict[str, Any], fields: dict[str, Any], key: str, written: b
 def _merged(document: dict[str, Any], key: str) -> dict[str, Any] | None:
     for name in _TEXT:
         found = document.get(name)
-        if type(found) is dict:
+        if type(found) is dict and not places_line(name, found):
             return found
     return merged_object(document, key, _TRANSPORT)
 

@@ -4,8 +4,9 @@ r"""Records of fluentd and Fluent Bit with the metadata of Kubernetes.
      "kubernetes": {"namespace_name": "prod", "pod_name": …, "container_name": "shop--worker", "host": …, "labels": …}}
 
 The line is in `log`, `message` or `msg`, or it is a JSON object that the shipper has parsed: under one of these names,
-under a key of its own, or merged into the record, where a `message` or `msg` may be the application's. Where the
-shipper had no metadata, the tag says what the container's file is called.
+under a key of its own, or merged into the record, where a `message` or `msg` may be the application's. An object `log`
+that says where a line was is Filebeat's, and no line. Where the shipper had no metadata, the tag says what the
+container's file is called.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from logrouter.core.envelopes.line_keys import other_line
-from logrouter.core.envelopes.merged import merged_object
+from logrouter.core.envelopes.merged import merged_object, places_line
 from logrouter.core.envelopes.partial import KUBERNETES, cri_line, cut_by_shipper
 from logrouter.core.text.colours import ESCAPE, without_colours
 from logrouter.core.text.json_objects import decode_object, repair_flags
@@ -62,6 +63,9 @@ def _with_line(envelope: Envelope, key: str) -> Envelope | Rejected:
                 envelope.document = merged_object(fields, key, _TRANSPORT) or fields
             return _text(envelope, line)
         if type(line) is dict:
+            if places_line(name, line):
+                _tell_beat(envelope)
+                continue
             envelope.document = line
             return envelope
     envelope.document = merged_object(fields, key, _TRANSPORT)
@@ -72,6 +76,16 @@ def _with_line(envelope: Envelope, key: str) -> Envelope | Rejected:
     envelope.document = fields
     other = other_line(fields)
     return envelope if other is None else _text(envelope, other)
+
+
+def _tell_beat(envelope: Envelope) -> None:
+    """Program and host as Filebeat has them: in objects."""
+    metadata = envelope.fields.get("kubernetes")
+    container = metadata.get("container") if type(metadata) is dict else None
+    for name, part in (("program", container), ("host", envelope.fields.get("host"))):
+        found = part.get("name") if type(part) is dict else None
+        if type(found) is str and getattr(envelope, name) is None:
+            setattr(envelope, name, found)
 
 
 def _text(envelope: Envelope, line: str) -> Envelope:

@@ -9,14 +9,17 @@ themselves are therefore read as what rsyslog makes of them: the application's J
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from logrouter.core.envelopes import plain, rsyslog
+from logrouter.core.text.json_objects import BEFORE
 
 if TYPE_CHECKING:
     from logrouter.model import Envelope, Rejected
 
+_BEFORE: Final = BEFORE.encode()
+
 
 def decode(value: bytes) -> Envelope | Rejected:
     """The envelope in one record. Never raises; the caller has already refused what is too large."""
-    return rsyslog.decode(value) if value[:64].lstrip()[:1] == b"{" else plain.decode(value)
+    return rsyslog.decode(value) if value[:64].lstrip(_BEFORE)[:1] == b"{" else plain.decode(value)

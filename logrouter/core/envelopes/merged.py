@@ -17,6 +17,14 @@ _GENERAL: Final = frozenset({"parsed", "json", "data", "payload", "structured", 
 _NAMES: Final = _GENERAL.union(_KEYS)
 
 
+_PLACE: Final = frozenset({"file", "flags", "level", "logger", "offset", "origin", "original", "source", "syslog"})
+
+
+def places_line(name: str, found: dict[str, Any]) -> bool:
+    """Whether an object under *name* says where a line was, as Filebeat's `log` does (ECS), and is not the line."""
+    return name == "log" and ("offset" in found or "file" in found) and found.keys() <= _PLACE
+
+
 def merged_object(record: dict[str, Any], key: str, transport: frozenset[str]) -> dict[str, Any] | None:
     """The application's object in a record, None if there is none.
 

@@ -27,6 +27,9 @@ MAX_BYTES: Final = 1 << 20
 
 MAX_DETAIL: Final = 200
 
+BEFORE: Final = "\ufeff \t\r\n"
+"""What may stand before an object without being part of it: blanks, and a byte order mark."""
+
 REPAIRED: Final = "repaired"
 """The flag of an event whose text had to be mended."""
 
@@ -62,6 +65,14 @@ def decode_object(data: bytes | str, stage: Stage) -> dict[str, Any] | Rejected:
     return Rejected(stage, Reason.NOT_OBJECT, f"JSON {type(value).__name__}, not an object")
 
 
+def bare_object(text: str) -> str | None:
+    """The text from its brace on, if nothing but `BEFORE` stands before it; None if nothing does, or it has none."""
+    if text[:1] not in BEFORE:
+        return None
+    bare = text.lstrip(BEFORE)
+    return bare if bare[:1] == "{" else None
+
+
 def repair_flags(document: dict[str, Any]) -> tuple[str, ...]:
     """The flags of an event that is read from this object: `REPAIRED`, or none."""
     return (REPAIRED,) if isinstance(document, Repaired) else ()
@@ -81,6 +92,8 @@ def _mend(data: bytes | str, stage: Stage, error: str) -> dict[str, Any] | Rejec
         text = data.decode() if isinstance(data, bytes) else data.encode("utf-8", "replace").decode()
     except UnicodeDecodeError as bad:
         return Rejected(stage, Reason.INVALID_UTF8, f"{bad.reason} at byte {bad.start}")
+    if text[:1] == BEFORE[0]:
+        return decode_object(text.lstrip(BEFORE), stage)
     if "infinity" in error or any(hint in text for hint in _HINTS):
         text = _CONSTANT.sub(_finite, _ESCAPE.sub(_valid_escape, text))
     try:

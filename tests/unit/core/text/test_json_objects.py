@@ -68,7 +68,7 @@ def test_what_known_writers_get_wrong_is_mended_and_marked(text, value):
         (b'{"a":1,}', Reason.INVALID_JSON),
         (b'{"a":1', Reason.INVALID_JSON),
         (b'{"a":1} {"b":2}', Reason.INVALID_JSON),
-        (b'\xef\xbb\xbf{"a":1}', Reason.INVALID_JSON),
+        (b'{"a":1}\xef\xbb\xbf', Reason.INVALID_JSON),
         (b'{"a":"\\x4"}', Reason.INVALID_JSON),
         (b'{"a":"\x01"}', Reason.INVALID_JSON),
         (b'{"a":"\xff"}', Reason.INVALID_UTF8),
@@ -106,3 +106,12 @@ def test_no_bytes_make_it_raise_and_what_it_returns_can_be_written(data):
 def test_strict_json_comes_back_as_it_is(value):
     """Decoding is the inverse of dumping."""
     assert decode_object(orjson.dumps(value), Stage.DECODE) == value
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\ufeff\ufeff", "\ufeff ", " "])
+def test_what_may_stand_before_an_object_is_no_fault_of_it(before):
+    """It is read as the object without, as text and as bytes, and nothing was mended."""
+    for text in (f'{before}{{"a":1}}', f'{before}{{"a":1}}'.encode()):
+        found = decode_object(text, Stage.DECODE)
+        assert found == {"a": 1}
+        assert not isinstance(found, Repaired)
