@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, Final
 
+from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.sources import field_getter
 from logrouter.core.names import SUSPECT, bounded_name
+from logrouter.core.redact import holds_secret
+from logrouter.core.text.addresses import replace_addresses
 from logrouter.core.text.globs import compile_glob
 
 if TYPE_CHECKING:
@@ -42,15 +45,20 @@ class ApiRule:
     version: str | None = None
 
 
-def compile_api(rules: Sequence[ApiRule]) -> Callable[[Parsed], tuple[str, str | None] | None]:
+def compile_api(
+    rules: Sequence[ApiRule], client_ip: Callable[[str], str | None] | None = None
+) -> Callable[[Parsed], tuple[str, str | None] | None]:
     """A function from a request to (name, version) of its API by the first rule that fits, None if none does.
 
-    A name that is too long or unprintable is cut and hashed, and the request gets the flag `suspect`: read
-    `parsed.flags` after the call.
+    A name that is too long, unprintable or holds a secret is cut and hashed, *client_ip* (`compile_client_ip`) is
+    applied to addresses in it, and the request of a name that was changed gets the flag `suspect`: read `parsed.flags`
+    after the call.
 
     Raises:
         ValueError: a rule is not valid.
     """
+    address = client_ip or compile_client_ip(1)
+    names: dict[str, str] = {}
     steps = [_by_field(rule) if rule.field is not None else _by_path(rule) for rule in rules]
 
     def api(parsed: Parsed) -> Named | None:
@@ -58,13 +66,24 @@ def compile_api(rules: Sequence[ApiRule]) -> Callable[[Parsed], tuple[str, str |
             found = step(parsed)
             if found is not None:
                 name, version = found
-                if len(name) > MAX_API or not name.isprintable():
-                    name = bounded_name(name, MAX_API)
+                known = names.get(name)
+                if known is None:
+                    known = _publishable(name, address)
+                    if len(names) >= MAX_CACHED:
+                        names.clear()
+                    if len(name) <= MAX_API:
+                        names[name] = known
+                if known is not name and known != name:
                     parsed.flags += (SUSPECT,)
-                return name, version if version is None else bounded_name(version, MAX_API)
+                return known, version if version is None else bounded_name(version, MAX_API)
         return None
 
     return api
+
+
+def _publishable(name: str, address: Callable[[str], str | None]) -> str:
+    named = bounded_name(name, MAX_API, secret=holds_secret(name))
+    return bounded_name(replace_addresses(named, address), MAX_API) or "-"
 
 
 def _by_field(rule: ApiRule) -> ApiOf:

@@ -10,7 +10,7 @@ import orjson
 from logrouter.core.enrich.address import compile_client_ip
 from logrouter.core.enrich.sources import field_getter, plain_source, secret_getter
 from logrouter.core.names import SUSPECT, TYPED_FROM, bounded_name
-from logrouter.core.redact.tokens import without_tokens
+from logrouter.core.redact import holds_secret
 from logrouter.core.text.addresses import replace_addresses
 from logrouter.core.text.json_numbers import as_whole
 
@@ -45,7 +45,7 @@ def compile_client_id(
     *typed_from*; of another, whoever wrote it could pass for somebody else, so its colon becomes `%3A`. *client_ip*
     (`compile_client_ip`) is applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives
     too, and every address that stands in another id, so that none gets around the policy. An id that is too long,
-    unprintable or a token is cut and hashed. The request of an id that was changed gets the flag `suspect`. *hashed*
+    unprintable or holds a secret is cut and hashed. The request of an id that was changed gets the flag `suspect`. *hashed*
     says that ids go through `hash_client_id`, so that sources may be secrets (`Parsed.secrets`).
 
     Call it before the headers are reduced to the allowed ones, and read `parsed.flags` after it.
@@ -114,7 +114,7 @@ def _identify(
     kind = prefix if colon and prefix in TYPED_PREFIXES else None
     if kind and not rest.strip():
         return None, False
-    named = bounded_name(usable, MAX_ID, secret=without_tokens(usable) != usable)
+    named = bounded_name(usable, MAX_ID, secret=holds_secret(usable))
     bounded = bounded_name(replace_addresses(named, address), MAX_ID)  # hashes may be longer
     return ((bounded, kind) if bounded not in _ABSENT else None), claimed or bounded != usable
 

@@ -22,7 +22,7 @@ from logrouter.core.redact.names import (
     names_secret,
 )
 from logrouter.core.redact.segments import STRONG, WEAK, is_credential, is_credential_behind_id
-from logrouter.core.redact.tokens import raw_without_tokens
+from logrouter.core.redact.tokens import raw_without_tokens, without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,6 +144,7 @@ _SCHEME_HINTS: Final = (
     b"private",
     b"shared",
 )
+_IN_NO_NAME: Final = (" ", "=", "{", "//", "%3D", "%3d")
 _DIGEST_HINTS: Final = (b"digest", b"hawk", b"oauth", b"signature", b"hmac", b"scram")
 # The segment behind a word may be such a word itself, so it is only looked at.
 _SEGMENT_NAME: Final = rb"(?:" + STRONG.encode() + rb"|" + WEAK.encode() + rb")"
@@ -162,6 +163,16 @@ def redact_raw(raw: bytes) -> bytes:
 def redact_text(text: str) -> str:
     """The same of text."""
     return mask(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a name that a client may have written is or holds a secret: `Bearer …`, `a?token=…`, `{"password": …}`.
+
+    A word before a colon is no secret's name here: names may have a version, as `token-service:v1`.
+    """
+    if without_tokens(text) != text:
+        return True
+    return any(sign in text for sign in _IN_NO_NAME) and redact_text(text) != text
 
 
 def mask(raw: bytes, *, drop_queries: bool = False) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -267,6 +269,57 @@ def test_a_name_from_outside_is_bounded():
     assert found is not None
     assert len(found[0]) <= 128
     assert line.flags == ("suspect",)
+
+
+SECRET_NAMES = [
+    *("Bearer x9Y8z7w6Q5", "token=x9Y8z7w6Q5", "a?access_token=x9Y8z7w6Q5", '{"password": "x9Y8z7w6Q5"}'),
+    *("ghp_x9Y8z7w6Q5x9Y8z7w6Q5", "eyJhbGciOiJ9.eyJzdWIiOiJ9.x9Y8z7w6Q5", "https://u:x9Y8z7w6Q5@h/"),
+    "Bearer x9Y8z7w6Q5" + "x9Y8z7w6Q5" * 40,
+]
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_a_secret_is_no_name(name):
+    """Neither of an API nor of a client, whoever wrote it; equal ones stay equal."""
+    line = parsed({"name": name})
+    api, client = compile_api([ApiRule(field="name")]), compile_client_id(["name"])
+    for found in (api(line), client(line)):
+        assert found is not None
+        assert re.fullmatch("~[0-9a-f]{32}", found[0])
+    assert line.flags == ("suspect", "suspect")
+    assert api(line) == api(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("to 198.51.100.7", "to 198.51.100.0"), ("2001:db8:1:2::7", "2001:db8:1::"), ("198.51.100.7", "198.51.100.0")],
+)
+def test_an_address_in_the_name_of_an_api_goes_through_the_policy(name, shown):
+    """As it does in ids of clients."""
+    line = parsed({"route": name})
+    assert compile_api([ApiRule(field="route")], compile_client_ip(1, ip_policy("truncate")))(line) == (shown, None)
+    assert line.flags == ("suspect",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "token-service:v1",
+            "SessionAPI:1.0.0",
+            "Pizza Shack API",
+            "outbound|80||auth.prod.svc.cluster.local",
+            "keys",
+        ),
+        *("cluster/ns/route=0", "CN=client,OU=ops,O=Example", "auth0|5f7c", "Chrome/120.0.0.0", "/token/*", "a=b"),
+    ],
+)
+def test_an_ordinary_name_stays(name):
+    """Names with versions, clusters, subjects of certificates, words such as token."""
+    line = parsed({"name": name})
+    assert compile_api([ApiRule(field="name")])(line) == (name, None)
+    assert compile_client_id(["name"])(line) == (name, None)
+    assert line.flags == ()
 
 
 @pytest.mark.parametrize(
