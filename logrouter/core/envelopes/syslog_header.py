@@ -4,7 +4,8 @@
     2026-11-09T12:11:55.123456+01:00 web1 nginx[7]: <line>               as rsyslog writes its files
     1 2026-11-09T12:11:55.003Z web1 nginx 7 access [id key="v"] <line>   RFC 5424
 
-Each may have a priority before it, `<190>`. The time of RFC 3164 has neither a year nor a zone, so it is left out.
+Each may have a priority before it, `<190>`, which before an address or an object may be all there is. The time of RFC
+3164 has neither a year nor a zone, so it is left out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _HEADER: Final = re.compile(
     rf"|({_TIME})[ ](?!std(?:out|err)[ ])({_HOST})[ ]{_TAG}[ ]?"
     rf"|1[ ](?:({_TIME})|-)[ ]([!-~]{{1,255}})[ ]([!-~]{{1,48}})[ ][!-~]{{1,128}}[ ][!-~]{{1,32}}[ ]{_DATA}"
     r"[ ]\ufeff?"
+    r"|(?<=>)(?=\{|[0-9A-Fa-f:.]{2,45}[ ])"  # a priority and nothing else before an object or an address
     r")(?=[^ ])",
     re.ASCII | re.DOTALL,
 )
