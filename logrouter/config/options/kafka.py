@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.config.options.kafka_settings import ALLOWED, FILES, MECHANISMS, PASSWORD_MECHANISMS, REFUSED
+from logrouter.config.options.kafka_settings import ALLOWED, FILES, FOLDERS, MECHANISMS, PASSWORD_MECHANISMS, REFUSED
 from logrouter.config.yaml.kinds import INVALID
 from logrouter.config.yaml.named_files import why_unreadable
 from logrouter.config.yaml.problems import did_you_mean, join_path, quote_value
@@ -83,7 +83,7 @@ class KafkaKind:
 
     @staticmethod
     def _plain(key: str, value: Any, path: str, problems: Problems) -> Any:
-        if key in FILES and (why := why_unreadable(Path(str(value)), or_folder=key == "ssl.ca.location")) is not None:
+        if key in FILES and (why := why_unreadable(Path(str(value)), or_folder=key in FOLDERS)) is not None:
             problems.add(path, why)
             return INVALID
         if key in ("sasl.mechanism", "sasl.mechanisms") and str(value).upper() not in MECHANISMS:

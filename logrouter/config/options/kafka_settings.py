@@ -104,7 +104,10 @@ FILES: Final = frozenset(
         "ssl.keystore.location",
     }
 )
-"""Those whose value is the name of a file, or for `ssl.ca.location` of a folder."""
+"""Those whose value is the name of a file, or for `FOLDERS` of a folder."""
+
+FOLDERS: Final = frozenset({"https.ca.location", "ssl.ca.location"})
+"""Those that may name a folder of certificates instead of a file."""
 
 _CODE: Final = "loads code into this process; a configuration can't name code, so remove it"
 _COMMAND: Final = "belongs to Kerberos, for which librdkafka runs a command; use SCRAM, PLAIN or OAUTHBEARER instead"

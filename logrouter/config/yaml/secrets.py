@@ -22,10 +22,13 @@ _SECRET = re.compile(
 )
 
 _SECRET_VARIABLE = re.compile(
-    r"PASSW(?:OR)?D|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(?:API|ACCESS|PRIVATE|HASH|SIGNING|ENCRYPTION|MASTER)_?KEY",
+    r"PASSW(?:OR)?D|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|JAAS|CONNECTION_?STRING|_(?:PASS|PWD?)$"
+    r"|(?:API|ACCESS|PRIVATE|HASH|SIGNING|ENCRYPTION|MASTER)_?KEY",
     re.IGNORECASE,
 )
-_NO_SECRET_VARIABLE = re.compile(r"_(?:FILE|PATH|DIR|LOCATION|URL|NAME|SECONDS|TTL)$", re.IGNORECASE)
+_NO_SECRET_VARIABLE = re.compile(
+    r"_(?:FILE|PATH|DIR|LOCATION|UR[IL]|ENDPOINT|ISSUER|AUDIENCE|NAME|SECONDS|TTL)$", re.IGNORECASE
+)
 _HIDDEN: Final = frozenset({"admin.token", "privacy.hash_key"})
 _USERS: Final = frozenset(
     {"sasl.username", "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.credentials.client.id"}

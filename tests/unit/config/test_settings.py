@@ -176,7 +176,9 @@ def test_a_secret_of_the_environment_is_used_where_it_is_hidden_only(section: st
     [
         *((name, True) for name in ("LOGROUTER_PEER_SECRET", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "db_passwd")),
         *((name, True) for name in ("STRIPE_API_KEY", "TLS_PRIVATEKEY", "KEY_PASSPHRASE", "GOOGLE_CREDENTIALS")),
+        *((name, True) for name in ("SASL_PW", "DB_PASS", "SMTP_PWD", "KAFKA_JAAS_CONFIG", "AZURE_CONNECTION_STRING")),
         *((name, False) for name in ("LOGROUTER_TOKENS_FILE", "KEYSPACE", "HOSTNAME", "PASSAGE", "SECRET_PATH", "POD")),
+        *((name, False) for name in ("TOKEN_ENDPOINT", "JWT_TOKEN_ISSUER", "TOKEN_AUDIENCE", "TOKEN_URI", "PWD")),
     ],
 )
 def test_a_variable_is_a_secret_by_its_name(name: str, secret: bool) -> None:

@@ -194,6 +194,12 @@ def test_a_file_of_tls_must_be_a_regular_file(tmp_path, name):
         assert found == [f"kafka.{name}: is not a regular file: name a file that holds data"]
 
 
+@pytest.mark.parametrize("name", ["ssl.ca.location", "https.ca.location"])
+def test_certificates_of_authorities_may_be_in_a_folder(tmp_path, name):
+    """As `/etc/ssl/certs` has them."""
+    assert messages(tmp_path, f"{name}: '{tmp_path}', security.protocol: ssl") == []
+
+
 def test_a_file_of_tls_may_be_a_link_and_may_be_missing(tmp_path):
     """Mounted secrets are links; that there is no such file is for the client to say."""
     link = tmp_path / "ca.pem"
