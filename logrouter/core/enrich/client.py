@@ -45,8 +45,8 @@ def compile_client_id(
     *typed_from*; of another, whoever wrote it could pass for somebody else, so its colon becomes `%3A`. *client_ip*
     (`compile_client_ip`) is applied to addresses: ids of type `x-client-ip`, which the source `http.client_ip` gives
     too, and every address that stands in another id, so that none gets around the policy. An id that is too long,
-    unprintable or holds a secret is cut and hashed. The request of an id that was changed gets the flag `suspect`. *hashed*
-    says that ids go through `hash_client_id`, so that sources may be secrets (`Parsed.secrets`).
+    unprintable or holds a secret is cut and hashed. The request of an id that was changed gets the flag `suspect`.
+    *hashed* says that ids go through `hash_client_id`, so that sources may be secrets (`Parsed.secrets`).
 
     Call it before the headers are reduced to the allowed ones, and read `parsed.flags` after it.
     """
