@@ -61,6 +61,12 @@ LINES = [
         {"method": "GET", "path": "/a", "response_code": 200, "response_flags": "-", "api_key": "@"},
     ),
     (
+        "istio",
+        "",
+        "x-api-key",
+        {"method": "GET", "path": "/a", "response_code": 200, "response_flags": "-", "x-api-key": "@"},
+    ),
+    (
         "traefik",
         "",
         "x-api-key",

@@ -68,12 +68,13 @@ def secret_getter(source: str) -> Callable[[Parsed], Any]:
     """
     public = field_getter(source)
     name = plain_source(source)
-    if not names_secret(name.removeprefix("header:")):
+    key = name.removeprefix("header:")  # of lines that write headers as keys of their own
+    if not names_secret(key):
         return public
 
     def get(parsed: Parsed) -> Any:
         secrets = parsed.secrets
-        found = secrets.get(name) if secrets is not None else None
+        found = secrets.get(name, secrets.get(key)) if secrets is not None else None
         return found if found is not None else public(parsed)
 
     return get
