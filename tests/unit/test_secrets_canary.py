@@ -165,6 +165,28 @@ def test_a_bug_of_ours_does_not_write_the_line_into_the_log(folder):
     assert leaks(b"".join(shown)) | leaks(stream.getvalue()) == set()
 
 
+@pytest.mark.parametrize("source", ["header:x-api", "field:named", "api"])
+def test_nothing_that_any_key_says_is_the_name_of_a_row(source, folder):
+    """A secret or an address that stands where the API is read from, by a rule or by the format."""
+    rule = (
+        f"enrich: {{client_id: http.client_ip, api: {{from: [{source}]}}}}" if source != "api" else "enrich: {api: []}"
+    )
+    fields = {"http.status_code": "s", "http.request_headers": "h", **({"api": "named"} if source == "api" else {})}
+    written = orjson.dumps({"name": "json", "required": "s", "fields": fields, "extras": {"named": "named"}}).decode()
+    options = "request_headers: [user-agent]"
+    file = f"""version: 1
+sources: {{s: {{topics: t, envelope: plain}}}}
+routes: [{{name: r, from: s, to: out, tables: [clients, apis, urls], format: {written}, {rule}, {options}}}]"""
+    (folder / "topics.yaml").write_text(file)
+    table = config.parse(file.encode(), {}, folder=folder).table
+    for name in ("198.51.100.237", "to 2001:db8:1:2::7", "Bearer x9Y8z7w6Q5", "t?access_token=x9Y8z7w6Q5"):
+        line = orjson.dumps({"s": 200, "named": name, "h": {"x-api": name}})
+        shown = b"".join(published(table, [line])).decode("utf-8", "replace")
+        explained = CliRunner().invoke(cli, ["explain", "--json"], input=line + b"\n").output
+        assert '"api":' in shown
+        assert [each for each in ("237", ":2::7", "x9Y8z7") if each in shown + explained] == []
+
+
 def test_the_canary_sings(folder, monkeypatch):
     """It finds secrets where nothing hides them: in letters, events and sums, and in `explain`."""
     table = config.parse(file_of("nginx", PLAIN).encode(), {}, folder=folder).table

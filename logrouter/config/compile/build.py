@@ -238,7 +238,7 @@ def _route(
         client_id=build_client_id(
             options.enrich.client_id, client_ip, file.privacy, join_path(path, "enrich.client_id"), problems
         ),
-        api=compile_api(api_rules, client_ip),
+        api=compile_api(api_rules, client_ip, of_format=options.format.name == "json"),
         headers=headers,
         address_headers=frozenset(filter(made_for_addresses, headers)),
         client_ip=client_ip,

@@ -182,12 +182,12 @@ class _RouteTrace:
     def api(self, parsed: Parsed) -> tuple[str, str | None] | None:
         tried = []
         for rule in self._route.api_rules:
-            one = compile_api([rule])(copy(parsed))
+            one = compile_api([rule], self._route.client_ip)(copy(parsed))
             tried.append({"from": _describe_rule(rule), "found": self._shown(one)})
             if one:
                 break
         found = self._route.api(parsed)
-        told = parsed.event.get("api") if found is None else None
+        told = parsed.event.get("api") if not any(each["found"] for each in tried) else None
         if told is not None:
             self._note(
                 "enrich",

@@ -46,9 +46,11 @@ class ApiRule:
 
 
 def compile_api(
-    rules: Sequence[ApiRule], client_ip: Callable[[str], str | None] | None = None
+    rules: Sequence[ApiRule], client_ip: Callable[[str], str | None] | None = None, *, of_format: bool = False
 ) -> Callable[[Parsed], tuple[str, str | None] | None]:
     """A function from a request to (name, version) of its API by the first rule that fits, None if none does.
+
+    With *of_format* the last of the rules is what the format has read as the API, which may be of any key.
 
     A name that is too long, unprintable or holds a secret is cut and hashed, *client_ip* (`compile_client_ip`) is
     applied to addresses in it, and the request of a name that was changed gets the flag `suspect`: read `parsed.flags`
@@ -60,6 +62,9 @@ def compile_api(
     address = client_ip or compile_client_ip(1)
     names: dict[str, str] = {}
     steps = [_by_field(rule) if rule.field is not None else _by_path(rule) for rule in rules]
+
+    if of_format:
+        steps.append(_told_by_format)
 
     def api(parsed: Parsed) -> Named | None:
         for step in steps:
@@ -79,6 +84,11 @@ def compile_api(
         return None
 
     return api
+
+
+def _told_by_format(parsed: Parsed) -> Named | None:
+    name = parsed.event.get("api")
+    return (name, None) if type(name) is str and name else None
 
 
 def _publishable(name: str, address: Callable[[str], str | None]) -> str:

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families.json_values import join_texts, read_headers
-from logrouter.core.redact import path_of, redact_shown
+from logrouter.core.names import bounded_name
+from logrouter.core.redact import holds_secret, path_of, redact_shown
 from logrouter.core.text.durations import parse_duration
 from logrouter.core.text.json_numbers import MAX_WHOLE, whole, written_whole
 from logrouter.core.text.unflatten import ABSENT
@@ -44,6 +45,12 @@ def text_of(value: Any) -> str | None:
         return value if value not in ABSENT else None
     number = whole(value)
     return None if number is None else str(number)
+
+
+def name_of(value: Any) -> str | None:
+    """The same, for what names something: a hash where it holds a secret, as any key may be mapped."""
+    text = text_of(value)
+    return bounded_name(text, len(text), secret=True) if text is not None and holds_secret(text) else text
 
 
 def chain_of(value: Any) -> str | None:

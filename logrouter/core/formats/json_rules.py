@@ -17,6 +17,7 @@ from logrouter.core.formats.json_readers import (
     extra_of,
     headers_of,
     message_of,
+    name_of,
     path_in,
     size_of,
     status_of,
@@ -49,9 +50,10 @@ _FIGURES: Final[Mapping[str, ValueReader]] = {
 }
 _READERS: Final[Mapping[str, ValueReader]] = {
     **dict.fromkeys(("meta.request_id", "meta.domain", "meta.uri", "meta.correlation_id"), text_of),
-    **dict.fromkeys(("api", "api_version", "api_provider", "route", "stage", "tenant"), text_of),
-    **dict.fromkeys(("user_agent_family", "application", "user"), text_of),
-    **dict.fromkeys((REQUEST_LINE, METHOD, "http.protocol", "error.code", "error.class"), text_of),
+    **dict.fromkeys(("api", "api_version", "api_provider", "route", "stage", "tenant"), name_of),
+    **dict.fromkeys(("user_agent_family", "application", "user"), name_of),
+    **dict.fromkeys((METHOD, "http.protocol", "error.code", "error.class"), name_of),
+    REQUEST_LINE: text_of,
     "http.path": path_in,
     "http.client_ip": chain_of,
     "error.message": message_of,

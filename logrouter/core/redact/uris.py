@@ -98,7 +98,15 @@ def _redact_part(text: str) -> str:
         masked = _without_secrets(plain)
         if masked != plain:
             clean = quote(masked, safe=_UNQUOTED)
-    if '"' in clean or "'" in clean or "%22" in clean or "%27" in clean or "+" in clean or "%20" in clean:
+    if (
+        '"' in clean
+        or "'" in clean
+        or "%22" in clean
+        or "%27" in clean
+        or "+" in clean
+        or " " in clean
+        or "%20" in clean
+    ):
         plain = percent_decoded(clean.replace("+", " "))
         masked = redact_text(plain)
         if masked != plain:
