@@ -36,9 +36,10 @@ _BEGIN: Final = (
     rf'(?>((?:""|(?:[^"\\\x00-\x1f]|\\.)*?))[ ]\[({CLF_TIME.shape})\][ ]")'
 )
 _REST: Final = rf'{_TEXT}"[ ](\d{{3}}|-)[ ](\d{{1,19}}|-)(?>[ ]"{_TEXT}"[ ]"{_TEXT}"(?>[ ]"{_TEXT}")?+)?+'
-# Three decimals are seconds: nginx writes no others, and Apache none at all.
+# Three decimals are seconds: nginx writes no others, and Apache none at all. A whole number of Apache is seconds (%T)
+# or microseconds (%D): from 1000 on it is taken for the latter, as hardly a request takes a quarter of an hour.
 _TOOK: Final = r"(?>[ ](?:(\d{1,9}\.\d{3})|-))?+"
-_TOOK_OR_WHOLE: Final = r"(?>[ ](?:(\d{1,9}\.\d{3})|(\d{1,15})|-))?+"
+_TOOK_OR_WHOLE: Final = r"(?>[ ](?:(\d{1,9}\.\d{3})|([1-9]\d{3,14})|-))?+"
 _CUT: Final = re.compile(
     rf'{_BEGIN}{_TEXT}(?>"[ 0-9-]*+(?>"{_TEXT}(?>"[ ]?+(?>"{_TEXT})?+)?+)?+)?+\\?+', re.ASCII | re.DOTALL
 )
