@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ _MAX_STATUS: Final = 999
 """Servers send numbers of their own beyond those that HTTP knows."""
 
 
+_METHOD: Final = re.compile(r"[A-Z][A-Z_-]{1,31}", re.ASCII)
+_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+
+
 _NAMED: Final = {
     0: "aborted",  # no response had started when the client went away
     401: "auth",
@@ -42,6 +47,11 @@ _ALWAYS_BACKEND: Final = (502, 503, 504)
 def is_http_status(value: object) -> bool:
     """Whether a value is a status that a server can have sent. The exit status of a job is none, nor is 0."""
     return type(value) is int and FIRST_STATUS <= value <= _MAX_STATUS
+
+
+def is_http_method(value: object) -> bool:
+    """Whether a value may be the method of a request: a word in capitals, or a usual one. A job's `sync` is none."""
+    return type(value) is str and (_METHOD.fullmatch(value) is not None or value.upper() in _USUAL_METHODS)
 
 
 def outcome_of(status: int | None, *, from_backend: bool | None = None) -> str | None:

@@ -23,7 +23,7 @@ from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_passing
 from logrouter.core.formats.families.beside import read_beside
 from logrouter.core.formats.families.json_values import secret_headers
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import is_http_status
+from logrouter.core.outcomes import is_http_method, is_http_status
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import UNIT_UNKNOWN, is_bare
 from logrouter.core.text.json_numbers import as_whole
@@ -180,7 +180,7 @@ def _settle_figures(
         http["status_code"] = as_whole(http["status_code"])
     if "status" in line and "method" in http:
         status = as_whole(line["status"])
-        if is_http_status(status):  # jobs have methods and states, too
+        if is_http_status(status) and is_http_method(http["method"]):  # jobs have methods and states, too
             http.setdefault("status_code", status)
     upstream = nested.get("backend_time_ms")
     if type(upstream) is str and upstream.isascii() and upstream.isdigit() and len(upstream) < 10:

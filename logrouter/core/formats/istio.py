@@ -21,7 +21,7 @@ from logrouter.core.formats.families.istio_upstream import service_of, upstream_
 from logrouter.core.formats.families.json_values import secret_fields
 from logrouter.core.formats.families.response_flags import error_by, flags_of, outcome_by
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import is_http_status
+from logrouter.core.outcomes import is_http_method, is_http_status
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import UNIT_UNKNOWN, duration_ms, is_bare
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
@@ -103,8 +103,8 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         return _request(values_of(entry), flags)
     found = _placed(entry)
     own = not _OWN.isdisjoint(entry)
-    if not _is_request(found) or not (own or is_http_status(count_of(found["status"]))):
-        return NO_REQUEST  # without a name of Envoy's the status may be that of a job
+    if not _is_request(found) or not (own or _is_answered(found)):
+        return NO_REQUEST  # without a name of Envoy's method and status may be those of a job
     if not TELLS_PASSING.isdisjoint(entry) and is_passing(entry):
         return _NOT_COUNTED
     values = _flat(entry, found, own=own)
@@ -133,6 +133,13 @@ def _known(line: dict[str, Any]) -> bool:
 
 def _is_request(found: dict[str, Any]) -> bool:
     return ("method" in found or "uri" in found) and ("status" in found or "flags" in found)
+
+
+def _is_answered(found: dict[str, Any]) -> bool:
+    """Whether status and method, if there is one, are those of HTTP."""
+    return is_http_status(count_of(found["status"])) and (
+        "method" not in found or is_http_method(_text(found["method"]))
+    )
 
 
 def _placed(line: dict[str, Any]) -> dict[str, Any]:

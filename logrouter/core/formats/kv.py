@@ -25,6 +25,7 @@ from logrouter.core.formats.families.app_space import app_space
 from logrouter.core.formats.families.json_values import secret_fields
 from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, FormatSettingsError
 from logrouter.core.names import SUSPECT
+from logrouter.core.outcomes import is_http_method
 from logrouter.core.redact import names_secret, path_of, redact_shown
 from logrouter.core.text.durations import UNIT_UNKNOWN, is_bare, parse_duration
 from logrouter.core.text.key_values import pairs_of, tokens_of
@@ -74,8 +75,7 @@ _OF_F5: Final = frozenset({"http_host", "http_uri"})
 # Of which a report of F5's application firewall has one at least.
 _REPORT: Final = ("violations", "attack_type")
 _TRIES: Final = "backend_status_code"
-# Any word in capitals is a method that a client may use; a job's `method=sync` is none.
-_METHOD = re.compile(r"[A-Z][A-Z_-]{1,31}", re.ASCII)
+# What most are; `is_http_method` decides.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _MARKS: Final = ("client_ip", "protocol", "request_headers")
 _STATUS = re.compile(r"[1-9][0-9]{2}", re.ASCII)
@@ -267,7 +267,7 @@ def _is_request(event: Mapping[str, Any], code: str | ErrorRule | None, status: 
     """
     http = event["http"]
     method = http.get("method", "")
-    if method in _METHODS or _METHOD.fullmatch(method) or method.upper() in _METHODS:
+    if method in _METHODS or is_http_method(method):
         return status is not None or code is not None
     if "uri" not in event.get("meta", {}):
         return False

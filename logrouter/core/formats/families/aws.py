@@ -13,7 +13,7 @@ from logrouter.core.formats.families.aws_errors import WAF, fault_of, harmless_m
 from logrouter.core.formats.families.aws_names import plain, targets_of
 from logrouter.core.formats.families.json_values import nested_secrets
 from logrouter.core.formats.format import FormatSettingsError
-from logrouter.core.outcomes import is_http_status, outcome_of
+from logrouter.core.outcomes import is_http_method, is_http_status, outcome_of
 from logrouter.core.redact import path_of
 from logrouter.core.text.durations import UNIT_UNKNOWN
 from logrouter.core.text.globs import compile_glob
@@ -101,6 +101,8 @@ def compile_reader(settings: FormatSettings) -> Reader:
         http = event.get("http", {})
         if "status_code" in http and not is_http_status(http["status_code"]) and (odd := _odd_status(http, plan)):
             return odd
+        if not plan.own and "method" in http and not is_http_method(http["method"]):
+            return NO_REQUEST  # a job's
         if not plan.own and index.get(_BARE_TIME) is not None and "total_time_ms" in event:
             del event["total_time_ms"]
             flags = (*flags, UNIT_UNKNOWN)
