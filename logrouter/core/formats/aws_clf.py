@@ -35,7 +35,7 @@ _END: Final = ("status", "responseLength", "requestId", "extendedRequestId")
 _TIME_LENGTH: Final = 26
 _EVENTS: Final = ("CONNECT", "MESSAGE", "DISCONNECT")
 _TIMED = re.compile(r"\S{1,255} \S{1,255} \S{1,255} \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]", re.ASCII)
-_SECONDS = re.compile(r"[0-9]{1,9}\.[0-9]{3,6}")
+_TOOK = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 """What web servers write there: how long a request took. No request id is such."""
 
 
@@ -63,7 +63,7 @@ def _compile(settings: FormatSettings) -> Parser:
             return unreadable("not the fields of this format")
         if not ended or len(result) < 3:
             return unreadable("the end of the line is missing", Reason.TRUNCATED)
-        if len(result) > 4 or '"' in end or not is_status(result[0]) or _SECONDS.fullmatch(result[2]):
+        if len(result) > 4 or '"' in end or not is_status(result[0]) or _TOOK.fullmatch(result[2]):
             return unreadable("not the fields of this format")
         line = dict(zip(_CLIENT, who, strict=True)) | dict(zip(_END, result, strict=False))
         kind = "resourcePath" if asked[:1] in ("/", "-") else "routeKey"
