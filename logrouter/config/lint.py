@@ -17,7 +17,7 @@ from logrouter.config.options.topics import anchor_expression, split_topics
 from logrouter.config.privacy_lint import warn_privacy
 from logrouter.config.settings import default_path, examine, read_config
 from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join_path
-from logrouter.core.match.conditions import ALWAYS, AllOf, AnyOf, Not, all_of
+from logrouter.core.match.conditions import ALWAYS, AllOf, AnyOf, Field, Not, all_of
 from logrouter.core.match.implication import excludes, implies
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 MAX_COMPARED: Final = 300
 """Parts of one condition that are compared with each other: of a file of thousands `check` would take hours."""
+
+MAX_COMPARISONS: Final = 30_000_000
+"""Pairs of conditions of different routes that are compared at most: some ten seconds. Beyond that none is."""
 
 ANY_TOPIC: Final = None
 """A topic that an expression selects: conditions on the topic stay undecided."""
@@ -76,8 +79,9 @@ def check(
 def _lint(file: FileOptions, table: RouteTable, document: Any, problems: Problems) -> None:
     """Every lint on a file without errors."""
     _contradictions(file.routes, problems)
-    _unreachable(file, problems)
-    _shadowed(file, document["routes"], problems)
+    if _comparisons(file) <= MAX_COMPARISONS:
+        _unreachable(file, problems)
+        _shadowed(file, document["routes"], problems)
     _unused(file, problems)
     _loops(file.sources, table, problems)
     _duplicate_tests(file, problems)
@@ -121,6 +125,27 @@ def _topics(source: SourceOptions) -> list[str | None]:
 
 def _seen(condition: Condition, topic: str | None) -> Condition:
     return condition if topic is ANY_TOPIC else condition.for_topic(topic)
+
+
+def _comparisons(file: FileOptions) -> int:
+    """How many pairs of conditions there are among routes that take from the same topic, at most."""
+    sizes = dict.fromkeys(file.sources, 0)
+    for route in file.routes:
+        for name in route.sources:
+            sizes[name] += _size(_condition(route)) + (0 if route.request is None else _size(route.request))
+    return sum(len(_topics(file.sources[name])) * size**2 for name, size in sizes.items())
+
+
+def _size(condition: Condition) -> int:
+    """How many conditions one is made of; each network of a list is compared with others."""
+    match condition:
+        case AllOf() | AnyOf():
+            return 1 + sum(map(_size, condition.parts))
+        case Not():
+            return 1 + _size(condition.part)
+        case Field(operator="cidr"):
+            return len(condition.operand)
+    return 1
 
 
 def _unreachable(file: FileOptions, problems: Problems) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from logrouter.config import lint
 from logrouter.config.lint import check
 from logrouter.config.settings import FILE_NAME
 
@@ -35,6 +36,18 @@ def test_long_lists_of_conditions_are_not_compared(tmp_path: Path) -> None:
 
     assert len(warnings_of(tmp_path, f"from: logs, match: {{any: [{few}]}}")) == 2
     assert warnings_of(tmp_path, f"from: logs, match: {{any: [{many}]}}") == []
+
+
+def test_routes_are_not_compared_if_their_conditions_multiply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Topics times the square of the conditions of their routes; each network of a list counts as one."""
+    nets = "10.0.0.0/8, 192.0.2.0/24", "10.0.0.0/8"
+    routes = "\n".join(f"from: logs, match: {{field.ip: {{cidr: [{given}]}}}}" for given in nets)
+
+    assert len(warnings_of(tmp_path, routes)) == 1
+    monkeypatch.setattr(lint, "MAX_COMPARISONS", 8)
+    assert warnings_of(tmp_path, routes) == []
+    monkeypatch.setattr(lint, "MAX_COMPARISONS", 9)
+    assert len(warnings_of(tmp_path, routes)) == 1
 
 
 FEW = "has fewer than 16 characters, so trying can find it: take 32 random bytes"
