@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.redact.addresses import mask_addresses, truncate
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MaskText = Callable[[str], str]
+
+_MAX_KNOWN: Final = 8192
+_MAX_KNOWN_LENGTH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,9 @@ class Disclosure:
     strictness: int = 1
     own: MaskText | None = None
     lines: tuple[MaskText, ...] = ()
+    # Lines of one source say the same again and again: names of keys, hosts, programs, methods. Texts that need no mask
+    # are known by themselves; hostile input can only make this start over.
+    _known: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
 
     def text(self, text: str) -> str:
         """A text as it may be shown."""
@@ -55,13 +61,21 @@ class Disclosure:
         return kept if len(kept) <= most and len(text) <= 4 * most else kept[:most] + "…"
 
     def _mask(self, text: str) -> str:
+        if text in self._known:
+            return text
         for each in self.lines:
             text = each(text)
         raw = mask(text.encode("utf-8", "surrogateescape"), drop_queries=not self.keeps_query)
         if self.address is not None:
             raw = mask_addresses(raw, self.address)
         kept = raw.decode("utf-8", "surrogateescape")
-        return self.own(kept) if self.own is not None else kept
+        if self.own is not None:
+            kept = self.own(kept)
+        if kept == text and len(text) <= _MAX_KNOWN_LENGTH:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known.add(text)
+        return kept
 
 
 STRICT: Final = Disclosure()

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from logrouter.core.redact.names import REDACTED, names_bulk, names_query, names_secret
+from logrouter.core.redact.names import REDACTED, NameKind, kind_of, names_secret
 from logrouter.core.redact.uris import redact_uri
 
 MaskText = Callable[[str], str]
@@ -46,7 +46,8 @@ _HEADER_NAME: Final = re.compile(r"[\w.$-]{2,64}:?", re.ASCII)
 # What is called `code` is most often why something failed; what a client redeems is longer.
 _CODE: Final = re.compile(r"[A-Za-z]{0,4}[0-9]{0,3}|[A-Za-z][A-Za-z_. -]{0,60}", re.ASCII)
 _PLAIN: Final = re.compile(r"[A-Za-z]{0,40}|[0-9]{0,20}|[A-Za-z0-9]{0,7}", re.ASCII)
-_TOKENS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]', re.DOTALL)
+# The group is the quote that ends a string.
+_TOKENS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+("?)|[{}\[\],:]', re.DOTALL)
 _BEGINS: Final = re.compile(r"""\{(?=\s{0,64}["}])|(?<!\w)\[(?=\s{0,64}["{\[\]0-9tfn-])""")
 _OPENINGS: Final = {"{": "}", "[": "]"}
 
@@ -152,10 +153,12 @@ class _Walker:
         """The value of a member."""
         if value is None or value is True or value is False or value in ("", "-"):
             return value
-        if names_secret(name):
-            return value if _is_public(name, value) else REDACTED
-        if names_bulk(name) or (self._drop_queries and names_query(name) and type(value) is not int):
-            return REDACTED
+        kind = kind_of(name)
+        if kind is not NameKind.PLAIN:
+            if kind is NameKind.SECRET:
+                return value if _is_public(name, value) else REDACTED
+            if kind is NameKind.BULK or (self._drop_queries and type(value) is not int):
+                return REDACTED
         return self.value(value, depth, level)
 
     def _object(self, value: dict[str, Any], depth: int, level: int) -> dict[str, Any]:
@@ -254,16 +257,11 @@ def _closed(text: str) -> list[tuple[str, str]]:
         if last in ("{", "[", ","):
             boundary = token.start() if last == "," else token.end()
             popped = []
-        opened = last[:1] == '"' and not (len(last) > 1 and last.endswith('"') and _is_closed(last))
+        opened = token[1] == ""
     ends = "".join(reversed(closers))
     tails = [(_without_half_escape(text), '"' + ends)] if opened else []
     tails += ((text, ends), (text[:boundary], "".join(popped) + ends))
     return tails
-
-
-def _is_closed(string: str) -> bool:
-    body = string[1:-1]
-    return (len(body) - len(body.rstrip("\\"))) % 2 == 0
 
 
 def _without_half_escape(text: str) -> str:

@@ -6,6 +6,7 @@ Names are compared in lower case, with or without `-`, `_` and `.` between their
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from typing import Final
 from urllib.parse import unquote
 
@@ -73,8 +74,38 @@ _CAMEL: Final = re.compile(rf"[a-z](?:{'|'.join(word.title() for word in LAST_WO
 _BULK: Final = re.compile(BULK)
 _SEPARATORS: Final = str.maketrans("", "", "-_.")
 
-# Lines of one source have the same names; hostile input can only make this start over.
+
+class NameKind(Enum):
+    """What a name says of the value that it stands for."""
+
+    PLAIN = auto()
+    QUERY = auto()
+    BULK = auto()
+    SECRET = auto()
+
+
+# Lines of one source have the same names; hostile input can only make these start over.
 _secret_names: dict[str, bool] = {}
+_kinds: dict[str, NameKind] = {}
+
+
+def kind_of(name: str) -> NameKind:
+    """What the value of a field of this name is: a secret, a body, a query string, or none of these."""
+    known = _kinds.get(name)
+    if known is None:
+        if names_secret(name):
+            known = NameKind.SECRET
+        elif _BULK.fullmatch(name.lower().rpartition(".")[2]):
+            known = NameKind.BULK
+        elif name.lower().translate(_SEPARATORS).removeprefix("$") in _QUERIES:
+            known = NameKind.QUERY
+        else:
+            known = NameKind.PLAIN
+        if len(_kinds) >= _MAX_NAMES:
+            _kinds.clear()
+        if len(name) <= _MAX_NAME:
+            _kinds[name] = known
+    return known
 
 
 def names_secret(name: str) -> bool:
@@ -87,16 +118,6 @@ def names_secret(name: str) -> bool:
         if len(name) <= _MAX_NAME:
             _secret_names[name] = known
     return known
-
-
-def names_bulk(name: str) -> bool:
-    """Whether a field of this name holds a body."""
-    return _BULK.fullmatch(name.lower().rpartition(".")[2]) is not None
-
-
-def names_query(name: str) -> bool:
-    """Whether a field of this name holds a query string, or its parameters."""
-    return name.lower().translate(_SEPARATORS).removeprefix("$") in _QUERIES
 
 
 def percent_decoded(text: str) -> str:

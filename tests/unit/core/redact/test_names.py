@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logrouter.core.redact.names import names_bulk, names_query, names_secret
+from logrouter.core.redact.names import NameKind, kind_of, names_secret
 
 SECRETS = """
     access_token accessToken x-auth-token token tokens secret client_secret password passwd pass user_pass userPass pwd
@@ -33,11 +33,15 @@ def test_a_name_that_only_sounds_like_one_is_none(name):
     assert not names_secret(name)
 
 
-def test_bodies_and_queries_have_names_of_their_own():
-    """They are no secrets by themselves, and are not shown for other reasons."""
-    assert [names_bulk(name) for name in ("payload", "request_body", "responseBody", "body_bytes_sent")] == [
-        *(True, True, True, False)
-    ]
-    assert [names_query(name) for name in ("query", "queryStringParameters", "$args", "query_time")] == [
-        *(True, True, True, False)
-    ]
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (NameKind.BULK, "payload request_body responseBody"),
+        (NameKind.QUERY, "query queryStringParameters $args"),
+        (NameKind.SECRET, "token x-api-key"),
+        (NameKind.PLAIN, "body_bytes_sent query_time host"),
+    ],
+)
+def test_what_a_name_says_of_its_value(kind, names):
+    """Bodies and queries are no secrets by themselves, and are not shown for other reasons."""
+    assert {kind_of(name) for name in names.split()} == {kind}
