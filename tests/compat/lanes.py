@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from logrouter.kafka.reader import read_committed
 from logrouter.process.watchdog import Watchdog
 from tests.compat.release import PREFIX, Committed, Record
+from tests.conftest import wait_until
 from tests.integration.fleet import get_json, insist
 from tests.integration.stack import Process, free_port
 
@@ -151,7 +152,8 @@ class Lanes:
                 self._transactions.begin_transaction()
                 self._produce(self._transactions, topic, [each for each in mine if start <= each.offset < stop])
                 self._transactions.commit_transaction(60)
-        assert self.ends(topic) == ends, topic
+        # A transaction is committed before its end is written to the partitions.
+        wait_until(lambda: self.ends(topic) == ends, f"the ends of {topic} are {ends}")
 
     @staticmethod
     def _produce(producer: Producer, topic: str, records: Iterable[Record]) -> None:
