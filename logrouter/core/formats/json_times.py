@@ -12,7 +12,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.formats.json_readers import decimal_of
+from logrouter.core.formats.json_readers import UNITS, decimal_of
 from logrouter.core.text.strftime import compile_clock, compose_time
 from logrouter.core.text.timestamps import epoch_ms, rfc3339, rfc3339_ms
 
@@ -21,12 +21,7 @@ if TYPE_CHECKING:
 
     TimeReader = Callable[[Any], str | None]
 
-EPOCHS: Final[Mapping[str, Decimal]] = {
-    "epoch_s": Decimal(1000),
-    "epoch_ms": Decimal(1),
-    "epoch_us": Decimal("0.001"),
-    "epoch_ns": Decimal("0.000001"),
-}
+EPOCHS: Final[Mapping[str, Decimal]] = {f"epoch_{unit}": each for unit, each in UNITS.items()}
 """Milliseconds in a unit of each."""
 
 AUTO: Final = "auto"
