@@ -16,7 +16,7 @@ from msgspec import Struct
 from logrouter.core.enrich import allow_headers, replace_in_headers
 from logrouter.core.enrich.sources import known_values
 from logrouter.core.outcomes import ENDINGS, NO_ENDING
-from logrouter.core.redact import REDACTED, redact_raw, redact_uri
+from logrouter.core.redact import REDACTED, redact_text, redact_uri
 from logrouter.core.routing import OnInvalid
 from logrouter.core.text.timestamps import epoch_ms, lacks_zone, rfc3339
 from logrouter.model import Accepted, Held, Ignored, Reason, Rejected, Stage
@@ -268,7 +268,7 @@ def _protect_names(meta: dict[str, Any], disclosure: Disclosure) -> None:
 def _clean_domain(domain: str) -> str:
     if domain.startswith("eyj"):  # a JSON web token in lower case
         return REDACTED
-    clean = redact_raw(redact_uri(domain).encode("utf-8", "replace")).decode("utf-8", "replace") or "/"
+    clean = redact_text(redact_uri(domain)) or "/"
     if clean == domain and len(domain) <= _MAX_DOMAIN:
         if len(_known_domains) >= _MAX_DOMAINS:
             _known_domains.clear()

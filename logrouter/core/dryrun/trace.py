@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from logrouter.core.dryrun.event_diff import diff_events
 from logrouter.core.dryrun.steps import ExplainStep, show_redacted
 from logrouter.core.enrich import compile_api, compile_client_id
-from logrouter.core.redact import REDACTED, redact_raw
+from logrouter.core.redact import REDACTED, redact_text
 from logrouter.core.request_fields import Request
 from logrouter.model import UNMATCHED, Envelope, Ignored, Rejected
 
@@ -207,7 +207,7 @@ class _RouteTrace:
 
     def _shown(self, found: tuple[str, str | None] | None) -> str | None:
         """A name as it is published, but for what is never shown."""
-        return None if found is None else redact_raw(found[0].encode("utf-8", "replace")).decode("utf-8", "replace")
+        return None if found is None else redact_text(found[0])
 
     def client_ip(self, chain: str) -> str | None:
         kept = self._route.client_ip(chain)

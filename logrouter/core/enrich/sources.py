@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.redact import names_secret, redact_raw, redact_uri
+from logrouter.core.redact import names_secret, redact_text, redact_uri
 from logrouter.core.text.addresses import holds_address, replace_addresses
 
 if TYPE_CHECKING:
@@ -166,4 +166,4 @@ def _clean_value(name: str, value: str, query: str) -> str:
 
 
 def _without_secrets(value: str) -> str:
-    return redact_raw(value.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return redact_text(value)

@@ -12,11 +12,12 @@ directive of a format becomes.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.secret_values import compile_secret_mask
-from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
+from logrouter.core.formats.families.weblog import compose_clocks, field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import decode_bytes
 from logrouter.core.text.line_patterns import (
@@ -30,7 +31,7 @@ from logrouter.core.text.line_patterns import (
     Variable,
     VariableKind,
 )
-from logrouter.core.text.strftime import compile_clock, compose_time, shape_of
+from logrouter.core.text.strftime import compile_clock, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +105,7 @@ def compile_apache(settings: FormatSettings) -> Parser:
         return combined.compile_combined(unescape, at_end=False, whole="micros")
     try:
         made = _format_of(settings.pattern)
-        prepare = _setting_clock(made.clocks) if made.clocks else None
+        prepare = partial(compose_clocks, made.clocks) if made.clocks else None
         reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)
     except PatternError as error:
         raise FormatSettingsError("pattern", str(error)) from None
@@ -114,19 +115,6 @@ def compile_apache(settings: FormatSettings) -> Parser:
 def unescape(text: str) -> str:
     r"""A value as it was before Apache escaped it: `\"`, `\\`, `\n`, … and bytes as `\xhh`."""
     return _ESCAPE.sub(lambda match: decode_bytes(match) if match[1] is None else _CHARS.get(match[1], match[0]), text)
-
-
-def _setting_clock(clocks: list[re.Pattern[str]]) -> Callable[[dict[str, str]], None]:
-    def set_clock(values: dict[str, str]) -> None:
-        parts: dict[str, str] = {}
-        for number, clock in enumerate(clocks):
-            match = clock.fullmatch(values.pop(f"clock:{number}", ""))
-            parts |= match.groupdict() if match is not None else {}
-        time = compose_time(parts)
-        if time is not None:
-            values.setdefault("time", time)
-
-    return set_clock
 
 
 def _format_of(pattern: str) -> _Format:

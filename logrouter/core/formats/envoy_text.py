@@ -21,11 +21,10 @@ from logrouter.core.formats.families.envoy_operators import QUOTED, pieces_of
 from logrouter.core.formats.families.istio_upstream import upstream_of
 from logrouter.core.formats.families.response_flags import error_by, flags_of, long_flags_of, outcome_by
 from logrouter.core.formats.families.secret_values import compile_secret_mask
-from logrouter.core.formats.families.weblog import PatternReader, count_of, reader_of
+from logrouter.core.formats.families.weblog import PatternReader, compose_clocks, count_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.names import SUSPECT
 from logrouter.core.text.line_patterns import PatternError, Variable, VariableKind
-from logrouter.core.text.strftime import compose_time
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -139,13 +138,7 @@ def _prepared(clocks: Sequence[re.Pattern[str]]) -> Callable[[dict[str, str]], N
     def prepare(values: dict[str, str]) -> None:
         """Put the time together, and cut the port off the address."""
         if clocks:
-            parts: dict[str, str] = {}
-            for number, clock in enumerate(clocks):
-                match = clock.fullmatch(values.pop(f"clock:{number}", ""))
-                parts |= match.groupdict() if match is not None else {}
-            time = compose_time(parts)
-            if time is not None:
-                values.setdefault("time", time)
+            compose_clocks(clocks, values)
         address = without_port(values.pop("address", ""))
         if address:
             values["address"] = address

@@ -103,10 +103,7 @@ def duration_reader(unit: str) -> ValueReader:
     scale = UNITS[unit]
 
     def read(value: Any) -> int | None:
-        if type(value) is str:
-            number = decimal_of(value)
-        else:
-            number = Decimal(str(value)) if type(value) in (int, float) and 0 <= value <= 2**63 else None
+        number = decimal_of(value)
         if number is None:
             return None
         ms = int(number * scale + Decimal("0.5"))
@@ -115,11 +112,13 @@ def duration_reader(unit: str) -> ValueReader:
     return read
 
 
-def decimal_of(text: str) -> Decimal | None:
-    """The number that a text of digits is, with or without a fraction; None for any other text."""
-    if len(text) > _MAX_DIGITS or not text.isascii() or not text.replace(".", "", 1).isdigit():
+def decimal_of(value: Any) -> Decimal | None:
+    """The number, not below 0, that a number or a text of digits is, with or without a fraction; else None."""
+    if type(value) is not str:
+        return Decimal(str(value)) if type(value) in (int, float) and 0 <= value <= 2**63 else None
+    if len(value) > _MAX_DIGITS or not value.isascii() or not value.replace(".", "", 1).isdigit():
         return None
-    return Decimal(text)
+    return Decimal(value)
 
 
 def _with_unit(value: Any) -> int | None:

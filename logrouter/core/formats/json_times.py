@@ -67,10 +67,7 @@ def _by_its_looks(value: Any) -> str | None:
 
 def _epoch_reader(scale: Decimal) -> TimeReader:
     def read(value: Any) -> str | None:
-        if type(value) is str:
-            number = decimal_of(value)
-        else:
-            number = Decimal(str(value)) if type(value) in (int, float) and 0 <= value <= 2**63 else None
+        number = decimal_of(value)
         if number is None:
             return None
         ms = int(number * scale)

@@ -7,7 +7,7 @@ syntax, `text` for text whose format is not known, `documents` for what can be w
 
 from logrouter.core.redact.addresses import ip_policy
 from logrouter.core.redact.names import REDACTED, names_secret
-from logrouter.core.redact.text import holds_secret, redact_raw, redact_shown
+from logrouter.core.redact.text import holds_secret, redact_raw, redact_shown, redact_text
 from logrouter.core.redact.uris import path_of, redact_uri
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "path_of",
     "redact_raw",
     "redact_shown",
+    "redact_text",
     "redact_uri",
 ]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.redact.addresses import mask_addresses, truncate
 from logrouter.core.redact.documents import walk_text, walk_value
-from logrouter.core.redact.names import REDACTED, names_secret
-from logrouter.core.redact.text import mask
+from logrouter.core.redact.text import mask, redact_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,11 +53,7 @@ class Disclosure:
 
     def shown(self, name: str, text: str, most: int) -> str:
         """The text of the member *name*, at most *most* characters of it."""
-        if names_secret(name):
-            return REDACTED
-        # Redacted before it is cut: half a token is still a secret.
-        kept = self.text(text[: 4 * most])
-        return kept if len(kept) <= most and len(text) <= 4 * most else kept[:most] + "…"
+        return redact_shown(name, text, most, self.text)
 
     def _mask(self, text: str) -> str:
         if text in self._known:

@@ -25,7 +25,7 @@ from logrouter.core.redact.segments import STRONG, WEAK, is_credential, is_crede
 from logrouter.core.redact.tokens import raw_without_tokens, without_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _HIDDEN: Final = REDACTED.encode()
 _ENCODED: Final = rb"%(?:25){0,3}"
@@ -152,7 +152,7 @@ def redact_raw(raw: bytes) -> bytes:
 
 def redact_text(text: str) -> str:
     """The same of text."""
-    return mask(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return redact_raw(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
 def holds_secret(text: str) -> bool:
@@ -339,10 +339,10 @@ def _hide_elements(raw: bytes) -> bytes:
     return b"".join((*parts, raw[end:])) if parts else raw
 
 
-def redact_shown(name: str, text: str, most: int = 200) -> str:
-    """The text of the field *name* as it may be shown: secrets replaced, at most *most* characters."""
+def redact_shown(name: str, text: str, most: int = 200, mask_text: Callable[[str], str] = redact_text) -> str:
+    """The text of the field *name* as it may be shown: masked by *mask_text*, at most *most* characters."""
     if names_secret(name):
         return REDACTED
     # Redacted before it is cut, as in dead letters: half a token is still a secret.
-    kept = redact_text(text[: 4 * most])
+    kept = mask_text(text[: 4 * most])
     return kept if len(kept) <= most and len(text) <= 4 * most else kept[:most] + "…"

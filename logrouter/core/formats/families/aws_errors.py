@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from logrouter.core.redact import REDACTED, redact_raw
+from logrouter.core.redact import REDACTED, redact_text
 
 MAX_MESSAGE: Final = 1024
 
@@ -50,4 +50,4 @@ def harmless_message(text: str) -> str:
     short = text.strip('"')[: 4 * MAX_MESSAGE]
     if "@" in short or "arn:" in short:
         short = _PRINCIPAL.sub(REDACTED, short)
-    return redact_raw(short.encode("utf-8", "replace")).decode("utf-8", "replace")[:MAX_MESSAGE]
+    return redact_text(short)[:MAX_MESSAGE]

@@ -6,6 +6,7 @@ A server's format gives each of its variables a meaning; this module knows what 
     request                       method, path and protocol in one, as the client sent it
     method, uri, path, protocol   the same one by one; *uri* with query, *path* without
     status, seconds, …            figures, converted here: servers write them as digits and nothing else
+    clock:<number>                a piece of the time, for `compose_clocks`
     header:<name>, field:<name>   a request header; what only client-id and API sources may read, and nobody publishes
     dropped                       nothing that may leave: cookies, credentials, bodies
     secret:<source>               the same, of which a client id may be a keyed hash: secret:header:x-api-key
@@ -23,6 +24,7 @@ from logrouter.core.text.addresses import holds_address
 from logrouter.core.text.json_numbers import written_whole
 from logrouter.core.text.json_objects import decode_object
 from logrouter.core.text.line_patterns import ADDRESSES, compile_scan, head_of, variables_of
+from logrouter.core.text.strftime import compose_time
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 
@@ -328,6 +330,20 @@ def _outcome(values: Mapping[str, str], status: int | None, *, reached: bool) ->
     if "limited" in values and values["limited"] == "REJECTED":
         return "throttled"
     return None if reached or status is None or status < 500 else outcome_of(status, from_backend=False)
+
+
+def compose_clocks(clocks: Sequence[re.Pattern[str]], values: dict[str, str]) -> None:
+    """Put the time together of what the variables `clock:0`, `clock:1`, … say of it, each in its strftime format.
+
+    The variables are taken out of *values*. A time that stands there already stays.
+    """
+    parts: dict[str, str] = {}
+    for number, clock in enumerate(clocks):
+        match = clock.fullmatch(values.pop(f"clock:{number}", ""))
+        parts |= match.groupdict() if match is not None else {}
+    time = compose_time(parts)
+    if time is not None:
+        values.setdefault("time", time)
 
 
 def begin_of(time: str, total_ms: int) -> str:
