@@ -163,6 +163,23 @@ def test_files_exist(page):
     assert [name for name in sorted(named) if not any((folder / name).exists() for folder in above)] == []
 
 
+def test_reliability_names_tests_that_exist():
+    """Every row of a table in docs/reliability.md ends with tests, and each of them is there."""
+    rows = [line for line in (ROOT / "docs" / "reliability.md").read_text().splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if not row.startswith("| what happens |")]
+    named = {row: re.findall(r"`(\S+?\.py)::(\w+)`", row.rsplit(" | ", 1)[-1]) for row in rows}
+
+    assert [row for row, tests in named.items() if not tests] == []
+    missing = {
+        f"{file}::{function}"
+        for tests in named.values()
+        for file, function in tests
+        if not re.search(rf"^(?:    )?(?:async )?def {function}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE)
+        and not re.search(rf"^{function}\b.* = ", (ROOT / "tests" / file).read_text(), re.MULTILINE)
+    }
+    assert missing == set()
+
+
 def test_design_names_every_room_and_dependency():
     """docs/design.md has a row for each room of the package and gives a reason for each dependency."""
     page = (ROOT / "docs" / "design.md").read_text()
