@@ -6,6 +6,9 @@ The 122 free bits of RFC 9562 §5.8 hold, most significant first::
 
 *origin* is a hash of the cluster's name and the topic, so that two topics never share an id; *index* counts the
 events of one record.  No hashing is paid per event: `for_partition` computes the constant part once.
+
+A topic that was deleted and made anew has the same name and offsets: its id is hashed, too, or its events would repeat
+the ids of those before.  Which id of a topic needs no mention is in the ledger of sources (`core.source_ledger`).
 """
 
 from __future__ import annotations
@@ -39,22 +42,25 @@ class Coordinates:
     index: int
 
 
-def origin(cluster: str, topic: str) -> int:
-    """The 40-bit hash of *cluster* and *topic* that starts every id of that topic."""
-    # The length prefix keeps ("a", "bc") and ("ab", "c") apart.
-    name = f"{len(cluster)}:{cluster}{topic}".encode()
+def origin(cluster: str, topic: str, topic_id: str = "") -> int:
+    """The 40-bit hash of *cluster* and *topic* that starts every id of that topic.
+
+    *topic_id* is Kafka's id of a topic that has had another one before; empty for the first, and where it is unknown.
+    """
+    # The length prefix keeps ("a", "bc") and ("ab", "c") apart, the colon is in no name of a topic.
+    name = f"{len(cluster)}:{cluster}{topic}{topic_id and f':{topic_id}'}".encode()
     return int.from_bytes(blake2b(name, digest_size=5).digest(), "big")
 
 
-def for_partition(cluster: str, topic: str, partition: int) -> Callable[[int, int], str]:
-    """A function ``(offset, index) -> id`` for one partition.
+def for_partition(cluster: str, topic: str, partition: int, topic_id: str = "") -> Callable[[int, int], str]:
+    """A function ``(offset, index) -> id`` for one partition; *topic_id* as for `origin`.
 
     Raises:
         ValueError: the partition number does not fit 16 bits (Kafka clusters stay far below).
     """
     if not 0 <= partition <= MAX_PARTITION:
         raise ValueError(f"partition {partition} does not fit an event id")
-    head = f"{origin(cluster, topic):010x}{partition >> 8:02x}"
+    head = f"{origin(cluster, topic, topic_id):010x}{partition >> 8:02x}"
     prefix = f"{head[:8]}-{head[8:]}-8{partition & 0xFF:02x}"
 
     small = f"{prefix}0-8000-"  # what ids of the first 2**34 offsets begin with

@@ -58,6 +58,8 @@ class ChangelogReader:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                # The end of a partition shows when a fetch comes back empty: a lane waits for that.
+                "fetch.wait.max.ms": 10,
             }
             self._consumer = make_client(Consumer, self._kafka | own)
         self._partitions[partition] = _Progress()

@@ -68,6 +68,19 @@ def fatal_error(error: KafkaError) -> FatalError:
     return FatalError(f"{error.name()}: {error.str()}{hint}", fenced=fenced)
 
 
+_GONE: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError.INCONSISTENT_TOPIC_ID,
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    }
+)
+
+
 class ReadError(NamedTuple):
     """Why a topic cannot be read. *code* and *name* are librdkafka's; *is_unknown*: there is no such topic."""
 
@@ -76,6 +89,11 @@ class ReadError(NamedTuple):
     name: str
     text: str
     is_unknown: bool
+
+    @property
+    def may_be_recreated(self) -> bool:
+        """Whether the topic may have been deleted, and made anew."""
+        return self.code in _GONE
 
 
 def read_error(message: Message) -> ReadError:

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from logrouter.kafka.client import make_client, plain_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from concurrent.futures import Future
+
+_NO_ID: Final = "A" * 22
+"""How sixteen zero bytes are written: a broker that knows no ids."""
+_LASTING: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001 - librdkafka's own codes begin so
+    }
+)
+
+
+class TopicIdAnswer(NamedTuple):
+    """*topic_id* has 22 characters, or is empty if there is none to be had, for the reason *error*.
+
+    *ask_again*: it may be had later. *is_gone*: there is no such topic at present.
+    """
+
+    topic_id: str
+    error: str = ""
+    ask_again: bool = False
+    is_gone: bool = False
 
 
 class TopicIds:
@@ -21,18 +45,27 @@ class TopicIds:
         self._kafka = plain_settings(kafka)
         self._admin: AdminClient | None = None
 
-    def fetch(self, topics: Collection[str], seconds: float) -> dict[str, str]:
-        """The ids, 22 characters each, by topic; without the topics of which none was to be had within *seconds*."""
+    def ask(self, topics: Collection[str], seconds: float) -> dict[str, Future[Any]]:
+        """Ask for the ids without waiting: by topic what becomes an answer for `answer_of`, after *seconds* at most."""
         if not topics:
             return {}
         if self._admin is None:
             self._admin = make_client(AdminClient, self._kafka)
-        found = {}
-        for topic, asked in self._admin.describe_topics(
-            TopicCollection(sorted(topics)), request_timeout=seconds
-        ).items():
-            try:
-                found[topic] = str(asked.result().topic_id)
-            except KafkaException:
-                continue
-        return found
+        wanted = TopicCollection(sorted(topics))
+        return dict(self._admin.describe_topics(wanted, request_timeout=seconds))
+
+    def fetch(self, topics: Collection[str], seconds: float) -> dict[str, str]:
+        """The ids, 22 characters each, by topic; without the topics of which none was to be had within *seconds*."""
+        answers = {topic: answer_of(asked) for topic, asked in self.ask(topics, seconds).items()}
+        return {topic: answer.topic_id for topic, answer in answers.items() if answer.topic_id}
+
+
+def answer_of(asked: Future[Any]) -> TopicIdAnswer:
+    """The answer to one question; waits for it."""
+    try:
+        topic_id = str(asked.result().topic_id)
+    except KafkaException as exc:
+        error: KafkaError = exc.args[0]
+        is_gone = error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        return TopicIdAnswer("", error.str(), error.code() not in _LASTING, is_gone)
+    return TopicIdAnswer("", "the cluster gives topics no ids") if topic_id == _NO_ID else TopicIdAnswer(topic_id)

@@ -13,6 +13,7 @@ from logrouter.core.rollup.counting import add_event
 from logrouter.core.rollup.records import pack_records
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
+from logrouter.route.ledger import RecreatedTopics
 from logrouter.route.output import BatchOutput
 from logrouter.route.partial_lines import PartialLines
 from logrouter.telemetry import metrics
@@ -56,9 +57,12 @@ class BatchProcessor:
         emitter: str = "logrouter",
         pairing_partitions: int = 1,
         partial_lines: PartialLines | None = None,
+        recreated: RecreatedTopics | None = None,
         block_size: int = BLOCK_SIZE,
     ) -> None:
         """*partial_lines* is what former batches, even with other route tables, have left of cut lines.
+
+        *recreated* are the topics that are not the first of their names: event ids name theirs.
 
         *block_size* is how many records, and requests in them, go through the pipeline's stages together.
         """
@@ -73,9 +77,14 @@ class BatchProcessor:
         self._sources: dict[str, Source | None] = {}
         self._ids: dict[tuple[str, int], EventId] = {}
         self._partial_lines = PartialLines() if partial_lines is None else partial_lines
+        self._recreated = RecreatedTopics() if recreated is None else recreated
+        self._changes = self._recreated.changes
 
     def process(self, messages: Sequence[Message]) -> BatchOutput:
         """The batch's output. Every record is counted once, by its first outcome; nothing raises."""
+        if self._recreated.changes != self._changes:
+            self._changes = self._recreated.changes
+            self._ids.clear()
         output = BatchOutput()
         sums = Accumulator()
         now_ms = self._clock_ms()
@@ -150,7 +159,9 @@ class BatchProcessor:
 
     def _ids_of(self, topic: str, partition: int) -> EventId:
         if (topic, partition) not in self._ids:
-            self._ids[topic, partition] = ids.for_partition(self._cluster, topic, partition)
+            self._ids[topic, partition] = ids.for_partition(
+                self._cluster, topic, partition, self._recreated.by_topic.get(topic, "")
+            )
         return self._ids[topic, partition]
 
     def _join_fragments(self, work: Work, now_ms: int, output: BatchOutput) -> list[Work]:

@@ -292,7 +292,9 @@ class RouteLane:
         if len(messages) != len(got):
             for message in got:
                 if message.error() is not None:
-                    self._observer.on_source_error(message)
+                    error = self._observer.on_source_error(message)
+                    for state in self._states:
+                        state.note_source_error(error)
         elif messages:
             self._broker.mark_up()
         messages = self._group.screen(messages, clock_ms)

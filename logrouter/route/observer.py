@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.consumer import GroupConsumer
+    from logrouter.kafka.errors import ReadError
     from logrouter.kafka.records import Message, Partition
     from logrouter.reload.versions import ConfigVersions
     from logrouter.route.output import BatchOutput
@@ -33,19 +34,19 @@ class Observer:
         self._lag_at = 0.0
         self._asked_at = 0.0
 
-    def on_source_error(self, message: Message) -> None:
-        """Log that a topic can't be read, once for each topic and error.
+    def on_source_error(self, message: Message) -> ReadError:
+        """Log that a topic can't be read, once for each topic and error; and the error.
 
         Raises:
             FatalError: the client cannot go on.
         """
         error = read_error(message)
         what = error.topic, error.code
-        if error.is_unknown and error.topic.startswith("^"):
-            return  # an expression that matches no topic yet is no trouble
-        if what not in self._source_errors:
+        # An expression that matches no topic yet is no trouble.
+        if what not in self._source_errors and not (error.is_unknown and error.topic.startswith("^")):
             self._source_errors.add(what)
             log(Log.SOURCE_ERROR, topic=error.topic or None, error=error.name, detail=error.text)
+        return error
 
     def forget_errors(self, output: BatchOutput) -> None:
         """Log errors of topics anew that have delivered records by now."""

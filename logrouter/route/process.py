@@ -14,6 +14,7 @@ from logrouter.reload.reloader import ConfigFile, Reloader, RetryLaterError
 from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.lane import RouteLane, clock_ms
+from logrouter.route.ledger import RecreatedTopics, SourceTopics
 from logrouter.route.output import DeadLetterSettings
 from logrouter.route.pairing import PairingSettings, PairingStates
 from logrouter.route.partial_lines import PartialLines
@@ -42,17 +43,18 @@ _CHANGELOG: Final = {
 
 def make_lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
     """The lane that `settings` describe; it connects only when run."""
-    partial_lines = PartialLines()
+    partial_lines, recreated = PartialLines(), RecreatedTopics()
     return RouteLane(
         ConfigVersions(_make_version(settings, default_instance), file=settings.file),
-        make_processor=partial(_make_processor, partial_lines),
-        states=(PairingStates(clock_ms), partial_lines),
+        make_processor=partial(_make_processor, partial_lines, recreated),
+        # The ledger before all others: what it sends back to be read again, they must not have seen.
+        states=(SourceTopics(recreated), PairingStates(clock_ms), partial_lines),
         stopping=stopping,
     )
 
 
 def _make_processor(
-    partial_lines: PartialLines, settings: LaneSettings, table: RouteTable, cluster: str
+    partial_lines: PartialLines, recreated: RecreatedTopics, settings: LaneSettings, table: RouteTable, cluster: str
 ) -> BatchProcessor:
     return BatchProcessor(
         table,
@@ -63,6 +65,7 @@ def _make_processor(
         emitter=settings.emitter,
         pairing_partitions=settings.pairing.partitions if settings.pairing is not None else 1,
         partial_lines=partial_lines,
+        recreated=recreated,
     )
 
 
@@ -99,11 +102,11 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
     kafka = {f"kafka.{key}" for key, _ in set(old.kafka.items()) ^ set(new.kafka.items())}
     names = [option.name for option in fields(old.route_lane) if option.name not in _FOLLOWED]
     lane = {f"route_lane.{n}" for n in names if getattr(old.route_lane, n) != getattr(new.route_lane, n)}
-    rollup = set() if old.outputs.rollup == new.outputs.rollup else {"outputs.rollup"}
+    fixed = {f"outputs.{n}" for n in ("ledger", "rollup") if getattr(old.outputs, n) != getattr(new.outputs, n)}
     # It can begin while a process runs, and lines that wait are finished if it is taken out.
     begins = old.pairing is None or new.pairing is None
     pairing = set() if begins or old.pairing == new.pairing else {"outputs.pairing"}
-    return sorted(kafka | lane | rollup | pairing)
+    return sorted(kafka | lane | fixed | pairing)
 
 
 def _pairing_settings(settings: Settings) -> PairingSettings | None:
@@ -128,6 +131,7 @@ def _lane_settings(settings: Settings, default_instance: str) -> LaneSettings:
         dead_letters=DeadLetterSettings(outputs.dead_letter.topic, outputs.dead_letter.max_raw_bytes),
         rollup_topic=outputs.rollup.topic,
         rollup_partitions=outputs.rollup.partitions,
+        ledger_topic=outputs.ledger.topic,
         max_records=s.batch.max_records,
         max_wait_ms=s.batch.max_wait_ms,
         session_timeout_ms=s.session_timeout_ms,
@@ -154,6 +158,7 @@ def wanted_topics(settings: Settings) -> list[WantedTopic]:
         *(WantedTopic(name, o.partitions, o.replication_factor, keep) for name in settings.table.event_topics()),
         WantedTopic(o.dead_letter.topic, o.partitions, o.replication_factor, keep),
         WantedTopic(o.rollup.topic, o.rollup.partitions, o.replication_factor, keep),
+        WantedTopic(o.ledger.topic, 1, o.replication_factor, {"cleanup.policy": "compact"}),
         *paired,
     ]
 

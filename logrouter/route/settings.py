@@ -22,6 +22,7 @@ class LaneSettings:
     dead_letters: DeadLetterSettings
     rollup_topic: str
     rollup_partitions: int
+    ledger_topic: str = "logrouter.ledger"
     max_records: int = 20_000
     max_wait_ms: int = 250
     session_timeout_ms: int = 30_000

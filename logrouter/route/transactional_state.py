@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from logrouter.core.routing import RouteTable
     from logrouter.kafka.consumer import CommittedOffset
+    from logrouter.kafka.errors import ReadError
     from logrouter.kafka.records import Message, Partition
     from logrouter.kafka.transaction import Headers
     from logrouter.route.output import BatchOutput
@@ -88,6 +89,10 @@ class TransactionalState(Protocol):
 
     def note_outage(self, now_ms: int) -> None:
         """The cluster does not answer: no record could come until now."""
+        return
+
+    def note_source_error(self, error: ReadError) -> None:
+        """A topic could not be read, just now."""
         return
 
     def screen(self, messages: list[Message], now_ms: int) -> ScreenedRecords:

@@ -37,6 +37,9 @@ class Log(StrEnum):
     TRANSACTION_ABORTED = "transaction_aborted"
     TRANSACTIONS_RESUMED = "transactions_resumed"
     SOURCE_ERROR = "source_error"
+    SOURCE_RECREATED = "source_recreated"
+    SOURCE_UNIDENTIFIED = "source_unidentified"
+    LEDGER_INVALID = "ledger_invalid"
     PAIRING_RESTORED = "pairing_restored"
     PAIRING_INVALID = "pairing_invalid"
     CONFIG_APPLIED = "config_applied"
@@ -77,6 +80,8 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.PARTITIONS_LOST: logging.WARNING,
     Log.TRANSACTION_ABORTED: logging.WARNING,
     Log.SOURCE_ERROR: logging.WARNING,
+    Log.SOURCE_UNIDENTIFIED: logging.WARNING,
+    Log.LEDGER_INVALID: logging.WARNING,
     Log.PAIRING_INVALID: logging.WARNING,
     Log.ROLLUP_INVALID: logging.WARNING,
     Log.CHANGELOG_REPAIRED: logging.WARNING,

@@ -103,6 +103,11 @@ CONFIG_RELOADS = Counter(
     ["result"],
     registry=REGISTRY,
 )
+LEDGER_INVALID = Counter(
+    "logrouter_ledger_invalid",
+    "Records in the ledger of sources that are none of ours. They were skipped.",
+    registry=REGISTRY,
+)
 PAIRING_RESULTS = Counter(
     "logrouter_pairing_results",
     "How held lines left: paired, unpaired, never_completed, late and evicted are one event each; rejected and "

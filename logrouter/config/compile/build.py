@@ -120,6 +120,10 @@ def _outputs(
             if topic in own:
                 problems.add("outputs.pairing.topic", f"{topic} is {own[topic]} as well")
             own[topic] = "outputs.pairing.topic"
+        ledger = file.outputs.ledger.topic
+        if ledger in own:
+            problems.add("outputs.ledger.topic", f"{ledger} is {own[ledger]} as well")
+        own[ledger] = "outputs.ledger.topic"
     for index, destination in to.items():
         for topic in destination.topics:
             if topic in own:

@@ -132,6 +132,16 @@ class PairingOptions:
 
 
 @options
+class LedgerOptions:
+    """Where the lanes note the first id of every source topic, by which they know one that was made anew.
+
+    Processes and groups that read the same topics must share it: their events have the same ids then.
+    """
+
+    topic: str = opt(TOPIC, "Topic name. It has one partition and keeps its records.", default="logrouter.ledger")
+
+
+@options
 class OutputsOptions:
     """Topics that logrouter itself writes, and how `logrouter topics` creates them. A route names its own with `to`."""
 
@@ -140,6 +150,7 @@ class OutputsOptions:
     pairing: PairingOptions | None = opt(
         Section(PairingOptions), "Lines that wait for the other one of their request.", default=None
     )
+    ledger: LedgerOptions = opt(Section(LedgerOptions), "Ids of source topics.", default=LedgerOptions())
     partitions: int = opt(Integer(1, 10_000), "Partitions of a new output topic.", default=6)
     replication_factor: int = opt(
         Integer(-1, 100), "Copies of each partition of a new topic; -1 leaves it to the broker.", default=-1

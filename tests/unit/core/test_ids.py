@@ -37,6 +37,14 @@ def test_id_differs_between_topics_and_clusters():
     assert len(made) == 4
 
 
+def test_a_topic_made_anew_has_ids_of_its_own():
+    """Its id is part of the origin; without one the origin is that of the name."""
+    made = {ids.for_partition("main", "logs", 0, topic_id)(7, 0) for topic_id in ("", "A1" * 11, "B1" * 11)}
+
+    assert len(made) == 3
+    assert ids.origin("main", "logs", "") == ids.origin("main", "logs")
+
+
 @pytest.mark.parametrize("text", ["", "not-an-id", "00000000-0000-0000-0000-000000000000", str(UUID(int=2**128 - 1))])
 def test_coordinates_of_a_foreign_id_are_none(text):
     """What is no id of ours has no coordinates."""
