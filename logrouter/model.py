@@ -28,6 +28,7 @@ PARTIAL: Final = "partial"
 class Stage(StrEnum):
     """The stage at which a line or record was rejected: a metric label and a field of dead letters."""
 
+    READ = "read"
     DECODE = "decode"
     PARSE = "parse"
     ENRICH = "enrich"
@@ -54,6 +55,8 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate_limited"
     INVALID = "invalid"
     LOOP = "loop"
+    # never read: a range of records, which no metric of outcomes counts
+    RECORDS_LOST = "records_lost"
     # rejected while decoding the envelope
     INVALID_UTF8 = "invalid_utf8"
     INVALID_JSON = "invalid_json"

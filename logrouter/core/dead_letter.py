@@ -16,6 +16,8 @@ from logrouter.core.redact.disclosure import STRICT, Disclosure
 from logrouter.core.text.timestamps import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from logrouter.model import RawRecord, Rejected
 
 MAX_LETTER_BYTES: Final = 512 * 1024
@@ -34,12 +36,14 @@ def encode(
     max_raw_bytes: int,
     now_ms: int,
     disclosure: Disclosure = STRICT,
+    lost: Mapping[str, int] | None = None,
 ) -> bytes:
     """The value of a dead letter, as JSON of at most `MAX_LETTER_BYTES`.
 
     *event_id* is the letter's own id, *emitter* the name of this deployment and *stream* the topic of dead letters.
     *max_raw_bytes* limits how much of the record is shown, and *disclosure* says what of that; *now_ms* serves a record
-    without a timestamp.
+    without a timestamp. *lost* is the range of records that the letter is about, if it is about records that were never
+    read: the offset of the `first`, which is that of *record*, and the one behind the last as `end` where it is known.
     """
     observed_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
     shown = None if rejected.raw is None else rejected.raw.encode("utf-8", "replace")
@@ -54,6 +58,8 @@ def encode(
         "source": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
         "raw": _raw(record.value or b"", shown, max_raw_bytes, disclosure),
     }
+    if lost is not None:
+        letter["lost"] = dict(lost)
     if rejected.pointer:
         letter["pointer"] = disclosure.text(rejected.pointer)
     value = orjson.dumps(letter)

@@ -134,7 +134,7 @@ class Source:
     *topics* and *patterns* are the exact names and the expressions that select topics. *decode* reads a record of
     *max_bytes* at most. With *all_matches* every route that matches takes a line, else the first one only. *joining* is
     set if cut lines are put together; the pre-filter then looks at whole lines only, as a piece may lack what the line
-    has.
+    has. With *begins_latest*, partitions without a committed offset are read from their end on.
 
     *may_match* is the pre-filter on raw bytes: False means that no route can match, and the record is
     `ignored(unmatched)` without being decoded. It is None if there is nothing to search for, or *prefilter* is off.
@@ -155,6 +155,7 @@ class Source:
     all_matches: bool = False
     searchable: bool = True
     joining: PartialLineLimits | None = None
+    begins_latest: bool = False
     may_match: Callable[[bytes], bool] | None = None
     might_be_ours: Callable[[bytes], bool] | None = None
 

@@ -6,10 +6,11 @@ Rebalances are seen inside `GroupConsumer.consume` alone: its listener calls `ad
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 
+from logrouter.kafka.commit_text import with_topic_id
 from logrouter.kafka.errors import FatalError
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import log
@@ -25,6 +26,20 @@ _REWIND_SECONDS: Final = 10.0
 _ASK_SECONDS: Final = 2.0
 _AGAIN_SECONDS: Final = 0.05
 
+_NO_EPOCH: Final = -1
+FROM_THE_BEGINNING: Final = OFFSET_BEGINNING
+
+
+class Start(NamedTuple):
+    """Where to go on in a partition: an offset or `FROM_THE_BEGINNING`.
+
+    *epoch* is the leader's when the record before was read, None if that is unknown: by it librdkafka notices that the
+    log was replaced since.
+    """
+
+    offset: int
+    epoch: int | None = None
+
 
 class Assignment:
     """The partitions of one consumer."""
@@ -38,6 +53,11 @@ class Assignment:
         """Offsets at which partitions begin that have come during the present call, where not at the committed one."""
         self.positions: dict[Partition, int] = {}
         """The committed offset of each partition of which we have committed or published something."""
+        self.starting: dict[Partition, int | None] = {}
+        """Partitions that wait for `start`: the offset read to, None if that is what the group has committed."""
+        self.topic_ids: dict[Partition, str] = {}
+        """The ids of the topics that are read, "" where the cluster gives none."""
+        self._holds: dict[Partition, int] = {}
 
     def begin_call(self) -> None:
         """`consume()` is called next."""
@@ -54,8 +74,32 @@ class Assignment:
         self.partitions -= gone
         self.revoked |= gone
         for topic, partition in gone:
-            self.positions.pop((topic, partition), None)
+            for known in (self.positions, self.starting, self.topic_ids, self._holds):
+                known.pop((topic, partition), None)
             metrics.drop_consumer_lag(topic, partition)
+
+    def hold(self, partitions: Iterable[Partition]) -> None:
+        """They are paused once more: they deliver again when each hold has been released."""
+        for at in partitions:
+            self._holds[at] = self._holds.get(at, 0) + 1
+
+    def release(self, partitions: Iterable[Partition]) -> None:
+        """One reason less to pause them."""
+        free = []
+        for at in partitions:
+            self._holds[at] = self._holds.get(at, 0) - 1
+            if self._holds[at] <= 0:
+                del self._holds[at]
+                free.append(at)
+        if free:
+            self._consumer.resume(free)
+
+    def start(self, starts: Mapping[Partition, Start]) -> None:
+        """Go on there, in partitions that have waited for it; they stay paused until they are released."""
+        for at in starts:
+            self.starting.pop(at, None)
+            self.positions.pop(at, None)
+        self._consumer.restart({at: (start.offset, start.epoch) for at, start in starts.items()})
 
     def log_rebalance(self, event: Log, partitions: Iterable[Partition]) -> None:
         """Count a rebalance, and log *event* with the partitions it is about."""
@@ -81,7 +125,8 @@ class Assignment:
         back = {at: offset for at, offset in dropped.items() if at in self.partitions}
         if back:
             starts = {at: offset for at, offset in self.starts.items() if at in back}
-            self.seek_back(back | self.committed_offsets(list(back)) | starts)
+            asked = [at for at in back if at not in self.starting]
+            self.seek_back(back | (self.committed_offsets(asked) if asked else {}) | starts)
         return kept
 
     def committed_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
@@ -106,6 +151,23 @@ class Assignment:
                     raise FatalError(text, fenced=False) from None
             time.sleep(_AGAIN_SECONDS)
 
+    def offsets_to_commit(
+        self, positions: Mapping[Partition, int], metadata: Mapping[Partition, str], epochs: Mapping[Partition, int]
+    ) -> list[TopicPartition]:
+        """*positions* as librdkafka takes them, each with what is to be kept beside it.
+
+        That is the text of *metadata*, the topic's id, and the leader's epoch when the last record was read.
+        """
+        return [
+            TopicPartition(
+                *at,
+                offset,
+                with_topic_id(metadata.get(at, ""), self.topic_ids.get(at, "")),
+                epochs.get(at, _NO_EPOCH),
+            )
+            for at, offset in positions.items()
+        ]
+
     def seek_back(self, first: Mapping[Partition, int]) -> None:
         """Go on reading from these offsets, in the partitions that are ours.
 
@@ -114,7 +176,10 @@ class Assignment:
         """
         by = time.monotonic() + _REWIND_SECONDS
         for at, offset in first.items():
-            if at in self.partitions:
+            if at in self.starting:
+                if self.starting[at] is not None:
+                    self.starting[at] = offset
+            elif at in self.partitions:
                 self._seek(at, offset, by)
 
     def _seek(self, at: Partition, offset: int, by: float) -> None:
@@ -129,11 +194,6 @@ class Assignment:
                 time.sleep(_AGAIN_SECONDS)
             else:
                 return
-
-
-def offsets_to_commit(positions: Mapping[Partition, int], metadata: Mapping[Partition, str]) -> list[TopicPartition]:
-    """*positions* as librdkafka takes them, each with the text of *metadata* to be kept beside it."""
-    return [TopicPartition(*at, offset, metadata.get(at, "")) for at, offset in positions.items()]
 
 
 def first_offsets(messages: Iterable[Message]) -> dict[Partition, int]:

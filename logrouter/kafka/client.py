@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # librdkafka warns about a setting given to the wrong kind of client; these prefixes belong to one kind only.
 _CONSUMER_ONLY: Final = frozenset(
     {
-        "auto.offset.reset",
         "fetch.error.backoff.ms",
         "fetch.max.bytes",
         "fetch.message.max.bytes",
@@ -87,7 +86,6 @@ def consumer_settings(
     """
     _refuse_foreign(kafka)
     settings = {
-        "auto.offset.reset": "earliest",
         "queued.min.messages": 50_000,
         "queued.max.messages.kbytes": 65_536,
         "max.partition.fetch.bytes": 4 << 20,
@@ -101,6 +99,8 @@ def consumer_settings(
         "heartbeat.interval.ms": max(session_timeout_ms // 6, 100),
         **{k: v for k, v in kafka.items() if k not in _PRODUCER_ONLY},
         "group.id": group,
+        # An offset that cannot be read comes as an error, about which `kafka.offset_reset` decides.
+        "auto.offset.reset": "error",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",

@@ -120,6 +120,24 @@ class GroupConsumer:
         """Call what librdkafka has to say, before anything is subscribed."""
         self._consumer.poll(0)
 
+    def restart(self, starts: Mapping[Partition, tuple[int, int | None]]) -> None:
+        """Read assigned partitions anew from an offset, None or the leader's epoch of the record before with it.
+
+        They are paused then. Unlike `seek`, this works where librdkafka has ended on an offset that can't be read.
+
+        Raises:
+            FatalError: librdkafka cannot go on.
+        """
+        places = [
+            TopicPartition(*at, offset, "", -1 if epoch is None else epoch) for at, (offset, epoch) in starts.items()
+        ]
+        try:
+            self._consumer.incremental_unassign(places)
+            self._consumer.incremental_assign(places)
+            self._consumer.pause(places)
+        except KafkaException as exc:
+            raise fatal_error(exc.args[0]) from None
+
     def resume(self, partitions: Iterable[Partition]) -> None:
         """Deliver from partitions that were assigned as paused."""
         self._consumer.resume([TopicPartition(*at) for at in partitions])

@@ -96,6 +96,32 @@ class ReadError(NamedTuple):
         return self.code in _GONE
 
 
+class OffsetError(NamedTuple):
+    """A partition is read no further: at *offset*, None if there was none yet.
+
+    *truncated*: the records before it were replaced by others.
+    """
+
+    offset: int | None
+    truncated: bool
+
+
+_LOG_TRUNCATION: Final = KafkaError._LOG_TRUNCATION  # noqa: SLF001 - librdkafka's own error codes start so
+
+
+def offset_error(message: Message) -> OffsetError | None:
+    """Why librdkafka has stopped at an offset, if *message* is such an error.
+
+    Only `GroupConsumer.restart` gets the partition going again.
+    """
+    error: KafkaError = message.error()
+    if error.code() not in (KafkaError._AUTO_OFFSET_RESET, _LOG_TRUNCATION):  # noqa: SLF001
+        return None
+    offset: int | None = message.offset()  # librdkafka's binding gives None where there is none
+    truncated = error.code() == _LOG_TRUNCATION or "truncat" in error.str().lower()
+    return OffsetError(offset if offset is not None and offset >= 0 else None, truncated)
+
+
 def read_error(message: Message) -> ReadError:
     """The error that came in place of a record; `message.error()` is not None.
 

@@ -25,4 +25,5 @@ class Message(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102
     def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
     def headers(self) -> Any: ...  # noqa: D102
+    def leader_epoch(self) -> int | None: ...  # noqa: D102
     def error(self) -> Any: ...  # noqa: D102

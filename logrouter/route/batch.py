@@ -90,7 +90,6 @@ class BatchProcessor:
         now_ms = self._clock_ms()
         counts = output.counts
         not_ours = 0
-        positions = output.positions
         topic: str | None = None
         partition = -1
         event_id: EventId = _no_id
@@ -105,7 +104,7 @@ class BatchProcessor:
             value = message.value()
             if message.partition() != partition or message.topic() != topic:
                 if last is not None and topic is not None:
-                    positions[topic, partition] = last.offset() + 1
+                    _note_position(output, topic, partition, last)
                 topic, partition = message.topic(), message.partition()
                 source = self.source_of(topic)
                 may_match = source.may_match if source is not None and source.joining is None else None
@@ -140,7 +139,7 @@ class BatchProcessor:
                 self._finish(block, now_ms, output, sums)
                 block, size = [], 0
         if last is not None and topic is not None:
-            positions[topic, partition] = last.offset() + 1
+            _note_position(output, topic, partition, last)
         if not_ours:
             counts[_NOT_OURS] = counts.get(_NOT_OURS, 0) + not_ours
         if self._partial_lines:
@@ -212,6 +211,14 @@ class BatchProcessor:
                 what = outcome.labels
                 counts[what] = counts.get(what, 0) + 1
                 counts = output.copies
+
+
+def _note_position(output: BatchOutput, topic: str, partition: int, last: Message) -> None:
+    """*last* is the last record of its partition so far."""
+    output.positions[topic, partition] = last.offset() + 1
+    epoch = last.leader_epoch()
+    if epoch is not None:
+        output.epochs[topic, partition] = epoch
 
 
 def _given_up(source: Source, fragment: RawRecord, event_id: EventId) -> Work:

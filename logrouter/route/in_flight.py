@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.kafka.assignment import offsets_to_commit
 from logrouter.kafka.errors import TransactionAbortedError
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route.observer import count_batch
@@ -73,7 +72,7 @@ class InFlightBatch:
             produce(settings.rollup_topic, value, None, own, partition)
         for state in self._states:
             self._complete_positions(output, state.publish(output, produce, own))
-        offsets = offsets_to_commit(output.positions, output.metadata)
+        offsets = self._assignment.offsets_to_commit(output.positions, output.metadata, output.epochs)
         group = self._consumer.group_metadata()
         if group is None:
             # Out of the group since the batch was read. The group would refuse offsets of a former member, but not

@@ -107,6 +107,8 @@ class RouteLane:
             on_error=self._broker.on_error,
         )
         self._assignment = Assignment(self._consumer)
+        for state in self._states:
+            state.connect(self._assignment)
         self._observer = Observer(self._consumer, self._assignment, self._broker)
         self._producer = open_producer(
             s.kafka,
@@ -291,7 +293,7 @@ class RouteLane:
         messages = [m for m in got if m.error() is None]
         if len(messages) != len(got):
             for message in got:
-                if message.error() is not None:
+                if message.error() is not None and not any(state.take_error(message) for state in self._states):
                     error = self._observer.on_source_error(message)
                     for state in self._states:
                         state.note_source_error(error)
@@ -304,6 +306,6 @@ class RouteLane:
         """Let partitions go on whose state is restored."""
         ready = state.take_ready(clock_ms())
         if ready:
-            self._consumer.resume(ready)
+            self._assignment.release(ready)
         if not self._broker.is_up:
             state.note_outage(clock_ms())

@@ -94,9 +94,10 @@ class Membership:
             start = state.assigned(partitions, self._fetch_committed)
             offsets |= start.offsets
             paused += start.paused
+            self._assignment.hold(start.paused)
         self._assignment.starts |= offsets
         self._assignment.log_rebalance(Log.PARTITIONS_ASSIGNED, partitions)
-        return AssignmentStart(offsets, paused)
+        return AssignmentStart(offsets, list(dict.fromkeys(paused)))
 
     def _fetch_committed(self, partitions: Sequence[Partition]) -> list[CommittedOffset]:
         return self._assignment.fetch_committed(partitions, _PATIENT_SECONDS)

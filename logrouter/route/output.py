@@ -47,6 +47,8 @@ class BatchOutput:
     """The offset after the last record read, by topic and partition: what the transaction commits."""
     metadata: dict[Partition, str] = field(default_factory=dict)
     """What is committed beside an offset: the places of fragments that wait."""
+    epochs: dict[Partition, int] = field(default_factory=dict)
+    """The leader's epoch of the last record read, by topic and partition, where the broker says it."""
     partial_lines: dict[Partition, Mapping[Key, PartialLine]] = field(default_factory=dict)
     """Split lines that wait after the batch."""
     first: dict[Partition, int] = field(default_factory=dict)
@@ -68,10 +70,11 @@ class DeadLetterSettings:
         emitter: str,
         now_ms: int,
         disclosure: Disclosure,
+        lost: Mapping[str, int] | None = None,
     ) -> DeadLetter:
         """The dead letter of one record (docs/operator.md), from the process named *emitter*.
 
-        *disclosure* says what it shows of the record.
+        *disclosure* says what it shows of the record; *lost* is as in `core.dead_letter.encode`.
         """
         letter = dead_letter.encode(
             record,
@@ -82,5 +85,6 @@ class DeadLetterSettings:
             max_raw_bytes=self.max_raw_bytes,
             now_ms=now_ms,
             disclosure=disclosure,
+            lost=lost,
         )
         return dead_letter.coordinates(record), letter, dead_letter.headers(rejected)

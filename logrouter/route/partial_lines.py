@@ -13,9 +13,8 @@ from msgspec.structs import replace
 
 from logrouter.core.envelopes.partial import fragment_of, join_fragments
 from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
-from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import PARTIAL, Envelope, RawRecord
-from logrouter.route.transactional_state import PLAIN_START, ScreenedRecords, TransactionalState
+from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from logrouter.model import Decoded
     from logrouter.route.output import BatchOutput
     from logrouter.route.settings import LaneSettings
-    from logrouter.route.transactional_state import FetchCommitted, Produce
+    from logrouter.route.transactional_state import Produce
 
 REJOINED: Final = "rejoined"
 """The flag of an event whose line was put together from fragments."""
@@ -67,7 +66,6 @@ class PartialLines(TransactionalState):
 
     def __init__(self) -> None:
         self._source_of: Callable[[str], Source | None] = lambda _topic: None
-        self._joins = False
         self._lines: dict[Partition, PartialLineBuffer] = {}
         self._seen_ms: dict[Partition, int] = {}
         self._turn_ms = 0
@@ -82,7 +80,6 @@ class PartialLines(TransactionalState):
     def configure(self, settings: LaneSettings, table: RouteTable) -> None:  # noqa: ARG002 - the table says it all
         """*table* says which sources join from now on, for partitions that are assigned."""
         self._source_of = cache(table.source_of)
-        self._joins = any(source.joining is not None for source in table.sources)
 
     def take(self, source: Source, record: RawRecord, value: bytes, now_ms: int) -> Routed:
         """What is to be routed because of one more record, of a source that joins. *value* is the record's."""
@@ -172,18 +169,9 @@ class PartialLines(TransactionalState):
         for at, lines in self._lines.items():
             lines.reset(self._committed.get(at, {}))
 
-    def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:
-        """Partitions in which fragments wait begin at the first of them."""
-        if not self._joins:
-            return PLAIN_START  # making the sources of thousands of topics would hold up the rebalance
-        found = {at: self._source_of(at[0]) for at in partitions}
-        joining = [at for at, source in found.items() if source is not None and source.joining is not None]
-        begins: dict[Partition, int] = {}
-        for at, committed, metadata in fetch_committed(joining) if joining else ():
-            begin = self.replay(at, committed, metadata)
-            if begin < committed:
-                begins[at] = begin
-        return AssignmentStart(begins, ())
+    def is_replaying(self, at: Partition) -> bool:
+        """Whether records of before the committed offset are being read again."""
+        return at in self._replays
 
     def replay(self, at: Partition, committed: int, metadata: str | None) -> int:
         """Begin with a partition whose last owner has committed this offset and text; the offset to read from."""

@@ -19,6 +19,7 @@ from logrouter.route.output import DeadLetterSettings
 from logrouter.route.pairing import PairingSettings, PairingStates
 from logrouter.route.partial_lines import PartialLines
 from logrouter.route.settings import LaneSettings
+from logrouter.route.source_starts import SourceStarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,18 +45,25 @@ _CHANGELOG: Final = {
 def make_lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
     """The lane that `settings` describe; it connects only when run."""
     partial_lines, recreated = PartialLines(), RecreatedTopics()
+    starts = SourceStarts(partial_lines, clock_ms)
     return RouteLane(
         ConfigVersions(_make_version(settings, default_instance), file=settings.file),
-        make_processor=partial(_make_processor, partial_lines, recreated),
+        make_processor=partial(_make_processor, partial_lines, recreated, starts),
         # The ledger before all others: what it sends back to be read again, they must not have seen.
-        states=(SourceTopics(recreated), PairingStates(clock_ms), partial_lines),
+        states=(SourceTopics(recreated), starts, PairingStates(clock_ms), partial_lines),
         stopping=stopping,
     )
 
 
 def _make_processor(
-    partial_lines: PartialLines, recreated: RecreatedTopics, settings: LaneSettings, table: RouteTable, cluster: str
+    partial_lines: PartialLines,
+    recreated: RecreatedTopics,
+    starts: SourceStarts,
+    settings: LaneSettings,
+    table: RouteTable,
+    cluster: str,
 ) -> BatchProcessor:
+    starts.cluster = cluster
     return BatchProcessor(
         table,
         cluster=cluster,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from logrouter.core.routing import RouteTable
+    from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.consumer import CommittedOffset
     from logrouter.kafka.errors import ReadError
     from logrouter.kafka.records import Message, Partition
@@ -75,6 +76,10 @@ class TransactionalState(Protocol):
         """These are in force from the next batch on. Called before anything else, then between batches."""
         return
 
+    def connect(self, assignment: Assignment) -> None:
+        """The lane has made its consumer, whose partitions are those of *assignment*."""
+        return
+
     def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:
         """The group has given us these, of any topics. Paused ones are read when `take_ready` has returned them."""
         return PLAIN_START
@@ -86,6 +91,10 @@ class TransactionalState(Protocol):
     def take_ready(self, now_ms: int) -> Collection[Partition]:
         """Go on restoring for a moment; the paused partitions that may be read from now on."""
         return ()
+
+    def take_error(self, message: Message) -> bool:
+        """An error came in place of a record: whether it is dealt with."""
+        return False
 
     def note_outage(self, now_ms: int) -> None:
         """The cluster does not answer: no record could come until now."""

@@ -40,6 +40,8 @@ class Log(StrEnum):
     SOURCE_RECREATED = "source_recreated"
     SOURCE_UNIDENTIFIED = "source_unidentified"
     LEDGER_INVALID = "ledger_invalid"
+    OFFSETS_UNKNOWN = "offsets_unknown"
+    RECORDS_LOST = "records_lost"
     PAIRING_RESTORED = "pairing_restored"
     PAIRING_INVALID = "pairing_invalid"
     CONFIG_APPLIED = "config_applied"
@@ -70,6 +72,7 @@ class Log(StrEnum):
 _LEVELS: Final[Mapping[Log, int]] = {
     Log.LANE_FAILED: logging.ERROR,
     Log.FENCED: logging.ERROR,
+    Log.RECORDS_LOST: logging.ERROR,
     Log.INTERNAL_ERROR: logging.ERROR,
     Log.QUERY_FAILED: logging.ERROR,
     Log.CONFIG_REJECTED: logging.ERROR,
@@ -82,6 +85,7 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.SOURCE_ERROR: logging.WARNING,
     Log.SOURCE_UNIDENTIFIED: logging.WARNING,
     Log.LEDGER_INVALID: logging.WARNING,
+    Log.OFFSETS_UNKNOWN: logging.WARNING,
     Log.PAIRING_INVALID: logging.WARNING,
     Log.ROLLUP_INVALID: logging.WARNING,
     Log.CHANGELOG_REPAIRED: logging.WARNING,

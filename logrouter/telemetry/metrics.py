@@ -67,6 +67,13 @@ TRANSACTION_SECONDS = Histogram(
 TRANSACTIONS = Counter(
     "logrouter_transactions", "Kafka transactions, by result: committed or aborted.", ["result"], registry=REGISTRY
 )
+RECORDS_LOST = Counter(
+    "logrouter_records_lost",
+    "Offsets of a topic that were deleted before they were read, with a dead letter for each range of them "
+    "(`read`, `records_lost`); 1 for a range of unknown length, where the topic was made anew.",
+    ["topic"],
+    registry=REGISTRY,
+)
 CONSUMER_LAG = Gauge(
     "logrouter_consumer_lag_records",
     "Records between the committed position and the end of the partition, for assigned partitions.",

@@ -77,6 +77,9 @@ class Message(NamedTuple):
     def timestamp(self) -> tuple[int, int]:
         return 1, self.record.at_ms
 
+    def leader_epoch(self) -> int | None:
+        """None, as an old broker says it."""
+
 
 class Lane:
     """The route lane as it computes, with the settings of a release; *state* is what waits in the pairing topic."""

@@ -200,6 +200,7 @@ def _source(name: str, options: SourceOptions, routes: tuple[Route, ...]) -> Sou
         prefilter=options.prefilter,
         all_matches=options.routing == "all-matches",
         joining=joining,
+        begins_latest=options.begin == "latest",
     )
 
 

@@ -227,6 +227,15 @@ class SourceOptions:
         "expressions, earlier sources before later ones. Expressions never select our own topics, Faust's, or names "
         "that begin with `_`.",
     )
+    begin: str = opt(
+        Choice(("earliest", "latest")),
+        "Where to begin in a partition for which the group has no committed offset: with all that is there, or with "
+        "what comes from now on. `latest` also skips what a partition that was added to a topic holds by the time the "
+        "group notices it. It says nothing about partitions with a committed offset. Kafka forgets the offsets of a "
+        "group that has no members for longer than the broker's `offsets.retention.minutes`.",
+        default="earliest",
+        key="from",
+    )
     envelope: str = opt(Choice(tuple(ENVELOPES)), "How the transport wraps a line.")
     merge_log_key: str = opt(
         _MERGE_LOG_KEY,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["OWNED", "PASSWORD_MECHANISMS", "KafkaKind", "SecretReference", "why_refused"]
 
 OWNED: Final = {
+    "auto.offset.reset": "set `from:` of the source; offsets that cannot be read are decided by the lane",
     "enable.auto.commit": "offsets are part of the transaction",
     "enable.auto.offset.store": "offsets are part of the transaction",
     "enable.idempotence": "transactions need it on",

@@ -70,8 +70,8 @@ GROUPS: Final = (
         enable.sasl.oauthbearer.unsecure.jwt https.ca.location https.ca.pem""",
     ),
     _group(
-        "What the consumer of the route lane fetches: sizes, times, and where it begins.",
-        """auto.offset.reset heartbeat.interval.ms max.poll.interval.ms coordinator.query.interval.ms
+        "What the consumer of the route lane fetches: sizes and times.",
+        """heartbeat.interval.ms max.poll.interval.ms coordinator.query.interval.ms
         queued.min.messages queued.max.messages.kbytes fetch.wait.max.ms fetch.queue.backoff.ms
         fetch.message.max.bytes max.partition.fetch.bytes fetch.max.bytes fetch.min.bytes fetch.error.backoff.ms
         check.crcs""",

@@ -30,5 +30,8 @@ class Message:
     def headers(self):
         return self._all[5]
 
+    def leader_epoch(self):
+        """None, as an old broker says it."""
+
     def timestamp(self):
         return (1, self._all[6])
