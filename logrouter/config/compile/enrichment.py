@@ -25,7 +25,7 @@ from logrouter.core.redact.disclosure import Disclosure
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrouter.config.options.file import PrivacyOptions
+    from logrouter.config.options.privacy import PrivacyOptions
     from logrouter.config.options.route import (
         ApiOptions,
         ClientIdOptions,

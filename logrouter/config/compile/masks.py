@@ -14,7 +14,7 @@ from logrouter.core.transform import mask_texts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.config.options.file import RedactOptions
+    from logrouter.config.options.privacy import RedactOptions
     from logrouter.config.yaml.problems import Problems
     from logrouter.core.routing import Route
     from logrouter.model import RawRecord

@@ -12,6 +12,7 @@ from logrouter.config.options.access import AccessOptions
 from logrouter.config.options.cases import CaseOptions
 from logrouter.config.options.endpoint import HOST, PORT, HttpOptions
 from logrouter.config.options.kafka import KafkaKind, SecretReference
+from logrouter.config.options.privacy import PrivacyOptions, RedactOptions
 from logrouter.config.options.route import RouteOptions
 from logrouter.config.options.topics import TopicOrExpression
 from logrouter.config.yaml.kinds import (
@@ -268,35 +269,6 @@ class SourceOptions:
         "but the speed.",
         default=True,
     )
-
-
-@options
-class PrivacyOptions:
-    """Keys for pseudonyms."""
-
-    hash_key: Secret | None = opt(
-        SecretReference(),
-        "Key of the address hash, only as a `${NAME}` reference. Needed where a route says `client_ip: hash`, or "
-        "`hashed: true` of its client id.",
-        default=None,
-    )
-
-
-@options
-class RedactOptions:
-    """What is hidden besides what looks like a secret: in events, dead letters and `logrouter explain`.
-
-    It applies to what clients write into requests: URIs, headers, host names, ids of requests and messages of errors.
-    Client ids and APIs stay as they are, as rows are found by them.
-    """
-
-    patterns: tuple[str, ...] = opt(
-        ListOf(Text(called="a regular expression", max_length=1000), max_items=50, unique=True),
-        "Regular expressions (RE2) of texts that are replaced by `REDACTED` wherever they occur, such as "
-        "`CUST-[0-9]{8}`. Case counts unless the expression begins with `(?i)`.",
-        default=(),
-    )
-    emails: bool = opt(Boolean(), "Replace e-mail addresses, too.", default=False)
 
 
 @options
