@@ -304,9 +304,9 @@ def _protect_client(route: Route, http: dict[str, Any]) -> None:
 def _event_time(envelope: Envelope, parsed: Parsed, record_ms: int, now_ms: int) -> tuple[int, tuple[str, ...]]:
     """When the request began: as the line says, else as the transport says, else when Kafka had it; and flags.
 
-    The record's own timestamp goes before the wall clock, so that replays give the same event.
+    What is too far ahead is told by the record's own timestamp, however far ahead that is itself: a comparison with the
+    wall clock would end otherwise with every replay. The clock serves a line without any time, in a record without one.
     """
-    observed_ms = record_ms if 0 < record_ms <= now_ms + MAX_AHEAD_MS else now_ms
     flags: tuple[str, ...] = ()
     text = parsed.time
     time_ms = epoch_ms(text) if text else None
@@ -315,9 +315,9 @@ def _event_time(envelope: Envelope, parsed: Parsed, record_ms: int, now_ms: int)
         text = envelope.time
         time_ms = epoch_ms(text) if text else None
         if time_ms is None:
-            return observed_ms, ("time_from_record",)
+            return record_ms if record_ms > 0 else now_ms, ("time_from_record",)
     if text is not None and text[-1:] != "Z" and lacks_zone(text):
         flags = (*flags, "time_without_zone")
-    if time_ms > observed_ms + MAX_AHEAD_MS:
-        return observed_ms, (*flags, "clock_clamped")
+    if time_ms > record_ms + MAX_AHEAD_MS and record_ms > 0:
+        return record_ms, (*flags, "clock_clamped")
     return time_ms, flags

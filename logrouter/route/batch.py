@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core import ids
+from logrouter.core.event import MAX_AHEAD_MS
 from logrouter.core.join import held_lines
 from logrouter.core.pipeline import BLOCK_SIZE, Work, process_block
 from logrouter.core.rollup.accumulator import Accumulator
@@ -147,7 +148,7 @@ class BatchProcessor:
                 block.append(_given_up(joining, fragment, self._ids_of(fragment.topic, fragment.partition)))
         self._finish(block, now_ms, output, sums)
         self._partial_lines.take_snapshot(output)
-        output.rollup.extend(pack_records(sums.take(), self._rollup_partitions))
+        output.rollup.extend(pack_records(sums.take(now_ms + MAX_AHEAD_MS), self._rollup_partitions))
         return output
 
     def source_of(self, topic: str) -> Source | None:

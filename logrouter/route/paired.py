@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from logrouter.core.event import complete_draft
+from logrouter.core.event import MAX_AHEAD_MS, complete_draft
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.redact.disclosure import STRICT
@@ -62,7 +62,7 @@ class PairFinisher:
             rejected = Rejected(Stage.PAIR, Reason.MALFORMED, "a record of the pairing topic that is no held line")
             self._reject(record, rejected, "", output, now_ms)
             _count(output, UNMATCHED, PairResult.REJECTED)
-        output.rollup.extend(pack_records(sums.take(), self._rollup_partitions))
+        output.rollup.extend(pack_records(sums.take(now_ms + MAX_AHEAD_MS), self._rollup_partitions))
 
     def _finish(self, left: Resolved, output: BatchOutput, sums: Accumulator, now_ms: int) -> None:
         line = held_lines.decode(left.closing or left.opening or b"")

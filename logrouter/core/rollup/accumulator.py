@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from logrouter.core.rollup.cells import (
     MAX_CLIENTS,
@@ -166,8 +167,13 @@ class Accumulator:
             else:
                 known.append(contribution)
 
-    def take(self) -> Subjects:
-        """The cells of everything added since the last call, by subject, within the bounds that a reader checks."""
+    def take(self, latest_ms: int | None = None) -> Subjects:
+        """The cells of everything added since the last call, by subject, within the bounds that a reader checks.
+
+        Events after *latest_ms* come from wrong clocks: they are counted at that time, not in years to come.
+        """
+        if latest_ms is not None and any(minute > latest_ms // 60_000 for minute in self._minutes):
+            self._bring_back(latest_ms)
         minutes, self._minutes = self._minutes, {}
         subjects: dict[str, list[Cell]] = {}
         for minute, (clients, apis) in minutes.items():
@@ -176,6 +182,23 @@ class Accumulator:
             for name, events in apis.items():
                 subjects.setdefault(_API + name, []).append(_cell_of(minute, events, of_client=False))
         return list(subjects.items())
+
+    def _bring_back(self, latest_ms: int) -> None:
+        latest = latest_ms // 60_000
+        for minute in [minute for minute in self._minutes if minute > latest]:
+            into = self._minutes.setdefault(latest, ({}, {}))
+            for names, ahead in zip(into, self._minutes.pop(minute), strict=True):
+                for name, events in ahead.items():
+                    for each in events:
+                        _bring_back(each, latest_ms)
+                    names.setdefault(name, []).extend(events)
+
+
+def _bring_back(event: _Contribution, latest_ms: int) -> None:
+    event.time_ms = latest_ms
+    if event.failures is not None:
+        of_client, of_api = event.failures
+        event.failures = replace(of_client, ms=latest_ms), replace(of_api, ms=latest_ms)
 
 
 def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Cell:

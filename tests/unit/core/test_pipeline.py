@@ -139,6 +139,36 @@ def test_enrichment_of_an_unusual_request(request_line, event, flags):
     assert flags == found.get("flags")
 
 
+@given(
+    record_ms=st.integers(1, 2**62),
+    dt=st.sampled_from(["2031-01-01T00:00:00Z", "2026-05-04T09:59:58Z", "1970-01-01T00:00:00Z", None, "never"]),
+    sent=st.sampled_from(["2031-01-01T00:00:00Z", "2026-05-04T10:00:00Z", "9999-12-31T23:59:59Z", ""]),
+    clocks=st.tuples(st.integers(0, 2**45), st.integers(0, 2**45)),
+)
+@example(record_ms=NOW + 10**11, dt="2031-01-01T00:00:00Z", sent="", clocks=(NOW, NOW + 1000))
+@example(record_ms=NOW + 10**11, dt=None, sent="", clocks=(NOW, NOW + 1000))
+def test_event_is_the_same_whenever_it_is_read(record_ms, dt, sent, clocks):
+    """Also if the record's own time is far ahead of both readings, or of one of them: time and flags are data."""
+    record = RawRecord("rsyslog-notice", 3, 7, record_ms, line(changed("meta.dt", dt), timestamp=sent))
+    first, second = (process(SOURCE, record, now_ms, ids.for_partition("c", "t", 3)) for now_ms in clocks)
+
+    assert first == second
+
+
+def test_clock_that_is_far_ahead_is_clamped_to_the_record():
+    """The record's time is the bound, not the reader's clock; and a record without one bounds nothing."""
+    ahead = line(changed("meta.dt", "2031-01-01T00:00:00Z"))
+
+    def time_and_flags(timestamp_ms: int):
+        found = outcome(ahead, timestamp_ms=timestamp_ms).event
+        return found["meta"]["dt"], found.get("flags")
+
+    assert time_and_flags(NOW) == ("2026-05-04T10:00:00.000Z", ["clock_clamped"])
+    assert time_and_flags(NOW + 60_000_000) == ("2026-05-05T02:40:00.000Z", ["clock_clamped"])
+    assert time_and_flags(1_956_528_000_000) == ("2031-01-01T00:00:00.000Z", None)
+    assert time_and_flags(-1) == ("2031-01-01T00:00:00.000Z", None)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

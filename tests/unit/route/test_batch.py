@@ -61,6 +61,22 @@ def test_mixed_stream_is_counted_published_and_summed_exactly():
     assert apis == Counter(t.api or "-" for t in truth)
 
 
+def test_tables_count_what_is_dated_ahead_when_it_is_read():
+    """A row years ahead would show in no answer, and never expire; what is dated right counts as before."""
+    ahead = START + 10**11
+    years = [line for line, truth in records(400, seed=4, start_ms=ahead, clients=5) if truth is not None]
+    now = [line for line, truth in records(400, seed=4, start_ms=START, clients=5) if truth is not None]
+    stream = [Message(line, n, at=ahead + 10**6) for n, line in enumerate(years)]
+    stream += [Message(line, len(years) + n) for n, line in enumerate(now)]
+    output = process(stream)
+    cells = [cell for _, value in output.rollup for _, each in decode_record(value) for cell in each]
+    last = START + 300_000
+
+    assert len(output.events) == len(years) + len(now) > 0
+    assert max(max(cell.last_ms, cell.minute * 60_000, *(f.ms for f in cell.recent), 0) for cell in cells) <= last
+    assert sum(cell.count for cell in cells) == 2 * len(output.events)
+
+
 FAN_OUT = """
 version: 1
 sources: {s: {topics: rsyslog-notice, envelope: rsyslog, routing: all-matches}}
