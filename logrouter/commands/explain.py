@@ -80,8 +80,8 @@ def _explanations(
     place = parse_place(given) if given is not None and not is_file else None
     wanted = place or (ids.coordinates(given) if given is not None and not is_file else None)
     if wanted is not None:
-        cluster, record = find_record(settings, wanted)
-        yield _explain(settings, record, cluster, source_name)
+        found = find_record(settings, wanted)
+        yield _explain(settings, found.record, found.cluster, source_name, found.topic_id)
         return
     if topic is None or source_name is not None:
         source_name = source_name or settings.table.sources[0].name
@@ -102,7 +102,9 @@ def _topic_of(settings: Settings, source_name: str) -> str:
     return min(names, default=source_name)
 
 
-def _explain(settings: Settings, record: RawRecord, cluster: str, source_name: str | None) -> Explanation:
+def _explain(
+    settings: Settings, record: RawRecord, cluster: str, source_name: str | None, topic_id: str = ""
+) -> Explanation:
     from logrouter.commands.records import LINES_CLUSTER, now_ms
     from logrouter.core import ids
     from logrouter.core.dryrun.explain import explain_record
@@ -112,7 +114,7 @@ def _explain(settings: Settings, record: RawRecord, cluster: str, source_name: s
         settings.table,
         record,
         now_ms=now_ms(),
-        event_id=ids.for_partition(cluster, record.topic, record.partition),
+        event_id=ids.for_partition(cluster, record.topic, record.partition, topic_id),
         source_name=source_name,
         loop_header=LOOP_HEADER,
         dead_letter_topic=settings.outputs.dead_letter.topic,

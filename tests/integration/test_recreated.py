@@ -16,7 +16,7 @@ from tests.integration.stack import Stack, request_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 
 @pytest.fixture
@@ -80,6 +80,9 @@ def test_ids_of_a_topic_made_anew_while_the_lane_was_down(stack, eventually):
     assert lane.stop() == 0
     assert "source_recreated" in lane.text()
     assert distinct(stack)
+    before, after = ids_by_number(stack)[1][0], ids_by_number(stack)[11][0]
+    assert after in stack.command("explain", after, "--json")
+    stack.command("explain", before, code=1)
 
     stack.config.write_text(stack.config.read_text().replace(f"{stack.name}-route", f"{stack.name}-again"))
     lane = stack.route()
@@ -88,7 +91,6 @@ def test_ids_of_a_topic_made_anew_while_the_lane_was_down(stack, eventually):
     assert distinct(stack)
 
 
-@pytest.mark.long
 def test_ids_of_a_topic_made_anew_while_the_lane_runs(stack, eventually):
     """Its first record has an id of the new topic already, and so it has after a restart."""
     lane = stack.route()
