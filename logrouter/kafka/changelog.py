@@ -1,15 +1,28 @@
 """Reads partitions of a compacted topic from the beginning to the end, a little at a time, beside a lane's other work.
 
-A partition is read to its end as it was when it was added, open transactions included: what a former owner has left
-open is waited for until it is committed or aborted. Should that owner go on writing, it does so in transactions that
-the group refuses.
+A partition of a changelog belongs to the partition of the same number of a topic that a consumer group reads. It is
+read in two steps:
+
+1. Wait until the group's offset of that partition is stable. A former owner may hang between giving its offset to its
+   transaction, which the group has accepted, and sending the records of the transaction: they are not in the
+   changelog yet, and count once it goes on. What it begins later is refused by the group.
+2. Ask for the end, open transactions included, and read up to there: an offset may be stable sooner than the records of
+   the same transaction.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
 from logrouter.kafka.client import make_client, plain_settings
@@ -30,17 +43,32 @@ class _Progress:
 
     def __init__(self) -> None:
         self.read_to = -1
+        self.settled = False
+        """Whether the group's offset has been stable since the partition was added."""
         self.end: int | None = None
         self.asked: Future[Any] | None = None
+
+
+class _Question(NamedTuple):
+    """Which offsets are stable, of the partitions that it is *about*."""
+
+    answer: Future[Any]
+    about: Mapping[int, _Progress]
 
 
 class ChangelogReader:
     """Reads partitions of one topic outside any group. Clients are made by `add` and closed once all is read."""
 
-    def __init__(self, kafka: Mapping[str, Any], topic: str) -> None:
-        """*kafka* is the `kafka:` block of topics.yaml. Nothing connects before `add`."""
+    def __init__(self, kafka: Mapping[str, Any], topic: str, *, group: str, group_topic: str) -> None:
+        """*topic* is the changelog of what *group* makes of *group_topic*; *kafka* the `kafka:` block of topics.yaml.
+
+        Nothing connects before `add`.
+        """
         self._kafka = plain_settings(kafka)
         self._topic = topic
+        self._group = group
+        self._group_topic = group_topic
+        self._question: _Question | None = None
         self._partitions: dict[int, _Progress] = {}
         self._consumer: Consumer | None = None
         self._admin: AdminClient | None = None
@@ -50,7 +78,7 @@ class ChangelogReader:
         return bool(self._partitions)
 
     def add(self, partition: int) -> None:
-        """Read this partition from the beginning, anew if it is being read."""
+        """The group has given us this partition: read it from the beginning, anew if it is being read."""
         self.discard(partition)
         if self._consumer is None:
             own = {
@@ -72,8 +100,9 @@ class ChangelogReader:
 
     def read(self, seconds: float) -> Iterator[Message]:
         """Committed records of the partitions, in order; waits for *seconds* at most. Errors are logged."""
+        self._settle()
         for partition, progress in self._partitions.items():
-            if progress.end is None:
+            if progress.settled and progress.end is None:
                 progress.end = self._end_of(partition, progress)
         if self._consumer is None:
             return
@@ -102,16 +131,44 @@ class ChangelogReader:
         """Close the clients; `add` makes new ones."""
         if self._consumer is not None:
             self._consumer.close()
-        self._consumer = self._admin = None
+        self._consumer = self._admin = self._question = None
         self._partitions.clear()
+
+    def _settle(self) -> None:
+        """Find out, without waiting, which of the group's offsets are stable."""
+        unsettled = {p: each for p, each in self._partitions.items() if not each.settled}
+        if self._question is None:
+            if unsettled:
+                asked = [TopicPartition(self._group_topic, partition) for partition in unsettled]
+                answers = self._connect().list_consumer_group_offsets(
+                    [ConsumerGroupTopicPartitions(self._group, asked)],
+                    require_stable=True,
+                    request_timeout=_ASK_SECONDS,
+                )
+                self._question = _Question(answers[self._group], unsettled)
+            return
+        if not self._question.answer.done():
+            return
+        (answer, about), self._question = self._question, None
+        try:
+            found = answer.result().topic_partitions
+        except KafkaException:
+            return  # asked again
+        for each in found:
+            # One that was added again meanwhile is another one: what was stable before says nothing about it.
+            if each.error is None and unsettled.get(each.partition) is about.get(each.partition):
+                about[each.partition].settled = True
+
+    def _connect(self) -> AdminClient:
+        if self._admin is None:
+            self._admin = make_client(AdminClient, self._kafka)
+        return self._admin
 
     def _end_of(self, partition: int, progress: _Progress) -> int | None:
         """The end of the partition, None while there is no answer."""
         if progress.asked is None:
-            if self._admin is None:
-                self._admin = make_client(AdminClient, self._kafka)
             at = TopicPartition(self._topic, partition)
-            asked = self._admin.list_offsets(
+            asked = self._connect().list_offsets(
                 {at: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=_ASK_SECONDS,

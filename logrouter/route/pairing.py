@@ -90,7 +90,10 @@ class PairingStates(TransactionalState):
             if settings.pairing is None:
                 return
             self._settings = settings.pairing
-            self._restore = PairingRestore(settings.kafka, settings.pairing.state_topic)
+            chosen = settings.pairing
+            self._restore = PairingRestore(
+                settings.kafka, chosen.state_topic, group=settings.group, group_topic=chosen.topic
+            )
         self._finisher = PairFinisher(
             table,
             rollup_partitions=settings.rollup_partitions,

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 class PairingRestore:
     """Partitions are added when they are assigned; `step` returns those whose entries are complete."""
 
-    def __init__(self, kafka: Mapping[str, Any], topic: str) -> None:
-        """*kafka* is the `kafka:` block of topics.yaml, *topic* the changelog. Nothing connects before `add`."""
-        self._reader = ChangelogReader(kafka, topic)
+    def __init__(self, kafka: Mapping[str, Any], topic: str, *, group: str, group_topic: str) -> None:
+        """*topic* is the changelog of what *group* makes of *group_topic*; *kafka* the `kafka:` block of topics.yaml.
+
+        Nothing connects before `add`.
+        """
+        self._reader = ChangelogReader(kafka, topic, group=group, group_topic=group_topic)
         self._entries: dict[int, dict[bytes, PairingEntry]] = {}
 
     def __bool__(self) -> bool:

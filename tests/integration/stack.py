@@ -22,6 +22,7 @@ from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 CONFIG = """
@@ -83,11 +84,11 @@ def now() -> str:
 class Process:
     """One running `logrouter` command, with its log."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, program: Sequence[str] = ("-m", "logrouter")) -> None:
         self.log = log
         with log.open("ab") as out:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "logrouter", *arguments],
+                [sys.executable, *program, *arguments],
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
@@ -172,9 +173,11 @@ class Stack:
         assert done.exit_code == code, f"{arguments}: exit {done.exit_code}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def start(self, *arguments: str) -> Process:
+    def start(self, *arguments: str, program: Sequence[str] = ("-m", "logrouter")) -> Process:
+        """A command; *program* is what Python is told to run for it."""
         self._count += 1
-        process = Process(self.folder / f"{self._count}-{arguments[0]}.log", *arguments, "--config", str(self.config))
+        log = self.folder / f"{self._count}-{arguments[0]}.log"
+        process = Process(log, *arguments, "--config", str(self.config), program=program)
         self.processes.append(process)
         self._watchdog.watch(process.popen.pid)
         return process

@@ -7,20 +7,23 @@ import signal
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from logrouter.core.join import pairs
-from logrouter.core.join.held_lines import PairResult
+from logrouter.core.join.held_lines import PairResult, pairing_partition, record_key
 from logrouter.core.join.pairs import EntryKind, PairingEntry
 from logrouter.core.rollup.records import decode_record
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
+from logrouter.model import PairKey
 from logrouter.route.pairing_restore import PairingRestore
 from tests.conftest import HANG_SECONDS
+from tests.integration import hanging_route
 from tests.integration.fleet import Fleet, last_lines
 from tests.integration.stack import Stack
 
@@ -231,7 +234,7 @@ def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventu
         owner.begin_transaction()
         write(key, pairs.encode(entry))
         write(gone, None)
-        restore = PairingRestore(kafka, topic)
+        restore = PairingRestore(kafka, topic, group=topic, group_topic=topic)
         restore.add(0)
         restore.add(1)
         done: dict[int, Any] = {}
@@ -246,3 +249,97 @@ def test_state_is_read_behind_what_a_dead_owner_left_open(broker, topics, eventu
         eventually(lambda has=has: has(1), "the partition is read")
         assert done == {0: {}, 1: {b"b": entry, b"c": entry}}
         assert not restore
+
+
+def test_state_is_not_read_before_the_former_owner_has_sent_it(broker, topics, eventually):
+    """Its transaction holds an offset of the partition already, and its records are still in its own queue."""
+    kafka = {"bootstrap.servers": broker.bootstrap}
+    source, topic = topics("pairs", partitions=2), topics("state", partitions=2)
+    entry = PairingEntry(EntryKind.OPENED, 1, 1, PairResult.UNPAIRED, b"[1]", None)
+    member = Consumer(kafka | {"group.id": topic})
+    member.subscribe([source])
+    eventually(lambda: member.poll(0.1) or len(member.assignment()) == 2, "a member of the group")
+    owner = Producer(kafka | {"transactional.id": topic, "linger.ms": 30_000})
+    owner.init_transactions(10)
+    owner.begin_transaction()
+    owner.produce(topic, pairs.encode(entry), b"a", partition=1)
+    owner.send_offsets_to_transaction([TopicPartition(source, 1, 1)], member.consumer_group_metadata(), 10)
+    assert len(owner) == 1
+
+    restore = PairingRestore(kafka, topic, group=topic, group_topic=source)
+    restore.add(0)
+    restore.add(1)
+    done: dict[int, Any] = {}
+
+    def has(partition: int) -> bool:
+        done.update(restore.step(0.1))
+        return partition in done
+
+    eventually(lambda: has(0), "the other partition is read")
+    restore.add(0)  # it has gone and come again: once more it is asked for both
+    del done[0]
+    eventually(lambda: has(0), "the other partition is read again")
+    assert (1 in done, len(owner)) == (False, 1)
+    owner.commit_transaction(10)
+    eventually(lambda: has(1), "the partition is read")
+    member.close()
+
+    assert done == {0: {}, 1: {b"a": entry}}
+
+
+@pytest.mark.long
+def test_owner_that_hangs_in_a_commit_and_wakes_doubles_no_request(broker, tmp_path, unique, eventually):
+    """It has given its offsets to the transaction and sends the records after another process has its partitions."""
+    stack = Stack(
+        broker.bootstrap, tmp_path, unique("pair"), session_timeout_ms=SESSION_MS, transaction_timeout_ms=60_000
+    )
+    common = stack.config.read_text().partition("outputs:")[0]
+    queueing = common.replace('"}', '", linger.ms: 30000}', 1)
+    stack.config.write_text(queueing + PAIRED.format(name=stack.name, window=WINDOW_SECONDS))
+    stack.command("topics")
+    fleet, trigger, changelog = Fleet(stack), tmp_path / "hang", f"{stack.name}.pairing.state"
+    owner = fleet.running["route-0"] = stack.start(
+        *("route", "--instance", "route-0", "--metrics-port", "0"),
+        program=(hanging_route.__file__, str(trigger), f"{stack.name}.pairing"),
+    )
+    place = [pairing_partition(record_key("access", PairKey(f"m{n}", opens=True)), 5) for n in range(40)]
+    # The last partition stays with the new owner when the former one is back in the group.
+    one, next_there = [n for n in range(40) if place[n] == 4][:2]
+    elsewhere = place.index(3)
+
+    def feed(number: int, event: str, partition: int = 0) -> None:
+        more = {"ResponseTo": f"m{number}", "MessageID": f"c{number}"} if event == "REQUEST_COMPLETE" else {}
+        ms = 0 if event == "INCOMING_REQUEST" else 7
+        stack.feed([log_line(event, number, 1_777_888_800_000 + ms, **more)], partition=partition)
+
+    def events() -> list[Request]:
+        return [found(orjson.loads(record.value or b"")) for _, record in read_committed(stack.kafka, stack.clean)]
+
+    try:
+        feed(one, "INCOMING_REQUEST")
+        feed(elsewhere, "INCOMING_REQUEST")
+        eventually(lambda: len([*read_committed(stack.kafka, changelog)]) == 2, "the first lines wait")
+        before = fleet.ends(changelog), fleet.ends(stack.clean)
+        trigger.touch()
+        feed(one, "REQUEST_COMPLETE")
+        stat = Path(f"/proc/{owner.popen.pid}/stat")
+        eventually(lambda: not trigger.exists() and stat.read_text().split()[2] == "T", "it hangs")
+        assert (fleet.ends(changelog), fleet.ends(stack.clean)) == before
+
+        fleet.start("route-1")
+        new, restored = fleet.running["route-1"], "pairing_restored partition="
+        eventually(lambda: f"{restored}3 pending=1" in new.text(), "another process has them")
+        assert f"{restored}4 " not in new.text()
+        owner.kill(signal.SIGCONT)
+        eventually(events, "it goes on and commits")
+        fleet.kill("route-0")
+        feed(elsewhere, "REQUEST_COMPLETE")
+        # Were the first request still known as open, this line would make it an event once more.
+        feed(one, "REQUEST_COMPLETE")
+        feed(next_there, "INCOMING_REQUEST")
+        feed(next_there, "REQUEST_COMPLETE")
+        eventually(lambda: len(events()) >= 3, "what comes after it")
+
+        assert sorted(events()) == sorted(Request(f"m{n}", 7, ()) for n in (one, elsewhere, next_there))
+    finally:
+        fleet.close()

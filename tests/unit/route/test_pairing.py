@@ -56,7 +56,7 @@ CLOSING = log_line("REQUEST_COMPLETE", "r1", "01.250", StatusCode="200", APPLICA
 class Restored:
     """A changelog that is read at once and holds nothing."""
 
-    def __init__(self, *_):
+    def __init__(self, *_, **_named):
         self._added: set[int] = set()
 
     def __bool__(self):
