@@ -83,6 +83,7 @@ def _lint(file: FileOptions, table: RouteTable, document: Any, problems: Problem
         _unreachable(file, problems)
         _shadowed(file, document["routes"], problems)
     _unused(file, problems)
+    _short_windows(file, problems)
     _loops(file.sources, table, problems)
     _duplicate_tests(file, problems)
     warn_access(file, document, problems)
@@ -243,6 +244,18 @@ def _unused(file: FileOptions, problems: Problems) -> None:
     hashes = any(route.client_ip.policy == "hash" or route.enrich.client_id.hashed for route in file.routes)
     if file.privacy.hash_key is not None and not hashes:
         problems.warn("privacy.hash_key", "no route says `client_ip: hash`, or `hashed: true` of its client id")
+
+
+def _short_windows(file: FileOptions, problems: Problems) -> None:
+    """Windows of pairs that end while what a dead process has left open still hides the other line."""
+    timeout_ms = file.route_lane.transaction_timeout_ms
+    for index, route in enumerate(file.routes):
+        if route.pair is not None and route.pair.window_seconds * 1000 < timeout_ms:
+            problems.warn(
+                f"routes[{index}].pair.window_seconds",
+                f"{route.pair.window_seconds} s is shorter than route_lane.transaction_timeout_ms ({timeout_ms}): so long "
+                "may the other line be held back by what a dead process has left open",
+            )
 
 
 def _loops(sources: Mapping[str, SourceOptions], table: RouteTable, problems: Problems) -> None:

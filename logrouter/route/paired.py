@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from logrouter.core.event import MAX_AHEAD_MS, complete_draft
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
+from logrouter.core.join.pairs import MAX_PARKED_BYTES
 from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.counting import add_event
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from logrouter.model import Outcome
     from logrouter.route.output import BatchOutput, DeadLetterSettings
 
+_LETTERS_OF_THEIR_OWN = frozenset({PairResult.NO_ROUTE, PairResult.TOO_LARGE})
 _NO_EVENT = frozenset({PairResult.DUPLICATE, PairResult.FORGOTTEN})
 
 
@@ -85,15 +87,20 @@ class PairFinisher:
             how = PairResult.DROPPED
         elif isinstance(outcome, Rejected):
             self._reject(replace(record, value=left.closing or left.opening), outcome, identity, output, now_ms)
-            how = how if how is PairResult.NO_ROUTE else PairResult.REJECTED
+            how = how if how in _LETTERS_OF_THEIR_OWN else PairResult.REJECTED
         _count(output, route, how)
 
     def _complete(
         self, name: str, left: Resolved, event: held_lines.Event, record: RawRecord
     ) -> tuple[PairResult, Outcome]:
-        if left.how is PairResult.NO_ROUTE:
+        if left.how is PairResult.TOO_LARGE:
+            size = len(left.opening or b"") + len(left.closing or b"")
+            detail = f"two lines of {size} bytes can't wait for their route: at most {MAX_PARKED_BYTES}"
+            return left.how, Rejected(Stage.PAIR, Reason.TOO_LARGE, detail, "", name)
+        if left.how is PairResult.NO_ROUTE or name not in self._routes:
+            # Not known to this process, and there was no room to wait until it is.
             detail = f"topics.yaml has no route {name} any more"
-            return left.how, Rejected(Stage.PAIR, Reason.NO_ROUTE, detail, "", name)
+            return PairResult.NO_ROUTE, Rejected(Stage.PAIR, Reason.NO_ROUTE, detail, "", name)
         route = self._routes[name]
         outcome = complete_draft(route, *event, record)
         if isinstance(outcome, Rejected) and left.opening is not None and left.closing is not None:

@@ -50,6 +50,7 @@ class PairResult(StrEnum):
     EVICTED = "evicted"
     DUPLICATE = "duplicate"
     NO_ROUTE = "no_route"
+    TOO_LARGE = "too_large"
     FORGOTTEN = "forgotten"
     REJECTED = "rejected"
     DROPPED = "dropped"

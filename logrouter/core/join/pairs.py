@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 PARKED_MS: Final = 60_000
 """A route that is unknown for so long is gone. Until then another process may know it, or this one soon will."""
 
+MAX_PARKED_BYTES: Final = 900_000
+"""Of two lines that wait for their route, as they are one record of the changelog: a producer takes 1,000,000 bytes."""
+
 GRACE_MS: Final = 30_000
 """After a break no line times out sooner than this: the line that it waits for may not have been read yet."""
 
@@ -264,7 +267,9 @@ class PairingBuffer:
         return []
 
     def park(self, left: Resolved, now_ms: int) -> list[Resolved]:
-        """Keep lines whose route is unknown; what has to make room for them."""
+        """Keep lines whose route is unknown; what has to make room for them, or the lines if they are too large."""
+        if len(left.opening or b"") + len(left.closing or b"") > MAX_PARKED_BYTES:
+            return [Resolved(PairResult.TOO_LARGE, left.opening, left.closing)]
         # The key is free for the next lines; what is parked is found by `unpark` alone.
         key = blake2b(b"\0".join((b"parked", left.opening or b"", left.closing or b"")), digest_size=16).digest()
         self._put(key, PairingEntry(EntryKind.PARKED, now_ms, PARKED_MS, left.how, left.opening, left.closing))
@@ -287,11 +292,15 @@ class PairingBuffer:
     def _evict(self) -> list[Resolved]:
         """Make room: the oldest go. A closing line is an event at once; an opening one is forgotten.
 
-        Were that reported as never completed, its closing line would make the request count twice.
+        Were that reported as never completed, its closing line would make the request count twice. For the same reason
+        those that are reported already stay for their window, even if what has just come has to go for them.
         """
         left: list[Resolved] = []
-        while len(self._entries) > self._max_lines or (self._bytes > self._max_bytes and self._entries):
-            fronts = [next(iter(queue)) for queue in self._queues.values() if queue]
+        while len(self._entries) > self._max_lines or self._bytes > self._max_bytes:
+            queues = [queue for (kind, _), queue in self._queues.items() if queue and kind != EntryKind.REPORTED]
+            if not queues:
+                break
+            fronts = [next(iter(queue)) for queue in queues]
             key = min(fronts, key=lambda each: self._entries[each].since_ms)
             entry = self._remove(key)
             if entry.kind == EntryKind.PARKED:

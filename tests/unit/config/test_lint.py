@@ -255,6 +255,25 @@ def test_warning_about_the_rest(tmp_path: Path, more: str, message: str) -> None
     assert warnings_of(tmp_path, "from: logs", more=more) == [message]
 
 
+def test_warning_about_a_pair_whose_window_ends_before_a_dead_process_is_forgotten(tmp_path: Path) -> None:
+    """What that has left open hides the other line until its transaction times out."""
+    file = tmp_path / "topics.yaml"
+
+    def warned(seconds: int, more: str = "") -> list[str]:
+        file.write_text(
+            f"version: 1\nsources: {{s: {{topics: t, envelope: plain}}}}\n{more}\nroutes: [{{name: r, from: s, "
+            f"format: wso2_access, match: {{looks_like: request}}, pair: {seconds}, to: out}}]\n"
+        )
+        return [f"{each.path}: {each.message}" for each in check(file, {}).problems]
+
+    assert warned(10) == warned(20, "route_lane: {transaction_timeout_ms: 20000}") == []
+    (warning,) = warned(9)
+    assert warning == (
+        "routes[0].pair.window_seconds: 9 s is shorter than route_lane.transaction_timeout_ms (10000): so long may the "
+        "other line be held back by what a dead process has left open"
+    )
+
+
 def test_the_shipped_file_has_nothing_to_warn_of() -> None:
     """The default topics.yaml is as it should be."""
     assert check(ROOT / FILE_NAME, {}).problems == []

@@ -316,6 +316,36 @@ def test_route_that_comes_back_has_its_requests():
     assert [event["total_time_ms"] for event in events(path.join(BatchOutput(), START + 1))] == [250]
 
 
+def test_lines_that_are_too_large_to_wait_for_their_route_are_a_dead_letter():
+    """It says how large they are, and the request is counted as such."""
+    path = Path(table(), max_bytes=1 << 24)
+    held = path.hold(
+        log_line("INCOMING_REQUEST", "r1", "01.000"), log_line("REQUEST_COMPLETE", "r1", "02.000", StatusCode="200")
+    )
+    held.held_lines = [
+        (p, k, v.replace(b'{"', b'{"pad":"' + b"x" * 460_000 + b'","', 1)) for p, k, v in held.held_lines
+    ]
+    path.take_file(ANOTHER)
+    output = path.join(held)
+    ((_, value, _),) = output.dead_letters
+    letter = orjson.loads(value)
+
+    assert (letter["stage"], letter["reason"], letter["route"]) == ("pair", "too_large", "access")
+    assert output.pairing == {("access", PairResult.TOO_LARGE): 1}
+    assert path.pairing.take_changes() == []
+
+
+def test_line_of_an_unknown_route_that_must_make_room_is_a_dead_letter():
+    """It can be neither finished nor kept."""
+    path = Path(table(), max_lines=1)
+    held = path.hold(*(log_line("REQUEST_COMPLETE", f"w{n}", "02.000", StatusCode="200") for n in range(8)))
+    path.take_file(ANOTHER)
+    output = path.join(held)
+
+    assert {orjson.loads(value)["reason"] for _, value, _ in output.dead_letters} == {"no_route"}
+    assert set(output.pairing) == {("access", PairResult.NO_ROUTE)}
+
+
 def test_garbage_in_the_pairing_topic_is_a_dead_letter():
     """Somebody else wrote to it: counted, kept, and nothing else is disturbed."""
     path = Path(table())

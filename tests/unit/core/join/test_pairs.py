@@ -188,6 +188,55 @@ def test_state_is_bounded_in_lines_and_bytes(sizes, max_lines, max_bytes):
         assert sum(entry.size for entry in state._entries.values()) == state._bytes <= max_bytes
 
 
+def test_full_state_keeps_what_it_has_reported():
+    """Were it forgotten, the closing line that comes after all would count the request once more."""
+    state = pending(max_lines=2)
+    state.take(*line("slow", opens=True, at=100), 1_000)
+    state.take(*line("slower", opens=True, at=100), 1_000)
+    assert len(state.expire(1_000 + WINDOW)) == 2
+
+    assert told(state.take(*line("next", opens=False), 61_500)) == [("evicted", "next>", None)]
+    assert [each.how for each in state.take(*line("more", opens=True), 61_500)] == [PairResult.FORGOTTEN]
+    for key in ("slow", "slower"):
+        assert told(state.take(*line(key, opens=False, at=200), 62_000)) == [("late", f"{key}>", 100)]
+    assert len(state) == 0
+
+
+@given(st.data())
+def test_request_that_was_reported_counts_once_whatever_else_comes(data):
+    """For a window; within bounds of lines and bytes."""
+    state = pending(max_lines=data.draw(st.integers(1, 6)), max_bytes=data.draw(st.integers(1_000, 5_000)))
+    now, reported = 0, {}
+    for _ in range(data.draw(st.integers(0, 40))):
+        now += data.draw(st.sampled_from([1, 1_000, WINDOW // 2, WINDOW]))
+        left = state.expire(now)
+        reported = {id_: at for id_, at in reported.items() if at + WINDOW > now}
+        key, opens = f"r{data.draw(st.integers(0, 8))}", data.draw(st.booleans())
+        left += state.take(*line(key, opens=opens, at=now), now)
+        for how, id_, _ in told(left):
+            if how == "never_completed":
+                reported[id_] = now
+            elif id_.endswith(">"):
+                assert (how == "late") == (reported.pop(id_.replace(">", "<"), None) is not None)
+        assert len(state) <= state._max_lines
+        assert state._bytes <= state._max_bytes
+
+
+def test_two_lines_that_are_too_large_for_one_record_do_not_wait_for_their_route():
+    """The changelog could not take them: the producer refuses what is larger, and would again after every start."""
+    state, text = pending(max_bytes=1 << 24), "x" * (pairs.MAX_PARKED_BYTES // 2 - 200)
+    state.take(*line("r", opens=True, api=text), 1)
+    (fits,) = state.take(*line("r", opens=False, api=text), 2)
+    state.take(*line("s", opens=True, api=text + "x" * 200), 1)
+    (large,) = state.take(*line("s", opens=False, api=text + "x" * 200), 2)
+
+    assert state.park(fits, 3) == []
+    assert [each.how for each in state.park(large, 3)] == [PairResult.TOO_LARGE]
+    ((_, entry),) = state.take_changes()
+    assert entry is not None
+    assert len(pairs.encode(entry)) < 950_000
+
+
 def test_nobody_is_late_because_of_a_break():
     """After a pause there is a while in which the lines of before may still be read."""
     state = pending()
