@@ -253,8 +253,8 @@ def _short_windows(file: FileOptions, problems: Problems) -> None:
         if route.pair is not None and route.pair.window_seconds * 1000 < timeout_ms:
             problems.warn(
                 f"routes[{index}].pair.window_seconds",
-                f"{route.pair.window_seconds} s is shorter than route_lane.transaction_timeout_ms ({timeout_ms}): so long "
-                "may the other line be held back by what a dead process has left open",
+                f"{route.pair.window_seconds} s is shorter than route_lane.transaction_timeout_ms ({timeout_ms}): so "
+                "long may the other line be held back by what a dead process has left open",
             )
 
 

@@ -13,8 +13,10 @@ from logrouter.config.compile.pairing import pairing_changelog
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import PairingBuffer, Resolved
+from logrouter.core.join.versions import NewerStateError
 from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import RawRecord
+from logrouter.route.newer_version import check_newer
 from logrouter.route.paired import PairFinisher
 from logrouter.route.pairing_restore import PairingRestore
 from logrouter.route.transactional_state import ScreenedRecords, StateTopic, TransactionalState
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from logrouter.core.join.held_lines import HeldLine
     from logrouter.core.routing import RouteTable
     from logrouter.kafka.records import Message, Partition
     from logrouter.kafka.transaction import Headers
@@ -153,6 +156,9 @@ class PairingStates(TransactionalState):
         """Put into *output* what becomes of lines that wait no longer because of *messages* and time, and positions.
 
         True if there are such lines. The partitions of the messages are ready.
+
+        Raises:
+            ClientError: a newer version has written a line.
         """
         finisher = self._finisher
         if finisher is None:
@@ -190,7 +196,7 @@ class PairingStates(TransactionalState):
             output.state_read[0] += 1
             output.state_read[1] += len(value)
             self._seen_ms[partition] = now_ms
-            key, line = message.key(), held_lines.decode(value)
+            key, line = message.key(), _decode_line(message, value)
             if key is None or line is None:
                 malformed.append(RawRecord(topic, partition, message.offset(), message.timestamp()[1], value))
                 continue
@@ -253,3 +259,11 @@ class PairingStates(TransactionalState):
 
     def _owns(self, topic: str) -> bool:
         return self._settings is not None and topic == self._settings.topic
+
+
+def _decode_line(message: Message, value: bytes) -> HeldLine | None:
+    try:
+        return held_lines.decode(value)
+    except NewerStateError as error:
+        check_newer(message, error)
+        return None

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from logrouter.core.join import pairs
+from logrouter.core.join.versions import NewerStateError
 from logrouter.kafka.changelog import ChangelogReader
+from logrouter.route.newer_version import check_newer
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.core.join.pairs import PairingEntry
+    from logrouter.kafka.records import Message
 
 
 class PairingRestore:
@@ -40,13 +43,17 @@ class PairingRestore:
         self._entries.pop(partition, None)
 
     def step(self, seconds: float) -> dict[int, dict[bytes, PairingEntry]]:
-        """Read for *seconds* at most; the entries by key of each partition that is complete now."""
+        """Read for *seconds* at most; the entries by key of each partition that is complete now.
+
+        Raises:
+            ClientError: a newer version has written an entry.
+        """
         for message in self._reader.read(seconds):
             entries, key, value = self._entries[message.partition()], message.key(), message.value()
             if key is None or value is None:
                 entries.pop(key or b"", None)
                 continue
-            entry = pairs.decode(value)
+            entry = _decode(message, value)
             if entry is None:
                 log(Log.PAIRING_INVALID, partition=message.partition(), offset=message.offset())
             else:
@@ -57,3 +64,11 @@ class PairingRestore:
         """Close the clients; `add` makes new ones."""
         self._reader.close()
         self._entries.clear()
+
+
+def _decode(message: Message, value: bytes) -> PairingEntry | None:
+    try:
+        return pairs.decode(value)
+    except NewerStateError as error:
+        check_newer(message, error)
+        return None

@@ -13,7 +13,9 @@ from msgspec.structs import replace
 
 from logrouter.core.envelopes.partial import fragment_of, join_fragments
 from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
+from logrouter.core.join.versions import NewerStateError
 from logrouter.model import PARTIAL, Envelope, RawRecord
+from logrouter.route.newer_version import newer_version_error
 from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
 
 if TYPE_CHECKING:
@@ -174,9 +176,16 @@ class PartialLines(TransactionalState):
         return at in self._replays
 
     def replay(self, at: Partition, committed: int, metadata: str | None) -> int:
-        """Begin with a partition whose last owner has committed this offset and text; the offset to read from."""
+        """Begin with a partition whose last owner has committed this offset and text; the offset to read from.
+
+        Raises:
+            ClientError: a newer version has written the text.
+        """
         self.forget(at)
-        places = {offset: lost for offset, lost in decode_places(metadata).items() if offset < committed}
+        try:
+            places = {offset: lost for offset, lost in decode_places(metadata).items() if offset < committed}
+        except NewerStateError as error:
+            raise newer_version_error(f"the offset committed for {at[0]}:{at[1]}", error) from None
         if not places:
             return committed
         self._replays[at] = _Replay(committed, places)

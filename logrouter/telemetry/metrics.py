@@ -117,8 +117,8 @@ LEDGER_INVALID = Counter(
 )
 PAIRING_RESULTS = Counter(
     "logrouter_pairing_results",
-    "How held lines left: paired, unpaired, never_completed, late and evicted are one event each; rejected, no_route and "
-    "too_large one dead letter; duplicate, forgotten (an opening line that had to make room) and dropped are nothing.",
+    "How held lines left: paired, unpaired, never_completed, late and evicted are one event each; rejected, no_route "
+    "and too_large one dead letter; duplicate, forgotten (an opening line that had to make room) and dropped nothing.",
     ["route", "result"],
     registry=REGISTRY,
 )

@@ -14,6 +14,8 @@ from zlib import crc32
 import msgspec
 import orjson
 
+from logrouter.core.join.versions import refuse_newer, refuse_newer_array
+
 if TYPE_CHECKING:
     from logrouter.model import Held, PairKey
 
@@ -107,12 +109,20 @@ def encode(held: Held) -> bytes:
 
 
 def decode(value: bytes) -> HeldLine | None:
-    """The line in a record's value, None if this version can't read it. The draft in it is not looked at."""
+    """The line in a record's value, None if it is none. The draft in it is not looked at.
+
+    Raises:
+        NewerStateError: a newer version has written it.
+    """
     try:
         line = _decode(value)
     except msgspec.DecodeError:
+        refuse_newer_array(value, 0, VERSION)
         return None
-    return line if line.version == VERSION and line.window_ms > 0 else None
+    if line.version == VERSION and line.window_ms > 0:
+        return line
+    refuse_newer(line.version, VERSION)
+    return None
 
 
 def build_event(how: PairResult, opening: bytes | None, closing: bytes | None) -> Event:

@@ -25,6 +25,7 @@ import msgspec
 
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
+from logrouter.core.join.versions import refuse_newer, refuse_newer_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,8 +95,13 @@ class _Row(msgspec.Struct, array_like=True):
     how: str
     opening: msgspec.Raw
     closing: msgspec.Raw
+    version: int = 1
+    """Stands at this place in every later form, too. The first release has written none."""
 
 
+VERSION: Final = 1
+_VERSION_AT: Final = 6
+_LINE_BEGINS: Final = b"[%d," % held_lines.VERSION
 _NOTHING: Final = b"null"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Row).decode
@@ -105,25 +111,38 @@ def encode(entry: PairingEntry) -> bytes:
     """The value of an entry in the changelog."""
     kind, since_ms, wait_ms, how, opening, closing = entry
     return _encode(
-        _Row(kind, since_ms, wait_ms, how, msgspec.Raw(opening or _NOTHING), msgspec.Raw(closing or _NOTHING))
+        _Row(kind, since_ms, wait_ms, how, msgspec.Raw(opening or _NOTHING), msgspec.Raw(closing or _NOTHING), VERSION)
     )
 
 
 def decode(value: bytes) -> PairingEntry | None:
-    """The entry of a changelog value, None if this version can't read it."""
+    """The entry of a changelog value, None if it is none.
+
+    Raises:
+        NewerStateError: a newer version has written it, or a line in it.
+    """
     try:
         row = _decode(value)
-        opening, closing = _line_or_none(row.opening), _line_or_none(row.closing)
+    except msgspec.DecodeError:
+        refuse_newer_array(value, _VERSION_AT, VERSION)
+        return None
+    refuse_newer(row.version, VERSION)
+    opening, closing = _line_or_none(row.opening), _line_or_none(row.closing)
+    try:
         if opening is None and closing is None:
             return None
         return PairingEntry(EntryKind(row.kind), row.since_ms, row.wait_ms, PairResult(row.how), opening, closing)
-    except (msgspec.DecodeError, ValueError):
+    except ValueError:
         return None
 
 
 def _line_or_none(raw: msgspec.Raw) -> bytes | None:
     line = bytes(raw)
-    return None if line == _NOTHING else line
+    if line == _NOTHING:
+        return None
+    if not line.startswith(_LINE_BEGINS):
+        refuse_newer_array(line, 0, held_lines.VERSION)
+    return line
 
 
 class _RecentlyPaired:

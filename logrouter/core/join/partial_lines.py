@@ -11,9 +11,12 @@ the partition next reads those records once more and has the same state, whateve
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
+
+from logrouter.core.join.versions import refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +31,7 @@ MAX_TOTAL: Final = 16 << 20
 """Bytes of records that may wait in one partition, or the longest line if that is allowed more."""
 
 _PREFIX: Final = "pieces1 "
+_FORM: Final = re.compile(r"pieces([0-9]{1,4}) ")
 _BASE: Final = 36
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LOST: Final = "!"
@@ -180,12 +184,20 @@ class PartialLineBuffer:
 
 
 def decode_places(text: str | None) -> dict[int, bool]:
-    """The offsets in a text of `encode_places`: True for a fragment of a lost line. Empty for any other text."""
+    """The offsets in a text of `encode_places`: True for a fragment of a lost line. Empty for any other text.
+
+    Words behind the offsets, after a blank, are left alone.
+
+    Raises:
+        NewerStateError: a newer version has written it.
+    """
     if not text or not text.startswith(_PREFIX):
+        if text and (form := _FORM.match(text)):
+            refuse_newer(int(form[1]), 1)
         return {}
     found: dict[int, bool] = {}
     offset = 0
-    for word in text.removeprefix(_PREFIX).split(","):
+    for word in text.removeprefix(_PREFIX).partition(" ")[0].split(","):
         digits = word.removesuffix(_LOST)
         if not digits or len(digits) > 12 or not all(digit in _DIGITS for digit in digits):
             return {}

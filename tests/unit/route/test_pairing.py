@@ -12,7 +12,9 @@ from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import Resolved
 from logrouter.core.rollup.records import decode_record
-from logrouter.route import pairing
+from logrouter.kafka.errors import ClientError
+from logrouter.kafka.records import LOOP_HEADER
+from logrouter.route import pairing, pairing_restore
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import BatchOutput, DeadLetterSettings
 from logrouter.route.paired import PairFinisher
@@ -21,6 +23,7 @@ from logrouter.route.settings import LaneSettings
 
 from .messages import START, Message
 
+REAL_RESTORE = pairing_restore.PairingRestore
 LETTERS = DeadLetterSettings("dead", 4000)
 CONFIG = """
 version: 1
@@ -356,6 +359,31 @@ def test_garbage_in_the_pairing_topic_is_a_dead_letter():
 
     assert [orjson.loads(value)["reason"] for _, value, _ in joined.dead_letters] == ["malformed"] * 4
     assert joined.pairing == {("_unmatched", PairResult.REJECTED): 4}
+
+
+def test_line_of_a_newer_version_ends_the_lane():
+    """Skipped it would be lost. What somebody else has written is a dead letter, whatever it looks like."""
+    path, value = Path(table()), b'[2,{"of":"a form to come"}]'
+    ours = Message(value, 7, 0, "pairing", key=b"0" * 16, headers=[(LOOP_HEADER, b"gen")])
+    foreign = Message(value, 8, 0, "pairing", key=b"0" * 16)
+
+    with pytest.raises(ClientError, match=r"^pairing:0:7: a newer version of logrouter has written this .*: upgrade"):
+        path.pairing.process([ours], BatchOutput(), START)
+    output = BatchOutput()
+    path.pairing.process([foreign], output, START)
+    assert [orjson.loads(letter)["reason"] for _, letter, _ in output.dead_letters] == ["malformed"]
+
+
+@pytest.mark.parametrize("value", [b'[0,1,2,"unpaired",[1],null,2]', b'[0,1,2,"unpaired",null,[2,"line"],1]'])
+def test_entry_of_a_newer_version_ends_the_lane(monkeypatch, value):
+    """An older process that gets the partition of a newer one: it may not go on without what waits there."""
+    records = [Message(value, 3, 1, "pairing.state", key=b"k", headers=[(LOOP_HEADER, b"gen")])]
+    monkeypatch.setattr(pairing_restore.ChangelogReader, "read", lambda _self, _seconds: iter(records))
+    restore = REAL_RESTORE({"bootstrap.servers": "127.0.0.1:1"}, "pairing.state", group="g", group_topic="pairing")
+    restore._entries[1] = {}
+
+    with pytest.raises(ClientError, match=r"^pairing.state:1:3: a newer version of logrouter has written this"):
+        restore.step(0)
 
 
 def test_line_that_was_tampered_with_is_a_bug_of_ours_and_no_stop():

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter import config
+from logrouter.kafka.errors import ClientError
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import BatchOutput, DeadLetterSettings
 from logrouter.route.partial_lines import BREAK_MS, PartialLines
@@ -167,6 +168,13 @@ def test_metadata_of_somebody_else_is_left_alone():
     """Other programs have committed there before."""
     assert Owner().partial_lines.replay(AT, 8, "2026-05-04") == 8
     assert Owner().partial_lines.replay(AT, 8, "pieces1 9") == 8
+
+
+def test_words_behind_the_places_are_left_alone_and_places_of_a_newer_version_end_the_lane():
+    """What is committed beside an offset may say more; what can't be read may not be skipped."""
+    assert Owner().partial_lines.replay(AT, 8, "pieces1 4,1! topic=x pieces9") == 4
+    with pytest.raises(ClientError, match="the offset committed for cri:0: a newer version of logrouter has written"):
+        Owner().partial_lines.replay(AT, 8, "pieces2 4")
 
 
 @given(st.data())
