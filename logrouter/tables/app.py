@@ -76,6 +76,7 @@ class App(faust.App):
         )
         producer.before_flush = [table.flush]
         consumer.on_positioned = table.note_positions
+        consumer.on_revoked = table.give_up
 
     async def on_stop(self) -> None:
         """Stop within `STOP_SECONDS`, whatever the cluster does. Faust calls it."""
@@ -144,14 +145,15 @@ def create_app(settings: TablesSettings) -> App:
 
 def _faust_settings(settings: TablesSettings, url: str, port: int) -> dict[str, Any]:
     session = settings.session_timeout_ms / 1000
+    rebalance = max(session, 30.0)
     return {
         "broker": [URL(f"{SCHEME}://{server}") for server in settings.security.servers],
         "broker_credentials": settings.security.credentials(),
         "broker_client_id": f"logrouter-tables-{settings.instance}".rstrip("-"),
         "broker_session_timeout": session,
         "broker_heartbeat_interval": session / 6,
-        "broker_rebalance_timeout": max(session, 30.0),
-        "broker_request_timeout": max(session, 40.0),
+        "broker_rebalance_timeout": rebalance,
+        "broker_request_timeout": rebalance + 10.0,  # the answer to a join request waits for the slowest member
         "broker_commit_interval": settings.flush_interval_ms / 1000,
         "consumer_auto_offset_reset": "earliest",
         "store": f"{STORE}://",

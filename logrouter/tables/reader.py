@@ -48,10 +48,10 @@ class StoreReader:
     def ready(self) -> bool:
         """Whether the tables are recovered, no rebalance is running, and the lease is valid."""
         app = self._app
-        lease = app.consumer.lease if app.tables.actives_ready else None
+        if not app.tables.actives_ready or app.rebalancing or app.should_stop:
+            return False
         # Without a lease another worker may have gone on counting: an answer could be outdated.
-        leased = lease is None or not lease.ever_renewed or lease.valid()
-        return bool(leased and app.tables.actives_ready and not app.rebalancing and not app.should_stop)
+        return bool(app.consumer.lease.valid())
 
     def owner_url(self, partition: int) -> str | None:
         """Base URL of the worker that owns a partition, as of the last rebalance."""

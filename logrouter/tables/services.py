@@ -106,7 +106,7 @@ class Upkeep(Service):
             await self.sleep(_WATCH_SECONDS)
             self._gauges()
             lease = self._app.consumer.lease
-            if lease.ever_renewed and up != lease.valid():
+            if up == lease.silent():
                 up = not up
                 BROKER_UP.set(int(up))
                 log(Log.BROKER_UP if up else Log.BROKER_DOWN, lane="tables")

@@ -70,6 +70,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         self._swept: dict[tuple[int, Tier], bytes] = {}
         self._invalid = 0
         self._sweep_more = False
+        self._given_up = False
 
     def configure(self, source: str, retention: BucketsKept, minute: Callable[[], int]) -> None:
         """Set the rollup topic, how long rows are kept, and the clock. Called once, before anything runs."""
@@ -148,7 +149,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         async def locked() -> None:
             async with self._locks[partition]:
                 fold = self.folds.get(partition)
-                if fold is not None:
+                if fold is not None and not self._given_up:
                     await work(partition, fold)
 
         task = asyncio.ensure_future(locked())
@@ -262,11 +263,20 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
 
     # Rebalances
 
+    async def give_up(self) -> None:
+        """Write nothing more until partitions are assigned again. Returns when all that was begun is acknowledged."""
+        self._given_up = True
+        for lock in list(self._locks.values()):
+            async with lock:
+                pass
+        await self.app.producer.wait_acknowledged()
+
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
         """Drop what is not flushed: it is not committed either, and its next owner folds it again."""
         self.folds.clear()
+        self._given_up = False
         self._swept.clear()
         self._next_changelog.clear()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)

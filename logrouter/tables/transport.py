@@ -17,7 +17,8 @@ import time
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka import errors
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport import producer as producers
 from faust.transport.drivers import TRANSPORTS
@@ -36,6 +37,8 @@ SCHEME: Final = "logrouter"
 _FETCH_WAIT_MS: Final = 100
 _POLL_SECONDS: Final = 0.25
 _PARK_SECONDS: Final = 30.0
+_NO_MEMBER: Final = (errors.UnknownMemberIdError.errno, errors.IllegalGenerationError.errno)
+"""Answers of a coordinator that has removed us: our partitions may have another owner."""
 
 
 class SendFailedError(Exception):
@@ -47,6 +50,27 @@ class EmptyFetch(NamedTuple):
 
     position: int
     delivered: int
+
+
+def follow_membership(send: Callable[[Any], Awaitable[Any]], lease: Lease) -> Callable[[Any], Awaitable[Any]]:
+    """*send*, which sends requests to the group coordinator, with each answer noted in the lease."""
+
+    async def send_and_note(request: Any) -> Any:
+        if isinstance(request, (JoinGroupRequest, LeaveGroupRequest)):
+            lease.give_up()
+        asked = lease.ask()
+        response = await send(request)
+        if isinstance(request, (HeartbeatRequest, SyncGroupRequest)):
+            code = response.error_code
+            if code == errors.NoError.errno:
+                lease.renew(asked)
+            elif code == errors.RebalanceInProgressError.errno and isinstance(request, HeartbeatRequest):
+                lease.renew_in_rebalance(asked)
+            elif code in _NO_MEMBER:
+                lease.give_up()
+        return response
+
+    return send_and_note
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -62,19 +86,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Renew the lease with every answered heartbeat. Faust calls it when the thread starts."""
+        """Let the lease follow what the coordinator answers. Faust calls it when the thread starts."""
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
-        send, lease = coordinator._send_req, self.consumer.lease  # noqa: SLF001
-
-        async def send_and_renew(request: Any) -> Any:
-            sent_at = lease.now()
-            response = await send(request)
-            if isinstance(request, (HeartbeatRequest, SyncGroupRequest)) and response.error_code == 0:
-                lease.renew(sent_at)
-            return response
-
-        coordinator._send_req = send_and_renew  # noqa: SLF001
+        coordinator._send_req = follow_membership(coordinator._send_req, self.consumer.lease)  # noqa: SLF001
 
     def fetch_progress(self, tp: TP) -> tuple[int | None, int | None]:
         """The next offset to be delivered, and the end of the partition by the last fetch; None if not known."""
@@ -95,6 +110,7 @@ class Consumer(driver.Consumer):
 
     lease: Lease
     on_positioned: Callable[[Mapping[TP, int]], None] | None = None
+    on_revoked: Callable[[], Awaitable[None]] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._delivered: defaultdict[TP, deque[int]] = defaultdict(deque)
@@ -102,7 +118,7 @@ class Consumer(driver.Consumer):
         self._empty_fetches: dict[TP, EmptyFetch] = {}
         self._parked = False
         super().__init__(*args, **kwargs)
-        self.lease = Lease(self.app.conf.broker_session_timeout)
+        self.lease = Lease(self.app.conf.broker_session_timeout, self.app.conf.broker_rebalance_timeout)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -131,9 +147,14 @@ class Consumer(driver.Consumer):
         return None if last is None else last + 1
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit before the base class drops its offsets, so that the next owner need not replay them."""
+        """Commit before the base class drops its offsets, so that the next owner need not replay them.
+
+        Then calls *on_revoked*. When this returns we ask to join again, and from then on nothing may be written.
+        """
         await self.commit()
         await super().on_partitions_revoked(revoked)
+        if self.on_revoked is not None:
+            await self.on_revoked()
         for tp in revoked:
             self._delivered.pop(tp, None)
             self._last_delivered.pop(tp, None)
@@ -275,11 +296,15 @@ class Producer(driver.Producer):
             for hook in self.before_flush:
                 await hook()
             await super().flush()
-            if self._unacked:
-                await asyncio.wait(set(self._unacked))
-                await asyncio.sleep(0)  # their callbacks run first
+            await self.wait_acknowledged()
         if self.failed is not None:
             raise SendFailedError(repr(self.failed))
+
+    async def wait_acknowledged(self) -> None:
+        """Wait until every row sent so far is acknowledged, or has failed."""
+        if self._unacked:
+            await asyncio.wait(set(self._unacked))
+            await asyncio.sleep(0)  # their callbacks run first
 
     async def send_rows(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import sys
@@ -29,6 +30,7 @@ def main(given: dict, log: Path) -> None:
 def run(given: dict) -> int:
     """Run; *fail_after* makes the fold raise after so many batches, as a programming error would.
 
+    *slow_flush* makes every flush with something to write take so many seconds more, as a slow disk would.
     *tokens* are scopes by token; without any everybody is let in.
     """
     configure_logging()
@@ -39,6 +41,9 @@ def run(given: dict) -> int:
     fail_after = given.pop("fail_after", None)
     if fail_after is not None:
         _break_fold(fail_after)
+    slow_flush = given.pop("slow_flush", None)
+    if slow_flush is not None:
+        _slow_flush(slow_flush)
     given["data_dir"] = Path(given["data_dir"])
     given["security"] = Security((given.pop("bootstrap"),))
     if "retention" in given:
@@ -56,3 +61,15 @@ def _break_fold(after: int) -> None:
         return fold(self, partition, records)
 
     table.UsageTable.fold = broken
+
+
+def _slow_flush(seconds: float) -> None:
+    flush = table.UsageTable.flush
+
+    async def slow(self):
+        if self.unflushed:
+            await asyncio.sleep(seconds)
+            print(f"a flush took {seconds:g} s longer", flush=True)  # noqa: T201 - the test looks for it in the log
+        await flush(self)
+
+    table.UsageTable.flush = slow

@@ -16,6 +16,7 @@ from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.lease import EXIT_FENCED
 from tests.conftest import HANG_SECONDS
+from tests.integration.tables.conftest import SESSION_MS
 
 pytestmark = pytest.mark.broker
 
@@ -76,6 +77,28 @@ def test_workers_join_and_die_amid_the_stream(lane, eventually, standbys):
     assert second.stop() == 0
     eventually(lambda: len(served(first)) == 4)
     assert lane.lifetimes(first) == lane.expected_lifetimes()
+
+
+@pytest.mark.long
+def test_flush_longer_than_the_lease_in_a_rebalance_ends_nobody(lane, eventually):
+    """A third worker joins while the flush of one takes longer than a session: all wait, and nobody is fenced."""
+    # It flushes when partitions move and not in between.
+    slow = lane.worker("a", flush_interval_ms=600_000, slow_flush=SESSION_MS / 1000 + 1)
+    eventually(slow.ready, message="ready alone")
+    quick = lane.worker("b", flush_interval_ms=100)
+    eventually(lambda: both_ready(slow, quick), message="shared")
+    with Feeder(lane):
+        before = folded(slow)
+        eventually(lambda: folded(slow) > before, message="something in hand")
+        assert "a flush took" not in slow.text()
+        third = lane.worker("c", flush_interval_ms=100)
+        eventually(lambda: all(served(worker) for worker in (slow, quick, third)), message="shared by three")
+        assert "a flush took" in slow.text()
+    slow.stop()
+    eventually(lane.caught_up, message="caught up")
+    assert lane.differences() == {}
+    assert [worker.code for worker in (slow, quick, third)] == [0, None, None]
+    assert lane.lifetimes(third) == lane.expected_lifetimes()
 
 
 def test_zombie_writes_nothing_and_ends(lane, eventually):
