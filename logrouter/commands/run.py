@@ -13,7 +13,7 @@ import rich_click as click
 
 from logrouter.commands.help_text import Command
 from logrouter.commands.options import config_options, settings_of
-from logrouter.commands.stop_signal import StopSignal
+from logrouter.commands.stop_signal import StopSignal, ignore_reload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,8 @@ def run_command(
 ) -> None:
     """Run both lanes on this machine: a route process per core and a tables worker, each kept running.
 
+    SIGHUP is passed on to the route processes, which read topics.yaml again.
+
     **Examples**
 
         logrouter run --bootstrap kafka-1:9092
@@ -42,6 +44,7 @@ def run_command(
 
     **Exit codes**: 0 stopped as asked; 2 wrong usage or configuration. A process that fails is started again.
     """
+    ignore_reload()  # until there is a process that can be told
     from logrouter.process.supervisor import Child, supervise
 
     stop = StopSignal()

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as something that a loop can ask about."""
+"""SIGTERM and SIGINT as something that a loop can ask about; SIGHUP, which asks for a reload, as nothing."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ class StopSignal:
     def __call__(self) -> bool:
         """True once one of the signals has arrived."""
         return self._arrived
+
+
+def ignore_reload() -> None:
+    """Let SIGHUP do nothing, which would end the process. For commands that have nothing to reload, or not yet."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -9,6 +9,7 @@ import rich_click as click
 from logrouter.commands.exit_codes import EXIT_USAGE
 from logrouter.commands.help_text import Command
 from logrouter.commands.options import config_options, settings_of
+from logrouter.commands.stop_signal import ignore_reload
 from logrouter.commands.terminal import fail
 
 
@@ -30,6 +31,8 @@ def tables_command(
 ) -> None:
     """Run one tables worker: partial sums in, per-client tables out, and the table view over HTTP.
 
+    SIGHUP does nothing: files of tokens, keys and certificates are followed by themselves, the rest needs a restart.
+
     **Examples**
 
         logrouter tables --data-dir /var/lib/logrouter
@@ -38,6 +41,7 @@ def tables_command(
 
     **Exit codes**: 0 stopped as asked; 1 failed; 2 wrong usage or configuration; 75 fenced, to be started again.
     """
+    ignore_reload()  # first of all: loading the rest takes a second
     from logrouter.tables import worker
     from logrouter.tables.settings import SettingsError, from_settings
 

@@ -27,7 +27,7 @@ from logrouter.demo import generator
 from logrouter.demo.checks import RequestCounts, compare_counts, differing_clients, shorten_names
 from logrouter.demo.processes import DemoError, LaneProcesses, find_json, shipped_config
 from logrouter.demo.screen import TOP, Screen, addresses, check_table, take_snapshot, top_table
-from logrouter.devkafka.broker import DevKafka, DevKafkaError
+from logrouter.devkafka.broker import DevKafka, DevKafkaError, hangup
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.kafka.topics import WantedTopic, create_missing
@@ -66,11 +66,11 @@ class DemoSession:
 def run(*, once: bool = False, lines: int = 20_000, as_json: bool = False, bootstrap: str | None = None) -> int:
     """Run the demo; the exit code is 0, or 1 when something failed or (with *once*) a number is wrong.
 
-    *bootstrap* names a cluster to use instead of the embedded broker. Ctrl-C and SIGTERM end the demo in bounded time,
-    and no process or file of it is left.
+    *bootstrap* names a cluster to use instead of the embedded broker. Ctrl-C, SIGTERM and SIGHUP end the demo in
+    bounded time, and no process or file of it is left.
     """
     screen = Screen(quiet=as_json)
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *hangup())}
     for number in before:  # SIGINT too: a shell starts its background jobs with it ignored
         signal.signal(number, _interrupt)
     try:

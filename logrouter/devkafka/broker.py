@@ -278,13 +278,13 @@ class DevKafka:
 
 
 def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str], None] | None = None) -> int:
-    """Run a broker until SIGINT or SIGTERM, then return 0; *say* gets each line for the user.
+    """Run a broker until SIGINT, SIGTERM or SIGHUP, then return 0; *say* gets each line for the user.
 
     Raises `DevKafkaError` when it cannot start or ends by itself.
     """
     say = say or functools.partial(print, flush=True)
     # SIGINT too: a shell starts its background jobs with it ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, *hangup()):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), DevKafka(data_dir, port, progress=say) as broker:
         say(f"bootstrap address: {broker.bootstrap} (Ctrl-C ends it)")
@@ -292,6 +292,11 @@ def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str]
             time.sleep(_POLL_SECONDS)
         raise broker.failure("the broker ended by itself")
     return 0
+
+
+def hangup() -> tuple[signal.Signals, ...]:
+    """SIGHUP, by which a terminal says that it is gone; nothing if whoever started us has it ignored, as nohup does."""
+    return () if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)
 
 
 def _when_changed(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -20,6 +20,7 @@ from faust.stores import STORES
 from yarl import URL
 
 from logrouter.tables.assignor import Assignor
+from logrouter.tables.failure import log_failure
 from logrouter.tables.http import ViewServer, base_url, bind_socket
 from logrouter.tables.lease import exit_fenced
 from logrouter.tables.micro_batches import BatchSchema, scheduler_class
@@ -59,6 +60,31 @@ class App(faust.App):
     last_services: tuple[Any, ...] = ()
     replication_factor: int
     reader: StoreReader
+    failure: BaseException | None = None
+    """Why this worker fails, if it does."""
+
+    def note_failure(self, exc: BaseException) -> None:
+        """Log why this worker fails. Only the first reason counts: what follows comes of it."""
+        if self.failure is None and not self.should_stop:
+            self.failure = exc
+            log_failure(exc)
+
+    async def start(self) -> None:
+        """Start all services; what one of them raises is noted. Faust calls it."""
+        try:
+            await super().start()
+        except Exception as exc:
+            self.note_failure(exc)
+            raise
+
+    async def crash(self, reason: BaseException) -> None:
+        """Stop because of *reason*. Faust calls it."""
+        self.note_failure(reason)
+        await super().crash(reason)
+
+    def _crash(self, reason: BaseException) -> None:
+        self.note_failure(reason)  # a service of ours that crashes takes us with it
+        super()._crash(reason)
 
     def exit_fenced(self, why: str) -> NoReturn:
         """End the process at once: another worker owns, or may own, the partitions that this one writes to."""
@@ -93,7 +119,8 @@ class App(faust.App):
 
 
 def _exit_now(crashed: bool) -> NoReturn:  # noqa: FBT001 - a timer's argument
-    log(Log.LANE_STOPPED, lane="tables", how="cut short; what was not flushed will be folded again")
+    if not crashed:  # else the last line says why
+        log(Log.LANE_STOPPED, lane="tables", how="cut short; what was not flushed will be folded again")
     os._exit(int(crashed))
 
 

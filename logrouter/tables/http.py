@@ -30,17 +30,25 @@ _LOOK_SECONDS: Final = 0.02
 def bind_socket(host: str, port: int) -> socket.socket:
     """A bound socket that does not listen yet, so that the port is known before the consumer group is joined.
 
-    Port 0 takes a free one. Raises `OSError`, in one line, if the address cannot be had.
+    *host* is an address or a name; of a name with addresses of both kinds the IPv4 one is taken. `::` takes IPv4, too:
+    the other workers come by this machine's name, which may be of either kind. Port 0 takes a free one. Raises
+    `OSError`, in one line, if the address cannot be had.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, address = min(found, key=lambda info: info[0] is not socket.AF_INET)
         bound = socket.socket(family, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family is socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind((host, port))
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family is socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
     except OSError as exc:
-        msg = f"cannot listen on {host}:{port}: {exc.strerror}"
+        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        msg = f"cannot listen on {at}: {exc.strerror}"
         raise OSError(msg) from None
     bound.setblocking(False)
     return bound

@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
 _QUIET_SECONDS: Final = 60.0
 _MAX_TEMPLATES: Final = 200
+_SAID_BY_US: Final = ("Crashed reason=", "DB for partition %r retries timed out")
+"""Parts of templates of what `failure.log_failure` says, too, in one line."""
 
 
 class OnceAMinute:
-    """A logging filter that lets one record per message template and minute through, whatever its arguments."""
+    """A logging filter that lets one record per message template and minute through, whatever its arguments.
+
+    What is logged by ourselves does not pass.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -23,6 +28,8 @@ class OnceAMinute:
     def __call__(self, record: logging.LogRecord) -> bool:
         """Whether to let a record through."""
         template, now = str(record.msg), self._clock()
+        if any(text in template for text in _SAID_BY_US):
+            return False
         if now - self._seen.get(template, float("-inf")) < _QUIET_SECONDS:
             return False
         if len(self._seen) >= _MAX_TEMPLATES:
@@ -39,7 +46,7 @@ def quiet_libraries() -> None:
     """
     once = OnceAMinute()
     for name in list(logging.root.manager.loggerDict):
-        if name.split(".")[0] in ("aiokafka", "faust", "mode"):
+        if name.startswith(("aiokafka", "faust", "mode", "logrouter.tables")):
             logging.getLogger(name).addFilter(once)
     # "logrouter.tables" is where Faust's own lines about our subclasses of its services end up; ours go to "logrouter".
     for name in ("aiokafka", "faust", "mode", "logrouter.tables"):

@@ -9,6 +9,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from logrouter.tables.failure import WorkerError
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_ROWS, TABLES_READY
 
@@ -26,7 +27,7 @@ _SWEEP_SECONDS: Final = 10.0
 _MORE_SECONDS: Final = 0.2
 
 
-class PartitionCountError(Exception):
+class PartitionCountError(WorkerError):
     """The rollup topic has another number of partitions than the settings say."""
 
 

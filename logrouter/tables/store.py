@@ -21,6 +21,7 @@ from faust.stores import rocksdb
 from logrouter.core.rollup.cells import MAX_MINUTE
 from logrouter.query.tiers import Tier
 from logrouter.tables import replicas, rows
+from logrouter.tables.failure import StoreError
 from logrouter.tables.rankings import ClientRankings
 from logrouter.tables.replicas import COMPLETE_TO, GAP, LAST_CHECKPOINT
 from logrouter.tables.rows import META, NOTHING
@@ -58,13 +59,16 @@ def database_options() -> rocksdict.Options:
 
 
 def open_database(path: Path) -> rocksdict.Rdict:
-    """Opens or creates a database.
+    """Opens or creates a database. `StoreError` if it cannot.
 
     The options go to the column family by name: given only as *options*, rocksdict reopens a database with RocksDB's
     defaults, without bloom filters and with a cache of its own.
     """
     options = database_options()
-    return rocksdict.Rdict(str(path), options=options, column_families={"default": options})
+    try:
+        return rocksdict.Rdict(str(path), options=options, column_families={"default": options})
+    except Exception as exc:  # noqa: BLE001 - rocksdict has no class of its own
+        raise StoreError(f"{path}: {str(exc).partition(': While ')[0]}") from None
 
 
 def batch() -> rocksdict.WriteBatch:

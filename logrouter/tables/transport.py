@@ -267,7 +267,7 @@ class Producer(driver.Producer):
         """Crash the application: from now on every flush fails, so nothing is committed."""
         if self.failed is None:
             self.failed = exc
-            log(Log.LANE_FAILED, lane="tables", error=repr(exc), exc_info=exc)
+            self.app.note_failure(exc)
             self._crash_task = asyncio.ensure_future(self.app.crash(exc))
 
     def _settings_extra(self) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ EXIT_USAGE: Final = 2
 def run(settings: TablesSettings) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code: 0 stopped, 1 failed, 2 the rollup topic does not fit.
 
+    After 1 or 2 the last line logged is a `lane_failed` that says why.
     If the lease is lost this does not return: the process ends at once with 75 (`lease.exit_fenced`).
     """
     # Until Faust's own handler is there, and while tables are opened, a stop is simply the end.
@@ -43,7 +44,8 @@ def run(settings: TablesSettings) -> int:
         # A port or a folder in use may be free the next time: a supervisor should try again.
         log(Log.LANE_FAILED, lane="tables", error=str(exc))
         return EXIT_FAILED
-    log(Log.LANE_STOPPED, lane="tables", code=code)
+    if code == 0:
+        log(Log.LANE_STOPPED, lane="tables", code=code)
     return code
 
 
@@ -53,14 +55,15 @@ def _run_app(app: Any, loop: asyncio.AbstractEventLoop) -> int:
     try:
         worker.execute_from_commandline()
     except SystemExit as exc:
-        return exc.code if isinstance(exc.code, int) else EXIT_FAILED
-    except PartitionCountError as exc:
-        log(Log.LANE_FAILED, lane="tables", error=str(exc))
-        return EXIT_USAGE
-    except Exception as exc:  # noqa: BLE001 - the end of the process: said once, with its traceback
-        log(Log.LANE_FAILED, lane="tables", error=repr(exc), exc_info=exc)
-        return EXIT_FAILED
-    return 0
+        code = exc.code if isinstance(exc.code, int) else EXIT_FAILED
+    except Exception as exc:  # noqa: BLE001 - the end of the process
+        app.note_failure(exc)
+        code = EXIT_FAILED
+    if app.failure is not None:
+        return EXIT_USAGE if isinstance(app.failure, PartitionCountError) else EXIT_FAILED
+    if code:
+        log(Log.LANE_FAILED, lane="tables", error=f"Faust ended it with {code}")
+    return code
 
 
 @contextmanager

@@ -126,14 +126,15 @@ def test_start_failure_is_one_error_with_the_log(monkeypatch):
         kafka.close()
 
 
-def test_ctrl_c_ends_serve_with_zero(eventually, tmp_path):
-    """`python -m logrouter.devkafka PORT` prints its address and ends cleanly on SIGINT."""
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
+def test_ctrl_c_ends_serve_with_zero(number):
+    """`python -m logrouter.devkafka PORT` prints its address and ends cleanly on SIGINT, and when its terminal goes."""
     port = _free_port()
     command = [sys.executable, "-m", "logrouter.devkafka", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         lines = iter(server.stdout.readline, "")
         assert any(f"127.0.0.1:{port} (Ctrl-C" in line for line in lines)
-        server.send_signal(signal.SIGINT)
+        server.send_signal(number)
         try:
             code = server.wait(HANG_SECONDS)
         finally:

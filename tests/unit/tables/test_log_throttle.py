@@ -29,3 +29,9 @@ def test_memory_of_templates_is_bounded():
     for number in range(1000):
         once(record(f"text {number}"))
     assert len(once._seen) <= 200
+
+
+def test_what_the_worker_says_itself_does_not_pass():
+    """Faust puts the name of a service before its text."""
+    once = OnceAMinute(lambda: 0.0)
+    assert not once(record("[^-App]: Crashed reason=%r", 1))
