@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,8 @@ import rich_click as click
 from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
 from logrouter.commands.help_text import Command
 from logrouter.commands.options import config_options, overridden, settings_of
+from logrouter.commands.reload_signal import ReloadSignal
 from logrouter.commands.stop_signal import StopSignal
-from logrouter.commands.terminal import fail
 
 if TYPE_CHECKING:
     from logrouter.config import Settings
@@ -37,6 +36,7 @@ def route_command(
         logrouter route --instance route-0
         LOGROUTER_INSTANCE=$HOSTNAME logrouter route --config /etc/logrouter/topics.yaml
     """
+    hangup = ReloadSignal()  # before anything that takes time: without a handler SIGHUP ends the process
     from logrouter import config
     from logrouter.route import health, process
     from logrouter.telemetry.log import Log, log
@@ -52,17 +52,24 @@ def route_command(
         return overridden(config.parse(data, os.environ, name=str(path), folder=path.parent), bootstrap, instance)
 
     reloader = process.make_reloader(lane, settings, default_instance=host_name, parse=parse)
-    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.request_reload())
+    hangup.serve_with(reloader.request_reload)
+    code = EXIT_FAILED
     try:
         health.serve(lane, settings.route_lane.metrics.host, port, reloader)
         reloader.start()
         lane.run()
+        code = 0
     except process.ClientError as exc:
-        fail(str(exc), EXIT_USAGE)
-    except health.PortTakenError as exc:
-        fail(str(exc), EXIT_FAILED)  # unlike a wrong setting, this may heal: a supervisor should try again
+        log(Log.LANE_FAILED, lane="route", error=str(exc))
+        code = EXIT_USAGE
+    except (health.PortTakenError, OSError) as exc:
+        # Unlike a wrong setting, this may heal: a supervisor should try again.
+        log(Log.LANE_FAILED, lane="route", error=str(exc))
     except process.FatalError as exc:
         log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="route", error=str(exc))
         if isinstance(exc, process.StuckError):
             os._exit(EXIT_FENCED)  # an ordinary exit would wait for the thread that never comes back
-        raise SystemExit(EXIT_FENCED if exc.fenced else EXIT_FAILED) from None
+        code = EXIT_FENCED if exc.fenced else EXIT_FAILED
+    except Exception as exc:  # noqa: BLE001 - a bug of ours: said once, with its traceback
+        log(Log.LANE_FAILED, lane="route", error=repr(exc), exc_info=exc)
+    raise SystemExit(code)

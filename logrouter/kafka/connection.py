@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from logrouter.kafka.errors import ClientError, FatalError, StoppedError
+from logrouter.kafka.errors import ClientError, FatalError, StoppedError, describe_refusal, is_refusal
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
@@ -23,37 +23,68 @@ _LONGEST_PAUSE: Final = 5.0
 _CONNECTION_ERRORS: Final = frozenset(
     {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT}  # noqa: SLF001
 )
-_REFUSED: Final = frozenset(
-    {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}  # noqa: SLF001
-)
+_NAMED: Final = 5
+"""So many missing topics are named."""
+_REFUSAL_SECONDS: Final = 90.0
+"""So long a refusal explains what else fails: librdkafka says one and the same error every half minute at most."""
 
 
 class BrokerState:
-    """Whether the cluster is up or down, as the clients see it: one log line and one metric for each change.
+    """Whether the cluster is up, down, or refuses us, as the clients see it: one log line and metric for each change.
 
     Clients call `on_error` in the thread that polls them. The state is unknown until the first answer or error.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """*clock* gives seconds that never go back."""
+        self._clock = clock
         self._up: bool | None = None
+        self._refused_at: float | None = None
+        self._why = "connecting to the Kafka cluster"
+        self.missing: frozenset[str] = frozenset()
+        """Topics that must be there and are not, as last seen."""
 
     @property
     def is_up(self) -> bool:
         """Whether the cluster answered last."""
         return self._up is True
 
+    @property
+    def why_waiting(self) -> str:
+        """In one line what keeps us from working with the cluster; empty while it is up and has our topics."""
+        if not self._up:
+            return self._why
+        if not self.missing:
+            return ""
+        names = sorted(self.missing)
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return f"topics are missing: {', '.join(names[:_NAMED])}{more}; run `logrouter topics`"
+
     def on_error(self, error: KafkaError) -> None:
         """The clients' `error_cb`."""
-        if error.code() in _REFUSED or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+        if is_refusal(error) or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
             self.mark_down(error)
         elif error.code() not in _CONNECTION_ERRORS and not error.fatal():
             log(Log.KAFKA_CLIENT, error=error.name(), detail=error.str())
 
     def mark_down(self, error: KafkaError) -> None:
-        """The cluster does not answer, or refuses us; librdkafka tries again by itself."""
-        if self._up is not False:
-            self._up = False
-            metrics.BROKER_UP.set(0)
+        """The cluster does not answer, or refuses us; librdkafka tries again by itself.
+
+        While it refuses us, each call ends as if it were away: only the refusal is worth a line.
+        """
+        refused, now = is_refusal(error), self._clock()
+        if not refused and self._refused_at is not None and now < self._refused_at + _REFUSAL_SECONDS:
+            return
+        changed = self._up is not False or refused != (self._refused_at is not None)
+        self._up, self._refused_at = False, now if refused else None
+        if not changed:
+            return
+        metrics.BROKER_UP.set(0)
+        if refused:
+            self._why = describe_refusal(error)
+            log(Log.BROKER_REFUSES, error=error.name(), detail=error.str(), help=self._why)
+        else:
+            self._why = f"the Kafka cluster does not answer: {error.name()}"
             log(Log.BROKER_DOWN, error=error.name(), detail=error.str())
 
     def mark_up(self) -> None:
@@ -61,7 +92,7 @@ class BrokerState:
         if self._up is not True:
             if self._up is False:
                 log(Log.BROKER_UP)
-            self._up = True
+            self._up, self._refused_at = True, None
             metrics.BROKER_UP.set(1)
 
 
@@ -91,10 +122,12 @@ def wait_for_topics(
             error: KafkaError = exc.args[0]
             if error.fatal():
                 raise FatalError(error.str(), fenced=False) from None
+            consumer.serve_callbacks()  # a refusal, which the call does not tell, comes before the silence it causes
             state.mark_down(error)
         else:
             state.mark_up()
             missing = {name for name in topics if name not in metadata.topics or metadata.topics[name].error}
+            state.missing = frozenset(missing)
             if not missing:
                 if missing_before:
                     log(Log.TOPIC_FOUND, topics=",".join(sorted(missing_before)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError
 
+from logrouter.config.options.kafka import REFUSED_CREDENTIALS
 from logrouter.config.yaml.secrets import FromEnv
 
 if TYPE_CHECKING:
@@ -20,10 +21,47 @@ class ClientError(Exception):
     """A client that cannot be made, or that the cluster does not answer. The text is one line for the operator."""
 
 
-def no_answer_error(kafka: Mapping[str, Any], exc: KafkaException) -> ClientError:
-    """What to raise when no broker answers. The text says which servers were asked, and where these are configured."""
+_REFUSED: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})  # noqa: SLF001
+_TLS_FAILED: Final = KafkaError._SSL  # noqa: SLF001
+_TLS: Final = "check security.protocol and ssl.* in the kafka: block of topics.yaml"
+
+
+def is_refusal(error: KafkaError) -> bool:
+    """Whether the cluster refuses to talk to us, which librdkafka tries again and only an operator ends."""
+    return error.code() in _REFUSED or error.code() == _TLS_FAILED
+
+
+def describe_refusal(error: KafkaError) -> str:
+    """What is refused, and what to look at: one line for an error of which `is_refusal` is true."""
+    if error.code() == _TLS_FAILED:
+        return f"no TLS connection to the Kafka cluster: {_TLS}"
+    return REFUSED_CREDENTIALS
+
+
+class Refusals:
+    """An `error_cb` for clients that ask something once: keeps the last refusal, which a failed call does not tell.
+
+    librdkafka tries again behind the call, which ends as one without an answer.
+    """
+
+    def __init__(self) -> None:
+        self.last: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        """Called while the client is polled."""
+        if is_refusal(error):
+            self.last = error
+
+
+def no_answer_error(kafka: Mapping[str, Any], exc: KafkaException, refusal: KafkaError | None = None) -> ClientError:
+    """What to raise when no broker answers. The text says which servers were asked, and where these are configured.
+
+    *refusal* is what the cluster has said against us, if anything: then it is not away.
+    """
     servers = kafka.get("bootstrap.servers", "")
     named = "" if not servers or isinstance(servers, FromEnv) else f" at {servers}"
+    if refusal is not None:
+        return ClientError(f"{describe_refusal(refusal)} (asked{named or ' its servers'}: {refusal.str()})")
     where = "kafka: bootstrap.servers of topics.yaml names it, or --bootstrap"
     return ClientError(f"the Kafka cluster{named} does not answer: {exc.args[0].str()} ({where})")
 
@@ -79,6 +117,7 @@ _GONE: Final = frozenset(
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     }
 )
+_NO_RIGHT: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
 
 
 class ReadError(NamedTuple):
@@ -89,6 +128,11 @@ class ReadError(NamedTuple):
     name: str
     text: str
     is_unknown: bool
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether we lack a right, which only an operator can give."""
+        return self.code in _NO_RIGHT
 
     @property
     def may_be_recreated(self) -> bool:

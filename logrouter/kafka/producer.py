@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from logrouter.kafka.client import make_client, plain_settings
-from logrouter.kafka.errors import ClientError
+from logrouter.kafka.errors import ClientError, Refusals, describe_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +27,8 @@ class LineProducer:
             "queue.buffering.max.messages": 200_000,
             "sticky.partitioning.linger.ms": 10,
         }
-        self._producer = make_client(Producer, plain_settings(kafka) | settings)
+        self._refusals = Refusals()
+        self._producer = make_client(Producer, plain_settings(kafka) | settings, error_cb=self._refusals)
         self._topic = topic
         self._failed: KafkaError | None = None
 
@@ -62,6 +63,8 @@ class LineProducer:
         left = self._producer.flush(timeout)
         if self._failed is not None:
             raise ClientError(f"cannot write to {self._topic}: {self._failed.str()}")
+        if left and self._refusals.last is not None:
+            raise ClientError(f"cannot write to {self._topic}: {describe_refusal(self._refusals.last)}")
         if left:
             raise ClientError(f"{left} lines were not stored in {self._topic} within {timeout:g} s")
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from logrouter.kafka.client import make_client, plain_settings
-from logrouter.kafka.errors import ClientError, no_answer_error
+from logrouter.kafka.errors import ClientError, Refusals
+from logrouter.kafka.metadata import fetch_metadata
 from logrouter.model import RawRecord
 
 if TYPE_CHECKING:
@@ -33,15 +34,15 @@ def read_committed(kafka: Mapping[str, Any], topic: str) -> Iterator[tuple[bytes
     Raises:
         ClientError: no such topic, or the cluster stopped answering.
     """
-    consumer = _make_consumer(kafka)
+    consumer, refusals = _make_consumer(kafka)
     try:
-        marks = {(topic, p): mark for p, mark in _fetch_watermarks(consumer, topic).items()}
+        marks = {(topic, p): mark for p, mark in _fetch_watermarks(kafka, consumer, refusals, topic).items()}
         yield from _read_ranges(consumer, {place: low for place, (low, high) in marks.items() if high > low})
     finally:
         consumer.close()
 
 
-def _make_consumer(kafka: Mapping[str, Any]) -> Consumer:
+def _make_consumer(kafka: Mapping[str, Any]) -> tuple[Consumer, Refusals]:
     own = {
         "group.id": "logrouter-reader",
         "enable.auto.commit": False,
@@ -49,7 +50,8 @@ def _make_consumer(kafka: Mapping[str, Any]) -> Consumer:
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
     }
-    return make_client(Consumer, plain_settings(kafka) | own)
+    refusals = Refusals()
+    return make_client(Consumer, plain_settings(kafka) | own, error_cb=refusals), refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,10 @@ def describe_cluster(kafka: Mapping[str, Any]) -> ClusterInfo:
     Raises:
         ClientError: it does not answer.
     """
-    consumer = _make_consumer(kafka)
+    consumer, refusals = _make_consumer(kafka)
     try:
-        metadata = consumer.list_topics(timeout=_ASK_SECONDS)
+        metadata = fetch_metadata(kafka, consumer, refusals)
         return ClusterInfo(metadata.cluster_id or "", frozenset(metadata.topics))
-    except KafkaException as exc:
-        raise no_answer_error(kafka, exc) from None
     finally:
         consumer.close()
 
@@ -82,9 +82,9 @@ def read_at(kafka: Mapping[str, Any], topic: str, partition: int, offset: int) -
     Raises:
         ClientError: there is none (any more), or the cluster does not answer.
     """
-    consumer = _make_consumer(kafka)
+    consumer, refusals = _make_consumer(kafka)
     try:
-        marks = _fetch_watermarks(consumer, topic)
+        marks = _fetch_watermarks(kafka, consumer, refusals, topic)
         if partition not in marks:
             raise ClientError(f"topic {topic} has no partition {partition}: it has {len(marks)}")
         low, high = marks[partition]
@@ -111,9 +111,9 @@ def read_tail(
     Raises:
         ClientError: no such topic, or the cluster stopped answering.
     """
-    consumer = _make_consumer(kafka)
+    consumer, refusals = _make_consumer(kafka)
     try:
-        marks = {(t, p): mark for t in topics for p, mark in _fetch_watermarks(consumer, t).items()}
+        marks = {(t, p): mark for t in topics for p, mark in _fetch_watermarks(kafka, consumer, refusals, t).items()}
         if since_ms is not None:
             marks = _ranges_since(consumer, marks, since_ms)
         starts = marks if records is None else share_tail(marks, records)
@@ -158,18 +158,18 @@ def fetch_end_offsets(kafka: Mapping[str, Any], topic: str) -> dict[int, int]:
     Raises:
         ClientError: no such topic, or the cluster does not answer.
     """
-    consumer = make_client(
-        Consumer, plain_settings(kafka) | {"group.id": "logrouter-reader", "isolation.level": "read_committed"}
-    )
+    consumer, refusals = _make_consumer(kafka)
     try:
-        return {p: high for p, (_low, high) in _fetch_watermarks(consumer, topic).items()}
+        return {p: high for p, (_low, high) in _fetch_watermarks(kafka, consumer, refusals, topic).items()}
     finally:
         consumer.close()
 
 
-def _fetch_watermarks(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
+def _fetch_watermarks(
+    kafka: Mapping[str, Any], consumer: Consumer, refusals: Refusals, topic: str
+) -> dict[int, tuple[int, int]]:
     try:
-        metadata = consumer.list_topics(topic, timeout=_ASK_SECONDS).topics[topic]
+        metadata = fetch_metadata(kafka, consumer, refusals, topic).topics[topic]
         if metadata.error is not None:
             raise ClientError(f"topic {topic}: {metadata.error.str()}")
         return {

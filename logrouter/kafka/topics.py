@@ -14,7 +14,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 )
 
 from logrouter.kafka.client import make_client, plain_settings
-from logrouter.kafka.errors import ClientError, no_answer_error
+from logrouter.kafka.errors import ClientError, Refusals
+from logrouter.kafka.metadata import fetch_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -50,11 +51,7 @@ def find_missing(kafka: Mapping[str, Any], names: Collection[str]) -> list[str]:
     Raises:
         ClientError: the cluster does not answer.
     """
-    return (
-        sorted(set(names) - _list_topics(kafka, make_client(AdminClient, plain_settings(kafka))).keys())
-        if names
-        else []
-    )
+    return sorted(set(names) - _connect(kafka)[1].keys()) if names else []
 
 
 def create_missing(
@@ -65,8 +62,7 @@ def create_missing(
     Raises:
         ClientError: the cluster does not answer, or refuses to create a topic.
     """
-    admin = make_client(AdminClient, plain_settings(kafka))
-    present = _list_topics(kafka, admin)
+    admin, present = _connect(kafka)
     lacking = [w for w in wanted if w.name not in present]
     findings = [TopicFinding(w.name, "missing" if dry_run else "created", _describe_shape(w)) for w in lacking]
     if lacking and not dry_run:
@@ -81,12 +77,11 @@ def create_missing(
     return sorted(findings, key=lambda finding: finding.name)
 
 
-def _list_topics(kafka: Mapping[str, Any], admin: AdminClient) -> dict[str, Any]:
-    try:
-        topics: dict[str, Any] = admin.list_topics(timeout=_ASK_SECONDS).topics
-    except KafkaException as exc:
-        raise no_answer_error(kafka, exc) from None
-    return topics
+def _connect(kafka: Mapping[str, Any]) -> tuple[AdminClient, dict[str, Any]]:
+    """An admin client, and the metadata of all topics by name."""
+    refusals = Refusals()
+    admin = make_client(AdminClient, plain_settings(kafka), error_cb=refusals)
+    return admin, fetch_metadata(kafka, admin, refusals).topics
 
 
 def _describe_shape(topic: WantedTopic) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import orjson
 from prometheus_client import make_wsgi_app
 
+from logrouter.printable import escape
 from logrouter.reload.versions import ReloadResult
 from logrouter.route.health_server import HealthServer
 from logrouter.telemetry.log import Log, log
@@ -42,6 +43,9 @@ _STATUS: Final = {
 }
 
 
+_MAX_REASON: Final = 500
+
+
 class PortTakenError(Exception):
     """The port cannot be listened on, in one line."""
 
@@ -53,7 +57,7 @@ def serve(lane: RouteLane, host: str, port: int, reloader: Reloader[LaneSettings
         PortTakenError: the address is in use or not ours.
     """
     app = application(
-        lambda: lane.ready,
+        lambda: lane.unready_reason,
         config=lane.versions.report,
         reload=None if reloader is None else lambda: reloader.reload(RELOAD_SECONDS),
         token=lambda: lane.versions.version.admin_token,
@@ -61,14 +65,18 @@ def serve(lane: RouteLane, host: str, port: int, reloader: Reloader[LaneSettings
     try:
         server = HealthServer((host, port), app)
     except OSError as exc:
-        raise PortTakenError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
+        raise PortTakenError(f"cannot listen on {_authority(host, port)}: {exc.strerror}") from None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    log(Log.METRICS_SERVING, url=f"http://{host}:{server.server_port}/metrics")
+    log(Log.METRICS_SERVING, url=f"http://{_authority(host, server.server_port)}/metrics")
     return server.server_port
 
 
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def application(
-    ready: Callable[[], bool],
+    unready: Callable[[], str],
     *,
     config: Callable[[], dict[str, Any]] = dict,
     reload: Callable[[], ReloadOutcome | None] | None = None,
@@ -76,8 +84,9 @@ def application(
 ) -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
     """The WSGI application.
 
-    *ready* is whether the lane has joined its group, *config* what `/v1/config` says. *reload* reads the file, None
-    if that takes too long; *token* is what a request must carry to be allowed to, and without one nobody is.
+    *unready* is in one line why the lane routes nothing, empty if it does; *config* is what `/v1/config` says. *reload*
+    reads the file, None if that takes too long; *token* is what a request must carry to be allowed to, and without one
+    nobody is.
     """
     metrics = make_wsgi_app(REGISTRY)
 
@@ -99,10 +108,10 @@ def application(
                 return _respond_json(start, "200 OK", config())
             case "/livez":
                 return _respond_text(start, "200 OK", "alive")
-            case "/readyz" if ready():
-                return _respond_text(start, "200 OK", "ready")
             case "/readyz":
-                return _respond_text(start, "503 Service Unavailable", "waiting for partitions")
+                why = unready()
+                status = "503 Service Unavailable" if why else "200 OK"
+                return _respond_text(start, status, escape(why[:_MAX_REASON]) or "ready")
         return _respond_text(start, "404 Not Found", "try /metrics, /v1/config, /livez or /readyz")
 
     return app

@@ -8,6 +8,7 @@ ignored. What goes wrong on a connection is its client's affair: it is counted a
 from __future__ import annotations
 
 import io
+import socket
 import sys
 import threading
 from collections import Counter
@@ -23,7 +24,6 @@ from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import INTERNAL_ERRORS, ROUTE_PORT_REFUSED
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
     from types import TracebackType
 
@@ -56,12 +56,19 @@ class HealthServer(ThreadingMixIn, WSGIServer):
     limits: PortLimits = DEFAULT_LIMITS
 
     def __init__(self, address: tuple[str, int], app: Callable[..., Any], limits: PortLimits = DEFAULT_LIMITS) -> None:
-        """Listen on *address*; `OSError` if it can't be had."""
+        """Listen on *address*, of IPv6 if there is a colon in it; `OSError` if it can't be had."""
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.limits = limits
         self._open = Counter[str]()
         self._lock = threading.Lock()
         super().__init__(address, HealthRequest)
         self.set_app(app)
+
+    def server_bind(self) -> None:
+        """Bind the socket. `::` is all addresses of IPv6 and those alone, whatever the system's default is."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own, or refuse it."""

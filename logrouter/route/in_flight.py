@@ -48,6 +48,8 @@ class InFlightBatch:
         self.aborts = 0
         """How many transactions in a row were aborted."""
         self._abort_causes: set[str] = set()
+        self.abort_cause = ""
+        """Why the last of them was."""
         self._first: dict[Partition, int] = {}
         self._output = BatchOutput()
 
@@ -121,7 +123,7 @@ class InFlightBatch:
     def rewind(self, aborted: TransactionAbortedError) -> None:
         """Go back to what is committed: the states, and the consumer's positions."""
         self.aborts += 1
-        cause = str(aborted)
+        cause = self.abort_cause = str(aborted)
         if cause not in self._abort_causes:  # said once per cause; the metric counts the rest
             self._abort_causes.add(cause)
             log(Log.TRANSACTION_ABORTED, error=cause, partitions=len(self._first))

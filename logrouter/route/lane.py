@@ -87,9 +87,16 @@ class RouteLane:
         self._connected = False
 
     @property
-    def ready(self) -> bool:
-        """Whether the process has joined its group, the cluster answers, and transactions come through."""
-        return self._connected and self._group.joined and self._broker.is_up and self._in_flight.aborts < _MANY_ABORTS
+    def unready_reason(self) -> str:
+        """In one line why records are not routed now; empty once the group is joined and transactions come through."""
+        if not self._connected:
+            return "starting"
+        why = self._broker.why_waiting or self._observer.refusal
+        if not why and not self._group.joined:
+            why = "waiting for the consumer group to hand out partitions"
+        if not why and self._in_flight.aborts >= _MANY_ABORTS:
+            why = f"transactions are being aborted: {self._in_flight.abort_cause}"
+        return why
 
     def run(self) -> None:
         """Connect, then route until asked to stop.
@@ -265,6 +272,7 @@ class RouteLane:
             return
         self._settings, self._table = version.settings, version.table
         self._configure()
+        self._observer.forget_refusals(lambda topic: self._table.source_of(topic) is not None)
         self._assignment.seek_back(self._unsubscribed.change_subscription(self._table, self._read_by_states))
 
     def _take_topics(self, version: Version[LaneSettings]) -> str:

@@ -10,6 +10,8 @@ from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.consumer import GroupConsumer
@@ -31,6 +33,8 @@ class Observer:
         self._assignment = assignment
         self._broker = broker
         self._source_errors: set[tuple[str, int]] = set()
+        self._refused: dict[tuple[str, int], str] = {}
+        self._ends_then: dict[Partition, int | None] = {}
         self._lag_at = 0.0
         self._asked_at = 0.0
 
@@ -46,16 +50,47 @@ class Observer:
         if what not in self._source_errors and not (error.is_unknown and error.topic.startswith("^")):
             self._source_errors.add(what)
             log(Log.SOURCE_ERROR, topic=error.topic or None, error=error.name, detail=error.text)
+            if error.is_refused:
+                self._refused[what] = error.name
+                self._ends_then |= {at: self._consumer.known_end(at) for at in self._partitions_of(error.topic)}
         return error
+
+    @property
+    def refusal(self) -> str:
+        """In one line what the cluster does not let us read; empty if nothing is known of that kind."""
+        for (topic, _), name in sorted(self._refused.items()):
+            return f"no right to read topic {topic}: {name}" if topic else f"no right to read: {name}"
+        return ""
+
+    def forget_refusals(self, is_read: Callable[[str], bool]) -> None:
+        """Another version of topics.yaml is in force: what is not a source in it need not be readable."""
+        self._drop_refusals({topic for topic, _ in self._refused if topic and not is_read(topic)})
+
+    def _review_refusals(self) -> None:
+        """The right may be there by now though no record has come: a fetch that succeeded shows it."""
+        owned, then = self._assignment.partitions, self._ends_then
+        healed = {at[0] for at in owned if self._consumer.known_end(at) != then.get(at)}
+        self._drop_refusals(healed | ({""} if owned else set()))
+
+    def _drop_refusals(self, topics: Collection[str]) -> None:
+        gone = {what for what in self._refused if what[0] in topics}
+        self._source_errors -= gone
+        self._refused = {what: name for what, name in self._refused.items() if what not in gone}
+
+    def _partitions_of(self, topic: str) -> list[Partition]:
+        return [at for at in self._assignment.partitions if at[0] == topic]
 
     def forget_errors(self, output: BatchOutput) -> None:
         """Log errors of topics anew that have delivered records by now."""
         if self._source_errors:
             working = {topic for topic, _ in output.positions}
             self._source_errors = {error for error in self._source_errors if error[0] not in working}
+            self._refused = {error: name for error, name in self._refused.items() if error in self._source_errors}
 
     def check_cluster(self, versions: ConfigVersions[LaneSettings]) -> None:
         """Measure the lag, or ask whether the cluster is back."""
+        if self._refused:
+            self._review_refusals()
         if self._broker.is_up:
             self._measure_lag(versions)
         elif time.monotonic() > self._asked_at + _ASK_SECONDS:

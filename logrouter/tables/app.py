@@ -162,7 +162,11 @@ def create_app(settings: TablesSettings) -> App:
     table.configure(settings.topic, settings.retention, minute)
     app.reader = StoreReader(app, table, settings.partitions, url)
     cluster_wait = ClusterWait(settings.security, settings.topic, settings.partitions)
-    view = ViewServer(app.reader, bound, settings, lambda: _now_ms(settings), lambda: cluster_wait.waiting)
+
+    def waits_for() -> str:
+        return cluster_wait.why or app.reader.waits_for()
+
+    view = ViewServer(app.reader, bound, settings, lambda: _now_ms(settings), lambda: cluster_wait.waiting, waits_for)
     app.first_services = (view, cluster_wait)
     app.last_services = (Upkeep(app, table, app.reader), TopClients(app.reader, settings.top_clients))
     _add_agent(app, table, settings.topic)

@@ -66,7 +66,8 @@ class ViewServer(Service):
 
     Its port opens when this worker knows the other members of the group, to which it forwards what it does not hold.
     If it waits for the cluster (*waits*), or anything takes longer than `PATIENCE_SECONDS`, the port opens at once and
-    the view answers 503. It closes after everything else; until then the view answers from the rows as they are.
+    the view answers 503, and its readiness says what is waited for (*waits_for*). It closes after everything else;
+    until then the view answers from the rows as they are.
     *clock* returns epoch milliseconds.
     """
 
@@ -77,10 +78,12 @@ class ViewServer(Service):
         settings: TablesSettings,
         clock: Callable[[], int],
         waits: Callable[[], bool],
+        waits_for: Callable[[], str],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._waits = waits
+        self._waits_for = waits_for
         self._reader = reader
         self._socket = bound
         self._settings = settings
@@ -101,6 +104,7 @@ class ViewServer(Service):
             kept={Tier.MINUTE: kept.minutes, Tier.HOUR: kept.hours, Tier.DAY: kept.days},
             access=settings.access,
             peer_tls=self._peer_tls,
+            waits_for=self._waits_for,
         )
         authenticator = app[AUTHENTICATOR]
         if settings.access.open:

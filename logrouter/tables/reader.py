@@ -53,6 +53,12 @@ class StoreReader:
         # Without a lease another worker may have gone on counting: an answer could be outdated.
         return bool(app.consumer.lease.valid())
 
+    def waits_for(self) -> str:
+        """What is waited for before anything can be recovered, in one line; empty if nothing is."""
+        if not self._app.consumer.lease.ever_renewed:
+            return "waiting for the consumer group to hand out partitions"
+        return "" if self._app.consumer.lease.valid() else "the group's coordinator in the Kafka cluster is away"
+
     def owner_url(self, partition: int) -> str | None:
         """Base URL of the worker that owns a partition, as of the last rebalance."""
         url: str | None = self._app.assignor.owner_url(self._table.changelog_topic_name, partition)

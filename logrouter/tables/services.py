@@ -9,7 +9,9 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from logrouter.config.options.kafka import REFUSED_CREDENTIALS
 from logrouter.tables.failure import WorkerError
+from logrouter.tables.refusal import find_refusal
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_ROWS, TABLES_READY
 
@@ -46,6 +48,8 @@ class ClusterWait(Service):
         self._last_event: Log | None = None
         self.waiting = False
         """Whether the cluster or the topic is missing."""
+        self.why = "connecting to the Kafka cluster"
+        """What is waited for, in one line; empty once all of it is there."""
 
     async def on_start(self) -> None:
         """Return when cluster and topic are there, or when the worker stops."""
@@ -65,6 +69,7 @@ class ClusterWait(Service):
                 "rows are placed by that number, so it must not change"
             )
             raise PartitionCountError(msg)
+        self.why = ""
         self._log_change(Log.TOPIC_FOUND, topic=self._topic, partitions=found)
         return True
 
@@ -75,13 +80,20 @@ class ClusterWait(Service):
             cluster = await client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError) as exc:
             BROKER_UP.set(0)
-            self._log_change(Log.BROKER_DOWN, lane="tables", error=repr(exc))
+            refusal = await find_refusal(self._security)
+            if refusal is not None:
+                self.why = REFUSED_CREDENTIALS
+                self._log_change(Log.BROKER_REFUSES, lane="tables", error=refusal, help=REFUSED_CREDENTIALS)
+            else:
+                self.why = f"the Kafka cluster does not answer: {type(exc).__name__}"
+                self._log_change(Log.BROKER_DOWN, lane="tables", error=repr(exc))
             return None
         finally:
             await client.close()
         BROKER_UP.set(1)
         found = len(cluster.partitions_for_topic(self._topic) or ())
         if not found:
+            self.why = f"there is no topic {self._topic}: run `logrouter topics`"
             self._log_change(Log.TOPIC_MISSING, topic=self._topic)
         return found
 

@@ -29,6 +29,7 @@ class Log(StrEnum):
     LANE_FAILED = "lane_failed"
     BROKER_DOWN = "broker_down"
     BROKER_UP = "broker_up"
+    BROKER_REFUSES = "broker_refuses"
     TOPIC_MISSING = "topic_missing"
     TOPIC_FOUND = "topic_found"
     PARTITIONS_ASSIGNED = "partitions_assigned"
@@ -73,6 +74,7 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.LANE_FAILED: logging.ERROR,
     Log.FENCED: logging.ERROR,
     Log.RECORDS_LOST: logging.ERROR,
+    Log.BROKER_REFUSES: logging.ERROR,
     Log.INTERNAL_ERROR: logging.ERROR,
     Log.QUERY_FAILED: logging.ERROR,
     Log.CONFIG_REJECTED: logging.ERROR,

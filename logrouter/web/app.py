@@ -74,16 +74,20 @@ def build_app(
     limits: Limits | None = None,
     access: Policy = CLOSED,
     peer_tls: SSLContext | None = None,
+    waits_for: Callable[[], str] = str,
 ) -> web.Application:
     """The application of one worker, to be served in the event loop in which *reader* may be called.
 
     *secret* is shared by all workers and signs the hop between them, *peer_tls* is for those that are reached by https.
+    *waits_for* says in one line what the worker waits for before it can recover tables, as `View.waits_for`.
     *kept* says how many buckets each tier keeps. *access* says who is let in: by default nobody.
     """
     limits = limits or Limits()
     peers = Peers(secret, clock, trusting=access.open, tls=peer_tls)
     meter = Meter(access.rows)
-    view = View(reader, peers, clock, registry, kept, limits, meter, *work_queues(limits), hop_places(limits))
+    view = View(
+        reader, peers, clock, registry, kept, limits, meter, *work_queues(limits), hop_places(limits), waits_for
+    )
     authenticator, requirements = Authenticator(access, peers, clock), dict[str, Requirement]()
     gate = Gate(limits.admitted)
     app = web.Application(middlewares=[_finish_responses(authenticator, gate), guard(authenticator, requirements)])

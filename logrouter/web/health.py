@@ -50,7 +50,7 @@ def ready_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]
     async def handle(request: web.Request) -> web.Response:
         _refuse_parameters(request)
         if not view.reader.ready():
-            raise view.not_ready()
+            raise view.not_ready(view.waits_for())
         return json_response({"ready": True, "partitions": sorted(view.reader.owned())})
 
     return handle

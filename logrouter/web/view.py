@@ -88,6 +88,8 @@ class View:
     scans: WorkQueue
     questions: WorkQueue
     hops: Places
+    waits_for: Callable[[], str] = str
+    """What this worker waits for while it is not ready, in one line; empty if it is only the tables."""
 
     def partition_of(self, subject: str) -> int:
         """The partition of a subject; `HttpProblem` 503 while the number of partitions is unknown."""
@@ -143,8 +145,10 @@ class View:
             raise _busy() from exc
 
     @staticmethod
-    def not_ready() -> HttpProblem:
-        """The answer while tables are recovered or partitions move."""
+    def not_ready(waits_for: str = "") -> HttpProblem:
+        """The answer while tables are recovered or partitions move, or while *waits_for* keeps them from that."""
+        if waits_for:
+            return HttpProblem(NOT_READY, waits_for, retry_after=RETRY_SOON)
         return HttpProblem(NOT_READY, "the tables are being recovered or moved; ask again", retry_after=RETRY_SOON)
 
     @staticmethod

@@ -229,3 +229,16 @@ def test_own_mistake_ends_in_one_clear_line(stack, setting, code, said):
     assert lane.wait() == code
     assert said in lane.text()
     assert "Traceback" not in lane.text()
+
+
+def test_another_number_of_rollup_partitions_ends_the_lane_with_one_clear_line(stack):
+    """Rows are placed by that number. Nothing is routed, and no supervisor need try again."""
+    stack.config.write_text(stack.config.read_text().replace("partitions: 4}", "partitions: 5}"))
+    lane = stack.route()
+
+    assert lane.wait() == 2
+    last = lane.text().splitlines()[-1]
+    assert "lane_failed lane=route" in last
+    assert f"topic {stack.rollup} has 4 partitions but topics.yaml says 5" in last
+    assert lane.text().count("lane_failed") == 1
+    assert "Traceback" not in lane.text()

@@ -207,13 +207,13 @@ def _content(at: str, content: dict[str, Any], seen: dict[str, str]) -> Iterator
 
 def route_http() -> Iterator[str]:
     """The HTTP port of a route process: what each request is answered with."""
-    secret, states = Secret("token"), {"ready": True, "not ready": False}
+    secret, states = Secret("token"), {"ready": "", "not ready": "what it waits for"}
     for path in ("/", "/livez", "/readyz", "/metrics", "/v1/config", "/v1/admin/reload"):
         for method in ("GET", "HEAD", "POST"):
-            for state, ready in states.items():
-                yield f"{method} {path} {state}: {_asked(application(lambda ready=ready: ready), method, path)}"
+            for state, why in states.items():
+                yield f"{method} {path} {state}: {_asked(application(lambda why=why: why), method, path)}"
     for outcome in (None, *(ReloadOutcome(result) for result in ReloadResult)):
-        app = application(lambda: True, reload=lambda outcome=outcome: outcome, token=lambda: secret)
+        app = application(lambda: "", reload=lambda outcome=outcome: outcome, token=lambda: secret)
         path, ends = "/v1/admin/reload", outcome.result if outcome else "pending"
         yield f"POST {path} {ends}: {_asked(app, 'POST', path, 'Bearer token')}"
         yield f"POST {path} without token: {_asked(app, 'POST', path)}"

@@ -15,7 +15,7 @@ from logrouter.config.yaml.secrets import FromEnv, Secret, looks_secret
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
 
-__all__ = ["OWNED", "PASSWORD_MECHANISMS", "KafkaKind", "SecretReference", "why_refused"]
+__all__ = ["OWNED", "PASSWORD_MECHANISMS", "REFUSED_CREDENTIALS", "KafkaKind", "SecretReference", "why_refused"]
 
 OWNED: Final = {
     "auto.offset.reset": "set `from:` of the source; offsets that cannot be read are decided by the lane",
@@ -34,6 +34,12 @@ OWNED: Final = {
 }
 """Settings that only the lanes may set, as exactly-once depends on them; each with why, or what to set instead."""
 
+
+REFUSED_CREDENTIALS: Final = (
+    "the Kafka cluster refuses the credentials (SASL): check security.protocol, sasl.mechanism, sasl.username and "
+    "sasl.password in the kafka: block of topics.yaml"
+)
+"""What every client and command says of a wrong user, password or mechanism."""
 
 FEW: Final = 16
 """Characters of a secret below which trying all of them is no great effort."""

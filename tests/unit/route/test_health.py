@@ -12,10 +12,10 @@ from logrouter.route.health import application
 TOKEN = "tök en"  # noqa: S105 - of this test
 
 
-def ask(method, path, authorization=None, *, outcome=None, token=TOKEN, ready=True):
+def ask(method, path, authorization=None, *, outcome=None, token=TOKEN, unready=""):
     """Status code, body and headers of a request."""
     app = application(
-        lambda: ready,
+        lambda: unready,
         config=lambda: {"generation": "g"},
         reload=lambda: outcome,
         token=lambda: Secret(token) if token else None,
@@ -44,6 +44,16 @@ def ask(method, path, authorization=None, *, outcome=None, token=TOKEN, ready=Tr
 def test_paths_answer(method, path, code):
     """What there is can be read by everybody, and written by nobody."""
     assert ask(method, path)[0] == code
+
+
+def test_who_is_not_ready_says_why():
+    """On one line, whatever a broker has put into it, and not without end."""
+    why = "no right to read topic a\n: " + "x" * 10_000
+
+    code, body, _ = ask("GET", "/readyz", unready=why)
+
+    assert (code, body[:30], body.count(b"\n")) == (503, b"no right to read topic a\\n: xx", 1)
+    assert len(body) < 1_000
 
 
 def test_config_is_json():

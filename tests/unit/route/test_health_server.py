@@ -35,15 +35,16 @@ def broken(_environ, _start):
 
 
 @contextmanager
-def serving(app=small, limits=PortLimits()):  # noqa: B008 - immutable
+def serving(app=small, limits=PortLimits(), host="127.0.0.1"):  # noqa: B008 - immutable
     """A function that connects to a port which is served; whoever sends nothing is a client."""
-    server = HealthServer(("127.0.0.1", 0), app, limits)
+    server = HealthServer((host, 0), app, limits)
     thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     sockets = []
 
     def connect(sent=b""):
-        sockets.append(socket.create_connection(server.server_address, timeout=HANG_SECONDS))
+        address = {"::": "::1"}.get(host, host), server.server_port
+        sockets.append(socket.create_connection(address, timeout=HANG_SECONDS))
         sockets[-1].sendall(sent)
         return sockets[-1]
 
@@ -70,6 +71,13 @@ def read_all(connection):
 def status_of(answer):
     """The status code of an answer."""
     return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_the_port_may_be_of_ipv6(host):
+    """One address of it, or all of them."""
+    with serving(host=host) as connect:
+        assert status_of(read_all(connect(GET))) == 200
 
 
 def refused(reason):

@@ -3,11 +3,17 @@
 import asyncio
 import re
 import threading
+from types import SimpleNamespace
 
+import pytest
+from aiohttp.test_utils import make_mocked_request
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 
+from logrouter.http_server.problems import HttpProblem
 from logrouter.telemetry.metrics import QUERY_SECONDS
+from logrouter.web import health
+from logrouter.web.view import View
 from tests.conftest import HANG_SECONDS
 
 
@@ -28,6 +34,22 @@ def test_liveness_does_not_depend_on_tables_and_readiness_does(fleet):
             assert reply.status == 503
             assert reply.json["type"] == "urn:logrouter:problem:not-ready"
             assert "Retry-After" in reply.headers
+
+    asyncio.run(main())
+
+
+def test_readiness_says_what_is_waited_for():
+    """While the cluster is away, say, nobody should look for a fault in the tables."""
+
+    async def main():
+        view = SimpleNamespace(reader=SimpleNamespace(ready=lambda: False), waits_for=lambda: "the cluster is away")
+        view.not_ready = View.not_ready
+        request = make_mocked_request("GET", "/readyz")
+
+        with pytest.raises(HttpProblem) as raised:
+            await health.ready_handler(view)(request)
+
+        assert (raised.value.kind.status, raised.value.detail) == (503, "the cluster is away")
 
     asyncio.run(main())
 

@@ -1,0 +1,139 @@
+"""A cluster that refuses: wrong credentials, and rights that are missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from logrouter.cli import cli
+from logrouter.config.options.kafka import REFUSED_CREDENTIALS
+from logrouter.devkafka.broker import DevKafka, _free_port
+
+from .stack import CONFIG, Process, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.broker
+
+PASSWORD = "of-the-router"  # noqa: S105 - of this broker
+
+
+class GuardedBroker:
+    """A broker that lets anybody in at *open*, and at *guarded* SASL users, who may do what ACLs say."""
+
+    def __init__(self) -> None:
+        port = _free_port()
+        kafka = DevKafka(port=port)
+        sasl = _free_port()
+        listeners = {"PLAINTEXT": port, "SASL_PLAINTEXT": sasl, "CONTROLLER": kafka._controller_port}
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+        kafka._settings = {
+            "listeners": ",".join(f"{name}://127.0.0.1:{number}" for name, number in listeners.items()),
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl}",
+            "listener.security.protocol.map": ",".join(
+                f"{name}:{'PLAINTEXT' if name == 'CONTROLLER' else name}" for name in listeners
+            ),
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config": f'{module} user_router="{PASSWORD}";',
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+        self.kafka = kafka
+        self.open = f"127.0.0.1:{port}"
+        self.guarded = f"127.0.0.1:{sasl}"
+
+    def client(self, *, password: str = PASSWORD, mechanism: str = "PLAIN") -> dict[str, str]:
+        """The `kafka:` block of a user."""
+        return {
+            "bootstrap.servers": self.guarded,
+            "security.protocol": "sasl_plaintext",
+            "sasl.mechanism": mechanism,
+            "sasl.username": "router",
+            "sasl.password": password,
+        }
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[GuardedBroker]:
+    """One for all tests of this file."""
+    made = GuardedBroker()
+    with made.kafka:
+        yield made
+
+
+def write_config(folder: Path, kafka: dict[str, str], name: str) -> Path:
+    """A topics.yaml whose password is in the environment, as it must be."""
+    settings = dict(kafka, **{"sasl.password": "${KAFKA_PASSWORD}"})
+    text = CONFIG.format(
+        bootstrap="x",
+        name=name,
+        max_records=500,
+        transaction_timeout_ms=10_000,
+        session_timeout_ms=6_000,
+        standby_replicas=0,
+        http_port=0,
+    )
+    path = folder / "topics.yaml"
+    path.write_text(text.replace('{bootstrap.servers: "x"}', orjson.dumps(settings).decode()))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("password", "mechanism"), [("wrong", "PLAIN"), (PASSWORD, "SCRAM-SHA-256")], ids=["password", "mechanism"]
+)
+@pytest.mark.parametrize("command", [["topics"], ["explain", "x:0:0"], ["plan"]], ids=lambda c: c[0])
+def test_commands_say_that_the_credentials_are_refused(guarded, tmp_path, unique, command, password, mechanism):
+    """Not that nobody answers: the fault is in the file."""
+    config = str(write_config(tmp_path, guarded.client(mechanism=mechanism), unique("refused")))
+    arguments = [*command, config] if command == ["plan"] else command
+
+    done = CliRunner().invoke(cli, arguments, env={"LOGROUTER_CONFIG": config, "KAFKA_PASSWORD": password})
+
+    assert done.exit_code == (2 if command[0] == "plan" else 1), done.output
+    assert done.stderr.startswith(
+        "logrouter: the Kafka cluster refuses the credentials (SASL): check security.protocol"
+    )
+    assert done.stderr.count("\n") == 1
+    assert password not in done.output
+
+
+def test_lanes_say_once_that_the_credentials_are_refused(guarded, tmp_path, unique, eventually, monkeypatch):
+    """In their logs, and to whoever asks whether they are ready."""
+    monkeypatch.setenv("KAFKA_PASSWORD", "wrong")
+    config = str(write_config(tmp_path, guarded.client(), unique("refused")))
+    ports = free_port(), free_port()
+    data = ["--data-dir", str(tmp_path / "tables")]
+    lanes = (
+        Process(tmp_path / "route.log", "route", "--config", config, "--metrics-port", str(ports[0])),
+        Process(tmp_path / "tables.log", "tables", "--config", config, "--port", str(ports[1]), *data),
+    )
+    try:
+        for lane, port in zip(lanes, ports, strict=True):
+            eventually(lambda lane=lane: "broker_refuses" in lane.text(), "said")
+            eventually(lambda port=port: REFUSED_CREDENTIALS in readiness(port), "said why it is not ready")
+        for lane in lanes:
+            assert lane.text().count("broker_refuses") == 1
+            assert lane.stop() == 0
+            assert "Traceback" not in lane.text()
+            assert "broker_down" not in lane.text()
+    finally:
+        for lane in lanes:
+            lane.kill()
+
+
+def readiness(port: int) -> str:
+    """What `/readyz` answers, empty while nobody does."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+            return answer.read().decode()
+    except HTTPError as error:
+        return error.read().decode()
+    except OSError:
+        return ""
