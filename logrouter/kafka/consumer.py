@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from logrouter.kafka.client import consumer_settings, make_client
-from logrouter.kafka.errors import ClientError, fatal_error
+from logrouter.kafka.errors import ClientError, fatal_error, is_fatal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -103,7 +103,7 @@ class GroupConsumer:
             )
         except KafkaException as exc:
             error = exc.args[0]
-            raise (fatal_error(error) if error.fatal() else ClientError(error.str())) from None
+            raise (fatal_error(error) if is_fatal(error) else ClientError(error.str())) from None
 
     def consume(self, max_records: int, seconds: float) -> list[Message]:
         """The next records and errors of partitions, after *seconds* at the latest.

@@ -96,9 +96,21 @@ class StoppedError(Exception):
     """Asked to stop while waiting for the cluster."""
 
 
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client can't go on. What a consumer hands out like a record has the code alone, not the flag."""
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001
+
+
+def _cause(error: KafkaError) -> int:
+    """The code behind one that only says "fatal": librdkafka quotes its own words for it."""
+    if error.code() != KafkaError._FATAL:  # noqa: SLF001
+        return error.code()
+    return next((code for code in sorted(_FENCED) if KafkaError(code).str() in error.str()), error.code())
+
+
 def fatal_error(error: KafkaError) -> FatalError:
     """What to raise for a fatal error of librdkafka."""
-    fenced = error.code() in _FENCED
+    fenced = _cause(error) in _FENCED
     hint = (
         ": another process runs under the same instance name (give each its own --instance), or this one slept too long"
     )
@@ -173,7 +185,7 @@ def read_error(message: Message) -> ReadError:
         FatalError: the client cannot go on.
     """
     error: KafkaError = message.error()
-    if error.fatal():
+    if is_fatal(error):
         raise fatal_error(error)
     unknown = error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
     return ReadError(message.topic() or "", error.code(), error.name(), error.str(), unknown)

@@ -86,6 +86,7 @@ class TransactionalProducer:
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._commit: Future[None] | None = None
         self._began = 0.0
+        self._may_be_committed = False
         self._alive = 0.0
 
     def initialise(self) -> None:
@@ -100,6 +101,7 @@ class TransactionalProducer:
     def begin(self) -> None:
         """Open a transaction; `await_commit` has returned for the one before."""
         self._began = time.monotonic()
+        self._may_be_committed = False
         self._call(self._producer.begin_transaction)
 
     def produce(
@@ -129,7 +131,7 @@ class TransactionalProducer:
                     raise FatalError(
                         f"a record of {len(value or b'')} bytes for {topic}: {error.str()}", fenced=False
                     ) from None
-                raise self._abort_or_die(error) from None
+                raise self._abort_after(error) from None
             else:
                 return
 
@@ -141,6 +143,7 @@ class TransactionalProducer:
 
         def commit() -> None:
             self._retry(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS))
+            self._may_be_committed = True
             self._retry(lambda: self._producer.commit_transaction(_CALL_SECONDS))
             metrics.TRANSACTION_SECONDS.observe(time.monotonic() - self._began)
 
@@ -173,7 +176,7 @@ class TransactionalProducer:
             raise StoppedError from None
         except KafkaException as exc:
             metrics.TRANSACTIONS.labels("aborted").inc()
-            raise self._abort_or_die(exc.args[0]) from None
+            raise self._abort_after(exc.args[0]) from None
         metrics.TRANSACTIONS.labels("committed").inc()
 
     def _wait_for(self, commit: Future[None]) -> None:
@@ -186,33 +189,48 @@ class TransactionalProducer:
                     raise StuckError("the Kafka client does not come back from a commit", fenced=False) from None
 
     def abort(self) -> None:
-        """Abort the open transaction, repeating until the cluster has confirmed it."""
-        self._retry(lambda: self._producer.abort_transaction(_CALL_SECONDS))
+        """Abort the open transaction, repeating until the cluster has confirmed it.
+
+        Raises:
+            FatalError: the client cannot go on.
+            StoppedError: asked to stop while the cluster was away.
+        """
+        try:
+            self._retry(lambda: self._producer.abort_transaction(_CALL_SECONDS))
+        except KafkaException as exc:
+            error: KafkaError = exc.args[0]
+            if error.code() != KafkaError.INVALID_TXN_STATE or self._may_be_committed:
+                self._renew(error)
+                return
+            # The coordinator has no transaction of ours: the one before it died with our first request. librdkafka
+            # takes that for fatal (its issue 4849), but it is what we wanted, and a new client goes on from there.
+            self._replace_client()
 
     def close(self) -> None:
         """Stop the committing thread. Whatever is still open is left to the broker's transaction timeout."""
         self._committer.shutdown(wait=False, cancel_futures=True)
 
-    def _abort_or_die(self, error: KafkaError) -> Exception:
+    def _abort_after(self, error: KafkaError) -> TransactionAbortedError:
+        """Abort because of *error*; what to raise then. Raises as `abort`."""
         if error.fatal():
-            return self._renew_or_die(error)
-        try:
-            self.abort()
-        except KafkaException as exc:
-            return self._renew_or_die(exc.args[0])
+            self._renew(error)
+            return TransactionAbortedError(f"{error.name()}: timed out while the cluster was away")
+        self.abort()
         return TransactionAbortedError(error.name())
 
-    def _renew_or_die(self, error: KafkaError) -> Exception:
-        """A new client where the old one was fenced by an outage.
+    def _renew(self, error: KafkaError) -> None:
+        """A new client where the old one was fenced by an outage; any other *error* is raised as fatal.
 
         The coordinator fences whoever leaves a transaction open for too long. Another process of our name fences us
         as well, but within the short time that our transactions take: then, and only then, it is fatal.
         """
         if error.code() not in _FENCED or time.monotonic() < self._began + self._timeout:
-            return fatal_error(error)
+            raise fatal_error(error)
+        self._replace_client()
+
+    def _replace_client(self) -> None:
         self._producer = self._make_producer()
         self.initialise()
-        return TransactionAbortedError(f"{error.name()}: timed out while the cluster was away")
 
     def _call(self, call: Callable[[], None]) -> None:
         try:

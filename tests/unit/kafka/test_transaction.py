@@ -13,6 +13,7 @@ from tests.conftest import HANG_SECONDS
 RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "later", retriable=True)
 ABORTABLE = KafkaError(KafkaError.ILLEGAL_GENERATION, "rebalanced", txn_requires_abort=True)
 FENCED = KafkaError(KafkaError._FENCED, "newer epoch", fatal=True)
+NONE_OPEN = KafkaError(KafkaError.INVALID_TXN_STATE, "no transaction is open", fatal=True)
 
 
 class ScriptedProducer:
@@ -93,6 +94,15 @@ def run_one(give_up=lambda: False, timeout_seconds=60.0, **script):
         ({"commit": [FENCED]}, "init begin produce offsets commit", FatalError),
         ({"commit": [ABORTABLE], "abort": [FENCED]}, "init begin produce offsets commit abort", FatalError),
         ({"begin": [FENCED]}, "init begin", FatalError),
+        # The coordinator died before it had heard of the transaction.
+        (
+            {"offsets": [ABORTABLE], "abort": [NONE_OPEN]},
+            "init begin produce offsets abort init",
+            TransactionAbortedError,
+        ),
+        ({"produce": [ABORTABLE], "abort": [NONE_OPEN]}, "init begin produce abort init", TransactionAbortedError),
+        # Or it has committed it, and we have not heard of that: only a new process knows how to go on.
+        ({"commit": [ABORTABLE], "abort": [NONE_OPEN]}, "init begin produce offsets commit abort", FatalError),
     ],
 )
 def test_error_ends_in_its_one_way(script, calls, error):
@@ -116,6 +126,34 @@ def test_fenced_by_an_outage_goes_on_with_a_new_client():
 
     assert calls == ["init", "begin", "produce", "offsets", "commit", "init"]
     assert isinstance(error, TransactionAbortedError)
+
+
+@pytest.mark.parametrize(
+    ("errors", "seconds", "calls", "raised"),
+    [
+        ([RETRIABLE], 60.0, "init begin abort abort", None),
+        ([NONE_OPEN], 60.0, "init begin abort init", None),
+        ([FENCED], 0.0, "init begin abort init", None),
+        ([FENCED], 60.0, "init begin abort", FatalError),
+    ],
+)
+def test_abort_is_done_or_ends_the_lane(errors, seconds, calls, raised):
+    """Nothing of librdkafka's gets out: a transaction that can't be aborted is followed by a new client."""
+    scripted = ScriptedProducer(abort=list(errors))
+    producer = TransactionalProducer(
+        lambda: scripted, timeout_seconds=seconds, give_up=lambda: False, waiting=lambda _error: None, retry_seconds=0
+    )
+    error = None
+    try:
+        producer.initialise()
+        producer.begin()
+        producer.abort()
+    except Exception as exc:  # noqa: BLE001 - the error is what is tested
+        error = exc
+    finally:
+        producer.close()
+
+    assert (scripted.calls, type(error) if error else None) == (calls.split(), raised)
 
 
 def test_commit_that_never_comes_back_is_noticed(monkeypatch):
