@@ -129,9 +129,11 @@ class Assignment:
             self.seek_back(back | (self.committed_offsets(asked) if asked else {}) | starts)
         return kept
 
-    def committed_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    def committed_offsets(
+        self, partitions: Sequence[Partition], seconds: float = _REWIND_SECONDS
+    ) -> dict[Partition, int]:
         """The group's committed offsets, without the partitions that have none. Raises as `fetch_committed`."""
-        return {each.at: each.offset for each in self.fetch_committed(partitions)}
+        return {each.at: each.offset for each in self.fetch_committed(partitions, seconds)}
 
     def fetch_committed(
         self, partitions: Sequence[Partition], seconds: float = _REWIND_SECONDS

@@ -97,6 +97,8 @@ class OffsetLookup:
             self._waiting[at] = with_range
             if self._question is not None:
                 self._question.partitions.discard(at)
+        if self._question is None and self._waiting:
+            self._question = self._begin()
         self._ask_at = 0.0
 
     def discard(self, at: Partition) -> None:

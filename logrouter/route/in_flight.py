@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _FIRST_BACKOFF: Final = 0.1
 _LONGEST_BACKOFF: Final = 5.0
+_SETTLED_SECONDS: Final = 60.0
+"""How long to ask for offsets after a commit that failed: its transaction may be open until it has timed out."""
 
 
 class InFlightBatch:
@@ -102,7 +104,11 @@ class InFlightBatch:
         """
         if not self._producer.is_committing:
             return
-        self._producer.await_commit()
+        try:
+            self._producer.await_commit()
+        except TransactionAbortedError:
+            if not self._has_landed():
+                raise
         if self.aborts > 1:
             log(Log.TRANSACTIONS_RESUMED, aborted=self.aborts)
         self.aborts = 0
@@ -114,6 +120,15 @@ class InFlightBatch:
         count_batch(self._output)
         self._versions.record_commit(self._output.read, self._output.counts)
         self._first, self._output = {}, BatchOutput()
+
+    def _has_landed(self) -> bool:
+        """Whether the group stands where the batch has brought it, although the client says that it was aborted.
+
+        The answer to the end of a transaction may be lost, and a new client is told nothing of the former one's. What
+        is visible must not be read again, nor undone in the states.
+        """
+        read = {at: offset for at, offset in self._output.positions.items() if at in self._first}
+        return bool(read) and self._assignment.committed_offsets([*read], _SETTLED_SECONDS) == read
 
     def abandon(self, output: BatchOutput) -> None:
         """*output* can't be published, as what came before it was aborted: `rewind` goes back to before both."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState, count_partitions, sleep_unless, wait_for_topics
 from logrouter.kafka.consumer import GroupConsumer
-from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError
+from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError, read_error
 from logrouter.kafka.transaction import open_producer
 from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
@@ -301,8 +301,9 @@ class RouteLane:
         messages = [m for m in got if m.error() is None]
         if len(messages) != len(got):
             for message in got:
-                if message.error() is not None and not any(state.take_error(message) for state in self._states):
-                    error = self._observer.on_source_error(message)
+                if message.error() is not None:
+                    dealt_with = any(state.take_error(message) for state in self._states)
+                    error = read_error(message) if dealt_with else self._observer.on_source_error(message)
                     for state in self._states:
                         state.note_source_error(error)
         elif messages:

@@ -45,7 +45,7 @@ _CHANGELOG: Final = {
 def make_lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
     """The lane that `settings` describe; it connects only when run."""
     partial_lines, recreated = PartialLines(), RecreatedTopics()
-    starts = SourceStarts(partial_lines, clock_ms)
+    starts = SourceStarts(partial_lines, clock_ms, recreated=recreated)
     return RouteLane(
         ConfigVersions(_make_version(settings, default_instance), file=settings.file),
         make_processor=partial(_make_processor, partial_lines, recreated, starts),

@@ -22,6 +22,7 @@ from logrouter.kafka.errors import FatalError, offset_error
 from logrouter.kafka.offset_lookup import OffsetLookup
 from logrouter.kafka.offset_reset import Begin, Cause, Decision, ReadPosition, decide, needs_range
 from logrouter.model import UNMATCHED, RawRecord, Reason, Rejected, Stage
+from logrouter.route.ledger import RecreatedTopics
 from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -62,12 +63,18 @@ class SourceStarts(TransactionalState):
         partial_lines: PartialLines,
         clock_ms: Callable[[], int],
         make_lookup: Callable[[LaneSettings], OffsetLookup] = lambda s: OffsetLookup(s.kafka, s.group),
+        recreated: RecreatedTopics | None = None,
     ) -> None:
-        """*partial_lines* is asked where to begin; *clock_ms* gives epoch milliseconds, for dead letters."""
+        """*partial_lines* is asked where to begin; *clock_ms* gives epoch milliseconds, for dead letters.
+
+        *recreated* tells of topics that are made anew while their partitions are ours.
+        """
         self.cluster = ""
         """The cluster's name in event ids."""
         self._partial_lines = partial_lines
         self._clock_ms = clock_ms
+        self._recreated = recreated if recreated is not None else RecreatedTopics()
+        self._changes = self._recreated.changes
         self._make_lookup = make_lookup
         self._lookup: OffsetLookup | None = None
         self._troubled: dict[Partition, bool] = {}
@@ -113,6 +120,9 @@ class SourceStarts(TransactionalState):
 
     def take_ready(self, now_ms: int) -> Collection[Partition]:  # noqa: ARG002
         """The partitions of which it is decided now where they go on."""
+        if self._recreated.changes != self._changes:
+            self._changes = self._recreated.changes
+            self._begin_anew()
         if not self._assignment.starting or self._lookup is None:
             return ()
         starts: dict[Partition, Start] = {}
@@ -123,6 +133,14 @@ class SourceStarts(TransactionalState):
         if starts:
             self._assignment.start(starts)
         return starts.keys()
+
+    def _begin_anew(self) -> None:
+        """Topics that have got another id while their partitions were ours: what is committed is about the former."""
+        present = self._recreated.by_topic
+        for at, known in self._assignment.topic_ids.items():
+            if known and present.get(at[0], known) not in ("", known) and at not in self._assignment.starting:
+                self._assignment.hold([at])
+                self._wait_for({at: None})
 
     def _start_of(self, at: Partition, found: Found) -> Start | None:
         """Where to go on; None if something more has to be asked."""
@@ -212,8 +230,9 @@ class SourceStarts(TransactionalState):
             if due.lost is None:
                 continue
             topic, partition = at
-            record = RawRecord(topic, partition, due.lost.first, now_ms, None)
-            identity = ids.for_partition(self.cluster, topic, partition)(due.lost.first, LETTER_INDEX)
+            record = RawRecord(topic, partition, due.lost.first, self._clock_ms(), None)
+            topic_id = self._recreated.by_topic.get(topic, "")
+            identity = ids.for_partition(self.cluster, topic, partition, topic_id)(due.lost.first, LETTER_INDEX)
             rejected = Rejected(Stage.READ, Reason.RECORDS_LOST, _detail(due), UNMATCHED)
             letter = self._settings.dead_letters.make_letter(
                 record, rejected, identity, self._settings.emitter, now_ms, STRICT, _lost(due.lost)

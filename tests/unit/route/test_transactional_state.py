@@ -54,6 +54,7 @@ class Client:
         self.produced, self.offsets, self.sought = [], None, []
         self.is_committing = False
         self.fails = False
+        self.landed = {OURS: 40}
 
     def begin(self):
         self.is_committing = False
@@ -74,7 +75,7 @@ class Client:
             raise TransactionAbortedError("moved")
 
     def fetch_committed(self, partitions, _seconds):
-        return [CommittedOffset(at, 40, "") for at in partitions if at == OURS]
+        return [CommittedOffset(at, self.landed[at], "") for at in partitions if at in self.landed]
 
     def seek(self, at, offset):
         self.sought.append((at, offset))
@@ -119,6 +120,28 @@ def test_its_records_and_offsets_are_in_the_transaction(parts):
     assert parts.client.produced == [("ledger.state", b"sum", 3, {"logrouter-generation": b"gen"})]
     assert parts.client.offsets == {OTHER: 9, OURS: 40}
     assert parts.ledger.heard == [("committed", {OTHER: 9, OURS: 40})]
+
+
+def test_a_commit_that_has_landed_counts_whatever_the_client_says(parts):
+    """The answer to the end of the transaction was lost: to go back would double it, and undo what is visible."""
+    parts.publish()
+    parts.client.fails, parts.client.landed = True, {OURS: 40, OTHER: 9}
+
+    parts.batch.await_commit()
+
+    assert parts.ledger.heard == [("committed", {OTHER: 9, OURS: 40})]
+    assert parts.batch.aborts == 0
+    assert parts.client.sought == []
+
+
+@pytest.mark.parametrize("landed", [{OURS: 40}, {OURS: 40, OTHER: 5}, {OURS: 40, OTHER: 12}])
+def test_a_commit_has_not_landed_where_the_group_stands_elsewhere(parts, landed):
+    """Before it, or where another owner has brought it."""
+    parts.publish()
+    parts.client.fails, parts.client.landed = True, landed
+
+    with pytest.raises(TransactionAbortedError):
+        parts.batch.await_commit()
 
 
 def test_it_is_undone_with_the_transaction(parts):
