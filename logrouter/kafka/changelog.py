@@ -41,9 +41,9 @@ _ASK_SECONDS: Final = 5.0
 class _Progress:
     """How far one partition is read, how far it is to be read, and the question for that while it is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, settled: bool) -> None:
         self.read_to = -1
-        self.settled = False
+        self.settled = settled
         """Whether the group's offset has been stable since the partition was added."""
         self.end: int | None = None
         self.asked: Future[Any] | None = None
@@ -59,10 +59,12 @@ class _Question(NamedTuple):
 class ChangelogReader:
     """Reads partitions of one topic outside any group. Clients are made by `add` and closed once all is read."""
 
-    def __init__(self, kafka: Mapping[str, Any], topic: str, *, group: str, group_topic: str) -> None:
+    def __init__(
+        self, kafka: Mapping[str, Any], topic: str, *, group: str | None = None, group_topic: str = ""
+    ) -> None:
         """*topic* is the changelog of what *group* makes of *group_topic*; *kafka* the `kafka:` block of topics.yaml.
 
-        Nothing connects before `add`.
+        Without *group* no offset is waited for. Nothing connects before `add`.
         """
         self._kafka = plain_settings(kafka)
         self._topic = topic
@@ -90,7 +92,7 @@ class ChangelogReader:
                 "fetch.wait.max.ms": 10,
             }
             self._consumer = make_client(Consumer, self._kafka | own)
-        self._partitions[partition] = _Progress()
+        self._partitions[partition] = _Progress(settled=self._group is None)
         self._consumer.incremental_assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING)])
 
     def discard(self, partition: int) -> None:
@@ -138,7 +140,7 @@ class ChangelogReader:
         """Find out, without waiting, which of the group's offsets are stable."""
         unsettled = {p: each for p, each in self._partitions.items() if not each.settled}
         if self._question is None:
-            if unsettled:
+            if unsettled and self._group is not None:
                 asked = [TopicPartition(self._group_topic, partition) for partition in unsettled]
                 answers = self._connect().list_consumer_group_offsets(
                     [ConsumerGroupTopicPartitions(self._group, asked)],
@@ -149,7 +151,8 @@ class ChangelogReader:
             return
         if not self._question.answer.done():
             return
-        (answer, about), self._question = self._question, None
+        answer, about = self._question
+        self._question = None
         try:
             found = answer.result().topic_partitions
         except KafkaException:
