@@ -49,7 +49,7 @@ class _Progress:
         self.asked: Future[Any] | None = None
 
 
-class _Question(NamedTuple):
+class _StableQuestion(NamedTuple):
     """Which offsets are stable, of the partitions that it is *about*."""
 
     answer: Future[Any]
@@ -70,7 +70,7 @@ class ChangelogReader:
         self._topic = topic
         self._group = group
         self._group_topic = group_topic
-        self._question: _Question | None = None
+        self._question: _StableQuestion | None = None
         self._partitions: dict[int, _Progress] = {}
         self._consumer: Consumer | None = None
         self._admin: AdminClient | None = None
@@ -147,7 +147,7 @@ class ChangelogReader:
                     require_stable=True,
                     request_timeout=_ASK_SECONDS,
                 )
-                self._question = _Question(answers[self._group], unsettled)
+                self._question = _StableQuestion(answers[self._group], unsettled)
             return
         if not self._question.answer.done():
             return

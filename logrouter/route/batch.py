@@ -133,7 +133,7 @@ class BatchProcessor:
                 block.append(work)
                 size += len(value)
             else:
-                ready = self._join_fragments(work, now_ms, output)
+                ready = self._join_fragments(work, output)
                 block += ready
                 size += sum(len(each.record.value or b"") for each in ready)
             if len(block) >= self._block_size or size > _MAX_BLOCK_BYTES or not source.searchable:
@@ -144,7 +144,7 @@ class BatchProcessor:
         if not_ours:
             counts[_NOT_OURS] = counts.get(_NOT_OURS, 0) + not_ours
         if self._partial_lines:
-            for joining, fragment in self._partial_lines.take_overdue(self.source_of, now_ms):
+            for joining, fragment in self._partial_lines.take_overdue(self.source_of):
                 block.append(_given_up(joining, fragment, self._ids_of(fragment.topic, fragment.partition)))
         self._finish(block, now_ms, output, sums)
         self._partial_lines.take_snapshot(output)
@@ -164,14 +164,14 @@ class BatchProcessor:
             )
         return self._ids[topic, partition]
 
-    def _join_fragments(self, work: Work, now_ms: int, output: BatchOutput) -> list[Work]:
+    def _join_fragments(self, work: Work, output: BatchOutput) -> list[Work]:
         """What is to be routed because of a record of a source that puts cut lines together.
 
         The record waits, or ends a line, or is routed as it is; and fragments may be given up.
         """
         source, record = work.source, work.record
         try:
-            routed = self._partial_lines.take(source, record, record.value or b"", now_ms)
+            routed = self._partial_lines.take(source, record, record.value or b"")
         except Exception as exc:  # noqa: BLE001 - a bug of ours must not stop the lane, nor lose the record
             work.bug = exc
             return [work]

@@ -13,6 +13,7 @@ from logrouter.config.compile.pairing import pairing_changelog
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import PairingBuffer, Resolved
+from logrouter.core.join.partition_clock import BREAK_MS, PartitionClock
 from logrouter.core.join.versions import NewerStateError
 from logrouter.kafka.consumer import AssignmentStart
 from logrouter.model import RawRecord
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
     from logrouter.route.output import BatchOutput
     from logrouter.route.settings import LaneSettings
     from logrouter.route.transactional_state import FetchCommitted, Produce
-
-QUIET_MS: Final = 2_000
-"""A partition in which nothing has come for so long is read to its end: then the clock says whose time is over."""
-
-BREAK_MS: Final = 5_000
-"""A gap this long between two turns means an outage or a stopped process: the other part may still be on its way."""
 
 _STEP_SECONDS: Final = 0.05
 _OPTION: Final = "outputs.pairing"
@@ -67,14 +62,15 @@ class PairingStates(TransactionalState):
     A partition is ready once its state is restored; until then it is paused. The lane closes this when it ends.
     """
 
-    def __init__(self, clock_ms: Callable[[], int]) -> None:
-        """*clock_ms* gives epoch milliseconds, for dead letters."""
+    def __init__(self, clock_ms: Callable[[], int], elapsed_ms: Callable[[], int]) -> None:
+        """*clock_ms* gives epoch milliseconds, for dead letters; *elapsed_ms* those of a clock that nobody sets."""
         self._clock_ms = clock_ms
+        self._elapsed_ms = elapsed_ms
         self._settings: PairingSettings | None = None
         self._restore: PairingRestore | None = None
         self._finisher: PairFinisher | None = None
         self._buffers: dict[int, PairingBuffer] = {}
-        self._seen_ms: dict[int, int] = {}
+        self._clocks: dict[int, PartitionClock] = {}
         self._turn_ms = 0
 
     def topics(self, settings: LaneSettings) -> Mapping[str, StateTopic]:
@@ -122,25 +118,27 @@ class PairingStates(TransactionalState):
         self._restore.discard(partition)
         if self._buffers.pop(partition, None) is not None:
             metrics.drop_pairing_pending(partition)
+        self._clocks.pop(partition, None)
 
-    def take_ready(self, now_ms: int) -> Collection[Partition]:
+    def take_ready(self, now_ms: int) -> Collection[Partition]:  # noqa: ARG002 - a clock that may be wrong
         """Go on restoring, if there is something to restore: the partitions that are ready now."""
         if not self._restore or self._settings is None:
             return ()
         chosen = self._settings
         done = self._restore.step(_STEP_SECONDS)
         for partition, entries in done.items():
-            buffer = PairingBuffer(max_lines=chosen.max_lines, max_bytes=chosen.max_bytes, resumed_ms=now_ms)
+            buffer = PairingBuffer(max_lines=chosen.max_lines, max_bytes=chosen.max_bytes)
             buffer.restore(entries.items())
-            self._buffers[partition], self._seen_ms[partition] = buffer, now_ms
+            self._buffers[partition] = buffer
+            self._clocks[partition] = PartitionClock(buffer.at_ms, self._elapsed_ms())
             log(Log.PAIRING_RESTORED, partition=partition, pending=len(entries))
         return [(chosen.topic, partition) for partition in done]
 
-    def note_outage(self, now_ms: int) -> None:
+    def note_outage(self, now_ms: int) -> None:  # noqa: ARG002 - a clock that may be wrong
         """Lines could not come until now: none times out for that."""
-        for partition, buffer in self._buffers.items():
-            buffer.note_break(now_ms)
-            self._seen_ms[partition] = now_ms
+        elapsed_ms = self._elapsed_ms()
+        for clock in self._clocks.values():
+            clock.note_break(elapsed_ms)
 
     def screen(self, messages: list[Message], now_ms: int) -> ScreenedRecords:  # noqa: ARG002
         """Lines of partitions that are not ready were on their way when these were paused: they are too early."""
@@ -163,23 +161,25 @@ class PairingStates(TransactionalState):
         finisher = self._finisher
         if finisher is None:
             return False
-        if now_ms > self._turn_ms + BREAK_MS:
+        elapsed_ms = self._elapsed_ms()
+        if elapsed_ms > self._turn_ms + BREAK_MS:
             self.note_outage(now_ms)
-        self._turn_ms = now_ms
-        left, malformed = self._take_lines(messages, output, now_ms)
+        self._turn_ms = elapsed_ms
+        left, malformed = self._take_lines(messages, output, elapsed_ms)
         for partition, buffer in self._buffers.items():
             if not buffer:
                 continue
-            quiet = now_ms >= self._seen_ms[partition] + QUIET_MS
+            clock = self._clocks[partition]
             left += ((partition, each) for each in buffer.unpark(finisher.known_routes))
-            left += ((partition, each) for each in buffer.expire(now_ms if quiet else buffer.at_ms))
-        resolved = self._of_known_routes(left, finisher.known_routes, now_ms)
+            expired = buffer.expire(clock.now_ms(elapsed_ms), clock.rested_ms(elapsed_ms))
+            left += ((partition, each) for each in expired)
+        resolved = self._of_known_routes(left, finisher.known_routes, elapsed_ms)
         if resolved or malformed:
             finisher.add(resolved, output, malformed)
         return bool(resolved)
 
     def _take_lines(
-        self, messages: Sequence[Message], output: BatchOutput, now_ms: int
+        self, messages: Sequence[Message], output: BatchOutput, elapsed_ms: int
     ) -> tuple[list[tuple[int, Resolved]], list[RawRecord]]:
         """What waits no longer because of more lines, with its partition; and the records that are no lines."""
         left: list[tuple[int, Resolved]] = []
@@ -195,17 +195,17 @@ class PairingStates(TransactionalState):
             output.positions[at] = message.offset() + 1
             output.state_read[0] += 1
             output.state_read[1] += len(value)
-            self._seen_ms[partition] = now_ms
+            buffer, at_ms = self._buffers[partition], message.timestamp()[1]
+            self._clocks[partition].note_record(max(buffer.at_ms, at_ms), elapsed_ms)
             key, line = message.key(), _decode_line(message, value)
             if key is None or line is None:
-                malformed.append(RawRecord(topic, partition, message.offset(), message.timestamp()[1], value))
+                malformed.append(RawRecord(topic, partition, message.offset(), at_ms, value))
                 continue
-            buffer = self._buffers[partition]
-            left += ((partition, each) for each in buffer.take(key, line, value, message.timestamp()[1]))
+            left += ((partition, each) for each in buffer.take(key, line, value, at_ms))
         return left, malformed
 
     def _of_known_routes(
-        self, left: Iterable[tuple[int, Resolved]], known: frozenset[str], now_ms: int
+        self, left: Iterable[tuple[int, Resolved]], known: frozenset[str], elapsed_ms: int
     ) -> list[Resolved]:
         """Those that can be finished here; the others wait until their route is known or surely gone."""
         found: list[Resolved] = []
@@ -214,7 +214,7 @@ class PairingStates(TransactionalState):
             if each.how is PairResult.NO_ROUTE or line is None or line.route in known:
                 found.append(each)
             else:
-                found += self._buffers[partition].park(each, now_ms)
+                found += self._buffers[partition].park(each, self._clocks[partition].now_ms(elapsed_ms))
         return found
 
     def publish(self, output: BatchOutput, produce: Produce, headers: Headers) -> AbstractSet[Partition]:

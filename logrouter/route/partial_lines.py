@@ -13,8 +13,10 @@ from msgspec.structs import replace
 
 from logrouter.core.envelopes.partial import fragment_of, join_fragments
 from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
+from logrouter.core.join.partition_clock import BREAK_MS, PartitionClock
 from logrouter.core.join.versions import NewerStateError
 from logrouter.model import PARTIAL, Envelope, RawRecord
+from logrouter.route.elapsed import elapsed_ms
 from logrouter.route.newer_version import newer_version_error
 from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
 
@@ -33,12 +35,6 @@ if TYPE_CHECKING:
 
 REJOINED: Final = "rejoined"
 """The flag of an event whose line was put together from fragments."""
-
-QUIET_MS: Final = 2_000
-"""A partition in which nothing has come for so long is read to its end: then the clock says what is overdue."""
-
-BREAK_MS: Final = 5_000
-"""A gap this long between two turns means an outage or a stopped process: the other part may still be on its way."""
 
 
 class Routed(NamedTuple):
@@ -66,10 +62,12 @@ class PartialLines(TransactionalState):
     `BatchProcessor` hands in records and routes what comes out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, elapsed_ms: Callable[[], int] = elapsed_ms) -> None:
+        """*elapsed_ms* gives milliseconds of a clock that nobody sets."""
+        self._elapsed_ms = elapsed_ms
         self._source_of: Callable[[str], Source | None] = lambda _topic: None
         self._lines: dict[Partition, PartialLineBuffer] = {}
-        self._seen_ms: dict[Partition, int] = {}
+        self._clocks: dict[Partition, PartitionClock] = {}
         self._turn_ms = 0
         self._replays: dict[Partition, _Replay] = {}
         self._committed: dict[Partition, Mapping[Key, PartialLine]] = {}
@@ -83,11 +81,10 @@ class PartialLines(TransactionalState):
         """*table* says which sources join from now on, for partitions that are assigned."""
         self._source_of = cache(table.source_of)
 
-    def take(self, source: Source, record: RawRecord, value: bytes, now_ms: int) -> Routed:
+    def take(self, source: Source, record: RawRecord, value: bytes) -> Routed:
         """What is to be routed because of one more record, of a source that joins. *value* is the record's."""
         lines = self._buffer_of(source, (record.topic, record.partition))
-        self._seen_ms[record.topic, record.partition] = now_ms
-        at_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
+        at_ms = self._note_record((record.topic, record.partition), record.timestamp_ms)
         found = source.decode(value) if len(value) <= source.max_bytes else None
         fragment = None
         if isinstance(found, Envelope):
@@ -104,21 +101,31 @@ class PartialLines(TransactionalState):
             return Routed(taken.given_up, *_join_fragments(source, record, taken, found.shape))
         return Routed(taken.given_up, record, found)
 
-    def note_outage(self, now_ms: int) -> None:
-        """Records could not come until now: nothing is overdue for that."""
-        for at in self._seen_ms:
-            self._seen_ms[at] = now_ms
+    def _note_record(self, at: Partition, timestamp_ms: int) -> int:
+        """What time it is by a record, which may have none."""
+        elapsed_ms = self._elapsed_ms()
+        clock = self._clocks.get(at)
+        if clock is None:
+            clock = self._clocks[at] = PartitionClock(max(timestamp_ms, 0), elapsed_ms)
+        at_ms = timestamp_ms if timestamp_ms > 0 else clock.now_ms(elapsed_ms)
+        clock.note_record(at_ms, elapsed_ms)
+        return at_ms
 
-    def take_overdue(
-        self, source_of: Callable[[str], Source | None], now_ms: int
-    ) -> Iterator[tuple[Source, RawRecord]]:
+    def note_outage(self, now_ms: int) -> None:  # noqa: ARG002 - a clock that may be wrong
+        """Records could not come until now: nothing is overdue for that."""
+        elapsed_ms = self._elapsed_ms()
+        for clock in self._clocks.values():
+            clock.note_break(elapsed_ms)
+
+    def take_overdue(self, source_of: Callable[[str], Source | None]) -> Iterator[tuple[Source, RawRecord]]:
         """Fragments that have waited too long where nothing else comes, or whose source does not join any more.
 
         *source_of* gives the source of a topic by the route table in force.
         """
-        if now_ms > self._turn_ms + BREAK_MS:
-            self.note_outage(now_ms)
-        self._turn_ms = now_ms
+        elapsed_ms = self._elapsed_ms()
+        if elapsed_ms > self._turn_ms + BREAK_MS:
+            self.note_outage(elapsed_ms)
+        self._turn_ms = elapsed_ms
         for (topic, partition), lines in self._lines.items():
             replay = self._replays.get((topic, partition))
             if not lines or (replay is not None and replay.places):
@@ -128,8 +135,10 @@ class PartialLines(TransactionalState):
                 continue
             if source.joining is None:
                 yield from ((source, record) for record in lines.give_up())
-            elif now_ms >= self._seen_ms[topic, partition] + QUIET_MS:
-                yield from ((source, record) for record in lines.expire(now_ms))
+                continue
+            clock = self._clocks[topic, partition]
+            if clock.is_quiet(elapsed_ms):
+                yield from ((source, record) for record in lines.expire(clock.now_ms(elapsed_ms)))
 
     def take_snapshot(self, output: BatchOutput) -> None:
         """Put into *output* what waits after it, where that has changed or the partition was read."""
@@ -191,25 +200,25 @@ class PartialLines(TransactionalState):
         self._replays[at] = _Replay(committed, places)
         return min(places)
 
-    def screen(self, messages: list[Message], now_ms: int) -> ScreenedRecords:
+    def screen(self, messages: list[Message], now_ms: int) -> ScreenedRecords:  # noqa: ARG002 - it may be wrong
         """The records that are new; those that were read before bring back what waits."""
         if not self._replays:
             return ScreenedRecords(messages, ())
-        return ScreenedRecords([m for m in messages if not self._is_replayed(m, now_ms)], ())
+        return ScreenedRecords([m for m in messages if not self._is_replayed(m)], ())
 
-    def _is_replayed(self, message: Message, now_ms: int) -> bool:
+    def _is_replayed(self, message: Message) -> bool:
         at, offset = (message.topic(), message.partition()), message.offset()
         replay = self._replays.get(at)
         if replay is None:
             return False
         if offset in replay.places and offset < replay.until:
-            self._take_again(message, now_ms, lost=replay.places.pop(offset))
+            self._take_again(message, lost=replay.places.pop(offset))
             self._committed[at] = self._lines[at].snapshot() if at in self._lines else {}
         if offset >= replay.until - 1:
             del self._replays[at]
         return offset < replay.until
 
-    def _take_again(self, message: Message, now_ms: int, *, lost: bool) -> None:
+    def _take_again(self, message: Message, *, lost: bool) -> None:
         source, value = self._source_of(message.topic()), message.value()
         if source is None or source.joining is None or not value:
             return
@@ -224,12 +233,12 @@ class PartialLines(TransactionalState):
             fragment = fragment_of(found)
             if fragment is not None:
                 lines = self._buffer_of(source, (record.topic, record.partition))
-                lines.take_again(fragment, record, at_ms if at_ms > 0 else now_ms, lost=lost)
-                self._seen_ms[record.topic, record.partition] = now_ms
+                at_ms = self._note_record((record.topic, record.partition), at_ms)
+                lines.take_again(fragment, record, at_ms, lost=lost)
 
     def forget(self, at: Partition) -> None:
         """The partition is not ours (any more)."""
-        for states in (self._lines, self._seen_ms, self._replays, self._committed, self._in_flight):
+        for states in (self._lines, self._clocks, self._replays, self._committed, self._in_flight):
             states.pop(at, None)
 
 

@@ -13,6 +13,7 @@ from logrouter.kafka.topics import TopicFinding, WantedTopic, create_missing, fi
 from logrouter.reload.reloader import ConfigFile, Reloader, RetryLaterError
 from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.route.batch import BatchProcessor
+from logrouter.route.elapsed import elapsed_ms
 from logrouter.route.lane import RouteLane, clock_ms
 from logrouter.route.ledger import RecreatedTopics, SourceTopics
 from logrouter.route.output import DeadLetterSettings
@@ -50,7 +51,7 @@ def make_lane(settings: Settings, *, default_instance: str, stopping: Callable[[
         ConfigVersions(_make_version(settings, default_instance), file=settings.file),
         make_processor=partial(_make_processor, partial_lines, recreated, starts),
         # The ledger before all others: what it sends back to be read again, they must not have seen.
-        states=(SourceTopics(recreated), starts, PairingStates(clock_ms), partial_lines),
+        states=(SourceTopics(recreated), starts, PairingStates(clock_ms, elapsed_ms), partial_lines),
         stopping=stopping,
     )
 

@@ -104,7 +104,7 @@ class Lane:
             **common,
         )
         self._joined = PairFinisher(settings.table, **common)
-        self._pending = [PairingBuffer(max_lines=100, max_bytes=1 << 20, resumed_ms=0) for _ in range(partitions)]
+        self._pending = [PairingBuffer(max_lines=100, max_bytes=1 << 20) for _ in range(partitions)]
         for partition, entries in (state or {}).items():
             self._pending[partition].restore(entries.items())
 

@@ -7,7 +7,8 @@
     buffer.committed()                                  # it is committed, or
     buffer.rollback()                                   # it is not: undo all since the last `committed`
 
-Pure and bounded. The caller says what time it is: that of the partition's records, or the clock's where none come.
+Pure and bounded. The caller says what time it is (`core.join.partition_clock`): that of the partition's records, which
+the broker has given them, and where none come what has passed since.
 
 An opening line that waited for its whole window is reported as a request that was never completed, and stays known for
 another window: a closing line that comes after all is flagged, and not counted a second time. An opening line that is
@@ -189,15 +190,11 @@ class _RecentlyPaired:
 
 
 class PairingBuffer:
-    """The lines of one partition that wait. *max_lines* and *max_bytes* bound it: beyond them the oldest leave.
+    """The lines of one partition that wait. *max_lines* and *max_bytes* bound it: beyond them the oldest leave."""
 
-    Made when the partition is assigned, after a break that ended at *resumed_ms*.
-    """
-
-    def __init__(self, *, max_lines: int, max_bytes: int, resumed_ms: int = 0) -> None:
+    def __init__(self, *, max_lines: int, max_bytes: int) -> None:
         self._max_lines = max_lines
         self._max_bytes = max_bytes
-        self._resumed_ms = resumed_ms
         self._entries: dict[bytes, PairingEntry] = {}
         # Entries that wait equally long, in the order in which their time ends.
         self._queues: dict[tuple[int, int], OrderedDict[bytes, None]] = {}
@@ -207,7 +204,7 @@ class PairingBuffer:
         self._known: frozenset[str] | None = None
         self._recently_paired = _RecentlyPaired(max_lines)
         self.at_ms = 0
-        """The latest time of a record seen."""
+        """The latest time of a record seen, at least that of the newest entry."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -216,11 +213,8 @@ class PairingBuffer:
         """Begin with the entries of the changelog, by key."""
         for key, entry in entries:
             self._insert(key, entry)
+            self.at_ms = max(self.at_ms, entry.since_ms)
         self._sort(list(self._queues))
-
-    def note_break(self, now_ms: int) -> None:
-        """No line could come until now: none times out for that."""
-        self._resumed_ms = max(now_ms, self._resumed_ms)
 
     def take(self, key: bytes, line: HeldLine, value: bytes, at_ms: int) -> list[Resolved]:
         """Add a line, whose record was written at *at_ms*; what waits no longer because of it.
@@ -253,13 +247,16 @@ class PairingBuffer:
         how = PairResult.LATE if found.kind == EntryKind.REPORTED else PairResult.PAIRED
         return [Resolved(how, found.opening, value)]
 
-    def expire(self, now_ms: int) -> list[Resolved]:
-        """What has waited for its whole window, at most `MOST_EXPIRED` lines."""
+    def expire(self, now_ms: int, rested_ms: int = GRACE_MS) -> list[Resolved]:
+        """What has waited for its whole window, at most `MOST_EXPIRED` lines.
+
+        *rested_ms* ago a break has ended, in which no line could come: none times out for that.
+        """
         left: list[Resolved] = []
         room = MOST_EXPIRED
         self._recently_paired.expire(now_ms)
         for kind, wait_ms in list(self._queues):
-            if now_ms < self._resumed_ms + min(wait_ms, GRACE_MS):
+            if rested_ms < min(wait_ms, GRACE_MS):
                 continue
             queue = self._queues[kind, wait_ms]
             while queue and room:

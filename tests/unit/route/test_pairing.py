@@ -6,11 +6,14 @@ from collections import Counter
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logrouter import config
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import Resolved
+from logrouter.core.join.partition_clock import BREAK_MS
 from logrouter.core.rollup.records import decode_record
 from logrouter.kafka.errors import ClientError
 from logrouter.kafka.records import LOOP_HEADER
@@ -23,6 +26,8 @@ from logrouter.route.settings import LaneSettings
 
 from .messages import START, Message
 
+YEAR_MS = 365 * 86_400_000
+SKEWS = st.sampled_from([0, YEAR_MS, -YEAR_MS]) | st.integers(-YEAR_MS, YEAR_MS)
 REAL_RESTORE = pairing_restore.PairingRestore
 LETTERS = DeadLetterSettings("dead", 4000)
 CONFIG = """
@@ -99,7 +104,8 @@ class Path:
             rollup_partitions=4,
             pairing=settings,
         )
-        self.pairing = PairingStates(clock_ms=lambda: START)
+        self.now_ms, self.skew_ms = START, 0
+        self.pairing = PairingStates(clock_ms=lambda: START, elapsed_ms=lambda: self.now_ms)
         self.take_file(routes)
         own = [("pairing", 0), ("pairing", 1)]
         assert self.pairing.assigned([("wso2", 0), *own], list) == ({}, own)
@@ -121,7 +127,8 @@ class Path:
         for partition, key, value in output.held_lines:
             messages.append(Message(value, self.offset, partition, "pairing", key=key, at=at_ms))
             self.offset += 1
-        self.pairing.process(messages, joined, now_ms)
+        self.now_ms = now_ms
+        self.pairing.process(messages, joined, now_ms + self.skew_ms)
         return joined
 
     def idle(self, now_ms: int) -> BatchOutput:
@@ -203,6 +210,33 @@ def test_line_whose_other_half_never_comes_is_reported_when_nothing_else_happens
     assert counted(output) == {"c-": 2, "aTides": 2}
     assert output.pairing == {("access", PairResult.NEVER_COMPLETED): 1, ("access", PairResult.UNPAIRED): 1}
     assert sorted(value is None for _, _, value in path.pairing.take_changes()) == [False, True]
+
+
+@given(st.data())
+def test_no_clock_on_the_wall_gives_a_line_up_early_or_late(data):
+    """It may be years wrong, and jump while the line waits: the broker's times and what passes in the process count."""
+    path = Path(table())
+    path.skew_ms = data.draw(SKEWS)
+    path.join(path.hold(OPENING))
+    now_ms = START
+    while now_ms < START + 59_000:
+        path.skew_ms = data.draw(SKEWS)
+        now_ms += data.draw(st.integers(1_000, BREAK_MS))
+        given_up = now_ms >= START + 60_000
+        assert bool(path.join(BatchOutput(), now_ms).events) == given_up
+    (event,) = events(path.join(path.hold(CLOSING), now_ms, at_ms=now_ms))
+    assert event.get("flags", []) == (["late"] if given_up else [])
+
+
+def test_process_that_slept_goes_by_what_it_finds_to_read():
+    """An hour later nothing is given up before it has read on for a while."""
+    path = Path(table())
+    path.join(path.hold(OPENING))
+    hour = START + 3_600_000
+    assert path.join(BatchOutput(), hour).events == []
+    (event,) = events(path.join(path.hold(CLOSING), hour + 29_000, at_ms=START + 1))
+
+    assert event["total_time_ms"] == 250
 
 
 def test_time_does_not_run_while_records_come_late():

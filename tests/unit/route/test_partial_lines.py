@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter import config
+from logrouter.core.join.partition_clock import BREAK_MS
 from logrouter.kafka.errors import ClientError
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import BatchOutput, DeadLetterSettings
-from logrouter.route.partial_lines import BREAK_MS, PartialLines
+from logrouter.route.partial_lines import PartialLines
 
 from . import messages
 from .messages import START
@@ -34,6 +35,8 @@ REQUEST = orjson.dumps(
     }
 ).decode()
 Message = partial(messages.Message, topic=AT[0])
+YEAR_MS = 365 * 86_400_000
+SKEWS = st.sampled_from([0, YEAR_MS, -YEAR_MS]) | st.integers(-YEAR_MS, YEAR_MS)
 HELD = ("_unmatched", "held", "decode", "partial")
 
 
@@ -46,8 +49,9 @@ class Owner:
     """A process that has the partition; *text* is its topics.yaml."""
 
     def __init__(self, text: str = JOINED) -> None:
-        self.partial_lines = PartialLines()
         self.now_ms = START
+        self.skew_ms = 0
+        self.partial_lines = PartialLines(lambda: self.now_ms)
         self.take_file(text)
 
     def take_file(self, text: str) -> None:
@@ -59,13 +63,13 @@ class Owner:
             cluster="test",
             rollup_partitions=1,
             dead_letters=DeadLetterSettings("dead", 4000),
-            clock_ms=lambda: self.now_ms,
+            clock_ms=lambda: self.now_ms + self.skew_ms,
             partial_lines=self.partial_lines,
         )
 
     def batch(self, messages: list[Message]) -> BatchOutput:
         """A batch on its way."""
-        return self.processor.process(self.partial_lines.screen(messages, self.now_ms).kept)
+        return self.processor.process(self.partial_lines.screen(messages, self.now_ms + self.skew_ms).kept)
 
     def commit(self, messages: list[Message]) -> BatchOutput:
         """A batch that is committed."""
@@ -168,6 +172,22 @@ def test_metadata_of_somebody_else_is_left_alone():
     """Other programs have committed there before."""
     assert Owner().partial_lines.replay(AT, 8, "2026-05-04") == 8
     assert Owner().partial_lines.replay(AT, 8, "pieces1 9") == 8
+
+
+@given(st.data())
+def test_no_clock_on_the_wall_gives_a_line_up_early_or_late(data):
+    """It may be years wrong, and jump while the line waits: records' times and what passes in the process count."""
+    owner = Owner()
+    owner.skew_ms = data.draw(SKEWS)
+    owner.commit([Message(piece(REQUEST[:40]), 0, at=START - 500)])
+    while owner.now_ms < START + 9_000:
+        owner.skew_ms = data.draw(SKEWS)
+        owner.now_ms += data.draw(st.integers(1_000, BREAK_MS - 1))
+        if owner.now_ms < START + 10_000:
+            assert owner.commit([]).copies == {}
+    given_up = owner.now_ms >= START + 10_000
+    assert bool(owner.commit([]).copies) == given_up
+    assert given_up or uris(owner.commit([Message(piece(REQUEST[40:], last=True), 1)])) == ["/a/b"]
 
 
 def test_words_behind_the_places_are_left_alone_and_places_of_a_newer_version_end_the_lane():
