@@ -132,14 +132,34 @@ _GONE: Final = frozenset(
 _NO_RIGHT: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
 
 
+_UNREADABLE: Final = frozenset(
+    {
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
+        KafkaError._BAD_MSG,  # noqa: SLF001
+        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001 - a version of messages, or a codec, that is not known
+    }
+)
+
+
 class ReadError(NamedTuple):
-    """Why a topic cannot be read. *code* and *name* are librdkafka's; *is_unknown*: there is no such topic."""
+    """Why a topic cannot be read. *code* and *name* are librdkafka's; *is_unknown*: there is no such topic.
+
+    *partition* and *offset* say where; they are -1 if it is the whole topic. Of a batch that can't be read the offset
+    is that of its first record.
+    """
 
     topic: str
     code: int
     name: str
     text: str
     is_unknown: bool
+    partition: int = -1
+    offset: int = -1
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether a batch of records came and can't be read: its bytes are damaged. It comes again and again."""
+        return self.code in _UNREADABLE and self.offset >= 0
 
     @property
     def is_refused(self) -> bool:
@@ -188,4 +208,9 @@ def read_error(message: Message) -> ReadError:
     if is_fatal(error):
         raise fatal_error(error)
     unknown = error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-    return ReadError(message.topic() or "", error.code(), error.name(), error.str(), unknown)
+    offset: int | None = message.offset()
+    partition = message.partition()
+    text = error.str()
+    return ReadError(
+        message.topic() or "", error.code(), error.name(), text, unknown, partition, -1 if offset is None else offset
+    )

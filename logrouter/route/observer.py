@@ -35,16 +35,20 @@ class Observer:
         self._source_errors: set[tuple[str, int]] = set()
         self._refused: dict[tuple[str, int], str] = {}
         self._ends_then: dict[Partition, int | None] = {}
+        self._unreadable: dict[Partition, int] = {}
         self._lag_at = 0.0
         self._asked_at = 0.0
 
     def on_source_error(self, message: Message) -> ReadError:
-        """Log that a topic can't be read, once for each topic and error; and the error.
+        """Log that a topic or a batch can't be read, once for each topic and error, or for each batch; and the error.
 
         Raises:
             FatalError: the client cannot go on.
         """
         error = read_error(message)
+        if error.is_unreadable:
+            self._note_unreadable(error)
+            return error
         what = error.topic, error.code
         # An expression that matches no topic yet is no trouble.
         if what not in self._source_errors and not (error.is_unknown and error.topic.startswith("^")):
@@ -79,6 +83,20 @@ class Observer:
 
     def _partitions_of(self, topic: str) -> list[Partition]:
         return [at for at in self._assignment.partitions if at[0] == topic]
+
+    def _note_unreadable(self, error: ReadError) -> None:
+        at = error.topic, error.partition
+        if self._unreadable.get(at) != error.offset:
+            self._unreadable[at] = error.offset
+            metrics.UNREADABLE_BATCHES.labels(*at).inc()
+            log(
+                Log.SOURCE_UNREADABLE,
+                topic=error.topic,
+                partition=error.partition,
+                offset=error.offset,
+                error=error.name,
+                detail=error.text,
+            )
 
     def forget_errors(self, output: BatchOutput) -> None:
         """Log errors of topics anew that have delivered records by now."""

@@ -38,6 +38,7 @@ class Log(StrEnum):
     TRANSACTION_ABORTED = "transaction_aborted"
     TRANSACTIONS_RESUMED = "transactions_resumed"
     SOURCE_ERROR = "source_error"
+    SOURCE_UNREADABLE = "source_unreadable"
     SOURCE_RECREATED = "source_recreated"
     SOURCE_UNIDENTIFIED = "source_unidentified"
     LEDGER_INVALID = "ledger_invalid"
@@ -80,6 +81,7 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.CONFIG_REJECTED: logging.ERROR,
     Log.ACCESS_REJECTED: logging.ERROR,
     Log.CONFIG_ROLLED_BACK: logging.ERROR,
+    Log.SOURCE_UNREADABLE: logging.ERROR,
     Log.BROKER_DOWN: logging.WARNING,
     Log.TOPIC_MISSING: logging.WARNING,
     Log.PARTITIONS_LOST: logging.WARNING,

@@ -110,6 +110,12 @@ CONFIG_RELOADS = Counter(
     ["result"],
     registry=REGISTRY,
 )
+UNREADABLE_BATCHES = Counter(
+    "logrouter_unreadable_batches",
+    "Batches of records, as producers send them, whose bytes are damaged: the partition stands still before each.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
 LEDGER_INVALID = Counter(
     "logrouter_ledger_invalid",
     "Records in the ledger of sources that are none of ours. They were skipped.",

@@ -1,0 +1,62 @@
+"""What a lane says of topics and batches that can't be read: everything once, with the place."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError
+
+from logrouter.route.observer import Observer
+from logrouter.route.output import BatchOutput
+from logrouter.telemetry.metrics import REGISTRY
+
+
+class Failed:
+    """What librdkafka delivers in place of records; *offset* is where the damaged batch begins."""
+
+    def __init__(self, code, partition=0, offset=None):
+        self._code, self._partition, self._offset = code, partition, offset
+
+    def error(self):
+        return KafkaError(self._code)
+
+    def topic(self):
+        return "damaged"
+
+    def partition(self):
+        return self._partition
+
+    def offset(self):
+        return self._offset
+
+
+def said(caplog):
+    """Each event with the place that it names."""
+    return [(r.getMessage(), r.fields.get("partition"), r.fields.get("offset")) for r in caplog.records]
+
+
+def unreadable(partition):
+    """How many batches the metric counts."""
+    labels = {"topic": "damaged", "partition": str(partition)}
+    return REGISTRY.get_sample_value("logrouter_unreadable_batches_total", labels)
+
+
+def test_damaged_batch_is_reported_once_with_its_place(caplog):
+    """It comes again twice a second, and meanwhile other partitions of the topic deliver."""
+    observer = Observer(None, None, None)
+    for offset in (40, 40, 40, 90):
+        observer.on_source_error(Failed(KafkaError._BAD_COMPRESSION, 7, offset))
+        observer.forget_errors(BatchOutput(positions={("damaged", 8): 1}))
+    observer.on_source_error(Failed(KafkaError._BAD_MSG, 9, 40))
+
+    assert said(caplog) == [("source_unreadable", 7, 40), ("source_unreadable", 7, 90), ("source_unreadable", 9, 40)]
+    assert (unreadable(7), unreadable(9)) == (2, 1)
+
+
+def test_topic_that_cannot_be_read_is_reported_again_after_it_could(caplog):
+    """Once for as long as it lasts."""
+    observer = Observer(None, None, None)
+    for _ in range(3):
+        observer.on_source_error(Failed(KafkaError.UNKNOWN_TOPIC_OR_PART))
+    observer.forget_errors(BatchOutput(positions={("damaged", 0): 1}))
+    observer.on_source_error(Failed(KafkaError.UNKNOWN_TOPIC_OR_PART))
+
+    assert said(caplog) == [("source_error", None, None)] * 2
