@@ -37,6 +37,9 @@ MAX_COMPARED: Final = 300
 MAX_COMPARISONS: Final = 30_000_000
 """Pairs of conditions of different routes that are compared at most: some ten seconds. Beyond that none is."""
 
+SHORTEST_RETENTION_MS: Final = 3 * 24 * 3_600_000
+"""The shortest retention of rollup records that is not warned of."""
+
 ANY_TOPIC: Final = None
 """A topic that an expression selects: conditions on the topic stay undecided."""
 
@@ -88,6 +91,7 @@ def _lint(file: FileOptions, table: RouteTable, document: Any, problems: Problem
     _duplicate_tests(file, problems)
     warn_access(file, document, problems)
     warn_kafka(file.kafka or {}, problems)
+    _short_retention(file, problems)
     warn_privacy(file, problems)
 
 
@@ -256,6 +260,17 @@ def _short_windows(file: FileOptions, problems: Problems) -> None:
                 f"{route.pair.window_seconds} s is shorter than route_lane.transaction_timeout_ms ({timeout_ms}): so "
                 "long may the other line be held back by what a dead process has left open",
             )
+
+
+def _short_retention(file: FileOptions, problems: Problems) -> None:
+    """A rollup topic that keeps its records for less than a weekend."""
+    kept = file.outputs.rollup.retention_ms
+    if kept < SHORTEST_RETENTION_MS:
+        problems.warn(
+            "outputs.rollup.retention_ms",
+            f"keeps rollup records for {kept / 3_600_000:g} h: what a tables lane that is away for longer has not "
+            f"counted is lost; three days ({SHORTEST_RETENTION_MS}) outlast a weekend",
+        )
 
 
 def _loops(sources: Mapping[str, SourceOptions], table: RouteTable, problems: Problems) -> None:

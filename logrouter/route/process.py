@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -111,7 +111,9 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
     kafka = {f"kafka.{key}" for key, _ in set(old.kafka.items()) ^ set(new.kafka.items())}
     names = [option.name for option in fields(old.route_lane) if option.name not in _FOLLOWED]
     lane = {f"route_lane.{n}" for n in names if getattr(old.route_lane, n) != getattr(new.route_lane, n)}
-    fixed = {f"outputs.{n}" for n in ("ledger", "rollup") if getattr(old.outputs, n) != getattr(new.outputs, n)}
+    kept_ms = new.outputs.rollup.retention_ms  # for `logrouter topics` alone
+    before = replace(old.outputs, rollup=replace(old.outputs.rollup, retention_ms=kept_ms))
+    fixed = {f"outputs.{n}" for n in ("ledger", "rollup") if getattr(before, n) != getattr(new.outputs, n)}
     # It can begin while a process runs, and lines that wait are finished if it is taken out.
     begins = old.pairing is None or new.pairing is None
     pairing = set() if begins or old.pairing == new.pairing else {"outputs.pairing"}
@@ -166,10 +168,20 @@ def wanted_topics(settings: Settings) -> list[WantedTopic]:
     return [
         *(WantedTopic(name, o.partitions, o.replication_factor, keep) for name in settings.table.event_topics()),
         WantedTopic(o.dead_letter.topic, o.partitions, o.replication_factor, keep),
-        WantedTopic(o.rollup.topic, o.rollup.partitions, o.replication_factor, keep),
+        WantedTopic(o.rollup.topic, o.rollup.partitions, o.replication_factor, _rollup_config(o.rollup.retention_ms)),
         WantedTopic(o.ledger.topic, 1, o.replication_factor, {"cleanup.policy": "compact"}),
         *paired,
     ]
+
+
+def _rollup_config(retention_ms: int) -> dict[str, str]:
+    """Topic settings of the rollup topic. Its records must last until they are folded, however many there are."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention_ms),
+        "retention.bytes": "-1",  # said, as a broker's own default may be another
+        "message.timestamp.type": "LogAppendTime",  # rows expire by these times, so no process's clock may make them
+    }
 
 
 def ensure_topics(settings: Settings, *, dry_run: bool = False) -> list[TopicFinding]:

@@ -105,6 +105,13 @@ class RollupOptions:
         "without starting the tables anew.",
         default=8,
     )
+    retention_ms: int = opt(
+        Integer(3_600_000, 10**15),
+        "How long a new topic keeps its records, whatever their size. The tables must have folded them by then: what a "
+        "tables lane that was away for longer has not seen is in no table, and answers about that time are partial for "
+        "good.",
+        default=7 * 24 * 3_600_000,
+    )
 
 
 @options
@@ -157,7 +164,9 @@ class OutputsOptions:
         Integer(-1, 100), "Copies of each partition of a new topic; -1 leaves it to the broker.", default=-1
     )
     retention_ms: int = opt(
-        Integer(-1, 10**15), "How long a new topic keeps its records; -1 is for ever.", default=7 * 24 * 3_600_000
+        Integer(-1, 10**15),
+        "How long a new topic keeps its records, that of rollup records excepted; -1 is for ever.",
+        default=7 * 24 * 3_600_000,
     )
 
 

@@ -226,6 +226,12 @@ def test_warning_about_sources(tmp_path: Path, routes: str, sources: str, messag
     assert warnings_of(tmp_path, routes, sources) == messages
 
 
+SHORT = (
+    "outputs.rollup.retention_ms: keeps rollup records for 24 h: what a tables lane that is away for longer has not "
+    "counted is lost; three days (259200000) outlast a weekend"
+)
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -237,6 +243,10 @@ def test_warning_about_sources(tmp_path: Path, routes: str, sources: str, messag
         (
             "lookups: {owners: {file: owners.csv, key: id, fields: [owner]}}\n",
             "lookups.owners: no route looks anything up in owners",
+        ),
+        (
+            "outputs: {rollup: {retention_ms: 86400000}}\n",
+            SHORT,
         ),
         (
             "tests: [{line: x, expect: {outcome: ignored}}, {line: x, source: logs, expect: {outcome: ignored}}]\n",

@@ -28,6 +28,13 @@ def test_coarser_rows_must_reach_as_far_back(retention, path):
     assert [problem.path for problem in caught.value.problems] == [path]
 
 
+@pytest.mark.parametrize("kept", [-1, 0, 3_599_999])
+def test_rollup_records_are_kept_for_an_hour_at_least(kept):
+    """A tables worker that starts again, or a table that moves, must find what it has not folded."""
+    with pytest.raises(config.ConfigError, match=r"outputs\.rollup\.retention_ms"):
+        config.parse(f"{FILE.format(retention='')}outputs: {{rollup: {{retention_ms: {kept}}}}}\n".encode(), {})
+
+
 def test_equal_retention_is_fine():
     """Equal stretches cover each other."""
     settings = config.parse(FILE.format(retention="minute_hours: 24, hour_days: 1, day_days: 1").encode(), {})

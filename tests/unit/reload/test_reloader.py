@@ -313,6 +313,23 @@ def test_pairing_can_begin_and_end_while_running_and_not_move():
     assert process.restart_needed(paired, moved) == ["outputs.pairing"]
 
 
+def test_rollup_topic_keeps_its_records_by_time_alone_and_by_the_brokers_clock():
+    """For as long as its own option says, which a running process need not know."""
+    plain, longer = (
+        config.parse(f"{GOOD}{more}".encode(), {})
+        for more in ("", "outputs: {retention_ms: 60000, rollup: {retention_ms: 864000000}}\n")
+    )
+    kept = [
+        next(topic.config for topic in process.wanted_topics(each) if topic.name == "logrouter.rollup")
+        for each in (plain, longer)
+    ]
+
+    assert [topic["retention.ms"] for topic in kept] == ["604800000", "864000000"]
+    assert {topic["retention.bytes"] for topic in kept} == {"-1"}
+    assert {topic["message.timestamp.type"] for topic in kept} == {"LogAppendTime"}
+    assert process.restart_needed(plain, longer) == []
+
+
 def test_topics_for_pairs_are_made_where_lines_are_paired():
     """The changelog is compacted, times are the broker's, both have as many partitions; no source reads them."""
     plain, paired = (config.parse(text.encode(), {}) for text in (GOOD, PAIRED))
