@@ -147,6 +147,7 @@ ALLOWED: dict[str, set[str]] = {
         "config/yaml/secrets.py",
         "core/rollup",
         "http_server",
+        "kafka/topic_ids.py",
         "query",
         "telemetry",
         "web",

@@ -86,6 +86,9 @@ def staleness(answer: Figures) -> str | None:
     fresh = answer.get("freshness") or {}
     if missing := fresh.get("missing"):
         return f"partial: {len(missing)} partitions are missing"
+    if holes := fresh.get("holes"):
+        lost = count(sum(hole["records"] for hole in holes))
+        return f"partial: {lost} rollup records were deleted before they were counted"
     if fresh.get("stale"):
         return "a standby answered: the figures may be behind"
     behind = sum(entry.get("lag") or 0 for entry in fresh.get("partitions", ()))

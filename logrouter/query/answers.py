@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import CellTotals
     from logrouter.query.parsing import Query
     from logrouter.query.row_ranges import RowRange
-    from logrouter.query.tiers import Position
+    from logrouter.query.tiers import Hole, Position
 
 Answer = dict[str, Any]
 
@@ -169,6 +169,17 @@ def partition_freshness(partition: int, position: Position, answered_by: str) ->
     }
 
 
+def hole_in_answer(partition: int, hole: Hole) -> Answer:
+    """What an answer says of requests that it lacks for good: how many offsets, and when they were made."""
+    return {
+        "partition": partition,
+        "records": hole.stop - hole.first,
+        "from": None if hole.from_ms is None else rfc3339(hole.from_ms),
+        "to": None if hole.to_ms is None else rfc3339(hole.to_ms),
+        "reason": "rollup records were deleted before they were counted",
+    }
+
+
 def freshness_summary(answer: Answer) -> Answer:
     """The freshness of an answer as one small JSON object for a header: the worst of its partitions."""
     fresh = answer["freshness"]
@@ -179,6 +190,7 @@ def freshness_summary(answer: Answer) -> Answer:
         "lag": max(lags, default=None),
         "watermark": max((one["watermark"] for one in fresh["partitions"] if one["watermark"]), default=None),
         "missing": [one["partition"] for one in fresh["missing"]],
+        **({"holes": len(fresh["holes"])} if "holes" in fresh else {}),
         **({} if answer.get("exact", True) else {"max_unlisted": answer["max_unlisted"]}),
     }
 

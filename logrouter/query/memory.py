@@ -10,7 +10,7 @@ from logrouter.core.rollup.records import Subjects, partition_of
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.ranking import ROW_VALUE, Order, Top, rank_candidates, top_buckets
 from logrouter.query.reader import SubjectMoment, TableReader
-from logrouter.query.tiers import Position, Segment, Tier, buckets_of
+from logrouter.query.tiers import Hole, Position, Segment, Tier, buckets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -83,6 +83,7 @@ class MemoryReader(TableReader):
     others: dict[int, list[str]] = field(default_factory=dict)
     older: MemoryTables | None = None
     """The tables that replicas show; None for `tables` itself."""
+    lost: dict[int, list[Hole]] = field(default_factory=dict)
     room: int | None = 1000
     """How many names the top of a bucket has; None: no order is known."""
 
@@ -115,6 +116,9 @@ class MemoryReader(TableReader):
         offset = tables.offsets[partition]
         end = -1 if standby else offset + 1 + self.behind
         return Position(offset, end, tables.watermarks.get(partition), standby)
+
+    def holes(self, partition: int) -> Sequence[Hole]:  # noqa: D102
+        return self.lost.get(partition, ())
 
     def moment(self, subject: str, segments: Sequence[Segment]) -> MemoryMoment:  # noqa: D102
         partition = self.partition_of(subject)

@@ -128,9 +128,8 @@ def _body(endpoint: Endpoint) -> Schema:
     if endpoint.reach is Reach.NOBODY:
         return schema
     optional = {name: value for name, value in schema["properties"].items() if name not in schema["required"]}
-    partial = {"partial": {"const": True}} if any(one.name == "partial" for one in endpoint.parameters) else {}
     required = {name: schema["properties"][name] for name in schema["required"]}
-    return object_of({**required, "freshness": ref("Freshness")}, {**optional, **partial})
+    return object_of({**required, "freshness": ref("Freshness")}, {**optional, "partial": {"const": True}})
 
 
 def _problem(status: str) -> Schema:

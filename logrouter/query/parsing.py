@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from logrouter.query.kinds import ComparisonPeriod
     from logrouter.query.parameters import Parameter
     from logrouter.query.row_ranges import Window
-    from logrouter.query.tiers import Tier
+    from logrouter.query.tiers import Hole, Tier
 
 MAX_POINTS: Final = 1500
 _DEFAULT_POINTS: Final = {Step.MINUTE: 60, Step.HOUR: 24, Step.DAY: 30}
@@ -83,6 +83,22 @@ class Query:
         if self.series_or_none is None:
             raise TypeError("this query is not for a series")
         return self.series_or_none
+
+    def touches(self, hole: Hole) -> bool:
+        """Whether requests that a hole lacks may be among those that the query is about."""
+        ranges = list[tuple[int | None, int]]()
+        if self.time_range_or_none is not None:
+            _, rows, previous = self.time_range_or_none
+            ranges += [(some.start_ms, some.stop_ms) for some in (rows, previous) if some is not None]
+        if self.series_or_none is not None:
+            first, stop, step, _ = self.series_or_none
+            width_ms = step.tier.value * MINUTE_MS
+            ranges.append((first * width_ms, stop * width_ms))
+        return not ranges or any(
+            (hole.from_ms is None or hole.from_ms < stop_ms)
+            and (hole.to_ms is None or start_ms is None or hole.to_ms >= start_ms)
+            for start_ms, stop_ms in ranges
+        )
 
     @property
     def segments(self) -> tuple[Segment, ...]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from logrouter.query.parameters import Sort
     from logrouter.query.ranking import Order
     from logrouter.query.steps import Steps
-    from logrouter.query.tiers import Position, Segment, Tier
+    from logrouter.query.tiers import Hole, Position, Segment, Tier
 
 
 class SubjectMoment(Protocol):
@@ -68,6 +68,9 @@ class TableReader(Protocol):
 
     def position(self, partition: int) -> Position:
         """How far a partition is folded; it must be owned or in `replicas`."""
+
+    def holes(self, partition: int) -> Sequence[Hole]:
+        """What the rows of a partition lack for good, by offset; it must be owned or in `replicas`."""
 
     def moment(self, subject: str, segments: Sequence[Segment]) -> SubjectMoment:
         """One subject's rows of some segments, to be fetched. The lifetime tier has one bucket, 0.

@@ -92,8 +92,19 @@ COMPONENTS: Final[Schema] = {
             "partitions": list_of(ref("Partition")),
             "stale": {"type": "boolean"},
             "missing": list_of(object_of({"partition": COUNT, "reason": TEXT})),
-        }
+        },
+        {"holes": list_of(ref("Hole"))},
     ),
+    "Hole": object_of(
+        {
+            "partition": COUNT,
+            "records": COUNT | {"description": "Offsets of the rollup topic: records, and ends of transactions."},
+            "from": nullable(TIME | {"description": "When the first of these requests was made; null: not known."}),
+            "to": nullable(TIME | {"description": "When the last was made; null: no record came behind yet."}),
+            "reason": TEXT,
+        }
+    )
+    | {"description": "Requests that are in no row and never will be."},
     "Problem": {
         "type": "object",
         "required": ["type", "title", "status", "detail", "instance"],
@@ -111,8 +122,8 @@ HEADERS: Final[Schema] = {
     "ETag": {"description": "Changes when the figures do.", "schema": TEXT},
     ROWS_HEADER: {"description": "Table rows that were read for it, which the caller's budget lacks.", "schema": COUNT},
     FRESHNESS_HEADER: {
-        "description": "The freshness in brief: the largest lag, the newest watermark, the missing partitions; and "
-        "what nobody who is missing exceeds, if a list is not exact.",
+        "description": "The freshness in brief: the largest lag, the newest watermark, the missing partitions; "
+        "how many holes it touches, if any; and what nobody who is missing exceeds, if a list is not exact.",
         "content": {
             "application/json": {
                 "schema": object_of(
@@ -123,7 +134,7 @@ HEADERS: Final[Schema] = {
                         "watermark": nullable(TIME),
                         "missing": list_of(COUNT),
                     },
-                    {"max_unlisted": COUNT},
+                    {"max_unlisted": COUNT, "holes": COUNT},
                 )
             }
         },

@@ -40,6 +40,20 @@ def buckets_of(segments: Iterable[Segment]) -> dict[tuple[Tier, int], None]:
     return dict.fromkeys((tier, bucket) for tier, start, stop in segments for bucket in range(start, stop))
 
 
+class Hole(NamedTuple):
+    """Rollup records of a partition that were deleted before they were folded: first <= offset < stop.
+
+    *from_ms* and *to_ms*, in epoch milliseconds, are when the requests were made that are in no row, as far as is known
+    from the records before and behind: None for a *from_ms* that is not known, and for a *to_ms* as long as no record
+    came behind.
+    """
+
+    first: int
+    stop: int
+    from_ms: int | None
+    to_ms: int | None
+
+
 class Position(NamedTuple):
     """How far a partition is folded.
 

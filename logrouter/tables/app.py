@@ -24,11 +24,13 @@ from logrouter.tables.failure import log_failure
 from logrouter.tables.http import ViewServer, base_url, bind_socket
 from logrouter.tables.lease import exit_fenced
 from logrouter.tables.micro_batches import BatchSchema, scheduler_class
+from logrouter.tables.origins import Origins
 from logrouter.tables.reader import StoreReader
 from logrouter.tables.recovery import TableManager
 from logrouter.tables.services import ClusterWait, Upkeep, minute_clock
 from logrouter.tables.table import MAX_UNFLUSHED, UsageTable
 from logrouter.tables.top_clients import TopClients
+from logrouter.tables.topic_check import TopicCheck
 from logrouter.tables.transport import SCHEME
 from logrouter.telemetry.log import Log, log
 
@@ -101,8 +103,9 @@ class App(faust.App):
             cast("Any", self.consumer),
         )
         producer.before_flush = [table.flush]
-        consumer.on_positioned = table.note_positions
         consumer.on_revoked = table.give_up
+        consumer.find_starts = table.find_starts
+        consumer.on_reset = table.note_reset
 
     async def on_stop(self) -> None:
         """Stop within `STOP_SECONDS`, whatever the cluster does. Faust calls it."""
@@ -159,7 +162,8 @@ def create_app(settings: TablesSettings) -> App:
         extra_topic_configs=CHANGELOG,
     )
     minute = minute_clock(settings.clock_offset_seconds)
-    table.configure(settings.topic, settings.retention, minute)
+    check = TopicCheck(settings.security, settings.kafka, Origins(settings.topic))
+    table.configure(check, settings.retention, minute)
     app.reader = StoreReader(app, table, settings.partitions, url)
     cluster_wait = ClusterWait(settings.security, settings.topic, settings.partitions)
 

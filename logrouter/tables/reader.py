@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.parameters import Sort
     from logrouter.query.steps import Steps
-    from logrouter.query.tiers import Segment
+    from logrouter.query.tiers import Hole, Segment
     from logrouter.tables.table import UsageTable
 
 
@@ -105,6 +105,14 @@ class StoreReader:
         if idle is not None and last >= idle.delivered:
             last = max(last, idle.position - 1)
         return Position(last, max(last + 1, -1 if end is None else end), fold.newest_ms)
+
+    def holes(self, partition: int) -> Sequence[Hole]:
+        """What the rows of a partition lack for good."""
+        known = self._table.origins.holes(partition)
+        if known is not None:
+            return known
+        store = self._table.store
+        return store.holes(partition) if partition in store.databases() else ()
 
     def moment(self, subject: str, segments: Sequence[Segment]) -> StoredMoment:
         """The rows of a subject in some segments, to be fetched; what has expired is not there."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from logrouter.tables.mismatch import LATER_VERSION, MismatchError
 from logrouter.tables.rows import META
 
 if TYPE_CHECKING:
@@ -68,8 +69,11 @@ def follow_changelog(
         if expected is None or record.offset > expected:
             reach = end() if reach is None else max(end(), reach)
         expected = max(record.offset + 1, expected or 0)
-        if record.key == LAST_CHECKPOINT and decode_checkpoint(record.value) is not None:
-            last = later_checkpoint(last, record.value)
+        if record.key == LAST_CHECKPOINT and record.value is not None:
+            if len(record.value) > _CHECKPOINT.size:
+                raise MismatchError(LATER_VERSION)
+            if len(record.value) == _CHECKPOINT.size:
+                last = later_checkpoint(last, record.value)
     if expected is None:
         return {}
     changes: dict[bytes, bytes | None] = {applied: str(expected - 1).encode()}

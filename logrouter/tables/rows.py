@@ -17,11 +17,15 @@ import msgspec
 
 from logrouter.core.rollup.cells import FIRST_FIELDS, Cell, CellTotals, saturate_cell, upgrade_cell
 from logrouter.query.tiers import Tier
+from logrouter.tables.mismatch import LATER_VERSION, MismatchError
 
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
 CODE: Final = {tier: code for code, tier in enumerate(TIERS)}
 META: Final = b"\xff"
 """First byte of the store's own keys, which sort behind all rows. One is in the changelog as well (see `replicas`)."""
+
+NOTES: Final = b"\x03\xff\xff\xff\xff"
+"""How keys of `notes` begin: as those of lifetime rows, in a bucket that has no rows."""
 
 NOTHING: Final = -1
 """The watermark of a row that does not exist yet."""
@@ -35,6 +39,7 @@ _FIRST: Final = 0x90 + FIRST_FIELDS
 _encode = msgspec.msgpack.Encoder().encode
 _HEADER: Final = _encode([None] * len(Cell.__struct_fields__))[: -len(Cell.__struct_fields__)]
 """First bytes of a cell: an array of that many elements."""
+_FIRST_HEADER: Final = bytes([_FIRST])
 _decode = msgspec.msgpack.Decoder(Cell).decode
 _decode_numbers = msgspec.msgpack.Decoder(CellTotals).decode
 
@@ -75,9 +80,17 @@ def parse_key(key: bytes) -> Key:
     return Key(tier, bucket, key[_PREFIX.size :].decode())
 
 
+def refuse_later(key: bytes, value: bytes | None) -> None:
+    """Raise `MismatchError` if a changelog record is nothing that this version knows: a later one has written it."""
+    if key.startswith(NOTES):
+        return
+    if key[0] >= len(TIERS) or not (value is None or value.startswith((_HEADER, _FIRST_HEADER), _WATERMARK.size)):
+        raise MismatchError(LATER_VERSION)
+
+
 def is_row(key: bytes) -> bool:
-    """Whether a key of the database is that of a row, not one of the store's own or Faust's."""
-    return len(key) > _PREFIX.size and key[0] < len(TIERS)
+    """Whether a key of the database is that of a row, not a note nor one of the store's own or Faust's."""
+    return len(key) > _PREFIX.size and key[0] < len(TIERS) and not key.startswith(NOTES)
 
 
 def encode(watermark: int, cell: Cell) -> bytes:

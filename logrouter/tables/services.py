@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from logrouter.config.options.kafka import REFUSED_CREDENTIALS
-from logrouter.tables.failure import WorkerError
+from logrouter.tables.mismatch import MismatchError
 from logrouter.tables.refusal import find_refusal
 from logrouter.telemetry.log import Log, log
-from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_ROWS, TABLES_READY
+from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_HOLES, TABLE_ROWS, TABLES_READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ _SWEEP_SECONDS: Final = 10.0
 _MORE_SECONDS: Final = 0.2
 
 
-class PartitionCountError(WorkerError):
+class PartitionCountError(MismatchError):
     """The rollup topic has another number of partitions than the settings say."""
 
 
@@ -111,6 +111,7 @@ class Upkeep(Service):
         self._app = app
         self._table = table
         self._reader = reader
+        self._next_check = 0.0
 
     @Service.task
     async def _watch(self) -> None:
@@ -118,6 +119,8 @@ class Upkeep(Service):
         while not self.should_stop:
             await self.sleep(_WATCH_SECONDS)
             self._gauges()
+            if self._reader.ready():
+                await self._table.write_notes()
             lease = self._app.consumer.lease
             if up == lease.silent():
                 up = not up
@@ -127,6 +130,7 @@ class Upkeep(Service):
     def _gauges(self) -> None:
         owned = self._reader.owned()
         TABLES_READY.set(int(self._reader.ready()))
+        TABLE_HOLES.set(sum(len(self._table.origins.holes(partition) or ()) for partition in owned))
         TABLE_ROWS.set(sum(self._table.store.estimated_rows(partition) for partition in owned))
         ROLLUP_LAG.clear()
         for partition in owned:
@@ -141,7 +145,18 @@ class Upkeep(Service):
             if not self._reader.ready():
                 pause = _WATCH_SECONDS
             else:
+                await self._check_ids()
                 pause = _MORE_SECONDS if await self._table.sweep() else _SWEEP_SECONDS
+
+    async def _check_ids(self) -> None:
+        if time.monotonic() < self._next_check:
+            return
+        self._next_check = time.monotonic() + _SWEEP_SECONDS
+        try:
+            await self._table.check.verify_unchanged()
+        except MismatchError as exc:
+            self._app.producer.fail(exc)
+            raise
 
 
 def minute_clock(offset_seconds: int) -> Callable[[], int]:

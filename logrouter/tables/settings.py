@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.access.policy import CLOSED, Policy
 from logrouter.config.settings import SettingsError
@@ -42,6 +42,7 @@ class TablesSettings:
     partitions: int
     data_dir: Path
     security: Security = field(repr=False)
+    kafka: Mapping[str, Any] = field(default_factory=dict, repr=False)
     host: str = "127.0.0.1"
     port: int = 0
     advertise: str = ""
@@ -83,6 +84,7 @@ def from_settings(
         partitions=outputs.rollup.partitions,
         data_dir=data_dir or Path(lane.data_dir),
         security=security(plain),
+        kafka=settings.kafka,
         host=host,
         port=lane.http.port if port is None else port,
         advertise=advertise,

@@ -2,6 +2,7 @@
 
 Besides rows a database holds keys of its own. All sort behind the rows; only "done" is in the changelog as well:
 
+topic    the id of the changelog that its rows are in
 high     the highest watermark of any row, written together with the rows
 rank, whole      see `rankings`
 done, copy, gap  see `replicas`
@@ -19,8 +20,8 @@ import rocksdict
 from faust.stores import rocksdb
 
 from logrouter.core.rollup.cells import MAX_MINUTE
-from logrouter.query.tiers import Tier
-from logrouter.tables import replicas, rows
+from logrouter.query.tiers import Hole, Tier
+from logrouter.tables import notes, replicas, rows
 from logrouter.tables.failure import StoreError
 from logrouter.tables.rankings import ClientRankings
 from logrouter.tables.replicas import COMPLETE_TO, GAP, LAST_CHECKPOINT
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from logrouter.tables.notes import Origin
     from logrouter.tables.replicas import Checkpoint
     from logrouter.tables.retention import Cutoffs
 
 HIGH: Final = META + b"high"
 RESEND: Final = META + b"mark"
+CHANGELOG_ID: Final = META + b"topic"
 
 _CACHE_BYTES: Final = 64 << 20
 _WRITE_BUFFER_BYTES: Final = 16 << 20
@@ -116,9 +119,12 @@ class Store(rocksdb.Store):
         return found
 
     def write(
-        self, partition: int, written: dict[bytes, bytes], high: int, checkpoint: Checkpoint | None = None
+        self, partition: int, written: Mapping[bytes, bytes], high: int, checkpoint: Checkpoint | None = None
     ) -> None:
-        """Write rows, the highest watermark and, with the last rows of a flush, its *checkpoint*, atomically."""
+        """Write rows, the highest watermark and, with the last rows of a flush, its *checkpoint*, atomically.
+
+        Notes may be among the rows.
+        """
         changes, database, rankings = batch(), self._dbs[partition], self.rankings(partition)
         for key, value in written.items():
             changes.put(key, value)
@@ -150,6 +156,31 @@ class Store(rocksdb.Store):
         """Up to where the rows of a partition are complete; None if that is not known or its database is not open."""
         database = self._dbs.get(partition)
         return None if database is None else replicas.decode_checkpoint(database.get(COMPLETE_TO))
+
+    def put(self, partition: int, values: Mapping[bytes, bytes]) -> None:
+        """Write keys that are no rows, in one write."""
+        changes = batch()
+        for key, value in values.items():
+            changes.put(key, value)
+        self._dbs[partition].write(changes)
+
+    def origin(self, partition: int) -> Origin | None:
+        """Where the rows of a partition come from; None if they don't say or its database is not open."""
+        database = self._dbs.get(partition)
+        return None if database is None else notes.decode_origin(database.get(notes.ORIGIN))
+
+    def holes(self, partition: int) -> list[Hole]:
+        """What the rows of a partition whose database is open lack, by offset."""
+        keys = self.keys_between(partition, notes.HOLE, notes.HOLES_END, notes.MAX_HOLES + 1)
+        return [notes.decode_hole(value) for value in self.read(partition, keys) if value is not None] if keys else []
+
+    def keep_changelog_id(self, partition: int, topic_id: str) -> bool:
+        """Remember the id of the changelog if none is known; whether it is the one that is known."""
+        database = self._dbs[partition]
+        known = database.get(CHANGELOG_ID)
+        if known is None:
+            database.put(CHANGELOG_ID, topic_id.encode())
+        return known is None or known == topic_id.encode()
 
     def delete(self, partition: int, keys: Iterable[bytes]) -> None:
         """Delete keys, in one write."""
@@ -273,6 +304,7 @@ class ChangelogBatch:
 
     def add(self, key: bytes, value: bytes | None) -> None:
         """Add the next record; the value None deletes the row."""
+        rows.refuse_later(key, value)
         known = self._newest.get(key)
         if value is not None and known is not None and value[:8] < known[:8]:
             self._outdated.add(key)
@@ -298,7 +330,8 @@ class ChangelogBatch:
             else:
                 changes.put(key, new)
                 self._offer(key, new)
-            high = high if new is None else max(high, rows.watermark(new))
+            if new is not None and not notes.is_note(key):
+                high = max(high, rows.watermark(new))
             if resend:
                 changes.put(RESEND + key, b"")
             else:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import faust
 from faust.types import TP
 
-from logrouter.core.rollup.records import RecordError, decode_record
+from logrouter.core.rollup.records import NewerRecordError, RecordError, decode_record
 from logrouter.query.row_ranges import MINUTE_MS
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
+from logrouter.tables.mismatch import MismatchError, made_anew
+from logrouter.tables.origins import find_start
 from logrouter.tables.replicas import LAST_CHECKPOINT, encode_checkpoint
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import (
@@ -35,8 +37,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from logrouter.tables.fold import FlushChunk
+    from logrouter.tables.origins import Origins
+    from logrouter.tables.replicas import Checkpoint
     from logrouter.tables.retention import BucketsKept, Cutoffs
     from logrouter.tables.store import Store
+    from logrouter.tables.topic_check import TopicCheck
 
 MAX_CHUNK: Final = 100
 """Subjects in a write at most; the first write has as many."""
@@ -61,6 +66,8 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     retention: BucketsKept
     minute: Callable[[], int]
     source: str
+    origins: Origins
+    check: TopicCheck
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,13 +75,15 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._next_changelog: dict[int, int | None] = {}
         self._swept: dict[tuple[int, Tier], bytes] = {}
+        self._checkpoints: dict[int, Checkpoint | None] = {}
         self._invalid = 0
         self._sweep_more = False
         self._given_up = False
 
-    def configure(self, source: str, retention: BucketsKept, minute: Callable[[], int]) -> None:
+    def configure(self, check: TopicCheck, retention: BucketsKept, minute: Callable[[], int]) -> None:
         """Set the rollup topic, how long rows are kept, and the clock. Called once, before anything runs."""
-        self.source, self.retention, self.minute = source, retention, minute
+        self.check, self.origins, self.source = check, check.origins, check.origins.topic
+        self.retention, self.minute = retention, minute
 
     @property
     def store(self) -> Store:
@@ -83,19 +92,28 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
 
     def cutoffs(self) -> Cutoffs:
         """What is kept now."""
-        return self.retention.cutoffs(self.minute())
+        return self.retention.cutoffs(self._kept_minute())
+
+    def _kept_minute(self) -> int:
+        """The epoch minute by which rows expire: by our clock, but never after the newest rollup record.
+
+        So a clock that is ahead deletes nothing. One that is behind deletes later.
+        """
+        return min(self.minute(), max(self.origins.newest_ms, 0) // MINUTE_MS)
 
     # Folding
 
     def fold(self, partition: int, records: Sequence[Any]) -> None:
         """Fold rollup records in memory, without awaiting. One that cannot be decoded is counted and skipped.
 
-        Raises `FoldError` for a partition that is not recovered here.
+        Raises `FoldError` for a partition that is not recovered here, and `MismatchError` for a record of a later
+        version and for records of another topic.
         """
         fold = self.folds.get(partition)
         if fold is None:
             msg = f"records of partition {partition}, which is not recovered here"
             raise FoldError(msg)
+        self.origins.read(partition, records, fold.last)
         start, cutoffs, folded, replayed = perf_counter(), self.cutoffs(), 0, 0
         now_ms = (self.minute() + 1) * MINUTE_MS
         for record in records:
@@ -104,6 +122,9 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
             except RecordError as exc:
                 self._note_invalid(record, exc)
                 subjects = []
+            except NewerRecordError as exc:
+                msg = f"{self.source}, partition {partition}, offset {record.offset}: {exc}; upgrade the tables first"
+                raise MismatchError(msg) from None
             done = fold.add(record.offset, subjects, cutoffs, now_ms)
             folded += done.sums
             replayed += done.replayed
@@ -123,15 +144,29 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         """How many subjects and replayed rows wait for a flush, over all partitions."""
         return sum(fold.size for fold in self.folds.values())
 
-    def note_positions(self, committed: Mapping[TP, int]) -> None:
-        """Note that the agent begins at these offsets: everything before them is in the rows.
+    def find_starts(self, committed: Mapping[TP, int | None], earliest: Mapping[TP, int]) -> Mapping[TP, int]:
+        """The offsets at which the agent begins: everything before them is in the rows, or lost and noted as a hole.
 
         A fold that is further already stays there; it skips the records that come again.
         """
+        begin = {}
         for tp, offset in committed.items():
-            fold = self.folds.get(tp.partition)
-            if tp.topic == self.source and fold is not None:
-                fold.last = max(fold.last, offset - 1)
+            partition, fold = tp.partition, self.folds.get(tp.partition)
+            if tp.topic != self.source or fold is None:
+                begin[tp] = max(offset or 0, earliest[tp])
+                continue
+            origin = self.origins.origin(partition)
+            start = find_start(offset, self._checkpoints.get(partition), origin, earliest[tp])
+            if start.first < start.stop:
+                self.origins.add_hole(partition, start.first, start.stop, fold.newest_ms)
+            fold.last = max(fold.last, start.begin - 1)
+            begin[tp] = start.begin
+        return begin
+
+    def note_reset(self, tp: TP) -> None:
+        """Note that the rollup topic does not have the next record of a partition."""
+        if tp.topic == self.source:
+            self.origins.note_reset(tp.partition)
 
     # Flushing
 
@@ -163,17 +198,22 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
 
     async def _flush(self, partition: int, fold: PartitionFold) -> None:
         if not fold.size:
+            await self._send_notes(partition, fold)
             return
         start = perf_counter()
         fold.begin_flush()
+        notes = self.origins.take_notes(partition)
         # The rows of a chunk reach the store before anything else runs: see `PartitionFold.take`.
         began, limit = start, MAX_CHUNK
         while (written := fold.take(limit, self.cutoffs())) is not None:
             checkpoint = None if fold.flushing else fold.checkpoint
+            _count_rows(written)
+            end: tuple[tuple[bytes, bytes], ...] = ()
+            if checkpoint is not None:
+                written.rows.update(notes)
+                end = ((LAST_CHECKPOINT, encode_checkpoint(checkpoint)),)
             self.store.write(partition, written.rows, written.high, checkpoint)
             took = perf_counter() - began
-            _count_rows(written)
-            end = () if checkpoint is None else ((LAST_CHECKPOINT, encode_checkpoint(checkpoint)),)
             await self._send(partition, fold, chain(written.rows.items(), end))
             limit = max(min(int(limit * SLICE_SECONDS / took), MAX_CHUNK), 1)
             await asyncio.sleep(0)
@@ -181,6 +221,22 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
             if self.folds.get(partition) is not fold:
                 return  # moved away meanwhile; its next owner folds the rest again
         FLUSH_SECONDS.observe(perf_counter() - start)
+
+    async def write_notes(self) -> None:
+        """Write what is to be said of partitions that nothing is folded into at the moment."""
+        for partition, fold in list(self.folds.items()):
+            idle = self.app.consumer.last_empty_fetch(TP(self.source, partition))
+            if not fold.size and idle is not None and fold.last >= idle.delivered:
+                self.origins.note_reached(partition, max(fold.last + 1, idle.position))
+            if self.origins.has_unsaved(partition):
+                await self._run_alone(partition, self._send_notes)
+
+    async def _send_notes(self, partition: int, fold: PartitionFold) -> None:
+        # Before there is a row, notes would be taken for one by versions that don't know them.
+        if self.origins.has_unsaved(partition) and not fold.size and self.store.high(partition) != rows.NOTHING:
+            notes = self.origins.take_notes(partition)
+            self.store.put(partition, notes)
+            await self._send(partition, fold, notes.items())
 
     async def _send(
         self, partition: int, fold: PartitionFold, changes: Iterable[tuple[bytes, bytes | None]]
@@ -212,6 +268,8 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
     async def sweep(self) -> bool:
         """Delete some expired rows and send some rows again that the changelog lacks; whether there is more to do."""
         self._sweep_more = False
+        for partition in self.store.databases():
+            self.origins.note_newest(self.store.origin(partition))
         for partition in list(self.folds):
             await self._run_alone(partition, self._repair)
             for tier in (Tier.MINUTE, Tier.HOUR, Tier.DAY):
@@ -227,7 +285,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
                 log(Log.CHANGELOG_REPAIRED, partition=partition, rows=repaired)
 
     async def _expire(self, tier: Tier, partition: int, fold: PartitionFold) -> None:
-        oldest = self.retention.deletion_cutoffs(self.minute()).oldest(tier)
+        oldest = self.retention.deletion_cutoffs(self._kept_minute()).oldest(tier)
         self.store.delete_rankings(partition, tier, oldest)
         start, stop = self._swept.get((partition, tier), rows.prefix(tier, 0)), rows.prefix(tier, oldest)
         keys = self.store.keys_between(partition, start, stop, SWEEP_LIMIT)
@@ -277,13 +335,21 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         """Drop what is not flushed: it is not committed either, and its next owner folds it again."""
         self.folds.clear()
         self._given_up = False
+        self.origins.clear()
+        self._checkpoints.clear()
         self._swept.clear()
         self._next_changelog.clear()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        try:
+            await self.check.verify_changelog(self.store, self.changelog_topic_name)
+        except MismatchError as exc:
+            self.app.producer.fail(exc)
+            raise
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Begin to fold the partitions that are recovered."""
         try:
+            await self.check.verify_rollup({tp.partition: self.store.origin(tp.partition) for tp in active_tps})
             await self._take_over(active_tps)
             await super().on_recovery_completed(active_tps, standby_tps)
         except Exception as exc:
@@ -300,13 +366,11 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         for tp in sorted(active_tps):
             store, high = self.store, self.store.high(tp.partition)
             if high >= ends.get(TP(self.source, tp.partition), high + 1):
-                msg = (
-                    f"rows of partition {tp.partition} hold rollup offset {high}, which {self.source} does not have: "
-                    "was the topic made anew? Give tables_lane.group a new name to begin new tables"
-                )
-                raise FoldError(msg)
+                what = f"does not have rollup offset {high}, which is in the rows of partition {tp.partition}"
+                raise MismatchError(made_anew(self.source, what))
             self._next_changelog[tp.partition] = offsets[tp] + 1
-            checkpoint = store.finish_recovery(tp.partition)
+            self.origins.take_over(tp.partition, store.origin(tp.partition), store.holes(tp.partition))
+            checkpoint = self._checkpoints[tp.partition] = store.finish_recovery(tp.partition)
             newest = store.newest_ms(tp.partition) if checkpoint is None else checkpoint.newest_ms
             self.folds[tp.partition] = PartitionFold(
                 partial(store.read, tp.partition), high, newest_ms=newest, rankings=store.rankings(tp.partition)

@@ -21,11 +21,12 @@ from aiokafka import errors
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport import producer as producers
+from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
 from logrouter.tables.lease import Lease
-from logrouter.telemetry.log import Log, log
+from logrouter.tables.mismatch import MismatchError, exit_mismatch
 from logrouter.telemetry.metrics import CHANGELOG_BYTES
 
 if TYPE_CHECKING:
@@ -90,6 +91,20 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
         coordinator._send_req = follow_membership(coordinator._send_req, self.consumer.lease)  # noqa: SLF001
+        self._watch_resets()
+
+    def _watch_resets(self) -> None:
+        """Have the consumer told of every partition whose next offset the topic does not have."""
+        fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001
+        update = fetcher._update_fetch_positions  # noqa: SLF001
+
+        async def note_and_update(assignment: Any, node_id: int, tps: list[Any]) -> Any:
+            for tp in tps:
+                if assignment.state_value(tp).awaiting_reset:
+                    self.consumer.loop.call_soon_threadsafe(self.consumer.note_reset, ensure_TP(tp))
+            return await update(assignment, node_id, tps)
+
+        fetcher._update_fetch_positions = note_and_update  # noqa: SLF001
 
     def fetch_progress(self, tp: TP) -> tuple[int | None, int | None]:
         """The next offset to be delivered, and the end of the partition by the last fetch; None if not known."""
@@ -109,13 +124,15 @@ class Consumer(driver.Consumer):
     _thread: ConsumerThread
 
     lease: Lease
-    on_positioned: Callable[[Mapping[TP, int]], None] | None = None
     on_revoked: Callable[[], Awaitable[None]] | None = None
+    find_starts: Callable[[Mapping[TP, int | None], Mapping[TP, int]], Mapping[TP, int]] | None = None
+    on_reset: Callable[[TP], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._delivered: defaultdict[TP, deque[int]] = defaultdict(deque)
         self._last_delivered: dict[TP, int] = {}
         self._empty_fetches: dict[TP, EmptyFetch] = {}
+        self._positioned: set[TP] = set()
         self._parked = False
         super().__init__(*args, **kwargs)
         self.lease = Lease(self.app.conf.broker_session_timeout, self.app.conf.broker_rebalance_timeout)
@@ -163,11 +180,11 @@ class Consumer(driver.Consumer):
     # Positions
 
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets, and to the beginning of partitions without one, which Faust does not.
+        """Seek to where *find_starts* says, given the committed offsets and the first offset that each partition has.
 
-        Then calls *on_positioned* with the offset at which each partition begins.
+        Faust would seek to the committed offsets, and nowhere in partitions without one.
         """
-        for forgotten in (self._delivered, self._last_delivered, self._empty_fetches):
+        for forgotten in (self._delivered, self._last_delivered, self._empty_fetches, self._positioned):
             forgotten.clear()
         for acked in self._acked_index.values():
             acked.clear()
@@ -178,16 +195,16 @@ class Consumer(driver.Consumer):
         if not sources:
             return
         earliest = await self.earliest_offsets(*sources)
-        begin = {tp: self._committed_offset[tp] or 0 for tp in sources}
-        for tp, offset in begin.items():
-            if 0 < offset < earliest[tp]:
-                lost = f"rollup records {offset} to {earliest[tp] - 1} were deleted before they were folded"
-                log(Log.SOURCE_ERROR, topic=tp.topic, partition=tp.partition, error=lost)
-        unknown = {tp: earliest[tp] for tp, offset in begin.items() if offset <= earliest[tp]}
-        if unknown:
-            await self.seek_wait(unknown)
-        if self.on_positioned is not None:
-            self.on_positioned(begin)
+        committed = {tp: self._committed_offset[tp] for tp in sources}
+        begin = earliest if self.find_starts is None else self.find_starts(committed, earliest)
+        if moved := {tp: offset for tp, offset in begin.items() if offset == 0 or offset != committed[tp]}:
+            await self.seek_wait(moved)
+        self._positioned.update(sources)
+
+    def note_reset(self, tp: TP) -> None:
+        """Call *on_reset* for a source that was being read: the topic does not have its next offset."""
+        if tp in self._positioned and self.on_reset is not None:
+            self.on_reset(tp)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109 - Faust's signature
         if not self.flow_active:
@@ -264,10 +281,15 @@ class Producer(driver.Producer):
         self._unacked: set[asyncio.Future[Any]] = set()
 
     def fail(self, exc: BaseException) -> None:
-        """Crash the application: from now on every flush fails, so nothing is committed."""
+        """Crash the application: from now on every flush fails, so nothing is committed.
+
+        A refusal ends the process at once: no stop in order could add anything, and its one line stays the last.
+        """
         if self.failed is None:
             self.failed = exc
             self.app.note_failure(exc)
+            if isinstance(exc, MismatchError):
+                exit_mismatch()
             self._crash_task = asyncio.ensure_future(self.app.crash(exc))
 
     def _settings_extra(self) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.tables.app import create_app, tune_gc
 from logrouter.tables.log_throttle import quiet_libraries
-from logrouter.tables.services import PartitionCountError
+from logrouter.tables.mismatch import EXIT_USAGE, MismatchError
 from logrouter.tables.settings import SettingsError, TablesSettings
 from logrouter.telemetry.log import Log, log
 
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["EXIT_USAGE", "SettingsError", "TablesSettings", "run"]
 
 EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
 
 
 def run(settings: TablesSettings) -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit code: 0 stopped, 1 failed, 2 the rollup topic does not fit.
+    """Run until SIGTERM or SIGINT. Returns the exit code: 0 stopped, 1 failed, 2 refused (`MismatchError`).
 
     After 1 or 2 the last line logged is a `lane_failed` that says why.
     If the lease is lost this does not return: the process ends at once with 75 (`lease.exit_fenced`).
@@ -60,7 +59,7 @@ def _run_app(app: Any, loop: asyncio.AbstractEventLoop) -> int:
         app.note_failure(exc)
         code = EXIT_FAILED
     if app.failure is not None:
-        return EXIT_USAGE if isinstance(app.failure, PartitionCountError) else EXIT_FAILED
+        return EXIT_USAGE if isinstance(app.failure, MismatchError) else EXIT_FAILED
     if code:
         log(Log.LANE_FAILED, lane="tables", error=f"Faust ended it with {code}")
     return code

@@ -57,6 +57,7 @@ class Log(StrEnum):
     TABLES_RECOVERED = "tables_recovered"
     TABLES_RECOVERING = "tables_recovering"
     ROLLUP_INVALID = "rollup_invalid"
+    ROLLUP_RECORDS_LOST = "rollup_records_lost"
     CHANGELOG_REPAIRED = "changelog_repaired"
     QUERY_FAILED = "query_failed"
     AUDIT = "audit"
@@ -82,6 +83,7 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.ACCESS_REJECTED: logging.ERROR,
     Log.CONFIG_ROLLED_BACK: logging.ERROR,
     Log.SOURCE_UNREADABLE: logging.ERROR,
+    Log.ROLLUP_RECORDS_LOST: logging.ERROR,
     Log.BROKER_DOWN: logging.WARNING,
     Log.TOPIC_MISSING: logging.WARNING,
     Log.PARTITIONS_LOST: logging.WARNING,

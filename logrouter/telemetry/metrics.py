@@ -160,6 +160,17 @@ PARTIAL_SUMS_REPLAYED = Counter(
 ROLLUP_RECORDS_INVALID = Counter(
     "logrouter_rollup_records_invalid", "Rollup records that could not be decoded.", registry=REGISTRY
 )
+ROLLUP_RECORDS_LOST = Counter(
+    "logrouter_rollup_records_lost",
+    "Offsets of the rollup topic that were deleted before they were folded: records, and ends of transactions.",
+    registry=REGISTRY,
+)
+TABLE_HOLES = Gauge(
+    "logrouter_table_holes",
+    "Stretches of rollup records that were deleted before they were folded, in the partitions of this worker, ever. "
+    "Answers about that time are partial.",
+    registry=REGISTRY,
+)
 LATE_EVENTS = Counter(
     "logrouter_late_events",
     "Events older than a tier keeps; counted in the lifetime row only.",

@@ -13,14 +13,14 @@ from logrouter.core.text.timestamps import rfc3339
 from logrouter.http_server import problems
 from logrouter.http_server.problems import NOT_YET, RETRY_SOON, TOO_STALE, HttpProblem
 from logrouter.query import parsing
-from logrouter.query.answers import age_ms, freshness_summary, partition_freshness
+from logrouter.query.answers import age_ms, freshness_summary, hole_in_answer, partition_freshness
 from logrouter.query.parameters import AnswerFormat
 from logrouter.query.schemas import FRESHNESS_HEADER, ROWS_HEADER
 from logrouter.query.steps import collect, encode_members
 from logrouter.web.large_body import body_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from logrouter.http_server.meter import RowCount
     from logrouter.http_server.work_queue import Job
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from logrouter.query.endpoints import Endpoint
     from logrouter.query.parsing import Query
     from logrouter.query.steps import Steps
-    from logrouter.query.tiers import Position
+    from logrouter.query.tiers import Hole, Position
     from logrouter.web.view import View
 
 VARY: Final = "Accept, Authorization"
@@ -37,11 +37,12 @@ _NOTHING: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 class AnsweredPartition(NamedTuple):
-    """One partition that is in an answer: how far it is folded, and the base URL of the worker that read it."""
+    """One partition that is in an answer: how far it is folded, who read it (a base URL), and what its rows lack."""
 
     partition: int
     position: Position
     url: str
+    holes: Sequence[Hole] = ()
 
 
 def parse_query(view: View, endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> Query:
@@ -57,11 +58,12 @@ def with_freshness(
 ) -> Answer:
     """*body* with the member ``freshness``; a `HttpProblem` (503) if it is not as fresh as the query demands.
 
-    *missing* holds the reason for each partition that is not in the answer, which then is marked as partial.
+    *missing* holds the reason for each partition that is not in the answer. It is marked as partial then, and where
+    its time range touches a hole.
     """
-    found = sorted(answered)
+    found = sorted(answered, key=lambda one: one.partition)
     min_offset, max_staleness = query.values.get("min_offset"), query.values.get("max_staleness")
-    for partition, position, _ in found:
+    for partition, position, *_ in found:
         if min_offset is not None and position.offset < min_offset:
             detail = f"partition {partition} is folded up to offset {position.offset}, not yet up to {min_offset}"
             raise HttpProblem(NOT_YET, detail, partition=partition, retry_after=RETRY_SOON)
@@ -72,14 +74,16 @@ def with_freshness(
                 raise HttpProblem(
                     TOO_STALE, f"partition {partition} is {age_text}", partition=partition, retry_after=RETRY_SOON
                 )
+    holes = [hole_in_answer(one.partition, hole) for one in found for hole in one.holes if query.touches(hole)]
     return {
         **body,
-        **({"partial": True} if missing else {}),
+        **({"partial": True} if missing or holes else {}),
         "freshness": {
             "at": rfc3339(query.now_ms),
-            "partitions": [partition_freshness(*one) for one in found],
-            "stale": any(position.standby for _, position, _ in found),
+            "partitions": [partition_freshness(one.partition, one.position, one.url) for one in found],
+            "stale": any(one.position.standby for one in found),
             "missing": [{"partition": p, "reason": reason} for p, reason in sorted(missing.items())],
+            **({"holes": holes} if holes else {}),
         },
     }
 

@@ -24,7 +24,7 @@ from logrouter.query import parsing
 from logrouter.query.kinds import Invalid, ParameterKind, integer, quoted
 from logrouter.query.parameters import Parameter, ParameterFault, Partial, read_parameters
 from logrouter.query.schemas import ROWS_HEADER
-from logrouter.query.tiers import Position  # noqa: TC001 - msgspec looks up the types of fields
+from logrouter.query.tiers import Hole, Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import AnsweredPartition
 from logrouter.web.scanning import Scanner
 
@@ -40,13 +40,23 @@ if TYPE_CHECKING:
 PARTIAL_REPORT_PATH: Final = "/internal/v1/parts/"
 
 
-class PartialReply(msgspec.Struct, forbid_unknown_fields=True):
+class PartialReply(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One worker's part of a report, as it is sent to the worker that puts the parts together."""
 
     partial_report: msgspec.Raw = msgspec.field(name="part")
     """The report's `partial_report`, encoded."""
     positions: list[tuple[int, Position]]
     """Every partition that is in it, and how far it was folded."""
+    holes: dict[int, list[Hole]] = {}
+    """What partitions lack for good; without those that lack nothing, and not sent if none does."""
+
+
+class Part(NamedTuple):
+    """A worker's part of a report, with the positions of the partitions in it and their holes, if they have any."""
+
+    partial_report: Any
+    positions: list[tuple[int, Position]]
+    holes: dict[int, list[Hole]]
 
 
 class Asked(NamedTuple):
@@ -97,8 +107,8 @@ async def answer_partial_report(view: View, request: web.Request, report: Scatte
         raise problems.bad_parameters(query)
     with view.meter.charge(request, 0) as count:
         asked = Asked(request, report, query, count)
-        partial_report, positions = await _build_bounded(view, asked, values["partitions"])
-    body = _encode(PartialReply(msgspec.Raw(_encode(partial_report)), positions))
+        built = await _build_bounded(view, asked, values["partitions"])
+    body = _encode(PartialReply(msgspec.Raw(_encode(built.partial_report)), built.positions, built.holes))
     return web.Response(body=body, content_type="application/msgpack", headers={ROWS_HEADER: str(count.total)})
 
 
@@ -164,9 +174,9 @@ def _take_reply(found: Gathered, url: str, partitions: frozenset[int], reply: An
     elif isinstance(reply, BaseException):
         raise reply
     else:
-        partial_report, positions = reply
+        partial_report, positions, holes = reply
         found.partial_reports.append(partial_report)
-        found.answered.extend(AnsweredPartition(partition, position, url) for partition, position in positions)
+        found.answered.extend(AnsweredPartition(p, position, url, holes.get(p, ())) for p, position in positions)
         given = {partition for partition, _ in positions}
         for partition in given:
             found.missing.pop(partition, None)
@@ -189,7 +199,7 @@ class _Overloaded(Exception):  # noqa: N818 - a reply, not a failure of ours
 
 async def _ask_holder(
     view: View, asked: Asked, url: str, target: str, partitions: frozenset[int], seconds: float
-) -> tuple[Any, list[tuple[int, Position]]]:
+) -> Part:
     if url == view.reader.self_url():
         return await _build_bounded(view, asked, partitions)
     listed = "%2C".join(map(str, sorted(partitions)))
@@ -206,17 +216,15 @@ async def _ask_holder(
     given = [partition for partition, _ in received.positions]
     if not given or len(set(given)) < len(given) or not partitions.issuperset(given):
         raise PeerAwayError("answered for other partitions")
-    return partial_report, received.positions
+    return Part(partial_report, received.positions, received.holes)
 
 
 def _is_overloaded(reply: Reply) -> bool:
     return reply.status == 503 and any(kind.uri.encode() in reply.body[:1000] for kind in (BUSY, TOO_SLOW))
 
 
-async def _build_bounded(
-    view: View, asked: Asked, partitions: frozenset[int]
-) -> tuple[Any, list[tuple[int, Position]]]:
-    """This worker's part of a report and the positions of its partitions, once it is the caller's turn.
+async def _build_bounded(view: View, asked: Asked, partitions: frozenset[int]) -> Part:
+    """This worker's part of a report, once it is the caller's turn.
 
     Whoever sees a few clients has a few rows read, and waits among those who ask for one, not among lists.
     """
@@ -236,4 +244,5 @@ async def _build_bounded(
                     await job.pause()
         except LookupError as exc:
             raise view.not_ready() from exc
-        return await job.run(builder.result()), positions
+        holes = {partition: list(lost) for partition in held if (lost := view.reader.holes(partition))}
+        return Part(await job.run(builder.result()), positions, holes)

@@ -129,7 +129,8 @@ async def _answer_here(view: View, asked: AskedSubject, partition: int) -> web.R
                 raise
             raise view.not_ready() from exc
         # Rows and position are those of one moment, whatever is folded while the answer is made.
-        answered = [AnsweredPartition(partition, moment.position, view.reader.self_url())]
+        holes = view.reader.holes(partition)
+        answered = [AnsweredPartition(partition, moment.position, view.reader.self_url(), holes)]
         try:
             body = await job.run(report.answer(SubjectRows(moment, report.kind, asked.name, view.kept), query))
         except UnknownSubjectError as exc:

@@ -23,7 +23,7 @@ from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.pairs import PairingBuffer
 from logrouter.core.join.partial_lines import decode_places
 from logrouter.core.redact.disclosure import STRICT
-from logrouter.core.rollup.records import decode_record
+from logrouter.core.rollup.records import decode_record, encode_record
 from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.tiers import Tier
@@ -32,6 +32,8 @@ from logrouter.route.output import BatchOutput, DeadLetterSettings
 from logrouter.route.paired import PairFinisher
 from logrouter.route.partial_lines import PartialLines
 from logrouter.tables import replicas, rows
+from logrouter.tables.fold import PartitionFold
+from logrouter.tables.retention import Cutoffs
 from logrouter.tables.store import open_database
 from logrouter.web import app
 from tests.compat.release import PREFIX, Record, Release, figures, releases, within
@@ -48,6 +50,7 @@ ROLLUP = f"{PREFIX}.rollup"
 CHANGELOG = f"{PREFIX}-tables-usage-changelog"
 DEAD = f"{PREFIX}.dead-letter"
 BEYOND_ANY_SHORT_WAIT_MS = 60_000
+KEPT = Cutoffs(0, 0, 0)
 
 
 class Message(NamedTuple):
@@ -243,6 +246,37 @@ def test_places_of_pieces_are_read_from_the_text_beside_an_offset(release):
 
 
 # --- tables
+
+
+def test_records_of_this_version_and_of_the_release_fold_together(release):
+    """While a fleet is upgraded: in any order, by a worker that takes over in between. Every sum is there once."""
+    expected = MemoryTables(2)
+    stored: dict[bytes, bytes] = {}
+
+    def read(keys: list[bytes]) -> list[bytes | None]:
+        return [stored.get(key) for key in keys]
+
+    for partition in range(2):
+        values = [each.value or b"" for each in release.topic(ROLLUP) if each.partition == partition]
+        mixed = [value for old in values for value in (old, encode_record(decode_record(old)))]
+        fold = PartitionFold(read, rows.NOTHING)
+        for offset, value in enumerate(mixed):
+            expected.fold(decode_record(value))
+            fold.add(offset, decode_record(value), KEPT)
+            if offset % 5 == 4 or offset == len(mixed) - 1:
+                fold.begin_flush()
+                while (chunk := fold.take(100, KEPT)) is not None:
+                    stored.update(chunk.rows)
+                # The next owner folds the last records again: nobody has committed them.
+                fold = PartitionFold(read, offset, last=max(offset - 3, rows.NOTHING))
+                for again in range(max(offset - 2, 0), offset + 1):
+                    fold.add(again, decode_record(mixed[again]), KEPT)
+        fold.begin_flush()
+        while (chunk := fold.take(100, KEPT)) is not None:
+            stored.update(chunk.rows)
+
+    assert plain(tabled(stored.items())) == plain(expected)
+    assert sum(cell.count for cell in expected.rows[Tier.LIFE].values()) > 100
 
 
 def folded(values: Iterable[bytes | None]) -> MemoryTables:

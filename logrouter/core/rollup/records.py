@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 VERSION: Final = 2
+"""The first element of every record, whatever else later versions change: a reader must know what it can't read."""
+_MAX_VERSION: Final = 127
 MAX_SUBJECTS: Final = 512
 """A reader accepts so many subjects in a record."""
 PACKED: Final = 128
@@ -26,6 +28,13 @@ Subjects = list[tuple[str, list[Cell]]]
 
 class RecordError(ValueError):
     """Not a rollup record: corrupt, hostile or of an unknown version. The text holds nothing of the record."""
+
+
+class NewerRecordError(Exception):
+    """A rollup record of a later version. Whoever skipped it would lose requests without a word, so nobody may."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"a rollup record of version {version}, and this program reads versions 1 to {VERSION}")
 
 
 class _Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -43,6 +52,8 @@ class _Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(_Record).decode
+_decode_elements: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_number: Final = msgspec.msgpack.Decoder(int).decode
 
 
 def encode_record(subjects: Subjects) -> bytes:
@@ -55,13 +66,16 @@ def decode_record(value: bytes) -> Subjects:
 
     Raises:
         RecordError: the record is malformed or out of bounds.
+        NewerRecordError: the record is of a later version.
     """
     if len(value) > 2 * MAX_RECORD_BYTES:
+        _refuse_newer(value)
         msg = f"rollup record of {len(value)} bytes is too large"
         raise RecordError(msg)
     try:
         record = _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        _refuse_newer(value)
         msg = f"not a rollup record: {exc}"
         raise RecordError(msg) from exc
     if record.version == 1:
@@ -69,6 +83,16 @@ def decode_record(value: bytes) -> Subjects:
             for cell in cells:
                 upgrade_cell(cell)
     return record.subjects
+
+
+def _refuse_newer(value: bytes) -> None:
+    """Raise `NewerRecordError` if a value that can't be read is an array whose first element is a later version."""
+    try:
+        version = _decode_number(_decode_elements(value)[0])
+    except (msgspec.DecodeError, IndexError):
+        return
+    if VERSION < version <= _MAX_VERSION:
+        raise NewerRecordError(version)
 
 
 def partition_of(subject: str, partitions: int) -> int:

@@ -50,8 +50,8 @@ export const askable = (name) => name !== "." && name !== ".." && name !== "";
 /** How fresh an answer is, by its header, in the form that answers have; null where there is none. */
 function freshness(response) {
   try {
-    const { missing, lag, watermark, stale, at } = JSON.parse(response.headers.get("Logrouter-Freshness"));
-    return { at, stale, missing: missing.map((partition) => ({ partition })), partitions: [{ lag, watermark, role: stale ? "standby" : "active" }] };
+    const { missing, lag, watermark, stale, at, holes } = JSON.parse(response.headers.get("Logrouter-Freshness"));
+    return { at, stale, holes: Array.from({ length: holes || 0 }), missing: missing.map((partition) => ({ partition })), partitions: [{ lag, watermark, role: stale ? "standby" : "active" }] };
   } catch {
     return null;
   }
@@ -83,7 +83,7 @@ export async function download(address, name) {
   const link = document.createElement("a");
   link.href = file;
   const brief = freshness(response);
-  link.download = `${name}${brief?.missing.length ? "-partial" : ""}${brief?.max_unlisted === undefined ? "" : "-inexact"}.csv`;
+  link.download = `${name}${brief?.missing.length || brief?.holes.length ? "-partial" : ""}${brief?.max_unlisted === undefined ? "" : "-inexact"}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(file), 10000);
 }

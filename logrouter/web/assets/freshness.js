@@ -12,6 +12,9 @@ export function judge(answers, problem) {
   const fresh = answers.filter(Boolean).map((answer) => ({ partial: answer.partial, ...(answer.freshness || {}) }));
   const missing = new Set(fresh.flatMap((one) => one.missing || []).map((one) => one.partition));
   const partitions = fresh.flatMap((one) => one.partitions || []);
+  if (!missing.size && fresh.some((one) => one.holes?.length)) {
+    return { state: "partial", text: "Partial: requests were lost", title: "Records of some requests of this time were deleted before they were counted." };
+  }
   if (missing.size || fresh.some((one) => one.partial)) {
     const list = [...missing].sort((a, b) => a - b);
     return { state: "partial", text: missing.size ? `Partial: ${format.plural(missing.size, "partition")} missing` : "Partial", title: `Partitions that did not answer: ${list.join(", ") || "unknown"}` };

@@ -26,7 +26,7 @@ from tests.integration.tables import run_worker
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 # Importing all of it takes a worker longer than anything else in its life here: one process does so, and forks them.
@@ -104,6 +104,7 @@ class Lane:
         self.rnd = random.Random(11)
         self.truth: dict[bytes, Cell] = {}
         self.events = 0
+        self.at_ms = 0
         self.ends: dict[int, int] = {}
         self.workers: list[Worker] = []
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
@@ -139,8 +140,11 @@ class Lane:
         self.workers.append(worker)
         return worker
 
-    def feed(self, batches: int = 10, *, events: int = 200, clients: int = 40, minutes: int = 3) -> None:
-        """Rollup records of some transactions; every fourth is aborted and must not count."""
+    def feed(
+        self, batches: int = 10, *, events: int = 200, clients: int = 40, minutes: int = 3, at_ms: int = 0
+    ) -> None:
+        """Rollup records of some transactions, with timestamp *at_ms*; every fourth is aborted and must not count."""
+        self.at_ms = at_ms
         for number in range(batches):
             self._transaction(self._events(events, clients, minutes), aborted=number % 4 == 3)
 
@@ -190,7 +194,7 @@ class Lane:
             if counted:
                 self.ends[partition] = max(self.ends.get(partition, 0), message.offset() + 1)
 
-        self.producer.produce(self.topic, value, partition=partition, on_delivery=delivered)
+        self.producer.produce(self.topic, value, partition=partition, timestamp=self.at_ms, on_delivery=delivered)
 
     def committed(self) -> dict[int, int]:
         """The group's committed offsets."""
@@ -206,14 +210,14 @@ class Lane:
         committed = self.committed()
         return all(committed.get(partition, 0) >= end for partition, end in self.ends.items())
 
-    def read_changelog(self) -> list[tuple[bytes, bytes | None]]:
-        """Every record of the changelog, in order within partitions."""
+    def read_changelog(self, partitions: Iterable[int] | None = None) -> list[tuple[bytes, bytes | None]]:
+        """Every record of the changelog, or of some partitions of it, in order within partitions."""
         # The default of 500 ms is how long a question at the end of one partition holds up the first at the next.
         settings = {"group.id": "reader", "enable.auto.commit": False, "fetch.wait.max.ms": 10}
         consumer = Consumer({"bootstrap.servers": self.bootstrap, **settings})
         found = []
         try:
-            for partition in range(self.partitions):
+            for partition in range(self.partitions) if partitions is None else partitions:
                 tp = TopicPartition(self.changelog, partition, 0)
                 _, end = consumer.get_watermark_offsets(tp, timeout=HANG_SECONDS)
                 consumer.assign([tp])

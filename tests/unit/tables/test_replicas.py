@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter.tables.mismatch import MismatchError
 from logrouter.tables.replicas import (
     COMPLETE_TO,
     GAP,
@@ -86,10 +88,12 @@ def test_records_that_come_again_are_no_gap_and_older_checkpoints_change_nothing
 
 
 def test_a_value_of_another_shape_is_no_checkpoint():
-    """Whatever stands under its key."""
+    """Whatever stands under its key; one that says more is of a later version."""
     follower = Follower()
-    for offset, value in enumerate((None, b"", b"short", b"x" * 17)):
+    for offset, value in enumerate((None, b"", b"short")):
         assert follower.apply(Record(offset, LAST_CHECKPOINT, value)) is None
+    with pytest.raises(MismatchError, match="later version"):
+        follower.apply(Record(4, LAST_CHECKPOINT, b"x" * 17))
     assert decode_checkpoint(None) is None
     assert decode_checkpoint(encode_checkpoint(Checkpoint(3, None))) == Checkpoint(3, None)
     assert later_checkpoint(

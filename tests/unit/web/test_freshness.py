@@ -5,6 +5,10 @@ import json
 
 import pytest
 
+from logrouter.commands.humanise import staleness
+from logrouter.core.text.timestamps import rfc3339
+from logrouter.query.tiers import Hole
+
 TARGETS = ["/v1/clients/client-3", "/v1/clients/client-3/urls", "/v1/clients", "/v1/totals", "/v1/reports/unmatched"]
 
 
@@ -167,3 +171,52 @@ def test_a_file_of_a_part_of_the_figures_says_so(fleet):
             assert len(part.body) < len(whole.body)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("target", ["/v1/clients", "/v1/totals", "/v1/totals/series", "/v1/reports/calls", "/v1/apis"])
+def test_an_answer_about_the_time_of_a_hole_says_what_it_lacks(fleet, now, target):
+    """Whoever holds the partition; one about another time is whole. Nobody needs to ask for it: it stays."""
+    hour = 3_600_000
+
+    async def main():
+        async with fleet() as workers:
+            owner = next(worker for worker in workers if 1 in worker.reader.mine)
+            owner.reader.lost[1] = [Hole(7, 9, now - hour // 2, now - hour // 3), Hole(20, 21, None, now - 900 * hour)]
+            for worker in workers:
+                reply = await worker.get(target)
+                assert reply.json["partial"] is True
+                (hole,) = reply.json["freshness"]["holes"]
+                assert (hole["partition"], hole["records"]) == (1, 2)
+                assert hole["from"] < hole["to"] < reply.json["freshness"]["at"]
+                assert brief(reply)["holes"] == 1
+                before = f"from={rfc3339(now - 6 * hour)}&to={rfc3339(now - 3 * hour)}"
+                other = await worker.get(f"{target}?{before}")
+                assert (other.status, other.json.get("partial"), "holes" in brief(other)) == (200, None, False)
+                assert other.json["freshness"].keys() == {"at", "partitions", "stale", "missing"}
+
+    asyncio.run(main())
+
+
+def test_an_answer_about_one_client_has_the_holes_of_its_partition_alone(fleet):
+    """Those of other partitions have nothing to do with it; a lifetime has all of its own."""
+
+    async def main():
+        async with fleet() as workers:
+            for worker in workers:
+                worker.reader.lost = {partition: [Hole(partition, partition + 3, None, None)] for partition in range(6)}
+            own = workers[0].reader.partition_of("cclient-3")
+            for worker in workers:
+                reply = await worker.get("/v1/clients/client-3")
+                assert [hole["partition"] for hole in reply.json["freshness"]["holes"]] == [own]
+                assert reply.json["partial"] is True
+                unknown = await worker.get("/v1/clients/nobody")
+                assert (unknown.status, len(unknown.json["freshness"]["holes"])) == (404, 1)
+
+    asyncio.run(main())
+
+
+def test_commands_say_that_records_were_lost():
+    """In one line under the figures."""
+    fresh = {"partitions": [], "missing": [], "stale": False, "holes": [{"records": 1200}, {"records": 3}]}
+    said = staleness({"freshness": fresh})
+    assert said == "partial: 1,203 rollup records were deleted before they were counted"

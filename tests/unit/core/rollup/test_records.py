@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,17 @@ from logrouter.core.rollup.cells import (
     newest_failures,
     saturate_cell,
 )
-from logrouter.core.rollup.records import MAX_SUBJECTS, decode_record, encode_record, pack_records, partition_of
+from logrouter.core.rollup.records import (
+    MAX_RECORD_BYTES,
+    MAX_SUBJECTS,
+    VERSION,
+    NewerRecordError,
+    RecordError,
+    decode_record,
+    encode_record,
+    pack_records,
+    partition_of,
+)
 from logrouter.core.rollup.sketches import MAX_LATENCY_MS, bucket_value, latency_bucket
 
 LATENCIES = st.integers(0, MAX_LATENCY_MS)
@@ -245,3 +257,28 @@ def test_absurd_event_leaves_its_record_readable(absurd):
     clients = {name: cells for name, cells in found if name[0] == "c"}
     assert clients.pop("calice")[0].status == {200: 1}
     assert [cells[0].count for cells in clients.values()] == [1]
+
+
+@pytest.mark.parametrize("rest", [[], [[["cx", []]]], [{"shape": "another"}, 1, None], ["x" * 2 * MAX_RECORD_BYTES]])
+def test_record_of_a_later_version_is_no_malformed_one(rest):
+    """Whatever else is in it, also where it is larger than any record of this version may be."""
+    with pytest.raises(NewerRecordError, match=f"version {VERSION + 1}"):
+        decode_record(msgspec.msgpack.encode([VERSION + 1, *rest]))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"\x90", b"\xc0", b"\x92\x03", b"\x91\xcd\x30\x39", b"\x92\xff\x90", b"\x92\xa13\x90", b'{"version": 3}'],
+    ids=["empty", "no element", "nil", "cut", "no version", "negative", "a text", "JSON"],
+)
+def test_what_is_no_record_of_any_version_is_malformed(value):
+    """It is counted and skipped: it stops nobody."""
+    with pytest.raises(RecordError):
+        decode_record(value)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_record_or_one_of_two_errors(value):
+    """Nothing else is raised."""
+    with contextlib.suppress(RecordError, NewerRecordError):
+        decode_record(value)
