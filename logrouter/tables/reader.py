@@ -55,9 +55,12 @@ class StoreReader:
 
     def waits_for(self) -> str:
         """What is waited for before anything can be recovered, in one line; empty if nothing is."""
-        if not self._app.consumer.lease.ever_renewed:
-            return "waiting for the consumer group to hand out partitions"
-        return "" if self._app.consumer.lease.valid() else "the group's coordinator in the Kafka cluster is away"
+        lease = self._app.consumer.lease
+        if lease.valid():
+            return ""
+        if lease.silent():
+            return "the group's coordinator in the Kafka cluster is away"
+        return "waiting for the consumer group to hand out partitions"
 
     def owner_url(self, partition: int) -> str | None:
         """Base URL of the worker that owns a partition, as of the last rebalance."""
