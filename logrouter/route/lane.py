@@ -119,7 +119,7 @@ class RouteLane:
         self._observer = Observer(self._consumer, self._assignment, self._broker)
         self._producer = open_producer(
             s.kafka,
-            transactional_id=f"{s.group}-{s.instance}",
+            transactional_id=s.transactional_id,
             timeout_ms=s.transaction_timeout_ms,
             broker=self._broker,
             give_up=self._give_up,

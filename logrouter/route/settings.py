@@ -38,3 +38,9 @@ class LaneSettings:
     def emitter(self) -> str:
         """What dead letters say they come from."""
         return f"{self.group}-{self.instance}"
+
+    @property
+    def transactional_id(self) -> str:
+        """A name that no other group and instance have (docs/adr/0022), with the group and a hyphen as its prefix."""
+        # "a-b" with "c" would be "a" with "b-c". No name has a colon.
+        return f"{self.group}-:{self.instance}" if "-" in self.group else f"{self.group}-{self.instance}"
