@@ -11,7 +11,7 @@ import rich_click as click
 
 from logrouter import __version__
 from logrouter.commands.lazy_group import LazyGroup
-from logrouter.commands.terminal import harmless_tracebacks
+from logrouter.commands.terminal import ending_in_words, harmless_tracebacks
 
 COMMANDS: Final = {
     "broker": (
@@ -114,7 +114,8 @@ def cli(log_format: str, log_level: str) -> None:
 def main() -> None:
     """Entry point of the `logrouter` command."""
     harmless_tracebacks()
-    cli(prog_name="logrouter")
+    with ending_in_words():
+        cli(prog_name="logrouter")
 
 
 if __name__ == "__main__":

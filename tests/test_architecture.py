@@ -144,6 +144,7 @@ ALLOWED: dict[str, set[str]] = {
         "config",
         "config/options/endpoint.py",
         "config/options/kafka.py",
+        "config/yaml/named_files.py",
         "config/yaml/secrets.py",
         "core/rollup",
         "http_server",

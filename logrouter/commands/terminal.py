@@ -8,18 +8,24 @@ Rich leaves colours out where the output is no terminal, and where NO_COLOR is s
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import threading
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from logrouter.commands.exit_codes import EXIT_FAILED
 from logrouter.printable import escape, escape_lines, json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from rich.console import Console
 
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 PLAIN_WIDTH: Final = 160
 """Columns of tables where the output is no terminal."""
 
@@ -72,6 +78,25 @@ def harmless_tracebacks() -> None:
 
     sys.excepthook = show
     threading.excepthook = lambda failed: show(failed.exc_type, failed.exc_value, failed.exc_traceback)
+
+
+@contextmanager
+def ending_in_words() -> Iterator[None]:
+    """Exit with 1 and one line where standard output takes no more, such as on a full disk; the rest passes through.
+
+    What is buffered is written while this is left, since the interpreter would only show a traceback for it.
+    """
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as exc:
+        if exc.errno not in _NO_ROOM or exc.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left in the buffer would fail again at the end
+        fail(f"cannot write the output: {exc.strerror}", EXIT_FAILED)
 
 
 harmless = escape

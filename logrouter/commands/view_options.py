@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DEFAULT_URL: Final = "http://127.0.0.1:6066"
+_MAX_TOKEN_FILE: Final = 64 * 1024
 TOKEN_ENV: Final = "LOGROUTER_TOKEN"  # noqa: S105 - the name of a variable
 
 Answer = dict[str, Any]
@@ -77,6 +78,7 @@ def view_address(url: str, token_file: Path | None, env: Mapping[str, str] = os.
     from yarl import URL
 
     from logrouter.config.options.endpoint import is_loopback
+    from logrouter.config.yaml.named_files import read_given
 
     no_url = ViewError(f"{url[:80]!r} is no URL of a table view, such as {DEFAULT_URL}", code=EXIT_USAGE)
     try:
@@ -90,7 +92,7 @@ def view_address(url: str, token_file: Path | None, env: Mapping[str, str] = os.
     token = env.get(TOKEN_ENV, "")
     if token_file is not None:
         try:
-            token = token_file.read_text(encoding="ascii")
+            token = read_given(token_file, _MAX_TOKEN_FILE).decode("ascii")
         except (OSError, UnicodeError) as exc:
             raise ViewError(f"{token_file} cannot be read as a token", code=EXIT_USAGE) from exc
     token = token.strip()

@@ -23,13 +23,13 @@ from logrouter.config.options.file import (
 )
 from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import Section, usable
-from logrouter.config.yaml.named_files import why_unreadable
+from logrouter.config.yaml.named_files import read_bounded, read_given, why_unreadable
 from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join_path
 from logrouter.config.yaml.secrets import FromEnv, Secret, expand, misplaced
 from logrouter.core.trial import TrialBounds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from logrouter.config.options.cases import CaseOptions
     from logrouter.core.routing import RouteTable
@@ -86,10 +86,16 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
 
 
 def read_config(file: Path) -> bytes:
-    """The bytes of a topics.yaml, cut where it is too large for `parse`; `ConfigError` if it can't be read."""
+    """The bytes of a topics.yaml, cut where it is too large for `parse`; `ConfigError` if it can't be read.
+
+    It may be a pipe, such as of `<(…)`.
+    """
+    return _read(file, read_given)
+
+
+def _read(file: Path, read: Callable[[Path, int], bytes]) -> bytes:
     try:
-        with file.open("rb") as stream:
-            return stream.read(document.MAX_BYTES + 1)
+        return read(file, document.MAX_BYTES)
     except OSError as error:
         raise ConfigError(str(file), [Problem("", f"can't be read: {error.strerror}")]) from None
 
@@ -99,7 +105,7 @@ def reread_config(file: Path) -> bytes:
     why = why_unreadable(file)
     if why is not None:
         raise ConfigError(str(file), [Problem("", why)])
-    return read_config(file)
+    return _read(file, read_bounded)
 
 
 def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Settings:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from faust.auth import SASLCredentials, SSLCredentials
 
 from logrouter.config.settings import SettingsError
+from logrouter.config.yaml.named_files import why_unreadable
 from logrouter.config.yaml.secrets import FromEnv
 
 if TYPE_CHECKING:
@@ -110,6 +112,10 @@ def _with_sasl(found: Security, kafka: Mapping[str, str]) -> Security:
 
 
 def _context(kafka: Mapping[str, str]) -> ssl.SSLContext:
+    for name in ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location"):
+        why = why_unreadable(Path(kafka[name])) if kafka.get(name) else None
+        if why is not None:
+            raise SettingsError(f"kafka: {name} {why}")
     try:
         context = ssl.create_default_context(
             cafile=kafka.get("ssl.ca.location") or None, cadata=kafka.get("ssl.ca.pem") or None

@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import contextmanager, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import orjson
 import pytest
@@ -439,3 +440,15 @@ def test_rich_on_a_terminal_keeps_its_colours(monkeypatch):
 
     assert COLOURS.search(shown)
     assert_harmless(shown, colours=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full, which takes no byte")
+@pytest.mark.parametrize("arguments", [["schema"], ["--help"], ["check"]], ids=lambda a: a[0])
+def test_output_that_nobody_takes_is_one_clear_line(arguments):
+    """A full disk, say: exit 1, and no traceback, also not for what is left in a buffer at the end."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "logrouter", *arguments], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (1, b"logrouter: cannot write the output: No space left on device\n")
