@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 MAX_LETTER_BYTES: Final = 512 * 1024
 """Below what a broker takes with default settings: a letter that is refused would be refused for ever."""
 
+MIN_LETTER_BYTES: Final = 16 * 1024
+"""A letter can always be cut to so many."""
+_MAX_SHORT: Final = 1000
+"""Characters that are left of a text in a letter that is too large even without its record."""
+
 SCHEMA_URI: Final = "/logrouter/dead_letter/1.0.0"
 
 
@@ -37,8 +42,9 @@ def encode(
     now_ms: int,
     disclosure: Disclosure = STRICT,
     lost: Mapping[str, int] | None = None,
+    max_bytes: int = MAX_LETTER_BYTES,
 ) -> bytes:
-    """The value of a dead letter, as JSON of at most `MAX_LETTER_BYTES`.
+    """The value of a dead letter, as JSON of at most *max_bytes*, which are `MIN_LETTER_BYTES` or more.
 
     *event_id* is the letter's own id, *emitter* the name of this deployment and *stream* the topic of dead letters.
     *max_raw_bytes* limits how much of the record is shown, and *disclosure* says what of that; *now_ms* serves a record
@@ -63,7 +69,10 @@ def encode(
     if rejected.pointer:
         letter["pointer"] = disclosure.text(rejected.pointer)
     value = orjson.dumps(letter)
-    while len(value) > MAX_LETTER_BYTES:
+    while len(value) > max_bytes:
+        if not max_raw_bytes:
+            letter |= {name: letter[name][:_MAX_SHORT] for name in ("detail", "pointer") if name in letter}
+            return orjson.dumps(letter)
         # Text may grow when it is written as JSON: a control character becomes six bytes.
         max_raw_bytes //= 2
         letter["raw"] = _raw(record.value or b"", shown, max_raw_bytes, disclosure)

@@ -119,7 +119,7 @@ def write_event(each: PendingEvent, _now_ms: int) -> Outcome:
         return _accept_event(each)
     value = orjson.dumps(each.event)
     if len(value) > MAX_EVENT_BYTES:
-        return _reject_size(each.route, value)
+        return _reject_size(each.route, value, MAX_EVENT_BYTES)
     return Held(each.route.name, pair_key, each.route.pair_ms or 0, each.event, value, each.time_ms, each.tables)
 
 
@@ -174,13 +174,15 @@ def _handle_invalid(each: Draft) -> Outcome | None:
 def _accept_event(each: Draft) -> Outcome:
     route, event = each.route, each.event
     value = orjson.dumps(event)
-    if len(value) > MAX_EVENT_BYTES:
-        return _reject_size(route, value)
     if route.extras is not None:
         key = route.extras.key(event, each.record)
+        if len(value) > route.sure_bytes and not _fits(route, value, key):
+            return _reject_size(route, value, route.max_record_bytes)
         return Accepted(route.name, each.topics[0], key, value, event, each.time_ms, each.tables, each.topics[1:])
     client = event.get("client_id")
     key = client.encode() if client is not None else None
+    if len(value) > route.sure_bytes and not _fits(route, value, key):
+        return _reject_size(route, value, route.max_record_bytes)
     return Accepted(route.name, route.to, key, value, event, each.time_ms, each.tables)
 
 
@@ -189,8 +191,14 @@ def _reject_invalid(route: Route, event: dict[str, Any]) -> Rejected:
     return Rejected(Stage.VALIDATE, Reason.SCHEMA, message, pointer, route.name)
 
 
-def _reject_size(route: Route, value: bytes) -> Rejected:
-    return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, f"event of {len(value)} bytes", "", route.name)
+def _fits(route: Route, value: bytes, key: bytes | None) -> bool:
+    """Whether an event of more than `Route.sure_bytes` may be published all the same."""
+    return len(value) <= MAX_EVENT_BYTES and len(value) + len(key or b"") <= route.max_record_bytes
+
+
+def _reject_size(route: Route, value: bytes, most: int) -> Rejected:
+    detail = f"event of {len(value)} bytes, at most {min(most, MAX_EVENT_BYTES)} are published"
+    return Rejected(Stage.VALIDATE, Reason.TOO_LARGE, detail, "", route.name)
 
 
 def _fill_event(each: PendingEvent, now_ms: int) -> None:

@@ -45,6 +45,10 @@ KAFKA_INTERNAL: Final = re.compile("_.*")
 """Kafka's own topics begin so (`__consumer_offsets`, `__transaction_state`), and other tools follow suit."""
 
 
+DEFAULT_RECORD_BYTES: Final = 999_000
+"""Just below what a producer sends and a broker takes with default settings, framing of a record counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class OptionalSteps:
     """What a route does beyond the usual. Most routes have none of it, and their requests take the straight path.
@@ -114,6 +118,10 @@ class Route:
     extras: OptionalSteps | None = None
     pair_ms: int | None = None
     disclosure: Disclosure = STRICT
+    max_record_bytes: int = DEFAULT_RECORD_BYTES
+    """What an event's key and value may take together: by the smallest limit of its topics, and the client's."""
+    sure_bytes: int = DEFAULT_RECORD_BYTES // 2
+    """A value of so many bytes fits whatever its key is, since the key is part of the value."""
 
 
 class NamePattern(Protocol):
@@ -125,6 +133,11 @@ class NamePattern(Protocol):
 
     def fullmatch(self, name: str, /) -> object:
         """A match, if the expression matches the whole name, else None."""
+
+
+def _limit_route(route: Route, most: Callable[[str], int]) -> Route:
+    size = max(min(most(topic) for topic in (route.to, *route.topics)), 0)
+    return replace(route, max_record_bytes=size, sure_bytes=size // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,16 @@ class RouteTable:
         """Every topic that events may go to."""
         routes = [route for source in self.sources for route in source.routes]
         return sorted({topic for route in routes for topic in (route.to, *route.topics)})
+
+    def limited(self, most: Callable[[str], int]) -> RouteTable:
+        """This table with events no larger than *most* says of each topic: bytes of key and value together."""
+        return replace(
+            self,
+            sources=tuple(
+                replace(source, routes=tuple(_limit_route(route, most) for route in source.routes))
+                for source in self.sources
+            ),
+        )
 
     def routes(self) -> dict[str, Route]:
         """The routes by name, with conditions on the topic not decided."""

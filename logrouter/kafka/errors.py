@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError
@@ -21,6 +22,7 @@ class ClientError(Exception):
     """A client that cannot be made, or that the cluster does not answer. The text is one line for the operator."""
 
 
+_PRODUCE_REQUEST: Final = re.compile(r"ProduceRequest for (\S+) \[")
 _REFUSED: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})  # noqa: SLF001
 _TLS_FAILED: Final = KafkaError._SSL  # noqa: SLF001
 _TLS: Final = "check security.protocol and ssl.* in the kafka: block of topics.yaml"
@@ -90,6 +92,15 @@ class StuckError(FatalError):
 
 class TransactionAbortedError(Exception):
     """The open transaction was aborted: nothing of it is visible, the caller rewinds and goes on."""
+
+
+class RecordTooLargeError(TransactionAbortedError):
+    """It was aborted as the broker takes no batch of that size; *topic* is the one that refused it, "" if not known."""
+
+    def __init__(self, error: KafkaError) -> None:
+        found = _PRODUCE_REQUEST.match(error.str())
+        self.topic = found[1] if found is not None else ""
+        super().__init__(f"{error.name()}: {self.topic or error.str()}")
 
 
 class StoppedError(Exception):

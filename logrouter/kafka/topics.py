@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -16,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 from logrouter.kafka.client import make_client, plain_settings
 from logrouter.kafka.errors import ClientError, Refusals
 from logrouter.kafka.metadata import fetch_metadata
+from logrouter.kafka.topic_facts import SAFE_IN_SYNC, SAFE_REPLICAS, fetch_default_replicas
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -51,7 +52,7 @@ def find_missing(kafka: Mapping[str, Any], names: Collection[str]) -> list[str]:
     Raises:
         ClientError: the cluster does not answer.
     """
-    return sorted(set(names) - _connect(kafka)[1].keys()) if names else []
+    return sorted(set(names) - _connect(kafka)[1].topics.keys()) if names else []
 
 
 def create_missing(
@@ -62,30 +63,50 @@ def create_missing(
     Raises:
         ClientError: the cluster does not answer, or refuses to create a topic.
     """
-    admin, present = _connect(kafka)
+    admin, metadata = _connect(kafka)
+    present = metadata.topics
     lacking = [w for w in wanted if w.name not in present]
     findings = [TopicFinding(w.name, "missing" if dry_run else "created", _describe_shape(w)) for w in lacking]
     if lacking and not dry_run:
-        _create_topics(admin, lacking)
+        _create_topics(admin, _made_safe(admin, metadata, lacking))
     there = [w for w in wanted if w.name in present]
     configs = _fetch_configs(admin, there)
     for topic in there:
-        drift = _find_drift(topic, len(present[topic.name].partitions), configs.get(topic.name, {}))
+        drift = _find_drift(topic, present[topic.name].partitions, configs.get(topic.name, {}))
         findings.append(
             TopicFinding(topic.name, "drift" if drift else "present", "; ".join(drift) or _describe_shape(topic))
         )
     return sorted(findings, key=lambda finding: finding.name)
 
 
-def _connect(kafka: Mapping[str, Any]) -> tuple[AdminClient, dict[str, Any]]:
-    """An admin client, and the metadata of all topics by name."""
+def _connect(kafka: Mapping[str, Any]) -> tuple[AdminClient, Any]:
+    """An admin client, and the cluster's metadata."""
     refusals = Refusals()
     admin = make_client(AdminClient, plain_settings(kafka), error_cb=refusals)
-    return admin, fetch_metadata(kafka, admin, refusals).topics
+    return admin, fetch_metadata(kafka, admin, refusals)
 
 
 def _describe_shape(topic: WantedTopic) -> str:
     return f"{topic.partitions} partitions"
+
+
+def _made_safe(admin: AdminClient, metadata: Any, topics: Sequence[WantedTopic]) -> list[WantedTopic]:
+    """*topics* with two replicas in sync for each record, where there are enough of them for one to fail."""
+    default = None
+    if any(topic.replication_factor < 0 for topic in topics):
+        default = fetch_default_replicas(admin, next(iter(metadata.brokers), 0))
+    return [make_safe(topic, default) for topic in topics]
+
+
+def make_safe(topic: WantedTopic, default_replicas: int | None) -> WantedTopic:
+    """*topic* with `min.insync.replicas`, if its replicas allow that; *default_replicas* is the cluster's default.
+
+    Without it the broker's own counts, which is 1 unless somebody has thought of it.
+    """
+    replicas = topic.replication_factor if topic.replication_factor > 0 else default_replicas
+    if replicas is None or replicas < SAFE_REPLICAS or "min.insync.replicas" in topic.config:
+        return topic
+    return replace(topic, config={**topic.config, "min.insync.replicas": str(SAFE_IN_SYNC)})
 
 
 def _create_topics(admin: AdminClient, topics: Sequence[WantedTopic]) -> None:
@@ -117,10 +138,14 @@ def _fetch_configs(admin: AdminClient, topics: Sequence[WantedTopic]) -> dict[st
     return found
 
 
-def _find_drift(topic: WantedTopic, partitions: int, config: Mapping[str, str]) -> list[str]:
+def _find_drift(topic: WantedTopic, partitions: Mapping[int, Any], config: Mapping[str, str]) -> list[str]:
     drift = []
-    if partitions != topic.partitions:
-        drift.append(f"partitions: {partitions}, configured {topic.partitions}")
+    if len(partitions) != topic.partitions:
+        drift.append(f"partitions: {len(partitions)}, configured {topic.partitions}")
+    replicas = min((len(partition.replicas) for partition in partitions.values()), default=0)
+    in_sync = config.get("min.insync.replicas", "")
+    if replicas >= SAFE_REPLICAS and in_sync.isdecimal() and int(in_sync) < SAFE_IN_SYNC:
+        drift.append(f"min.insync.replicas: {in_sync}, should be {SAFE_IN_SYNC} of {replicas} replicas")
     drift += [
         f"{name}: {config.get(name)}, configured {value}"
         for name, value in topic.config.items()

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from logrouter.kafka.client import make_client, producer_settings
-from logrouter.kafka.errors import _FENCED, FatalError, StoppedError, StuckError, TransactionAbortedError, fatal_error
+from logrouter.kafka.errors import (
+    _FENCED,
+    FatalError,
+    RecordTooLargeError,
+    StoppedError,
+    StuckError,
+    TransactionAbortedError,
+    fatal_error,
+)
 from logrouter.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -33,6 +41,28 @@ Headers = list[tuple[str, str | bytes | None]]
 """Names and values of a record's headers."""
 
 
+def max_record_bytes(kafka: Mapping[str, Any]) -> int:
+    """The largest record that a producer with this `kafka:` block sends; without a word of it, librdkafka's default."""
+    return int(kafka.get("message.max.bytes", 1_000_000))
+
+
+class BatchSize:
+    """The largest batch of records that a producer may put together: topics refuse a batch, not a record, by its size.
+
+    librdkafka does not take a refused batch apart: it would be sent again as it is, for ever.
+    """
+
+    def __init__(self) -> None:
+        self.bytes: int | None = None
+        """None for what the settings say."""
+
+    def bound(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """*settings* with a `batch.size` within the bound."""
+        if self.bytes is None:
+            return dict(settings)
+        return {**settings, "batch.size": min(int(settings.get("batch.size", self.bytes)), self.bytes)}
+
+
 def open_producer(
     kafka: Mapping[str, Any],
     *,
@@ -40,17 +70,19 @@ def open_producer(
     timeout_ms: int,
     broker: BrokerState,
     give_up: Callable[[], bool],
+    batches: BatchSize,
 ) -> TransactionalProducer:
     """A `TransactionalProducer` for the `kafka:` block of topics.yaml; it connects by itself. Whoever calls closes it.
 
-    *timeout_ms* is after what time the cluster aborts a transaction; *broker* hears of errors.
+    *timeout_ms* is after what time the cluster aborts a transaction; *broker* hears of errors; *batches* counts when a
+    client is made.
 
     Raises:
         ClientError: librdkafka refuses a setting.
     """
     settings = producer_settings(kafka, transactional_id=transactional_id, timeout_ms=timeout_ms)
     return TransactionalProducer(
-        lambda: make_client(Producer, settings, error_cb=broker.on_error),
+        lambda: make_client(Producer, batches.bound(settings), error_cb=broker.on_error),
         timeout_seconds=timeout_ms / 1000,
         give_up=give_up,
         waiting=broker.mark_down,
@@ -97,6 +129,11 @@ class TransactionalProducer:
             StoppedError: asked to stop while the cluster was away.
         """
         self._call(lambda: self._retry(lambda: self._producer.init_transactions(_CALL_SECONDS)))
+
+    def renew(self) -> None:
+        """Go on with a new client, as its settings are now; no transaction is open. Raises as `initialise`."""
+        self._producer = self._make_producer()
+        self.initialise()
 
     def begin(self) -> None:
         """Open a transaction; `await_commit` has returned for the one before."""
@@ -204,7 +241,7 @@ class TransactionalProducer:
                 return
             # The coordinator has no transaction of ours: the one before it died with our first request. librdkafka
             # takes that for fatal (its issue 4849), but it is what we wanted, and a new client goes on from there.
-            self._replace_client()
+            self.renew()
 
     def close(self) -> None:
         """Stop the committing thread. Whatever is still open is left to the broker's transaction timeout."""
@@ -216,6 +253,8 @@ class TransactionalProducer:
             self._renew(error)
             return TransactionAbortedError(f"{error.name()}: timed out while the cluster was away")
         self.abort()
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            return RecordTooLargeError(error)
         return TransactionAbortedError(error.name())
 
     def _renew(self, error: KafkaError) -> None:
@@ -226,11 +265,7 @@ class TransactionalProducer:
         """
         if error.code() not in _FENCED or time.monotonic() < self._began + self._timeout:
             raise fatal_error(error)
-        self._replace_client()
-
-    def _replace_client(self) -> None:
-        self._producer = self._make_producer()
-        self.initialise()
+        self.renew()
 
     def _call(self, call: Callable[[], None]) -> None:
         try:

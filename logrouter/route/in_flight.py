@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.kafka.errors import TransactionAbortedError
+from logrouter.kafka.errors import RecordTooLargeError, TransactionAbortedError
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route.observer import count_batch
 from logrouter.route.output import BatchOutput
@@ -52,6 +52,8 @@ class InFlightBatch:
         self._abort_causes: set[str] = set()
         self.abort_cause = ""
         """Why the last of them was."""
+        self.refused: str | None = None
+        """The topic of which a broker has refused a batch as too large, "" if not known; the lane sets it back."""
         self._first: dict[Partition, int] = {}
         self._output = BatchOutput()
 
@@ -139,6 +141,8 @@ class InFlightBatch:
         """Go back to what is committed: the states, and the consumer's positions."""
         self.aborts += 1
         cause = self.abort_cause = str(aborted)
+        if isinstance(aborted, RecordTooLargeError):
+            self.refused = aborted.topic
         if cause not in self._abort_causes:  # said once per cause; the metric counts the rest
             self._abort_causes.add(cause)
             log(Log.TRANSACTION_ABORTED, error=cause, partitions=len(self._first))

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import gc
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState, count_partitions, sleep_unless, wait_for_topics
 from logrouter.kafka.consumer import GroupConsumer
 from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError, read_error
-from logrouter.kafka.transaction import open_producer
+from logrouter.kafka.topic_facts import fetch_topic_facts
+from logrouter.kafka.transaction import BatchSize, max_record_bytes, open_producer
 from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
 from logrouter.route.observer import Observer
+from logrouter.route.output_limits import OutputLimits
 from logrouter.route.unsubscribed import UnsubscribedRecords
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -83,6 +86,9 @@ class RouteLane:
         self._stopping = stopping
         self._stop_by: float | None = None
         self._broker = BrokerState()
+        self._batches = BatchSize()
+        kafka = self._settings.kafka
+        self._limits = OutputLimits(partial(fetch_topic_facts, kafka), client_bytes=max_record_bytes(kafka))
         self._max_records = self._settings.max_records
         self._connected = False
 
@@ -123,6 +129,7 @@ class RouteLane:
             timeout_ms=s.transaction_timeout_ms,
             broker=self._broker,
             give_up=self._give_up,
+            batches=self._batches,
         )
         self._in_flight = InFlightBatch(
             self._consumer, self._producer, self._assignment, self._broker, self.versions, self._states
@@ -158,8 +165,10 @@ class RouteLane:
                     f"{partitions}: {what} placed by that number, so it must not change"
                 )
         self._cluster = s.cluster or found.cluster_id
-        self._configure()
-        self._producer.initialise()
+        self._limits.read(self._topics_written(s, self._table))
+        self._take_version(s, self._table)
+        self._batches.bytes = self._limits.batch_bytes
+        (self._producer.initialise if self._batches.bytes is None else self._producer.renew)()
         # The loop makes no cycles, and everything made so far lives as long as the process.
         gc.collect()
         gc.freeze()
@@ -173,6 +182,40 @@ class RouteLane:
             generation=self._table.generation,
             sources=",".join(self._table.subscription()),
         )
+
+    def _topics_written(self, settings: LaneSettings, table: RouteTable) -> set[str]:
+        states = self._topics_of_states(settings)
+        return {*table.event_topics(), settings.dead_letters.topic, settings.rollup_topic, *states}
+
+    def _take_version(self, settings: LaneSettings, table: RouteTable) -> None:
+        """Route by these from now on, within what the output topics take.
+
+        Raises:
+            ClientError: an output topic takes less than the lane must be able to write to it.
+        """
+        self._settings = self._limits.fit(settings, self._topics_of_states(settings))
+        self._table = self._limits.fit_table(table)
+        self._configure()
+
+    def _review_limits(self) -> None:
+        """Ask again what the output topics take, and go on within that. What runs is committed first."""
+        self._await_commit()
+        refused, self._in_flight.refused = self._in_flight.refused, None
+        version = self.versions.version
+        if refused is None:
+            self._limits.read(self._topics_written(version.settings, version.table))
+        else:
+            self._limits.read_again(refused)
+        self._take_version(version.settings, version.table)
+        if self._batches.bytes != self._limits.batch_bytes:
+            self._batches.bytes = self._limits.batch_bytes
+            self._producer.renew()
+
+    def _await_commit(self) -> None:
+        try:
+            self._in_flight.await_commit()
+        except TransactionAbortedError as aborted:
+            self._in_flight.rewind(aborted)
 
     def _topics_of_states(self, settings: LaneSettings) -> dict[str, StateTopic]:
         return {topic: each for state in self._states for topic, each in state.topics(settings).items()}
@@ -214,6 +257,8 @@ class RouteLane:
         self._producer.poll()
         if self.versions.is_swap_due():
             self._swap_version()
+        if self._in_flight.refused is not None or self._limits.is_due:
+            self._review_limits()
         messages = self._consume()
         try:
             output = self._process(messages)
@@ -259,10 +304,7 @@ class RouteLane:
 
     def _swap_version(self) -> None:
         """Go on with another version. What the former one has routed is committed first, under its own name."""
-        try:
-            self._in_flight.await_commit()
-        except TransactionAbortedError as aborted:
-            self._in_flight.rewind(aborted)
+        self._await_commit()
         former = self.versions.version
         version = self.versions.activate()
         if version is None:
@@ -270,8 +312,7 @@ class RouteLane:
         if reason := self._take_topics(version):
             self.versions.reject(former, reason)
             return
-        self._settings, self._table = version.settings, version.table
-        self._configure()
+        self._take_version(version.settings, version.table)
         self._observer.forget_refusals(lambda topic: self._table.source_of(topic) is not None)
         self._assignment.seek_back(self._unsubscribed.change_subscription(self._table, self._read_by_states))
 
@@ -286,7 +327,11 @@ class RouteLane:
         for topic, number in found.items():
             if number != new[topic].partitions:
                 return f"{new[topic].option}: {topic} has {number} partitions"
+        written = self._topics_written(version.settings, version.table)
+        if not self._limits.knows(written):
+            self._limits.read(written | self._topics_written(self._settings, self._table))
         try:
+            self._limits.fit(version.settings, wanted)
             self._subscribe(version.settings, version.table)
         except ClientError as error:
             return str(error)

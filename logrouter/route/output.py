@@ -57,10 +57,11 @@ class BatchOutput:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterSettings:
-    """Where dead letters go and how much of the raw bytes they keep."""
+    """Where dead letters go, how much of the raw bytes they keep, and how large they may be."""
 
     topic: str
     max_raw_bytes: int
+    max_bytes: int = dead_letter.MAX_LETTER_BYTES
 
     def make_letter(
         self,
@@ -86,5 +87,6 @@ class DeadLetterSettings:
             now_ms=now_ms,
             disclosure=disclosure,
             lost=lost,
+            max_bytes=self.max_bytes,
         )
         return dead_letter.coordinates(record), letter, dead_letter.headers(rejected)

@@ -31,6 +31,7 @@ from logrouter.tables.services import ClusterWait, Upkeep, minute_clock
 from logrouter.tables.table import MAX_UNFLUSHED, UsageTable
 from logrouter.tables.top_clients import TopClients
 from logrouter.tables.topic_check import TopicCheck
+from logrouter.tables.topic_safety import safe_settings
 from logrouter.tables.transport import SCHEME
 from logrouter.telemetry.log import Log, log
 
@@ -159,13 +160,13 @@ def create_app(settings: TablesSettings) -> App:
         schema=BatchSchema(),
         recovery_buffer_size=4,
         standby_buffer_size=1,
-        extra_topic_configs=CHANGELOG,
+        extra_topic_configs=CHANGELOG | safe_settings(settings.replication_factor),
     )
     minute = minute_clock(settings.clock_offset_seconds)
     check = TopicCheck(settings.security, settings.kafka, Origins(settings.topic))
     table.configure(check, settings.retention, minute)
     app.reader = StoreReader(app, table, settings.partitions, url)
-    cluster_wait = ClusterWait(settings.security, settings.topic, settings.partitions)
+    cluster_wait = ClusterWait(settings.security, settings.topic, settings.partitions, table.changelog_topic_name)
 
     def waits_for() -> str:
         return cluster_wait.why or app.reader.waits_for()

@@ -12,6 +12,7 @@ from mode import Service
 from logrouter.config.options.kafka import REFUSED_CREDENTIALS
 from logrouter.tables.mismatch import MismatchError
 from logrouter.tables.refusal import find_refusal
+from logrouter.tables.topic_safety import warn_of_risks
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_HOLES, TABLE_ROWS, TABLES_READY
 
@@ -40,8 +41,9 @@ class ClusterWait(Service):
     each change, not at every attempt. Raises `PartitionCountError` if the topic has another number of *partitions*.
     """
 
-    def __init__(self, security: Security, topic: str, partitions: int, **kwargs: Any) -> None:
+    def __init__(self, security: Security, topic: str, partitions: int, changelog: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._changelog = changelog
         self._security = security
         self._topic = topic
         self._partitions = partitions
@@ -71,6 +73,7 @@ class ClusterWait(Service):
             raise PartitionCountError(msg)
         self.why = ""
         self._log_change(Log.TOPIC_FOUND, topic=self._topic, partitions=found)
+        await warn_of_risks(self._security, (self._topic, self._changelog))
         return True
 
     async def _count_partitions(self) -> int | None:

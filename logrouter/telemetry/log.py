@@ -32,6 +32,8 @@ class Log(StrEnum):
     BROKER_REFUSES = "broker_refuses"
     TOPIC_MISSING = "topic_missing"
     TOPIC_FOUND = "topic_found"
+    TOPIC_AT_RISK = "topic_at_risk"
+    TOPIC_LIMIT = "topic_limit"
     PARTITIONS_ASSIGNED = "partitions_assigned"
     PARTITIONS_REVOKED = "partitions_revoked"
     PARTITIONS_LOST = "partitions_lost"
@@ -86,6 +88,8 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.ROLLUP_RECORDS_LOST: logging.ERROR,
     Log.BROKER_DOWN: logging.WARNING,
     Log.TOPIC_MISSING: logging.WARNING,
+    Log.TOPIC_AT_RISK: logging.WARNING,
+    Log.TOPIC_LIMIT: logging.WARNING,
     Log.PARTITIONS_LOST: logging.WARNING,
     Log.TRANSACTION_ABORTED: logging.WARNING,
     Log.SOURCE_ERROR: logging.WARNING,

@@ -166,14 +166,15 @@ def test_sigterm_while_the_cluster_is_away_ends_in_bounded_time(stack, eventuall
 
 def test_lasting_cause_of_aborts_is_said_once_and_healed_without_loss(stack, eventually):
     """An output topic that refuses records: few attempts, one line, not ready; when mended, every record once."""
-    limit(stack, "100")
+    alter(stack, stack.clean, {"cleanup.policy": "compact"})  # which takes no record without a key
     port = free_port()
     lane = stack.route(port=port)
     eventually(lambda: "partitions_assigned" in lane.text(), "assigned")
-    stack.feed(request_line(n, "c") for n in range(50))
+    stack.feed(request_line(n, None) for n in range(50))
     eventually(lambda: aborted(port) >= 5, "five attempts")
     eventually(lambda: status(port, "/readyz") == 503, "not ready")
-    limit(stack, "1000000")
+    assert "transactions are being aborted: INVALID_RECORD" in answer(port, "/readyz")
+    alter(stack, stack.clean, {"cleanup.policy": "delete"})
     eventually(lambda: stack.numbers() == Counter(range(50)), "all requests once")
     eventually(lambda: "transactions_resumed" in lane.text(), "said that it goes on")
 
@@ -182,13 +183,49 @@ def test_lasting_cause_of_aborts_is_said_once_and_healed_without_loss(stack, eve
     assert lane.stop() == 0
 
 
-def limit(stack: Stack, size: str) -> None:
-    """Set the largest record that the clean topic takes."""
+def test_events_above_a_lowered_limit_become_dead_letters(stack, eventually):
+    """The broker refuses one batch, the lane reads the limit anew: no loop of aborted transactions, nothing lost."""
+    port = free_port()
+    lane = stack.route(port=port)
+    stack.feed(request_line(n, "c") for n in range(20))
+    eventually(lambda: stack.numbers() == Counter(range(20)), "routed")
+    alter(stack, stack.clean, {"max.message.bytes": "1500"})
+    small = [request_line(n, "c") for n in range(20, 300)]
+    path = rb"\/core\/" + b"x" * 2000 + rb"\/"
+    large = [request_line(n, "c").replace(rb"\/core\/", path) for n in range(300, 310)]
+    stack.feed(small + large)
+    eventually(lambda: len(stack.dead_letters()) == 10, "dead letters")
+    eventually(lambda: stack.numbers() == Counter(range(300)), "small ones once, though a batch of them is larger")
+
+    assert aborted(port) >= 1  # the fault happened
+    assert aborted(port) <= 3
+    assert {(letter["stage"], letter["reason"]) for letter in stack.dead_letters()} == {("validate", "too_large")}
+    assert f"topic_limit topic={stack.clean} max_message_bytes=1500" in lane.text()
+    assert lane.stop() == 0
+
+
+def test_a_limit_below_what_the_lane_needs_ends_it_with_topic_and_size(stack, eventually):
+    """Partial sums can't be made smaller: found while it runs, and at the next start."""
+    lane = stack.route()
+    eventually(lambda: "partitions_assigned" in lane.text(), "assigned")
+    alter(stack, stack.rollup, {"max.message.bytes": "200"})
+    stack.feed(request_line(n, "c") for n in range(20))
+
+    for each in (lane, stack.route("route-1")):
+        assert each.wait() == 2
+        last = each.text().splitlines()[-1]
+        assert "lane_failed lane=route" in last
+        assert f"topic {stack.rollup} takes 200 bytes at once (max.message.bytes), but partial sums need" in last
+        assert "Traceback" not in each.text()
+
+
+def alter(stack: Stack, topic: str, settings: dict[str, str]) -> None:
+    """Change settings of a topic."""
     from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-    entry = ConfigEntry("max.message.bytes", size, incremental_operation=AlterConfigOpType.SET)
+    entries = [ConfigEntry(*each, incremental_operation=AlterConfigOpType.SET) for each in settings.items()]
     admin = AdminClient(stack.kafka)
-    resource = ConfigResource(ResourceType.TOPIC, stack.clean, incremental_configs=[entry])
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(HANG_SECONDS)
 
@@ -197,6 +234,15 @@ def aborted(port: int) -> float:
     """How many transactions were aborted."""
     samples = scrape(port).get("logrouter_transactions_total", ())
     return sum(value for labels, value in samples if labels["result"] == "aborted")
+
+
+def answer(port: int, path: str) -> str:
+    """The body of what is answered to a GET, whatever its status."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=HANG_SECONDS) as given:
+            return given.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
 
 
 def status(port: int, path: str) -> int:

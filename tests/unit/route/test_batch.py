@@ -146,6 +146,49 @@ def test_dead_letter_stays_below_what_a_broker_takes():
     assert orjson.loads(letter)["raw"]["truncated"]
 
 
+@pytest.mark.parametrize("text", ["x", "\x01", "ü"])
+def test_a_dead_letter_is_cut_to_what_its_topic_takes(text):
+    """First what it shows of the record, then its words: there is always something to be read."""
+    record = RawRecord("t" * 249, 2**31 - 1, 2**53 - 1, START, text.encode() * 100_000)
+    rejected = Rejected(Stage.VALIDATE, Reason.SCHEMA, text * 50_000, "/" + text * 50_000, "r" * 64)
+
+    for most in (dead_letter.MIN_LETTER_BYTES, 30_000, 100_000):
+        letter = dead_letter.encode(
+            *(record, rejected), event_id="i" * 64, emitter="e" * 300, stream="s" * 249, max_raw_bytes=65_536,
+            now_ms=START, max_bytes=most,
+        )  # fmt: skip
+        assert len(letter) <= most
+        jsonschema.validate(orjson.loads(letter), DEAD_LETTER)
+
+
+@pytest.mark.parametrize(("limit", "published"), [(2_000, True), (300, False), (0, False)])
+def test_an_event_larger_than_its_topic_takes_is_a_dead_letter_and_counted_nowhere(limit, published):
+    """Key and value count. The tables do not know the request, as with any other dead letter."""
+    line = next(line for line, truth in records(50, seed=3, start_ms=START) if truth is not None and truth.client)
+    table = config.load(None, {}).table.limited(lambda _topic: limit)
+
+    output = process([Message(line, 0)], table)
+
+    assert (len(output.events), len(output.rollup) > 0, len(output.dead_letters)) == (
+        (1, True, 0) if published else (0, False, 1)
+    )
+    if not published:
+        letter = orjson.loads(output.dead_letters[0][1])
+        assert (letter["stage"], letter["reason"]) == ("validate", "too_large")
+        assert letter["detail"].endswith(f"at most {limit} are published")
+
+
+def test_the_key_of_an_event_counts():
+    """It travels with the value: together they are what a broker measures."""
+    line = next(line for line, truth in records(50, seed=3, start_ms=START) if truth is not None and truth.client)
+    table = config.load(None, {}).table
+    ((_, value, key),) = process([Message(line, 0)], table).events
+    exact = len(value) + len(key)
+
+    assert len(process([Message(line, 0)], table.limited(lambda _topic: exact)).events) == 1
+    assert len(process([Message(line, 0)], table.limited(lambda _topic: exact - 1)).events) == 0
+
+
 def test_our_own_output_is_not_routed_again():
     """A record that carries our header came out of logrouter: it is counted as a loop, not routed a second time."""
     own = Message(b'{"program":"api-gateway"}', 0, headers=[(LOOP_HEADER, b"g")])
