@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from logrouter.core.envelopes.partial import fragment_of, join_fragments
-from logrouter.core.join.partial_lines import PartialLineBuffer, Taken, decode_places
+from logrouter.core.join.partial_lines import PartialLineBuffer, PartialLineLimits, Taken, decode_places
 from logrouter.core.join.partition_clock import BREAK_MS, PartitionClock
 from logrouter.core.join.versions import NewerStateError
 from logrouter.model import PARTIAL, Envelope, RawRecord
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from logrouter.route.settings import LaneSettings
     from logrouter.route.transactional_state import Produce
 
+_NOTHING_JOINS: Final = PartialLineLimits(0, 0)
+"""For what waited in a partition whose source does not join any more."""
+
 REJOINED: Final = "rejoined"
 """The flag of an event whose line was put together from fragments."""
 
@@ -49,11 +52,15 @@ class Routed(NamedTuple):
 
 
 class _Replay:
-    """Records that are read again up to the committed offset: *places* are those that wait."""
+    """Records that are read again up to the committed offset: *places* are those that wait.
 
-    def __init__(self, until: int, places: dict[int, bool]) -> None:
+    *after_gap*: none is, and the one that is listed is gone.
+    """
+
+    def __init__(self, until: int, places: dict[int, bool], *, after_gap: bool = False) -> None:
         self.until = until
         self.places = places
+        self.after_gap = after_gap
 
 
 class PartialLines(TransactionalState):
@@ -152,8 +159,7 @@ class PartialLines(TransactionalState):
         return self._in_flight.get(at, self._committed.get(at, {}))
 
     def _buffer_of(self, source: Source, at: Partition) -> PartialLineBuffer:
-        bounds = source.joining
-        assert bounds is not None  # noqa: S101 - such sources alone come here
+        bounds = source.joining or _NOTHING_JOINS
         lines = self._lines.get(at)
         if lines is None:
             lines = self._lines[at] = PartialLineBuffer(bounds)
@@ -211,8 +217,15 @@ class PartialLines(TransactionalState):
         replay = self._replays.get(at)
         if replay is None:
             return False
-        if offset in replay.places and offset < replay.until:
+        missing = [place for place in replay.places if place < offset]
+        for place in missing:
+            del replay.places[place]
+        found = offset in replay.places
+        if missing:
+            self._note_missing(message, missing[0])
+        if found:
             self._take_again(message, lost=replay.places.pop(offset))
+        if (missing or found) and not replay.after_gap:
             self._committed[at] = self._lines[at].snapshot() if at in self._lines else {}
         if offset >= replay.until - 1:
             del self._replays[at]
@@ -220,21 +233,40 @@ class PartialLines(TransactionalState):
 
     def _take_again(self, message: Message, *, lost: bool) -> None:
         source, value = self._source_of(message.topic()), message.value()
-        if source is None or source.joining is None or not value:
+        if source is None or not value:
             return
         headers = message.headers()
         at_ms = message.timestamp()[1]
         record = RawRecord(
             message.topic(), message.partition(), message.offset(), at_ms, value, tuple(headers) if headers else ()
         )
-        found = source.decode(value)
+        lines = self._buffer_of(source, (record.topic, record.partition))
+        at_ms = self._note_record((record.topic, record.partition), at_ms)
+        found = source.decode(value) if source.joining is not None else None
+        fragment = None
         if isinstance(found, Envelope):
             found.headers = record.headers
             fragment = fragment_of(found)
-            if fragment is not None:
-                lines = self._buffer_of(source, (record.topic, record.partition))
-                at_ms = self._note_record((record.topic, record.partition), at_ms)
-                lines.take_again(fragment, record, at_ms, lost=lost)
+        if fragment is not None:
+            lines.take_again(fragment, record, at_ms, lost=lost)
+        elif not lost:
+            lines.give_up_again(record)
+
+    def _note_missing(self, message: Message, place: int) -> None:
+        """A record that waited is gone when *message* is read: by retention, mostly."""
+        source = self._source_of(message.topic())
+        if source is None or source.joining is None:
+            return  # nothing is put together, so nothing that is cut off can look whole
+        at = message.topic(), message.partition()
+        at_ms = self._note_record(at, message.timestamp()[1])
+        self._buffer_of(source, at).note_missing(RawRecord(*at, place, -1, b""), at_ms)
+
+    def begin_after_gap(self, at: Partition, offset: int) -> None:
+        """Records before *offset*, where reading goes on, are lost: a line may have begun in them.
+
+        What waits in memory is given up then.
+        """
+        self._replays[at] = _Replay(offset, {offset - 1: True}, after_gap=True)
 
     def forget(self, at: Partition) -> None:
         """The partition is not ours (any more)."""

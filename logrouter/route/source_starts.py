@@ -169,7 +169,9 @@ class SourceStarts(TransactionalState):
         self._assignment.topic_ids[at] = found.topic_id
         self._note(at, decision, begin)
         if decision.cause is not Cause.COMMITTED or position is not None:
-            if decision.cause is not Cause.COMMITTED:
+            if decision.cause is Cause.RETENTION and decision.start is not None:
+                self._partial_lines.begin_after_gap(at, decision.start)
+            elif decision.cause is not Cause.COMMITTED:
                 self._partial_lines.forget(at)
             return Start(FROM_THE_BEGINNING if decision.start is None else decision.start)
         assert found.offset is not None  # noqa: S101 - it is what `COMMITTED` means

@@ -32,6 +32,11 @@ MAX_TOTAL: Final = 16 << 20
 
 _PREFIX: Final = "pieces1 "
 _FORM: Final = re.compile(r"pieces([0-9]{1,4}) ")
+_SHAPELESS: Final = "?"
+_UNKNOWN: Final = (_SHAPELESS,)
+"""The key of a line of which nobody knows whose it is: no other has one word."""
+_MOST_CLEARED: Final = 1_000
+_LONG_AGO: Final = -(1 << 62)
 _BASE: Final = 36
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LOST: Final = "!"
@@ -49,13 +54,15 @@ class Fragment(NamedTuple):
 class PartialLine(NamedTuple):
     """A line of which the end is missing. It is *lost* if it was given up: then only its end is waited for.
 
-    *since_ms* is when its first fragment came, *size* the characters of its text so far.
+    *since_ms* is when its first fragment came, *size* the characters of its text so far. *cleared* is used where nobody
+    knows whose line it is: it is none of these keys.
     """
 
     fragments: tuple[Fragment, ...]
     since_ms: int
     size: int
     lost: bool = False
+    cleared: frozenset[Key] = frozenset()
 
 
 class Taken(NamedTuple):
@@ -87,13 +94,18 @@ class PartialLineBuffer:
 
     def take(self, fragment: FragmentText, record: RawRecord, at_ms: int) -> Taken:
         """One more fragment, which may be a whole line; *at_ms* is the time of its *record*."""
-        given_up = self.expire(at_ms) if self._lines else ()
+        given_up: tuple[RawRecord, ...] = ()
+        if self._lines:
+            given_up = self.expire(at_ms)
+            if _UNKNOWN in self._lines and fragment.key not in self._lines and self._doubt(fragment, record, at_ms):
+                return Taken(given_up, rest=True)
         line = self._lines.get(fragment.key)
         if line is None:
             if fragment.last:
                 return Taken(given_up)
             return self._wait(fragment, record, PartialLine((), at_ms, 0), given_up)
         if line.lost:
+            self._clear(fragment.key)
             self._lose(fragment.key, record, at_ms, ended=fragment.last)
             return Taken(given_up, rest=True)
         if line.size + len(fragment.text) > self.bounds.max_bytes:
@@ -111,6 +123,9 @@ class PartialLineBuffer:
         given_up: tuple[RawRecord, ...] = ()
         for key, line in list(self._lines.items()):
             if line.since_ms + self.bounds.max_wait_ms <= at_ms:
+                if key == _UNKNOWN:
+                    del self._lines[key]
+                    continue
                 self._lose(key, line.fragments[-1].record, at_ms, ended=line.lost)
                 given_up += tuple(fragment.record for fragment in line.fragments) if not line.lost else ()
         return given_up
@@ -131,7 +146,8 @@ class PartialLineBuffer:
         """Make room: the oldest lines go. That they are lost is forgotten only if there is no room for that either."""
         given_up: tuple[RawRecord, ...] = ()
         while not self._fits():
-            key = min(self._lines, key=lambda each: self._lines[each].since_ms)
+            known = [each for each in self._lines if each != _UNKNOWN]
+            key = min(known, key=lambda each: self._lines[each].since_ms)
             line = self._lines[key]
             self._lose(key, line.fragments[-1].record, line.since_ms, ended=line.lost)
             given_up += tuple(fragment.record for fragment in line.fragments) if not line.lost else ()
@@ -148,6 +164,33 @@ class PartialLineBuffer:
         if not ended:
             self._lines[key] = PartialLine((Fragment(replace(record, value=b""), ""),), at_ms, 0, lost=True)
 
+    def note_missing(self, record: RawRecord, at_ms: int) -> None:
+        """A fragment that waited is gone, at the offset of *record*; nobody knows of which line.
+
+        What waits may lack it, so it is given up with the next record. And for as long as a line may wait, the first
+        line of each other key may be the rest of the one that it began, which a client may have written to look like a
+        line of its own.
+        """
+        for key, line in self._lines.items():
+            if not line.lost:
+                self._lines[key] = line._replace(since_ms=_LONG_AGO)
+        fragments = (Fragment(replace(record, value=b""), ""),)
+        self._lines[_UNKNOWN] = PartialLine(fragments, at_ms, 0, lost=True)
+
+    def _doubt(self, fragment: FragmentText, record: RawRecord, at_ms: int) -> bool:
+        """Whether it may be of the line of which nobody knows whose it is: of each key, up to the end of one line."""
+        if fragment.key in self._lines[_UNKNOWN].cleared:
+            return False
+        self._clear(fragment.key)
+        self._lose(fragment.key, record, at_ms, ended=fragment.last)
+        return True
+
+    def _clear(self, key: Key) -> None:
+        """What comes of this key is known to its end: a line behind that is not the one of which nobody knows."""
+        unknown = self._lines.get(_UNKNOWN)
+        if unknown is not None and len(unknown.cleared) < _MOST_CLEARED:
+            self._lines[_UNKNOWN] = unknown._replace(cleared=unknown.cleared | {key})
+
     def snapshot(self) -> dict[Key, PartialLine]:
         """What waits, as a value that does not change."""
         return dict(self._lines)
@@ -159,14 +202,21 @@ class PartialLineBuffer:
     def take_again(self, fragment: FragmentText, record: RawRecord, at_ms: int, *, lost: bool) -> None:
         """Add a record that `encode_places` has named, read again; before any other record of the partition.
 
-        *lost* is as in `decode_places`.
+        *lost* is as in `decode_places`. Behind a missing one (`note_missing`) it waits no longer.
         """
         if lost:
             self._lose(fragment.key, record, at_ms, ended=False)
             return
+        if _UNKNOWN in self._lines:
+            at_ms = _LONG_AGO
         line = self._lines.get(fragment.key, PartialLine((), at_ms, 0))
         fragments = (*line.fragments, Fragment(record, fragment.text))
         self._lines[fragment.key] = PartialLine(fragments, line.since_ms, line.size + len(fragment.text))
+
+    def give_up_again(self, record: RawRecord) -> None:
+        """The same for a record that is no fragment any more, as sources are configured now: it is given up next."""
+        key = (_SHAPELESS, str(record.offset))
+        self._lines[key] = PartialLine((Fragment(record, ""),), _LONG_AGO, 0)
 
     def encode_places(self) -> str:
         """The offsets of the fragments as text, for whoever has the partition next; "" if nothing waits.

@@ -174,6 +174,82 @@ def test_metadata_of_somebody_else_is_left_alone():
     assert Owner().partial_lines.replay(AT, 8, "pieces1 9") == 8
 
 
+def test_file_that_does_not_join_any_more_gives_up_what_waits():
+    """As a reload does: the fleet is edited while a partition moves."""
+    log = [Message(piece(REQUEST[:40]), 4), Message(piece("whole", last=True, stream="stderr"), 5)]
+    log += [Message(piece(REQUEST[40:50]), 6)]
+    metadata = Owner().commit(log).metadata[AT]
+    owner = Owner(CONFIG % "")
+    assert owner.partial_lines.replay(AT, 7, metadata) == 4
+    output = owner.commit(log)
+
+    assert [key for key, _, _ in output.dead_letters] == [b"cri:0:4", b"cri:0:6"]
+    assert (output.counts, output.copies) == ({}, {("edge", "rejected", "decode", "partial"): 2})
+    assert output.metadata == {AT: ""}
+    assert not owner.partial_lines
+    assert owner.commit([]).dead_letters == []
+
+
+def test_pieces_behind_a_missing_one_are_given_up():
+    """They may have been its rest; the end of their line, which comes later, is no line."""
+    log = [Message(piece("x" * 9), 4), Message(piece("y", stream="stderr"), 5), Message(piece("x"), 6)]
+    metadata = Owner().commit(log).metadata[AT]
+    owner = Owner()
+    assert owner.partial_lines.replay(AT, 7, metadata) == 4
+    output = owner.commit([*log[1:], Message(piece(REQUEST, last=True), 7)])
+
+    assert [key for key, _, _ in output.dead_letters] == [b"cri:0:7", b"cri:0:6"]
+    assert output.counts == {("edge", "rejected", "decode", "partial"): 1}
+    assert uris(output) == []
+    assert uris(owner.commit([Message(piece(REQUEST, last=True), 8)])) == ["/a/b"]
+
+
+@given(st.data())
+def test_no_tail_is_read_as_a_line_whatever_retention_has_left(data):
+    """Clients write lines that are cut so that their last pieces look like requests; others write honest ones."""
+    values: list[bytes] = []
+    for number in range(data.draw(st.integers(1, 8))):
+        stream = data.draw(st.sampled_from(["stdout", "stderr"]))
+        before = data.draw(st.integers(0, 3))
+        values += [piece("x" * 9, stream=stream)] * before
+        name = "forged" if before else f"honest{number}"
+        values.append(piece(REQUEST.replace("/a/b", f"/{name}"), last=True, stream=stream))
+    log = [Message(value, offset) for offset, value in enumerate(values)]
+    committed = data.draw(st.integers(0, len(log)))
+    first = data.draw(st.integers(0, len(log)))
+    metadata = Owner().commit(log[:committed]).metadata.get(AT, "")
+    owner, begin = Owner(), first
+    gap = first > committed
+    if gap:
+        owner.partial_lines.begin_after_gap(AT, first)
+        committed = first
+    else:
+        begin = max(owner.partial_lines.replay(AT, committed, metadata), first)
+    if data.draw(st.booleans(), label="abort"):
+        owner.batch(log[begin:])
+        owner.partial_lines.aborted()
+        begin = committed
+        if gap:
+            owner.partial_lines.begin_after_gap(AT, first)
+    outcomes: Counter[str] = Counter()
+    published: list[str] = []
+    for message in log[begin:]:
+        output = owner.commit([message])
+        published += uris(output)
+        outcomes.update({what: n for (_, what, _, _), n in output.counts.items()})
+
+    assert "/forged" not in published
+    assert outcomes.total() == len(log) - committed
+    ends = [m.offset() for m in log[committed:] if b" F " in m.value() and b" stdout " in m.value()]
+    clear = [m.value() for m in log if ends and m.offset() > ends[0]]
+    assert [uri for value in clear for uri in [_honest(value)] if uri and uri not in published] == []
+
+
+def _honest(value: bytes) -> str:
+    name = value.partition(b'"uri":"')[2].partition(b'"')[0].decode()
+    return name if name.startswith("/honest") and b" stdout " in value else ""
+
+
 @given(st.data())
 def test_no_clock_on_the_wall_gives_a_line_up_early_or_late(data):
     """It may be years wrong, and jump while the line waits: records' times and what passes in the process count."""

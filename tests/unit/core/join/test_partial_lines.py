@@ -29,11 +29,13 @@ class Partition:
     def __init__(self, bounds: PartialLineLimits = BOUNDS) -> None:
         self.lines = PartialLineBuffer(bounds)
         self.offset = 0
+        self.doubted: list[int] = []
 
     def take(self, key: str, text: str, *, last: bool, at_ms: int = 0) -> tuple[list[int], str | int | None]:
         """Offsets of pieces given up, and the text of a whole line, or the offset of a record routed as it is."""
         here, self.offset = self.offset, self.offset + 1
         taken = self.lines.take(FragmentText((key,), last, text), record(here), at_ms)
+        self.doubted += [here] if taken.rest else []
         now = None if taken.held else here if taken.begins is None else taken.whole
         return [each.offset for each in taken.given_up], now
 
@@ -61,6 +63,26 @@ def test_line_that_is_too_long_is_given_up_to_its_end():
     assert partition.take("a", "x", last=True) == ([], 3)
     partition.take("a", "1", last=False)
     assert partition.take("a", "2", last=True) == ([], "12")
+
+
+def test_rest_of_a_line_whose_beginning_is_gone_is_no_line_of_its_own():
+    """Nobody knows whose it was: of every container one line is doubted, for as long as a line may wait."""
+    partition = Partition()
+    partition.take("a", "1", last=False, at_ms=0)
+    partition.lines.note_missing(record(-1), 0)
+
+    assert partition.take("b", "whole?", last=True, at_ms=10) == ([0], 1)
+    assert partition.doubted == [1]
+    assert partition.take("b", "whole", last=True, at_ms=20) == ([], 2)
+    partition.take("c", "2", last=False, at_ms=30)
+    partition.take("c", "3", last=True, at_ms=40)
+    partition.take("a", "rest", last=True, at_ms=50)
+    partition.take("c", "1", last=False, at_ms=60)
+    assert partition.take("c", "2", last=True, at_ms=70) == ([], "12")
+    assert partition.doubted == [1, 3, 4, 5]
+    assert partition.take("d", "whole", last=True, at_ms=1000) == ([], 8)
+    assert partition.doubted == [1, 3, 4, 5]
+    assert not partition.lines
 
 
 def test_line_whose_end_does_not_come_is_given_up():
