@@ -51,9 +51,11 @@ CHANGELOG: Final = {
     "min.cleanable.dirty.ratio": "0.2",
     "segment.ms": "3600000",
     "segment.bytes": str(64 << 20),
-    "max.message.bytes": str(1 << 20),
+    "max.message.bytes": str(2 << 20),
 }
-"""Topic settings of the changelog. It is compacted early, because recovery reads all of it."""
+"""Topic settings of the changelog. It is compacted early, because recovery reads all of it. No row exceeds 1.3 MB."""
+PRODUCER_BATCH_BYTES: Final = 256 * 1024
+"""A row that is larger goes in a batch of its own."""
 
 
 class App(faust.App):
@@ -205,7 +207,7 @@ def _faust_settings(settings: TablesSettings, url: str, port: int) -> dict[str, 
         "stream_buffer_maxsize": 16,
         "cython_optimizations": True,
         "producer_compression_type": "snappy",  # aiokafka writes lz4 at its slowest level, ten times the cost
-        "producer_max_batch_size": 256 * 1024,
+        "producer_max_batch_size": PRODUCER_BATCH_BYTES,
         "producer_linger": 0.0,
         "ConsumerScheduler": scheduler_class(settings.topic, f"{settings.group}-{TABLE}-changelog"),
         "PartitionAssignor": Assignor,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from aiokafka.errors import KafkaError
+
 from logrouter.telemetry.log import Log, log
 
 
@@ -20,7 +22,7 @@ def log_failure(exc: BaseException) -> None:
     for name in ("aiokafka", "faust", "mode", "logrouter.tables"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     # RocksDB's errors, of which a full disk is one, have no class of their own.
-    if isinstance(exc, (WorkerError, OSError)) or type(exc) is Exception:
+    if isinstance(exc, (WorkerError, OSError, KafkaError)) or type(exc) is Exception:
         log(Log.LANE_FAILED, lane="tables", error=str(exc))
     else:
         log(Log.LANE_FAILED, lane="tables", error=repr(exc), exc_info=exc)

@@ -338,7 +338,7 @@ class Producer(driver.Producer):
         """Send changelog records in batches; the futures of the batches.
 
         *changes* are keys and values, None for a tombstone. *acked* is called with each batch's first offset and number
-        of records. Raises `SendFailedError` after a failure, or if a row does not fit into a batch.
+        of records. A row larger than a batch gets one of its own. Raises `SendFailedError` after a failure.
         """
         producer = self._ensure_producer()
         builder = producer.create_batch()
@@ -347,7 +347,7 @@ class Producer(driver.Producer):
             if builder.append(timestamp=None, key=key, value=value) is None:
                 futures.append(await self._send_batch(builder, topic, partition, acked))
                 builder = producer.create_batch()
-                if builder.append(timestamp=None, key=key, value=value) is None:
+                if builder.append(timestamp=None, key=key, value=value) is None:  # an empty batch takes any row
                     msg = f"a row of {len(value or b'')} bytes is larger than a batch"
                     raise SendFailedError(msg)
         if builder.record_count():

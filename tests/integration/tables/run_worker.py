@@ -8,6 +8,9 @@ import random
 import sys
 from pathlib import Path
 
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+
 from logrouter.access.policy import OPEN, Policy
 from logrouter.access.scopes import Via, make_caller
 from logrouter.access.tokens import Token, digest_of, hash_token
@@ -30,6 +33,7 @@ def main(given: dict, log: Path) -> None:
 def run(given: dict) -> int:
     """Run; *fail_after* makes the fold raise after so many batches, as a programming error would.
 
+    *refuse_after* makes Kafka refuse every batch of rows after so many.
     *slow_flush* makes every flush with something to write take so many seconds more, as a slow disk would.
     *tokens* are scopes by token; without any everybody is let in.
     """
@@ -41,6 +45,9 @@ def run(given: dict) -> int:
     fail_after = given.pop("fail_after", None)
     if fail_after is not None:
         _break_fold(fail_after)
+    refuse_after = given.pop("refuse_after", None)
+    if refuse_after is not None:
+        _refuse_batches(refuse_after)
     slow_flush = given.pop("slow_flush", None)
     if slow_flush is not None:
         _slow_flush(slow_flush)
@@ -73,3 +80,17 @@ def _slow_flush(seconds: float) -> None:
         await flush(self)
 
     table.UsageTable.flush = slow
+
+
+def _refuse_batches(after: int) -> None:
+    send, sent = AIOKafkaProducer.send_batch, []
+
+    async def refused(self, batch, topic, *, partition):
+        sent.append(partition)
+        if len(sent) <= after:
+            return await send(self, batch, topic, partition=partition)
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(MessageSizeTooLargeError())
+        return future
+
+    AIOKafkaProducer.send_batch = refused

@@ -1,0 +1,77 @@
+"""The largest row that there can be goes through: as a record of the changelog, and in a batch of the producer."""
+
+from __future__ import annotations
+
+import random
+
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from logrouter.core.rollup.cells import (
+    MAX_CLIENTS,
+    MAX_MINUTE,
+    MAX_NAME,
+    MAX_NAMES,
+    MAX_PAIRS,
+    MAX_RECENT,
+    MAX_SUM,
+    MAX_WEIGHT,
+    Cell,
+    Failure,
+    merge_cells,
+)
+from logrouter.core.rollup.sketches import MAX_BUCKET, ZERO
+from logrouter.query.tiers import Tier
+from logrouter.tables import rows
+from logrouter.tables.app import CHANGELOG, PRODUCER_BATCH_BYTES
+
+_CHARACTERS = [chr(code) for code in range(0x10000, 0x20000)]
+_random = random.Random(7)
+_SNAPPY = 2
+_FRAME = 200
+"""Bytes of a batch and of a record beside key and value, at most."""
+
+
+def name(length):
+    """A name of characters of four bytes that no compression makes smaller."""
+    return "".join(_random.choices(_CHARACTERS, k=length))
+
+
+def names(number, length):
+    """A full map."""
+    return {name(length): MAX_SUM for _ in range(number)}
+
+
+def largest_cell():
+    """Every sum, every name and every map as large as the decoder of rollup records and rows lets pass."""
+    cell = Cell(MAX_MINUTE, *[MAX_SUM] * 9)
+    cell.weight = MAX_WEIGHT
+    cell.status = dict.fromkeys(range(1000), MAX_SUM)
+    cell.outcome, cell.error = names(MAX_NAMES + 1, MAX_NAME + 3), names(MAX_NAMES + 1, MAX_NAME + 3)
+    cell.peer = names(MAX_PAIRS + 1, MAX_NAME + 3)
+    cell.clients, cell.url = names(MAX_CLIENTS, MAX_NAME + 3), names(MAX_CLIENTS, MAX_NAME + 3)
+    cell.sketch = dict.fromkeys(range(ZERO, MAX_BUCKET + 1), MAX_SUM)
+    cell.clients_error_bound = cell.url_error_bound = MAX_SUM
+    cell.recent = [Failure(MAX_SUM, *(name(MAX_NAME) for _ in range(4))) for _ in range(MAX_RECENT)]
+    return cell
+
+
+def test_largest_row_is_a_record_that_the_changelog_takes():
+    """Otherwise the broker would refuse it, and the worker would end and try again for ever."""
+    key = rows.key_of(Tier.LIFE, 0, "c" + name(MAX_NAME))
+    value = rows.encode(MAX_SUM, largest_cell())
+    rows.decode_cell(value)  # checks every bound
+    assert len(value) > PRODUCER_BATCH_BYTES  # or the next assertion would show nothing
+    batch = BatchBuilder(PRODUCER_BATCH_BYTES, _SNAPPY)
+    assert batch.append(timestamp=None, key=key, value=value) is not None
+    batch.close()
+    assert batch.size() <= len(key) + len(value) + _FRAME <= int(CHANGELOG["max.message.bytes"])
+
+
+def test_merging_the_largest_cells_makes_none_that_is_larger():
+    """A row is what many partial sums amount to; what it may hold does not grow with their number."""
+    row = Cell(0)
+    for _ in range(3):
+        merge_cells(row, largest_cell())
+    value = rows.encode(MAX_SUM, row)
+    rows.decode_cell(value)  # checks every bound
+    assert len(value) <= len(rows.encode(MAX_SUM, largest_cell()))
