@@ -64,7 +64,7 @@ class Found(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Question:
+class _OffsetQuestion:
     """One round of questions, about all partitions that were waiting when it began."""
 
     partitions: set[Partition]
@@ -87,7 +87,7 @@ class OffsetLookup:
         self._group = group
         self._admin: AdminClient | None = None
         self._waiting: dict[Partition, bool] = {}
-        self._question: _Question | None = None
+        self._question: _OffsetQuestion | None = None
         self._ask_at = 0.0
         self._causes: set[str] = set()
 
@@ -136,7 +136,7 @@ class OffsetLookup:
         self._waiting.clear()
         self._question = self._admin = None
 
-    def _begin(self) -> _Question:
+    def _begin(self) -> _OffsetQuestion:
         if self._admin is None:
             self._admin = make_client(AdminClient, self._kafka)
         asked = [TopicPartition(*at) for at in self._waiting]
@@ -147,7 +147,7 @@ class OffsetLookup:
             TopicCollection(sorted({topic for topic, _ in self._waiting})), request_timeout=_ASK_SECONDS
         )
         ranges = {at: self._ask_range(at) for at, with_range in self._waiting.items() if with_range}
-        return _Question(set(self._waiting), committed, topics, ranges)
+        return _OffsetQuestion(set(self._waiting), committed, topics, ranges)
 
     def _ask_range(self, at: Partition) -> tuple[Future[Any], Future[Any]]:
         """Each partition in questions of its own: those about several wait for the slowest leader."""
@@ -168,7 +168,7 @@ class OffsetLookup:
             self._note(exc.args[0])
             return {}
 
-    def _answer(self, at: Partition, committed: TopicPartition | None, question: _Question) -> Found | None:
+    def _answer(self, at: Partition, committed: TopicPartition | None, question: _OffsetQuestion) -> Found | None:
         """The answer about one partition; None if it has to be asked again."""
         if committed is None or committed.error is not None:
             return None  # an open transaction holds an offset of it, mostly

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from logrouter.tables.replicas import Checkpoint
 
 
-class Start(NamedTuple):
+class FoldStart(NamedTuple):
     """Where to begin to read a partition, and the offsets first <= offset < stop that are lost: equal if none is."""
 
     begin: int
@@ -30,7 +30,7 @@ class Start(NamedTuple):
     stop: int = 0
 
 
-def find_start(committed: int | None, checkpoint: Checkpoint | None, origin: Origin | None, earliest: int) -> Start:
+def find_start(committed: int | None, checkpoint: Checkpoint | None, origin: Origin | None, earliest: int) -> FoldStart:
     """Where to begin.
 
     *committed* is the group's offset, None if it has none; *checkpoint* and *origin* say how far the rows go;
@@ -38,13 +38,13 @@ def find_start(committed: int | None, checkpoint: Checkpoint | None, origin: Ori
     beyond them is read again, if it is still there.
     """
     if checkpoint is None and committed is None:
-        return Start(earliest)  # new tables begin with what there is
+        return FoldStart(earliest)  # new tables begin with what there is
     folded = 0 if checkpoint is None else checkpoint.offset + 1
     whole = folded if origin is None else max(folded, origin.reached)
     begin = max(min(committed or 0, whole), earliest)
     # Rows of version 0.1.0 don't say whether a transaction ended behind the last record.
     slack = 1 if origin is None and checkpoint is not None else 0
-    return Start(begin, whole, earliest) if earliest > whole + slack else Start(begin)
+    return FoldStart(begin, whole, earliest) if earliest > whole + slack else FoldStart(begin)
 
 
 class Origins:

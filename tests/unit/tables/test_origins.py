@@ -12,7 +12,7 @@ from logrouter.query.tiers import Hole
 from logrouter.tables import notes, rows
 from logrouter.tables.mismatch import MismatchError
 from logrouter.tables.notes import HOLE, MAX_HOLES, ORIGIN, Origin, add_hole, decode_hole, decode_origin, encode_hole
-from logrouter.tables.origins import Origins, Start, find_start
+from logrouter.tables.origins import FoldStart, Origins, find_start
 from logrouter.tables.replicas import Checkpoint
 from logrouter.tables.topic_check import is_the_one
 
@@ -34,19 +34,19 @@ def upto(offset, reached=None):
 @pytest.mark.parametrize(
     ("committed", "known", "earliest", "start"),
     [
-        (None, (None, None), 0, Start(0)),
-        (None, (None, None), 500, Start(500)),  # new tables begin with what there is
-        (8, upto(9), 0, Start(8)),  # flushed, not committed: the fold sees what is in rows already
-        (10, upto(9), 10, Start(10)),
-        (10, upto(9), 11, Start(11, 10, 11)),
-        (10, upto(9, reached=11), 11, Start(11)),  # where a transaction has ended is no record
-        (10, (Checkpoint(9, None), None), 11, Start(11)),  # rows of 0.1.0 can't say
-        (10, (Checkpoint(9, None), None), 12, Start(12, 10, 12)),
-        (None, upto(9), 5, Start(5)),  # the group's offset has expired, the rows have not
-        (None, upto(9), 20, Start(20, 10, 20)),
-        (10, (None, None), 0, Start(0)),  # the rows are gone, changelog and all: they are made again
-        (10, (None, None), 7, Start(7, 0, 7)),
-        (15, upto(9), 3, Start(10)),
+        (None, (None, None), 0, FoldStart(0)),
+        (None, (None, None), 500, FoldStart(500)),  # new tables begin with what there is
+        (8, upto(9), 0, FoldStart(8)),  # flushed, not committed: the fold sees what is in rows already
+        (10, upto(9), 10, FoldStart(10)),
+        (10, upto(9), 11, FoldStart(11, 10, 11)),
+        (10, upto(9, reached=11), 11, FoldStart(11)),  # where a transaction has ended is no record
+        (10, (Checkpoint(9, None), None), 11, FoldStart(11)),  # rows of 0.1.0 can't say
+        (10, (Checkpoint(9, None), None), 12, FoldStart(12, 10, 12)),
+        (None, upto(9), 5, FoldStart(5)),  # the group's offset has expired, the rows have not
+        (None, upto(9), 20, FoldStart(20, 10, 20)),
+        (10, (None, None), 0, FoldStart(0)),  # the rows are gone, changelog and all: they are made again
+        (10, (None, None), 7, FoldStart(7, 0, 7)),
+        (15, upto(9), 3, FoldStart(10)),
     ],
 )
 def test_start_is_where_the_rows_end_and_a_hole_is_what_they_will_never_get(committed, known, earliest, start):
