@@ -41,6 +41,6 @@ class LaneSettings:
 
     @property
     def transactional_id(self) -> str:
-        """A name that no other group and instance have (docs/adr/0022), with the group and a hyphen as its prefix."""
+        """A name that no other group and instance have (docs/adr/0023), with the group and a hyphen as its prefix."""
         # "a-b" with "c" would be "a" with "b-c". No name has a colon.
         return f"{self.group}-:{self.instance}" if "-" in self.group else f"{self.group}-{self.instance}"
