@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from logrouter.kafka.reader import read_committed
 from tests.conftest import HANG_SECONDS
 from tests.integration.stack import free_port
-from tests.integration.traffic import summary
+from tests.integration.traffic import points, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,9 @@ Answer = TypeVar("Answer")
 
 FENCED: Final = 75
 """The exit code after which docs/operations.md asks a supervisor to start the process again."""
+
+WINDOWS: Final = {"minute": "2h", "hour": "24h", "day": "7d"}
+"""Lengths of series, by their steps: longer than any test, and no longer than rows are kept."""
 
 TABLE_PARTITIONS: Final = frozenset(range(4))
 
@@ -202,7 +205,10 @@ class Fleet:
         self.assert_tables(traffic)
 
     def assert_tables(self, traffic: Traffic) -> None:
-        """Every client's and every API's sums, asked of each tables worker, are what was fed."""
+        """Every client's and every API's sums, asked of each tables worker, are what was fed: for ever, and over time.
+
+        The series of clients come from the rows of minutes, hours and days, which are written by themselves.
+        """
         for role in [role for role in self.running if role.startswith("tables")]:
             self.until(lambda role=role: self.get(role, "/readyz")[0] == 200, f"{role} ready")
             wrong = {}
@@ -211,6 +217,12 @@ class Fleet:
                 found = summary(body) if status == 200 else (status, body)
                 if found != expected:
                     wrong[name] = found, expected
+                for step, window in WINDOWS.items():
+                    path = f"/v1/clients/{quote(name, safe='')}/series?by=status&step={step}&window={window}"
+                    status, body = self.get(role, path)
+                    at_times = points(body) if status == 200 else (status, body)
+                    if at_times != traffic.series(name, step):
+                        wrong[f"{name} by {step}"] = at_times, traffic.series(name, step)
             assert wrong == {}, f"{role} says, but fed was: {wrong}"
             status, body = self.get(role, "/v1/apis?window=life")
             assert status == 200, (role, body)

@@ -57,11 +57,13 @@ routes:
 """
 
 
-def request_line(number: int, client: str | None, *, api: str = "core", status: int = 200, ms: int = 12) -> bytes:
-    """A gateway request as rsyslog writes it; *number* comes back as `meta.request_id`."""
+def request_line(
+    number: int, client: str | None, *, api: str = "core", status: int = 200, ms: int = 12, at: str | None = None
+) -> bytes:
+    """A gateway request as rsyslog writes it, *at* the present second; *number* comes back as `meta.request_id`."""
     inner: dict[str, Any] = {
         "$schema": "/api-gateway/request/1.0.0",
-        "meta": {"uri": f"/{api}/v1/thing?n={number}", "request_id": str(number), "dt": now()},
+        "meta": {"uri": f"/{api}/v1/thing?n={number}", "request_id": str(number), "dt": at or now()},
         "http": {"method": "GET", "status_code": status, "client_ip": "192.0.2.7, 10.0.0.1"},
         "total_time_ms": ms,
         "client_id": client,

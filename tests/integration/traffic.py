@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
 from logrouter.kafka.producer import LineProducer
-from tests.integration.stack import request_line, syslog_line
+from tests.integration.stack import now, request_line, syslog_line
 
 if TYPE_CHECKING:
     from tests.integration.stack import Stack
@@ -18,6 +18,8 @@ APIS = ("core", "core", "feed", "search")
 STATUSES = (200, 200, 200, 304, 404, 429, 503)
 _TICK_SECONDS = 0.05
 ANONYMOUS = "-"
+_STEPS = {"minute": (16, ":00.000Z"), "hour": (13, ":00:00.000Z"), "day": (10, "T00:00:00.000Z")}
+"""How much of an ISO time a step keeps, and what then follows."""
 
 
 class Traffic:
@@ -38,6 +40,7 @@ class Traffic:
         self._status: dict[str, Counter[str]] = {}
         self._apis: dict[str, Counter[str]] = {}
         self._latency: dict[str, list[int]] = {}
+        self._minutes: dict[str, Counter[tuple[str, str]]] = {}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -60,6 +63,18 @@ class Traffic:
             }
             for name, status in self._status.items()
         }
+
+    def series(self, name: str, step: str) -> dict[str, dict[str, int]]:
+        """What `GET /v1/clients/{name}/series` must say of the times at which there was something: counts by status.
+
+        *step* is `minute`, `hour` or `day`; times are those of a point's beginning.
+        """
+        kept, rest = _STEPS[step]
+        found: dict[str, dict[str, int]] = {}
+        for (at, status), count in self._minutes[name].items():
+            point = found.setdefault(at[:kept] + rest, {})
+            point[status] = point.get(status, 0) + count
+        return found
 
     def apis(self) -> dict[str, int]:
         """How many requests each API had."""
@@ -90,7 +105,9 @@ class Traffic:
         self._status.setdefault(name, Counter())[str(status)] += 1
         self._apis.setdefault(name, Counter())[api] += 1
         self._latency.setdefault(name, []).append(milliseconds)
-        return request_line(number, client, api=api, status=status, ms=milliseconds)
+        at = now()
+        self._minutes.setdefault(name, Counter())[at[:16], str(status)] += 1
+        return request_line(number, client, api=api, status=status, ms=milliseconds, at=at)
 
     def _poison(self) -> bytes:
         if self._rnd.random() < 0.5:
@@ -110,3 +127,8 @@ def summary(body: dict[str, Any]) -> dict[str, Any]:
         "apis": life["apis"],
         "latency": (latency["count"], latency["mean"], latency["max"]),
     }
+
+
+def points(body: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """The part of a series by status that `Traffic.series` foretells."""
+    return {point["time"]: point["by"] for point in body["points"] if point["count"]}

@@ -77,3 +77,22 @@ def test_flush_that_fails_in_its_middle_is_made_again(lane, eventually):
     worker = lane.worker()
     eventually(worker.ready, message="recovered")
     assert lane.lifetimes(worker) == lane.expected_lifetimes()
+
+
+@pytest.mark.long
+def test_old_copy_of_a_data_directory_is_brought_up_to_date(lane, eventually):
+    """As from a backup: what the rows in it lack is in the changelog, and what they have is not added again."""
+    lane.feed(4)
+    worker = lane.worker("a")
+    eventually(lane.caught_up, message="caught up")
+    assert worker.stop() == 0
+    shutil.copytree(worker.data_dir, lane.folder / "b")
+    worker = lane.worker("a")
+    lane.feed(4)
+    eventually(lane.caught_up, message="caught up again")
+    worker.kill()
+    lane.feed(4)
+    second = lane.worker("b")
+    eventually(lane.caught_up, message="caught up on the copy")
+    assert lane.differences() == {}
+    assert lane.lifetimes(second) == lane.expected_lifetimes()
