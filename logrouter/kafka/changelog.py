@@ -26,10 +26,11 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
 from logrouter.kafka.client import make_client, plain_settings
+from logrouter.kafka.errors import offset_error
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
 
     from logrouter.kafka.records import Message
@@ -66,6 +67,8 @@ class ChangelogReader:
 
         Without *group* no offset is waited for. Nothing connects before `add`.
         """
+        self.on_anew: Callable[[int], None] = lambda _partition: None
+        """Called with a partition that is read from the beginning again: what was read of it does not count."""
         self._kafka = plain_settings(kafka)
         self._topic = topic
         self._group = group
@@ -88,6 +91,7 @@ class ChangelogReader:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "auto.offset.reset": "error",
                 # The end of a partition shows when a fetch comes back empty: a lane waits for that.
                 "fetch.wait.max.ms": 10,
             }
@@ -108,9 +112,11 @@ class ChangelogReader:
                 progress.end = self._end_of(partition, progress)
         if self._consumer is None:
             return
-        for message in cast("list[Message]", self._consumer.consume(_MAX_RECORDS, seconds)):
+        got = cast("list[Message]", self._consumer.consume(_MAX_RECORDS, seconds))
+        anew = self._begin_anew(got)
+        for message in got:
             at = self._partitions.get(message.partition())
-            if at is None:
+            if at is None or message.partition() in anew:
                 continue
             error = message.error()
             if error is None:
@@ -119,6 +125,18 @@ class ChangelogReader:
                 at.read_to = message.offset()
             else:
                 log(Log.SOURCE_ERROR, topic=self._topic, error=error.name(), detail=error.str())
+
+    def _begin_anew(self, got: list[Message]) -> set[int]:
+        """Partitions of which the offset to go on from is gone: truncated, or the topic was made anew."""
+        lost = [m for m in got if m.error() is not None and offset_error(m) is not None]
+        for message in lost:
+            partition = message.partition()
+            if partition in self._partitions:
+                error = message.error()
+                log(Log.SOURCE_ERROR, topic=self._topic, error=error.name(), detail=error.str())
+                self.add(partition)
+                self.on_anew(partition)
+        return {m.partition() for m in lost}
 
     def take_finished(self) -> list[int]:
         """The partitions that are read to their end now: they are not read any further."""

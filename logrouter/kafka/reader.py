@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from logrouter.kafka.client import make_client, plain_settings
-from logrouter.kafka.errors import ClientError, Refusals
+from logrouter.kafka.errors import ClientError, Refusals, offset_error
 from logrouter.kafka.metadata import fetch_metadata
 from logrouter.model import RawRecord
 
@@ -48,7 +48,7 @@ def _make_consumer(kafka: Mapping[str, Any]) -> tuple[Consumer, Refusals]:
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
+        "auto.offset.reset": "error",
     }
     refusals = Refusals()
     return make_client(Consumer, plain_settings(kafka) | own, error_cb=refusals), refusals
@@ -197,6 +197,8 @@ def _read_ranges(
         for m in cast("list[Message]", messages):
             place = m.topic(), m.partition()
             if (error := m.error()) is not None:
+                if offset_error(m) is not None:
+                    raise ClientError(f"topic {place[0]}: records were deleted while they were read; try again")
                 if error.name() != "_PARTITION_EOF":
                     raise ClientError(f"cannot read topic {place[0]}: {error.str()}")
                 left.discard(place)

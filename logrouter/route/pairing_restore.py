@@ -26,6 +26,7 @@ class PairingRestore:
         Nothing connects before `add`.
         """
         self._reader = ChangelogReader(kafka, topic, group=group, group_topic=group_topic)
+        self._reader.on_anew = self._begin_anew
         self._entries: dict[int, dict[bytes, PairingEntry]] = {}
 
     def __bool__(self) -> bool:
@@ -41,6 +42,9 @@ class PairingRestore:
         """The partition is not ours any more."""
         self._reader.discard(partition)
         self._entries.pop(partition, None)
+
+    def _begin_anew(self, partition: int) -> None:
+        self._entries[partition] = {}
 
     def step(self, seconds: float) -> dict[int, dict[bytes, PairingEntry]]:
         """Read for *seconds* at most; the entries by key of each partition that is complete now.

@@ -10,8 +10,11 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from logrouter.kafka.changelog import ChangelogReader
 from logrouter.kafka.commit_text import split_topic_id
+from logrouter.kafka.errors import ClientError
 from logrouter.kafka.producer import LineProducer
+from logrouter.kafka.reader import _make_consumer, _read_ranges
 from logrouter.kafka.topic_ids import TopicIds
 from tests.integration.stack import Stack, request_line
 
@@ -174,3 +177,46 @@ def test_retention_overtakes_a_running_lane(sources: Sources, eventually: Callab
     assert lost in ({"first": 5, "end": 12}, {"first": 6, "end": 12})
     assert sources.stack.numbers() == dict.fromkeys([*range(lost["first"]), *range(12, 20)], 1)
     assert process.stop() == 0
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_a_restore_that_loses_its_place_begins_again(topics, broker, eventually, *, beyond: bool) -> None:
+    """A changelog was truncated, or made anew with fewer records: its end is asked for again, and all of it is read."""
+    kafka = {"bootstrap.servers": broker.bootstrap}
+    topic = topics("restore")
+    producer = Producer(kafka)
+    for number in range(10):
+        producer.produce(topic, b"%d" % number, b"key")
+    producer.flush()
+    reader, again, values = ChangelogReader(kafka, topic), [], []
+    reader.on_anew = lambda partition: (again.append(partition), values.clear())
+    reader.add(0)
+    admin = AdminClient(kafka)
+    admin.delete_records([TopicPartition(topic, 0, 4)])[TopicPartition(topic, 0)].result()
+    reader._consumer.incremental_unassign([TopicPartition(topic, 0)])
+    reader._consumer.incremental_assign([TopicPartition(topic, 0, 99 if beyond else 1)])
+
+    def read() -> bool:
+        values.extend(int(m.value()) for m in reader.read(0.1))
+        return bool(reader.take_finished())
+
+    eventually(read, "the end is reached")
+    assert again == [0]
+    assert values == [4, 5, 6, 7, 8, 9]
+
+
+def test_a_command_says_that_records_were_deleted_under_it(topics, broker) -> None:
+    """It does not go on behind the gap, nor at the other end of the topic."""
+    kafka = {"bootstrap.servers": broker.bootstrap}
+    topic = topics("read")
+    producer = Producer(kafka)
+    for _ in range(10):
+        producer.produce(topic, b"x")
+    producer.flush()
+    AdminClient(kafka).delete_records([TopicPartition(topic, 0, 4)])[TopicPartition(topic, 0)].result()
+    consumer, _refusals = _make_consumer(kafka)
+
+    with pytest.raises(ClientError, match="records were deleted while they were read; try again"):
+        list(_read_ranges(consumer, {(topic, 0): 1}))
+
+    consumer.close()
