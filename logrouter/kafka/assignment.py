@@ -83,6 +83,11 @@ class Assignment:
         for at in partitions:
             self._holds[at] = self._holds.get(at, 0) + 1
 
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Hold partitions that are being read."""
+        self.hold(partitions)
+        self._consumer.pause(partitions)
+
     def release(self, partitions: Iterable[Partition]) -> None:
         """One reason less to pause them."""
         free = []

@@ -138,6 +138,10 @@ class GroupConsumer:
         except KafkaException as exc:
             raise fatal_error(exc.args[0]) from None
 
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Deliver nothing from assigned partitions before `resume`; what is on its way may still come."""
+        self._consumer.pause([TopicPartition(*at) for at in partitions])
+
     def resume(self, partitions: Iterable[Partition]) -> None:
         """Deliver from partitions that were assigned as paused."""
         self._consumer.resume([TopicPartition(*at) for at in partitions])

@@ -318,6 +318,9 @@ class RouteLane:
 
     def _take_topics(self, version: Version[LaneSettings]) -> str:
         """Subscribe to what a version reads. Why it can't be used; empty if it can."""
+        for state in self._states:
+            if reason := state.refusal(version.settings):
+                return reason
         wanted = self._topics_of_states(version.settings)
         new = {topic: each for topic, each in wanted.items() if topic not in self._state_topics}
         try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from logrouter.core.join.held_lines import HeldLine
     from logrouter.core.routing import RouteTable
+    from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.records import Message, Partition
     from logrouter.kafka.transaction import Headers
     from logrouter.route.output import BatchOutput
@@ -66,6 +67,7 @@ class PairingStates(TransactionalState):
         """*clock_ms* gives epoch milliseconds, for dead letters; *elapsed_ms* those of a clock that nobody sets."""
         self._clock_ms = clock_ms
         self._elapsed_ms = elapsed_ms
+        self._assignment: Assignment | None = None
         self._settings: PairingSettings | None = None
         self._restore: PairingRestore | None = None
         self._finisher: PairFinisher | None = None
@@ -83,6 +85,16 @@ class PairingStates(TransactionalState):
             chosen.state_topic: StateTopic(chosen.partitions, _PLACED, _OPTION, is_read=False),
         }
 
+    def connect(self, assignment: Assignment) -> None:
+        """The lane has its consumer."""
+        self._assignment = assignment
+
+    def refusal(self, settings: LaneSettings) -> str:
+        """Once chosen, the topics stay: lines may wait in them, even if a file in between was without."""
+        if self._settings is None or settings.pairing in (None, self._settings):
+            return ""
+        return f"{_OPTION}: can't change while running, so restart with this file, or leave it as it was"
+
     def configure(self, settings: LaneSettings, table: RouteTable) -> None:
         """Finish lines by the routes of *table*: what waits for its route is tried again with the next turn."""
         if self._settings is None:
@@ -93,6 +105,7 @@ class PairingStates(TransactionalState):
             self._restore = PairingRestore(
                 settings.kafka, chosen.state_topic, group=settings.group, group_topic=chosen.topic
             )
+            self._take_over()
         self._finisher = PairFinisher(
             table,
             rollup_partitions=settings.rollup_partitions,
@@ -109,6 +122,19 @@ class PairingStates(TransactionalState):
             if self._restore is not None:
                 self._restore.add(at[1])
         return AssignmentStart({}, own)
+
+    def _take_over(self) -> None:
+        """Pairing begins while partitions of its topic are read already, as an expression of a source selects it.
+
+        The group does not assign them anew, so they are paused here until their state is restored.
+        """
+        if self._assignment is None or self._restore is None:
+            return
+        own = sorted(at for at in self._assignment.partitions if self._owns(at[0]))
+        for _, partition in own:
+            self._restore.add(partition)
+        if own:
+            self._assignment.pause(own)
 
     def forget(self, at: Partition) -> None:
         """The partition is not ours (any more)."""

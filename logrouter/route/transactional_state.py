@@ -72,6 +72,10 @@ class TransactionalState(Protocol):
         """The topics of its own that it has, or would have with *settings* in force."""
         return {}
 
+    def refusal(self, settings: LaneSettings) -> str:
+        """Why these can't come into force while the lane runs, with the option's path; "" if they can."""
+        return ""
+
     def configure(self, settings: LaneSettings, table: RouteTable) -> None:
         """These are in force from the next batch on. Called before anything else, then between batches."""
         return

@@ -171,9 +171,12 @@ def test_kills_lose_and_double_no_request(fleet, seed):
 
 
 def test_pairing_begins_and_ends_with_a_reload(fleet):
-    """Lines from before stay as they were, those after pair, and lines that wait are finished without `pair`, too."""
+    """Lines from before stay as they were, those after pair, and lines that wait are finished without `pair`, too.
+
+    The source's expression selects the pairing topic, which is a topic like others before.
+    """
     stack = fleet.stack
-    paired = stack.config.read_text()
+    paired = stack.config.read_text().replace(f"[{stack.source}]", f'["^{stack.name}[.](source|pairing)$"]')
     plain = paired.replace(f"pair: {WINDOW_SECONDS}, ", "").replace("pairing:", "#")
     stack.config.write_text(plain)
     fleet.start("route-0")
@@ -210,6 +213,10 @@ def test_pairing_begins_and_ends_with_a_reload(fleet):
     take(plain)
 
     assert events(3)[2:] == [Request("m3", None, ("unpaired",))]
+    # Lines would be placed by another number of partitions than they are read by.
+    (stack.folder / "new.yaml").write_text(paired.replace("partitions: 5", "partitions: 6"))
+    (stack.folder / "new.yaml").rename(stack.config)
+    fleet.until(lambda: "outputs.pairing: can't change while running" in fleet.running["route-0"].text(), "refused")
     fleet.stop("route-0")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -237,6 +238,46 @@ def test_process_that_slept_goes_by_what_it_finds_to_read():
     (event,) = events(path.join(path.hold(CLOSING), hour + 29_000, at_ms=START + 1))
 
     assert event["total_time_ms"] == 250
+
+
+class Held:
+    """The partitions of a lane that reads the pairing topic as any other."""
+
+    def __init__(self):
+        self.partitions = {("wso2", 0), ("pairing", 1), ("pairing", 0)}
+        self.paused = []
+
+    def pause(self, partitions):
+        self.paused += partitions
+
+
+def test_pairing_that_begins_takes_over_partitions_that_are_read_already():
+    """The group does not assign them anew: they wait for their state all the same."""
+    path, held = Path(table()), Held()
+    states = PairingStates(clock_ms=lambda: START, elapsed_ms=lambda: START)
+    states.connect(held)
+    states.configure(replace(path.settings, pairing=None), path.table)
+    assert held.paused == []
+    states.configure(path.settings, path.table)
+    early = [Message(b"[]", 3, 1, "pairing"), Message(b"x", 3, 0, "wso2")]
+
+    assert held.paused == [("pairing", 0), ("pairing", 1)]
+    assert states.screen(early, START) == (early[1:], early[:1])
+    assert sorted(states.take_ready(START)) == held.paused
+    output = BatchOutput()
+    states.process(early[:1], output, START)
+    assert len(output.dead_letters) == 1
+
+
+def test_pairing_topics_that_are_chosen_stay():
+    """Whatever files came in between, a lane that runs places and reads lines by one number of partitions."""
+    path = Path(table())
+    other = replace(path.settings, pairing=PairingSettings("pairing", 3, 100, 1 << 20))
+
+    assert path.pairing.refusal(path.settings) == ""
+    path.pairing.configure(replace(path.settings, pairing=None), path.table)
+    assert path.pairing.refusal(replace(path.settings, pairing=None)) == ""
+    assert path.pairing.refusal(other).startswith("outputs.pairing: can't change while running")
 
 
 def test_time_does_not_run_while_records_come_late():
