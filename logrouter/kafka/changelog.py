@@ -26,7 +26,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
 from logrouter.kafka.client import make_client, plain_settings
-from logrouter.kafka.errors import offset_error
+from logrouter.kafka.errors import OF_NO_GROUP, offset_error
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ChangelogReader:
                 yield message
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
                 at.read_to = message.offset()
-            else:
+            elif error.code() not in OF_NO_GROUP:
                 log(Log.SOURCE_ERROR, topic=self._topic, error=error.name(), detail=error.str())
 
     def _begin_anew(self, got: list[Message]) -> set[int]:

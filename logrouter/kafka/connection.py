@@ -58,7 +58,7 @@ class BrokerState:
             return ""
         names = sorted(self.missing)
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return f"topics are missing: {', '.join(names[:_NAMED])}{more}; run `logrouter topics`"
+        return f"topics are missing, or hidden from us: {', '.join(names[:_NAMED])}{more}; run `logrouter topics`"
 
     def on_error(self, error: KafkaError) -> None:
         """The clients' `error_cb`."""

@@ -152,6 +152,10 @@ _UNREADABLE: Final = frozenset(
 )
 
 
+OF_NO_GROUP: Final = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED})
+"""Errors that concern no reader outside any group: librdkafka looks for a coordinator all the same."""
+
+
 class ReadError(NamedTuple):
     """Why a topic cannot be read. *code* and *name* are librdkafka's; *is_unknown*: there is no such topic.
 

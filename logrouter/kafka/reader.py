@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from logrouter.kafka.client import make_client, plain_settings
-from logrouter.kafka.errors import ClientError, Refusals, offset_error
+from logrouter.kafka.errors import OF_NO_GROUP, ClientError, Refusals, offset_error
 from logrouter.kafka.metadata import fetch_metadata
 from logrouter.model import RawRecord
 
@@ -199,6 +199,8 @@ def _read_ranges(
             if (error := m.error()) is not None:
                 if offset_error(m) is not None:
                     raise ClientError(f"topic {place[0]}: records were deleted while they were read; try again")
+                if error.code() in OF_NO_GROUP:
+                    continue
                 if error.name() != "_PARTITION_EOF":
                     raise ClientError(f"cannot read topic {place[0]}: {error.str()}")
                 left.discard(place)

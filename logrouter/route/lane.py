@@ -257,7 +257,7 @@ class RouteLane:
         self._producer.poll()
         if self.versions.is_swap_due():
             self._swap_version()
-        if self._in_flight.refused is not None or self._limits.is_due:
+        if self._in_flight.refused is not None or (self._limits.is_due and self._broker.is_up):
             self._review_limits()
         messages = self._consume()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -9,12 +10,23 @@ from urllib.request import urlopen
 import orjson
 import pytest
 from click.testing import CliRunner
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from logrouter.cli import cli
 from logrouter.config.options.kafka import REFUSED_CREDENTIALS
 from logrouter.devkafka.broker import DevKafka, _free_port
+from logrouter.kafka.producer import LineProducer
+from tests.conftest import HANG_SECONDS
 
-from .stack import CONFIG, Process, free_port
+from .stack import CONFIG, Process, free_port, request_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +138,7 @@ def test_lanes_say_once_that_the_credentials_are_refused(guarded, tmp_path, uniq
     finally:
         for lane in lanes:
             lane.kill()
+            lane.wait()
 
 
 def readiness(port: int) -> str:
@@ -137,3 +150,52 @@ def readiness(port: int) -> str:
         return error.read().decode()
     except OSError:
         return ""
+
+
+def allow(broker: GuardedBroker, kind: ResourceType, name: str, operation: AclOperation, *, prefix: bool = False):
+    """Give the user a right."""
+    how = ResourcePatternType.PREFIXED if prefix else ResourcePatternType.LITERAL
+    right = AclBinding(kind, name, how, "User:router", "*", operation, AclPermissionType.ALLOW)
+    admin = AdminClient({"bootstrap.servers": broker.open})  # kept: without it there is no answer
+    for future in admin.create_acls([right]).values():
+        future.result(HANG_SECONDS)
+
+
+@pytest.mark.long
+def test_a_source_that_may_not_be_read_keeps_the_lane_from_being_ready(
+    guarded, tmp_path, unique, eventually, monkeypatch
+):
+    """Described, and so assigned, but not read. Once the right is there it goes on by itself, though nothing comes."""
+    monkeypatch.setenv("KAFKA_PASSWORD", PASSWORD)
+    name, source = unique("acl"), unique("mixed")
+    path = write_config(tmp_path, guarded.client(), name)
+    path.write_text(path.read_text().replace(f"{name}.source", source))
+    admin = AdminClient({"bootstrap.servers": guarded.open})
+    admin.create_topics([NewTopic(source, 1, 1)])[source].result(HANG_SECONDS)
+    for prefix in (name, "logrouter."):  # the ledger has no name of its own here
+        allow(guarded, ResourceType.TOPIC, prefix, AclOperation.ALL, prefix=True)
+    allow(guarded, ResourceType.GROUP, name, AclOperation.ALL, prefix=True)
+    allow(guarded, ResourceType.TRANSACTIONAL_ID, name, AclOperation.ALL, prefix=True)
+    allow(guarded, ResourceType.TOPIC, source, AclOperation.DESCRIBE)
+    path_open = tmp_path / "open.yaml"
+    path_open.write_text(re.sub(r"kafka: \{.*\}", f'kafka: {{bootstrap.servers: "{guarded.open}"}}', path.read_text()))
+    assert CliRunner().invoke(cli, ["topics"], env={"LOGROUTER_CONFIG": str(path_open)}).exit_code == 0
+    port = free_port()
+    lane = Process(tmp_path / "route.log", "route", "--config", str(path), "--metrics-port", str(port))
+    try:
+        eventually(lambda: f"no right to read topic {source}" in readiness(port), "said what it may not")
+        assert "TOPIC_AUTHORIZATION_FAILED" in lane.text()
+        allow(guarded, ResourceType.TOPIC, source, AclOperation.READ)
+        eventually(lambda: readiness(port) == "ready\n", "ready")
+
+        feeder = LineProducer({"bootstrap.servers": guarded.open}, source)
+        feeder.feed([request_line(1, "c")])
+        feeder.flush()
+        done = CliRunner().invoke(cli, ["explain", f"{source}:0:0"], env={"LOGROUTER_CONFIG": str(path)})
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert "GROUP_AUTHORIZATION_FAILED" not in lane.text()
+        assert lane.text().count(f"source_error topic={source}") == 1
+        assert lane.stop() == 0
+    finally:
+        lane.kill()
+        lane.wait()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from logrouter.kafka.reader import read_committed
 from tests.conftest import HANG_SECONDS
 from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
 
@@ -217,6 +218,25 @@ def test_a_limit_below_what_the_lane_needs_ends_it_with_topic_and_size(stack, ev
         assert "lane_failed lane=route" in last
         assert f"topic {stack.rollup} takes 200 bytes at once (max.message.bytes), but partial sums need" in last
         assert "Traceback" not in each.text()
+
+
+@pytest.mark.long
+def test_partitions_added_to_the_rollup_topic_change_nothing_while_a_lane_runs(stack, eventually):
+    """Sums are placed by the number of the file, as table rows are. The next start is refused."""
+    from confluent_kafka.admin import AdminClient, NewPartitions
+
+    lane = stack.route()
+    eventually(lambda: "partitions_assigned" in lane.text(), "assigned")
+    admin = AdminClient(stack.kafka)
+    admin.create_partitions([NewPartitions(stack.rollup, 6)])[stack.rollup].result(HANG_SECONDS)
+    stack.feed(request_line(n, f"c{n}") for n in range(50))
+    eventually(lambda: stack.numbers() == Counter(range(50)), "routed")
+
+    assert {record.partition for _, record in read_committed(stack.kafka, stack.rollup)} == {0, 1, 2, 3}
+    assert lane.stop() == 0
+    again = stack.route()
+    assert again.wait() == 2
+    assert f"topic {stack.rollup} has 6 partitions but topics.yaml says 4" in again.text().splitlines()[-1]
 
 
 def alter(stack: Stack, topic: str, settings: dict[str, str]) -> None:

@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from logrouter.kafka import transaction
-from logrouter.kafka.errors import FatalError, StoppedError, StuckError, TransactionAbortedError
-from logrouter.kafka.transaction import TransactionalProducer
+from logrouter.kafka.errors import FatalError, RecordTooLargeError, StoppedError, StuckError, TransactionAbortedError
+from logrouter.kafka.transaction import BatchSize, TransactionalProducer
 from tests.conftest import HANG_SECONDS
 
 RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "later", retriable=True)
@@ -173,3 +173,33 @@ def test_waiting_for_the_cluster_ends_when_told_to_give_up():
     _, error = run_one(give_up=lambda: True, commit=[RETRIABLE] * 3)
 
     assert isinstance(error, StoppedError)
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("ProduceRequest for a.b-c [3] with 2 message(s) failed: Broker: Message size too large (broker 1)", "a.b-c"),
+        ("something else", ""),
+    ],
+)
+def test_a_batch_that_is_too_large_names_its_topic(text, topic):
+    """By what librdkafka says: whose limit it was is not told otherwise."""
+    refused = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, text, txn_requires_abort=True)
+
+    calls, ended = run_one(commit=[refused])
+
+    assert calls[-1] == "abort"
+    assert isinstance(ended, RecordTooLargeError)
+    assert ended.topic == topic
+
+
+@pytest.mark.parametrize(
+    ("bound", "configured", "used"),
+    [(None, 1 << 20, 1 << 20), (5_000, 1 << 20, 5_000), (5_000, "3000", 3_000), (5_000, None, 5_000)],
+)
+def test_batches_are_no_larger_than_bound_and_configured(bound, configured, used):
+    """The operator's own setting may be smaller still."""
+    size = BatchSize()
+    size.bytes = bound
+
+    assert size.bound({} if configured is None else {"batch.size": configured})["batch.size"] == used
