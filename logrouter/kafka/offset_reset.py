@@ -32,6 +32,8 @@ class Cause(StrEnum):
     """Another topic has the name now."""
     BEYOND_END = "beyond_end"
     """The log is shorter than it was, or its end was replaced: records that the group has read are gone."""
+    UNREADABLE = "unreadable"
+    """The bytes of a batch are damaged, and the file says to pass over it. `decide` does not know of that."""
 
 
 class LostRange(NamedTuple):

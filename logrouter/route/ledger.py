@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from logrouter.route.settings import LaneSettings
     from logrouter.route.transactional_state import FetchCommitted, Produce
 
-_REBALANCE_SECONDS: Final = 0.25
+_REBALANCE_SECONDS: Final = 0.1
 """How long a rebalance waits for ids; answers usually take a few milliseconds."""
 _STEP_SECONDS: Final = 0.02
 _PAUSE_SECONDS: Final = 0.005

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "make_lane", "make_reloader", "wanted_topics"]
 
-_FOLLOWED: Final = frozenset({"batch"})
+_FOLLOWED: Final = frozenset({"batch", "on_unreadable"})
 """Options of `route_lane` that a running process follows."""
 
 _CHANGELOG: Final = {
@@ -148,6 +148,7 @@ def _lane_settings(settings: Settings, default_instance: str) -> LaneSettings:
         session_timeout_ms=s.session_timeout_ms,
         transaction_timeout_ms=s.transaction_timeout_ms,
         static_membership=s.static_membership,
+        skips_unreadable=s.on_unreadable == "skip",
         pairing=_pairing_settings(settings),
     )
 

@@ -29,6 +29,8 @@ class LaneSettings:
     transaction_timeout_ms: int = 15_000
     stop_timeout_ms: int = 10_000
     static_membership: bool = False
+    skips_unreadable: bool = False
+    """Whether a batch of records whose bytes are damaged is passed over."""
     cluster: str | None = None
     """Name that event ids are made from; None takes the cluster's own id."""
     pairing: PairingSettings | None = None

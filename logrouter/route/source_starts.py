@@ -10,17 +10,19 @@ What was lost is published as a dead letter, in the transaction that commits the
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core import ids
 from logrouter.core.redact.disclosure import STRICT
 from logrouter.kafka.assignment import FROM_THE_BEGINNING, Start
 from logrouter.kafka.commit_text import split_topic_id
 from logrouter.kafka.consumer import AssignmentStart
-from logrouter.kafka.errors import FatalError, offset_error
+from logrouter.kafka.damaged import DamagedRangeError, find_readable_offset
+from logrouter.kafka.errors import FatalError, offset_error, read_error
 from logrouter.kafka.offset_lookup import OffsetLookup
-from logrouter.kafka.offset_reset import Begin, Cause, Decision, ReadPosition, decide, needs_range
+from logrouter.kafka.offset_reset import Begin, Cause, Decision, LostRange, ReadPosition, decide, needs_range
 from logrouter.model import UNMATCHED, RawRecord, Reason, Rejected, Stage
 from logrouter.route.ledger import RecreatedTopics
 from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
@@ -28,13 +30,13 @@ from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from logrouter.core.routing import RouteTable
     from logrouter.kafka.assignment import Assignment
+    from logrouter.kafka.errors import ReadError
     from logrouter.kafka.offset_lookup import Found
-    from logrouter.kafka.offset_reset import LostRange
     from logrouter.kafka.records import Message, Partition
     from logrouter.kafka.transaction import Headers
     from logrouter.route.output import BatchOutput
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 LETTER_INDEX: Final = ids.MAX_INDEX
 """The index in the id of a letter about lost records: no record has so many events."""
+
+_SEARCH_AGAIN_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,12 @@ class SourceStarts(TransactionalState):
         clock_ms: Callable[[], int],
         make_lookup: Callable[[LaneSettings], OffsetLookup] = lambda s: OffsetLookup(s.kafka, s.group),
         recreated: RecreatedTopics | None = None,
+        find_readable: Callable[[Mapping[str, Any], Partition, int], int] = find_readable_offset,
     ) -> None:
         """*partial_lines* is asked where to begin; *clock_ms* gives epoch milliseconds, for dead letters.
 
-        *recreated* tells of topics that are made anew while their partitions are ours.
+        *recreated* tells of topics that are made anew while their partitions are ours; *find_readable* is
+        `find_readable_offset`, or stands in for it.
         """
         self.cluster = ""
         """The cluster's name in event ids."""
@@ -76,6 +82,9 @@ class SourceStarts(TransactionalState):
         self._recreated = recreated if recreated is not None else RecreatedTopics()
         self._changes = self._recreated.changes
         self._make_lookup = make_lookup
+        self._find_readable = find_readable
+        self._passed: dict[Partition, int] = {}
+        self._search_at: dict[Partition, float] = {}
         self._lookup: OffsetLookup | None = None
         self._troubled: dict[Partition, bool] = {}
         self._doubted: set[Partition] = set()
@@ -100,7 +109,12 @@ class SourceStarts(TransactionalState):
         return AssignmentStart(dict.fromkeys(partitions, 0), partitions)
 
     def take_error(self, message: Message) -> bool:
-        """Whether the error says that a partition can't be read on: then it is decided where it goes on."""
+        """Whether the error says that a partition can't be read on: then it is decided where it goes on.
+
+        A damaged batch is passed over if the file says so; others report it all the same.
+        """
+        if self._settings.skips_unreadable:
+            self._pass_over(read_error(message))
         trouble = offset_error(message)
         at = message.topic(), message.partition()
         if trouble is None or at not in self._assignment.partitions:
@@ -112,6 +126,26 @@ class SourceStarts(TransactionalState):
             replaying = self._partial_lines.is_replaying(at)
             self._wait_for({at: None if replaying else trouble.offset}, with_range=True)
         return True
+
+    def _pass_over(self, error: ReadError) -> None:
+        """Go on behind a damaged batch. Takes a second or two in which nothing else is done: such batches are rare."""
+        at = error.topic, error.partition
+        if not error.is_unreadable or at not in self._assignment.partitions or at in self._assignment.starting:
+            return
+        if error.offset < self._passed.get(at, 0) or time.monotonic() < self._search_at.get(at, 0):
+            return
+        try:
+            end = self._find_readable(self._settings.kafka, at, error.offset)
+        except DamagedRangeError as trouble:
+            self._search_at[at] = time.monotonic() + _SEARCH_AGAIN_SECONDS
+            log(Log.SOURCE_ERROR, topic=at[0], partition=at[1], error=error.name, detail=f"no end found: {trouble}")
+            return
+        self._passed[at] = end
+        self._partial_lines.forget(at)
+        self._note(at, Decision(Cause.UNREADABLE, end, LostRange(error.offset, end)), Begin.EARLIEST)
+        self._assignment.hold([at])
+        self._assignment.start({at: Start(end)})
+        self._assignment.release([at])
 
     def _wait_for(self, positions: dict[Partition, int | None], *, with_range: bool = False) -> None:
         assert self._lookup is not None  # noqa: S101 - `configure` comes before all else
@@ -228,7 +262,9 @@ class SourceStarts(TransactionalState):
     def process(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> bool:  # noqa: ARG002
         """Add what is due to *output*."""
         for at, due in self._due.items():
-            output.positions.setdefault(at, due.start)
+            position = output.positions.setdefault(at, due.start)
+            if due.cause is Cause.UNREADABLE:  # records before it may be of the same batch of ours
+                output.positions[at] = max(position, due.start)
             if due.lost is None:
                 continue
             topic, partition = at
@@ -257,6 +293,7 @@ class SourceStarts(TransactionalState):
     def aborted(self) -> None:
         """What was to be said about lost records depends on what is committed, so it is decided anew."""
         undone, self._in_flight, self._due = self._in_flight | self._due, {}, {}
+        self._passed.clear()
         for at, due in undone.items():
             if due.lost is None:
                 self._due[at] = due
@@ -267,7 +304,7 @@ class SourceStarts(TransactionalState):
 
     def forget(self, at: Partition) -> None:
         """The partition is not ours (any more)."""
-        for states in (self._due, self._in_flight, self._troubled):
+        for states in (self._due, self._in_flight, self._troubled, self._passed, self._search_at):
             states.pop(at, None)
         self._doubted.discard(at)
         if self._lookup is not None:
@@ -290,6 +327,11 @@ def _detail(due: _Due) -> str:
         return (
             f"the topic was deleted and made anew: whatever the former one had from offset {due.lost.first} on was "
             f"never read; the new one is read from offset {due.start} on"
+        )
+    if due.cause is Cause.UNREADABLE:
+        return (
+            f"offsets {due.lost.first} to {due.start - 1} are a batch whose bytes are damaged; "
+            f"reading goes on at offset {due.start}"
         )
     return (
         f"offsets {due.lost.first} to {due.start - 1} were deleted before they were read; "

@@ -69,8 +69,8 @@ TRANSACTIONS = Counter(
 )
 RECORDS_LOST = Counter(
     "logrouter_records_lost",
-    "Offsets of a topic that were deleted before they were read, with a dead letter for each range of them "
-    "(`read`, `records_lost`); 1 for a range of unknown length, where the topic was made anew.",
+    "Offsets of a topic that were deleted before they were read, or passed over as damaged, with a dead letter for "
+    "each range of them (`read`, `records_lost`); 1 for a range of unknown length, where the topic was made anew.",
     ["topic"],
     registry=REGISTRY,
 )

@@ -81,6 +81,13 @@ class RouteLaneOptions:
         "Use *instance* as `group.instance.id`: a restart within the session timeout moves no partitions.",
         default=False,
     )
+    on_unreadable: str = opt(
+        Choice(("stop", "skip")),
+        "What becomes of a partition at a batch of records whose bytes are damaged. `stop`: it stands still before the "
+        "batch, and all others go on. `skip`: the batch is lost, and a dead letter (`read`, `records_lost`) says so. "
+        "Either way the log says where (`source_unreadable`). A running process follows this option.",
+        default="stop",
+    )
     metrics: MetricsOptions = opt(Section(MetricsOptions), "Where metrics are served.", default=MetricsOptions())
 
 
