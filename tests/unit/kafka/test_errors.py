@@ -23,6 +23,12 @@ class Failed:
     def topic(self):
         return None
 
+    def partition(self):
+        return -1
+
+    def offset(self):
+        return None
+
 
 @pytest.mark.parametrize(
     ("error", "fenced"),
