@@ -32,8 +32,8 @@ demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once 
 test: $(STAMP)  ## the tests, on a real broker they start themselves (some 6 minutes on two idle cores)
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
-test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills and outages, four times the examples (some 2 minutes)
-	@LOGROUTER_TEST_PROFILE=thorough $(BIN)/python -m pytest -m "long or hypothesis" -n 3 --dist worksteal $(ARGS)
+test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills and outages, four times the examples (some 6 minutes)
+	@LOGROUTER_TEST_PROFILE=thorough $(BIN)/python -m pytest -m "long or hypothesis" -n 3 --dist loadgroup $(ARGS)
 
 compat: $(STAMP)  ## keep what this version writes for the tests of later ones, in a minute (VERSION=0.2.0)
 	@$(BIN)/python -m tests.compat.record $(VERSION)

@@ -110,6 +110,8 @@ class DevKafka:
         self._progress = _when_changed(progress)
         self._settings = dict(settings or {})
         self._heap = heap
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self._format_options: tuple[str, ...] = ("--standalone", f"--cluster-id={cluster_id}")  # may begin with a dash
         self._java: subprocess.Popen[bytes] | None = None
         self._watchdog: Watchdog | None = None
 
@@ -232,14 +234,7 @@ class DevKafka:
 
     def _format(self, class_path: str) -> None:
         self._progress("formatting the broker's storage")
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = [
-            "format",
-            "--standalone",
-            f"--cluster-id={cluster_id}",  # with "=", as an id may begin with a dash
-            "-c",
-            str(self._dir / "server.properties"),
-        ]
+        arguments = ["format", *self._format_options, "-c", str(self._dir / "server.properties")]
         tool = [*self._jvm(class_path), "-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool", *arguments]
         with self.log_path.open("ab") as log:
             code = subprocess.run(tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode  # noqa: S603  our own command
@@ -248,7 +243,7 @@ class DevKafka:
 
     def _await_ready(self) -> None:
         started = time.monotonic()
-        while not _answers(self._port):
+        while not self._is_ready():
             elapsed = time.monotonic() - started
             if not self.running:
                 code = self._java.returncode if self._java else None
@@ -259,6 +254,9 @@ class DevKafka:
             self._progress(f"starting Apache Kafka, {elapsed:.0f} s")
             time.sleep(_POLL_SECONDS)
         self._progress(f"Apache Kafka is up on {self.bootstrap}")
+
+    def _is_ready(self) -> bool:
+        return _answers(self._port)
 
     def failure(self, what: str) -> DevKafkaError:
         """An error that says *what* happened and quotes the end of the broker's log."""

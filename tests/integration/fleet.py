@@ -137,7 +137,8 @@ class Fleet:
     def positions(self, lane: str, topic: str) -> dict[int, int]:
         """What the lane's group has committed."""
         consumer = self._consumer(f"{self.stack.name}-{lane}", "read_uncommitted")
-        asked = [TopicPartition(topic, p) for p in self.ends(topic)]
+        partitions = insist(lambda: consumer.list_topics(topic, timeout=5).topics[topic].partitions)
+        asked = [TopicPartition(topic, p) for p in partitions]
         return {tp.partition: max(tp.offset, 0) for tp in insist(lambda: consumer.committed(asked, timeout=5))}
 
     def _consumer(self, group: str, isolation: str) -> Consumer:

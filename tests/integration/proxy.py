@@ -56,6 +56,7 @@ class Way(enum.Enum):
 class Action(enum.Enum):
     """What becomes of a frame that a fault hits."""
 
+    WATCH = "goes on: the test only wants to know of it"
     DELAY = "goes on some seconds later, and so does whatever comes after it on that way"
     HOLD = "goes on when the fault is released, and so does whatever comes after it on that way"
     SWALLOW = "is dropped; whatever comes after it goes on"
@@ -286,6 +287,8 @@ class _Connection:
 
     async def _survives(self, fault: Fault) -> bool:
         """Do what *fault* says; whether the frame goes on afterwards."""
+        if fault.action is Action.WATCH:
+            return True
         if fault.action in {Action.DELAY, Action.HOLD}:
             await fault.apply_delay()
             return True

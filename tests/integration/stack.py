@@ -164,7 +164,7 @@ class Stack:
 
     def create_topic(self, name: str, partitions: int) -> None:
         admin = AdminClient(self.kafka)
-        admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1)])[name].result(
+        admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=-1)])[name].result(
             HANG_SECONDS
         )
 

@@ -153,6 +153,14 @@ def test_held_frame_waits_for_its_release_and_others_of_its_way_with_it(proxy, c
     assert [client.answer(), client.answer()] == asked
 
 
+def test_watched_frames_go_on(proxy, client):
+    """All of them, and the fault has what there is to know."""
+    fault = proxy.add(Fault(Action.WATCH, Way.ANSWER, Api.HEARTBEAT, times=None))
+    for api in (Api.HEARTBEAT, Api.FETCH, Api.HEARTBEAT):
+        assert client.ask(api) == client.answer()
+    assert [hit.size for hit in fault.hits] == [4 + 10 + len("tester")] * 2
+
+
 def test_delayed_frame_is_late_by_that_time(proxy, client):
     """And comes."""
     proxy.add(Fault(Action.DELAY, Way.ANSWER, Api.FETCH, seconds=0.3))
