@@ -213,7 +213,8 @@ def test_a_command_says_that_records_were_deleted_under_it(topics, broker) -> No
     for _ in range(10):
         producer.produce(topic, b"x")
     producer.flush()
-    AdminClient(kafka).delete_records([TopicPartition(topic, 0, 4)])[TopicPartition(topic, 0)].result()
+    admin = AdminClient(kafka)  # held, or its answers never come
+    admin.delete_records([TopicPartition(topic, 0, 4)])[TopicPartition(topic, 0)].result()
     consumer, _refusals = _make_consumer(kafka)
 
     with pytest.raises(ClientError, match="records were deleted while they were read; try again"):
