@@ -158,6 +158,7 @@ def test_an_offset_beyond_the_end_stops_the_lane(sources: Sources) -> None:
     assert not sources.stack.numbers()
 
 
+@pytest.mark.long
 def test_retention_overtakes_a_running_lane(sources: Sources, eventually: Callable[..., None]) -> None:
     """Its position is what counts, and so is what it had read."""
     topic = sources.make("in-live", range(5))
