@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -10,6 +11,7 @@ from confluent_kafka import KafkaError
 
 from logrouter import config
 from logrouter.kafka.assignment import FROM_THE_BEGINNING, Assignment
+from logrouter.kafka.damaged import DamagedRangeError
 from logrouter.kafka.errors import FatalError
 from logrouter.kafka.offset_lookup import Found
 from logrouter.kafka.offset_reset import LogRange
@@ -63,7 +65,10 @@ class Parts:
         self.asked, self.answers, self.started, self.sought = {}, {}, {}, {}
         self.recreated = RecreatedTopics()
         self.assignment = Assignment(self)
-        self.starts = SourceStarts(PartialLines(), lambda: START, lambda _settings: self, self.recreated)
+        self.searched, self.ends = [], {}
+        self.starts = SourceStarts(
+            PartialLines(), lambda: START, lambda _settings: self, self.recreated, self._find_readable
+        )
         self.starts.connect(self.assignment)
         self.starts.configure(SETTINGS, TABLE)
         self.starts._partial_lines.configure(SETTINGS, TABLE)
@@ -78,6 +83,13 @@ class Parts:
 
     def seek(self, at, offset):
         self.sought[at] = offset
+
+    # The search for the end of a damaged batch
+    def _find_readable(self, _kafka, at, offset):
+        self.searched.append((at, offset))
+        if (at, offset) not in self.ends:
+            raise DamagedRangeError("no answer")
+        return self.ends[at, offset]
 
     # The look-up
     def ask(self, partitions, *, with_range=False):
@@ -286,3 +298,65 @@ def test_a_topic_that_is_made_anew_meanwhile_is_noticed(parts):
 
     assert parts.begin(12, text="topic1 old", log=(0, 50)) == {AT: (0, None)}
     assert parts.publish() == ({AT: 0}, [{"first": 12}])
+
+
+DAMAGED = Stopped(AT, 40, KafkaError._BAD_COMPRESSION)
+
+
+@pytest.fixture
+def skipping(parts):
+    """The same with `on_unreadable: skip`, at offset 30; a batch from 40 to 49 is damaged."""
+    parts.begin(30, log=(0, 100))
+    parts.starts.configure(replace(SETTINGS, skips_unreadable=True), TABLE)
+    parts.ends[AT, 40] = 50
+    parts.started = {}
+    return parts
+
+
+def test_a_damaged_batch_is_passed_over_once_and_said(skipping):
+    """What was read before it is committed with it; errors that had come already change nothing."""
+    before = counted()
+    for _ in range(3):
+        assert not skipping.starts.take_error(DAMAGED)  # others report it
+    assert (skipping.searched, skipping.started) == ([(AT, 40)], {AT: (50, None)})
+
+    output = BatchOutput(positions={AT: 40})
+    assert skipping.starts.process([], output, START)
+    skipping.starts.publish(output, None, [])
+    skipping.starts.committed(output)
+    (letter,) = [orjson.loads(letter) for _, letter, _ in output.dead_letters]
+
+    assert output.positions == {AT: 50}
+    assert (letter["reason"], letter["lost"]) == ("records_lost", {"first": 40, "end": 50})
+    assert counted() == before + 10
+
+
+def test_a_damaged_batch_is_passed_over_again_after_an_abort(skipping):
+    """Nothing of it is committed then: reading begins at the committed offset, and meets the batch once more."""
+    skipping.starts.take_error(DAMAGED)
+    skipping.publish()
+    skipping.starts.aborted()
+    assert skipping.begin(30, log=(0, 100)) == {AT: (30, None)}
+    assert skipping.publish() == ({}, [])
+
+    skipping.starts.take_error(DAMAGED)
+    assert skipping.publish() == ({AT: 50}, [{"first": 40, "end": 50}])
+
+
+def test_a_damaged_batch_without_a_known_end_stands_still(skipping):
+    """It is not searched again with every error, of which there are several in a second."""
+    skipping.ends.clear()
+    for _ in range(3):
+        skipping.starts.take_error(DAMAGED)
+
+    assert (skipping.searched, skipping.started) == ([(AT, 40)], {})
+    assert skipping.publish() == ({}, [])
+
+
+def test_a_damaged_batch_stops_its_partition_by_default(parts):
+    """It is an operator's decision to lose records."""
+    parts.begin(30, log=(0, 100))
+    parts.started = {}
+    parts.starts.take_error(DAMAGED)
+
+    assert (parts.searched, parts.started) == ([], {})
