@@ -207,14 +207,14 @@ def test_full_state_keeps_what_it_has_reported():
 @given(st.data())
 def test_request_that_was_reported_counts_once_whatever_else_comes(data):
     """For a window; within bounds of lines and bytes."""
-    state = pending(max_lines=data.draw(st.integers(1, 6)), max_bytes=data.draw(st.integers(1_000, 5_000)))
+    state = pending(max_lines=data.draw(st.integers(1, 3)), max_bytes=data.draw(st.integers(1_000, 5_000)))
     now, reported = 0, {}
-    for _ in range(data.draw(st.integers(0, 40))):
-        now += data.draw(st.sampled_from([1, 1_000, WINDOW // 2, WINDOW]))
+    steps = st.tuples(st.sampled_from([1, 1, 1_000, WINDOW // 2, WINDOW]), st.integers(0, 3), st.booleans())
+    for passed, number, opens in data.draw(st.lists(steps, min_size=8, max_size=60)):
+        now += passed
         left = state.expire(now)
         reported = {id_: at for id_, at in reported.items() if at + WINDOW > now}
-        key, opens = f"r{data.draw(st.integers(0, 8))}", data.draw(st.booleans())
-        left += state.take(*line(key, opens=opens, at=now), now)
+        left += state.take(*line(f"r{number}", opens=opens, at=now), now)
         for how, id_, _ in told(left):
             if how == "never_completed":
                 reported[id_] = now
