@@ -89,7 +89,7 @@ def _refuse_newer(value: bytes) -> None:
     """Raise `NewerRecordError` if a value that can't be read is an array whose first element is a later version."""
     try:
         version = _decode_number(_decode_elements(value)[0])
-    except (msgspec.DecodeError, IndexError):
+    except (msgspec.DecodeError, RecursionError, IndexError):
         return
     if VERSION < version <= _MAX_VERSION:
         raise NewerRecordError(version)

@@ -268,8 +268,18 @@ def test_record_of_a_later_version_is_no_malformed_one(rest):
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"\x90", b"\xc0", b"\x92\x03", b"\x91\xcd\x30\x39", b"\x92\xff\x90", b"\x92\xa13\x90", b'{"version": 3}'],
-    ids=["empty", "no element", "nil", "cut", "no version", "negative", "a text", "JSON"],
+    [
+        b"",
+        b"\x90",
+        b"\xc0",
+        b"\x92\x03",
+        b"\x91\xcd\x30\x39",
+        b"\x92\xff\x90",
+        b"\x92\xa13\x90",
+        b'{"version": 3}',
+        b"\x91" * 5000,
+    ],
+    ids=["empty", "no element", "nil", "cut", "no version", "negative", "a text", "JSON", "nested"],
 )
 def test_what_is_no_record_of_any_version_is_malformed(value):
     """It is counted and skipped: it stops nobody."""
