@@ -8,8 +8,9 @@ import shutil
 import time
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
+from msgspec.structs import replace
 
 from logrouter.core.rollup.records import partition_of
 from logrouter.tables import notes
@@ -138,6 +139,7 @@ def test_rollup_topic_made_anew_under_a_running_worker_is_refused(lane, eventual
     assert lane.topic in refusal(worker)
 
 
+@pytest.mark.long
 def test_changelog_made_anew_is_refused(lane, eventually):
     """A database that was made with another changelog would leave rows out of the new one."""
     worker = folded(lane, eventually)
@@ -183,3 +185,38 @@ def test_clock_a_year_ahead_deletes_nothing_that_the_records_do_not(lane, eventu
     assert dead == minutes
     assert lane.changelog_rows() == {key: cell for key, cell in lane.truth.items() if key[0] != 0}
     assert lane.lifetimes(worker) == lane.expected_lifetimes()
+
+
+@pytest.mark.long
+def test_another_record_where_the_last_folded_one_was_is_refused(lane, eventually):
+    """The topic has the same id, as after an election that cut it short, and has grown past what was folded."""
+    worker = folded(lane, eventually)
+    assert worker.stop() == 0
+    partition = next(iter(lane.ends))
+    origin = notes.decode_origin(dict(lane.read_changelog([partition]))[notes.ORIGIN])
+    foreign = Producer({"bootstrap.servers": lane.bootstrap})
+    longer = notes.encode_origin(replace(origin, size=origin.size + 1))
+    foreign.produce(lane.changelog, longer, key=notes.ORIGIN, partition=partition)
+    foreign.flush(HANG_SECONDS)
+    worker = lane.worker()
+    assert worker.wait() == 2
+    assert f"another record at offset {origin.offset} of partition {partition}" in refusal(worker)
+
+
+def test_records_deleted_under_a_running_worker_leave_a_hole(lane, eventually):
+    """It waits for the end of their transaction, and they are gone before that comes."""
+    worker = folded(lane, eventually)
+    lane.producer.begin_transaction()
+    for partition in range(4):
+        lane.produce(b"to be deleted", partition, counted=False)
+    lane.producer.flush()
+    gone = lane.admin.delete_records([TopicPartition(lane.topic, p, OFFSET_END) for p in range(4)])
+    assert all(future.result(HANG_SECONDS).low_watermark > lane.ends[tp.partition] for tp, future in gone.items())
+    lane.producer.commit_transaction()
+    lane.feed(1)
+    eventually(lane.caught_up, message="caught up")
+    assert holes_of(worker).keys() == {0, 1, 2, 3}
+    assert worker.text().count("rollup_records_lost") == 4
+    assert "rollup_invalid" not in worker.text()
+    assert lane.differences() == {}
+    assert worker.stop() == 0
