@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +19,7 @@ from logrouter.process.watchdog import Watchdog
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 EXIT_USAGE: Final = 2
 _FIRST_PAUSE: Final = 0.5
@@ -41,7 +43,8 @@ class Child:
         """Start it now, in a process group of its own; returns the process id."""
         # A process group of its own: Ctrl-C in a terminal reaches the supervisor alone, which then stops the children
         # in good order.
-        self.process = subprocess.Popen(self.command, process_group=0)  # noqa: S603 - our own command
+        with _ignoring_hangup():
+            self.process = subprocess.Popen(self.command, process_group=0)  # noqa: S603 - our own command
         self.started = time.monotonic()
         log(Log.CHILD_STARTED, name=self.name, pid=self.process.pid)
         return self.process.pid
@@ -59,6 +62,19 @@ class Child:
         """Send a signal to its process group, if it runs."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, number)
+
+
+@contextmanager
+def _ignoring_hangup() -> Iterator[None]:
+    """Start processes that ignore SIGHUP until they say otherwise: one passed on while they load would end them."""
+    if threading.current_thread() is not threading.main_thread():  # only there signals can be set
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def supervise(children: Sequence[Child], *, stopping: Callable[[], bool], stop_seconds: float = 20.0) -> int:

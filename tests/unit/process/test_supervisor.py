@@ -37,6 +37,16 @@ def test_refused_configuration_ends_everything():
     assert other.process.poll() == -signal.SIGTERM
 
 
+def test_child_ignores_hangup_until_it_says_otherwise(tmp_path):
+    """`logrouter run` passes SIGHUP on, also to a child that is still loading; its own handler stays as it was."""
+    said = tmp_path / "said"
+    code = f"import signal; open({str(said)!r}, 'w').write(signal.getsignal(signal.SIGHUP).name)"
+    before = signal.getsignal(signal.SIGHUP)
+    supervise([Child("child", python(f"{code}; raise SystemExit(2)"))], stopping=lambda: False)
+    assert said.read_text() == "SIG_IGN"
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
 def test_child_that_ignores_sigterm_is_killed():
     """Stopping is bounded: who does not end in time is killed."""
     stubborn = Child("stubborn", python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"))
