@@ -19,6 +19,7 @@ class ReloadSignal:
         self._arrived = False
         self._reload: Callable[[], None] | None = None
         signal.signal(signal.SIGHUP, self._note)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `process.supervisor` starts us without it
 
     def serve_with(self, reload: Callable[[], None]) -> None:
         """Call *reload*, which is fit for signal handlers, at each SIGHUP from now on, and at once if there was one."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +17,7 @@ from logrouter.process.watchdog import Watchdog
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 EXIT_USAGE: Final = 2
 _FIRST_PAUSE: Final = 0.5
@@ -43,8 +41,12 @@ class Child:
         """Start it now, in a process group of its own; returns the process id."""
         # A process group of its own: Ctrl-C in a terminal reaches the supervisor alone, which then stops the children
         # in good order.
-        with _ignoring_hangup():
+        # SIGHUP waits until the child can serve it (`ReloadSignal` lets it in): it would end one that is just starting.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
             self.process = subprocess.Popen(self.command, process_group=0)  # noqa: S603 - our own command
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.started = time.monotonic()
         log(Log.CHILD_STARTED, name=self.name, pid=self.process.pid)
         return self.process.pid
@@ -62,19 +64,6 @@ class Child:
         """Send a signal to its process group, if it runs."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, number)
-
-
-@contextmanager
-def _ignoring_hangup() -> Iterator[None]:
-    """Start processes that ignore SIGHUP until they say otherwise: one passed on while they load would end them."""
-    if threading.current_thread() is not threading.main_thread():  # only there signals can be set
-        yield
-        return
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def supervise(children: Sequence[Child], *, stopping: Callable[[], bool], stop_seconds: float = 20.0) -> int:

@@ -37,16 +37,6 @@ def test_refused_configuration_ends_everything():
     assert other.process.poll() == -signal.SIGTERM
 
 
-def test_child_ignores_hangup_until_it_says_otherwise(tmp_path):
-    """`logrouter run` passes SIGHUP on, also to a child that is still loading; its own handler stays as it was."""
-    said = tmp_path / "said"
-    code = f"import signal; open({str(said)!r}, 'w').write(signal.getsignal(signal.SIGHUP).name)"
-    before = signal.getsignal(signal.SIGHUP)
-    supervise([Child("child", python(f"{code}; raise SystemExit(2)"))], stopping=lambda: False)
-    assert said.read_text() == "SIG_IGN"
-    assert signal.getsignal(signal.SIGHUP) == before
-
-
 def test_child_that_ignores_sigterm_is_killed():
     """Stopping is bounded: who does not end in time is killed."""
     stubborn = Child("stubborn", python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"))
@@ -78,3 +68,20 @@ def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and state.strip()[0] != "Z"
+
+
+def test_a_reload_asked_for_while_a_child_starts_is_served_once_it_can():
+    """SIGHUP would end an interpreter that has no handler yet."""
+    script = (
+        "import signal; from logrouter.commands.reload_signal import ReloadSignal; heard = []\n"
+        "ReloadSignal().serve_with(lambda: heard.append(1))\n"
+        "heard or signal.pause()\n"
+        "raise SystemExit(7 if heard else 8)"
+    )
+    child = Child("early", [sys.executable, "-c", script])
+
+    child.start()
+    child.signal(signal.SIGHUP)
+
+    assert child.process is not None
+    assert child.process.wait(HANG_SECONDS) == 7
