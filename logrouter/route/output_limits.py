@@ -95,9 +95,9 @@ class OutputLimits:
 
     @property
     def batch_bytes(self) -> int | None:
-        """The largest batch that all topics take; None if that is no less than what is usual."""
-        smallest = min(self._bytes.values(), default=_BROKER_DEFAULT)
-        return max(smallest - _BATCH_SLACK, 1) if smallest < _CLIENT_DEFAULT else None
+        """The largest batch that all topics take; None if the client makes none that is larger."""
+        taken = min(self._bytes.values(), default=_BROKER_DEFAULT) - _BATCH_SLACK
+        return max(taken, 1) if taken < self._client else None
 
     def most(self, topic: str) -> int:
         """Bytes of key and value together that a record of the topic may have."""

@@ -57,11 +57,12 @@ def test_a_client_that_sends_too_little_is_an_error_of_the_file():
         found.fit(SETTINGS, ())
 
 
-def test_batches_fit_the_smallest_topic():
-    """A broker refuses a batch by its size, however small its records are."""
-    found, _ = limits(clean=20_000)
+@pytest.mark.parametrize(("client", "smallest"), [(1_000_000, 20_000), (5_000_000, ORDINARY)])
+def test_batches_fit_the_smallest_topic(client, smallest):
+    """A broker refuses a batch by its size, however small its records are, and whatever the client may send."""
+    found, _ = limits(client, clean=smallest)
 
-    assert found.batch_bytes < 20_000
+    assert smallest - 1_000 < found.batch_bytes < smallest
 
 
 def test_a_limit_that_was_lowered_is_read_anew():
