@@ -75,6 +75,8 @@ class GroupConsumer:
         """
         settings = consumer_settings(kafka, group=group, instance=instance, session_timeout_ms=session_timeout_ms)
         self._consumer = make_client(Consumer, settings, error_cb=on_error)
+        self._paused: set[Partition] = set()
+        """librdkafka keeps a pause although the partition has left: it would never deliver when it is back."""
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         """Ask the group for partitions of *topics*: names, or regular expressions that begin with ^.
@@ -85,14 +87,19 @@ class GroupConsumer:
         """
 
         def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            start = listener.on_assigned(partitions_in(partitions))
-            if not start.offsets and not start.paused:
+            ours = partitions_in(partitions)
+            start = listener.on_assigned(ours)
+            still_paused = self._paused.intersection(ours).difference(start.paused)
+            if not start.offsets and not start.paused and not still_paused:
                 return  # librdkafka assigns them, each at its committed offset
             for each in partitions:
                 each.offset = start.offsets.get((each.topic, each.partition), each.offset)
             consumer.incremental_assign(partitions)
             if start.paused:
+                self._paused.update(start.paused)
                 consumer.pause([TopicPartition(*at) for at in start.paused])
+            if still_paused:
+                self.resume(still_paused)
 
         try:
             self._consumer.subscribe(
@@ -134,6 +141,7 @@ class GroupConsumer:
         try:
             self._consumer.incremental_unassign(places)
             self._consumer.incremental_assign(places)
+            self._paused.update(starts)
             self._consumer.pause(places)
         except KafkaException as exc:
             raise fatal_error(exc.args[0]) from None
@@ -144,7 +152,9 @@ class GroupConsumer:
 
     def resume(self, partitions: Iterable[Partition]) -> None:
         """Deliver from partitions that were assigned as paused."""
-        self._consumer.resume([TopicPartition(*at) for at in partitions])
+        resumed = list(partitions)
+        self._paused.difference_update(resumed)
+        self._consumer.resume([TopicPartition(*at) for at in resumed])
 
     def seek(self, at: Partition, offset: int) -> None:
         """Go on reading a partition from an offset.

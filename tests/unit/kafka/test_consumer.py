@@ -25,6 +25,9 @@ class ScriptedConsumer:
     def pause(self, partitions):
         self.calls.append(("pause", [(p.topic, p.partition) for p in partitions]))
 
+    def resume(self, partitions):
+        self.calls.append(("resume", [(p.topic, p.partition) for p in partitions]))
+
 
 class Listener:
     """Begins as told, and keeps what it was told."""
@@ -56,6 +59,7 @@ def subscribed(listener):
     """A consumer of topics a and b with this listener."""
     made = GroupConsumer({}, group="g", instance=None, session_timeout_ms=6000, on_error=print)
     made.subscribe(["a", "b"], listener)
+    return made
 
 
 COMMITTED = -1001
@@ -82,6 +86,24 @@ def test_partitions_begin_as_the_listener_says(scripted, start, calls):
 
     assert listener.heard == [("assigned", [("a", 0), ("b", 1)])]
     assert scripted.calls == [("subscribe", ["a", "b"]), *calls]
+
+
+def test_partition_that_left_while_paused_delivers_when_it_is_back(scripted):
+    """A pause outlasts the assignment in librdkafka, whoever has had the partition in between."""
+    listener = Listener(AssignmentStart({}, [("a", 0), ("b", 1)]))
+    consumer = subscribed(listener)
+    both = [TopicPartition("a", 0), TopicPartition("b", 1)]
+    scripted.on_assign(scripted, list(both))
+    consumer.resume([("b", 1)])
+    scripted.on_lost(scripted, list(both))
+    listener.start = AssignmentStart({}, ())
+    del scripted.calls[:]
+    scripted.on_assign(scripted, list(both))
+    assert scripted.calls == [("assign", [("a", 0, COMMITTED), ("b", 1, COMMITTED)]), ("resume", [("a", 0)])]
+
+    del scripted.calls[:]
+    scripted.on_assign(scripted, list(both))
+    assert scripted.calls == []
 
 
 def test_partitions_that_leave_are_told_apart(scripted):
