@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def test_commit_whose_answer_is_lost_counts_once(cluster, make, seed, action, wa
     """The transaction is committed, and the lane doesn't hear of it; or the lane asked for that, and nobody heard."""
     fleet = make()
     fleet.start("route-0", "tables-0")
-    name = f"{fleet.stack.name}-route-route-0".encode()
+    name = transactional_id(fleet, "route-0").encode()
     with Traffic(fleet.stack, seed, rate=200) as traffic:
         fleet.until_both_work()
         lost = cluster.proxy.add(Fault(action, way, Api.END_TXN, containing=name))
@@ -114,7 +115,7 @@ def test_coordinator_dies_in_mid_commit(cluster, make, seed, topic, api):
             held = cluster.proxy.add(Fault(Action.HOLD, way, api, containing=group.encode()))
             held.await_hit()
             node = held.hits[0].node
-            assert node == cluster.coordinator(topic, group if topic == GROUPS else f"{group}-route-0")
+            assert node == cluster.coordinator(topic, group if topic == GROUPS else transactional_id(fleet, "route-0"))
             cluster.nodes[node].kill()
             held.release()
             fleet.until_both_work(by=200)
@@ -186,6 +187,44 @@ def test_second_process_of_a_static_id_fences_the_first(make, seed, busy):
     assert fleet.fenced == []
 
 
+def test_frozen_between_offsets_and_records(cluster, make, seed):
+    """The coordinator has its offsets, its records are on their way: it sleeps, another goes on, the records arrive."""
+    fleet = make()
+    fleet.start("route-0", "route-1", "tables-0")
+    group = f"{fleet.stack.name}-route"
+    mine = transactional_id(fleet, "route-0").encode()
+    with Traffic(fleet.stack, seed, rate=200) as traffic:
+        fleet.until(lambda: assigned(fleet, "route-0", 2) and assigned(fleet, "route-1", 2), "shared")
+        fleet.until_both_work(by=100)
+        ended = cluster.proxy.add(Fault(Action.WATCH, Way.REQUEST, Api.END_TXN, containing=mine, times=None))
+        offsets = cluster.proxy.add(Fault(Action.WATCH, Way.ANSWER, Api.TXN_OFFSET_COMMIT, containing=mine, times=None))
+        ended.await_hit()
+        # Requests for offsets must not wait behind records: those to the group's coordinator pass.
+        others = set(BROKERS) - {cluster.coordinator(GROUPS, group)}
+        records = [
+            cluster.proxy.add(Fault(Action.HOLD, Way.REQUEST, Api.PRODUCE, node=node, containing=mine, times=None))
+            for node in others
+        ]
+        fleet.until(
+            lambda: any(r.hits for r in records) and offsets.hits[-1].at > ended.hits[-1].at, "offsets without records"
+        )
+        frozen = fleet.running.pop("route-0")
+        frozen.kill(signal.SIGSTOP)
+        held, seen = sum(len(r.hits) for r in records), len(ended.hits)
+        fleet.until(lambda: assigned(fleet, "route-1", 4), "the other one has all")
+        fleet.until_both_work(by=200)
+        for each in records:
+            each.release()
+        fleet.until_both_work(by=200)
+        assert (held > 0, len(ended.hits)) == (True, seen)
+        frozen.kill(signal.SIGCONT)
+        fleet.running["route-0"] = frozen
+        fleet.until(lambda: assigned(fleet, "route-0", 2), "shared again")
+        fleet.until_both_work(by=100)
+    fleet.settle()
+    fleet.assert_exact(traffic)
+
+
 def test_leaders_move_amid_the_stream(cluster, make, seed):
     """Nodes are restarted in turn, and what one led goes away from it and back: elections in order."""
     fleet = make()
@@ -228,6 +267,11 @@ def test_too_few_replicas_make_the_lane_wait(cluster, make, seed):
         fleet.until_both_work(by=200)
     fleet.settle()
     fleet.assert_exact(traffic)
+
+
+def transactional_id(fleet: Fleet, role: str) -> str:
+    """That of a route process (docs/adr/0022), whose group has a hyphen in it."""
+    return f"{fleet.stack.name}-route-:{role}"
 
 
 def rebalances(fleet: Fleet, role: str) -> list[str]:
