@@ -123,6 +123,33 @@ def test_zombies_of_both_lanes_are_fenced(broker, make, seed):
     fleet.assert_tables(traffic)
 
 
+@pytest.mark.long
+def test_kills_with_the_default_times(broker, make, seed):
+    """Sessions and transactions as operators have them: others take over, and what was open is aborted by its time."""
+    fleet = make(broker.bootstrap, max_records=100)
+    config = fleet.stack.config
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if "_timeout_ms" not in line))
+    fleet.start("route-0", "route-1", "tables-0", "tables-1")
+    with Traffic(fleet.stack, seed, rate=300) as traffic:
+        fleet.until(lambda: fleet.shared("tables-0", "tables-1"), "two workers share")
+        left_open = False
+        for _ in range(MOST_KILLS):
+            fleet.until_both_work(by=100)
+            fleet.kill("route-1")
+            left_open = holds_readers_back(fleet)
+            if left_open:
+                break
+            fleet.start("route-1")
+        assert left_open, "no kill has hit an open transaction"
+        fleet.kill("tables-1")
+        fleet.until(lambda: not fleet.open_transaction(), "aborted by its time")
+        fleet.until(lambda: fleet.owned("tables-0") == TABLE_PARTITIONS, "the other worker owns all")
+        fleet.until_both_work(by=500)
+    fleet.settle()
+    fleet.assert_exact(traffic)
+
+
 @pytest.mark.parametrize("outages", [pytest.param((0.0, 5.0), marks=pytest.mark.long), (5.0,)])
 def test_broker_restarts_amid_the_stream(make, seed, outages):
     """The broker goes away and comes back, for a moment and for longer than a transaction may take."""
@@ -172,6 +199,15 @@ def test_run_keeps_its_processes_and_ends_them(broker, make, seed):
         for pid in re.findall(r"child_started name=\S+ pid=(\d+)", supervisor.text()):
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
+
+
+def holds_readers_back(fleet: Fleet) -> bool:
+    """Whether a transaction of a process that was killed is open: it stays so while another process commits its own."""
+    clean, routed = fleet.stack.clean, fleet.routed()
+    before = fleet.ends(clean, committed=True)
+    fleet.until(lambda: fleet.routed() >= routed + 100, "the other process commits")
+    after, ends = fleet.ends(clean, committed=True), fleet.ends(clean)
+    return any(before[partition] == after[partition] < ends[partition] for partition in ends)
 
 
 def alive(pid: int) -> bool:
