@@ -78,6 +78,10 @@ _FENCED: Final = frozenset(
 )
 
 
+_ENDED_BY_CLUSTER: Final = _FENCED | {KafkaError.INVALID_TXN_STATE, KafkaError.INVALID_PRODUCER_ID_MAPPING}
+"""What a client hears of a transaction that the cluster has ended because its time was over."""
+
+
 class FatalError(Exception):
     """The client cannot go on. The text is for the operator; *fenced* says that another process has taken its name."""
 

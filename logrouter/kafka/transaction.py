@@ -6,6 +6,7 @@ aborted and the caller rewinds, and *fatal* ones (fenced by another process, mos
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -15,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from logrouter.kafka.client import make_client, producer_settings
 from logrouter.kafka.errors import (
-    _FENCED,
+    _ENDED_BY_CLUSTER,
     FatalError,
     RecordTooLargeError,
     StoppedError,
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 _CALL_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.5
 _STUCK_SECONDS: Final = 4 * _CALL_SECONDS
-"""Every call has its own, shorter limit: one that has not come back by then never will."""
+"""Every call has its own, shorter limit: one that has not come back by then never will.
+
+A transaction that is older than its timeout by as much has been ended by the cluster, unless that is away."""
 
 Headers = list[tuple[str, str | bytes | None]]
 """Names and values of a record's headers."""
@@ -179,9 +182,10 @@ class TransactionalProducer:
         """
 
         def commit() -> None:
-            self._retry(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS))
+            by = self._hopeless_after
+            self._retry(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS), by)
             self._may_be_committed = True
-            self._retry(lambda: self._producer.commit_transaction(_CALL_SECONDS))
+            self._retry(lambda: self._producer.commit_transaction(_CALL_SECONDS), by)
             metrics.TRANSACTION_SECONDS.observe(time.monotonic() - self._began)
 
         self._alive = time.monotonic()
@@ -233,7 +237,7 @@ class TransactionalProducer:
             StoppedError: asked to stop while the cluster was away.
         """
         try:
-            self._retry(lambda: self._producer.abort_transaction(_CALL_SECONDS))
+            self._retry(lambda: self._producer.abort_transaction(_CALL_SECONDS), self._hopeless_after)
         except KafkaException as exc:
             error: KafkaError = exc.args[0]
             if error.code() != KafkaError.INVALID_TXN_STATE or self._may_be_committed:
@@ -258,14 +262,25 @@ class TransactionalProducer:
         return TransactionAbortedError(error.name())
 
     def _renew(self, error: KafkaError) -> None:
-        """A new client where the old one was fenced by an outage; any other *error* is raised as fatal.
+        """A new client where an outage has fenced the old one or cut it off; any other *error* is raised as fatal.
 
-        The coordinator fences whoever leaves a transaction open for too long. Another process of our name fences us
-        as well, but within the short time that our transactions take: then, and only then, it is fatal.
+        The coordinator ends a transaction that is open for too long, and fences its client or calls the state of the
+        transaction invalid. Another process of our name fences us as well, but within the short time that our
+        transactions take: then, and only then, it is fatal.
+
+        A client may have no connection left and make none, though the cluster is back: it says "no brokers available
+        for transactions" to itself for ever, and "timed out" to us. A new one connects.
         """
-        if error.code() not in _FENCED or time.monotonic() < self._began + self._timeout:
+        now = time.monotonic()
+        timed_out = error.code() in _ENDED_BY_CLUSTER and now >= self._began + self._timeout
+        if not timed_out and not (error.retriable() and now > self._hopeless_after):
             raise fatal_error(error)
         self.renew()
+
+    @property
+    def _hopeless_after(self) -> float:
+        """Until when the calls of a transaction are repeated: its timeout is over by then, whatever happened to it."""
+        return self._began + self._timeout + _STUCK_SECONDS
 
     def _call(self, call: Callable[[], None]) -> None:
         try:
@@ -273,8 +288,8 @@ class TransactionalProducer:
         except KafkaException as exc:
             raise fatal_error(exc.args[0]) from None
 
-    def _retry(self, call: Callable[[], None]) -> None:
-        """Repeat *call* while librdkafka says that repeating it helps; any other error is raised."""
+    def _retry(self, call: Callable[[], None], by: float = math.inf) -> None:
+        """Repeat *call* while librdkafka says that repeating it helps, until *by*; any other error is raised."""
         while True:
             self._alive = time.monotonic()
             try:
@@ -285,6 +300,8 @@ class TransactionalProducer:
                     raise
                 if self._give_up():
                     raise StoppedError from None
+                if time.monotonic() > by:
+                    raise
                 self._waiting(error)
                 time.sleep(self._pause)
             else:

@@ -120,9 +120,10 @@ def test_fenced_says_what_to_do():
     assert "--instance" in str(error)
 
 
-def test_fenced_by_an_outage_goes_on_with_a_new_client():
+@pytest.mark.parametrize("said", [KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.INVALID_TXN_STATE])
+def test_fenced_by_an_outage_goes_on_with_a_new_client(said):
     """A transaction older than its timeout was ended by the coordinator, not by a rival: start anew, and rewind."""
-    calls, error = run_one(timeout_seconds=0.0, commit=[FENCED])
+    calls, error = run_one(timeout_seconds=0.0, commit=[KafkaError(said, "ended", fatal=True)])
 
     assert calls == ["init", "begin", "produce", "offsets", "commit", "init"]
     assert isinstance(error, TransactionAbortedError)
@@ -154,6 +155,19 @@ def test_abort_is_done_or_ends_the_lane(errors, seconds, calls, raised):
         producer.close()
 
     assert (scripted.calls, type(error) if error else None) == (calls.split(), raised)
+
+
+def test_client_that_does_not_find_the_cluster_again_is_replaced(monkeypatch):
+    """It may have no connection left after an outage and make none: long after the transaction's time a new one does.
+
+    By then the cluster has ended the transaction; one that may still be alive is never given up so.
+    """
+    monkeypatch.setattr(transaction, "_STUCK_SECONDS", 0.05)
+    never = [RETRIABLE] * 1_000_000
+    calls, error = run_one(timeout_seconds=0.0, offsets=never, abort=never)
+
+    assert isinstance(error, TransactionAbortedError)
+    assert (calls[-2:], calls.count("init"), calls.count("commit")) == (["abort", "init"], 2, 0)
 
 
 def test_commit_that_never_comes_back_is_noticed(monkeypatch):
