@@ -11,7 +11,7 @@ from logrouter.route.output import BatchOutput
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from logrouter.kafka.assignment import Assignment
@@ -56,6 +56,7 @@ class InFlightBatch:
         """The topic of which a broker has refused a batch as too large, "" if not known; the lane sets it back."""
         self._first: dict[Partition, int] = {}
         self._output = BatchOutput()
+        self._positions: dict[Partition, int] = {}
 
     def publish(self, output: BatchOutput, settings: LaneSettings, generation: str) -> None:
         """Publish a batch and begin to commit it; `await_commit` has returned for the one before.
@@ -78,6 +79,7 @@ class InFlightBatch:
             produce(settings.rollup_topic, value, None, own, partition)
         for state in self._states:
             self._complete_positions(output, state.publish(output, produce, own))
+        self._positions = dict(output.positions)
         offsets = self._assignment.offsets_to_commit(output.positions, output.metadata, output.epochs)
         group = self._consumer.group_metadata()
         if group is None:
@@ -116,7 +118,7 @@ class InFlightBatch:
         self.aborts = 0
         self._abort_causes.clear()
         self._broker.mark_up()
-        self._assignment.record_commit(self._output.positions)
+        self._assignment.record_commit(self._positions)
         for state in self._states:
             state.committed(self._output)
         count_batch(self._output)
@@ -137,8 +139,8 @@ class InFlightBatch:
         for at, offset in output.first.items():
             self._first[at] = min(offset, self._first.get(at, offset))
 
-    def rewind(self, aborted: TransactionAbortedError) -> None:
-        """Go back to what is committed: the states, and the consumer's positions."""
+    def rewind(self, aborted: TransactionAbortedError) -> Mapping[Partition, int]:
+        """Go back to what is committed: the states, and the consumer's positions. Returns the latter."""
         self.aborts += 1
         cause = self.abort_cause = str(aborted)
         if isinstance(aborted, RecordTooLargeError):
@@ -148,17 +150,22 @@ class InFlightBatch:
             log(Log.TRANSACTION_ABORTED, error=cause, partitions=len(self._first))
         for state in self._states:
             state.aborted()
-        self._assignment.seek_back(self._first)
-        self._first, self._output = {}, BatchOutput()
+        back, self._first, self._output = self._first, {}, BatchOutput()
+        self._assignment.seek_back(back)
+        return back
 
     def backoff_seconds(self) -> float:
         """How long to wait after a `rewind`: not at all after one abort, as a rebalance causes them; then longer."""
         return min(_FIRST_BACKOFF * 2**self.aborts, _LONGEST_BACKOFF) if self.aborts > 1 else 0.0
 
     def forget(self, gone: Collection[Partition]) -> None:
-        """Whoever owns them now goes on from the committed offset: an abort must not take us back there."""
+        """Whoever owns them now goes on from the committed offset: an abort must not take us back there.
+
+        Nor is what a running commit brings where they stand, even if they are ours again: others may have gone on.
+        """
         for at in gone:
             for state in self._states:
                 state.forget(at)
         lost = set(gone)
         self._first = {at: offset for at, offset in self._first.items() if at not in lost}
+        self._positions = {at: offset for at, offset in self._positions.items() if at not in lost}

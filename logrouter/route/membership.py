@@ -13,7 +13,7 @@ from logrouter.kafka.errors import StoppedError, TransactionAbortedError
 from logrouter.telemetry.log import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
@@ -47,7 +47,7 @@ class Membership:
         self._states = states
         self.joined = False
         """Whether the group has ever given us partitions, or none."""
-        self._rewound = False
+        self._rewound: Mapping[Partition, int] | None = None
         self._stopped = False
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ class Membership:
     def begin_call(self) -> None:
         """`consume()` is called next."""
         self._assignment.begin_call()
-        self._rewound = False
+        self._rewound = None
 
     def screen(self, messages: list[Message], clock_ms: Callable[[], int]) -> list[Message]:
         """What is to be processed of the records that the call has given; the others are read again, if at all.
@@ -71,11 +71,13 @@ class Membership:
         """
         if self._stopped:
             raise StoppedError
-        if self._rewound:
-            # An abort inside a rebalance has moved positions back: what came before or after is read again.
-            self._assignment.seek_back(first_offsets(messages))
-            return []
         messages = self._assignment.without_revoked(messages)
+        if self._rewound is not None:
+            # An abort inside a rebalance has moved positions back: what came before or after is read again. Records
+            # of before it are behind those of the aborted batch.
+            stayed = {at: offset for at, offset in self._rewound.items() if at not in self._assignment.revoked}
+            self._assignment.seek_back(first_offsets(messages) | stayed)
+            return []
         for state in self._states:
             # The time after what may have waited for the cluster, so that nobody takes a wait for silence.
             messages, early = state.screen(messages, clock_ms())
@@ -108,8 +110,7 @@ class Membership:
             self._in_flight.await_commit()
         except TransactionAbortedError as aborted:
             self._forget(partitions)  # first, so that nobody seeks in what is leaving
-            self._in_flight.rewind(aborted)
-            self._rewound = True
+            self._rewound = self._in_flight.rewind(aborted)
         except StoppedError:
             self._stopped = True
         self._forget(partitions)

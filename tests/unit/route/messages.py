@@ -35,3 +35,6 @@ class Message:
 
     def timestamp(self):
         return (1, self._all[6])
+
+    def error(self):
+        """It is a record."""

@@ -180,3 +180,27 @@ def test_an_aborted_commit_in_a_rebalance_does_not_go_back_in_what_leaves(parts)
     assert parts.ledger.heard == [("forget", OTHER), "aborted", ("forget", OTHER)]
     assert parts.group.screen([Message(b"y", 8, 3, "ledger")], lambda: 0) == []
     assert parts.client.sought == [(OURS, 8)]
+
+
+def test_what_was_known_of_a_partition_goes_with_it(parts):
+    """A commit that still runs does not bring it back: another member may have gone on before it is ours again."""
+    parts.publish()
+    parts.group.on_lost([OTHER])
+    assert OTHER not in parts.assignment.positions
+    parts.group.on_assigned([OTHER])
+    parts.batch.await_commit()
+
+    assert OTHER not in parts.assignment.positions
+
+
+def test_abort_does_not_go_back_in_a_partition_that_has_been_away(parts):
+    """It begins where the group stands."""
+    parts.publish()
+    parts.group.on_lost([OTHER])
+    parts.group.on_assigned([OTHER])
+    parts.client.fails = True
+    with pytest.raises(TransactionAbortedError) as aborted:
+        parts.batch.await_commit()
+    parts.batch.rewind(aborted.value)
+
+    assert parts.client.sought == []
