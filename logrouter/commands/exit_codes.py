@@ -21,4 +21,4 @@ EXIT_WARNINGS: Final = 4
 EXIT_UNKNOWN: Final = 5
 """`usage` was asked about a client that has never been counted."""
 EXIT_FENCED: Final = 75
-"""Fenced by another process with the same identity or partitions: to be started again."""
+"""Fenced by another process with the same identity or partitions, or a Kafka client hangs: to be started again."""

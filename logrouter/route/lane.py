@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState, count_partitions, sleep_unless, wait_for_topics
 from logrouter.kafka.consumer import GroupConsumer
-from logrouter.kafka.errors import ClientError, StoppedError, TransactionAbortedError, read_error
+from logrouter.kafka.errors import ClientError, StoppedError, StuckError, TransactionAbortedError, read_error
 from logrouter.kafka.topic_facts import fetch_topic_facts
 from logrouter.kafka.transaction import BatchSize, max_record_bytes, open_producer
 from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
 from logrouter.route.observer import Observer
 from logrouter.route.output_limits import OutputLimits
+from logrouter.route.stall import StallWatch
 from logrouter.route.unsubscribed import UnsubscribedRecords
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -91,6 +92,8 @@ class RouteLane:
         self._limits = OutputLimits(partial(fetch_topic_facts, kafka), client_bytes=max_record_bytes(kafka))
         self._max_records = self._settings.max_records
         self._connected = False
+        self._stall = StallWatch(self._settings.session_timeout_ms)
+        self._is_stuck = False
 
     @property
     def unready_reason(self) -> str:
@@ -248,7 +251,8 @@ class RouteLane:
 
     def _close(self) -> None:
         self._producer.close()
-        self._consumer.close()
+        if not self._is_stuck:
+            self._consumer.close()
         for state in self._states:
             state.close()
         log(Log.LANE_STOPPED, lane="route", instance=self._settings.instance)
@@ -277,6 +281,19 @@ class RouteLane:
             # What made one transaction fail may last: a deleted topic, a lost permission.
             sleep_unless(self._in_flight.backoff_seconds(), self._stopping)
         self._observer.check_cluster(self.versions)
+        self._check_progress(messages)
+
+    def _check_progress(self, messages: list[Message]) -> None:
+        try:
+            self._stall.check(
+                is_up=self._broker.is_up,
+                is_waiting=self._group.is_waiting,
+                has_read=bool(messages),
+                behind=self._observer.offsets_behind,
+            )
+        except StuckError:
+            self._is_stuck = True  # a client that hears nothing of its group would not hear that it has left it
+            raise
 
     def _process(self, messages: list[Message]) -> BatchOutput | None:
         """What is to be published now, None if nothing is."""

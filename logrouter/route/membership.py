@@ -47,6 +47,8 @@ class Membership:
         self._states = states
         self.joined = False
         """Whether the group has ever given us partitions, or none."""
+        self.is_waiting = False
+        """Whether all partitions were lost, and the group has not answered since, not even with none."""
         self._rewound: Mapping[Partition, int] | None = None
         self._stopped = False
 
@@ -89,6 +91,7 @@ class Membership:
         """They are ours: what the states have to say about where to begin, and which to pause."""
         self._assignment.add_partitions(partitions)
         self.joined = True
+        self.is_waiting = False
         self._broker.mark_up()
         offsets: dict[Partition, int] = {}
         paused: list[Partition] = []
@@ -119,6 +122,7 @@ class Membership:
     def on_lost(self, partitions: Sequence[Partition]) -> None:
         """Another member owns them already; our commit, if one runs, is refused by the group's generation."""
         self._forget(partitions)
+        self.is_waiting = not self._assignment.partitions
         self._assignment.log_rebalance(Log.PARTITIONS_LOST, partitions)
 
     def _forget(self, partitions: Sequence[Partition]) -> None:

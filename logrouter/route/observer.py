@@ -117,6 +117,11 @@ class Observer:
             if self._consumer.is_reachable(_ASK_SECONDS / 2):
                 self._broker.mark_up()
 
+    def offsets_behind(self) -> int:
+        """Between what is committed and the ends of our partitions; not all of them need to be of visible records."""
+        ends = {at: self._consumer.known_end(at) for at in self._assignment.positions}
+        return sum(max((ends[at] or 0) - offset, 0) for at, offset in self._assignment.positions.items())
+
     def _measure_lag(self, versions: ConfigVersions[LaneSettings]) -> None:
         now = time.monotonic()
         if now < self._lag_at or not self._assignment.partitions:

@@ -37,6 +37,8 @@ class Log(StrEnum):
     PARTITIONS_ASSIGNED = "partitions_assigned"
     PARTITIONS_REVOKED = "partitions_revoked"
     PARTITIONS_LOST = "partitions_lost"
+    PARTITIONS_AWAITED = "partitions_awaited"
+    READING_STALLED = "reading_stalled"
     TRANSACTION_ABORTED = "transaction_aborted"
     TRANSACTIONS_RESUMED = "transactions_resumed"
     SOURCE_ERROR = "source_error"
@@ -91,6 +93,8 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.TOPIC_AT_RISK: logging.WARNING,
     Log.TOPIC_LIMIT: logging.WARNING,
     Log.PARTITIONS_LOST: logging.WARNING,
+    Log.PARTITIONS_AWAITED: logging.WARNING,
+    Log.READING_STALLED: logging.WARNING,
     Log.TRANSACTION_ABORTED: logging.WARNING,
     Log.SOURCE_ERROR: logging.WARNING,
     Log.SOURCE_UNIDENTIFIED: logging.WARNING,
