@@ -35,11 +35,17 @@ if TYPE_CHECKING:
 
     from logrouter.http_server.meter import RowCount
     from logrouter.http_server.peers import Reply
+    from logrouter.http_server.work_queue import Job
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
+    from logrouter.query.reader import SubjectMoment
     from logrouter.query.reports.declaration import SubjectReport
     from logrouter.query.tiers import Segment
     from logrouter.web.view import View
+
+
+_READINGS: Final = 3
+"""How often the rows of a subject are read before they count as being moved."""
 
 
 class AskedSubject(NamedTuple):
@@ -118,16 +124,7 @@ def _worst_of(partition: int, met: list[HttpProblem]) -> HttpProblem:
 async def _answer_here(view: View, asked: AskedSubject, partition: int) -> web.Response:
     report, query = asked.report, asked.query
     async with view.job(asked.request) as job:
-        try:
-            moment = view.reader.moment(report.kind + asked.name, asked.segments)
-            asked.read.here += count_buckets(asked.segments)
-            for _ in moment.fetch():
-                if job.over():
-                    await job.pause()
-        except LookupError as exc:
-            if view.holds([partition]):
-                raise
-            raise view.not_ready() from exc
+        moment = await _read_moment(view, asked, partition, job)
         # Rows and position are those of one moment, whatever is folded while the answer is made.
         holes = view.reader.holes(partition)
         answered = [AnsweredPartition(partition, moment.position, view.reader.self_url(), holes)]
@@ -138,6 +135,26 @@ async def _answer_here(view: View, asked: AskedSubject, partition: int) -> web.R
             freshness = with_freshness({}, query, answered)
             raise HttpProblem(UNKNOWN_SUBJECT, str(exc), **freshness) from exc
         return await respond(asked.request, report, with_freshness(body, query, answered), job, asked.read)
+
+
+async def _read_moment(view: View, asked: AskedSubject, partition: int, job: Job) -> SubjectMoment:
+    """The rows of the subject. They are read again if the partition changes hands and is still held here."""
+    for _ in range(_READINGS):
+        try:
+            moment = view.reader.moment(asked.report.kind + asked.name, asked.segments)
+            asked.read.here += count_buckets(asked.segments)
+            for _ in moment.fetch():
+                if job.over():
+                    await job.pause()
+        except LookupError as exc:
+            held = view.holds([partition])
+            if held and type(exc) is not LookupError:
+                raise  # a bug of ours
+            if not held:
+                break
+        else:
+            return moment
+    raise view.not_ready()
 
 
 async def _ask_holder(view: View, asked: AskedSubject, url: str, *, last: bool) -> web.Response:

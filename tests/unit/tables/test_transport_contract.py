@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import aiokafka
 import pytest
-from aiokafka.consumer import group_coordinator, subscription_state
+from aiokafka.consumer import fetcher, group_coordinator, subscription_state
 from aiokafka.producer import message_accumulator, sender
 from faust.app import base as app_base
 from faust.assignor import partition_assignor
@@ -55,7 +55,8 @@ def test_versions_are_the_ones_that_were_read():
             "changelog_distribution _get_changelog_distribution _update_member_urls _global_table_standby_assignments",
         ),
         (group_coordinator.GroupCoordinator, "_send_req"),
-        (subscription_state.TopicPartitionState, "position has_valid_position"),
+        (fetcher.Fetcher, "_update_fetch_positions"),
+        (subscription_state.TopicPartitionState, "position has_valid_position awaiting_reset"),
         (subscription_state.Assignment, "state_value"),
         (aiokafka.AIOKafkaProducer, "create_batch send_batch"),
         (message_accumulator.BatchBuilder, "append close record_count size"),
@@ -81,6 +82,14 @@ def test_names_exist(owner, names):
         (aiokafka.AIOKafkaConsumer.start, ["isolation_level=self._isolation_level", "fetch_max_wait_ms=self."]),
         (recovery.Recovery._wait, ["if wait_result.stopped:", "raise ServiceStopped()"]),
         (recovery.Recovery.on_recovery_completed, ["consumer.perform_seek()", "self.app.flow_control.resume()"]),
+        # Out of range: the position is given up, and a new one is asked for by the method that we wrap.
+        (
+            fetcher.Fetcher,
+            [
+                "tp_state.await_reset(self._default_reset_strategy)",
+                "self._update_fetch_positions(assignment, node_id, tps)",
+            ],
+        ),
         (sender.SendProduceReqHandler, ["self._client.send(node_id, request)"]),
         (group_coordinator.GroupCoordinator._do_heartbeat, ["HeartbeatRequest(", "await self._send_req(request)"]),
         (

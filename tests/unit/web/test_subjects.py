@@ -320,6 +320,31 @@ def test_a_partition_lost_while_reading_is_503(fleet):
     asyncio.run(main())
 
 
+def test_a_partition_that_changes_hands_while_it_is_read_is_read_again(fleet):
+    """An owner becomes a replica in a rebalance: what it has is no longer of one moment, and no error either."""
+
+    async def main():
+        async with fleet(1) as (worker,):
+            reader = worker.reader
+            rows, taken = reader.tables.rows, []
+
+            class Moving(dict):
+                def get(self, *place):
+                    if reader.mine:
+                        taken.append(place)
+                        reader.held, reader.mine = reader.mine, frozenset()
+                        raise LookupError("the partition moved away")
+                    return super().get(*place)
+
+            for tier in rows:
+                rows[tier] = Moving(rows[tier])
+            reply = await worker.get(path("client-3"))
+            assert taken
+            assert (reply.status, reply.json["freshness"]["stale"]) == (200, True)
+
+    asyncio.run(main())
+
+
 def test_before_the_first_assignment_every_answer_is_503(fleet):
     """A worker that does not know the number of partitions knows no owner."""
 
