@@ -126,11 +126,13 @@ def _cause(error: KafkaError) -> int:
 def fatal_error(error: KafkaError) -> FatalError:
     """What to raise for a fatal error of librdkafka."""
     fenced = _cause(error) in _FENCED
-    hint = (
-        ": another process runs under the same instance name (give each its own --instance), or this one slept too long"
-    )
-    hint = hint if fenced else ""
-    return FatalError(f"{error.name()}: {error.str()}{hint}", fenced=fenced)
+    text = error.str()
+    if fenced:  # first what to do: details name every partition, and long values of the log are cut
+        text = (
+            "another process runs under the same instance name (give each its own --instance), or this one slept too "
+            f"long: {text}"
+        )
+    return FatalError(f"{error.name()}: {text}", fenced=fenced)
 
 
 _GONE: Final = frozenset(

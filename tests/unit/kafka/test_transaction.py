@@ -117,7 +117,7 @@ def test_fenced_says_what_to_do():
     _, error = run_one(commit=[FENCED])
 
     assert error.fenced
-    assert "--instance" in str(error)
+    assert "--instance" in str(error).partition("newer epoch")[0], "before details, which may be long"
 
 
 @pytest.mark.parametrize("said", [KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.INVALID_TXN_STATE])
