@@ -186,6 +186,9 @@ class OffsetLookup:
 
     def _note(self, error: KafkaError) -> None:
         """Log why there is no answer, once for each error until there is one."""
+        if error.code() == KafkaError._TIMED_OUT:  # noqa: SLF001 - librdkafka's own codes begin so
+            # After an outage a client may have no connection left and make none: a new one asks the next question.
+            self._admin = None
         if error.name() not in self._causes:
             self._causes.add(error.name())
             log(Log.OFFSETS_UNKNOWN, group=self._group, error=error.name(), detail=error.str())
