@@ -65,9 +65,9 @@ class HealthServer(ThreadingMixIn, WSGIServer):
         self.set_app(app)
 
     def server_bind(self) -> None:
-        """Bind the socket. `::` is all addresses of IPv6 and those alone, whatever the system's default is."""
+        """Bind the socket. `::` is all addresses of both kinds, as for the table view, whatever the system's default is."""
         if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
 
     def process_request(self, request: Any, client_address: Any) -> None:

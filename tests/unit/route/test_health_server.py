@@ -42,8 +42,8 @@ def serving(app=small, limits=PortLimits(), host="127.0.0.1"):  # noqa: B008 - i
     thread.start()
     sockets = []
 
-    def connect(sent=b""):
-        address = {"::": "::1"}.get(host, host), server.server_port
+    def connect(sent=b"", to=host):
+        address = {"::": "::1"}.get(to, to), server.server_port
         sockets.append(socket.create_connection(address, timeout=HANG_SECONDS))
         sockets[-1].sendall(sent)
         return sockets[-1]
@@ -73,11 +73,11 @@ def status_of(answer):
     return int(answer.split(b" ", 2)[1])
 
 
-@pytest.mark.parametrize("host", ["::1", "::"])
-def test_the_port_may_be_of_ipv6(host):
-    """One address of it, or all of them."""
+@pytest.mark.parametrize(("host", "to"), [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
+def test_the_port_may_be_of_ipv6(host, to):
+    """One address of it, or all of both kinds."""
     with serving(host=host) as connect:
-        assert status_of(read_all(connect(GET))) == 200
+        assert status_of(read_all(connect(GET, to))) == 200
 
 
 def refused(reason):
