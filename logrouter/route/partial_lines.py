@@ -77,6 +77,8 @@ class PartialLines(TransactionalState):
         self._clocks: dict[Partition, PartitionClock] = {}
         self._turn_ms = 0
         self._replays: dict[Partition, _Replay] = {}
+        self._gaps: dict[Partition, int] = {}
+        """Where reading goes on behind lost records, until something behind them is committed."""
         self._committed: dict[Partition, Mapping[Key, PartialLine]] = {}
         self._in_flight: dict[Partition, Mapping[Key, PartialLine]] = {}
 
@@ -167,7 +169,14 @@ class PartialLines(TransactionalState):
         return lines
 
     def process(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> bool:  # noqa: ARG002
-        """Whether fragments were given up, or what waits has changed: `BatchProcessor` has put that into *output*."""
+        """Whether fragments were given up, or what waits has changed: `BatchProcessor` has put that into *output*.
+
+        Where only an offset behind a gap is committed, whoever goes on from there must know of the gap.
+        """
+        for (topic, partition), offset in self._gaps.items():
+            at, source = (topic, partition), self._source_of(topic)
+            if output.positions.get(at) == offset and source is not None and source.joining is not None:
+                output.metadata[at] = self._buffer_of(source, at).encode_places(missing=offset - 1)
         return bool(output.partial_lines)
 
     def publish(self, output: BatchOutput, produce: Produce, headers: Headers) -> AbstractSet[Partition]:  # noqa: ARG002
@@ -175,20 +184,23 @@ class PartialLines(TransactionalState):
         self._in_flight = output.partial_lines
         return output.metadata.keys()
 
-    def committed(self, output: BatchOutput) -> None:  # noqa: ARG002 - `publish` has taken what counts
+    def committed(self, output: BatchOutput) -> None:
         """What waits after the batch is what its places say."""
         self._committed |= {at: lines for at, lines in self._in_flight.items() if at in self._lines}
         self._in_flight = {}
+        self._gaps = {at: offset for at, offset in self._gaps.items() if output.positions.get(at, 0) <= offset}
 
     def aborted(self) -> None:
         """What waits is again what is committed."""
         self._in_flight = {}
         for at, lines in self._lines.items():
             lines.reset(self._committed.get(at, {}))
+        for at, offset in self._gaps.items():
+            self.begin_after_gap(at, offset)
 
     def is_replaying(self, at: Partition) -> bool:
         """Whether records of before the committed offset are being read again."""
-        return at in self._replays
+        return at in self._replays and not self._replays[at].after_gap
 
     def replay(self, at: Partition, committed: int, metadata: str | None) -> int:
         """Begin with a partition whose last owner has committed this offset and text; the offset to read from.
@@ -266,11 +278,21 @@ class PartialLines(TransactionalState):
 
         What waits in memory is given up then.
         """
+        self._gaps[at] = offset
         self._replays[at] = _Replay(offset, {offset - 1: True}, after_gap=True)
+
+    def pass_over(self, at: Partition, first: int, end: int) -> int:
+        """Records from *first* up to, without, *end* can't be read: the first of them that had not been read before."""
+        replay = self._replays.get(at)
+        until = replay.until if replay is not None and not replay.after_gap else first
+        if end <= until:
+            return end  # the replay goes on, without those of them that waited
+        self.begin_after_gap(at, end)
+        return max(first, until)
 
     def forget(self, at: Partition) -> None:
         """The partition is not ours (any more)."""
-        for states in (self._lines, self._clocks, self._replays, self._committed, self._in_flight):
+        for states in (self._lines, self._clocks, self._replays, self._gaps, self._committed, self._in_flight):
             states.pop(at, None)
 
 

@@ -83,7 +83,7 @@ class SourceStarts(TransactionalState):
         self._changes = self._recreated.changes
         self._make_lookup = make_lookup
         self._find_readable = find_readable
-        self._passed: dict[Partition, int] = {}
+        self._damaged: dict[Partition, int] = {}
         self._search_at: dict[Partition, float] = {}
         self._lookup: OffsetLookup | None = None
         self._troubled: dict[Partition, bool] = {}
@@ -113,10 +113,10 @@ class SourceStarts(TransactionalState):
 
         A damaged batch is passed over if the file says so; others report it all the same.
         """
-        if self._settings.skips_unreadable:
-            self._pass_over(read_error(message))
-        trouble = offset_error(message)
         at = message.topic(), message.partition()
+        if self._settings.skips_unreadable:
+            self._note_damaged(at, read_error(message))
+        trouble = offset_error(message)
         if trouble is None or at not in self._assignment.partitions:
             return trouble is not None
         if at not in self._assignment.starting:
@@ -127,25 +127,41 @@ class SourceStarts(TransactionalState):
             self._wait_for({at: None if replaying else trouble.offset}, with_range=True)
         return True
 
-    def _pass_over(self, error: ReadError) -> None:
-        """Go on behind a damaged batch. Takes a second or two in which nothing else is done: such batches are rare."""
-        at = error.topic, error.partition
-        if not error.is_unreadable or at not in self._assignment.partitions or at in self._assignment.starting:
-            return
-        if error.offset < self._passed.get(at, 0) or time.monotonic() < self._search_at.get(at, 0):
-            return
+    def _note_damaged(self, at: Partition, error: ReadError) -> None:
+        """Stop before a damaged batch. Not until the next call is it known whether all before it counts as read."""
+        if error.is_unreadable and at in self._assignment.partitions and at not in self._assignment.starting:
+            self._assignment.hold([at])
+            self._assignment.starting[at] = self._damaged[at] = error.offset
+
+    def _pass_over(self) -> dict[Partition, Start]:
+        """Where to go on in partitions with a damaged batch: before it, if the position has gone back meanwhile."""
+        starts: dict[Partition, Start] = {}
+        for at, damaged in [*self._damaged.items()]:
+            position = self._assignment.starting[at]
+            if position == damaged and self._settings.skips_unreadable:
+                position = self._search(at, damaged)
+            if position is not None:
+                del self._damaged[at]
+                starts[at] = Start(position)
+        return starts
+
+    def _search(self, at: Partition, damaged: int) -> int | None:
+        """The end of a damaged batch, None if it is not known yet.
+
+        Takes a second or two in which nothing else is done: such batches are rare.
+        """
+        if time.monotonic() < self._search_at.get(at, 0):
+            return None
         try:
-            end = self._find_readable(self._settings.kafka, at, error.offset)
+            end = self._find_readable(self._settings.kafka, at, damaged)
         except DamagedRangeError as trouble:
             self._search_at[at] = time.monotonic() + _SEARCH_AGAIN_SECONDS
-            log(Log.SOURCE_ERROR, topic=at[0], partition=at[1], error=error.name, detail=f"no end found: {trouble}")
-            return
-        self._passed[at] = end
-        self._partial_lines.forget(at)
-        self._note(at, Decision(Cause.UNREADABLE, end, LostRange(error.offset, end)), Begin.EARLIEST)
-        self._assignment.hold([at])
-        self._assignment.start({at: Start(end)})
-        self._assignment.release([at])
+            log(Log.SOURCE_ERROR, topic=at[0], partition=at[1], detail=f"no end of the damaged batch found: {trouble}")
+            return None
+        first = self._partial_lines.pass_over(at, damaged, end)
+        if first < end:
+            self._note(at, Decision(Cause.UNREADABLE, end, LostRange(first, end)), Begin.EARLIEST)
+        return end
 
     def _wait_for(self, positions: dict[Partition, int | None], *, with_range: bool = False) -> None:
         assert self._lookup is not None  # noqa: S101 - `configure` comes before all else
@@ -159,7 +175,7 @@ class SourceStarts(TransactionalState):
             self._begin_anew()
         if not self._assignment.starting or self._lookup is None:
             return ()
-        starts: dict[Partition, Start] = {}
+        starts = self._pass_over()
         for at, found in self._lookup.take().items():
             start = self._start_of(at, found)
             if start is not None:
@@ -170,9 +186,14 @@ class SourceStarts(TransactionalState):
 
     def _begin_anew(self) -> None:
         """Topics that have got another id while their partitions were ours: what is committed is about the former."""
-        present = self._recreated.by_topic
-        for at, known in self._assignment.topic_ids.items():
-            if known and present.get(at[0], known) not in ("", known) and at not in self._assignment.starting:
+        for at in self._assignment.partitions:
+            known, present = self._assignment.topic_ids.get(at, ""), self._recreated.by_topic.get(at[0], "")
+            if present in ("", known):
+                continue
+            if at in self._assignment.starting:  # an answer that is on its way may be about the former one
+                position = None if self._damaged.pop(at, None) is not None else self._assignment.starting[at]
+                self._wait_for({at: position}, with_range=at in self._troubled)
+            elif known:
                 self._assignment.hold([at])
                 self._wait_for({at: None})
 
@@ -262,9 +283,7 @@ class SourceStarts(TransactionalState):
     def process(self, messages: Sequence[Message], output: BatchOutput, now_ms: int) -> bool:  # noqa: ARG002
         """Add what is due to *output*."""
         for at, due in self._due.items():
-            position = output.positions.setdefault(at, due.start)
-            if due.cause is Cause.UNREADABLE:  # records before it may be of the same batch of ours
-                output.positions[at] = max(position, due.start)
+            output.positions.setdefault(at, due.start)
             if due.lost is None:
                 continue
             topic, partition = at
@@ -293,18 +312,18 @@ class SourceStarts(TransactionalState):
     def aborted(self) -> None:
         """What was to be said about lost records depends on what is committed, so it is decided anew."""
         undone, self._in_flight, self._due = self._in_flight | self._due, {}, {}
-        self._passed.clear()
         for at, due in undone.items():
             if due.lost is None:
                 self._due[at] = due
             elif at in self._assignment.partitions:
                 if at not in self._assignment.starting:
                     self._assignment.hold([at])
+                self._damaged.pop(at, None)
                 self._wait_for({at: None}, with_range=True)
 
     def forget(self, at: Partition) -> None:
         """The partition is not ours (any more)."""
-        for states in (self._due, self._in_flight, self._troubled, self._passed, self._search_at):
+        for states in (self._due, self._in_flight, self._troubled, self._damaged, self._search_at):
             states.pop(at, None)
         self._doubted.discard(at)
         if self._lookup is not None:

@@ -218,16 +218,17 @@ class PartialLineBuffer:
         key = (_SHAPELESS, str(record.offset))
         self._lines[key] = PartialLine((Fragment(record, ""),), _LONG_AGO, 0)
 
-    def encode_places(self) -> str:
+    def encode_places(self, *, missing: int | None = None) -> str:
         """The offsets of the fragments as text, for whoever has the partition next; "" if nothing waits.
 
         `pieces1 `, then the offsets in base 36, each as the distance to the one before; ! marks those of lost lines.
+        At *missing* something was lost, of which `note_missing` will not be told before the next record.
         """
-        found = sorted(
-            (fragment.record.offset, line.lost) for line in self._lines.values() for fragment in line.fragments
-        )
+        found = [(fragment.record.offset, line.lost) for line in self._lines.values() for fragment in line.fragments]
+        if missing is not None:
+            found.append((missing, True))
         words, before = [], 0
-        for offset, lost in found:
+        for offset, lost in sorted(found):
             words.append(_to_base_36(offset - before) + (_LOST if lost else ""))
             before = offset
         return _PREFIX + ",".join(words) if words else ""

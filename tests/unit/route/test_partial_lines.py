@@ -204,6 +204,30 @@ def test_pieces_behind_a_missing_one_are_given_up():
     assert uris(owner.commit([Message(piece(REQUEST, last=True), 8)])) == ["/a/b"]
 
 
+@pytest.mark.parametrize("then", ["abort", "owner"])
+def test_a_gap_is_not_forgotten_before_something_behind_it_is_committed(then):
+    """A batch that is undone, or an owner who goes on from the offset that the loss was committed with."""
+    owner, tail = Owner(), Message(piece(REQUEST, last=True), 9)
+    owner.commit([Message(piece("x"), 3)])
+    owner.partial_lines.begin_after_gap(AT, 9)
+    said = BatchOutput(positions={AT: 9})
+    owner.partial_lines.process([], said, START)
+    owner.partial_lines.publish(said, None, [])
+    owner.partial_lines.committed(said)
+    if then == "abort":
+        owner.batch([tail])
+        owner.partial_lines.aborted()
+    else:
+        owner = Owner()
+        assert owner.partial_lines.replay(AT, 9, said.metadata[AT]) == 3
+
+    output = owner.commit([tail])
+
+    assert uris(output) == []
+    assert output.counts == {("edge", "rejected", "decode", "partial"): 1}
+    assert uris(owner.commit([Message(piece(REQUEST, last=True), 10)])) == ["/a/b"]
+
+
 @given(st.data())
 def test_no_tail_is_read_as_a_line_whatever_retention_has_left(data):
     """Clients write lines that are cut so that their last pieces look like requests; others write honest ones."""

@@ -127,6 +127,14 @@ class Parts:
             started = self.answer(offset, log=log, **said)
         return started
 
+    def turn(self):
+        """Where partitions go on without an answer of the cluster."""
+        self.started = {}
+        ready = self.starts.take_ready(START)
+        assert set(ready) == set(self.started)
+        self.assignment.release(ready)
+        return self.started
+
     def publish(self):
         """What the next transaction says: its offsets, and the ranges of lost records."""
         output = BatchOutput()
@@ -314,13 +322,14 @@ def skipping(parts):
 
 
 def test_a_damaged_batch_is_passed_over_once_and_said(skipping):
-    """What was read before it is committed with it; errors that had come already change nothing."""
+    """What was read before it is committed first; errors that had come already change nothing."""
     before = counted()
     for _ in range(3):
         assert not skipping.starts.take_error(DAMAGED)  # others report it
-    assert (skipping.searched, skipping.started) == ([(AT, 40)], {AT: (50, None)})
+    assert (skipping.turn(), skipping.turn()) == ({AT: (50, None)}, {})
+    assert skipping.searched == [(AT, 40)]
 
-    output = BatchOutput(positions={AT: 40})
+    output = BatchOutput()
     assert skipping.starts.process([], output, START)
     skipping.starts.publish(output, None, [])
     skipping.starts.committed(output)
@@ -334,13 +343,40 @@ def test_a_damaged_batch_is_passed_over_once_and_said(skipping):
 def test_a_damaged_batch_is_passed_over_again_after_an_abort(skipping):
     """Nothing of it is committed then: reading begins at the committed offset, and meets the batch once more."""
     skipping.starts.take_error(DAMAGED)
+    skipping.turn()
     skipping.publish()
     skipping.starts.aborted()
     assert skipping.begin(30, log=(0, 100)) == {AT: (30, None)}
     assert skipping.publish() == ({}, [])
 
     skipping.starts.take_error(DAMAGED)
+    skipping.turn()
     assert skipping.publish() == ({AT: 50}, [{"first": 40, "end": 50}])
+
+
+def test_a_damaged_batch_is_not_passed_over_while_records_before_it_are_to_be_read_again(skipping):
+    """A rebalance or a doubt about the topic may send them back in the same call that tells of the damage."""
+    skipping.starts.take_error(DAMAGED)
+    skipping.assignment.seek_back({AT: 37})
+
+    assert skipping.turn() == {AT: (37, None)}
+    assert (skipping.searched, skipping.publish()) == ([], ({}, []))
+    skipping.starts.take_error(DAMAGED)
+    assert skipping.turn() == {AT: (50, None)}
+    assert skipping.publish() == ({AT: 50}, [{"first": 40, "end": 50}])
+
+
+@pytest.mark.parametrize(("committed", "lost"), [(60, None), (45, {"first": 45, "end": 50})])
+def test_damage_among_records_that_were_read_before_is_no_reason_to_read_others_twice(parts, committed, lost):
+    """They are read for the fragments among them: the batch was whole when they were read first."""
+    parts.answer(committed, text="pieces1 10,2")
+    parts.starts.configure(replace(SETTINGS, skips_unreadable=True), TABLE)
+    parts.ends[AT, 40] = 50
+    parts.starts.take_error(DAMAGED)
+
+    assert parts.turn() == {AT: (50, None)}
+    assert parts.publish() == (({AT: 50}, [lost]) if lost else ({}, []))
+    assert parts.starts._partial_lines.is_replaying(AT) is (lost is None)
 
 
 def test_a_damaged_batch_without_a_known_end_stands_still(skipping):
@@ -348,9 +384,43 @@ def test_a_damaged_batch_without_a_known_end_stands_still(skipping):
     skipping.ends.clear()
     for _ in range(3):
         skipping.starts.take_error(DAMAGED)
+        assert skipping.turn() == {}
 
-    assert (skipping.searched, skipping.started) == ([(AT, 40)], {})
+    assert skipping.searched == [(AT, 40)]
     assert skipping.publish() == ({}, [])
+
+
+def test_a_damaged_batch_without_a_known_end_is_tried_again_where_the_file_says_so(skipping):
+    """No partition is held for what another version of topics.yaml does not want."""
+    skipping.ends.clear()
+    skipping.starts.take_error(DAMAGED)
+    skipping.turn()
+    skipping.starts.configure(SETTINGS, TABLE)
+
+    assert skipping.turn() == {AT: (40, None)}
+
+
+def test_a_topic_that_is_made_anew_while_it_is_asked_about_is_asked_about_again(parts):
+    """The answer may be about the former one, and nobody would look again."""
+    parts.answers = {AT: Found(9, "topic1 old", None, "old", None)}
+    parts.recreated.update("logs", "new")
+    discarded, parts.asked, parts.answers = parts.asked, {}, {}
+
+    assert list(parts.starts.take_ready(START)) == []
+    assert (discarded, parts.asked) == ({AT: False}, {AT: False})
+    assert parts.begin(9, text="topic1 old", log=(0, 50)) == {AT: (0, None)}
+
+
+def test_retention_that_passes_the_same_place_twice_is_said_as_two_losses(parts):
+    """Nothing has been read in between, and what was said first is not committed yet."""
+    parts.answer(3)
+    parts.starts.take_error(Stopped(AT, 3))
+    parts.answer(3, log=(8, 20))
+    assert parts.publish()[1] == [{"first": 3, "end": 8}]
+    parts.starts.take_error(Stopped(AT, 8))
+
+    assert parts.answer(3, log=(15, 20)) == {AT: (15, None)}
+    assert parts.publish()[1] == [{"first": 8, "end": 15}]
 
 
 def test_a_damaged_batch_stops_its_partition_by_default(parts):
