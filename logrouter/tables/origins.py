@@ -42,8 +42,8 @@ def find_start(committed: int | None, checkpoint: Checkpoint | None, origin: Ori
     folded = 0 if checkpoint is None else checkpoint.offset + 1
     whole = folded if origin is None else max(folded, origin.reached)
     begin = max(min(committed or 0, whole), earliest)
-    # Rows of version 0.1.0 don't say whether a transaction ended behind the last record.
-    slack = 1 if origin is None and checkpoint is not None else 0
+    # The end of a transaction is behind the last record. It is not noted if the worker died then, or was of 0.1.0.
+    slack = 1 if checkpoint is not None and whole == folded else 0
     return FoldStart(begin, whole, earliest) if earliest > whole + slack else FoldStart(begin)
 
 
@@ -60,7 +60,7 @@ class Origins:
         self._holes: dict[int, dict[int, Hole]] = {}
         self._open: dict[int, Hole] = {}
         self._unsaved: dict[int, dict[bytes, bytes]] = {}
-        self._reset: set[int] = set()
+        self._reset: dict[int, int | None] = {}
 
     def clear(self) -> None:
         """Forget all partitions: they are to be taken over again."""
@@ -71,8 +71,9 @@ class Origins:
         """Begin with what the notes of a partition say."""
         known = origin or Origin()
         self._origins[partition] = replace(known, topic_id=self.topic_id or known.topic_id)
-        self._holes[partition] = {hole.first: hole for hole in holes}
-        for hole in self._holes[partition].values():
+        self._holes[partition] = {}
+        for hole in holes:
+            self._keep(partition, hole)  # again: whoever found it may not have lived to write it to the changelog
             if hole.to_ms is None:
                 self._open[partition] = hole
         self.note_newest(origin)
@@ -98,7 +99,6 @@ class Origins:
         if known is None:
             return
         if partition in self._reset:
-            self._reset.discard(partition)
             self._close_reset(partition, records[0], last)
         hole = self._open.pop(partition, None)
         if hole is not None:
@@ -117,14 +117,22 @@ class Origins:
             self._origins[partition] = replace(known, reached=reached)
             self._unsaved.setdefault(partition, {})
 
-    def note_reset(self, partition: int) -> None:
-        """Note that the topic lacks the next record: what is read now is behind a hole, or of another topic."""
-        self._reset.add(partition)
+    def note_reset(self, partition: int, begin: int, last: int) -> None:
+        """Note that the topic lacks the next record, and that reading goes on at offset *begin*.
+
+        All up to *last* is folded. If *begin* is not behind that, the topic is another one. Records that were read
+        before may still be on their way to `read`.
+        """
+        self._reset[partition] = begin if begin > last else None
 
     def _close_reset(self, partition: int, record: Any, last: int) -> None:
         if record.offset <= last:
             what = f"has begun anew at offset {record.offset}, and {last} was folded already"
             raise MismatchError(made_anew(self.topic, what))
+        begin = self._reset[partition]
+        if begin is None or record.offset < begin:
+            return
+        del self._reset[partition]
         first = max(last + 1, self._origins[partition].reached)
         if record.offset > first:
             self.add_hole(partition, first, record.offset, None)

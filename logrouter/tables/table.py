@@ -163,10 +163,11 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
             begin[tp] = start.begin
         return begin
 
-    def note_reset(self, tp: TP) -> None:
-        """Note that the rollup topic does not have the next record of a partition."""
-        if tp.topic == self.source:
-            self.origins.note_reset(tp.partition)
+    def note_reset(self, tp: TP, begin: int) -> None:
+        """Note that the rollup topic does not have the next record of a partition, which is read from *begin* on."""
+        fold = self.folds.get(tp.partition)
+        if tp.topic == self.source and fold is not None:
+            self.origins.note_reset(tp.partition, begin, fold.last)
 
     # Flushing
 

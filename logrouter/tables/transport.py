@@ -94,15 +94,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self._watch_resets()
 
     def _watch_resets(self) -> None:
-        """Have the consumer told of every partition whose next offset the topic does not have."""
+        """Have the consumer told of partitions whose next offset the topic does not have, before it reads on."""
         fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001
         update = fetcher._update_fetch_positions  # noqa: SLF001
 
         async def note_and_update(assignment: Any, node_id: int, tps: list[Any]) -> Any:
-            for tp in tps:
-                if assignment.state_value(tp).awaiting_reset:
-                    self.consumer.loop.call_soon_threadsafe(self.consumer.note_reset, ensure_TP(tp))
-            return await update(assignment, node_id, tps)
+            lost = [tp for tp in tps if assignment.state_value(tp).awaiting_reset]
+            updated = await update(assignment, node_id, tps)
+            for tp in lost:
+                state = assignment.state_value(tp)
+                if state.has_valid_position:
+                    note = self.consumer.note_reset
+                    self.consumer.loop.call_soon_threadsafe(note, ensure_TP(tp), state.position)
+            return updated
 
         fetcher._update_fetch_positions = note_and_update  # noqa: SLF001
 
@@ -126,7 +130,7 @@ class Consumer(driver.Consumer):
     lease: Lease
     on_revoked: Callable[[], Awaitable[None]] | None = None
     find_starts: Callable[[Mapping[TP, int | None], Mapping[TP, int]], Mapping[TP, int]] | None = None
-    on_reset: Callable[[TP], None] | None = None
+    on_reset: Callable[[TP, int], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._delivered: defaultdict[TP, deque[int]] = defaultdict(deque)
@@ -201,10 +205,10 @@ class Consumer(driver.Consumer):
             await self.seek_wait(moved)
         self._positioned.update(sources)
 
-    def note_reset(self, tp: TP) -> None:
-        """Call *on_reset* for a source that was being read: the topic does not have its next offset."""
+    def note_reset(self, tp: TP, begin: int) -> None:
+        """Call *on_reset* for a source that was being read: the topic lacks its next offset; *begin* is it now."""
         if tp in self._positioned and self.on_reset is not None:
-            self.on_reset(tp)
+            self.on_reset(tp, begin)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109 - Faust's signature
         if not self.flow_active:

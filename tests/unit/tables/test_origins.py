@@ -38,8 +38,11 @@ def upto(offset, reached=None):
         (None, (None, None), 500, FoldStart(500)),  # new tables begin with what there is
         (8, upto(9), 0, FoldStart(8)),  # flushed, not committed: the fold sees what is in rows already
         (10, upto(9), 10, FoldStart(10)),
-        (10, upto(9), 11, FoldStart(11, 10, 11)),
-        (10, upto(9, reached=11), 11, FoldStart(11)),  # where a transaction has ended is no record
+        (10, upto(9), 11, FoldStart(11)),  # a transaction has ended there, which is no record
+        (10, upto(9), 12, FoldStart(12, 10, 12)),
+        (10, upto(9, reached=11), 11, FoldStart(11)),
+        (11, upto(9, reached=11), 12, FoldStart(12, 11, 12)),
+        (12, (Checkpoint(11, None), upto(9, reached=11)[1]), 13, FoldStart(13)),  # 0.1.0 has folded for a while
         (10, (Checkpoint(9, None), None), 11, FoldStart(11)),  # rows of 0.1.0 can't say
         (10, (Checkpoint(9, None), None), 12, FoldStart(12, 10, 12)),
         (None, upto(9), 5, FoldStart(5)),  # the group's offset has expired, the rows have not
@@ -76,8 +79,9 @@ class Partition:
         self.last = found.begin - 1
 
     def produce(self):
+        """A transaction of one record: its end has an offset, too."""
         self.records.append(Record(self.end, 1000 + self.end))
-        self.end += 1
+        self.end += 2
 
     def end_transaction(self):
         self.end += 1
@@ -85,7 +89,7 @@ class Partition:
     def read(self):
         """Fold all there is."""
         if self.position < self.earliest:  # the broker says so, and the client begins at the first offset there is
-            self.origins.note_reset(0)
+            self.origins.note_reset(0, self.earliest, self.last)
         batch = [record for record in self.records if record.offset >= max(self.position, self.earliest)]
         if batch:
             self.origins.read(0, batch, self.last)
@@ -146,10 +150,10 @@ def test_hole_spans_the_times_of_the_records_around_it():
     partition.delete()
     partition.start()
     (hole,) = partition.origins.holes(0)
-    assert hole == Hole(1, 3, 1000, None)
+    assert hole == Hole(1, 6, 1000, None)
     partition.produce()
     partition.read()
-    assert partition.origins.holes(0) == [Hole(1, 3, 1000, 1003)]
+    assert partition.origins.holes(0) == [Hole(1, 6, 1000, 1006)]
 
 
 def test_record_before_what_was_folded_is_of_another_topic():
@@ -157,9 +161,42 @@ def test_record_before_what_was_folded_is_of_another_topic():
     origins = Origins("rollup")
     origins.take_over(0, None, [])
     origins.read(0, [Record(0, 1000), Record(9, 1009)], -1)
-    origins.note_reset(0)
+    origins.note_reset(0, 3, 9)
     with pytest.raises(MismatchError, match="rollup has begun anew at offset 3"):
         origins.read(0, [Record(3, 2000)], 9)
+
+
+def test_records_that_wait_to_be_folded_do_not_hide_what_was_deleted_behind_them():
+    """The broker's answer comes while records before the hole are still on their way to the fold."""
+    origins = Origins("rollup")
+    origins.take_over(0, None, [])
+    origins.read(0, [Record(0, 1000)], -1)
+    origins.note_reset(0, 50, 0)
+    origins.read(0, [Record(2, 1002)], 0)
+    assert origins.holes(0) == []
+    origins.read(0, [Record(50, 1050)], 2)
+    assert origins.holes(0) == [Hole(3, 50, 1002, 1050)]
+
+
+def test_records_that_wait_to_be_folded_do_not_hide_a_topic_that_begins_again():
+    """The same, with a topic that was made anew."""
+    origins = Origins("rollup")
+    origins.take_over(0, None, [])
+    origins.read(0, [Record(0, 1000), Record(9, 1009)], -1)
+    origins.note_reset(0, 0, 9)
+    origins.read(0, [Record(11, 1011)], 9)
+    with pytest.raises(MismatchError, match="rollup has begun anew at offset 0"):
+        origins.read(0, [Record(0, 2000)], 11)
+
+
+def test_holes_are_written_again_by_whoever_takes_over():
+    """The process that found one may have been killed when it was on its disk and not in the changelog."""
+    origins, hole = Origins("rollup"), Hole(3, 50, 1002, 1050)
+    origins.take_over(0, Origin("id", 60, 1060, 4, 1060, 61), [hole])
+    assert origins.has_unsaved(0)
+    key, value = encode_hole(hole)
+    assert origins.take_notes(0)[key] == value
+    assert not origins.has_unsaved(0)
 
 
 def test_record_at_the_watermark_is_known_by_offset_time_and_size():
