@@ -17,6 +17,13 @@ SAFE_SHARE: Final = 0.8
 """Part of the coordinator's time-outs, counted from before the request that it answered. The rest is for clocks that
 run at different speed and for requests that are on their way already."""
 _NEVER: Final = float("-inf")
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Counts while the machine is suspended, where the system has such a clock: the coordinator does not wait for it."""
+
+
+def steady_seconds() -> float:
+    """Seconds by a clock that nobody sets."""
+    return time.clock_gettime(_CLOCK)
 
 
 class SentRequest(NamedTuple):
@@ -42,7 +49,7 @@ class Lease:
     """
 
     def __init__(
-        self, session_seconds: float, rebalance_seconds: float, clock: Callable[[], float] = time.monotonic
+        self, session_seconds: float, rebalance_seconds: float, clock: Callable[[], float] = steady_seconds
     ) -> None:
         self._session = session_seconds * SAFE_SHARE
         self._rebalance = rebalance_seconds * SAFE_SHARE

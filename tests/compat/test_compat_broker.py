@@ -34,12 +34,13 @@ PAIRING = f"{PREFIX}.pairing"
 
 @pytest.fixture
 def lanes(release, broker, tmp_path, unique) -> Iterator[Lanes]:
-    """The lanes with the settings of the release; topics are there and empty."""
+    """The lanes with the settings of the release; topics are there and empty, also those that it did not have."""
     made = Lanes(broker.bootstrap, tmp_path, unique("c"), release.config)
     made.create(
         {made.named(topic): len(ends) for topic, ends in release.ends.items()},
         compacted=[made.named(f"{PAIRING}.state"), made.named(CHANGELOG)],
     )
+    made.create_outputs(upgrade=True)
     yield made
     made.close()
 

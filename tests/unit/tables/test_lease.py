@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +50,18 @@ def test_lease_is_valid_for_most_of_a_session_after_the_request_was_sent(clock, 
     clock.now += 0.2
     assert not lease.valid()
     assert lease.silent()
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has no clock that counts while it sleeps")
+def test_time_passes_while_the_machine_is_suspended(monkeypatch):
+    """The cluster goes on meanwhile; a monotonic clock stands still."""
+    boot, clock_gettime = [100.0], time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda of: boot[0] if of == time.CLOCK_BOOTTIME else clock_gettime(of))
+    lease = Lease(SESSION, REBALANCE)
+    lease.renew(lease.ask())
+    assert lease.valid()
+    boot[0] += 60
+    assert not lease.valid()
 
 
 def test_late_answer_to_an_old_request_does_not_shorten_it(clock, lease):
