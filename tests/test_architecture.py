@@ -148,6 +148,7 @@ ALLOWED: dict[str, set[str]] = {
         "config/yaml/secrets.py",
         "core/rollup",
         "http_server",
+        "kafka/topic_facts.py",
         "kafka/topic_ids.py",
         "query",
         "telemetry",

@@ -125,14 +125,16 @@ def _cause(error: KafkaError) -> int:
 
 def fatal_error(error: KafkaError) -> FatalError:
     """What to raise for a fatal error of librdkafka."""
-    fenced = _cause(error) in _FENCED
-    text = error.str()
-    if fenced:  # first what to do: details name every partition, and long values of the log are cut
-        text = (
+    cause, todo = _cause(error), ""
+    if cause in _FENCED:
+        todo = (
             "another process runs under the same instance name (give each its own --instance), or this one slept too "
-            f"long: {text}"
+            "long: "
         )
-    return FatalError(f"{error.name()}: {text}", fenced=fenced)
+    elif cause == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        todo = "grant Write and Describe for transactional ids that begin with route_lane.group and a hyphen: "
+    # First what to do: details name every partition, and long values of the log are cut.
+    return FatalError(f"{error.name()}: {todo}{error.str()}", fenced=cause in _FENCED)
 
 
 _GONE: Final = frozenset(

@@ -22,7 +22,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
 from logrouter.kafka.client import make_client, plain_settings
-from logrouter.kafka.offset_reset import UNKNOWN_ID, LogRange
+from logrouter.kafka.offset_reset import LogRange
+from logrouter.kafka.topic_ids import id_of
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -37,16 +38,6 @@ _BOTH_ENDS: Final = (
     OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
     OffsetSpec.latest(),  # type: ignore[no-untyped-call]
 )
-_NO_ID: Final = "A" * 22
-"""Sixteen zero bytes: a broker that gives topics no ids."""
-_WITHOUT_ID: Final = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.UNSUPPORTED_VERSION,
-        KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001 - librdkafka's own codes begin so
-    }
-)
-"""Errors that say that the id of a topic is not to be had, now or later."""
 
 
 class Found(NamedTuple):
@@ -173,7 +164,7 @@ class OffsetLookup:
         if committed is None or committed.error is not None:
             return None  # an open transaction holds an offset of it, mostly
         try:
-            topic_id = _id_of(question.topics[at[0]])
+            topic_id = id_of(question.topics[at[0]])
             ranges = [int(each.result().offset) for each in question.ranges.get(at, ())]
         except KafkaException as exc:
             self._note(exc.args[0])
@@ -192,13 +183,3 @@ class OffsetLookup:
         if error.name() not in self._causes:
             self._causes.add(error.name())
             log(Log.OFFSETS_UNKNOWN, group=self._group, error=error.name(), detail=error.str())
-
-
-def _id_of(answer: Future[Any]) -> str:
-    try:
-        topic_id = str(answer.result().topic_id)
-    except KafkaException as exc:
-        if exc.args[0].code() not in _WITHOUT_ID:
-            raise
-        return UNKNOWN_ID
-    return UNKNOWN_ID if topic_id == _NO_ID else topic_id

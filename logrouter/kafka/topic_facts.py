@@ -14,6 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 )
 
 from logrouter.kafka.client import make_client, plain_settings
+from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -62,6 +63,19 @@ def fetch_topic_facts(kafka: Mapping[str, Any], topics: Collection[str]) -> dict
         limit, in_sync = _number(config, "max.message.bytes"), _number(config, "min.insync.replicas")
         found[topic] = TopicFacts(limit, in_sync, replicas)
     return found
+
+
+def warn_if_at_risk(topic: str, facts: TopicFacts) -> bool:
+    """Log it if a record of *topic* may lie on one broker alone; whether that is so."""
+    if facts.at_risk:
+        log(
+            Log.TOPIC_AT_RISK,
+            topic=topic,
+            replicas=facts.replicas,
+            min_insync_replicas=facts.min_in_sync,
+            help=f"one broken disk can lose what was written: set min.insync.replicas to {SAFE_IN_SYNC}",
+        )
+    return facts.at_risk
 
 
 def fetch_settings(admin: AdminClient, kind: Any, names: Collection[str]) -> dict[str, dict[str, str]]:

@@ -69,3 +69,15 @@ def answer_of(asked: Future[Any]) -> TopicIdAnswer:
         is_gone = error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
         return TopicIdAnswer("", error.str(), error.code() not in _LASTING, is_gone)
     return TopicIdAnswer("", "the cluster gives topics no ids") if topic_id == _NO_ID else TopicIdAnswer(topic_id)
+
+
+def id_of(asked: Future[Any]) -> str:
+    """The id in the answer to one question, "" if none is to be had, now or later.
+
+    Raises:
+        KafkaException: there is none yet.
+    """
+    answer = answer_of(asked)
+    if answer.ask_again:
+        asked.result()
+    return answer.topic_id

@@ -87,7 +87,7 @@ def _connect(kafka: Mapping[str, Any]) -> tuple[AdminClient, Any]:
 
 
 def _describe_shape(topic: WantedTopic) -> str:
-    return f"{topic.partitions} partitions"
+    return "1 partition" if topic.partitions == 1 else f"{topic.partitions} partitions"
 
 
 def _made_safe(admin: AdminClient, metadata: Any, topics: Sequence[WantedTopic]) -> list[WantedTopic]:

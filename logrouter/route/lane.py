@@ -23,6 +23,7 @@ from logrouter.route.membership import Membership
 from logrouter.route.observer import Observer
 from logrouter.route.output_limits import OutputLimits
 from logrouter.route.stall import StallWatch
+from logrouter.route.transactional_state import StateTopic
 from logrouter.route.unsubscribed import UnsubscribedRecords
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from logrouter.route.batch import BatchProcessor
     from logrouter.route.output import BatchOutput
     from logrouter.route.settings import LaneSettings
-    from logrouter.route.transactional_state import StateTopic, TransactionalState
+    from logrouter.route.transactional_state import TransactionalState
 
     MakeProcessor = Callable[[LaneSettings, RouteTable, str], BatchProcessor]
     """What processes batches with these settings and table; the text is the cluster's name in event ids."""
@@ -153,19 +154,19 @@ class RouteLane:
 
     def _start(self) -> None:
         s = self._settings
-        fixed = {s.rollup_topic: (s.rollup_partitions, "table rows are")}
-        fixed |= {topic: (each.partitions, each.placed) for topic, each in self._topics_of_states(s).items()}
+        rollup = StateTopic(s.rollup_partitions, "table rows are", "outputs.rollup", is_read=False)
+        fixed = {s.rollup_topic: rollup} | self._topics_of_states(s)
         found = wait_for_topics(
             self._consumer,
             {*self._table.event_topics(), s.dead_letters.topic, *fixed},
             self._broker,
             give_up=self._stopping,
         )
-        for topic, (partitions, what) in fixed.items():
-            if found.partitions[topic] != partitions:
+        for topic, each in fixed.items():
+            if found.partitions[topic] != each.partitions:
                 raise ClientError(
-                    f"topic {topic} has {found.partitions[topic]} partitions but topics.yaml says "
-                    f"{partitions}: {what} placed by that number, so it must not change"
+                    f"topic {topic} has {found.partitions[topic]} partitions, not {each.partitions} ({each.option} of "
+                    f"topics.yaml): {each.placed} placed by that number, so put back whichever was changed"
                 )
         self._cluster = s.cluster or found.cluster_id
         self._limits.read(self._topics_written(s, self._table))

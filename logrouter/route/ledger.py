@@ -43,7 +43,7 @@ _AGAIN_SECONDS: Final = 0.5
 _GIVE_UP_SECONDS: Final = 30.0
 """How long a topic waits for a cluster that delivers records but no ids."""
 _OPTION: Final = "outputs.ledger"
-_PLACED: Final = "the first id of a topic is told by its offset, so records are"
+_PLACED: Final = "ids of sources are"
 
 
 class RecreatedTopics:

@@ -15,7 +15,7 @@ from logrouter.core.event import MAX_EVENT_BYTES
 from logrouter.core.rollup.records import MAX_RECORD_BYTES
 from logrouter.core.routing import DEFAULT_RECORD_BYTES
 from logrouter.kafka.errors import ClientError
-from logrouter.kafka.topic_facts import SAFE_IN_SYNC, TopicFacts
+from logrouter.kafka.topic_facts import TopicFacts, warn_if_at_risk
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -61,15 +61,8 @@ class OutputLimits:
         for topic in wanted:
             facts = found.get(topic, TopicFacts())
             self._bytes[topic] = facts.max_bytes or before.get(topic, _BROKER_DEFAULT)
-            if facts.at_risk and topic not in self._warned:
+            if topic not in self._warned and warn_if_at_risk(topic, facts):
                 self._warned.add(topic)
-                log(
-                    Log.TOPIC_AT_RISK,
-                    topic=topic,
-                    replicas=facts.replicas,
-                    min_insync_replicas=facts.min_in_sync,
-                    help=f"one broken disk can lose what was written: set min.insync.replicas to {SAFE_IN_SYNC}",
-                )
 
     def read_again(self, refused: str) -> None:
         """Ask anew since a broker has refused a batch for the topic *refused*.

@@ -165,10 +165,13 @@ def create_app(settings: TablesSettings) -> App:
         extra_topic_configs=CHANGELOG | safe_settings(settings.replication_factor),
     )
     minute = minute_clock(settings.clock_offset_seconds)
-    check = TopicCheck(settings.security, settings.kafka, Origins(settings.topic))
+    kafka = settings.kafka or {"bootstrap.servers": ",".join(settings.security.servers)}
+    check = TopicCheck(settings.security, kafka, Origins(settings.topic))
     table.configure(check, settings.retention, minute)
     app.reader = StoreReader(app, table, settings.partitions, url)
-    cluster_wait = ClusterWait(settings.security, settings.topic, settings.partitions, table.changelog_topic_name)
+    cluster_wait = ClusterWait(
+        settings.security, kafka, settings.topic, settings.partitions, table.changelog_topic_name
+    )
 
     def waits_for() -> str:
         return cluster_wait.why or app.reader.waits_for()

@@ -17,7 +17,7 @@ from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_HOLES, TABLE_ROWS, TABLES_READY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from logrouter.tables.reader import StoreReader
     from logrouter.tables.security import Security
@@ -41,8 +41,17 @@ class ClusterWait(Service):
     each change, not at every attempt. Raises `PartitionCountError` if the topic has another number of *partitions*.
     """
 
-    def __init__(self, security: Security, topic: str, partitions: int, changelog: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        security: Security,
+        kafka: Mapping[str, Any],
+        topic: str,
+        partitions: int,
+        changelog: str,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self._kafka = kafka
         self._changelog = changelog
         self._security = security
         self._topic = topic
@@ -67,13 +76,13 @@ class ClusterWait(Service):
             return False
         if found != self._partitions:
             msg = (
-                f"topic {self._topic} has {found} partitions, but the tables have {self._partitions}: "
-                "rows are placed by that number, so it must not change"
+                f"topic {self._topic} has {found} partitions, not {self._partitions} (outputs.rollup of topics.yaml): "
+                "table rows are placed by that number, so put back whichever was changed"
             )
             raise PartitionCountError(msg)
         self.why = ""
         self._log_change(Log.TOPIC_FOUND, topic=self._topic, partitions=found)
-        await warn_of_risks(self._security, (self._topic, self._changelog))
+        await warn_of_risks(self._kafka, (self._topic, self._changelog))
         return True
 
     async def _count_partitions(self) -> int | None:

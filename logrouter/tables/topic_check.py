@@ -34,7 +34,7 @@ class TopicCheck:
     def __init__(self, security: Security, kafka: Mapping[str, Any], origins: Origins) -> None:
         self.origins = origins
         self._security = security
-        self._ids = TopicIds(kafka or {"bootstrap.servers": ",".join(security.servers)})
+        self._ids = TopicIds(kafka)
 
     async def verify_changelog(self, store: Store, changelog: str) -> None:
         """Raise `MismatchError` unless the changelog is that which all open databases were made with.
@@ -72,8 +72,7 @@ class TopicCheck:
 
     async def _fetch_ids(self, *topics: str) -> dict[str, str]:
         """The ids of topics, without those that the cluster does not tell: Kafka before 2.8, or no answer in time."""
-        found = await asyncio.to_thread(self._ids.fetch, topics, _ID_SECONDS)
-        return {topic: known for topic, known in found.items() if known.strip("A")}
+        return await asyncio.to_thread(self._ids.fetch, topics, _ID_SECONDS)
 
     async def _compare_records(self, origins: Mapping[int, Origin]) -> None:
         """Read the record that the origin of each partition names, if it is still there, and see whether it is that."""

@@ -68,8 +68,13 @@ def _run_app(app: Any, loop: asyncio.AbstractEventLoop) -> int:
 @contextmanager
 def _hold_data_dir(settings: TablesSettings) -> Iterator[None]:
     """Lock the data directory; `OSError` if another worker has it, whose databases this one would wait for."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.data_dir / "lock").open("w") as file:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        file = (settings.data_dir / "lock").open("w")
+    except OSError as exc:
+        msg = f"cannot make or write the data directory {settings.data_dir}: {exc.strerror}"
+        raise OSError(msg) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

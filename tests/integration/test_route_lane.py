@@ -236,7 +236,7 @@ def test_partitions_added_to_the_rollup_topic_change_nothing_while_a_lane_runs(s
     assert lane.stop() == 0
     again = stack.route()
     assert again.wait() == 2
-    assert f"topic {stack.rollup} has 6 partitions but topics.yaml says 4" in again.text().splitlines()[-1]
+    assert f"topic {stack.rollup} has 6 partitions, not 4 (outputs.rollup" in again.text().splitlines()[-1]
 
 
 def alter(stack: Stack, topic: str, settings: dict[str, str]) -> None:
@@ -305,6 +305,6 @@ def test_another_number_of_rollup_partitions_ends_the_lane_with_one_clear_line(s
     assert lane.wait() == 2
     last = lane.text().splitlines()[-1]
     assert "lane_failed lane=route" in last
-    assert f"topic {stack.rollup} has 4 partitions but topics.yaml says 5" in last
+    assert f"topic {stack.rollup} has 4 partitions, not 5 (outputs.rollup of topics.yaml)" in last
     assert lane.text().count("lane_failed") == 1
     assert "Traceback" not in lane.text()

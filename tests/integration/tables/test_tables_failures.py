@@ -23,7 +23,7 @@ def test_changed_partition_count_is_a_wrong_configuration(lane):
     """Rows are placed by that number: to start again would help nothing."""
     worker = lane.worker(partitions=5)
     assert worker.wait() == 2
-    assert_one_line(worker, f"topic {lane.topic} has 4 partitions, but the tables have 5")
+    assert_one_line(worker, f"topic {lane.topic} has 4 partitions, not 5 (outputs.rollup of topics.yaml)")
 
 
 def test_data_directory_that_cannot_be_made(lane, tmp_path):
@@ -31,7 +31,7 @@ def test_data_directory_that_cannot_be_made(lane, tmp_path):
     (tmp_path / "file").write_text("")
     worker = lane.worker(data_dir=str(tmp_path / "file" / "data"))
     assert worker.wait() == 1
-    assert_one_line(worker, str(tmp_path / "file" / "data"), "Not a directory")
+    assert_one_line(worker, f"cannot make or write the data directory {tmp_path}/file/data: Not a directory")
 
 
 def test_database_that_cannot_be_opened(lane, eventually):

@@ -118,7 +118,7 @@ def test_other_number_of_partitions_is_refused(lane):
     """Rows are placed by the number of partitions: another one ends the worker with a clear line."""
     worker = lane.worker(partitions=3)
     assert worker.wait() == 2
-    assert "has 4 partitions, but the tables have 3" in worker.text()
+    assert "has 4 partitions, not 3 (outputs.rollup of topics.yaml)" in worker.text()
 
 
 def test_data_directory_in_use_is_refused(lane, eventually):

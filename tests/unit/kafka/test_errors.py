@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from logrouter.kafka.errors import FatalError, read_error
+from logrouter.kafka.errors import FatalError, fatal_error, read_error
 
 FENCED_TEXT = (
     "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id: "
@@ -51,3 +51,9 @@ def test_error_that_is_not_fatal_is_described():
     """A topic that is not there may be made."""
     error = read_error(Failed(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "no such topic")))
     assert (error.topic, error.is_unknown, error.text) == ("", True, "no such topic")
+
+
+def test_a_transactional_id_without_rights_names_what_to_grant():
+    """Kafka's own words name neither the id nor the right."""
+    error = KafkaError(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "no right", fatal=True)
+    assert "grant Write and Describe for transactional ids" in str(fatal_error(error))
