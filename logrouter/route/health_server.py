@@ -65,7 +65,7 @@ class HealthServer(ThreadingMixIn, WSGIServer):
         self.set_app(app)
 
     def server_bind(self) -> None:
-        """Bind the socket. `::` is all addresses of both kinds, as for the table view, whatever the system's default is."""
+        """Bind the socket. `::` is all addresses of both kinds, as for the table view."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
