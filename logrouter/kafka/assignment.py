@@ -57,6 +57,8 @@ class Assignment:
         """Partitions that wait for `start`: the offset read to, None if that is what the group has committed."""
         self.topic_ids: dict[Partition, str] = {}
         """The ids of the topics that are read, "" where the cluster gives none."""
+        self.read_to: dict[Partition, int] = {}
+        """Where each partition goes on: behind what was read, or where it was sent. Unknown before the first record."""
         self._holds: dict[Partition, int] = {}
 
     def begin_call(self) -> None:
@@ -74,7 +76,7 @@ class Assignment:
         self.partitions -= gone
         self.revoked |= gone
         for topic, partition in gone:
-            for known in (self.positions, self.starting, self.topic_ids, self._holds):
+            for known in (self.positions, self.read_to, self.starting, self.topic_ids, self._holds):
                 known.pop((topic, partition), None)
             metrics.drop_consumer_lag(topic, partition)
 
@@ -101,9 +103,11 @@ class Assignment:
 
     def start(self, starts: Mapping[Partition, Start]) -> None:
         """Go on there, in partitions that have waited for it; they stay paused until they are released."""
-        for at in starts:
-            self.starting.pop(at, None)
-            self.positions.pop(at, None)
+        for at, start in starts.items():
+            for known in (self.starting, self.positions, self.read_to):
+                known.pop(at, None)
+            if start.offset >= 0:
+                self.read_to[at] = start.offset
         self._consumer.restart({at: (start.offset, start.epoch) for at, start in starts.items()})
 
     def log_rebalance(self, event: Log, partitions: Iterable[Partition]) -> None:
@@ -112,6 +116,12 @@ class Assignment:
         metrics.ASSIGNED_PARTITIONS.set(len(self.partitions))
         names = sorted(f"{topic}:{partition}" for topic, partition in partitions)
         log(event, partitions=",".join(names) or "none", assigned=len(self.partitions))
+
+    def note_read(self, messages: Iterable[Message]) -> None:
+        """These have come; partitions that are not ours (any more) don't count."""
+        for m in messages:
+            if (m.topic(), m.partition()) in self.partitions:
+                self.read_to[m.topic(), m.partition()] = m.offset() + 1
 
     def record_commit(self, positions: Mapping[Partition, int]) -> None:
         """The group has committed these offsets."""
@@ -187,6 +197,7 @@ class Assignment:
                 if self.starting[at] is not None:
                     self.starting[at] = offset
             elif at in self.partitions:
+                self.read_to[at] = offset
                 self._seek(at, offset, by)
 
     def _seek(self, at: Partition, offset: int, by: float) -> None:

@@ -80,6 +80,7 @@ class InFlightBatch:
         for state in self._states:
             self._complete_positions(output, state.publish(output, produce, own))
         self._positions = dict(output.positions)
+        self._assignment.read_to |= {at: output.positions[at] for at in output.first}
         offsets = self._assignment.offsets_to_commit(output.positions, output.metadata, output.epochs)
         group = self._consumer.group_metadata()
         if group is None:

@@ -366,6 +366,7 @@ class RouteLane:
         got = self._consumer.consume(self._max_records, self._settings.max_wait_ms / 1000)
         messages = [m for m in got if m.error() is None]
         if len(messages) != len(got):
+            self._assignment.note_read(messages)
             for message in got:
                 if message.error() is not None:
                     dealt_with = any(state.take_error(message) for state in self._states)

@@ -119,12 +119,15 @@ class SourceStarts(TransactionalState):
         trouble = offset_error(message)
         if trouble is None or at not in self._assignment.partitions:
             return trouble is not None
-        if at not in self._assignment.starting:
-            self._troubled[at] = trouble.truncated
-            self._assignment.hold([at])
-            # Records of before are read again while fragments of lines are restored: those are not lost.
-            replaying = self._partial_lines.is_replaying(at)
-            self._wait_for({at: None if replaying else trouble.offset}, with_range=True)
+        read_to = self._assignment.read_to.get(at)
+        # librdkafka keeps errors of before a partition was sent elsewhere, and at 0 it has waited.
+        is_former = read_to is not None and trouble.offset is not None and trouble.offset < read_to
+        if at in self._assignment.starting or (is_former and not trouble.truncated):
+            return True
+        self._troubled[at] = trouble.truncated
+        self._assignment.hold([at])
+        # Records of before are read again while fragments of lines are restored: those are not lost.
+        self._wait_for({at: None if self._partial_lines.is_replaying(at) else read_to}, with_range=True)
         return True
 
     def _note_damaged(self, at: Partition, error: ReadError) -> None:
@@ -159,6 +162,7 @@ class SourceStarts(TransactionalState):
             log(Log.SOURCE_ERROR, topic=at[0], partition=at[1], detail=f"no end of the damaged batch found: {trouble}")
             return None
         first = self._partial_lines.pass_over(at, damaged, end)
+        first = max(first, self._assignment.read_to.get(at, first))
         if first < end:
             self._note(at, Decision(Cause.UNREADABLE, end, LostRange(first, end)), Begin.EARLIEST)
         return end

@@ -216,6 +216,7 @@ def test_letter_holds_no_bytes(parts):
 def test_an_aborted_transaction_has_the_loss_decided_anew(parts, published):
     """Records that were read up to 5 are not, after all, and are gone by now: they are part of what is lost."""
     parts.answer(3)
+    parts.assignment.note_read([Message(b"", 3, 0), Message(b"", 4, 0)])
     parts.starts.take_error(Stopped(AT, 5))
     assert parts.answer(3, log=(8, 20)) == {AT: (8, None)}
     if published:
@@ -234,12 +235,50 @@ def test_what_came_before_the_error_counts_as_read(parts):
     """In the same call: it is processed, and if that is undone, reading goes back there."""
     parts.answer(3)
     messages = [Message(b"", 3, 0), Message(b"", 4, 0)]
+    parts.assignment.note_read(messages)
     parts.starts.take_error(Stopped(AT, 5))
 
     assert parts.starts.screen(messages, START).kept == messages
     parts.assignment.seek_back({AT: 3})
     assert parts.answer(3, log=(8, 20)) == {AT: (8, None)}
     assert parts.publish()[1] == [{"first": 3, "end": 8}]
+
+
+def test_an_error_of_where_a_partition_has_waited_says_nothing(parts):
+    """Offset 0 may be gone long since, and librdkafka may tell that after the partition was sent elsewhere."""
+    parts.answer(9)
+    assert parts.starts.take_error(Stopped(AT, 0))
+
+    assert (parts.asked, parts.publish()) == ({}, ({}, []))
+
+
+def test_an_error_before_the_first_record_of_a_group_that_has_not_begun_loses_nothing(parts):
+    """It may be of where the partition has waited, or of a beginning that retention has moved since."""
+    assert parts.answer(None) == {AT: (FROM_THE_BEGINNING, None)}
+    parts.starts.take_error(Stopped(AT, 0))
+
+    assert parts.answer(None, log=(3, 20)) == {AT: (3, None)}
+    assert parts.publish() == ({}, [])
+
+
+def test_an_error_of_before_an_abort_does_not_move_on(parts):
+    """Records 3 and 4 are to be read again, and are gone by now."""
+    parts.answer(3)
+    parts.assignment.note_read([Message(b"", 3, 0), Message(b"", 4, 0)])
+    parts.starts.aborted()
+    parts.assignment.seek_back({AT: 3})
+    parts.starts.take_error(Stopped(AT, 5))
+
+    assert parts.answer(3, log=(8, 20)) == {AT: (8, None)}
+    assert parts.publish()[1] == [{"first": 3, "end": 8}]
+
+
+def test_an_error_of_the_former_topic_does_not_move_on_in_the_new_one(parts):
+    """Its first records are not read yet."""
+    parts.begin(9, text="topic1 old", log=(0, 50))
+    parts.starts.take_error(Stopped(AT, 9))
+
+    assert parts.answer(9, text="topic1 old", log=(0, 50)) == {AT: (0, None)}
 
 
 def test_a_partition_that_leaves_takes_its_loss_with_it(parts):
