@@ -26,6 +26,9 @@ _REWIND_SECONDS: Final = 10.0
 _ASK_SECONDS: Final = 2.0
 _AGAIN_SECONDS: Final = 0.05
 
+_LONG_SECONDS: Final = 30.0
+"""Longer than it takes to find out where to begin, if nothing is wrong."""
+
 _NO_EPOCH: Final = -1
 FROM_THE_BEGINNING: Final = OFFSET_BEGINNING
 
@@ -60,6 +63,7 @@ class Assignment:
         self.read_to: dict[Partition, int] = {}
         """Where each partition goes on: behind what was read, or where it was sent. Unknown before the first record."""
         self._holds: dict[Partition, int] = {}
+        self._held_at: dict[Partition, float] = {}
 
     def begin_call(self) -> None:
         """`consume()` is called next."""
@@ -76,7 +80,7 @@ class Assignment:
         self.partitions -= gone
         self.revoked |= gone
         for topic, partition in gone:
-            for known in (self.positions, self.read_to, self.starting, self.topic_ids, self._holds):
+            for known in (self.positions, self.read_to, self.starting, self.topic_ids, self._holds, self._held_at):
                 known.pop((topic, partition), None)
             metrics.drop_consumer_lag(topic, partition)
 
@@ -84,6 +88,7 @@ class Assignment:
         """They are paused once more: they deliver again when each hold has been released."""
         for at in partitions:
             self._holds[at] = self._holds.get(at, 0) + 1
+            self._held_at.setdefault(at, time.monotonic())
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Hold partitions that are being read."""
@@ -97,9 +102,21 @@ class Assignment:
             self._holds[at] = self._holds.get(at, 0) - 1
             if self._holds[at] <= 0:
                 del self._holds[at]
+                self._held_at.pop(at, None)
                 free.append(at)
         if free:
             self._consumer.resume(free)
+
+    @property
+    def why_waiting(self) -> str:
+        """In one line which partitions have been held for long; empty if none. May be asked in any thread."""
+        since = time.monotonic() - _LONG_SECONDS
+        waiting = sorted(at for at, held_at in list(self._held_at.items()) if held_at < since)
+        if not waiting:
+            return ""
+        topic, partition = waiting[0]
+        others = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+        return f"{topic} [{partition}]{others} can't be read yet: see the log, or a transaction may be open"
 
     def start(self, starts: Mapping[Partition, Start]) -> None:
         """Go on there, in partitions that have waited for it; they stay paused until they are released."""

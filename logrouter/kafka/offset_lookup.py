@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _ASK_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 0.1
+_MAX_RANGES: Final = 200
+"""Partitions in one round of questions of which the range is asked for, in two requests each."""
 _BOTH_ENDS: Final = (
     OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
     OffsetSpec.latest(),  # type: ignore[no-untyped-call]
@@ -111,9 +113,11 @@ class OffsetLookup:
             for at in done:
                 question.partitions.discard(at)
                 answer = self._answer(at, committed.get(at), question)
+                with_range = self._waiting.pop(at)
                 if answer is not None:
                     found[at] = answer
-                    del self._waiting[at]
+                else:
+                    self._waiting[at] = with_range  # behind the others, of which not all may have been asked about
             if question.partitions:
                 return found
             self._question = None
@@ -130,15 +134,18 @@ class OffsetLookup:
     def _begin(self) -> _OffsetQuestion:
         if self._admin is None:
             self._admin = make_client(AdminClient, self._kafka)
-        asked = [TopicPartition(*at) for at in self._waiting]
+        ranged = [at for at, with_range in self._waiting.items() if with_range]
+        later = frozenset(ranged[_MAX_RANGES:])
+        waiting = {at: with_range for at, with_range in self._waiting.items() if at not in later}
+        asked = [TopicPartition(*at) for at in waiting]
         committed = self._admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(self._group, asked)], require_stable=True, request_timeout=_ASK_SECONDS
         )[self._group]
         topics = self._admin.describe_topics(
-            TopicCollection(sorted({topic for topic, _ in self._waiting})), request_timeout=_ASK_SECONDS
+            TopicCollection(sorted({topic for topic, _ in waiting})), request_timeout=_ASK_SECONDS
         )
-        ranges = {at: self._ask_range(at) for at, with_range in self._waiting.items() if with_range}
-        return _OffsetQuestion(set(self._waiting), committed, topics, ranges)
+        ranges = {at: self._ask_range(at) for at, with_range in waiting.items() if with_range}
+        return _OffsetQuestion(set(waiting), committed, topics, ranges)
 
     def _ask_range(self, at: Partition) -> tuple[Future[Any], Future[Any]]:
         """Each partition in questions of its own: those about several wait for the slowest leader."""
@@ -161,8 +168,12 @@ class OffsetLookup:
 
     def _answer(self, at: Partition, committed: TopicPartition | None, question: _OffsetQuestion) -> Found | None:
         """The answer about one partition; None if it has to be asked again."""
-        if committed is None or committed.error is not None:
-            return None  # an open transaction holds an offset of it, mostly
+        error = committed.error if committed is not None else None
+        if committed is None or error is not None:
+            # Mostly an open transaction holds an offset of it, which ends by itself.
+            if error is not None and error.code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
+                self._note(error)
+            return None
         try:
             topic_id = id_of(question.topics[at[0]])
             ranges = [int(each.result().offset) for each in question.ranges.get(at, ())]

@@ -106,7 +106,7 @@ class RouteLane:
             why = "waiting for the consumer group to hand out partitions"
         if not why and self._in_flight.aborts >= _MANY_ABORTS:
             why = f"transactions are being aborted: {self._in_flight.abort_cause}"
-        return why
+        return why or self._assignment.why_waiting
 
     def run(self) -> None:
         """Connect, then route until asked to stop.

@@ -199,3 +199,39 @@ def test_a_source_that_may_not_be_read_keeps_the_lane_from_being_ready(
     finally:
         lane.kill()
         lane.wait()
+
+
+@pytest.mark.long
+def test_a_ledger_that_may_not_be_read_keeps_the_lane_from_being_ready(
+    guarded, tmp_path, unique, eventually, monkeypatch
+):
+    """As after an upgrade from a release that had none. Nothing is read, and both log and readiness say so."""
+    monkeypatch.setenv("KAFKA_PASSWORD", PASSWORD)
+    name = unique("ledger")
+    ledger, source = f"{name}-own.ledger", f"{name}.source"
+    path = write_config(tmp_path, guarded.client(), name)
+    path.write_text(path.read_text().replace("outputs:", f"outputs:\n  ledger: {{topic: {ledger}}}"))
+    admin = AdminClient({"bootstrap.servers": guarded.open})
+    admin.create_topics([NewTopic(source, 1, 1)])[source].result(HANG_SECONDS)
+    allow(guarded, ResourceType.TOPIC, f"{name}.", AclOperation.ALL, prefix=True)
+    allow(guarded, ResourceType.GROUP, name, AclOperation.ALL, prefix=True)
+    allow(guarded, ResourceType.TRANSACTIONAL_ID, name, AclOperation.ALL, prefix=True)
+    for operation in (AclOperation.DESCRIBE, AclOperation.WRITE):
+        allow(guarded, ResourceType.TOPIC, ledger, operation)
+    path_open = tmp_path / "open.yaml"
+    path_open.write_text(re.sub(r"kafka: \{.*\}", f'kafka: {{bootstrap.servers: "{guarded.open}"}}', path.read_text()))
+    assert CliRunner().invoke(cli, ["topics"], env={"LOGROUTER_CONFIG": str(path_open)}).exit_code == 0
+    feeder = LineProducer({"bootstrap.servers": guarded.open}, source)
+    feeder.feed([request_line(1, "c")])
+    feeder.flush()
+    port = free_port()
+    lane = Process(tmp_path / "route.log", "route", "--config", str(path), "--metrics-port", str(port))
+    try:
+        eventually(lambda: f"{source} [0] can't be read yet" in readiness(port), "said what waits")
+        assert f"source_error topic={ledger} error=TOPIC_AUTHORIZATION_FAILED" in lane.text()
+        allow(guarded, ResourceType.TOPIC, ledger, AclOperation.READ)
+        eventually(lambda: readiness(port) == "ready\n", "ready")
+        assert lane.stop() == 0
+    finally:
+        lane.kill()
+        lane.wait()

@@ -5,12 +5,16 @@ from __future__ import annotations
 from concurrent.futures import Future
 from types import SimpleNamespace
 
+import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from logrouter.kafka import offset_lookup
 from logrouter.kafka.offset_lookup import OffsetLookup
+from logrouter.telemetry import log
 
 AT = ("logs", 0)
+PARTITIONS = [("logs", number) for number in range(1000)]
+UNSTABLE, REFUSED = KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 def answer(value):
@@ -48,3 +52,74 @@ def test_client_that_times_out_is_replaced(monkeypatch):
 
     assert clients == []
     assert [each[AT].offset for each in found if each] == [7]
+
+
+class PatientAdmin:
+    """A cluster that answers at once: about partitions in `errors` with those."""
+
+    def __init__(self):
+        self.errors, self.ranges = {}, 0
+
+    def list_consumer_group_offsets(self, asked, **_):
+        (group,) = asked
+        found = [
+            SimpleNamespace(
+                topic=each.topic,
+                partition=each.partition,
+                offset=5,
+                metadata="",
+                leader_epoch=None,
+                error=self.errors.get((each.topic, each.partition)),
+            )
+            for each in group.topic_partitions
+        ]
+        return {group.group_id: answer(SimpleNamespace(topic_partitions=found))}
+
+    def describe_topics(self, topics, **_):
+        return {name: answer(SimpleNamespace(topic_id="x" * 22)) for name in topics.topic_names}
+
+    def list_offsets(self, asked, **_):
+        self.ranges += 1
+        return {place: answer(SimpleNamespace(offset=7)) for place in asked}
+
+
+@pytest.fixture
+def admin(monkeypatch):
+    """All clients that are made."""
+    made = PatientAdmin()
+    monkeypatch.setattr(offset_lookup, "make_client", lambda *_args: made)
+    monkeypatch.setattr(offset_lookup, "_AGAIN_SECONDS", 0.0)
+    return made
+
+
+def test_ranges_of_many_partitions_are_asked_for_bit_by_bit(admin):
+    """Each is two requests. Those of which the offset is not stable keep none of the others waiting."""
+    admin.errors = {at: KafkaError(UNSTABLE) for at in PARTITIONS[:300]}
+    lookup = OffsetLookup({}, "g")
+    lookup.ask(PARTITIONS, with_range=True)
+    found, rounds = {}, []
+    for _ in range(20):
+        before = admin.ranges
+        found |= lookup.take()
+        rounds.append(admin.ranges - before)
+
+    assert set(found) == set(PARTITIONS[300:])
+    assert {each.log for each in found.values()} == {(7, 7)}
+    assert max(rounds) <= 400
+
+    admin.errors = {}
+    for _ in range(5):
+        found |= lookup.take()
+    assert set(found) == set(PARTITIONS)
+
+
+def test_a_partition_without_an_answer_is_said_once(admin, monkeypatch):
+    """An open transaction is none of the reasons to say something: it ends."""
+    said = []
+    monkeypatch.setattr(offset_lookup, "log", lambda event, **fields: said.append((event, fields["error"])))
+    admin.errors = {PARTITIONS[0]: KafkaError(UNSTABLE), PARTITIONS[1]: KafkaError(REFUSED)}
+    lookup = OffsetLookup({}, "g")
+    lookup.ask(PARTITIONS[:2])
+
+    assert [lookup.take() for _ in range(3)] == [{}, {}, {}]
+    assert said == [(log.Log.OFFSETS_UNKNOWN, "TOPIC_AUTHORIZATION_FAILED")]
