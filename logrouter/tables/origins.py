@@ -59,12 +59,13 @@ class Origins:
         self._origins: dict[int, Origin] = {}
         self._holes: dict[int, dict[int, Hole]] = {}
         self._open: dict[int, Hole] = {}
+        self._open_since: dict[int, int] = {}
         self._unsaved: dict[int, dict[bytes, bytes]] = {}
         self._reset: dict[int, int | None] = {}
 
     def clear(self) -> None:
         """Forget all partitions: they are to be taken over again."""
-        for state in (self._origins, self._holes, self._open, self._unsaved, self._reset):
+        for state in (self._origins, self._holes, self._open, self._open_since, self._unsaved, self._reset):
             state.clear()
 
     def take_over(self, partition: int, origin: Origin | None, holes: Iterable[Hole]) -> None:
@@ -102,6 +103,7 @@ class Origins:
             self._close_reset(partition, records[0], last)
         hole = self._open.pop(partition, None)
         if hole is not None:
+            self._open_since.pop(partition, None)
             self._keep(partition, hole._replace(to_ms=max(records[0].timestamp, hole.from_ms or 0)))
         if newest.offset > known.offset:
             size = len(newest.value or b"")
@@ -156,6 +158,17 @@ class Origins:
         )
         self._keep(partition, hole)
         self._open[partition] = hole
+        self._open_since.pop(partition, None)
+
+    def end_holes(self, now_ms: int) -> None:
+        """End holes behind which nothing came so far, if a record of any partition is later than they were found.
+
+        *now_ms* is by our clock. One that is behind by less than records are kept does no harm: what was lost is older.
+        """
+        for partition, hole in list(self._open.items()):
+            if self.newest_ms > self._open_since.setdefault(partition, now_ms):
+                del self._open[partition], self._open_since[partition]
+                self._keep(partition, hole._replace(to_ms=max(self.newest_ms, hole.from_ms or 0)))
 
     def _keep(self, partition: int, hole: Hole) -> None:
         self._holes[partition][hole.first] = hole

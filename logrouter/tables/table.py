@@ -271,6 +271,7 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         self._sweep_more = False
         for partition in self.store.databases():
             self.origins.note_newest(self.store.origin(partition))
+        self.origins.end_holes((self.minute() + 1) * MINUTE_MS)
         for partition in list(self.folds):
             await self._run_alone(partition, self._repair)
             for tier in (Tier.MINUTE, Tier.HOUR, Tier.DAY):

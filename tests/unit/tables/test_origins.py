@@ -156,6 +156,26 @@ def test_hole_spans_the_times_of_the_records_around_it():
     assert partition.origins.holes(0) == [Hole(1, 6, 1000, 1006)]
 
 
+def test_hole_of_a_partition_that_gets_no_more_records_ends_by_those_of_others():
+    """Else every later answer about all partitions would be partial, though nothing of that time is lost."""
+    origins = Origins("rollup")
+    origins.take_over(0, Origin("id", 9, 1009, 4, 1009, 10), [])
+    origins.take_over(1, None, [])
+    origins.add_hole(0, 10, 20, None)
+    origins.take_notes(0)
+    origins.end_holes(5000)
+    origins.read(1, [Record(0, 4000)], -1)
+    origins.end_holes(6000)
+    assert origins.holes(0) == [Hole(10, 20, 1009, None)]  # what was lost may be later than that record
+    origins.read(1, [Record(2, 7000)], 0)
+    origins.end_holes(8000)
+    assert origins.holes(0) == [Hole(10, 20, 1009, 7000)]
+    assert origins.has_unsaved(0)
+    origins.add_hole(0, 20, 30, None)
+    origins.end_holes(8000)
+    assert origins.holes(0) == [Hole(10, 30, 1009, None)]
+
+
 def test_record_before_what_was_folded_is_of_another_topic():
     """After the broker did not know our position: a topic that begins again must not be skipped as a replay."""
     origins = Origins("rollup")
