@@ -13,7 +13,7 @@ from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from logrouter.kafka.consumer import GroupConsumer
 
@@ -56,9 +56,7 @@ class BrokerState:
             return self._why
         if not self.missing:
             return ""
-        names = sorted(self.missing)
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return f"topics are missing, or hidden from us: {', '.join(names[:_NAMED])}{more}; run `logrouter topics`"
+        return f"{describe_missing(self.missing)}; run `logrouter topics`"
 
     def on_error(self, error: KafkaError) -> None:
         """The clients' `error_cb`."""
@@ -152,6 +150,13 @@ def count_partitions(consumer: GroupConsumer, topics: Iterable[str]) -> dict[str
     except KafkaException as exc:
         raise ClientError(exc.args[0].str()) from None
     return {topic: len(found[topic].partitions) if topic in found else 0 for topic in topics}
+
+
+def describe_missing(topics: Collection[str]) -> str:
+    """That *topics* are not there, in one line, which names the first of them."""
+    names = sorted(topics)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"topics are missing, or hidden from us: {', '.join(names[:_NAMED])}{more}"
 
 
 def sleep_unless(seconds: float, give_up: Callable[[], bool]) -> None:

@@ -103,7 +103,7 @@ class RouteLane:
             return "starting"
         why = self._broker.why_waiting or self._observer.refusal
         if not why and not self._group.joined:
-            why = "waiting for the consumer group to hand out partitions"
+            why = self._observer.what_is_awaited
         if not why and self._in_flight.aborts >= _MANY_ABORTS:
             why = f"transactions are being aborted: {self._in_flight.abort_cause}"
         return why or self._assignment.why_waiting

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from logrouter.kafka.connection import describe_missing
 from logrouter.kafka.errors import read_error
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -34,6 +35,7 @@ class Observer:
         self._broker = broker
         self._source_errors: set[tuple[str, int]] = set()
         self._refused: dict[tuple[str, int], str] = {}
+        self._missing: set[str] = set()
         self._ends_then: dict[Partition, int | None] = {}
         self._unreadable: dict[Partition, int] = {}
         self._lag_at = 0.0
@@ -49,6 +51,8 @@ class Observer:
         if error.is_unreadable:
             self._note_unreadable(error)
             return error
+        if error.is_unknown:
+            self._missing.add(error.topic)
         what = error.topic, error.code
         # An expression that matches no topic yet is no trouble.
         if what not in self._source_errors and not (error.is_unknown and error.topic.startswith("^")):
@@ -66,8 +70,15 @@ class Observer:
             return f"no right to read topic {topic}: {name}" if topic else f"no right to read: {name}"
         return ""
 
+    @property
+    def what_is_awaited(self) -> str:
+        """In one line what a lane without partitions waits for: the group, or a source topic to be there."""
+        text = "waiting for the consumer group to hand out partitions"
+        return f"{text}; source {describe_missing(self._missing)}" if self._missing else text
+
     def forget_refusals(self, is_read: Callable[[str], bool]) -> None:
         """Another version of topics.yaml is in force: what is not a source in it need not be readable."""
+        self._missing = {topic for topic in self._missing if is_read(topic)}
         self._drop_refusals({topic for topic, _ in self._refused if topic and not is_read(topic)})
 
     def _review_refusals(self) -> None:
@@ -104,6 +115,7 @@ class Observer:
             working = {topic for topic, _ in output.positions}
             self._source_errors = {error for error in self._source_errors if error[0] not in working}
             self._refused = {error: name for error, name in self._refused.items() if error in self._source_errors}
+            self._missing -= working
 
     def check_cluster(self, versions: ConfigVersions[LaneSettings]) -> None:
         """Measure the lag, or ask whether the cluster is back."""

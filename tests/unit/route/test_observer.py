@@ -60,3 +60,16 @@ def test_topic_that_cannot_be_read_is_reported_again_after_it_could(caplog):
     observer.on_source_error(Failed(KafkaError.UNKNOWN_TOPIC_OR_PART))
 
     assert said(caplog) == [("source_error", None, None)] * 2
+
+
+def test_what_a_lane_without_partitions_waits_for():
+    """A source that is not there gets no partitions: the group has nothing to hand out."""
+    observer = Observer(None, None, None)
+    group = "waiting for the consumer group to hand out partitions"
+    assert observer.what_is_awaited == group
+
+    observer.on_source_error(Failed(KafkaError.UNKNOWN_TOPIC_OR_PART))
+    assert observer.what_is_awaited == f"{group}; source topics are missing, or hidden from us: damaged"
+
+    observer.forget_errors(BatchOutput(positions={("damaged", 0): 1}))
+    assert observer.what_is_awaited == group
