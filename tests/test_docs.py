@@ -170,6 +170,7 @@ def test_reliability_names_tests_that_exist():
     named = {row: re.findall(r"`(\S+?\.py)::(\w+)`", row.rsplit(" | ", 1)[-1]) for row in rows}
 
     assert [row for row, tests in named.items() if not tests] == []
+    assert len({row.split(" | ")[0] for row in rows}) == len(rows), "what happens is there twice"
     missing = {
         f"{file}::{function}"
         for tests in named.values()
