@@ -127,6 +127,7 @@ ALLOWED: dict[str, set[str]] = {
         "access/rates.py",
         "config",
         "config/compile/pairing.py",
+        "config/options/endpoint.py",
         "core",
         "core/envelopes",
         "core/join",

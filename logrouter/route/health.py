@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import orjson
 from prometheus_client import make_wsgi_app
 
+from logrouter.config.options.endpoint import authority
 from logrouter.printable import escape
 from logrouter.reload.versions import ReloadResult
 from logrouter.route.health_server import HealthServer
@@ -65,14 +66,10 @@ def serve(lane: RouteLane, host: str, port: int, reloader: Reloader[LaneSettings
     try:
         server = HealthServer((host, port), app)
     except OSError as exc:
-        raise PortTakenError(f"cannot listen on {_authority(host, port)}: {exc.strerror}") from None
+        raise PortTakenError(f"cannot listen on {authority(host, port)}: {exc.strerror}") from None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    log(Log.METRICS_SERVING, url=f"http://{_authority(host, server.server_port)}/metrics")
+    log(Log.METRICS_SERVING, url=f"http://{authority(host, server.server_port)}/metrics")
     return server.server_port
-
-
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def application(

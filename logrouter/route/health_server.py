@@ -56,12 +56,13 @@ class HealthServer(ThreadingMixIn, WSGIServer):
     limits: PortLimits = DEFAULT_LIMITS
 
     def __init__(self, address: tuple[str, int], app: Callable[..., Any], limits: PortLimits = DEFAULT_LIMITS) -> None:
-        """Listen on *address*, of IPv6 if there is a colon in it; `OSError` if it can't be had."""
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        """Listen on *address*, of IPv6 if there is a colon in it, in brackets or not; `OSError` if it can't be had."""
+        host, port = address[0].strip("[]"), address[1]
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.limits = limits
         self._open = Counter[str]()
         self._lock = threading.Lock()
-        super().__init__(address, HealthRequest)
+        super().__init__((host, port), HealthRequest)
         self.set_app(app)
 
     def server_bind(self) -> None:

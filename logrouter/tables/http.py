@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mode import Service
 
+from logrouter.config.options.endpoint import authority
 from logrouter.http_server.credentials import CredentialFollower
 from logrouter.http_server.server import app_runner, listen
 from logrouter.query.tiers import Tier
@@ -35,7 +36,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
     `OSError`, in one line, if the address cannot be had.
     """
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, *_, address = min(found, key=lambda info: info[0] is not socket.AF_INET)
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -47,8 +48,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
             bound.close()
             raise
     except OSError as exc:
-        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        msg = f"cannot listen on {at}: {exc.strerror}"
+        msg = f"cannot listen on {authority(host, port)}: {exc.strerror}"
         raise OSError(msg) from None
     bound.setblocking(False)
     return bound
@@ -56,9 +56,9 @@ def bind_socket(host: str, port: int) -> socket.socket:
 
 def base_url(host: str, port: int, *, encrypted: bool = False) -> str:
     """The base URL of an address, with this machine's name in place of a wildcard such as 0.0.0.0."""
-    name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    name = socket.gethostname() if host in ("", "0.0.0.0", "::", "[::]") else host  # noqa: S104 - compared, not bound
     scheme = "https" if encrypted else "http"
-    return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
+    return f"{scheme}://{authority(name, port)}"
 
 
 class ViewServer(Service):

@@ -54,3 +54,9 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def authority(host: str, port: int) -> str:
+    """Host and port as they stand in a URL: an address of IPv6, which *host* may have in brackets, gets them."""
+    bare = host.strip("[]")
+    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"

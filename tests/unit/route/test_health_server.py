@@ -73,7 +73,7 @@ def status_of(answer):
     return int(answer.split(b" ", 2)[1])
 
 
-@pytest.mark.parametrize(("host", "to"), [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
+@pytest.mark.parametrize(("host", "to"), [("::1", "::1"), ("[::1]", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
 def test_the_port_may_be_of_ipv6(host, to):
     """One address of it, or all of both kinds."""
     with serving(host=host) as connect:

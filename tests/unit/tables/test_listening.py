@@ -27,6 +27,7 @@ def reaches(host, port):
         ("", True, False),
         ("localhost", True, False),
         ("::1", False, True),
+        ("[::1]", False, True),
         ("::", True, True),
     ],
 )
@@ -55,6 +56,7 @@ def reaches_ipv6():
     [
         ("10.0.0.1", "http://10.0.0.1:6066"),
         ("::1", "http://[::1]:6066"),
+        ("[::1]", "http://[::1]:6066"),
         ("fd00::7", "http://[fd00::7]:6066"),
         ("::", f"http://{socket.gethostname()}:6066"),
         ("", f"http://{socket.gethostname()}:6066"),
