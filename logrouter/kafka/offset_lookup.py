@@ -64,6 +64,8 @@ class _OffsetQuestion:
     committed: Future[Any]
     topics: Mapping[str, Future[Any]]
     ranges: dict[Partition, tuple[Future[Any], Future[Any]]] = field(default_factory=dict)
+    ask_again_at: float = field(default_factory=lambda: time.monotonic() + 2 * _ASK_SECONDS)
+    """When every answer has long been due, if only to say that there is none in time."""
 
     def is_done(self, at: Partition) -> bool:
         """Whether all answers about a partition are there."""
@@ -118,9 +120,11 @@ class OffsetLookup:
                     found[at] = answer
                 else:
                     self._waiting[at] = with_range  # behind the others, of which not all may have been asked about
-            if question.partitions:
+            if time.monotonic() > question.ask_again_at:
+                self._admin = None
+            if question.partitions and self._admin is not None:
                 return found
-            self._question = None
+            self._question = None  # what a client has not answered yet it never will, once it is replaced
             self._ask_at = time.monotonic() + _AGAIN_SECONDS
         if self._waiting and time.monotonic() >= self._ask_at:
             self._question = self._begin()

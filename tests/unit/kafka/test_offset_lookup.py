@@ -123,3 +123,29 @@ def test_a_partition_without_an_answer_is_said_once(admin, monkeypatch):
 
     assert [lookup.take() for _ in range(3)] == [{}, {}, {}]
     assert said == [(log.Log.OFFSETS_UNKNOWN, "TOPIC_AUTHORIZATION_FAILED")]
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_client_that_is_replaced_leaves_no_question_behind(monkeypatch, says_so):
+    """Its other answers never come, as librdkafka drops them with it. Nor is an answer waited for that is long due."""
+    said = KafkaException(KafkaError(KafkaError._TIMED_OUT)) if says_so else SimpleNamespace(topic_partitions=[])
+    dying = ScriptedAdmin(said)
+    dying.describe_topics = lambda *_args, **_options: {"logs": answer(SimpleNamespace(topic_id="id")), "b": Future()}
+    both = [AT, ("b", 0)]
+    living = ScriptedAdmin(SimpleNamespace(topic_partitions=[TopicPartition(*at, 7) for at in both]))
+    living.describe_topics = lambda *_args, **_options: {
+        topic: answer(SimpleNamespace(topic_id="id")) for topic, _ in both
+    }
+    clients = [dying, living]
+    monkeypatch.setattr(offset_lookup, "make_client", lambda *_args: clients.pop(0))
+    monkeypatch.setattr(offset_lookup, "_AGAIN_SECONDS", 0.0)
+    lookup = OffsetLookup({}, "g")
+    now = [100.0]
+    monkeypatch.setattr(offset_lookup.time, "monotonic", lambda: now[0])
+    lookup.ask(both)
+    found = {}
+    for _ in range(6):
+        now[0] += 6 if not says_so else 0.1
+        found |= lookup.take()
+
+    assert {at: each.offset for at, each in found.items()} == dict.fromkeys(both, 7)
