@@ -47,13 +47,21 @@ class _Progress:
         self.settled = settled
         """Whether the group's offset has been stable since the partition was added."""
         self.end: int | None = None
-        self.asked: Future[Any] | None = None
+        self.asked: _EndQuestion | None = None
+
+
+class _EndQuestion(NamedTuple):
+    """Where a partition ends. Without its *client* no answer would ever come."""
+
+    answer: Future[Any]
+    client: AdminClient
 
 
 class _StableQuestion(NamedTuple):
-    """Which offsets are stable, of the partitions that it is *about*."""
+    """Which offsets are stable, of the partitions that it is *about*; *client* as above."""
 
     answer: Future[Any]
+    client: AdminClient
     about: Mapping[int, _Progress]
 
 
@@ -160,20 +168,22 @@ class ChangelogReader:
         if self._question is None:
             if unsettled and self._group is not None:
                 asked = [TopicPartition(self._group_topic, partition) for partition in unsettled]
-                answers = self._connect().list_consumer_group_offsets(
+                client = self._connect()
+                answers = client.list_consumer_group_offsets(
                     [ConsumerGroupTopicPartitions(self._group, asked)],
                     require_stable=True,
                     request_timeout=_ASK_SECONDS,
                 )
-                self._question = _StableQuestion(answers[self._group], unsettled)
+                self._question = _StableQuestion(answers[self._group], client, unsettled)
             return
         if not self._question.answer.done():
             return
-        answer, about = self._question
+        answer, client, about = self._question
         self._question = None
         try:
             found = answer.result().topic_partitions
-        except KafkaException:
+        except KafkaException as exc:
+            self._review_client(client, exc)
             return  # asked again
         for each in found:
             # One that was added again meanwhile is another one: what was stable before says nothing about it.
@@ -189,16 +199,24 @@ class ChangelogReader:
         """The end of the partition, None while there is no answer."""
         if progress.asked is None:
             at = TopicPartition(self._topic, partition)
-            asked = self._connect().list_offsets(
+            client = self._connect()
+            asked = client.list_offsets(
                 {at: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=_ASK_SECONDS,
             )
-            progress.asked = asked[at]
-        if not progress.asked.done():
+            progress.asked = _EndQuestion(asked[at], client)
+        if not progress.asked.answer.done():
             return None
-        answer, progress.asked = progress.asked, None
+        (answer, client), progress.asked = progress.asked, None
         try:
             return int(answer.result().offset)
-        except KafkaException:
+        except KafkaException as exc:
+            self._review_client(client, exc)
             return None  # asked again
+
+    def _review_client(self, client: AdminClient, exc: KafkaException) -> None:
+        """After an outage a client may have no connection left and make none: a new one asks the next question."""
+        timed_out = exc.args[0].code() == KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's own codes begin so
+        if timed_out and self._admin is client:
+            self._admin = None
