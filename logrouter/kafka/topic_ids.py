@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from logrouter.kafka.client import make_client, plain_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from concurrent.futures import Future
 
 _NO_ID: Final = "A" * 22
@@ -37,6 +37,25 @@ class TopicIdAnswer(NamedTuple):
     is_gone: bool = False
 
 
+class _Question(NamedTuple):
+    """Answers that *client* has been asked for: without it none would ever come."""
+
+    client: AdminClient
+    answers: Sequence[Future[Any]]
+
+    @property
+    def is_done(self) -> bool:
+        return all(answer.done() for answer in self.answers)
+
+    @property
+    def has_timed_out(self) -> bool:
+        ended = [answer.exception() for answer in self.answers if answer.done()]
+        return any(
+            isinstance(each, KafkaException) and each.args[0].code() == KafkaError._TIMED_OUT  # noqa: SLF001
+            for each in ended
+        )
+
+
 class TopicIds:
     """Asks the cluster for ids of topics. Nothing connects before the first question."""
 
@@ -44,15 +63,22 @@ class TopicIds:
         """*kafka* is the `kafka:` block of topics.yaml."""
         self._kafka = plain_settings(kafka)
         self._admin: AdminClient | None = None
+        self._asked: list[_Question] = []
 
     def ask(self, topics: Collection[str], seconds: float) -> dict[str, Future[Any]]:
         """Ask for the ids without waiting: by topic what becomes an answer for `answer_of`, after *seconds* at most."""
         if not topics:
             return {}
+        if any(question.client is self._admin and question.has_timed_out for question in self._asked):
+            # After an outage a client may have no connection left and make none.
+            self._admin = None
         if self._admin is None:
             self._admin = make_client(AdminClient, self._kafka)
         wanted = TopicCollection(sorted(topics))
-        return dict(self._admin.describe_topics(wanted, request_timeout=seconds))
+        answers = dict(self._admin.describe_topics(wanted, request_timeout=seconds))
+        still_open = [question for question in self._asked if not question.is_done]
+        self._asked = [*still_open, _Question(self._admin, [*answers.values()])]
+        return answers
 
     def fetch(self, topics: Collection[str], seconds: float) -> dict[str, str]:
         """The ids, 22 characters each, by topic; without the topics of which none was to be had within *seconds*."""
