@@ -57,11 +57,8 @@ class TopicCheck:
         topic = self.origins.topic
         self.origins.topic_id = found = (await self._fetch_ids(topic)).get(topic, self.origins.topic_id)
         known = {partition: origin for partition, origin in origins.items() if origin is not None}
-        for partition, origin in known.items():
-            if found and origin.topic_id and origin.topic_id != found:
-                what = f"is not the topic that the rows of partition {partition} were made from: its id is another"
-                raise MismatchError(made_anew(topic, what))
-        await self._compare_records(known)
+        if known:
+            refuse_other(topic, found, known, await self._read_last(known))
 
     async def verify_unchanged(self) -> None:
         """Raise `MismatchError` if the rollup topic was made anew since `verify_rollup`."""
@@ -74,22 +71,31 @@ class TopicCheck:
         """The ids of topics, without those that the cluster does not tell: Kafka before 2.8, or no answer in time."""
         return await asyncio.to_thread(self._ids.fetch, topics, _ID_SECONDS)
 
-    async def _compare_records(self, origins: Mapping[int, Origin]) -> None:
-        """Read the record that the origin of each partition names, if it is still there, and see whether it is that."""
-        if not origins:
-            return
+    async def _read_last(self, origins: Mapping[int, Origin]) -> dict[int, Any]:
+        """By partition what is now where its origin's record was; without those where nothing is or can be read."""
         topic = self.origins.topic
         try:
-            found = await _read_records(self._security, topic, {p: origin.offset for p, origin in origins.items()})
+            return await _read_records(self._security, topic, {p: origin.offset for p, origin in origins.items()})
         except (KafkaError, OSError, TimeoutError) as exc:
-            # The ids agree, or can't be had: a cluster that is slow is no reason not to serve.
+            # A cluster that is slow is no reason not to serve, if the ids agree or can't be had.
             log(Log.SOURCE_ERROR, topic=topic, error=f"the last folded records could not be compared: {exc!r}")
-            return
-        for partition, record in found.items():
-            if not is_the_one(origins[partition], record):
-                at = f"offset {origins[partition].offset} of partition {partition}"
-                what = f"holds another record at {at} than was folded"
-                raise MismatchError(made_anew(topic, what))
+            return {}
+
+
+def refuse_other(topic: str, topic_id: str, origins: Mapping[int, Origin], records: Mapping[int, Any]) -> None:
+    """Raise `MismatchError` if *topic*, which has *topic_id* now, is not what the rows of any partition were made from.
+
+    *records* are what is at the offsets of *origins* now, where anything is. A topic with another id is accepted if
+    these are the same: a mirror that keeps offsets, such as that of a cluster that takes over, is as good.
+    """
+    others = [p for p, origin in origins.items() if topic_id and origin.topic_id and origin.topic_id != topic_id]
+    changed = [p for p, record in records.items() if not is_the_one(origins[p], record)]
+    if others and (changed or not records):
+        what = f"is not the topic that the rows of partition {others[0]} were made from: its id is another"
+        raise MismatchError(made_anew(topic, what))
+    if changed:
+        at = f"offset {origins[changed[0]].offset} of partition {changed[0]}"
+        raise MismatchError(made_anew(topic, f"holds another record at {at} than was folded"))
 
 
 def is_the_one(origin: Origin, record: Any) -> bool:

@@ -103,7 +103,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             updated = await update(assignment, node_id, tps)
             for tp in lost:
                 state = assignment.state_value(tp)
-                if state.has_valid_position:
+                if assignment.active and state.has_valid_position:
                     note = self.consumer.note_reset
                     self.consumer.loop.call_soon_threadsafe(note, ensure_TP(tp), state.position)
             return updated

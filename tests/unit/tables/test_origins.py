@@ -14,7 +14,7 @@ from logrouter.tables.mismatch import MismatchError
 from logrouter.tables.notes import HOLE, MAX_HOLES, ORIGIN, Origin, add_hole, decode_hole, decode_origin, encode_hole
 from logrouter.tables.origins import FoldStart, Origins, find_start
 from logrouter.tables.replicas import Checkpoint
-from logrouter.tables.topic_check import is_the_one
+from logrouter.tables.topic_check import is_the_one, refuse_other
 
 
 class Record(NamedTuple):
@@ -226,6 +226,39 @@ def test_record_at_the_watermark_is_known_by_offset_time_and_size():
     assert not is_the_one(origin, Record(9, 1009, b"other sums"))
     assert not is_the_one(origin, Record(9, 2009))
     assert not is_the_one(origin, Record(10, 1009))
+
+
+ORIGINS = {0: Origin("id", 9, 1009, 4, 1009, 10), 1: Origin("id", 5, 1005, 4, 1005, 6)}
+
+
+@pytest.mark.parametrize(
+    ("topic_id", "records"),
+    [
+        ("id", {0: Record(9, 1009), 1: Record(5, 1005)}),
+        ("id", {}),  # retention has deleted them, or the cluster is slow
+        ("", {0: Record(9, 1009)}),
+        ("other", {0: Record(9, 1009), 1: Record(5, 1005)}),  # a mirror with the same offsets
+        ("other", {1: Record(5, 1005)}),
+    ],
+)
+def test_topic_that_holds_what_was_folded_is_accepted(topic_id, records):
+    """A worker that refuses a topic that is whole does not come back by itself."""
+    refuse_other("rollup", topic_id, ORIGINS, records)
+
+
+@pytest.mark.parametrize(
+    ("topic_id", "records", "why"),
+    [
+        ("id", {0: Record(9, 1009), 1: Record(5, 2005)}, "holds another record at offset 5 of partition 1"),
+        ("", {0: Record(9, 2009)}, "holds another record at offset 9 of partition 0"),
+        ("other", {0: Record(9, 1009), 1: Record(5, 2005)}, "its id is another"),
+        ("other", {}, "its id is another"),
+    ],
+)
+def test_topic_that_may_hold_something_else_is_refused(topic_id, records, why):
+    """Its records below the watermark would be skipped as replays."""
+    with pytest.raises(MismatchError, match=why):
+        refuse_other("rollup", topic_id, ORIGINS, records)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 50)), max_size=300))

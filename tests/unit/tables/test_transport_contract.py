@@ -57,7 +57,7 @@ def test_versions_are_the_ones_that_were_read():
         (group_coordinator.GroupCoordinator, "_send_req"),
         (fetcher.Fetcher, "_update_fetch_positions"),
         (subscription_state.TopicPartitionState, "position has_valid_position awaiting_reset"),
-        (subscription_state.Assignment, "state_value"),
+        (subscription_state.Assignment, "state_value active"),
         (aiokafka.AIOKafkaProducer, "create_batch send_batch"),
         (message_accumulator.BatchBuilder, "append close record_count size"),
     ],
