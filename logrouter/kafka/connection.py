@@ -42,7 +42,7 @@ class BrokerState:
         self._refused_at: float | None = None
         self._why = "connecting to the Kafka cluster"
         self.missing: frozenset[str] = frozenset()
-        """Topics that must be there and are not, as last seen."""
+        """Topics that must be there and are not, as last seen: they explain what else fails."""
 
     @property
     def is_up(self) -> bool:
@@ -68,9 +68,12 @@ class BrokerState:
     def mark_down(self, error: KafkaError) -> None:
         """The cluster does not answer, or refuses us; librdkafka tries again by itself.
 
-        While it refuses us, each call ends as if it were away: only the refusal is worth a line.
+        While it refuses us, each call ends as if it were away: only the refusal is worth a line. So it is where topics
+        are missing.
         """
         refused, now = is_refusal(error), self._clock()
+        if self._up and self.missing and not refused:
+            return
         if not refused and self._refused_at is not None and now < self._refused_at + _REFUSAL_SECONDS:
             return
         changed = self._up is not False or refused != (self._refused_at is not None)
@@ -93,6 +96,15 @@ class BrokerState:
             self._up, self._refused_at = True, None
             metrics.BROKER_UP.set(1)
 
+    def note_missing(self, missing: Collection[str]) -> None:
+        """The cluster answered, and has no topics of these names; each change is logged."""
+        self.mark_up()
+        before, self.missing = self.missing, frozenset(missing)
+        if before and not missing:
+            log(Log.TOPIC_FOUND, topics=",".join(sorted(before)))
+        elif self.missing != before:
+            log(Log.TOPIC_MISSING, topics=",".join(sorted(missing)), help="run: logrouter topics")
+
 
 @dataclass(frozen=True, slots=True)
 class FoundTopics:
@@ -111,7 +123,7 @@ def wait_for_topics(
         StoppedError: *give_up* turned true first.
         FatalError: librdkafka cannot go on.
     """
-    pause, missing_before = _FIRST_PAUSE, set[str]()
+    pause = _FIRST_PAUSE
     while not give_up():
         consumer.serve_callbacks()  # errors, which would pile up
         try:
@@ -121,19 +133,13 @@ def wait_for_topics(
             if error.fatal():
                 raise FatalError(error.str(), fenced=False) from None
             consumer.serve_callbacks()  # a refusal, which the call does not tell, comes before the silence it causes
+            state.missing = frozenset()  # nobody knows; it is the cluster that is away
             state.mark_down(error)
         else:
-            state.mark_up()
-            missing = {name for name in topics if name not in metadata.topics or metadata.topics[name].error}
-            state.missing = frozenset(missing)
-            if not missing:
-                if missing_before:
-                    log(Log.TOPIC_FOUND, topics=",".join(sorted(missing_before)))
+            state.note_missing({name for name in topics if name not in metadata.topics or metadata.topics[name].error})
+            if not state.missing:
                 counts = {name: len(metadata.topics[name].partitions) for name in topics}
                 return FoundTopics(metadata.cluster_id or "", counts)
-            if missing != missing_before:
-                log(Log.TOPIC_MISSING, topics=",".join(sorted(missing)), help="run: logrouter topics")
-            missing_before = missing
         sleep_unless(pause, give_up)
         pause = min(pause * 2, _LONGEST_PAUSE)
     raise StoppedError

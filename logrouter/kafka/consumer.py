@@ -194,13 +194,13 @@ class GroupConsumer:
         """
         return self._consumer.list_topics(timeout=seconds)
 
-    def is_reachable(self, seconds: float) -> bool:
-        """Whether the cluster answers within *seconds*."""
+    def find_missing(self, topics: Collection[str], seconds: float) -> set[str] | None:
+        """Those of *topics* that the cluster does not have, or hides from us; None without an answer in *seconds*."""
         try:
-            self.cluster_metadata(seconds)
+            found = self.cluster_metadata(seconds).topics
         except KafkaException:
-            return False
-        return True
+            return None
+        return {name for name in topics if name not in found or found[name].error}
 
     def close(self) -> None:
         """Leave the group, after a last call of the listener for what is given back."""

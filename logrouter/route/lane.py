@@ -126,7 +126,12 @@ class RouteLane:
         self._assignment = Assignment(self._consumer)
         for state in self._states:
             state.connect(self._assignment)
-        self._observer = Observer(self._consumer, self._assignment, self._broker)
+        self._observer = Observer(
+            self._consumer,
+            self._assignment,
+            self._broker,
+            lambda: self._topics_written(self._settings, self._table),
+        )
         self._producer = open_producer(
             s.kafka,
             transactional_id=s.transactional_id,

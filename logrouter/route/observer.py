@@ -29,7 +29,15 @@ _ASK_SECONDS: Final = 2.0
 class Observer:
     """Looks at the cluster with the lane's own consumer, between two batches."""
 
-    def __init__(self, consumer: GroupConsumer, assignment: Assignment, broker: BrokerState) -> None:
+    def __init__(
+        self,
+        consumer: GroupConsumer,
+        assignment: Assignment,
+        broker: BrokerState,
+        written: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """*written* gives the topics that the lane writes to."""
+        self._written = written
         self._consumer = consumer
         self._assignment = assignment
         self._broker = broker
@@ -121,13 +129,17 @@ class Observer:
         """Measure the lag, or ask whether the cluster is back."""
         if self._refused:
             self._review_refusals()
-        if self._broker.is_up:
+        if self._broker.is_up and not self._broker.missing:
             self._measure_lag(versions)
         elif time.monotonic() > self._asked_at + _ASK_SECONDS:
-            # Nothing else would show that the cluster is back while no record comes.
+            # Nothing else would show that the cluster is back while no record comes. What we write to may be gone:
+            # librdkafka waits for such a topic as for a broker.
             self._asked_at = time.monotonic()
-            if self._consumer.is_reachable(_ASK_SECONDS / 2):
-                self._broker.mark_up()
+            missing = self._consumer.find_missing(self._written(), _ASK_SECONDS / 2)
+            if missing is not None:
+                self._broker.note_missing(missing)
+            else:
+                self._broker.missing = frozenset()  # nobody knows; it is the cluster that is away
 
     def offsets_behind(self) -> int:
         """Between what is committed and the ends of our partitions; not all of them need to be of visible records."""

@@ -166,8 +166,8 @@ class FakeConsumer:
             topics.setdefault(topic, SimpleNamespace(error=None, partitions={})).partitions[partition] = None
         return SimpleNamespace(cluster_id="fake", topics=topics)
 
-    def is_reachable(self, _seconds: float) -> bool:
-        return True
+    def find_missing(self, _topics: object, _seconds: float) -> set[str] | None:
+        return set()
 
     def close(self) -> None:
         assert not self.closed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
+from logrouter.kafka.connection import BrokerState
 from logrouter.route.observer import Observer
 from logrouter.route.output import BatchOutput
 from logrouter.telemetry.metrics import REGISTRY
@@ -73,3 +74,35 @@ def test_what_a_lane_without_partitions_waits_for():
 
     observer.forget_errors(BatchOutput(positions={("damaged", 0): 1}))
     assert observer.what_is_awaited == group
+
+
+class Cluster:
+    """A consumer's view of the cluster: *topics* that it has, None while it does not answer."""
+
+    topics: set[str] | None = frozenset()
+
+    def find_missing(self, topics, _seconds):
+        return None if self.topics is None else set(topics) - self.topics
+
+
+def test_output_topic_that_is_deleted_is_said_once(caplog, monkeypatch):
+    """Each flush times out then, as if the cluster were away, which it is not."""
+    caplog.set_level("INFO")
+    cluster, broker = Cluster(), BrokerState()
+    observer = Observer(cluster, None, broker, lambda: ["clean"])
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    missing = "topics are missing, or hidden from us: clean; run `logrouter topics`"
+    away = "the Kafka cluster does not answer: _TIMED_OUT"
+    for topics, why in ((set(), missing), (set(), missing), ({"clean"}, ""), (None, away)):
+        cluster.topics = topics
+        broker.mark_down(KafkaError(KafkaError._TIMED_OUT, "100 messages remaining"))
+        now += 10
+        observer.check_cluster(None)
+        assert broker.why_waiting == why
+
+    assert [record.getMessage() for record in caplog.records] == [
+        *("broker_down", "broker_up", "topic_missing"),  # the first flush timed out before anybody knew
+        "topic_found",
+        "broker_down",
+    ]
