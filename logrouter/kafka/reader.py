@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from logrouter.kafka.client import make_client, plain_settings
 from logrouter.kafka.errors import OF_NO_GROUP, ClientError, Refusals, offset_error
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Range = tuple[int, int]
 
 _ASK_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 0.2
+_NO_LEADER: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 _QUIET_SECONDS: Final = 30.0
 
 
@@ -172,12 +174,21 @@ def _fetch_watermarks(
         metadata = fetch_metadata(kafka, consumer, refusals, topic).topics[topic]
         if metadata.error is not None:
             raise ClientError(f"topic {topic}: {metadata.error.str()}")
-        return {
-            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=_ASK_SECONDS)
-            for p in metadata.partitions
-        }
+        return {p: _ends_of(consumer, TopicPartition(topic, p)) for p in metadata.partitions}
     except KafkaException as exc:
         raise ClientError(f"cannot read topic {topic}: {exc.args[0].str()}") from None
+
+
+def _ends_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Both ends. A partition may have no leader for a moment: when its topic is new, or a broker restarts."""
+    by = time.monotonic() + _ASK_SECONDS
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=_ASK_SECONDS)
+        except KafkaException as exc:
+            if exc.args[0].code() not in _NO_LEADER or time.monotonic() > by:
+                raise
+        time.sleep(_AGAIN_SECONDS)
 
 
 def _read_ranges(
