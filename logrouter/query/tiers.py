@@ -44,8 +44,8 @@ class Hole(NamedTuple):
     """Rollup records of a partition that were deleted before they were folded: first <= offset < stop.
 
     *from_ms* and *to_ms*, in epoch milliseconds, are when the requests were made that are in no row, as far as is known
-    from the records before and behind: None for a *from_ms* that is not known, and for a *to_ms* as long as no record
-    came behind.
+    from the records before and behind: None for a *from_ms* that is not known, and for a *to_ms* as long as no later
+    record came.
     """
 
     first: int
