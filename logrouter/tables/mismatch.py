@@ -9,11 +9,11 @@ from typing import Final, NoReturn
 from logrouter.tables.failure import WorkerError
 
 EXIT_USAGE: Final = 2
-LATER_VERSION: Final = "the changelog holds what a later version has written: run that version, or a later one"
+LATER_VERSION: Final = "the changelog holds what a newer version has written: run that version, or a newer one"
 
 
 class MismatchError(WorkerError):
-    """Topics, rows or records are not those of these tables, or of a later version.
+    """Topics, rows or records are not those of these tables, or of a newer version.
 
     The text is one sentence that says what is wrong, and what to do. The worker ends with `EXIT_USAGE`, as a restart
     would not mend it.

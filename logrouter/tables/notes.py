@@ -19,7 +19,7 @@ from logrouter.tables.mismatch import LATER_VERSION, MismatchError
 from logrouter.tables.rows import NOTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 ORIGIN: Final = NOTES + b"~origin"
 HOLE: Final = NOTES + b"~hole"
@@ -60,7 +60,7 @@ def encode_origin(origin: Origin) -> bytes:
 
 
 def decode_origin(value: bytes | None) -> Origin | None:
-    """The origin in a value, None for None; `MismatchError` for one of a later version."""
+    """The origin in a value, None for None; `MismatchError` for one of a newer version."""
     return None if value is None else _decode(value, _decode_origin)
 
 
@@ -70,7 +70,7 @@ def encode_hole(hole: Hole) -> tuple[bytes, bytes]:
 
 
 def decode_hole(value: bytes) -> Hole:
-    """The hole in the value of a note; `MismatchError` for one of a later version."""
+    """The hole in the value of a note; `MismatchError` for one of a newer version."""
     hole: Hole = _decode(value, _decode_hole)
     return hole
 
@@ -103,8 +103,3 @@ def add_hole(holes: Mapping[int, Hole], new: Hole) -> Hole:
     if new.stop <= before.stop:
         return before
     return before._replace(stop=new.stop, to_ms=new.to_ms)
-
-
-def lost_records(holes: Iterable[Hole]) -> int:
-    """How many offsets are in *holes*: of records, and of the ends of transactions between them."""
-    return sum(hole.stop - hole.first for hole in holes)

@@ -31,7 +31,7 @@ class RecordError(ValueError):
 
 
 class NewerRecordError(Exception):
-    """A rollup record of a later version. Whoever skipped it would lose requests without a word, so nobody may."""
+    """A rollup record of a newer version. Whoever skipped it would lose requests without a word, so nobody may."""
 
     def __init__(self, version: int) -> None:
         super().__init__(f"a rollup record of version {version}, and this program reads versions 1 to {VERSION}")
@@ -66,7 +66,7 @@ def decode_record(value: bytes) -> Subjects:
 
     Raises:
         RecordError: the record is malformed or out of bounds.
-        NewerRecordError: the record is of a later version.
+        NewerRecordError: the record is of a newer version.
     """
     if len(value) > 2 * MAX_RECORD_BYTES:
         _refuse_newer(value)
@@ -86,7 +86,7 @@ def decode_record(value: bytes) -> Subjects:
 
 
 def _refuse_newer(value: bytes) -> None:
-    """Raise `NewerRecordError` if a value that can't be read is an array whose first element is a later version."""
+    """Raise `NewerRecordError` if a value that can't be read is an array whose first element is a newer version."""
     try:
         version = _decode_number(_decode_elements(value)[0])
     except (msgspec.DecodeError, RecursionError, IndexError):

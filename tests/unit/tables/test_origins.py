@@ -289,7 +289,7 @@ def test_notes_look_like_lifetime_rows_and_are_none():
 @pytest.mark.parametrize("value", [b"", bytes(8), bytes(8) + b"\x92\x02\x90", bytes(8) + b"\x92\x01\x90\x00"])
 def test_note_of_a_later_version_is_refused(value):
     """It may say what this version has to know."""
-    with pytest.raises(MismatchError, match="later version"):
+    with pytest.raises(MismatchError, match="newer version"):
         decode_origin(value)
 
 
@@ -304,7 +304,7 @@ def test_note_of_a_later_version_is_refused(value):
 )
 def test_changelog_record_of_a_later_version_is_refused(key, value):
     """A row that lost figures on its way would be written back without them."""
-    with pytest.raises(MismatchError, match="later version"):
+    with pytest.raises(MismatchError, match="newer version"):
         rows.refuse_later(key, value)
 
 

@@ -92,7 +92,7 @@ def test_a_value_of_another_shape_is_no_checkpoint():
     follower = Follower()
     for offset, value in enumerate((None, b"", b"short")):
         assert follower.apply(Record(offset, LAST_CHECKPOINT, value)) is None
-    with pytest.raises(MismatchError, match="later version"):
+    with pytest.raises(MismatchError, match="newer version"):
         follower.apply(Record(4, LAST_CHECKPOINT, b"x" * 17))
     assert decode_checkpoint(None) is None
     assert decode_checkpoint(encode_checkpoint(Checkpoint(3, None))) == Checkpoint(3, None)
