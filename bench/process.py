@@ -37,7 +37,7 @@ class Line:
         self.offset = lambda: offset
         self.value = lambda: value
         self.timestamp = lambda: (1, START_MS)
-        self.key = self.headers = self.error = lambda: None
+        self.key = self.headers = self.error = self.leader_epoch = lambda: None
 
 
 def serve(count: int, clients: int) -> None:

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 
 from logrouter.kafka.commit_text import with_topic_id
-from logrouter.kafka.errors import FatalError
+from logrouter.kafka.errors import AWAY, FatalError, StoppedError, StuckError
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from logrouter.kafka.consumer import CommittedOffset, GroupConsumer
+    from logrouter.kafka.consumer import GroupConsumer
     from logrouter.kafka.records import Message, Partition
     from logrouter.telemetry.log import Log
 
 _REWIND_SECONDS: Final = 10.0
+_PATIENT_SECONDS: Final = 90.0
+"""Offsets that a dead client has left in a transaction are known once that has timed out, after 10 s by default."""
 _ASK_SECONDS: Final = 2.0
 _AGAIN_SECONDS: Final = 0.05
 
@@ -47,8 +49,10 @@ class Start(NamedTuple):
 class Assignment:
     """The partitions of one consumer."""
 
-    def __init__(self, consumer: GroupConsumer) -> None:
+    def __init__(self, consumer: GroupConsumer, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Once *give_up* returns true, waiting for the cluster ends with `StoppedError`."""
         self._consumer = consumer
+        self._give_up = give_up
         self.partitions: set[Partition] = set()
         self.revoked: set[Partition] = set()
         """Those that have left during the present call of `consume()`."""
@@ -161,28 +165,29 @@ class Assignment:
             self.seek_back(back | (self.committed_offsets(asked) if asked else {}) | starts)
         return kept
 
-    def committed_offsets(
-        self, partitions: Sequence[Partition], seconds: float = _REWIND_SECONDS
-    ) -> dict[Partition, int]:
-        """The group's committed offsets, without the partitions that have none. Raises as `fetch_committed`."""
-        return {each.at: each.offset for each in self.fetch_committed(partitions, seconds)}
+    def committed_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The group's committed offsets, without the partitions that have none.
 
-    def fetch_committed(
-        self, partitions: Sequence[Partition], seconds: float = _REWIND_SECONDS
-    ) -> list[CommittedOffset]:
-        """The same with the texts kept beside the offsets. Asks again until *seconds* are over.
+        Asks again while the cluster is away, or a transaction with such offsets is open.
 
         Raises:
-            FatalError: no answer in that time.
+            FatalError: the cluster refuses to answer.
+            StuckError: no answer for longer than outages and transactions usually last.
+            StoppedError: asked to stop meanwhile.
         """
-        by = time.monotonic() + seconds
+        began = time.monotonic()
         while True:
             try:
-                return self._consumer.fetch_committed(partitions, _ASK_SECONDS)
+                return {each.at: each.offset for each in self._consumer.fetch_committed(partitions, _ASK_SECONDS)}
             except KafkaException as exc:
-                if time.monotonic() > by:
-                    text = f"cannot ask for committed offsets: {exc.args[0].str()}"
-                    raise FatalError(text, fenced=False) from None
+                error, waited = exc.args[0], time.monotonic() - began
+                text = f"cannot ask for committed offsets: {error.str()}"
+            if self._give_up():
+                raise StoppedError
+            if waited > _PATIENT_SECONDS:
+                raise StuckError(text, fenced=False)
+            if waited > _REWIND_SECONDS and error.code() not in AWAY:
+                raise FatalError(text, fenced=False)
             time.sleep(_AGAIN_SECONDS)
 
     def offsets_to_commit(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from logrouter.kafka.errors import ClientError, FatalError, StoppedError, describe_refusal, is_refusal
+from logrouter.kafka.errors import AWAY, ClientError, FatalError, StoppedError, describe_refusal, is_refusal
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 5.0
-# What librdkafka reports while it reconnects by itself: a state, not a flood of errors.
-_CONNECTION_ERRORS: Final = frozenset(
-    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT}  # noqa: SLF001
-)
 _NAMED: Final = 5
 """So many missing topics are named."""
 _REFUSAL_SECONDS: Final = 90.0
@@ -62,7 +58,7 @@ class BrokerState:
         """The clients' `error_cb`."""
         if is_refusal(error) or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
             self.mark_down(error)
-        elif error.code() not in _CONNECTION_ERRORS and not error.fatal():
+        elif error.code() not in AWAY and not error.fatal():
             log(Log.KAFKA_CLIENT, error=error.name(), detail=error.str())
 
     def mark_down(self, error: KafkaError) -> None:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from logrouter.kafka.records import Message
 
 
+AWAY: Final = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT}  # noqa: SLF001
+)
+"""What librdkafka reports while it reconnects by itself: a state, not a flood of errors."""
+
+
 class ClientError(Exception):
     """A client that cannot be made, or that the cluster does not answer. The text is one line for the operator."""
 

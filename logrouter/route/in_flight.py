@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _FIRST_BACKOFF: Final = 0.1
 _LONGEST_BACKOFF: Final = 5.0
-_SETTLED_SECONDS: Final = 60.0
-"""How long to ask for offsets after a commit that failed: its transaction may be open until it has timed out."""
 
 
 class InFlightBatch:
@@ -133,7 +131,7 @@ class InFlightBatch:
         is visible must not be read again, nor undone in the states.
         """
         read = {at: offset for at, offset in self._output.positions.items() if at in self._first}
-        return bool(read) and self._assignment.committed_offsets([*read], _SETTLED_SECONDS) == read
+        return bool(read) and self._assignment.committed_offsets([*read]) == read
 
     def abandon(self, output: BatchOutput) -> None:
         """*output* can't be published, as what came before it was aborted: `rewind` goes back to before both."""

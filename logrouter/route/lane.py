@@ -123,7 +123,7 @@ class RouteLane:
             session_timeout_ms=s.session_timeout_ms,
             on_error=self._broker.on_error,
         )
-        self._assignment = Assignment(self._consumer)
+        self._assignment = Assignment(self._consumer, self._give_up)
         for state in self._states:
             state.connect(self._assignment)
         self._observer = Observer(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.transaction import Headers
     from logrouter.route.output import BatchOutput
     from logrouter.route.settings import LaneSettings
-    from logrouter.route.transactional_state import FetchCommitted, Produce
+    from logrouter.route.transactional_state import Produce
 
 _REBALANCE_SECONDS: Final = 0.1
 """How long a rebalance waits for ids; answers usually take a few milliseconds."""
@@ -139,7 +139,7 @@ class SourceTopics(TransactionalState):
             self._reader = self._make_reader(settings.kafka, settings.ledger_topic)
             self._asker = self._make_asker(settings.kafka)
 
-    def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:  # noqa: ARG002
+    def assigned(self, partitions: Sequence[Partition]) -> AssignmentStart:
         """Ask for their topics' ids, wait a moment, and pause those of topics that are not settled."""
         sources = [at for at in partitions if not self._is_own(at[0])]
         for topic, partition in sources:

@@ -5,7 +5,7 @@ Everything here but `subscribe` is called inside `consume()` and `close()`, by l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from logrouter.kafka.assignment import first_offsets
 from logrouter.kafka.consumer import AssignmentStart
@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
-    from logrouter.kafka.consumer import CommittedOffset, GroupConsumer
+    from logrouter.kafka.consumer import GroupConsumer
     from logrouter.kafka.records import Message, Partition
     from logrouter.route.in_flight import InFlightBatch
     from logrouter.route.transactional_state import TransactionalState
     from logrouter.route.unsubscribed import UnsubscribedRecords
-
-_PATIENT_SECONDS: Final = 60.0
-"""Offsets that a dead process has left in a transaction are known only when that has timed out."""
 
 
 class Membership:
@@ -96,16 +93,13 @@ class Membership:
         offsets: dict[Partition, int] = {}
         paused: list[Partition] = []
         for state in self._states:
-            start = state.assigned(partitions, self._fetch_committed)
+            start = state.assigned(partitions)
             offsets |= start.offsets
             paused += start.paused
             self._assignment.hold(start.paused)
         self._assignment.starts |= offsets
         self._assignment.log_rebalance(Log.PARTITIONS_ASSIGNED, partitions)
         return AssignmentStart(offsets, list(dict.fromkeys(paused)))
-
-    def _fetch_committed(self, partitions: Sequence[Partition]) -> list[CommittedOffset]:
-        return self._assignment.fetch_committed(partitions, _PATIENT_SECONDS)
 
     def on_revoked(self, partitions: Sequence[Partition]) -> None:
         """They leave: first the running commit ends, so that no offset of ours is still on its way."""

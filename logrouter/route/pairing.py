@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.transaction import Headers
     from logrouter.route.output import BatchOutput
     from logrouter.route.settings import LaneSettings
-    from logrouter.route.transactional_state import FetchCommitted, Produce
+    from logrouter.route.transactional_state import Produce
 
 _STEP_SECONDS: Final = 0.05
 _OPTION: Final = "outputs.pairing"
@@ -114,7 +114,7 @@ class PairingStates(TransactionalState):
             emitter=settings.emitter,
         )
 
-    def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:  # noqa: ARG002
+    def assigned(self, partitions: Sequence[Partition]) -> AssignmentStart:
         """Pairing partitions are paused, and their state is restored."""
         own = [at for at in partitions if self._owns(at[0])]
         for at in own:

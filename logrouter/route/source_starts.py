@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from logrouter.route.output import BatchOutput
     from logrouter.route.partial_lines import PartialLines
     from logrouter.route.settings import LaneSettings
-    from logrouter.route.transactional_state import FetchCommitted, Produce
+    from logrouter.route.transactional_state import Produce
 
 LETTER_INDEX: Final = ids.MAX_INDEX
 """The index in the id of a letter about lost records: no record has so many events."""
@@ -101,7 +101,7 @@ class SourceStarts(TransactionalState):
         if self._lookup is None:
             self._lookup = self._make_lookup(settings)
 
-    def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:  # noqa: ARG002
+    def assigned(self, partitions: Sequence[Partition]) -> AssignmentStart:
         """All of them wait, at an offset that says nothing: else librdkafka looks up the committed ones itself."""
         for at in partitions:
             self.forget(at)

@@ -26,15 +26,11 @@ if TYPE_CHECKING:
 
     from logrouter.core.routing import RouteTable
     from logrouter.kafka.assignment import Assignment
-    from logrouter.kafka.consumer import CommittedOffset
     from logrouter.kafka.errors import ReadError
     from logrouter.kafka.records import Message, Partition
     from logrouter.kafka.transaction import Headers
     from logrouter.route.output import BatchOutput
     from logrouter.route.settings import LaneSettings
-
-    FetchCommitted = Callable[[Sequence[Partition]], list[CommittedOffset]]
-    """What the group has committed for these partitions; waits for open transactions. Raises `FatalError`."""
 
     Produce = Callable[[str, bytes | None, bytes | None, Headers, int], None]
     """`TransactionalProducer.produce`: topic, value, key, headers, partition."""
@@ -84,7 +80,7 @@ class TransactionalState(Protocol):
         """The lane has made its consumer, whose partitions are those of *assignment*."""
         return
 
-    def assigned(self, partitions: Sequence[Partition], fetch_committed: FetchCommitted) -> AssignmentStart:
+    def assigned(self, partitions: Sequence[Partition]) -> AssignmentStart:
         """The group has given us these, of any topics. Paused ones are read when `take_ready` has returned them."""
         return PLAIN_START
 

@@ -145,8 +145,10 @@ def test_records_that_time_out_are_aborted_and_read_again(cluster, make, seed, w
 def test_static_member_restarts_without_a_rebalance(make, seed):
     """Stopped, then killed, and back within the session: it has its partitions again, and the other never moves any."""
     fleet = make({"route_lane:": "route_lane:\n  static_membership: true"}, session_timeout_ms=20_000)
-    fleet.start("route-0", "route-1", "tables-0")
+    fleet.start("route-0", "tables-0")
     with Traffic(fleet.stack, seed, rate=200) as traffic:
+        fleet.until(lambda: assigned(fleet, "route-0", 4), "one has all")
+        fleet.start("route-1")
         fleet.until(lambda: assigned(fleet, "route-0", 2) and assigned(fleet, "route-1", 2), "shared")
         kept, moved = rebalances(fleet, "route-0"), rebalances(fleet, "route-1")
         for end in (fleet.stop, fleet.kill):

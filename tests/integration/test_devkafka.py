@@ -131,7 +131,10 @@ def test_ctrl_c_ends_serve_with_zero(number):
     """`python -m logrouter.devkafka PORT` prints its address and ends cleanly on SIGINT, and when its terminal goes."""
     port = _free_port()
     command = [sys.executable, "-m", "logrouter.devkafka", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    before = signal.signal(number, signal.SIG_DFL)  # what runs the tests may ignore it, as nohup does
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    signal.signal(number, before)
+    with server:
         lines = iter(server.stdout.readline, "")
         assert any(f"127.0.0.1:{port} (Ctrl-C" in line for line in lines)
         server.send_signal(number)

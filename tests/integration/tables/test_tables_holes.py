@@ -89,6 +89,7 @@ def test_records_deleted_before_they_were_folded_leave_a_hole_for_good(lane, eve
     assert holes_of(worker) == lost
     fresh = worker.get("/v1/totals?window=life")[1]["freshness"]["holes"]
     assert all(hole["from"] <= hole["to"] for hole in fresh)
+    eventually(lane.caught_up, message="what was not flushed when it was killed is folded again")
     assert lane.differences() == {}
     assert worker.stop() == 0
 

@@ -1,11 +1,14 @@
-"""Partitions that are held: until each hold is released, and not in silence."""
+"""Partitions that are held: until each hold is released, and not in silence. And asking where the group stands."""
 
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from logrouter.kafka import assignment
 from logrouter.kafka.assignment import Assignment
+from logrouter.kafka.consumer import CommittedOffset
+from logrouter.kafka.errors import FatalError, StoppedError, StuckError
 
 LOGS, OTHER, MORE = ("logs", 3), ("other", 0), ("other", 1)
 
@@ -23,6 +26,47 @@ def clock(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(assignment.time, "monotonic", lambda: now[0])
     return now
+
+
+class Answers:
+    """A consumer whose group answers with one of these after the other; an answer takes two seconds."""
+
+    def __init__(self, clock, *answers):
+        self.clock, self.answers = clock, list(answers)
+
+    def fetch_committed(self, _partitions, _seconds):
+        self.clock[0] += 2
+        answer = self.answers.pop(0)
+        if isinstance(answer, int):
+            raise KafkaException(KafkaError(answer))
+        return answer
+
+
+HERE = [CommittedOffset(LOGS, 7, "")]
+TIMED_OUT, DOWN, NO_RIGHT = KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
+@pytest.mark.parametrize(
+    ("answers", "stopping", "ends"),
+    [
+        ([TIMED_OUT] * 30 + [DOWN] * 5 + [HERE], False, {LOGS: 7}),
+        ([TIMED_OUT] * 100, False, StuckError),
+        ([TIMED_OUT] * 100, True, StoppedError),
+        ([NO_RIGHT] * 2 + [HERE], False, {LOGS: 7}),
+        ([NO_RIGHT] * 100, False, FatalError),
+    ],
+    ids=["outage", "never", "stop", "short refusal", "refusal"],
+)
+def test_an_outage_is_waited_for_and_a_refusal_is_not(clock, monkeypatch, answers, stopping, ends):
+    """Where the group stands must be known to go on; a client that never hears of it is got rid of by a restart."""
+    monkeypatch.setattr(assignment.time, "sleep", lambda _seconds: None)
+    parts = Assignment(Answers(clock, *answers), lambda: stopping)
+    if isinstance(ends, dict):
+        assert parts.committed_offsets([LOGS]) == ends
+        return
+    with pytest.raises(ends) as raised:
+        parts.committed_offsets([LOGS])
+    assert raised.type is ends
 
 
 def test_a_partition_that_is_held_for_long_is_named(clock):

@@ -78,7 +78,7 @@ class Journal(TransactionalState):
         self.holds_all = False
         """Whether each transaction has to hold offsets of all partitions, instead of those read."""
 
-    def assigned(self, partitions, _fetch_committed):
+    def assigned(self, partitions):
         for at in partitions:
             assert at not in self.processed, f"{at} was not forgotten"
             self.processed[at] = self._committed[at] = None

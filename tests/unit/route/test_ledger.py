@@ -121,7 +121,7 @@ class Lane:
         self.paused = set()
 
     def assign(self, *partitions):
-        self.paused |= set(self.topics.assigned(partitions or [AT], None).paused)
+        self.paused |= set(self.topics.assigned(partitions or [AT]).paused)
         return self
 
     def turn(self, *, commit=True):

@@ -109,7 +109,7 @@ class Path:
         self.pairing = PairingStates(clock_ms=lambda: START, elapsed_ms=lambda: self.now_ms)
         self.take_file(routes)
         own = [("pairing", 0), ("pairing", 1)]
-        assert self.pairing.assigned([("wso2", 0), *own], list) == ({}, own)
+        assert self.pairing.assigned([("wso2", 0), *own]) == ({}, own)
         assert sorted(self.pairing.take_ready(START)) == own
         self.offset = 0
 

@@ -105,7 +105,7 @@ class Parts:
     # What happens
     def assign(self, *partitions):
         self.assignment.add_partitions(partitions)
-        start = self.starts.assigned(partitions, list)
+        start = self.starts.assigned(partitions)
         assert start == (dict.fromkeys(partitions, 0), partitions)
         self.assignment.hold(partitions)
 

@@ -26,7 +26,7 @@ class Ledger(TransactionalState):
     def __init__(self):
         self.heard = []
 
-    def assigned(self, partitions, _fetch_committed):
+    def assigned(self, partitions):
         return AssignmentStart({at: 2 for at in partitions if at == OURS}, [at for at in partitions if at == OURS])
 
     def screen(self, messages, _now_ms):
