@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -27,6 +26,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from logrouter.kafka.client import make_client, plain_settings
 from logrouter.kafka.errors import OF_NO_GROUP, offset_error
+from logrouter.kafka.group_offsets import COORDINATOR_ERRORS, GroupOffsets
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _EndQuestion(NamedTuple):
 class _StableQuestion(NamedTuple):
     """Which offsets are stable, of the partitions that it is *about*; *client* as above."""
 
-    answer: Future[Any]
+    answer: GroupOffsets
     client: AdminClient
     about: Mapping[int, _Progress]
 
@@ -167,21 +167,17 @@ class ChangelogReader:
         unsettled = {p: each for p, each in self._partitions.items() if not each.settled}
         if self._question is None:
             if unsettled and self._group is not None:
-                asked = [TopicPartition(self._group_topic, partition) for partition in unsettled]
+                asked = [(self._group_topic, partition) for partition in unsettled]
                 client = self._connect()
-                answers = client.list_consumer_group_offsets(
-                    [ConsumerGroupTopicPartitions(self._group, asked)],
-                    require_stable=True,
-                    request_timeout=_ASK_SECONDS,
-                )
-                self._question = _StableQuestion(answers[self._group], client, unsettled)
+                answer = GroupOffsets(client, self._group, asked, _ASK_SECONDS)
+                self._question = _StableQuestion(answer, client, unsettled)
             return
-        if not self._question.answer.done():
+        if not self._question.answer.is_done():
             return
         answer, client, about = self._question
         self._question = None
         try:
-            found = answer.result().topic_partitions
+            found = answer.result().values()
         except KafkaException as exc:
             self._review_client(client, exc)
             return  # asked again
@@ -217,6 +213,7 @@ class ChangelogReader:
 
     def _review_client(self, client: AdminClient, exc: KafkaException) -> None:
         """After an outage a client may have no connection left and make none: a new one asks the next question."""
-        timed_out = exc.args[0].code() == KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's own codes begin so
-        if timed_out and self._admin is client:
+        code = exc.args[0].code()
+        timed_out = code == KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's own codes begin so
+        if (timed_out or code in COORDINATOR_ERRORS) and self._admin is client:
             self._admin = None

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -22,6 +21,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
 from logrouter.kafka.client import make_client, plain_settings
+from logrouter.kafka.group_offsets import COORDINATOR_ERRORS, GroupOffsets
 from logrouter.kafka.offset_reset import LogRange
 from logrouter.kafka.topic_ids import id_of
 from logrouter.telemetry.log import Log, log
@@ -61,7 +61,7 @@ class _OffsetQuestion:
     """One round of questions, about all partitions that were waiting when it began."""
 
     partitions: set[Partition]
-    committed: Future[Any]
+    committed: GroupOffsets
     topics: Mapping[str, Future[Any]]
     ranges: dict[Partition, tuple[Future[Any], Future[Any]]] = field(default_factory=dict)
     ask_again_at: float = field(default_factory=lambda: time.monotonic() + 2 * _ASK_SECONDS)
@@ -70,7 +70,7 @@ class _OffsetQuestion:
     def is_done(self, at: Partition) -> bool:
         """Whether all answers about a partition are there."""
         ranges = self.ranges.get(at, ())
-        return self.committed.done() and self.topics[at[0]].done() and all(each.done() for each in ranges)
+        return self.committed.is_done() and self.topics[at[0]].done() and all(each.done() for each in ranges)
 
 
 class OffsetLookup:
@@ -141,10 +141,7 @@ class OffsetLookup:
         ranged = [at for at, with_range in self._waiting.items() if with_range]
         later = frozenset(ranged[_MAX_RANGES:])
         waiting = {at: with_range for at, with_range in self._waiting.items() if at not in later}
-        asked = [TopicPartition(*at) for at in waiting]
-        committed = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(self._group, asked)], require_stable=True, request_timeout=_ASK_SECONDS
-        )[self._group]
+        committed = GroupOffsets(self._admin, self._group, waiting.keys(), _ASK_SECONDS)
         topics = self._admin.describe_topics(
             TopicCollection(sorted({topic for topic, _ in waiting})), request_timeout=_ASK_SECONDS
         )
@@ -163,9 +160,9 @@ class OffsetLookup:
         )
         return low, high
 
-    def _committed(self, answer: Future[Any]) -> dict[Partition, TopicPartition]:
+    def _committed(self, answer: GroupOffsets) -> dict[Partition, TopicPartition]:
         try:
-            return {(each.topic, each.partition): each for each in answer.result().topic_partitions}
+            return answer.result()
         except KafkaException as exc:
             self._note(exc.args[0])
             return {}
@@ -195,6 +192,9 @@ class OffsetLookup:
         if error.code() == KafkaError._TIMED_OUT:  # noqa: SLF001 - librdkafka's own codes begin so
             # After an outage a client may have no connection left and make none: a new one asks the next question.
             self._admin = None
+        if error.code() in COORDINATOR_ERRORS:
+            self._admin = None
+            return
         if error.name() not in self._causes:
             self._causes.add(error.name())
             log(Log.OFFSETS_UNKNOWN, group=self._group, error=error.name(), detail=error.str())

@@ -43,6 +43,9 @@ class OneAnswer:
             future.set_exception(TIMED_OUT)
         return future
 
+    def describe_consumer_groups(self, groups, **_options):
+        return {group: self._answer(None) for group in groups}
+
     def list_consumer_group_offsets(self, _asked, **_options):
         return {"g": self._answer(SimpleNamespace(topic_partitions=[TopicPartition("lines", 0, 7)]))}
 

@@ -33,6 +33,9 @@ class ScriptedAdmin:
     def __init__(self, said):
         self._said = said
 
+    def describe_consumer_groups(self, groups, **_options):
+        return {group: answer(None) for group in groups}
+
     def list_consumer_group_offsets(self, _asked, **_options):
         return {"g": answer(self._said)}
 
@@ -59,6 +62,9 @@ class PatientAdmin:
 
     def __init__(self):
         self.errors, self.ranges = {}, 0
+
+    def describe_consumer_groups(self, groups, **_options):
+        return {group: answer(None) for group in groups}
 
     def list_consumer_group_offsets(self, asked, **_):
         (group,) = asked
