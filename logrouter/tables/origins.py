@@ -58,7 +58,8 @@ class Origins:
         """The newest timestamp of any rollup record that was ever folded, as far as it is known here; never falls."""
         self._origins: dict[int, Origin] = {}
         self._holes: dict[int, dict[int, Hole]] = {}
-        self._open: dict[int, Hole] = {}
+        self._open: set[int] = set()
+        """Partitions with holes behind which nothing came so far."""
         self._open_since: dict[int, int] = {}
         self._unsaved: dict[int, dict[bytes, bytes]] = {}
         self._reset: dict[int, int | None] = {}
@@ -76,7 +77,7 @@ class Origins:
         for hole in holes:
             self._keep(partition, hole)  # again: whoever found it may not have lived to write it to the changelog
             if hole.to_ms is None:
-                self._open[partition] = hole
+                self._open.add(partition)
         self.note_newest(origin)
 
     def note_newest(self, origin: Origin | None) -> None:
@@ -101,10 +102,8 @@ class Origins:
             return
         if partition in self._reset:
             self._close_reset(partition, records[0], last)
-        hole = self._open.pop(partition, None)
-        if hole is not None:
-            self._open_since.pop(partition, None)
-            self._keep(partition, hole._replace(to_ms=max(records[0].timestamp, hole.from_ms or 0)))
+        if partition in self._open:
+            self._end_open(partition, records[0].timestamp)
         if newest.offset > known.offset:
             size = len(newest.value or b"")
             at = max(known.newest_ms, newest.timestamp)
@@ -157,7 +156,7 @@ class Origins:
             error="deleted before they were folded; answers about that time are partial from now on",
         )
         self._keep(partition, hole)
-        self._open[partition] = hole
+        self._open.add(partition)
         self._open_since.pop(partition, None)
 
     def end_holes(self, now_ms: int) -> None:
@@ -165,10 +164,17 @@ class Origins:
 
         *now_ms* is by our clock. One that is behind by less than records are kept does no harm: what was lost is older.
         """
-        for partition, hole in list(self._open.items()):
+        for partition in list(self._open):
             if self.newest_ms > self._open_since.setdefault(partition, now_ms):
-                del self._open[partition], self._open_since[partition]
-                self._keep(partition, hole._replace(to_ms=max(self.newest_ms, hole.from_ms or 0)))
+                self._end_open(partition, self.newest_ms)
+
+    def _end_open(self, partition: int, at_ms: int) -> None:
+        """End every hole of a partition that is open: there may be several, found by one start after the other."""
+        self._open.discard(partition)
+        self._open_since.pop(partition, None)
+        for hole in list(self._holes[partition].values()):
+            if hole.to_ms is None:
+                self._keep(partition, hole._replace(to_ms=max(at_ms, hole.from_ms or 0)))
 
     def _keep(self, partition: int, hole: Hole) -> None:
         self._holes[partition][hole.first] = hole

@@ -176,6 +176,15 @@ def test_hole_of_a_partition_that_gets_no_more_records_ends_by_those_of_others()
     assert origins.holes(0) == [Hole(10, 30, 1009, None)]
 
 
+def test_every_hole_that_is_open_ends_with_the_next_record():
+    """A second one may be found before anything has come behind the first."""
+    origins = Origins("rollup")
+    origins.take_over(0, Origin("id", 0, 1000, 4, 1000, 1), [Hole(1, 3, 1000, None)])
+    origins.add_hole(0, 4, 6, None)
+    origins.read(0, [Record(6, 1006)], 5)
+    assert origins.holes(0) == [Hole(1, 3, 1000, 1006), Hole(4, 6, 1000, 1006)]
+
+
 def test_record_before_what_was_folded_is_of_another_topic():
     """After the broker did not know our position: a topic that begins again must not be skipped as a replay."""
     origins = Origins("rollup")

@@ -151,6 +151,8 @@ def _read_untidy(reader: PatternReader, text: str, refused: Rejected) -> Parsed 
     found: Parsed | Ignored | Rejected = reader.read(tidy) if tidy != text else refused
     if isinstance(found, Rejected):
         found = _without_figures(reader, tidy, found)
+    if isinstance(found, Rejected) and refused.reason is Reason.TRUNCATED:
+        return refused  # without its blanks a nameless user's cut line looks like another one
     if isinstance(found, Parsed) and " " in found.fields.get("remote_user", ""):
         found = _doubt(reader, found, tidy) if not tidy.startswith("- ") else _MORE_COLUMNS
     elif isinstance(found, Parsed) and "ident" in found.fields:

@@ -138,6 +138,12 @@ def test_no_text_makes_parsing_raise(server, text):
         assert isinstance(parser(server, FormatSettings(pattern=pattern))(line(text)), Parsed | Ignored | Rejected)
 
 
+def test_a_cut_line_of_a_user_who_is_a_blank_is_told_as_cut():
+    """Also where blanks that are too many are taken out to read it."""
+    parsed = parser("apache")(line('1.1.1.1 -   [01/May/2026:10:00:00 +0000] "GET /a'))
+    assert (parsed.stage, parsed.reason) == (Stage.PARSE, Reason.TRUNCATED)
+
+
 @given(REQUESTS, st.sampled_from(sorted(ESCAPES)), st.data())
 def test_a_cut_line_is_told_as_cut(request, server, data):
     """Wherever a transport cuts a line behind its time, no other request comes of it."""
