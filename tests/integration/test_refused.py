@@ -97,6 +97,7 @@ def write_config(folder: Path, kafka: dict[str, str], name: str) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("password", "mechanism"), [("wrong", "PLAIN"), (PASSWORD, "SCRAM-SHA-256")], ids=["password", "mechanism"]
 )
@@ -116,6 +117,7 @@ def test_commands_say_that_the_credentials_are_refused(guarded, tmp_path, unique
     assert password not in done.output
 
 
+@pytest.mark.long
 def test_lanes_say_once_that_the_credentials_are_refused(guarded, tmp_path, unique, eventually, monkeypatch):
     """In their logs, and to whoever asks whether they are ready."""
     monkeypatch.setenv("KAFKA_PASSWORD", "wrong")

@@ -184,6 +184,7 @@ def test_lasting_cause_of_aborts_is_said_once_and_healed_without_loss(stack, eve
     assert lane.stop() == 0
 
 
+@pytest.mark.long
 def test_events_above_a_lowered_limit_become_dead_letters(stack, eventually):
     """The broker refuses one batch, the lane reads the limit anew: no loop of aborted transactions, nothing lost."""
     port = free_port()

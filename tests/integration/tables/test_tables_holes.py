@@ -165,6 +165,7 @@ def test_record_of_a_later_version_stops_the_worker(lane, eventually):
     assert lane.committed() == before
 
 
+@pytest.mark.long
 def test_clock_a_year_ahead_deletes_nothing_that_the_records_do_not(lane, eventually):
     """Rows expire by the newest rollup record: half an hour later minute rows of ten minutes do, and no others."""
     year, half_an_hour = 366 * 86400, 30 * 60
@@ -204,6 +205,7 @@ def test_another_record_where_the_last_folded_one_was_is_refused(lane, eventuall
     assert f"another record at offset {origin.offset} of partition {partition}" in refusal(worker)
 
 
+@pytest.mark.long
 def test_records_deleted_under_a_running_worker_leave_a_hole(lane, eventually):
     """It waits for the end of their transaction, and they are gone before that comes."""
     worker = folded(lane, eventually)

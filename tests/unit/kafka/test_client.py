@@ -52,6 +52,7 @@ REFUSED, NO_TLS = KafkaError(KafkaError._AUTHENTICATION), KafkaError(KafkaError.
 )
 def test_a_refusal_is_said_whatever_else_fails(caplog, errors, said, why):
     """Once per change. A call that fails because of it comes before or after it."""
+    caplog.set_level("INFO", "logrouter")
     state = BrokerState(lambda: 0.0)
 
     for error in errors:
