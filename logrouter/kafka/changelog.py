@@ -24,7 +24,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
-from logrouter.kafka.client import make_client, plain_settings
+from logrouter.kafka.client import make_client, plain_settings, retire_client
 from logrouter.kafka.errors import OF_NO_GROUP, offset_error
 from logrouter.kafka.group_offsets import COORDINATOR_ERRORS, GroupOffsets
 from logrouter.telemetry.log import Log, log
@@ -159,6 +159,8 @@ class ChangelogReader:
         """Close the clients; `add` makes new ones."""
         if self._consumer is not None:
             self._consumer.close()
+        if self._question is not None:
+            retire_client(self._question.client)
         self._consumer = self._admin = self._question = None
         self._partitions.clear()
 
@@ -216,4 +218,5 @@ class ChangelogReader:
         code = exc.args[0].code()
         timed_out = code == KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's own codes begin so
         if (timed_out or code in COORDINATOR_ERRORS) and self._admin is client:
+            retire_client(client)
             self._admin = None

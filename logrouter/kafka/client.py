@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -145,6 +147,22 @@ def plain_settings(kafka: Mapping[str, Any]) -> dict[str, Any]:
     """
     _refuse_foreign(kafka)
     return {k: v for k, v in kafka.items() if k not in _CONSUMER_ONLY | _PRODUCER_ONLY | OWNED.keys()}
+
+
+_RETIRED: Final[deque[tuple[float, object]]] = deque(maxlen=64)
+_RETIRED_SECONDS: Final = 60.0
+"""Longer than any question to the cluster may take."""
+
+
+def retire_client(client: object) -> None:
+    """Drop *client*, but only once all that it was asked is over: librdkafka (2.16) may abort the process otherwise.
+
+    It counts who waits for the coordinator, and counts wrongly if a client ends amid that (`rd_kafka_enq_once`).
+    """
+    now = time.monotonic()
+    _RETIRED.append((now, client))
+    while _RETIRED[0][0] < now - _RETIRED_SECONDS:
+        _RETIRED.popleft()
 
 
 def make_client(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) -> T:

@@ -20,7 +20,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
 
-from logrouter.kafka.client import make_client, plain_settings
+from logrouter.kafka.client import make_client, plain_settings, retire_client
 from logrouter.kafka.group_offsets import COORDINATOR_ERRORS, GroupOffsets
 from logrouter.kafka.offset_reset import LogRange
 from logrouter.kafka.topic_ids import id_of
@@ -121,7 +121,7 @@ class OffsetLookup:
                 else:
                     self._waiting[at] = with_range  # behind the others, of which not all may have been asked about
             if time.monotonic() > question.ask_again_at:
-                self._admin = None
+                self._replace_client()
             if question.partitions and self._admin is not None:
                 return found
             self._question = None  # what a client has not answered yet it never will, once it is replaced
@@ -133,7 +133,15 @@ class OffsetLookup:
     def close(self) -> None:
         """Forget all questions; `ask` makes a new client."""
         self._waiting.clear()
+        if self._question is not None:
+            self._replace_client()
         self._question = self._admin = None
+
+    def _replace_client(self) -> None:
+        """Let the next question make a new client."""
+        if self._admin is not None:
+            retire_client(self._admin)
+        self._admin = None
 
     def _begin(self) -> _OffsetQuestion:
         if self._admin is None:
@@ -191,9 +199,9 @@ class OffsetLookup:
         """Log why there is no answer, once for each error until there is one."""
         if error.code() == KafkaError._TIMED_OUT:  # noqa: SLF001 - librdkafka's own codes begin so
             # After an outage a client may have no connection left and make none: a new one asks the next question.
-            self._admin = None
+            self._replace_client()
         if error.code() in COORDINATOR_ERRORS:
-            self._admin = None
+            self._replace_client()
             return
         if error.name() not in self._causes:
             self._causes.add(error.name())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from logrouter.kafka.client import make_client, plain_settings
+from logrouter.kafka.client import make_client, plain_settings, retire_client
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -71,6 +71,7 @@ class TopicIds:
             return {}
         if any(question.client is self._admin and question.has_timed_out for question in self._asked):
             # After an outage a client may have no connection left and make none.
+            retire_client(self._admin)
             self._admin = None
         if self._admin is None:
             self._admin = make_client(AdminClient, self._kafka)

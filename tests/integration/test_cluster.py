@@ -211,7 +211,8 @@ def test_frozen_between_offsets_and_records(cluster, make, seed):
             for node in others
         ]
         fleet.until(
-            lambda: any(r.hits for r in records) and offsets.hits[-1].at > ended.hits[-1].at, "offsets without records"
+            lambda: any(r.hits for r in records) and offsets.hits and offsets.hits[-1].at > ended.hits[-1].at,
+            "offsets without records",
         )
         frozen = fleet.running.pop("route-0")
         frozen.kill(signal.SIGSTOP)
