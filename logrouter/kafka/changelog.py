@@ -175,6 +175,9 @@ class ChangelogReader:
                 self._question = _StableQuestion(answer, client, unsettled)
             return
         if not self._question.answer.is_done():
+            if self._question.answer.is_overdue:
+                self._replace_client(self._question.client)
+                self._question = None
             return
         answer, client, about = self._question
         self._question = None
@@ -213,10 +216,14 @@ class ChangelogReader:
             self._review_client(client, exc)
             return None  # asked again
 
+    def _replace_client(self, client: AdminClient) -> None:
+        retire_client(client)
+        if self._admin is client:
+            self._admin = None
+
     def _review_client(self, client: AdminClient, exc: KafkaException) -> None:
         """After an outage a client may have no connection left and make none: a new one asks the next question."""
         code = exc.args[0].code()
         timed_out = code == KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's own codes begin so
         if (timed_out or code in COORDINATOR_ERRORS) and self._admin is client:
-            retire_client(client)
-            self._admin = None
+            self._replace_client(client)

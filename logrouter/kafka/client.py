@@ -150,7 +150,7 @@ def plain_settings(kafka: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _RETIRED: Final[deque[tuple[float, object]]] = deque(maxlen=64)
-_RETIRED_SECONDS: Final = 60.0
+_RETIRED_SECONDS: Final = 3600.0
 """Longer than any question to the cluster may take."""
 
 

@@ -7,6 +7,7 @@ coordinator is asked for a description of the group first, which may be refused;
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from logrouter.kafka.records import Partition
 
+_NEVER_SECONDS: Final = 3600.0
+"""A question that times out while the coordinator is looked for aborts the process when an answer comes after all
+(librdkafka 2.16, `rd_kafka_enq_once`): so none does, and who asks looks at the time."""
 _MOMENT_SECONDS: Final = 0.05
 """How long the first step is waited for: it usually takes a few milliseconds, else a turn of the lane."""
 
@@ -37,11 +41,11 @@ class GroupOffsets:
     """One question: which offsets *group* has committed for *partitions*. Called from one thread."""
 
     def __init__(self, client: AdminClient, group: str, partitions: Collection[Partition], seconds: float) -> None:
-        """*seconds* are for each of the two steps; *client* must live until the answer is there."""
-        self._client, self._group, self._seconds = client, group, seconds
+        """After *seconds* it is overdue; *client* must live until the answer is there (`retire_client`)."""
+        self._client, self._group, self._due_at = client, group, time.monotonic() + seconds
         self._partitions = [TopicPartition(*at) for at in partitions]
         self._answer: Future[Any] | None = None
-        self._described: Future[Any] = client.describe_consumer_groups([group], request_timeout=seconds)[group]
+        self._described: Future[Any] = client.describe_consumer_groups([group], request_timeout=_NEVER_SECONDS)[group]
         wait([self._described], _MOMENT_SECONDS)
         self.is_done()
 
@@ -51,9 +55,14 @@ class GroupOffsets:
             self._answer = self._described if self._described.exception() else self._ask_offsets()
         return self._answer is not None and self._answer.done()
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the answer should be there by now: another client may have better luck."""
+        return time.monotonic() > self._due_at
+
     def _ask_offsets(self) -> Future[Any]:
         asked = [ConsumerGroupTopicPartitions(self._group, self._partitions)]
-        answers = self._client.list_consumer_group_offsets(asked, require_stable=True, request_timeout=self._seconds)
+        answers = self._client.list_consumer_group_offsets(asked, require_stable=True, request_timeout=_NEVER_SECONDS)
         answer: Future[Any] = answers[self._group]
         return answer
 
