@@ -22,10 +22,14 @@ from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app
+from logrouter.web.view import Limits
+from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+PATIENT = Limits(point_timeout=HANG_SECONDS, last_timeout=HANG_SECONDS, list_timeout=HANG_SECONDS)
+"""On a busy machine another worker may answer late: only a test of the time-outs themselves gives shorter ones."""
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z, not on an hour
 MINUTE = 60_000
 CLIENTS = [
@@ -149,7 +153,7 @@ def tables_of(requests: list[dict[str, Any]], partitions: int = 6) -> MemoryTabl
 async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **options: Any) -> AsyncIterator[Fleet]:
     """Runs workers that share partitions evenly, and ends them."""
     tables = tables or tables_of(events())
-    options = {"clock": lambda: NOW, "registry": CollectorRegistry(), "access": OPEN, **options}
+    options = {"clock": lambda: NOW, "registry": CollectorRegistry(), "access": OPEN, "limits": PATIENT, **options}
     fleet = Fleet()
     fleet.tables = tables
     async with aiohttp.ClientSession() as http:
