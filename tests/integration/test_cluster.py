@@ -100,6 +100,22 @@ def test_commit_whose_answer_is_lost_counts_once(cluster, make, seed):
     fleet.assert_exact(traffic)
 
 
+def hold_at_coordinator(cluster, fleet, make_fault, topic, name):
+    """The fault that is made, once it has hit a request to the node that leads the partition of *name* in *topic*.
+
+    Leaders go back to a node that is back: until clients and all nodes know, a request is held elsewhere.
+    """
+    deadline = time.monotonic() + HANG_SECONDS
+    while True:
+        held = cluster.proxy.add(make_fault())
+        held.await_hit()
+        if held.hits[0].node == cluster.coordinator(topic, name):
+            return held
+        assert time.monotonic() < deadline, f"no request went to the coordinator of {name}"
+        held.release()
+        fleet.until_both_work(by=50)
+
+
 @pytest.mark.parametrize(("topic", "api"), [(TRANSACTIONS, Api.END_TXN), (GROUPS, Api.TXN_OFFSET_COMMIT)])
 def test_coordinator_dies_in_mid_commit(cluster, make, seed, topic, api):
     """Before it has got the request, and after it has done what it says: its successor knows which."""
@@ -110,15 +126,10 @@ def test_coordinator_dies_in_mid_commit(cluster, make, seed, topic, api):
         fleet.until_both_work()
         for way in Way:
             name = group if topic == GROUPS else transactional_id(fleet, "route-0")
-            for _ in range(5):
-                held = cluster.proxy.add(Fault(Action.HOLD, way, api, containing=group.encode()))
-                held.await_hit()
-                node = held.hits[0].node
-                if node == cluster.coordinator(topic, name):
-                    break
-                held.release()  # it has just moved: leaders go back to a node that is back
-                fleet.until_both_work(by=50)
-            assert node == cluster.coordinator(topic, name)
+            held = hold_at_coordinator(
+                cluster, fleet, lambda way=way: Fault(Action.HOLD, way, api, containing=group.encode()), topic, name
+            )
+            node = held.hits[0].node
             cluster.nodes[node].kill()
             held.release()
             fleet.until_both_work(by=200)
