@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
 import uuid
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import hypothesis
@@ -66,8 +68,33 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that wait for a broker come first, the longest before others: those which only compute fill the pauses."""
+    """Tests that wait for a broker come first, the longest before others: those which only compute fill the pauses.
+
+    With several workers each begins with its share of them: `--dist worksteal` first gives each a stretch of the list,
+    so that one worker would have them all, and the others get the last of them one by one at the end. `make test-long`
+    deals them out in their order.
+    """
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("broker", "slow")])
+    if THOROUGH:
+        return
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    waiting = sum(item.get_closest_marker("broker") is not None for item in items)
+    first, rest = items[:waiting], iter(items[waiting:])
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        stretch = (len(items) - len(ordered)) // (workers - worker)
+        mine = first[worker::workers]
+        ordered += [*mine, *islice(rest, max(stretch - len(mine), 0))]
+    items[:] = [*ordered, *rest]
+
+
+@pytest.fixture(autouse=True)
+def _same_log_level() -> Iterator[None]:
+    """A test in which a command sets the level of our log leaves it to the next as it was."""
+    logger = logging.getLogger("logrouter")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture

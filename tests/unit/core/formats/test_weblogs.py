@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 import pytest
 from hypothesis import given
@@ -17,12 +19,17 @@ from tests.unit.core.text.test_line_patterns import as_apache, as_json, as_nginx
 
 TEXT = st.text(max_size=20) | st.sampled_from(['" 200 5 "-" "x', "a [01/May/2020:00:00:00 +0000] b", "\\x22", "\\"])
 PRESENT = TEXT.filter(lambda text: text not in ("", "-", '""'))
+COLUMN = re.compile(r"-|\||[0-9][0-9.]*|[A-Za-z0-9.:-]*[.:][A-Za-z0-9.:-]*")
+USERS = PRESENT.filter(
+    lambda text: not text.startswith('"') and (" " not in text or not any(map(COLUMN.fullmatch, text.split(" "))))
+)
+"""Names of users. One of several words is refused if a word could be a column more: a figure, a host, an address."""
 PATHS = st.from_regex(r"/[a-z/ .~\"\\-]{0,20}", fullmatch=True)
 ADDRESSES = st.ip_addresses().map(str)
 REQUESTS = st.fixed_dictionaries(
     {
         "address": ADDRESSES,
-        "user": st.none() | PRESENT.filter(lambda text: not text.startswith('"')),
+        "user": st.none() | USERS,
         "method": st.sampled_from(["GET", "POST", "PROPFIND", "M-SEARCH"]),
         "path": PATHS,
         "protocol": st.sampled_from(["HTTP/1.0", "HTTP/1.1", "HTTP/2.0"]),
@@ -72,6 +79,15 @@ def test_render_then_parse_is_identity_for_the_combined_format(request, server):
     assert isinstance(parsed, Parsed)
     assert told(parsed) == request
     assert parsed.time == "01/May/2026:10:00:00 +0000"
+
+
+@pytest.mark.parametrize("user", ["0 ", "ann 12.5", "- x", "shop.example ann", "::1 ann"])
+@pytest.mark.parametrize("server", sorted(ESCAPES))
+def test_a_user_of_words_that_could_be_columns_is_refused(user, server):
+    """Which of them the server wrote can't be told."""
+    request = {"address": "192.0.2.7", "user": user, "method": "GET", "path": "/", "protocol": "HTTP/1.1"}
+    text = render({**request, "status": 200, "bytes": 1, "agent": None}, ESCAPES[server])
+    assert parser(server)(line(text)).reason is Reason.MALFORMED
 
 
 @given(REQUESTS)
