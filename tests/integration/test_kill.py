@@ -133,15 +133,16 @@ def test_kills_with_the_default_times(broker, make, seed):
     fleet.start("route-0", "route-1", "tables-0", "tables-1")
     with Traffic(fleet.stack, seed, rate=300) as traffic:
         fleet.until(lambda: fleet.shared("tables-0", "tables-1"), "two workers share")
-        left_open = False
+        fleet.until(lambda: "assigned=2" in fleet.running["route-0"].text(), "two processes share")
         for _ in range(MOST_KILLS):
             fleet.until_both_work(by=100)
-            fleet.kill("route-1")
-            left_open = holds_readers_back(fleet)
-            if left_open:
+            fleet.running["route-1"].kill(signal.SIGSTOP)
+            if holds_readers_back(fleet):
                 break
-            fleet.start("route-1")
-        assert left_open, "no kill has hit an open transaction"
+            fleet.running["route-1"].kill(signal.SIGCONT)
+        else:
+            pytest.fail("no transaction was open in any of the moments that were tried")
+        fleet.kill("route-1")
         fleet.kill("tables-1")
         fleet.until(lambda: not fleet.open_transaction(), "aborted by its time")
         fleet.until(lambda: fleet.owned("tables-0") == TABLE_PARTITIONS, "the other worker owns all")
@@ -202,7 +203,7 @@ def test_run_keeps_its_processes_and_ends_them(broker, make, seed):
 
 
 def holds_readers_back(fleet: Fleet) -> bool:
-    """Whether a transaction of a process that was killed is open: it stays so while another process commits its own."""
+    """Whether a transaction of a process that is frozen is open: it stays so while another process commits its own."""
     clean, routed = fleet.stack.clean, fleet.routed()
     before = fleet.ends(clean, committed=True)
     fleet.until(lambda: fleet.routed() >= routed + 100, "the other process commits")
