@@ -172,8 +172,12 @@ class DevCluster:
 
 
 def coordinating_partition(name: str, partitions: int) -> int:
-    """Which partition of Kafka's own topics keeps a group or a transactional id: by Java's hash of its name."""
+    """Which partition of Kafka's own topics keeps a group or a transactional id: by Java's hash of its name.
+
+    A hash is 32 bits with a sign, of which Kafka takes the absolute value here, other than for the keys of records.
+    """
     code = 0
     for character in name:
         code = (31 * code + ord(character)) & 0xFFFFFFFF
-    return (code & 0x7FFFFFFF) % partitions
+    signed = code - (code >> 31 << 32)
+    return abs(signed) % partitions

@@ -8,9 +8,9 @@ and the process stops as by SIGSTOP. With `linger.ms` in topics.yaml the records
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class HangingProducer(Producer):
         super().send_offsets_to_transaction(offsets, *rest)
         if any(each.topic == self.topic for each in offsets) and self.trigger.exists():
             self.trigger.unlink()
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this very thread: of a signal to the process another thread may take its time, while this one goes on.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 if __name__ == "__main__":

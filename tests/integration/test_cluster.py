@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
 from tests.conftest import HANG_SECONDS
@@ -77,6 +78,20 @@ def test_cluster_loses_a_node_and_takes_it_back(cluster, unique, eventually):
     eventually(lambda: len(cluster.in_sync(topic, 0)) == 1, "one replica in sync")
     cluster.heal()
     assert cluster.in_sync(topic, 0) == set(BROKERS)
+
+
+def test_cluster_knows_who_coordinates(cluster, eventually):
+    """As the brokers themselves say, of groups whose names have hashes of either sign."""
+
+    def told(group: str) -> int | None:
+        found = cluster.admin.describe_consumer_groups([group], request_timeout=HANG_SECONDS)[group]
+        try:
+            return found.result().coordinator.id
+        except KafkaException:  # such as: the coordinator is loading
+            return None
+
+    for group in ("group-1", "cluster-959dea32804f-route", "a", "some other name of a group"):
+        eventually(lambda group=group: told(group) == cluster.coordinator(GROUPS, group), f"both agree on {group}")
 
 
 def test_commit_whose_answer_is_lost_counts_once(cluster, make, seed):
