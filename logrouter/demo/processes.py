@@ -32,6 +32,10 @@ _POLL_SECONDS: Final = 0.1
 _REQUEST_SECONDS: Final = 5.0
 _LOG_TAIL_LINES: Final = 12
 _HOST: Final = "127.0.0.1"
+_PORTS: Final = {"route": 9100, "tables": 6066}
+"""The lanes in the order in which they are started, and the ports that are documented for them."""
+_TAKEN: Final = "cannot listen on"
+"""What a lane logs before it ends because its port is taken."""
 
 
 class DemoError(Exception):
@@ -54,24 +58,22 @@ class LaneProcesses:
         self.bootstrap = bootstrap
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._common = ["--config", str(shipped_config()), "--bootstrap", bootstrap]
-        self._route_port, self._tables_port = _free_port(9100), _free_port(6066)
+        self._ports: dict[str, int] = {}
 
     @property
     def route_url(self) -> str:
         """Base URL of the route process: /metrics, /readyz."""
-        return f"http://{_HOST}:{self._route_port}"
+        return f"http://{_HOST}:{self._ports['route']}"
 
     @property
     def tables_url(self) -> str:
         """Base URL of the table view."""
-        return f"http://{_HOST}:{self._tables_port}"
+        return f"http://{_HOST}:{self._ports['tables']}"
 
     def start(self) -> None:
         """Start both; they are not ready yet."""
-        route = ["--instance", "demo-route", "--metrics-port", str(self._route_port)]
-        tables = ["--instance", "demo-tables", "--host", _HOST, "--port", str(self._tables_port)]
-        self._start("route", [*route])
-        self._start("tables", [*tables, "--data-dir", str(self._folder / "tables")])
+        for name, port in _PORTS.items():
+            self._start(name, _free_port(port))
 
     def await_ready(self, say: Callable[[str], None]) -> None:
         """Return when both answer /readyz with 200; `DemoError` if one ends or takes longer than `READY_SECONDS`.
@@ -79,14 +81,24 @@ class LaneProcesses:
         *say* gets a line of progress at every look.
         """
         started = time.monotonic()
-        for name, url in (("route", self.route_url), ("tables", self.tables_url)):
-            while not _is_ready(url):
-                self.check()
+        for name in _PORTS:
+            while not _is_ready(f"http://{_HOST}:{self._ports[name]}"):
+                if not self._start_elsewhere(name):
+                    self.check()
                 elapsed = time.monotonic() - started
                 if elapsed > READY_SECONDS:
                     raise self._failure(name, f"was not ready within {READY_SECONDS:.0f} s")
                 say(f"starting the lanes, waiting for {name}, {elapsed:.0f} s")
                 time.sleep(_POLL_SECONDS)
+        self.check()
+
+    def _start_elsewhere(self, name: str) -> bool:
+        """Start one that has ended because another program took its port a moment before; False if that is not so."""
+        if self._children[name].poll() is None or _TAKEN not in self._read_log(name):
+            return False
+        self._watchdog.release(self._children[name].pid)
+        self._start(name, _free_port(0))
+        return True
 
     def check(self) -> None:
         """Raise `DemoError` if one of them has ended."""
@@ -110,12 +122,18 @@ class LaneProcesses:
             self._watchdog.release(process.pid)
         self._children.clear()
 
-    def _start(self, command: str, options: list[str]) -> None:
+    def _start(self, name: str, port: int) -> None:
+        self._ports[name] = port
+        options = ["--instance", f"demo-{name}"]
+        if name == "route":
+            options += ["--metrics-port", str(port)]
+        else:
+            options += ["--host", _HOST, "--port", str(port), "--data-dir", str(self._folder / "tables")]
         # What the user has set for a real deployment must not reach the demo.
         env = {name: value for name, value in os.environ.items() if not name.startswith("LOGROUTER_")}
-        with self._log(command).open("wb") as log:
+        with self._log(name).open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  our own command
-                [sys.executable, "-m", "logrouter", command, *self._common, *options],
+                [sys.executable, "-m", "logrouter", name, *self._common, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -123,13 +141,16 @@ class LaneProcesses:
                 start_new_session=True,
             )
         self._watchdog.watch(process.pid)
-        self._children[command] = process
+        self._children[name] = process
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
 
+    def _read_log(self, name: str) -> str:
+        return self._log(name).read_text(encoding="utf-8", errors="replace")
+
     def _failure(self, name: str, what: str) -> DemoError:
-        lines = self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = self._read_log(name).splitlines()
         tail = ["; end of its log:", *lines[-_LOG_TAIL_LINES:]] if lines else [""]
         return DemoError(f"logrouter {name} {what}" + "\n".join(tail))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from logrouter.demo import processes
+from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -50,6 +53,33 @@ def test_once_agrees_with_the_truth_and_cleans_up(tmp_path, eventually):
     assert said["published"] + sum(said["ignored"].values()) + sum(said["rejected"].values()) == 5000
     assert all(check["expected"] == check["found"] for check in said["checks"])
     eventually(lambda: not left_over(tmp_path), "nothing is left")
+
+
+@pytest.mark.parametrize("lane", ["route", "tables"])
+def test_lane_whose_port_was_taken_meanwhile_is_started_on_another(broker, tmp_path, monkeypatch, eventually, lane):
+    """Between the choice of a port and its use another program may be faster: a second demo, say."""
+    free_port = processes._free_port
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(
+            processes, "_free_port", lambda preferred: taken.getsockname()[1] if preferred else free_port(0)
+        )
+        with Watchdog() as watchdog:
+            lanes = processes.LaneProcesses(tmp_path, broker.bootstrap, watchdog)
+            lanes.start()
+            try:
+                eventually(lambda: lanes._start_elsewhere(lane), "it is started once more")
+                url = lanes.route_url if lane == "route" else lanes.tables_url
+                eventually(lambda: "logrouter_" in metrics_of(url), "it serves on its new port")
+            finally:
+                lanes.stop()
+
+
+def metrics_of(url: str) -> str:
+    """What a lane serves, nothing while it does not."""
+    try:
+        return processes.fetch(f"{url}/metrics").decode()
+    except OSError:
+        return ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, LONG_TERM])
