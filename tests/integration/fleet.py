@@ -166,6 +166,9 @@ class Fleet:
         stack = self.stack
         fed = self.ends(stack.source)
         self.until(lambda: self.positions("route", stack.source) == fed, "everything routed")
+        # The offsets of a transaction may show before its records: each partition gets its marker by itself.
+        outputs = (stack.clean, stack.dead, stack.rollup)
+        self.until(lambda: all(self.ends(t) == self.ends(t, committed=True) for t in outputs), "all of it shows")
         last: dict[int, int] = {}
         for _, record in read_committed(stack.kafka, stack.rollup):
             last[record.partition] = record.offset + 1
@@ -200,7 +203,10 @@ class Fleet:
         assert (len(missing), missing[:20], len(doubled), dict(list(doubled.items())[:20])) == (0, [], 0, {})
         assert numbers.total() == traffic.requests
         letters = self.stack.dead_letters()
-        assert Counter(letter["reason"] for letter in letters) == traffic.poison
+        reasons = Counter(letter["reason"] for letter in letters)
+        stored = sum(self.ends(self.stack.source).values())
+        told = f"dead letters {reasons}, fed {traffic.poison}; {traffic.lines} lines, {stored} stored"
+        assert reasons == traffic.poison, told
         sources = {(letter["source"]["partition"], letter["source"]["offset"]) for letter in letters}
         assert len(sources) == len(letters)
         self.assert_tables(traffic)

@@ -25,7 +25,8 @@ _STEPS = {"minute": (16, ":00.000Z"), "hour": (13, ":00:00.000Z"), "day": (10, "
 class Traffic:
     """Feeds a stack's source topic from a thread while the `with` block runs: requests, noise and poison.
 
-    *rate* is in requests per second. Every request has a number of its own; `requests` is how many there were.
+    *rate* is in requests per second. Every request has a number of its own; `requests` is how many there were, `lines`
+    how many records with noise and poison.
     """
 
     def __init__(self, stack: Stack, seed: int, *, rate: int = 600) -> None:
@@ -35,7 +36,7 @@ class Traffic:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic")
         self._error: BaseException | None = None
-        self.requests = 0
+        self.requests = self.lines = 0
         self.poison: Counter[str] = Counter()
         self._status: dict[str, Counter[str]] = {}
         self._apis: dict[str, Counter[str]] = {}
@@ -83,7 +84,7 @@ class Traffic:
     def _run(self) -> None:
         try:
             while not self._done.wait(_TICK_SECONDS):
-                self._feeder.feed(line for _ in range(self._per_tick) for line in self._lines())
+                self.lines += self._feeder.feed(line for _ in range(self._per_tick) for line in self._lines())
             self._feeder.flush()
         except BaseException as exc:  # noqa: BLE001 - raised where the test sees it
             self._error = exc
