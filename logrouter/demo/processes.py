@@ -63,12 +63,12 @@ class LaneProcesses:
     @property
     def route_url(self) -> str:
         """Base URL of the route process: /metrics, /readyz."""
-        return f"http://{_HOST}:{self._ports['route']}"
+        return self._url("route")
 
     @property
     def tables_url(self) -> str:
         """Base URL of the table view."""
-        return f"http://{_HOST}:{self._ports['tables']}"
+        return self._url("tables")
 
     def start(self) -> None:
         """Start both; they are not ready yet."""
@@ -82,9 +82,9 @@ class LaneProcesses:
         """
         started = time.monotonic()
         for name in _PORTS:
-            while not _is_ready(f"http://{_HOST}:{self._ports[name]}"):
-                if not self._start_elsewhere(name):
-                    self.check()
+            while not _is_ready(self._url(name)):
+                self._replace_portless()
+                self.check()
                 elapsed = time.monotonic() - started
                 if elapsed > READY_SECONDS:
                     raise self._failure(name, f"was not ready within {READY_SECONDS:.0f} s")
@@ -92,13 +92,12 @@ class LaneProcesses:
                 time.sleep(_POLL_SECONDS)
         self.check()
 
-    def _start_elsewhere(self, name: str) -> bool:
-        """Start one that has ended because another program took its port a moment before; False if that is not so."""
-        if self._children[name].poll() is None or _TAKEN not in self._read_log(name):
-            return False
-        self._watchdog.release(self._children[name].pid)
-        self._start(name, _free_port(0))
-        return True
+    def _replace_portless(self) -> None:
+        """Start each one anew that has ended because another program took its port a moment before."""
+        for name, process in list(self._children.items()):
+            if process.poll() is not None and _TAKEN in self._read_log(name):
+                self._watchdog.release(process.pid)
+                self._start(name, _free_port(0))
 
     def check(self) -> None:
         """Raise `DemoError` if one of them has ended."""
@@ -142,6 +141,9 @@ class LaneProcesses:
             )
         self._watchdog.watch(process.pid)
         self._children[name] = process
+
+    def _url(self, name: str) -> str:
+        return f"http://{_HOST}:{self._ports[name]}"
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
