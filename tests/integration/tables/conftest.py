@@ -21,7 +21,7 @@ from logrouter.core.rollup.cells import Cell, merge_cells
 from logrouter.core.rollup.records import pack_records
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
-from tests.conftest import HANG_SECONDS
+from tests.conftest import HANG_SECONDS, wait_until
 from tests.integration.tables import run_worker
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class Lane:
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
         # An admin client that asks for a group's offsets crashes where a coordinator's answer is one to try again.
         self.offsets = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+        uncommitted = {"group.id": "ends", "isolation.level": "read_uncommitted"}
+        self.all_offsets = Consumer({"bootstrap.servers": bootstrap, **uncommitted})
         self.producer = Producer(
             {"bootstrap.servers": bootstrap, "transactional.id": f"{group}-feeder", "transaction.timeout.ms": 10_000}
         )
@@ -195,6 +197,16 @@ class Lane:
                 self.ends[partition] = max(self.ends.get(partition, 0), message.offset() + 1)
 
         self.producer.produce(self.topic, value, partition=partition, timestamp=self.at_ms, on_delivery=delivered)
+
+    def topic_ends(self) -> dict[int, int]:
+        """Each partition's end, when every transaction has ended there: each gets its marker by itself."""
+
+        def ends(consumer: Consumer) -> dict[int, int]:
+            asked = {p: TopicPartition(self.topic, p) for p in range(self.partitions)}
+            return {p: consumer.get_watermark_offsets(tp, timeout=HANG_SECONDS)[1] for p, tp in asked.items()}
+
+        wait_until(lambda: ends(self.offsets) == ends(self.all_offsets), "every transaction has ended")
+        return ends(self.offsets)
 
     def committed(self) -> dict[int, int]:
         """The group's committed offsets."""

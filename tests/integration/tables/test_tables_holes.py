@@ -30,7 +30,7 @@ def folded(lane, eventually, **changes):
 
 def delete_all(lane):
     """Delete every record of the rollup topic, as retention would; the first offsets that are left, by partition."""
-    ends = {p: lane.offsets.get_watermark_offsets(TopicPartition(lane.topic, p), timeout=10)[1] for p in range(4)}
+    ends = lane.topic_ends()
     found = lane.admin.delete_records([TopicPartition(lane.topic, p, end) for p, end in ends.items()])
     assert {tp.partition: future.result(HANG_SECONDS).low_watermark for tp, future in found.items()} == ends
     return ends
@@ -56,7 +56,7 @@ def test_records_deleted_before_they_were_folded_leave_a_hole_for_good(lane, eve
     """It is in answers about that time, in the metrics and in the changelog; a lost disk does not mend it."""
     worker = folded(lane, eventually)
     eventually(lambda: all(lane.committed()[p] == end for p, end in lane.ends.items()))
-    before = {p: lane.offsets.get_watermark_offsets(TopicPartition(lane.topic, p), timeout=10)[1] for p in range(4)}
+    before = lane.topic_ends()
     assert holes_of(worker) == {}
     eventually(lambda: notes_reach(lane, before), message="it is noted that nothing is left to fold")
     assert worker.stop() == 0
