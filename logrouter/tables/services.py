@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
 from logrouter.config.options.kafka import REFUSED_CREDENTIALS
 from logrouter.tables.mismatch import MismatchError
 from logrouter.tables.refusal import find_refusal
+from logrouter.tables.topic_metadata import fetch_partition_count
 from logrouter.tables.topic_safety import warn_of_risks
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import BROKER_UP, ROLLUP_LAG, TABLE_HOLES, TABLE_ROWS, TABLES_READY
@@ -86,10 +86,8 @@ class ClusterWait(Service):
         return True
 
     async def _count_partitions(self) -> int | None:
-        client = AIOKafkaClient(**self._security.client_options(), request_timeout_ms=5_000)
         try:
-            await client.bootstrap()
-            cluster = await client.fetch_all_metadata()
+            found = await fetch_partition_count(self._security, self._topic)
         except (KafkaError, OSError, TimeoutError) as exc:
             BROKER_UP.set(0)
             refusal = await find_refusal(self._security)
@@ -100,10 +98,7 @@ class ClusterWait(Service):
                 self.why = f"the Kafka cluster does not answer: {type(exc).__name__}"
                 self._log_change(Log.BROKER_DOWN, lane="tables", error=repr(exc))
             return None
-        finally:
-            await client.close()
         BROKER_UP.set(1)
-        found = len(cluster.partitions_for_topic(self._topic) or ())
         if not found:
             self.why = f"there is no topic {self._topic}: run `logrouter topics`"
             self._log_change(Log.TOPIC_MISSING, topic=self._topic)

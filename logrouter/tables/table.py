@@ -306,10 +306,14 @@ class UsageTable(faust.Table):  # type: ignore[type-arg]  # not subscriptable wh
         return self.folds.get(partition) is fold
 
     async def on_start(self) -> None:
-        """Set the callbacks of the store, before it is given changelog records. Faust calls it at the start."""
+        """Set the callbacks of the store, before it is given changelog records. Faust calls it at the start.
+
+        Returns when every broker knows the changelog: what the one that Faust asks does not know is not recovered.
+        """
         self.store.cutoffs, self.store.failed = self.cutoffs, self.app.producer.fail
         self.store.changelog_end = self._changelog_end
         await super().on_start()
+        await self.check.wait_for_changelog(self.changelog_topic_name, self.partitions or 1)
 
     def _changelog_end(self, partition: int) -> int:
         tp, recovery = TP(self.changelog_topic_name, partition), self.app.tables.recovery

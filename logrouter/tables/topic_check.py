@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from logrouter.kafka.topic_ids import TopicIds
 from logrouter.tables.mismatch import MismatchError, made_anew
+from logrouter.tables.topic_metadata import wait_until_known
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class TopicCheck:
         self.origins = origins
         self._security = security
         self._ids = TopicIds(kafka)
+
+    async def wait_for_changelog(self, changelog: str, partitions: int) -> None:
+        """Return when every broker knows the changelog, which may just have been made."""
+        await wait_until_known(self._security, changelog, partitions)
 
     async def verify_changelog(self, store: Store, changelog: str) -> None:
         """Raise `MismatchError` unless the changelog is that which all open databases were made with.

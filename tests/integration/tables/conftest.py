@@ -21,6 +21,7 @@ from logrouter.core.rollup.cells import Cell, merge_cells
 from logrouter.core.rollup.records import pack_records
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
+from logrouter.tables.lease import EXIT_FENCED
 from tests.conftest import HANG_SECONDS, wait_until
 from tests.integration.tables import run_worker
 
@@ -36,18 +37,30 @@ SESSION_MS = 3_000
 
 
 class Worker:
-    """One tables worker process."""
+    """One tables worker process; a supervisor starts it again when it has ended fenced and nobody waits for that."""
 
     def __init__(self, settings: dict[str, Any], log: Path) -> None:
         self.settings = settings
         self.port = settings["port"]
         self.data_dir = settings["data_dir"]
         self.log = log
-        self._process = FORKS.Process(target=run_worker.main, args=(settings, log))
+        self.starts = 0
+        self._ended = False
+        self._start()
+
+    def _start(self) -> None:
+        self.starts += 1
+        self._process = FORKS.Process(target=run_worker.main, args=(self.settings, self.log))
         self._process.start()
+
+    def revive(self) -> None:
+        """What a supervisor does: on a busy machine a session of `SESSION_MS` may pass without an answer."""
+        if self.code == EXIT_FENCED and not self._ended:
+            self._start()
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
         """Status and JSON body of a GET; status 0 while nobody listens."""
+        self.revive()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_SECONDS)
         try:
             connection.request("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
@@ -86,6 +99,7 @@ class Worker:
 
     def wait(self) -> int:
         """Its exit code, when it has ended."""
+        self._ended = True
         self._process.join(HANG_SECONDS)
         assert self.code is not None, f"it runs after {HANG_SECONDS:g} s"
         return self.code
@@ -219,6 +233,8 @@ class Lane:
 
     def caught_up(self) -> bool:
         """Whether everything produced is folded, flushed and committed."""
+        for worker in self.workers:
+            worker.revive()
         committed = self.committed()
         return all(committed.get(partition, 0) >= end for partition, end in self.ends.items())
 

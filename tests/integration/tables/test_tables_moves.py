@@ -97,7 +97,7 @@ def test_flush_longer_than_the_lease_in_a_rebalance_ends_nobody(lane, eventually
     slow.stop()
     eventually(lane.caught_up, message="caught up")
     assert lane.differences() == {}
-    assert [worker.code for worker in (slow, quick, third)] == [0, None, None]
+    assert [(worker.code, worker.starts) for worker in (slow, quick, third)] == [(0, 1), (None, 1), (None, 1)]
     assert lane.lifetimes(third) == lane.expected_lifetimes()
 
 
