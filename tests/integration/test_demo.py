@@ -20,6 +20,8 @@ from tests.conftest import HANG_SECONDS
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 LONG_TERM = pytest.param(signal.SIGTERM, marks=pytest.mark.long)
+LONG_KILL = pytest.param(signal.SIGKILL, marks=pytest.mark.long)
+ONLY_ONE = [pytest.param({lane}, marks=pytest.mark.long) for lane in ("route", "tables")]
 COMMAND = [sys.executable, "-m", "logrouter", "demo"]
 
 
@@ -59,7 +61,7 @@ class BothServeError(Exception):
     """Ends the wait for lanes that have no topics to become ready with."""
 
 
-@pytest.mark.parametrize("faster", [{"route"}, {"tables"}, {"route", "tables"}])
+@pytest.mark.parametrize("faster", [*ONLY_ONE, {"route", "tables"}])
 def test_lanes_whose_ports_were_taken_meanwhile_are_started_on_others(broker, tmp_path, monkeypatch, faster):
     """Between the choice of a port and its use another program may be faster: a second demo, say."""
     free_port, asked = processes._free_port, []
@@ -95,7 +97,7 @@ def metrics_of(url: str) -> str:
         return ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, LONG_TERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, LONG_KILL, LONG_TERM])
 def test_live_ends_on_a_signal_and_leaves_nothing(tmp_path, eventually, number):
     """The live demo serves its URLs until a signal; Ctrl-C ends it with 0, and even SIGKILL leaves no process."""
     with subprocess.Popen(COMMAND, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as demo:

@@ -70,7 +70,8 @@ def test_kills_of_both_lanes_lose_and_double_nothing(broker, make, seed):
     fleet.stop("route-0", "tables-0")
 
 
-@pytest.mark.parametrize("standbys", [0, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("standbys", [0, 1])
 def test_second_worker_joins_and_leaves_amid_the_stream(broker, make, seed, standbys):
     """A second tables worker comes, is stopped, comes, is killed, comes, while the route lane is killed, too."""
     rnd = random.Random(seed)
@@ -151,7 +152,8 @@ def test_kills_with_the_default_times(broker, make, seed):
     fleet.assert_exact(traffic)
 
 
-@pytest.mark.parametrize("outages", [pytest.param((0.0, 5.0), marks=pytest.mark.long), (5.0,)])
+@pytest.mark.long
+@pytest.mark.parametrize("outages", [(0.0, 5.0), (5.0,)])
 def test_broker_restarts_amid_the_stream(make, seed, outages):
     """The broker goes away and comes back, for a moment and for longer than a transaction may take."""
     with DevKafka() as kafka:

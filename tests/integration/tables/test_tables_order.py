@@ -23,6 +23,7 @@ def assert_listed(lane, worker, window):
     assert unlisted <= min(listed.values())
 
 
+@pytest.mark.long
 def test_the_busiest_of_many_clients_are_known_after_kills_and_on_a_new_disk(lane, eventually):
     """10,000 clients of whom 30 are busy: listed right before and after a kill amid the stream and a recovery."""
     worker = lane.worker()
