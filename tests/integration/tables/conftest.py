@@ -54,8 +54,12 @@ class Worker:
         self._process.start()
 
     def revive(self) -> None:
-        """What a supervisor does: on a busy machine a session of `SESSION_MS` may pass without an answer."""
-        if self.code == EXIT_FENCED and not self._ended:
+        """What a supervisor does: on a busy machine a session of `SESSION_MS` may pass without an answer.
+
+        It may have ended for no other reason, unless somebody has waited for that.
+        """
+        if self.code is not None and not self._ended:
+            assert self.code == EXIT_FENCED, f"it ended with {self.code}: {self.text()[-500:]}"
             self._start()
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
