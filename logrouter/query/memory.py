@@ -117,6 +117,9 @@ class MemoryReader(TableReader):
         end = -1 if standby else offset + 1 + self.behind
         return Position(offset, end, tables.watermarks.get(partition), standby)
 
+    def token(self, partition: int) -> object:  # noqa: D102
+        return self._of(partition)
+
     def holes(self, partition: int) -> Sequence[Hole]:  # noqa: D102
         return self.lost.get(partition, ())
 

@@ -69,6 +69,9 @@ class TableReader(Protocol):
     def position(self, partition: int) -> Position:
         """How far a partition is folded; it must be owned or in `replicas`."""
 
+    def token(self, partition: int) -> object:
+        """Stands for the rows of a partition here: another object after it changed hands, even if it came back."""
+
     def holes(self, partition: int) -> Sequence[Hole]:
         """What the rows of a partition lack for good, by offset; it must be owned or in `replicas`."""
 

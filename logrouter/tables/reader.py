@@ -109,6 +109,10 @@ class StoreReader:
             last = max(last, idle.position - 1)
         return Position(last, max(last + 1, -1 if end is None else end), fold.newest_ms)
 
+    def token(self, partition: int) -> object:
+        """Stands for the rows of a partition here: its fold, or the database of a standby."""
+        return self._table.folds.get(partition) or self._table.store.databases().get(partition)
+
     def holes(self, partition: int) -> Sequence[Hole]:
         """What the rows of a partition lack for good."""
         known = self._table.origins.holes(partition)
@@ -125,7 +129,7 @@ class StoreReader:
         return StoredMoment(
             *(held.fold, subject, kept, lambda: self.position(partition)),
             replica=held.fold is not held.token,
-            held=lambda: self._token(partition) is held.token,
+            held=lambda: self.token(partition) is held.token,
         )
 
     def numbers(
@@ -179,12 +183,9 @@ class StoreReader:
             parts.append((partition, held.token, self._table.store.iterator(partition), held.fold.unflushed()))
         for partition, token, iterator, unflushed in parts:
             for row in unflushed.merged(scan_stored(iterator, wanted), wanted, whole=whole):
-                if self._token(partition) is not token:
+                if self.token(partition) is not token:
                     raise LookupError(f"partition {partition} moved away")
                 yield None if row is None else (row[0][1:], row[1], row[2])
-
-    def _token(self, partition: int) -> object:
-        return self._table.folds.get(partition) or self._table.store.databases().get(partition)
 
     def _held(self, partition: int) -> HeldPartition:
         """The fold of a partition, for a standby an empty one over its database; `LookupError` if not held here."""

@@ -27,12 +27,14 @@ from logrouter.query.schemas import ROWS_HEADER
 from logrouter.query.tiers import Hole, Position  # noqa: TC001 - msgspec looks up the types of fields
 from logrouter.web.respond import AnsweredPartition
 from logrouter.web.scanning import Scanner
+from logrouter.web.view import READINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from logrouter.http_server.meter import RowCount
     from logrouter.http_server.peers import Reply
+    from logrouter.http_server.work_queue import Job
     from logrouter.query.parsing import Query
     from logrouter.query.reports.declaration import ScatterGatherReport
     from logrouter.web.view import View
@@ -228,21 +230,37 @@ async def _build_bounded(view: View, asked: Asked, partitions: frozenset[int]) -
 
     Whoever sees a few clients has a few rows read, and waits among those who ask for one, not among lists.
     """
-    only = caller_of(asked.request).only
-    async with view.job(asked.request, scan=only is None) as job:
-        held = sorted(partitions & (view.owned() | view.reader.replicas()))
-        if not held:
-            raise view.not_held(min(partitions))
-        # Positions before rows: the report may include newer records than it says, never lack any.
-        positions = [(partition, view.reader.position(partition)) for partition in held]
-        scanner, builder = Scanner(view.reader, job, asked.read, held), asked.report.builder(asked.query)
-        try:
-            for work in builder.work():
-                if work is not None:
-                    await (scanner.run_work(work) if only is None else scanner.run_work_for(work, only))
-                if job.over():
-                    await job.pause()
-        except LookupError as exc:
-            raise view.not_ready() from exc
-        holes = {partition: list(lost) for partition in held if (lost := view.reader.holes(partition))}
-        return Part(await job.run(builder.result()), positions, holes)
+    async with view.job(asked.request, scan=caller_of(asked.request).only is None) as job:
+        for _ in range(READINGS):
+            held = sorted(partitions & (view.owned() | view.reader.replicas()))
+            if not held:
+                raise view.not_held(min(partitions))
+            try:
+                part = await _build(view, asked, job, held)
+            except LookupError as exc:
+                view.note_moved(held, exc)
+            else:
+                if part is not None:
+                    return part
+    raise view.not_ready()
+
+
+async def _build(view: View, asked: Asked, job: Job, held: Sequence[int]) -> Part | None:
+    """The part about the partitions in *held*; None if one of them changed hands: what was read is of two moments then.
+
+    `LookupError` if one moved away in the middle of a read.
+    """
+    reader, only = view.reader, caller_of(asked.request).only
+    tokens = [reader.token(partition) for partition in held]
+    # Positions before rows: the report may include newer records than it says, never lack any.
+    positions = [(partition, reader.position(partition)) for partition in held]
+    scanner, builder = Scanner(reader, job, asked.read, held), asked.report.builder(asked.query)
+    for work in builder.work():
+        if work is not None:
+            await (scanner.run_work(work) if only is None else scanner.run_work_for(work, only))
+        if job.over():
+            await job.pause()
+    if any(reader.token(partition) is not token for partition, token in zip(held, tokens, strict=True)):
+        return None
+    holes = {partition: list(lost) for partition in held if (lost := reader.holes(partition))}
+    return Part(await job.run(builder.result()), positions, holes)

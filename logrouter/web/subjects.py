@@ -29,6 +29,7 @@ from logrouter.web.respond import (
     wants_csv_of,
     with_freshness,
 )
+from logrouter.web.view import READINGS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,10 +43,6 @@ if TYPE_CHECKING:
     from logrouter.query.reports.declaration import SubjectReport
     from logrouter.query.tiers import Segment
     from logrouter.web.view import View
-
-
-_READINGS: Final = 3
-"""How often the rows of a subject are read before they count as being moved."""
 
 
 class AskedSubject(NamedTuple):
@@ -139,7 +136,7 @@ async def _answer_here(view: View, asked: AskedSubject, partition: int) -> web.R
 
 async def _read_moment(view: View, asked: AskedSubject, partition: int, job: Job) -> SubjectMoment:
     """The rows of the subject. They are read again if the partition changes hands and is still held here."""
-    for _ in range(_READINGS):
+    for _ in range(READINGS):
         try:
             moment = view.reader.moment(asked.report.kind + asked.name, asked.segments)
             asked.read.here += count_buckets(asked.segments)
@@ -147,11 +144,7 @@ async def _read_moment(view: View, asked: AskedSubject, partition: int, job: Job
                 if job.over():
                     await job.pause()
         except LookupError as exc:
-            held = view.holds([partition])
-            if held and type(exc) is not LookupError:
-                raise  # a bug of ours
-            if not held:
-                break
+            view.note_moved([partition], exc)
         else:
             return moment
     raise view.not_ready()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from logrouter.query.tiers import Tier
 
 
+READINGS: Final = 3
+"""How often rows are read for an answer before they count as being moved."""
+
 MAX_CANDIDATES: Final = 4
 """Workers that are asked for a partition before it counts as missing."""
 
@@ -104,6 +107,16 @@ class View:
     def holds(self, partitions: Iterable[int]) -> bool:
         """Whether this worker can answer for all of these now, as owner or from replicas."""
         return (self.owned() | self.reader.replicas()).issuperset(partitions)
+
+    def note_moved(self, partitions: Iterable[int], exc: LookupError) -> None:
+        """Return if *partitions*, which a reader could not go on with, changed hands and can be read again here.
+
+        Raises `HttpProblem` 503 if they are held here no more, and *exc* itself if it is a bug of ours.
+        """
+        if not self.holds(partitions):
+            raise self.not_ready() from exc
+        if type(exc) is not LookupError:
+            raise exc
 
     def candidates(self, partition: int) -> list[str]:
         """Base URLs of the workers to ask for a partition, one after the other, this one among them.

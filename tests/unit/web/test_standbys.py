@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from logrouter.query.memory import MemoryReader
+
 POINTS = [
     "/v1/clients/{}",
     "/v1/clients/{}/series",
@@ -91,6 +93,82 @@ def test_an_older_copy_is_answered_as_what_it_is(fleet, make_tables, requests):
             assert all(o["offset"] < f["offset"] for f, o in zip(fresh, old, strict=True) if o["role"] == "standby")
             workers[1].reader.is_ready = True
             assert count((await workers[0].get("/v1/clients?window=life")).json) == 2000
+
+    asyncio.run(main())
+
+
+def move(reader):
+    """A rebalance: what this worker owned it has as a replica now, until it is recovered."""
+    reader.held, reader.mine = reader.held | reader.mine, frozenset()
+
+
+@pytest.mark.parametrize("target", LISTS)
+def test_partitions_that_change_hands_while_a_list_is_made_are_read_again(fleet, monkeypatch, target):
+    """An owner becomes a replica in the middle of a scan: what was read is not of one moment, and no error either."""
+    scan, moved = MemoryReader.scan, []
+
+    def scan_and_move(self, *args, **options):
+        for number, row in enumerate(scan(self, *args, **options)):
+            yield row
+            if number == 3 and not moved:
+                moved.append(self.url)
+                move(self)
+                raise LookupError("a partition moved away")
+
+    monkeypatch.setattr(MemoryReader, "scan", scan_and_move)
+
+    async def main():
+        async with fleet(1) as (worker,):
+            reply = await worker.get(target)
+            assert moved
+            assert (reply.status, reply.json["freshness"]["stale"]) == (200, True)
+
+    asyncio.run(main())
+
+
+def test_a_list_is_not_of_two_moments(fleet, make_tables, requests, monkeypatch):
+    """Between two scans for one answer an owner becomes a replica that lacks the newest: all is as of its offset."""
+    scan, scans = MemoryReader.scan, []
+
+    def scan_and_move(self, *args, **options):
+        yield from scan(self, *args, **options)
+        scans.append(args[1])
+        move(self)
+
+    monkeypatch.setattr(MemoryReader, "scan", scan_and_move)
+
+    async def main():
+        old = make_tables(requests[:1000])
+        async with fleet(1, tables=make_tables(requests)) as (worker,):
+            worker.reader.older = old
+            answer = (await worker.get("/v1/totals?window=life")).json
+        assert [one["offset"] for one in answer["freshness"]["partitions"]] == [old.offsets[p] for p in range(6)]
+        assert count(answer) == 1000
+        assert answer["clients"] == len({request["client"] for request in requests[:1000]})
+        assert len(scans) > len(set(scans))
+
+    asyncio.run(main())
+
+
+def test_partitions_that_are_lost_while_a_list_is_made_are_missing(fleet, monkeypatch):
+    """Nobody has them any more, and a bug of ours is not taken for that."""
+    lost, scan = [LookupError("a partition moved away"), KeyError("a bug")], MemoryReader.scan
+
+    def scan_and_lose(self, *args, **options):
+        yield from scan(self, *args, **options)
+        exc = lost.pop(0)
+        if not isinstance(exc, KeyError):
+            self.mine = frozenset()
+        raise exc
+
+    monkeypatch.setattr(MemoryReader, "scan", scan_and_lose)
+
+    async def main():
+        async with fleet(1) as (worker,):
+            mine = worker.reader.mine
+            assert (await worker.get("/v1/clients")).status == 503
+            worker.reader.mine = mine
+            assert (await worker.get("/v1/clients")).status == 500
 
     asyncio.run(main())
 
