@@ -18,6 +18,7 @@ from logrouter.web.app import AUTHENTICATOR, build_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ssl import SSLContext
 
     from aiohttp import web
 
@@ -48,10 +49,25 @@ def bind_socket(host: str, port: int) -> socket.socket:
             bound.close()
             raise
     except OSError as exc:
-        msg = f"cannot listen on {authority(host, port)}: {exc.strerror}"
-        raise OSError(msg) from None
+        raise _taken(host, port, exc) from None
     bound.setblocking(False)
     return bound
+
+
+async def open_port(runner: web.AppRunner, bound: socket.socket, tls: SSLContext | None, host: str) -> None:
+    """Listen on a socket of `bind_socket`. `OSError`, in one line, if another program listens there by now.
+
+    As long as neither listens, the system lets two programs bind the same port.
+    """
+    port: int = bound.getsockname()[1]
+    try:
+        await listen(runner, bound, tls)
+    except OSError as exc:
+        raise _taken(host, port, exc) from None
+
+
+def _taken(host: str, port: int, exc: OSError) -> OSError:
+    return OSError(f"cannot listen on {authority(host, port)}: {exc.strerror}")
 
 
 def base_url(host: str, port: int, *, encrypted: bool = False) -> str:
@@ -122,7 +138,7 @@ class ViewServer(Service):
         while not (self._reader.knows_group() or self._waits() or time.monotonic() > until or self.should_stop):
             await self.sleep(_LOOK_SECONDS)
         if not self.should_stop and self._runner is not None:
-            await listen(self._runner, self._socket, self._tls)
+            await open_port(self._runner, self._socket, self._tls, self._settings.host)
 
     async def on_stop(self) -> None:
         """Finish what is being answered and close."""

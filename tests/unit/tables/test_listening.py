@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 
 import pytest
+from aiohttp import web
 
-from logrouter.tables.http import base_url, bind_socket
+from logrouter.http_server.server import app_runner
+from logrouter.tables.http import base_url, bind_socket, open_port
 
 
 def reaches(host, port):
@@ -39,6 +42,22 @@ def test_addresses_that_a_host_listens_on(host, from_ipv4, from_ipv6):
         bound.listen()
         port = bound.getsockname()[1]
         assert (reaches("127.0.0.1", port), reaches("::1", port)) == (from_ipv4, from_ipv6)
+
+
+def test_a_port_that_two_have_bound_is_named_when_it_is_opened():
+    """Two that start at the same moment: both may bind, as neither listens yet."""
+
+    async def main():
+        runner = app_runner(web.Application())
+        await runner.setup()
+        with bind_socket("127.0.0.1", 0) as one, bind_socket("127.0.0.1", one.getsockname()[1]) as other:
+            port = one.getsockname()[1]
+            await open_port(runner, one, None, "127.0.0.1")
+            with pytest.raises(OSError, match=rf"^cannot listen on 127\.0\.0\.1:{port}: Address already in use$"):
+                await open_port(runner, other, None, "127.0.0.1")
+            await runner.cleanup()
+
+    asyncio.run(main())
 
 
 def reaches_ipv6():
