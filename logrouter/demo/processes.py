@@ -82,8 +82,8 @@ class LaneProcesses:
         """
         started = time.monotonic()
         for name in _PORTS:
-            while not _is_ready(self._url(name)):
-                self._replace_portless()
+            # Who has lost its port is replaced first: what answers there is another program's.
+            while self._replace_portless() or not _is_ready(self._url(name)):
                 self.check()
                 elapsed = time.monotonic() - started
                 if elapsed > READY_SECONDS:
@@ -92,12 +92,15 @@ class LaneProcesses:
                 time.sleep(_POLL_SECONDS)
         self.check()
 
-    def _replace_portless(self) -> None:
-        """Start each one anew that has ended because another program took its port a moment before."""
+    def _replace_portless(self) -> bool:
+        """Start each one anew that has ended because another program took its port a moment before; whether any has."""
+        replaced = False
         for name, process in list(self._children.items()):
             if process.poll() is not None and _TAKEN in self._read_log(name):
                 self._watchdog.release(process.pid)
                 self._start(name, _free_port(0))
+                replaced = True
+        return replaced
 
     def check(self) -> None:
         """Raise `DemoError` if one of them has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -41,10 +42,9 @@ def bind_socket(host: str, port: int) -> socket.socket:
         family, *_, address = min(found, key=lambda info: info[0] is not socket.AF_INET)
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family is socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            bound.bind(address)
+            _bind(bound, address)
         except OSError:
             bound.close()
             raise
@@ -54,13 +54,25 @@ def bind_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-async def open_port(runner: web.AppRunner, bound: socket.socket, tls: SSLContext | None, host: str) -> None:
-    """Listen on a socket of `bind_socket`. `OSError`, in one line, if another program listens there by now.
+def _bind(unbound: socket.socket, address: Any) -> None:
+    """Bind a port for this process alone, or else, after another that has just ended, as the system allows it then.
 
-    As long as neither listens, the system lets two programs bind the same port.
+    With SO_REUSEADDR two processes may bind a port until one of them listens, and the other fails when it begins to.
     """
+    try:
+        unbound.bind(address)
+    except OSError as exc:
+        if exc.errno != errno.EADDRINUSE:
+            raise
+        unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        unbound.bind(address)
+
+
+async def open_port(runner: web.AppRunner, bound: socket.socket, tls: SSLContext | None, host: str) -> None:
+    """Listen on a socket of `bind_socket`. `OSError`, in one line, if another program listens there by now."""
     port: int = bound.getsockname()[1]
     try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its connections must not keep the next one out
         await listen(runner, bound, tls)
     except OSError as exc:
         raise _taken(host, port, exc) from None

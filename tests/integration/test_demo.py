@@ -17,7 +17,7 @@ from logrouter.demo import processes
 from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 LONG_TERM = pytest.param(signal.SIGTERM, marks=pytest.mark.long)
 LONG_KILL = pytest.param(signal.SIGKILL, marks=pytest.mark.long)

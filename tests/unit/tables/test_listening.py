@@ -44,18 +44,53 @@ def test_addresses_that_a_host_listens_on(host, from_ipv4, from_ipv6):
         assert (reaches("127.0.0.1", port), reaches("::1", port)) == (from_ipv4, from_ipv6)
 
 
-def test_a_port_that_two_have_bound_is_named_when_it_is_opened():
-    """Two that start at the same moment: both may bind, as neither listens yet."""
+def test_a_bound_port_is_nobody_elses_before_it_is_opened():
+    """Two that start at the same moment: the later one is told at once, not when it begins to listen."""
+    with bind_socket("127.0.0.1", 0) as one:
+        port = one.getsockname()[1]
+        with pytest.raises(OSError, match=rf"^cannot listen on 127\.0\.0\.1:{port}: Address already in use$"):
+            bind_socket("127.0.0.1", port)
+
+
+def test_a_port_can_be_bound_again_while_connections_of_before_linger():
+    """A worker that is started again does not wait for a minute, as TIME_WAIT takes."""
 
     async def main():
         runner = app_runner(web.Application())
         await runner.setup()
-        with bind_socket("127.0.0.1", 0) as one, bind_socket("127.0.0.1", one.getsockname()[1]) as other:
+        one = bind_socket("127.0.0.1", 0)
+        port = one.getsockname()[1]
+        await open_port(runner, one, None, "127.0.0.1")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"404" in await reader.read()  # the server has closed first
+        writer.close()
+        await runner.cleanup()
+        one.close()
+        with socket.socket() as plain, pytest.raises(OSError, match="in use"):
+            plain.bind(("127.0.0.1", port))
+        with bind_socket("127.0.0.1", port) as again:
+            assert again.getsockname()[1] == port
+
+    asyncio.run(main())
+
+
+def test_a_port_that_another_opens_first_is_named():
+    """After a process that has just ended two may bind it, as neither listens yet."""
+
+    async def main():
+        runner = app_runner(web.Application())
+        await runner.setup()
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", 0))
             port = one.getsockname()[1]
-            await open_port(runner, one, None, "127.0.0.1")
+            other = bind_socket("127.0.0.1", port)
+            one.listen()
             with pytest.raises(OSError, match=rf"^cannot listen on 127\.0\.0\.1:{port}: Address already in use$"):
                 await open_port(runner, other, None, "127.0.0.1")
-            await runner.cleanup()
+            other.close()
+        await runner.cleanup()
 
     asyncio.run(main())
 
