@@ -135,6 +135,7 @@ def complete_draft(
     It passes through what was left out when it was held: the route's topics and changes of fields, and validation.
     *record* says where its line was; its value is not needed.
     """
+    event["$schema"] = route.schema_uri  # a version before may have written the draft, with the schema of its time
     waited = Draft(route, record, event, time_ms, tables, route.topics)
     if route.extras is not None:
         _apply_steps(waited, route.extras)

@@ -17,7 +17,7 @@ from logrouter.core.enrich import compile_client_ip
 from logrouter.core.enrich.lookup import compile_agent, compile_geo, compile_lookup
 from logrouter.core.routing import OnInvalid, OptionalSteps
 from logrouter.core.sampling import compile_limit, compile_sample
-from logrouter.core.transform import path_of, value_at
+from logrouter.core.transform import chain, drop, path_of, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
     from logrouter.core.enrich.lookup import Enrich
     from logrouter.core.routing import KeyOf
-    from logrouter.core.transform import Path
+    from logrouter.core.transform import Change, Path
     from logrouter.model import RawRecord
 
-CANONICAL: Final = "api_request/1.0.0"
+CANONICAL: Final = "api_request/1.1.0"
+SINCE_1_1: Final[tuple[Path, ...]] = (("path_template",), ("backend",), ("error", "source"))
+"""Fields that events have had since 1.1.0 of their schema: a route whose schema refuses one leaves it out."""
 MAX_WEIGHT: Final = 1_000_000
 _GEO: Final = "geo"
 _AGENT: Final = "user_agent_family"
@@ -77,7 +79,7 @@ def compile_optional_steps(
         after=tuple(after),
         topics=to.choose,
         follow=to.choose is not None and not options.stream,
-        change=compile_fields(options.fields) if options.fields is not None else None,
+        change=_change(options, schema),
         on_invalid=on_invalid,
     )
     used = (extras.sample, extras.limit, extras.topics, extras.change, *before, *after)
@@ -136,6 +138,14 @@ def _check_weight(options: RouteOptions, sample: float, path: str, problems: Pro
             join_path(path, "sample"),
             f"gives events a weight of {max(weights) / sample:.10g}, at most {MAX_WEIGHT} is allowed",
         )
+
+
+def _change(options: RouteOptions, schema: Mapping[str, Any]) -> Change | None:
+    """What the route changes of its events. A schema of an older version must not make dead letters of new fields."""
+    unknown = [path for path in SINCE_1_1 if forbids_field(schema, path)]
+    asked = [] if options.fields is None else [compile_fields(options.fields)]
+    changes = [*asked, drop(unknown)] if unknown else asked
+    return chain(changes) if changes else None
 
 
 def _check_fields(options: RouteOptions, schema: Mapping[str, Any], path: str, problems: Problems) -> None:

@@ -291,7 +291,7 @@ class RouteOptions:
     schema: str = opt(
         Text(r"[A-Za-z0-9._/-]+", "a schema name or file", 500),
         "JSON Schema that every event must satisfy: a file relative to this one, or one that comes with logrouter.",
-        default="api_request/1.0.0",
+        default="api_request/1.1.0",
     )
     on_invalid: str = opt(
         Choice(tuple(each.value for each in OnInvalid)),

@@ -150,7 +150,7 @@ MESSAGES = [
         with_route(schema="nope/1.0.0"),
         (
             "4:97: routes[0].schema: there is no schema 'nope/1.0.0': no such file, and the package has "
-            "api_request/1.0.0, dead_letter/1.0.0, wikimedia/api-gateway/request/1.0.0"
+            "api_request/1.0.0, api_request/1.1.0, dead_letter/1.0.0, wikimedia/api-gateway/request/1.0.0"
         ),
     ),
     (with_route(weight="0.5"), "4:97: routes[0].weight: must be a number from 1 to 1000000, not 0.5"),
@@ -272,7 +272,8 @@ def test_all_problems_are_listed_at_once_in_file_order() -> None:
         "11:12: routes[2].name: routes[1] is called gateway as well",
         (
             "11:63: routes[2].schema: there is no schema 'api_reqest/1.0.0' (did you mean \"api_request/1.0.0\"?): no "
-            "such file, and the package has api_request/1.0.0, dead_letter/1.0.0, wikimedia/api-gateway/request/1.0.0"
+            "such file, and the package has api_request/1.0.0, api_request/1.1.0, dead_letter/1.0.0, "
+            "wikimedia/api-gateway/request/1.0.0"
         ),
     ]
 

@@ -220,10 +220,10 @@ def test_schema_is_a_file_beside_topics_yaml_or_comes_with_the_package(tmp_path:
     own.write_text('{"$id": "/mine/1.0.0", "type": "object"}')
     uris = [
         config.parse(with_route(schema=name).encode(), {}, folder=tmp_path).table.sources[0].routes[0].schema_uri
-        for name in ("mine.json", "api_request/1.0.0", "schemas/wikimedia/api-gateway/request/1.0.0.json")
+        for name in ("mine.json", "api_request/1.1.0", "schemas/wikimedia/api-gateway/request/1.0.0.json")
     ]
 
-    assert uris == ["/mine/1.0.0", "/logrouter/api_request/1.0.0", "/api-gateway/request/1.0.0"]
+    assert uris == ["/mine/1.0.0", "/logrouter/api_request/1.1.0", "/api-gateway/request/1.0.0"]
 
 
 @pytest.mark.parametrize(

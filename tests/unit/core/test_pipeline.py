@@ -76,7 +76,7 @@ def test_request_becomes_this_event():
     assert accepted.key == b"c1"
     assert accepted.topic == "api-gateway.request"
     assert orjson.loads(accepted.value) == {
-        "$schema": "/logrouter/api_request/1.0.0",
+        "$schema": "/logrouter/api_request/1.1.0",
         "meta": {
             "stream": "api-gateway.request",
             "dt": "2026-05-04T09:59:58.000Z",
@@ -112,7 +112,7 @@ def test_request_becomes_this_event():
     }
 
 
-@pytest.mark.parametrize("schema", ["api_request/1.0.0", "wikimedia/api-gateway/request/1.0.0"])
+@pytest.mark.parametrize("schema", ["api_request/1.1.0", "wikimedia/api-gateway/request/1.0.0"])
 def test_event_is_valid_against_both_schemas(schema):
     """A clean event satisfies our schema and the Wikimedia-compatible one."""
     jsonschema.validate(orjson.loads(outcome(line()).value), json.loads((SCHEMAS / f"{schema}.json").read_text()))

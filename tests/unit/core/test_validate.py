@@ -21,7 +21,7 @@ from logrouter.model import RawRecord, Reason, Rejected, Stage
 from tests.conftest import examples
 
 EVENT: dict[str, Any] = {
-    "$schema": "/logrouter/api_request/1.0.0",
+    "$schema": "/logrouter/api_request/1.1.0",
     "meta": {
         "stream": "api-gateway.request",
         "dt": "2026-05-04T10:00:00.000Z",
@@ -78,7 +78,7 @@ def whole(_validator, pattern: str, instance: Any, _schema):
 
 REFERENCE = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": whole})
 ORACLES = {name: REFERENCE(schema) for name, schema in SCHEMAS.items()}
-OURS = VALIDATORS["api_request/1.0.0"]
+OURS = VALIDATORS["api_request/1.1.0"]
 DT_PATTERN = f"does not match the pattern {OURS.schema['properties']['meta']['properties']['dt']['pattern']}"
 
 
@@ -128,7 +128,7 @@ def _at(value: Any, path: tuple[Any, ...]) -> Any:
 
 def test_schema_knows_every_outcome() -> None:
     """The words of the program and of the schema are the same."""
-    assert SCHEMAS["api_request/1.0.0"]["properties"]["outcome"]["enum"] == list(OUTCOMES)
+    assert SCHEMAS["api_request/1.1.0"]["properties"]["outcome"]["enum"] == list(OUTCOMES)
 
 
 @pytest.mark.parametrize("value", [b"plain text", b"\xff\xfe", b"x" * 500, b""])

@@ -61,7 +61,7 @@ def test_what_would_hang_or_never_end_is_refused(tmp_path, special, kind):
     assert why_unreadable(path) == REFUSED
     with pytest.raises(OSError, match=REFUSED):
         read_bounded(path, 10)
-    for given in ({"lookup": path, "schema": "api_request/1.0.0"}, {"lookup": "none.csv", "schema": path}):
+    for given in ({"lookup": path, "schema": "api_request/1.1.0"}, {"lookup": "none.csv", "schema": path}):
         with pytest.raises(config.ConfigError, match=f"{path} {REFUSED}"):
             config.parse(FILE.format(**given).encode(), {}, folder=tmp_path)
     with pytest.raises(SettingsError, match=REFUSED):

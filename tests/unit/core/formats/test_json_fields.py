@@ -38,7 +38,7 @@ EVERY_FIELD = {
 }
 ALL = parser("json", FormatSettings(fields=EVERY_FIELD, extras={"plan": KeyRule(("b.c",))}, required=("a",)))
 
-SCHEMA = Path(logrouter.__file__).parent / "schemas" / "api_request" / "1.0.0.json"
+SCHEMA = Path(logrouter.__file__).parent / "schemas" / "api_request" / "1.1.0.json"
 VALIDATOR = Validator(orjson.loads(SCHEMA.read_bytes()))
 
 
@@ -391,7 +391,7 @@ def test_no_object_makes_parsing_raise(a, b, c):
     if isinstance(found, Parsed):
         assert found.time is None or epoch_ms(found.time) is not None
         event = {
-            "$schema": "/logrouter/api_request/1.0.0",
+            "$schema": "/logrouter/api_request/1.1.0",
             "source": {"format": "json", "topic": "t", "partition": 0, "offset": 0, "index": 0},
             "weight": 1.0,
             **found.event,

@@ -23,7 +23,7 @@ from .test_corpus import cases, client_id, folder_of, format_cases, line_of, set
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VALIDATOR = Validator(orjson.loads(packaged_schemas()["api_request/1.0.0"]))
+VALIDATOR = Validator(orjson.loads(packaged_schemas()["api_request/1.1.0"]))
 SHIPPED: dict[str, Any] = {"stream": "stdout", "kubernetes": {"pod_name": "q", "container_name": "c"}}
 
 
