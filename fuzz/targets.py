@@ -29,7 +29,7 @@ GROWTH = 16
 """An event may be this many times as long as its line: names are longer than what they stand for."""
 
 EVENT = frozenset(
-    orjson.loads((CORPUS.parents[1] / "logrouter/schemas/api_request/1.0.0.json").read_bytes())["properties"]
+    orjson.loads((CORPUS.parents[1] / "logrouter/schemas/api_request/1.1.0.json").read_bytes())["properties"]
 )
 ABSENT = (None, "", "-")
 

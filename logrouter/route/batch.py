@@ -12,6 +12,7 @@ from logrouter.core.pipeline import BLOCK_SIZE, Work, process_block
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.counting import add_event
 from logrouter.core.rollup.records import pack_records
+from logrouter.core.templates.learning import TemplateLearner
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import ENCODED, UNMATCHED, Accepted, Held, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.ledger import RecreatedTopics
@@ -59,11 +60,13 @@ class BatchProcessor:
         pairing_partitions: int = 1,
         partial_lines: PartialLines | None = None,
         recreated: RecreatedTopics | None = None,
+        templates: TemplateLearner | None = None,
         block_size: int = BLOCK_SIZE,
     ) -> None:
         """*partial_lines* is what former batches, even with other route tables, have left of cut lines.
 
-        *recreated* are the topics that are not the first of their names: event ids name theirs.
+        *recreated* are the topics that are not the first of their names: event ids name theirs. *templates* knows the
+        path templates that URLs are counted by.
 
         *block_size* is how many records, and requests in them, go through the pipeline's stages together.
         """
@@ -79,6 +82,7 @@ class BatchProcessor:
         self._ids: dict[tuple[str, int], EventId] = {}
         self._partial_lines = PartialLines() if partial_lines is None else partial_lines
         self._recreated = RecreatedTopics() if recreated is None else recreated
+        self._templates = TemplateLearner() if templates is None else templates
         self._changes = self._recreated.changes
 
     def process(self, messages: Sequence[Message]) -> BatchOutput:
@@ -87,7 +91,7 @@ class BatchProcessor:
             self._changes = self._recreated.changes
             self._ids.clear()
         output = BatchOutput()
-        sums = Accumulator()
+        sums = Accumulator(self._templates)
         now_ms = self._clock_ms()
         counts = output.counts
         not_ours = 0

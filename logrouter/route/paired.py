@@ -14,6 +14,7 @@ from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.counting import add_event
 from logrouter.core.rollup.records import pack_records
+from logrouter.core.templates.learning import TemplateLearner
 from logrouter.model import UNMATCHED, Accepted, Ignored, RawRecord, Reason, Rejected, Stage
 from logrouter.route.batch import internal_error
 
@@ -32,7 +33,8 @@ _NO_EVENT = frozenset({PairResult.DUPLICATE, PairResult.FORGOTTEN})
 class PairFinisher:
     """Takes held lines through the rest of the pipeline, with one route table.
 
-    *known_routes* are the names of its routes: lines of others can't be finished here.
+    *known_routes* are the names of its routes: lines of others can't be finished here. *templates* knows the path
+    templates that URLs are counted by.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class PairFinisher:
         dead_letters: DeadLetterSettings,
         clock_ms: Callable[[], int],
         emitter: str = "logrouter",
+        templates: TemplateLearner | None = None,
     ) -> None:
         self._routes = table.routes()
+        self._templates = TemplateLearner() if templates is None else templates
         self._rollup_partitions = rollup_partitions
         self._dead_letters = dead_letters
         self._clock_ms = clock_ms
@@ -56,7 +60,7 @@ class PairFinisher:
 
         *malformed* are records of the pairing topic that are no held lines: each becomes a dead letter.
         """
-        sums = Accumulator()
+        sums = Accumulator(self._templates)
         now_ms = self._clock_ms()
         for each in left:
             self._finish(each, output, sums, now_ms)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from logrouter.core.join.held_lines import HeldLine
     from logrouter.core.routing import RouteTable
+    from logrouter.core.templates.learning import TemplateLearner
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.records import Message, Partition
     from logrouter.kafka.transaction import Headers
@@ -63,8 +64,11 @@ class PairingStates(TransactionalState):
     A partition is ready once its state is restored; until then it is paused. The lane closes this when it ends.
     """
 
-    def __init__(self, clock_ms: Callable[[], int], elapsed_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, clock_ms: Callable[[], int], elapsed_ms: Callable[[], int], templates: TemplateLearner | None = None
+    ) -> None:
         """*clock_ms* gives epoch milliseconds, for dead letters; *elapsed_ms* those of a clock that nobody sets."""
+        self._templates = templates
         self._clock_ms = clock_ms
         self._elapsed_ms = elapsed_ms
         self._assignment: Assignment | None = None
@@ -112,6 +116,7 @@ class PairingStates(TransactionalState):
             dead_letters=settings.dead_letters,
             clock_ms=self._clock_ms,
             emitter=settings.emitter,
+            templates=self._templates,
         )
 
     def assigned(self, partitions: Sequence[Partition]) -> AssignmentStart:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.settings import reread_config
+from logrouter.core.templates.learning import TemplateLearner
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.topics import TopicFinding, WantedTopic, create_missing, find_missing
 from logrouter.reload.reloader import ConfigFile, Reloader, RetryLaterError
@@ -45,13 +46,13 @@ _CHANGELOG: Final = {
 
 def make_lane(settings: Settings, *, default_instance: str, stopping: Callable[[], bool]) -> RouteLane:
     """The lane that `settings` describe; it connects only when run."""
-    partial_lines, recreated = PartialLines(), RecreatedTopics()
+    partial_lines, recreated, templates = PartialLines(), RecreatedTopics(), TemplateLearner()
     starts = SourceStarts(partial_lines, clock_ms, recreated=recreated)
     return RouteLane(
         ConfigVersions(_make_version(settings, default_instance), file=settings.file),
-        make_processor=partial(_make_processor, partial_lines, recreated, starts),
+        make_processor=partial(_make_processor, partial_lines, recreated, templates, starts),
         # The ledger before all others: what it sends back to be read again, they must not have seen.
-        states=(SourceTopics(recreated), starts, PairingStates(clock_ms, elapsed_ms), partial_lines),
+        states=(SourceTopics(recreated), starts, PairingStates(clock_ms, elapsed_ms, templates), partial_lines),
         stopping=stopping,
     )
 
@@ -59,6 +60,7 @@ def make_lane(settings: Settings, *, default_instance: str, stopping: Callable[[
 def _make_processor(
     partial_lines: PartialLines,
     recreated: RecreatedTopics,
+    templates: TemplateLearner,
     starts: SourceStarts,
     settings: LaneSettings,
     table: RouteTable,
@@ -75,6 +77,7 @@ def _make_processor(
         pairing_partitions=settings.pairing.partitions if settings.pairing is not None else 1,
         partial_lines=partial_lines,
         recreated=recreated,
+        templates=templates,
     )
 
 

@@ -15,7 +15,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.rollup.cells import FIRST_FIELDS, Cell, CellTotals, saturate_cell, upgrade_cell
+from logrouter.core.rollup.cells import Cell, CellTotals, saturate_cell
+from logrouter.core.rollup.old_cells import FIRST_FIELDS, SECOND_FIELDS, OldCell, upgrade_cell
+from logrouter.core.rollup.shrinking import encode_within
 from logrouter.query.tiers import Tier
 from logrouter.tables.mismatch import LATER_VERSION, MismatchError
 
@@ -30,16 +32,25 @@ NOTES: Final = b"\x03\xff\xff\xff\xff"
 NOTHING: Final = -1
 """The watermark of a row that does not exist yet."""
 
+MAX_ROW_BYTES: Final = 3 << 19
+"""A cell is made smaller than this for its row: with its key, a batch of the changelog must take it (2 MB)."""
+
 _PREFIX: Final = Struct(">BI")
 BUCKET_BYTES: Final = _PREFIX.size
 """Length of the part of a key that holds tier and bucket."""
 _WATERMARK: Final = Struct(">Q")
-_FIRST: Final = 0x90 + FIRST_FIELDS
-"""First byte of a cell of version 1: an array of that many elements."""
 _encode = msgspec.msgpack.Encoder().encode
-_HEADER: Final = _encode([None] * len(Cell.__struct_fields__))[: -len(Cell.__struct_fields__)]
-"""First bytes of a cell: an array of that many elements."""
-_FIRST_HEADER: Final = bytes([_FIRST])
+
+
+def _header_of(fields: int) -> bytes:
+    """First bytes of a cell: an array of so many elements."""
+    return _encode([None] * fields)[:-fields]
+
+
+_HEADER: Final = _header_of(len(Cell.__struct_fields__))
+_FIRST: Final = _header_of(FIRST_FIELDS)
+_OLD: Final = (_FIRST, _header_of(SECOND_FIELDS))
+_decode_old = msgspec.msgpack.Decoder(OldCell).decode
 _decode = msgspec.msgpack.Decoder(Cell).decode
 _decode_numbers = msgspec.msgpack.Decoder(CellTotals).decode
 
@@ -84,7 +95,7 @@ def refuse_later(key: bytes, value: bytes | None) -> None:
     """Raise `MismatchError` if a changelog record is nothing that this version knows: a later one has written it."""
     if key.startswith(NOTES):
         return
-    if key[0] >= len(TIERS) or not (value is None or value.startswith((_HEADER, _FIRST_HEADER), _WATERMARK.size)):
+    if key[0] >= len(TIERS) or not (value is None or value.startswith((_HEADER, *_OLD), _WATERMARK.size)):
         raise MismatchError(LATER_VERSION)
 
 
@@ -94,12 +105,18 @@ def is_row(key: bytes) -> bool:
 
 
 def encode(watermark: int, cell: Cell) -> bytes:
-    """The value of a row. Sums too large to be encoded are capped."""
+    """The value of a row. Sums too large to be encoded are capped, and a cell too large is made smaller, in place."""
+    cell.url_error_bound = cell.count  # workers of 0.1.0 see no URLs of it, and say so
     try:
-        return _WATERMARK.pack(watermark) + _encode(cell)
+        value = _encode(cell)
     except OverflowError:
         saturate_cell(cell)
-        return _WATERMARK.pack(watermark) + _encode(cell)
+        cell.url_error_bound = cell.count
+        value = _encode(cell)
+    if len(value) > MAX_ROW_BYTES:
+        value = encode_within(cell, MAX_ROW_BYTES, lambda: _encode(cell))
+    cell.url_error_bound = 0
+    return _WATERMARK.pack(watermark) + value
 
 
 def encode_as(watermark: int, cell: Cell, tier: Tier, bucket: int) -> bytes:
@@ -138,10 +155,11 @@ def watermark(value: bytes) -> int:
 
 
 def decode_cell(value: bytes) -> Cell:
-    """The sums in a row, of this version or of version 1."""
+    """The sums in a row, of this version or of one before."""
+    if value.startswith(_OLD, _WATERMARK.size):
+        return upgrade_cell(_decode_old(memoryview(value)[8:]), first=value.startswith(_FIRST, _WATERMARK.size))
     cell = _decode(memoryview(value)[8:])
-    if value[8] == _FIRST:
-        upgrade_cell(cell)
+    cell.url_error_bound = 0
     return cell
 
 

@@ -18,6 +18,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from logrouter.core.templates.masking import mask_segments
+
 FOLDER: Final = Path(__file__).parent
 PREFIX: Final = "compat"
 """What all names of topics and groups begin with, in everything that is kept."""
@@ -79,9 +81,9 @@ class Release:
         return _read(self.folder / "completed.jsonl")
 
     def answers(self) -> dict[str, Any]:
-        """Bodies by path."""
+        """Bodies by path, in the form that they have now."""
         answers: dict[str, Any] = orjson.loads((self.folder / "answers.json").read_bytes())
-        return answers
+        return {path: by_template(answer) for path, answer in answers.items()}
 
     def unpack_tables(self, into: Path) -> None:
         """Put the data folder of the tables worker there."""
@@ -104,6 +106,27 @@ def within(before: Any, now: Any) -> Any:
         return {name: within(value, now[name]) for name, value in before.items() if name in now}
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         return [within(one, other) for one, other in zip(before, now, strict=True)]
+    return now
+
+
+def without_minor(value: bytes) -> bytes:
+    """An event or a line that waits, with the schema's version of 0.1.0: 1.1.0 only has more fields."""
+    return value.replace(b'"/logrouter/api_request/1.1.0"', b'"/logrouter/api_request/1.0.0"')
+
+
+def by_template(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer of 0.1.0 about URLs or an API's clients as it is now: an entry per template, bounds by entry."""
+    if "max_undercount" not in answer:
+        return answer
+    now = {name: value for name, value in answer.items() if name != "max_undercount"}
+    if "urls" in answer:
+        urls: dict[str, Any] = {}
+        for each in answer["urls"]:
+            name = mask_segments(each["url"])
+            url = urls.setdefault(name, {"url": name, "status": {}, "count": 0})
+            url["status"][each["status"]] = each["count"] + url["status"].get(each["status"], 0)
+            url["count"] += each["count"]
+        now["urls"] = sorted(urls.values(), key=lambda url: (-url["count"], url["url"]))
     return now
 
 

@@ -36,7 +36,7 @@ from logrouter.tables.fold import PartitionFold
 from logrouter.tables.retention import Cutoffs
 from logrouter.tables.store import open_database
 from logrouter.web import app
-from tests.compat.release import PREFIX, Record, Release, figures, releases, within
+from tests.compat.release import PREFIX, Record, Release, figures, releases, within, without_minor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -146,7 +146,9 @@ def kept(release: Release, topics: Iterable[str]) -> list[Message]:
 
 def events_of(found: Iterable[tuple[str, bytes, bytes | None]]) -> Counter[str]:
     """(topic, value, key) as texts that are equal if the events are, however their fields are ordered."""
-    return Counter(comparable([topic, orjson.loads(value), key and key.decode()]) for topic, value, key in found)
+    return Counter(
+        comparable([topic, orjson.loads(without_minor(value)), key and key.decode()]) for topic, value, key in found
+    )
 
 
 def comparable(value: Any) -> str:
@@ -208,19 +210,23 @@ def test_the_same_lines_wait_in_the_same_places_of_the_pairing_topic(release):
     output = lane.route(kept(release, lane.sources))
     before = release.topic(PAIRING)
 
-    assert Counter((p, key, comparable(orjson.loads(value))) for p, key, value in output.held_lines) == Counter(
-        (each.partition, each.key, comparable(orjson.loads(each.value or b""))) for each in before
-    )
+    assert Counter(
+        (p, key, comparable(orjson.loads(without_minor(value)))) for p, key, value in output.held_lines
+    ) == Counter((each.partition, each.key, comparable(orjson.loads(each.value or b""))) for each in before)
     assert [each for each in before if held_lines.decode(each.value or b"") is None] == []
 
 
 def test_the_same_lines_come_to_the_same_sums(release):
-    """The partial sums of the release and those of today fold to the same rows."""
+    """The partial sums of the release and those of today fold to the same rows, but for what 0.1.0 did not count."""
     lane = Lane(release)
     output = lane.route(kept(release, lane.sources))
     lane.wait(output)
 
-    assert plain(folded(value for _, value in output.rollup)) == plain(folded_rollup(release))
+    now = folded(value for _, value in output.rollup)
+    for cells in now.rows.values():
+        for cell in cells.values():
+            cell.backend, cell.version, cell.url_latency = {}, {}, {}
+    assert plain(now) == plain(folded_rollup(release))
 
 
 def test_what_waits_is_completed_once(release, state):

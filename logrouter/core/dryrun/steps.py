@@ -10,6 +10,7 @@ from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.counting import add_event
 from logrouter.core.rollup.failures import parse_failure_key
 from logrouter.core.rollup.subjects import SubjectKind
+from logrouter.core.templates.learning import TemplateLearner
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.model import Accepted, Held, Ignored, Rejected
 
@@ -150,7 +151,7 @@ def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:
 
     What the event has of another type than the tables count is not in a cell: 0, or None.
     """
-    sums = Accumulator()
+    sums = Accumulator(TemplateLearner())
     add_event([], sums, accepted)
     for subject, (cell,) in sums.take():
         failures = [parse_failure_key(key).label for key in cell.error]
@@ -167,7 +168,7 @@ def cells_of(accepted: Accepted) -> Iterator[dict[str, Any]]:
             "latency_ms": cell.latency_sum if cell.latency_count else None,
             "bytes_received": cell.bytes_in,
             "bytes_sent": cell.bytes_out,
-            "url": next((url[3:] for url in cell.url), None),
+            "url": next((url[3:] for url in (*cell.url, *cell.failed)), None),
             "error": next(iter(failures), None),
             "recent": bool(cell.recent),
         }

@@ -8,36 +8,33 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from logrouter.core.rollup.cells import (
-    MAX_CLIENTS,
     MAX_MINUTE,
     MAX_NAME,
     MAX_PAIRS,
     MAX_REQUEST_ID,
     MAX_SUM,
     MAX_URL,
-    MAX_URLS_OF_API,
-    MAX_URLS_OF_CLIENT,
     MAX_WEIGHT,
     Cell,
     Failure,
     add_name,
     newest_failures,
     saturate_cell,
-    url_room,
+    trim_cell,
+    trim_url_latency,
 )
 from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, failure_key_of
-from logrouter.core.rollup.sketches import MAX_LATENCY_MS, latency_bucket, trim_counts
+from logrouter.core.rollup.sketches import MAX_LATENCY_MS, coarse_bucket, latency_bucket
 from logrouter.core.rollup.subjects import SubjectKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logrouter.core.rollup.records import Subjects
+    from logrouter.core.templates.learning import TemplateLearner
 
 _CLIENT: Final = SubjectKind.CLIENT.value
 _API: Final = SubjectKind.API.value
-_LOOSE: Final = 256
-"""Names that a heavy-hitter map may hold within a batch: trimming it now and then is cheaper than keeping it short."""
 _MANY: Final = 200
 """Failures that a cell may hold within a batch."""
 
@@ -46,9 +43,9 @@ class _Contribution(Struct, gc=False):
     """What one event adds to the cells of its client and its API, everything already within the bounds of a cell.
 
     Every event makes one: with ``gc=False`` it is cheaper than a tuple, as the garbage collector does not follow it.
-    *digits* is the status as three digits, *sketch_index* the bucket of the latency, *url* status and path as one name.
-    *failures* is the failed request as its client has it and as its API has it, None if it does not show among the
-    recent ones.
+    *digits* is the status as three digits, *sketch_index* the bucket of the latency, *url* status and path template as
+    one name; so are *backend* and *version*, which are counted for the API. *failures* is the failed request as its
+    client has it and as its API has it, None if it does not show among the recent ones.
     """
 
     time_ms: int
@@ -64,6 +61,9 @@ class _Contribution(Struct, gc=False):
     failure_key: str | None
     client: str | None
     api: str
+    template: str | None
+    backend: str | None
+    version: str | None
     failures: tuple[Failure, Failure] | None
 
 
@@ -74,9 +74,11 @@ class Accumulator:
     what belongs together in the processor's caches.
     """
 
-    __slots__ = ("_minutes",)
+    __slots__ = ("_minutes", "_template_of")
 
-    def __init__(self) -> None:
+    def __init__(self, templates: TemplateLearner | None = None) -> None:
+        """*templates* says by which template a path is counted; without it, a path is counted as it is."""
+        self._template_of = None if templates is None else templates.template_of
         # By minute, of clients and of APIs by name: a name keeps its hash, a subject made for the look-up would not.
         self._minutes: dict[int, tuple[dict[str, list[_Contribution]], dict[str, list[_Contribution]]]] = {}
 
@@ -93,6 +95,9 @@ class Accumulator:
         bytes_out: int = 0,
         latency_ms: int | None = None,
         path: str | None = None,
+        template: str | None = None,
+        backend: str | None = None,
+        version: str | None = None,
         error: Mapping[str, Any] | None = None,
         request_id: str = "",
         count_api: bool = True,
@@ -103,8 +108,9 @@ class Accumulator:
         *client* and *api* are names, "-" when absent; *client* None counts the event for no client, *count_api* False
         for no API. *time_ms* is epoch milliseconds, and a time before 1970 counts as 1970. An event without a status
         or an outcome (None) is in the number of requests, but under no status or outcome. *weight* is the number of
-        requests that the event stands for. *path* is without query and secrets, *error* the event's own. *count_urls*
-        False counts no URL and keeps no recent failure.
+        requests that the event stands for. *path* is without query and secrets, *template* what it is counted as if
+        that is declared, *backend* the instance or group that was asked, *version* that of the API, *error* the event's
+        own. *count_urls* False counts no URL and keeps no recent failure.
         """
         minute = time_ms // 60_000
         if not 0 <= minute <= MAX_MINUTE:
@@ -124,7 +130,17 @@ class Accumulator:
             api = api[:MAX_NAME]
         if client is not None and len(client) > MAX_NAME:
             client = client[:MAX_NAME]
-        url = digits + path[:MAX_URL] if count_urls and path is not None else None
+        url: str | None = None
+        if not count_urls:
+            template = None
+        else:
+            if template is None and path is not None:
+                template_of = self._template_of
+                template = path if template_of is None else template_of(api, path, succeeded=outcome == "ok")
+            if template is not None:
+                if len(template) > MAX_URL:
+                    template = template[:MAX_URL]
+                url = digits + template
         failure_key: str | None = None
         failures: tuple[Failure, Failure] | None = None
         if outcome not in NO_FAILURE:
@@ -149,6 +165,9 @@ class Accumulator:
             failure_key=failure_key,
             client=client,
             api=api,
+            template=template,
+            backend=None if backend is None else digits + backend[:MAX_NAME],
+            version=None if version is None else digits + version[:MAX_NAME],
             failures=failures,
         )
         subjects = self._minutes.get(minute)
@@ -205,13 +224,13 @@ def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Ce
     """The cell of one subject. Spelled out over `merge_cells` of one-event cells, as every request comes here twice."""
     first_ms = last_ms = events[0].time_ms
     weight = 0.0
-    bytes_in = bytes_out = latency_sum = latency_max = latency_count = clients_error = url_error = 0
+    bytes_in = bytes_out = latency_sum = latency_max = latency_count = 0
     statuses: dict[int, int] = {}
     outcomes: dict[str, int] = {}
     peers: dict[str, int] = {}
     sketch: dict[int, int] = {}
-    clients: dict[str, int] = {}
     urls: dict[str, int] = {}
+    failed: dict[str, int] = {}
     errors: dict[str, int] = {}
     recent: list[Failure] = []
     for each in events:
@@ -249,24 +268,13 @@ def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Ce
                 peers[pair] += 1
             else:
                 add_name(peers, pair, 1, MAX_PAIRS)
-        elif (client := each.client) is not None:
-            if client in clients:
-                clients[client] += 1
-            else:
-                if len(clients) >= _LOOSE:
-                    clients_error += trim_counts(clients, MAX_CLIENTS)
-                clients[client] = 1
         if url is not None:
-            if url in urls:
-                urls[url] += 1
-            else:
-                if len(urls) >= _LOOSE:
-                    url_error += trim_counts(urls, MAX_URLS_OF_CLIENT if of_client else MAX_URLS_OF_API)
-                urls[url] = 1
+            names = urls if each.failure_key is None else failed
+            names[url] = names[url] + 1 if url in names else 1
         if each.failure_key is not None:
             add_name(errors, each.failure_key, 1)
-            if (failed := each.failures) is not None:
-                recent.append(failed[0 if of_client else 1])
+            if (shown := each.failures) is not None:
+                recent.append(shown[0 if of_client else 1])
                 if len(recent) >= _MANY:
                     recent = newest_failures(recent)
     cell = Cell(  # the numbers in their order: a call with more than 15 keywords takes six times as long
@@ -284,25 +292,46 @@ def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Ce
         outcome=outcomes,
         peer=peers,
         sketch=sketch,
-        clients=clients,
-        clients_error_bound=clients_error,
         url=urls,
-        url_error_bound=url_error,
+        failed=failed,
         error=errors,
         recent=recent,
     )
+    if not of_client:
+        _add_parts_of_api(cell, events)
     _bound_cell(cell)
     return cell
+
+
+def _add_parts_of_api(cell: Cell, events: list[_Contribution]) -> None:
+    """What only the cells of APIs have."""
+    clients: dict[str, int] = {}
+    latencies: dict[str, dict[int, int]] = {}
+    for each in events:
+        client = each.client
+        if client is not None:
+            clients[client] = clients[client] + 1 if client in clients else 1
+        template = each.template
+        if template is not None and each.latency_ms is not None:
+            sketch = latencies.get(template)
+            if sketch is None:
+                sketch = latencies[template] = {}
+            index = coarse_bucket(each.sketch_index)
+            sketch[index] = sketch[index] + 1 if index in sketch else 1
+        if each.backend is not None:
+            add_name(cell.backend, each.backend, 1, MAX_PAIRS)
+        if each.version is not None:
+            add_name(cell.version, each.version, 1, MAX_PAIRS)
+    cell.clients, cell.url_latency = clients, latencies
 
 
 def _bound_cell(cell: Cell) -> None:
     """Leave in a cell what a reader of partial sums accepts."""
     if not (0 <= cell.bytes_in <= MAX_SUM and 0 <= cell.bytes_out <= MAX_SUM and 0 <= cell.weight <= MAX_WEIGHT):
         _repair_cell(cell)
-    if len(cell.url) > 1:
-        cell.url_error_bound += trim_counts(cell.url, url_room(cell))
-    if cell.clients:
-        cell.clients_error_bound += trim_counts(cell.clients, MAX_CLIENTS)
+    trim_cell(cell)
+    if cell.url_latency:
+        trim_url_latency(cell)
     if len(cell.recent) > 1:
         cell.recent = newest_failures(cell.recent)
 

@@ -2,7 +2,8 @@
 
 Cells merge like sums, so the same struct serves for the partial sums of a batch, for the rows of every tier and for
 answers over many rows.  Sums, and maps of names as long as they have room, are the same in any order and grouping
-(floating-point rounding apart).  Heavy hitters are not, but always within their stated bound (`core.rollup.sketches`).
+(floating-point rounding apart).  The most frequent of more names are not, but always within the bounds that they state
+(`core.rollup.ranked`).
 
 A *subject* is one kind letter and a name: ``c<client_id>`` or ``a<api>``; ``c-`` and ``a-`` are the absent ones.
 """
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from logrouter.core.rollup.failures import NO_STATUS
-from logrouter.core.rollup.sketches import MAX_BUCKET, ZERO, bucket_value, merge_counts, trim_counts
+from logrouter.core.rollup.ranked import MAX_GROUPS, NAMES_OF_GROUP, Slack, copy_slack, merge_ranked, trim_ranked
+from logrouter.core.rollup.sketches import MAX_BUCKET, ZERO, bucket_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,13 @@ MAX_NAMES: Final = 64
 MAX_PAIRS: Final = 256
 """Pairs of status and API that the cell of a client tells apart."""
 MAX_CLIENTS: Final = 64
-"""Heavy hitters among the clients of an API."""
-MAX_URLS_OF_API: Final = 64
-MAX_URLS_OF_CLIENT: Final = 32
+"""Clients that the cell of an API tells apart, the most frequent ones."""
+MAX_URLS_OF_API: Final = MAX_GROUPS
+"""Path templates of requests that did not fail, and as many of those that did."""
+MAX_URLS_OF_CLIENT: Final = 64
+STATUS_WIDTH: Final = 3
+"""Names of URLs begin with so many digits of a status, or with `NO_STATUS`."""
+MAX_URL_LATENCIES: Final = 2 * MAX_URLS_OF_API
 MAX_RECENT: Final = 20
 MAX_NAME: Final = 512
 MAX_URL: Final = 256
@@ -48,7 +53,8 @@ _WithStatus = Annotated[str, msgspec.Meta(max_length=MAX_NAME + 3)]
 _Status = Annotated[int, msgspec.Meta(ge=0, le=999)]
 _Names = Annotated[dict[_WithStatus, _Count], msgspec.Meta(max_length=MAX_NAMES + 1)]
 _Pairs = Annotated[dict[_WithStatus, _Count], msgspec.Meta(max_length=MAX_PAIRS + 1)]
-_Heavy = Annotated[dict[_WithStatus, _Count], msgspec.Meta(max_length=MAX_CLIENTS)]
+_Clients = Annotated[dict[_Name, _Count], msgspec.Meta(max_length=MAX_CLIENTS)]
+_Urls = Annotated[dict[_WithStatus, _Count], msgspec.Meta(max_length=NAMES_OF_GROUP * MAX_URLS_OF_API)]
 _Sketch = Annotated[
     dict[Annotated[int, msgspec.Meta(ge=ZERO, le=MAX_BUCKET)], _Count],
     msgspec.Meta(max_length=MAX_BUCKET + 2),
@@ -70,24 +76,23 @@ class Failure(msgspec.Struct, array_like=True, frozen=True, order=True):
     request_id: _Name = ""
 
 
-class Cell(msgspec.Struct, array_like=True):
-    """Sums of one subject in one bucket of time; *minute* is the bucket number in the unit of its tier.
+class CellSlack(msgspec.Struct, array_like=True):
+    """What three maps of a cell lack, None for one that has all names (`core.rollup.ranked`).
 
-    The numbers come first so that a reader can stop before the maps (`CellTotals`). Cells are mutable, and no two share
-    a map: `merge_cells` and `copy_cell` make their own.
-
-    ===========  ======================================================================================================
-    status       requests by status code
-    outcome      requests by outcome
-    peer         of a client, requests by status (three digits or `NO_STATUS`) and API, as one name: ``200core``.
-                 An API's cell has no peers.
-    sketch       latencies by bucket
-    clients      of an API, heavy hitters among its clients; *clients_error_bound* is their error bound
-    url          heavy hitters among statuses and paths: ``404/core/x``; *url_error_bound* is their error bound
-    error        failed requests by failure key (`core.rollup.failures`)
-    recent       the newest failed requests, newest first: in partial sums and lifetime rows only
-    ===========  ======================================================================================================
+    *unassigned* counts requests of which an older version has forgotten the URL: they may be of any.
     """
+
+    url: Slack | None = None
+    failed: Slack | None = None
+    clients: Slack | None = None
+    unassigned: _Count = 0
+
+
+_NO_SLACK: Final = CellSlack()
+
+
+class FirstFields(msgspec.Struct, array_like=True):
+    """The fields that cells of all versions begin with; *minute* is the bucket number in the unit of its tier."""
 
     minute: _Bucket
     count: _Count = 0
@@ -103,17 +108,48 @@ class Cell(msgspec.Struct, array_like=True):
     outcome: _Names = {}
     peer: _Pairs = {}
     sketch: _Sketch = {}
-    # Since version 2 of rollup records; older rows and records end here.
-    clients: _Heavy = {}
-    clients_error_bound: _Count = 0
-    url: _Heavy = {}
+
+
+class Cell(FirstFields, array_like=True):
+    """Sums of one subject in one bucket of time.
+
+    The numbers come first so that a reader can stop before the maps (`CellTotals`). Cells are mutable, and no two share
+    a map: `merge_cells` and `copy_cell` make their own.
+
+    The fields that version 2 had stand where it had them, as its tables workers read rows of this version while a fleet
+    is upgraded or taken back: *clients_error_bound* and *first_url* are empty, and *url_error_bound* in a row is the
+    number of requests of which they see no URL.
+
+    ===========  ======================================================================================================
+    status       requests by status code
+    outcome      requests by outcome
+    peer         of a client, requests by status (three digits or `NO_STATUS`) and API, as one name: ``200core``.
+                 An API's cell has no peers.
+    sketch       latencies by bucket
+    url          requests that did not fail by status and path template: ``200/items/{id}``; *slack* tells its bounds
+    failed       failed requests in the same way
+    error        failed requests by failure key (`core.rollup.failures`)
+    recent       the newest failed requests, newest first: in partial sums and lifetime rows only
+    clients      of an API, requests by client; *slack* tells its bounds
+    backend      of an API, requests by status and instance or group of its backend: ``503192.0.2.7:8080``
+    version      of an API, requests by status and version of the API: ``200v1``
+    url_latency  of an API, latencies by path template and coarse bucket (`COARSE` of *sketch* make one)
+    slack        what *url*, *failed* and *clients* lack; None while each of them has all names
+    ===========  ======================================================================================================
+    """
+
+    clients: _Clients = {}
+    clients_error_bound: Annotated[int, msgspec.Meta(ge=0, le=0)] = 0
+    first_url: Annotated[dict[str, int], msgspec.Meta(max_length=0)] = {}
     url_error_bound: _Count = 0
     error: _Names = {}
     recent: Annotated[list[Failure], msgspec.Meta(max_length=MAX_RECENT)] = []
-
-
-FIRST_FIELDS: Final = 14
-"""How many fields a cell had in version 1, where *peer* of a client was requests by API alone."""
+    url: _Urls = {}
+    failed: _Urls = {}
+    backend: _Pairs = {}
+    version: _Pairs = {}
+    url_latency: Annotated[dict[_Name, _Sketch], msgspec.Meta(max_length=MAX_URL_LATENCIES)] = {}
+    slack: CellSlack | None = None
 
 
 class CellTotals(msgspec.Struct, array_like=True):
@@ -133,12 +169,6 @@ class CellTotals(msgspec.Struct, array_like=True):
     outcome: dict[str, int] = {}
 
 
-def upgrade_cell(cell: Cell) -> None:
-    """Turn a cell of version 1 into one of this version. It counted by API without the status, which stays unknown."""
-    if cell.peer:
-        cell.peer = {name if name == OTHER else NO_STATUS + name: n for name, n in cell.peer.items()}
-
-
 def copy_cell(cell: Cell, number: int) -> Cell:
     """A copy of the cell with maps of its own, for bucket *number*."""
     return Cell(  # the numbers in their order: a call with more than 15 keywords takes six times as long
@@ -156,13 +186,22 @@ def copy_cell(cell: Cell, number: int) -> Cell:
         outcome=cell.outcome.copy(),
         peer=cell.peer.copy(),
         sketch=cell.sketch.copy(),
-        clients=cell.clients.copy(),
-        clients_error_bound=cell.clients_error_bound,
         url=cell.url.copy(),
-        url_error_bound=cell.url_error_bound,
+        failed=cell.failed.copy(),
         error=cell.error.copy(),
         recent=cell.recent.copy(),
+        clients=cell.clients.copy(),
+        backend=cell.backend.copy(),
+        version=cell.version.copy(),
+        url_latency={name: sketch.copy() for name, sketch in cell.url_latency.items()},
+        slack=_copy_slack(cell.slack),
     )
+
+
+def _copy_slack(slack: CellSlack | None) -> CellSlack | None:
+    if slack is None:
+        return None
+    return CellSlack(copy_slack(slack.url), copy_slack(slack.failed), copy_slack(slack.clients), slack.unassigned)
 
 
 def add_name(names: dict[str, int], name: str, count: int, room: int = MAX_NAMES) -> None:
@@ -213,26 +252,86 @@ def merge_cells(into: Cell, cell: Cell) -> None:
             names[name] += n
         else:
             add_name(names, name, n, MAX_PAIRS)
-    names = into.url
-    for name, n in cell.url.items():
-        names[name] = names[name] + n if name in names else n
-    if len(names) > MAX_URLS_OF_CLIENT:
-        into.url_error_bound += trim_counts(names, url_room(into))
-    if cell.url_error_bound:
-        into.url_error_bound += cell.url_error_bound
-    if cell.clients:
-        into.clients_error_bound += merge_counts(into.clients, cell.clients, MAX_CLIENTS)
-    if cell.clients_error_bound:
-        into.clients_error_bound += cell.clients_error_bound
     if cell.error:
-        names = into.error
-        for name, n in cell.error.items():
-            if name in names:
-                names[name] += n
-            else:
-                add_name(names, name, n)
+        _merge_names(into.error, cell.error, MAX_NAMES)
     if cell.recent:
         into.recent = newest_failures(into.recent + cell.recent)
+    if into.slack is not None or cell.slack is not None:
+        _merge_with_slack(into, cell)
+    else:
+        _merge_exact(into, cell)
+    if cell.url_latency or cell.backend or cell.version:
+        _merge_parts_of_api(into, cell)
+
+
+def _merge_exact(into: Cell, cell: Cell) -> None:
+    """URLs and clients of two cells that have all names."""
+    sums = into.url
+    for name, n in cell.url.items():
+        sums[name] = sums[name] + n if name in sums else n
+    if cell.failed:
+        sums = into.failed
+        for name, n in cell.failed.items():
+            sums[name] = sums[name] + n if name in sums else n
+    if cell.clients:
+        sums = into.clients
+        for name, n in cell.clients.items():
+            sums[name] = sums[name] + n if name in sums else n
+    trim_cell(into)
+
+
+def _merge_names(into: dict[str, int], names: dict[str, int], room: int) -> None:
+    for name, n in names.items():
+        if name in into:
+            into[name] += n
+        else:
+            add_name(into, name, n, room)
+
+
+def _merge_with_slack(into: Cell, cell: Cell) -> None:
+    """URLs and clients where one of the cells lacks some."""
+    room = url_room(into)
+    mine, other = into.slack or CellSlack(), cell.slack or CellSlack()
+    mine.url = merge_ranked(into.url, mine.url, cell.url, other.url, room, STATUS_WIDTH)
+    mine.failed = merge_ranked(into.failed, mine.failed, cell.failed, other.failed, room, STATUS_WIDTH)
+    mine.clients = merge_ranked(into.clients, mine.clients, cell.clients, other.clients, MAX_CLIENTS, 0)
+    mine.unassigned += other.unassigned
+    into.slack = mine
+
+
+def _merge_parts_of_api(into: Cell, cell: Cell) -> None:
+    """Maps that only cells of APIs have."""
+    _merge_names(into.backend, cell.backend, MAX_PAIRS)
+    _merge_names(into.version, cell.version, MAX_PAIRS)
+    latencies = into.url_latency
+    for template, sketch in cell.url_latency.items():
+        sums = latencies.get(template)
+        if sums is None:
+            latencies[template] = sketch.copy()
+        else:
+            for index, n in sketch.items():
+                sums[index] = sums[index] + n if index in sums else n
+    trim_url_latency(into)
+
+
+def trim_url_latency(cell: Cell) -> None:
+    """Leave latencies of those templates only whose requests are counted, if there are too many."""
+    if len(cell.url_latency) <= MAX_URL_LATENCIES:
+        return
+    kept = {name[STATUS_WIDTH:] for names in (cell.url, cell.failed) for name in names}
+    cell.url_latency = {template: sketch for template, sketch in cell.url_latency.items() if template in kept}
+
+
+def trim_cell(cell: Cell) -> None:
+    """Leave in the maps of URLs and clients as many names as they have room for."""
+    room = url_room(cell)
+    if len(cell.url) <= room and len(cell.failed) <= room and len(cell.clients) <= MAX_CLIENTS:
+        return
+    slack = cell.slack or CellSlack()
+    slack.url = trim_ranked(cell.url, slack.url, room, STATUS_WIDTH)
+    slack.failed = trim_ranked(cell.failed, slack.failed, room, STATUS_WIDTH)
+    slack.clients = trim_ranked(cell.clients, slack.clients, MAX_CLIENTS, 0)
+    cell.slack = None if slack == _NO_SLACK else slack
 
 
 def newest_failures(failures: list[Failure]) -> list[Failure]:
@@ -263,16 +362,7 @@ def latency_quantiles(cell: Cell, shares: Sequence[float]) -> list[float] | None
     return found
 
 
-_SUMS: Final = (
-    "count",
-    "bytes_in",
-    "bytes_out",
-    "latency_sum",
-    "latency_max",
-    "latency_count",
-    "clients_error_bound",
-    "url_error_bound",
-)
+_SUMS: Final = ("count", "bytes_in", "bytes_out", "latency_sum", "latency_max", "latency_count")
 
 
 def saturate_cell(cell: Cell) -> None:
@@ -280,6 +370,21 @@ def saturate_cell(cell: Cell) -> None:
     for name in _SUMS:
         setattr(cell, name, min(getattr(cell, name), MAX_SUM))
     cell.weight = min(cell.weight, MAX_WEIGHT)
-    for sums in (cell.status, cell.outcome, cell.peer, cell.sketch, cell.clients, cell.url, cell.error):
-        for key, n in sums.items():
-            sums[key] = min(n, MAX_SUM)  # type: ignore[index]  # each map keeps its own key type
+    by_number: tuple[dict[int, int], ...] = (cell.status, cell.sketch, *cell.url_latency.values())
+    by_name: tuple[dict[str, int], ...] = (
+        *(cell.outcome, cell.peer, cell.url, cell.failed, cell.error, cell.clients, cell.backend, cell.version),
+        *(slack.over for slack in _slacks(cell)),
+    )
+    for numbers in by_number:
+        numbers.update((key, MAX_SUM) for key, n in list(numbers.items()) if n > MAX_SUM)
+    for names in by_name:
+        names.update((key, MAX_SUM) for key, n in list(names.items()) if n > MAX_SUM)
+    for slack in _slacks(cell):
+        slack.floor = min(slack.floor, MAX_SUM)
+    if cell.slack is not None:
+        cell.slack.unassigned = min(cell.slack.unassigned, MAX_SUM)
+
+
+def _slacks(cell: Cell) -> list[Slack]:
+    slack = cell.slack or _NO_SLACK
+    return [each for each in (slack.url, slack.failed, slack.clients) if each is not None]

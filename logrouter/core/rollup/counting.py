@@ -27,6 +27,7 @@ def add_event(published: list[tuple[str, bytes, bytes | None]], sums: Accumulato
     if type(http) is not dict:
         http = _NOTHING
     client, api, outcome, error = get("client_id"), get("api"), get("outcome"), get("error")
+    version, template = get("api_version"), get("path_template")
     status, path = http.get("status_code"), http.get("path")
     weight, received, sent, latency = get("weight"), get("bytes_received"), get("bytes_sent"), get("total_time_ms")
     request_id = meta.get("request_id") if type(meta) is dict else None
@@ -41,8 +42,19 @@ def add_event(published: list[tuple[str, bytes, bytes | None]], sums: Accumulato
         bytes_out=sent if type(sent) is int else 0,
         latency_ms=latency if type(latency) is int else None,
         path=path if type(path) is str else None,
+        template=template if type(template) is str else None,
+        backend=_backend_of(get("backend")),
+        version=version if type(version) is str else None,
         error=error if type(error) is dict else None,
         request_id=request_id if type(request_id) is str else "",
         count_api="apis" in tables,
         count_urls="urls" in tables,
     )
+
+
+def _backend_of(backend: Any) -> str | None:
+    """The instance that was asked, or else the group of instances."""
+    if type(backend) is not dict:
+        return None
+    name = backend.get("instance") or backend.get("cluster")
+    return name if type(name) is str else None

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
-from logrouter.core.rollup.cells import MAX_NAME, Cell, upgrade_cell
+from logrouter.core.rollup.cells import MAX_NAME, Cell
+from logrouter.core.rollup.old_cells import OldCell, upgrade_cell
+from logrouter.core.rollup.shrinking import encode_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The first element of every record, whatever else later versions change: a reader must know what it can't read."""
 _MAX_VERSION: Final = 127
 MAX_SUBJECTS: Final = 512
@@ -37,21 +39,26 @@ class NewerRecordError(Exception):
         super().__init__(f"a rollup record of version {version}, and this program reads versions 1 to {VERSION}")
 
 
+_Subject = Annotated[str, msgspec.Meta(min_length=2, max_length=MAX_NAME + 1, pattern="^[ac]")]
+_MOST_CELLS: Final = msgspec.Meta(max_length=MAX_CELLS)
+_MOST_SUBJECTS: Final = msgspec.Meta(max_length=MAX_SUBJECTS)
+
+
 class _Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    version: Literal[3]
+    subjects: Annotated[list[tuple[_Subject, Annotated[list[Cell], _MOST_CELLS]]], _MOST_SUBJECTS]
+
+
+class _OldRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     version: Literal[1, 2]
-    subjects: Annotated[
-        list[
-            tuple[
-                Annotated[str, msgspec.Meta(min_length=2, max_length=MAX_NAME + 1, pattern="^[ac]")],
-                Annotated[list[Cell], msgspec.Meta(max_length=MAX_CELLS)],
-            ]
-        ],
-        msgspec.Meta(max_length=MAX_SUBJECTS),
-    ]
+    subjects: Annotated[list[tuple[_Subject, Annotated[list[OldCell], _MOST_CELLS]]], _MOST_SUBJECTS]
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(_Record).decode
+_decode_old: Final = msgspec.msgpack.Decoder(_OldRecord).decode
+_OLD: Final = (b"\x92\x01", b"\x92\x02")
+"""How records of versions 1 and 2 begin: an array of two elements, and the version."""
 _decode_elements: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _decode_number: Final = msgspec.msgpack.Decoder(int).decode
 
@@ -62,7 +69,7 @@ def encode_record(subjects: Subjects) -> bytes:
 
 
 def decode_record(value: bytes) -> Subjects:
-    """The partial sums in a rollup record of version 1 or 2.
+    """The partial sums in a rollup record of this version or of one before.
 
     Raises:
         RecordError: the record is malformed or out of bounds.
@@ -73,16 +80,16 @@ def decode_record(value: bytes) -> Subjects:
         msg = f"rollup record of {len(value)} bytes is too large"
         raise RecordError(msg)
     try:
-        record = _decode(value)
+        return _upgrade(_decode_old(value)) if value.startswith(_OLD) else _decode(value).subjects
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         _refuse_newer(value)
         msg = f"not a rollup record: {exc}"
         raise RecordError(msg) from exc
-    if record.version == 1:
-        for _, cells in record.subjects:
-            for cell in cells:
-                upgrade_cell(cell)
-    return record.subjects
+
+
+def _upgrade(record: _OldRecord) -> Subjects:
+    first = record.version == 1
+    return [(subject, [upgrade_cell(cell, first=first) for cell in cells]) for subject, cells in record.subjects]
 
 
 def _refuse_newer(value: bytes) -> None:
@@ -102,8 +109,11 @@ def partition_of(subject: str, partitions: int) -> int:
 
 def _encode_entries(subject: str, cells: list[Cell]) -> Iterator[bytes]:
     entry = _encode((subject, cells))
-    if len(cells) <= 1 or (len(entry) <= MAX_RECORD_BYTES and len(cells) <= MAX_CELLS):
+    if len(entry) <= MAX_RECORD_BYTES and len(cells) <= MAX_CELLS:
         yield entry
+        return
+    if len(cells) == 1:
+        yield encode_within(cells[0], MAX_RECORD_BYTES, lambda: _encode((subject, cells)))
         return
     half = len(cells) // 2
     yield from _encode_entries(subject, cells[:half])

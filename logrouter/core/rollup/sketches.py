@@ -1,19 +1,16 @@
-"""Summaries of a bounded size with a stated error: latencies within 2 %, and the most frequent of any number of names.
+"""Latencies in a bounded number of counts, within 2 %.
 
-*Latencies* are counted in buckets whose bounds grow by a constant factor (the mapping of Masson, Rim and Lee,
+They are counted in buckets whose bounds grow by a constant factor (the mapping of Masson, Rim and Lee,
 "DDSketch", VLDB 2019).
-
-*Names* are counted by Misra and Gries's algorithm in the mergeable form of Agarwal et al., "Mergeable Summaries",
-PODS 2012: when there are more than *room* names, the count of the largest one that finds no room is taken off all, and
-what has nothing left is dropped. What was taken off in all is the *error bound*: the true count of a name lies between
-its estimate (0 for a name that is not kept) and its estimate plus the error bound. Whatever the order and the grouping,
-the error bound is at most the sum of all counts divided by *room* + 1.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 MAX_LATENCY_MS: Final = 2**31 - 1
 _GAMMA: Final = 1.02 / 0.98
@@ -37,28 +34,39 @@ def latency_bucket(ms: int) -> int:
     return ZERO if ms < 0 else _exact_bucket(min(ms, MAX_LATENCY_MS))
 
 
+COARSE: Final = 4
+"""So many buckets together are a coarse one."""
+
+
+def coarse_bucket(index: int) -> int:
+    """The coarse bucket that a bucket is part of; `ZERO` is one by itself."""
+    return index // COARSE if index > ZERO else ZERO
+
+
+def coarse_value(index: int) -> float:
+    """The latency in milliseconds that stands for a coarse bucket, at most 8 % away from every latency in it."""
+    return 0.0 if index <= ZERO else math.sqrt(bucket_value(COARSE * index) * bucket_value(COARSE * index + COARSE - 1))
+
+
 def bucket_value(index: int) -> float:
     """The latency in milliseconds that stands for a bucket, at most 2 % away from every latency in it."""
     return 0.0 if index <= ZERO else float(2 * _GAMMA**index / (_GAMMA + 1))
 
 
-def trim_counts(counts: dict[str, int], room: int) -> int:
-    """Leave at most *room* names in *counts*; returns what every count lost by it, to be added to the error bound."""
-    if len(counts) <= room:
-        return 0
-    taken = sorted(counts.values(), reverse=True)[room]
-    kept = [(name, n - taken) for name, n in counts.items() if n > taken]
-    counts.clear()
-    counts.update(kept)
-    return taken
+def coarse_quantiles(sketch: Mapping[int, int], shares: Iterable[float]) -> list[float] | None:
+    """Latencies in milliseconds below which the given shares of the requests lie, each within 8 %.
 
-
-def merge_counts(into: dict[str, int], counts: dict[str, int], room: int) -> int:
-    """Add the counts of another summary to *into*, which keeps at most *room* names.
-
-    Returns what was taken off every count; the error bound of *into* grows by that and by that of the other summary.
+    *sketch* counts by coarse bucket; *shares* lie between 0 and 1 and rise. None without latencies.
     """
-    get = into.get
-    for name, n in counts.items():
-        into[name] = get(name, 0) + n
-    return trim_counts(into, room) if len(into) > room else 0
+    total = sum(sketch.values())
+    if total <= 0:
+        return None
+    found, seen = [], 0
+    counted = iter(sorted(sketch.items()))
+    index = ZERO
+    for share in shares:
+        while seen <= share * (total - 1):
+            index, n = next(counted)
+            seen += n
+        found.append(coarse_value(index))
+    return found

@@ -17,8 +17,9 @@ SUBJECTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_siz
 
 
 @given(st.sampled_from(rows.TIERS), BUCKETS, SUBJECTS)
-def test_keys_round_trip(tier, bucket, subject):
-    """A key is taken apart into what it was made of."""
+def test_keys_round_trip(tier, minute, subject):
+    """A key is taken apart into what it was made of. The lifetime has one bucket; notes are behind it."""
+    bucket = tier.bucket(minute)
     key = rows.key_of(tier, bucket, subject)
     assert rows.parse_key(key) == (tier, bucket, subject)
     assert rows.is_row(key)
@@ -96,3 +97,14 @@ def test_lifetime_rows_never_expire():
     """The lifetime row is kept at any time, and nothing expires before 1970."""
     assert BucketsKept().cutoffs(2**40).keeps(Tier.LIFE, 0)
     assert BucketsKept().cutoffs(5) == Cutoffs(0, 0, 0)
+
+
+def test_workers_of_0_1_0_read_rows_without_urls():
+    """Fields are where version 2 had them: clients, their bound, URLs, their bound, errors, recent failures."""
+    cell = Cell(7, 5, clients={"one": 5}, url={"200/a": 3}, failed={"404/a": 2}, error={"404not_found": 2})
+    before = msgspec.structs.asdict(cell)
+
+    fields = msgspec.msgpack.decode(rows.encode(3, cell)[8:])
+
+    assert fields[14:20] == [{"one": 5}, 0, {}, 5, {"404not_found": 2}, []]
+    assert msgspec.structs.asdict(rows.decode_cell(rows.encode(3, cell))) == before

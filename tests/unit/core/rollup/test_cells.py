@@ -21,10 +21,8 @@ from logrouter.core.rollup.cells import (
     merge_cells,
 )
 from logrouter.core.rollup.failures import FailureKey, failure_key_of, parse_failure_key
-from logrouter.core.rollup.sketches import merge_counts, trim_counts
-
-ROOM = 4
-NAMES = st.sampled_from("abcdefghijklmn")
+from logrouter.core.rollup.ranked import bounds_of
+from logrouter.core.rollup.sketches import coarse_bucket, coarse_quantiles, latency_bucket
 
 
 def cells_of(*events):
@@ -35,64 +33,57 @@ def cells_of(*events):
     return {subject: cells[0] for subject, cells in accumulator.take()}
 
 
-@given(st.lists(st.tuples(NAMES, st.integers(1, 50)), max_size=120), st.data())
-def test_heavy_hitters_hold_their_bound_under_any_grouping(stream, data):
-    """However a stream is split and merged again: estimate <= true count <= estimate + cut, and the cut is small."""
-    groups = []
-    rest = stream
-    while rest:
-        size = data.draw(st.integers(1, len(rest)))
-        counts: dict[str, int] = {}
-        for name, n in rest[:size]:
-            counts[name] = counts.get(name, 0) + n
-        groups.append((counts, trim_counts(counts, ROOM)))
-        rest = rest[size:]
-    while len(groups) > 1:
-        other, other_cut = groups.pop(data.draw(st.integers(0, len(groups) - 1)))
-        into, cut = groups.pop(data.draw(st.integers(0, len(groups) - 1)))
-        groups.append((into, cut + other_cut + merge_counts(into, other, ROOM)))
-    counts, cut = groups[0] if groups else ({}, 0)
-
-    truth = Counter()
-    for name, n in stream:
-        truth[name] += n
-    assert len(counts) <= ROOM
-    assert all(counts.get(name, 0) <= n <= counts.get(name, 0) + cut for name, n in truth.items())
-    assert cut * (ROOM + 1) <= truth.total()
-
-
-def test_heavy_hitters_are_exact_while_there_is_room():
-    """Up to the room nothing is cut, and beyond it what is cut is the largest count without room."""
-    counts = {"a": 5, "b": 3, "c": 2, "d": 1}
-    assert trim_counts(counts, 4) == 0
-    assert merge_counts(counts, {"e": 2, "a": 1}, 4) == 1
-    assert counts == {"a": 5, "b": 2, "c": 1, "e": 1}
-
-
 @pytest.mark.parametrize(("subject", "room"), [("calice", MAX_URLS_OF_CLIENT), ("acore", MAX_URLS_OF_API)])
-def test_urls_are_bounded_and_within_their_bound_through_batches_and_merges(subject, room):
-    """Ten batches with a thousand URLs each, of which one is asked for all the time."""
+def test_urls_are_bounded_and_within_their_bounds_through_batches_and_merges(subject, room):
+    """Ten batches with a thousand URLs each, of which one is asked for all the time, and fails every fourth time."""
     truth, row = Counter(), Cell(0)
     for batch in range(10):
         paths = [f"/one-off/{batch}/{n}" for n in range(1000)] + ["/always"] * 400
-        truth.update(f"200{path}" for path in paths)
-        merge_cells(row, cells_of(*({"path": path} for path in paths))[subject])
+        truth.update(paths)
+        failed = {"status": 500, "outcome": "backend_error"}
+        merge_cells(
+            row, cells_of(*({"path": p} | (failed if n % 4 == 0 else {}) for n, p in enumerate(paths)))[subject]
+        )
     assert len(row.url) <= room
-    assert all(row.url.get(url, 0) <= n <= row.url.get(url, 0) + row.url_error_bound for url, n in truth.items())
-    assert row.url["200/always"] >= 4000 - row.url_error_bound > 0
+    assert len(row.failed) <= room
+    for url, n in truth.items():
+        good = bounds_of(url, row.url.get(f"200{url}", 0), row.slack.url)
+        bad = bounds_of(url, row.failed.get(f"500{url}", 0), row.slack.failed)
+        assert good.at_least + bad.at_least <= n <= good.at_most + bad.at_most
+    assert row.url["200/always"] > 2500
+    assert row.failed["500/always"] > 800
     assert row.count == 14_000
 
 
-def test_clients_of_an_api_are_its_heavy_hitters():
-    """A busy client among thousands of others is found, with its bound; the cells of clients have no such list."""
+def test_clients_of_an_api_are_the_most_frequent_ones():
+    """A busy client among thousands of others is found, with its bounds; the cells of clients have no such list."""
     clients = [f"client-{n}" for n in range(3000)]
     events = [{"client": name} for one in clients for name in (one, "busy")]
     cells = cells_of(*events)
     core = cells["acore"]
     assert len(core.clients) <= MAX_CLIENTS
-    assert core.clients["busy"] <= 3000 <= core.clients["busy"] + core.clients_error_bound
-    assert core.clients_error_bound * (MAX_CLIENTS + 1) <= core.count == 6000
-    assert cells["cbusy"].clients == {}
+    bounds = bounds_of("busy", core.clients["busy"], core.slack.clients)
+    assert bounds.at_least <= 3000 <= bounds.at_most
+    assert core.slack.clients.floor * (MAX_CLIENTS + 1) <= core.count == 6000
+    assert (cells["cbusy"].clients, cells["cbusy"].slack) == ({}, None)
+
+
+def test_cells_of_apis_tell_backends_versions_and_latencies_by_url():
+    """Those of clients don't: an API's owner asks for them."""
+    cells = cells_of(
+        {"path": "/a/1", "template": "/a/{id}", "backend": "192.0.2.7:80", "version": "v1", "latency_ms": 100},
+        {"path": "/a/2", "template": "/a/{id}", "backend": "192.0.2.7:80", "version": "v2", "latency_ms": 101},
+        {"status": 503, "outcome": "backend_error", "path": "/a/2", "template": "/a/{id}", "backend": "192.0.2.8:80"},
+    )
+    core, alice = cells["acore"], cells["calice"]
+    assert core.backend == {"200192.0.2.7:80": 2, "503192.0.2.8:80": 1}
+    assert core.version == {"200v1": 1, "200v2": 1}
+    assert core.url == alice.url == {"200/a/{id}": 2}
+    assert core.failed == alice.failed == {"503/a/{id}": 1}
+    assert core.url_latency == {"/a/{id}": {coarse_bucket(latency_bucket(100)): 2}}
+    assert coarse_quantiles(core.url_latency["/a/{id}"], (0.5, 0.95)) == pytest.approx([100, 100], rel=0.08)
+    assert (alice.backend, alice.version, alice.url_latency) == ({}, {}, {})
+    assert core.recent[0].url == "/a/2"
 
 
 def test_use_of_a_client_is_counted_by_status_and_api():

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.rollup.accumulator import Accumulator
-from logrouter.core.rollup.cells import Cell, CellTotals
+from logrouter.core.rollup.cells import Cell, CellSlack, CellTotals, Failure
+from logrouter.core.rollup.ranked import Slack
 from logrouter.core.rollup.records import MAX_RECORD_BYTES, RecordError, decode_record, encode_record, pack_records
 
 GOOD = [("calice", [Cell(1, 2, 2.0, 3, 4, 5, 6, 1, 60_001, 60_009, {200: 2}, {"ok": 2}, {"core": 2}, {45: 1})])]
@@ -39,9 +40,31 @@ def test_record_of_version_1_is_read():
     (name, (cell,)), api = decode_record(msgspec.msgpack.encode([1, [["calice", [FIRST]], ["acore", [FIRST]]]]))
     assert (name, cell.count, cell.status, cell.sketch) == ("calice", 3, {200: 3}, {45: 1})
     assert cell.peer == {"---core": 2, "~other": 1}
-    assert (cell.clients, cell.url, cell.error, cell.recent) == ({}, {}, {}, [])
-    assert (cell.clients_error_bound, cell.url_error_bound) == (0, 0)
+    assert (cell.clients, cell.url, cell.error, cell.recent, cell.slack) == ({}, {}, {}, [], None)
     assert api[0] == "acore"
+
+
+SECOND = [
+    *FIRST[:12],
+    {"200core": 2, "404core": 1},
+    {45: 1},
+    {"alice": 2},
+    1,
+    {"200/a/1": 1, "200/a/2": 1, "404/b": 1},
+    1,
+]
+"""The beginning of a cell of version 2: of every URL, and of every client, one request may be missing."""
+
+
+def test_record_of_version_2_is_read():
+    """Its URLs become templates, those that failed apart; what it forgot may be of any of them, kept or not."""
+    failure = [5, "404not_found", "core", "/b", ""]
+    ((_, (cell,)),) = decode_record(
+        msgspec.msgpack.encode([2, [["acore", [[*SECOND, {"404not_found": 1}, [failure]]]]]])
+    )
+    assert (cell.url, cell.failed, cell.clients) == ({"200/a/{id}": 2}, {"404/b": 1}, {"alice": 2})
+    assert (cell.error, cell.recent) == ({"404not_found": 1}, [Failure(*failure)])
+    assert cell.slack == CellSlack(Slack(1, {"/a/{id}": 1}), Slack(1, {"/b": 1}), Slack(1, {"alice": 1}), 0)
 
 
 def test_largest_cell_fits_a_record():
@@ -85,11 +108,16 @@ def cell(**fields):
         [1, [["calice", [cell(sketch={10**6: 1})]]]],
         [1, [["calice", [cell(peer={str(n): 1 for n in range(258)})]]]],
         [1, [["calice", []]] * 513],
-        [2, [["acore", [cell(clients={str(n): 1 for n in range(65)})]]]],
-        [2, [["acore", [cell(url={"200/": -1})]]]],
-        [2, [["acore", [cell(recent=[[1, "404not_found", "alice", "/", ""]] * 21)]]]],
-        [2, [["acore", [cell(recent=[[1, "404not_found"]])]]]],
-        [2, [["acore", [cell(recent=[[1, "404not_found", "x" * 513]])]]]],
+        [2, [["acore", [[*SECOND[:14], {str(n): 1 for n in range(65)}]]]]],
+        [2, [["acore", [[*SECOND[:16], {"200/": -1}]]]]],
+        [3, [["acore", [cell(clients={str(n): 1 for n in range(65)})]]]],
+        [3, [["acore", [cell(url={"200/": -1})]]]],
+        [3, [["acore", [cell(recent=[[1, "404not_found", "alice", "/", ""]] * 21)]]]],
+        [3, [["acore", [cell(recent=[[1, "404not_found"]])]]]],
+        [3, [["acore", [cell(recent=[[1, "404not_found", "x" * 513]])]]]],
+        [3, [["acore", [cell(url_latency={"/": {10**6: 1}})]]]],
+        [3, [["acore", [cell(slack=[[1, {str(n): 1 for n in range(129)}]])]]]],
+        [3, [["acore", [cell(slack=[None, None, [-1, {}]])]]]],
     ],
 )
 def test_malformed_record_is_refused(record):

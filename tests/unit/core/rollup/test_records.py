@@ -92,9 +92,11 @@ CELLS = st.builds(
     peer=st.dictionaries(NAMES, COUNTS, max_size=4),
     sketch=st.dictionaries(st.integers(-1, 500), COUNTS, max_size=6),
     clients=st.dictionaries(NAMES, COUNTS, max_size=4),
-    clients_error_bound=COUNTS,
     url=st.dictionaries(NAMES, COUNTS, max_size=4),
-    url_error_bound=COUNTS,
+    failed=st.dictionaries(NAMES, COUNTS, max_size=4),
+    backend=st.dictionaries(NAMES, COUNTS, max_size=4),
+    version=st.dictionaries(NAMES, COUNTS, max_size=4),
+    url_latency=st.dictionaries(NAMES, st.dictionaries(st.integers(-1, 100), COUNTS, max_size=3), max_size=3),
     error=st.dictionaries(NAMES, COUNTS, max_size=4),
     recent=st.lists(FAILURES, max_size=MAX_RECENT).map(newest_failures),
 )
@@ -196,7 +198,8 @@ def test_accumulator_counts_every_event_for_its_client_and_its_api():
     assert not any(cell.peer for cell in apis)
     assert not any(cell.clients for cell in clients)
     for cells in (clients, apis):
-        assert sum(sum(cell.url.values()) for cell in cells) == sum(event["path"] is not None for event in sent)
+        urls = [n for cell in cells for names in (cell.url, cell.failed) for n in names.values()]
+        assert sum(urls) == sum(event["path"] is not None for event in sent)
         assert sum(sum(cell.error.values()) for cell in cells) == sum(event["outcome"] != "ok" for event in sent)
     assert all(cell.first_ms // 60_000 == cell.last_ms // 60_000 == cell.minute for cell in clients + apis)
 

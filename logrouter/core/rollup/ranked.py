@@ -1,0 +1,144 @@
+"""Counts of the most frequent among any number of names, each with a lower and an upper bound.
+
+*Space-Saving* (Metwally, Agrawal and El Abbadi, "Efficient Computation of Frequent and Top-k Elements in Data Streams",
+ICDT 2005), merged as Agarwal et al. do, "Mergeable Summaries", PODS 2012.
+
+A summary is a map of names to counts and its *slack*. Names begin with *width* characters by which one thing is counted
+several times: with a width of 3, ``200/items`` and ``301/items`` are of one *group*, ``/items``. Groups are kept or
+dropped as a whole. The counts are what was counted for sure; without a slack (None) nothing was ever dropped, and they
+are exact. With one,
+
+*  of a group that is kept, up to ``slack.over[group]`` more requests may have been counted (0 if it is not there),
+*  of any other group, up to ``slack.floor``.
+
+A group of which too many names are known keeps its most frequent one; the others are counted as one with the prefix
+`ANY`.
+
+Whatever the order and the grouping of merges, the floor is at most the sum of all counts divided by *room* + 1: a group
+with a larger share than that is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+MAX_SUM = 2**63 - 1
+MAX_GROUPS = 128
+"""No summary keeps more groups."""
+MAX_GROUP = 512
+ANY = "***"
+"""Stands for prefixes (statuses) that were not kept apart."""
+NAMES_OF_GROUP = 4
+"""A summary keeps so many names for each group it has room for: statuses of a path are few."""
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_SUM)]
+
+
+class Slack(msgspec.Struct, array_like=True):
+    """What the counts of one summary may lack: see this module."""
+
+    floor: _Count = 0
+    over: Annotated[
+        dict[Annotated[str, msgspec.Meta(max_length=MAX_GROUP)], _Count], msgspec.Meta(max_length=MAX_GROUPS)
+    ] = {}
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Between which figures the true one lies."""
+
+    at_least: int
+    at_most: int
+
+    @property
+    def middle(self) -> int:
+        """The figure that stands for them: never less than half of the truth."""
+        return self.at_least + (self.at_most - self.at_least + 1) // 2
+
+
+def bounds_of(group: str, counted: int, slack: Slack | None) -> Bounds:
+    """The bounds of a group of which *counted* requests are in the summary, 0 if it is not kept."""
+    if slack is None:
+        return Bounds(counted, counted)
+    return Bounds(counted, counted + (slack.over.get(group, 0) if counted else slack.floor))
+
+
+def copy_slack(slack: Slack | None) -> Slack | None:
+    """A copy with a map of its own."""
+    return None if slack is None else Slack(slack.floor, slack.over.copy())
+
+
+def merge_ranked(
+    into: dict[str, int], slack: Slack | None, counts: dict[str, int], other: Slack | None, room: int, width: int
+) -> Slack | None:
+    """Add the summary of *counts* and *other* to that of *into* and *slack*, which keeps *room* groups.
+
+    Returns the slack of the sum; *into* and *slack* are changed.
+    """
+    if slack is not None or other is not None:
+        slack = _add_slack(into, slack, counts, other, width)
+    for name, n in counts.items():
+        into[name] = into[name] + n if name in into else n
+    return trim_ranked(into, slack, room, width) if len(into) > room else slack
+
+
+def _add_slack(
+    into: dict[str, int], slack: Slack | None, counts: dict[str, int], other: Slack | None, width: int
+) -> Slack:
+    """The slack of the sum of two summaries, before it is trimmed: what one of them has dropped may be in a count."""
+    slack = Slack() if slack is None else slack
+    over = slack.over
+    mine = {name[width:] for name in into}
+    if slack.floor:
+        for group in {name[width:] for name in counts if name not in into} - mine:
+            over[group] = over.get(group, 0) + slack.floor
+    if other is not None:
+        theirs = {name[width:] for name in counts}
+        for group, n in other.over.items():
+            if group in theirs:
+                over[group] = over.get(group, 0) + n
+        for group in mine - theirs:
+            over[group] = over.get(group, 0) + other.floor
+        slack.floor += other.floor
+    return slack
+
+
+def trim_ranked(counts: dict[str, int], slack: Slack | None, room: int, width: int) -> Slack | None:
+    """Drop all but the *room* largest groups; returns the slack then. *counts* and *slack* are changed."""
+    groups: dict[str, int] = {}
+    for name, n in counts.items():
+        group = name[width:]
+        groups[group] = groups.get(group, 0) + n
+    if len(groups) > room:
+        slack = _drop_smallest(counts, groups, slack, room, width)
+    if len(counts) > NAMES_OF_GROUP * room:
+        _join_names(counts, width)
+    return slack
+
+
+def _drop_smallest(counts: dict[str, int], groups: dict[str, int], slack: Slack | None, room: int, width: int) -> Slack:
+    slack = Slack() if slack is None else slack
+    over = slack.over
+    ranked = sorted(((n + over.get(group, 0), group) for group, n in groups.items()), reverse=True)
+    slack.floor = ranked[room][0]
+    for _, group in ranked[room:]:
+        over.pop(group, None)
+    kept = {group for _, group in ranked[:room]}
+    left = [(name, n) for name, n in counts.items() if name[width:] in kept]
+    counts.clear()
+    counts.update(left)
+    return slack
+
+
+def _join_names(counts: dict[str, int], width: int) -> None:
+    """Keep apart the most frequent name of every group only."""
+    ranked = sorted(((n, name) for name, n in counts.items()), reverse=True)
+    counts.clear()
+    known: set[str] = set()
+    for n, name in ranked:
+        group = name[width:]
+        if group in known:
+            name = ANY[:width] + group  # noqa: PLW2901 - what it is counted as
+        known.add(group)
+        counts[name] = counts.get(name, 0) + n
