@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from logrouter.core.rollup.cells import CellTotals
+    from logrouter.core.rollup.ranked import Bounds
     from logrouter.query.parsing import Query
     from logrouter.query.row_ranges import RowRange
     from logrouter.query.tiers import Hole, Position
@@ -29,6 +30,7 @@ SUBJECT_FIELD: Final = {SubjectKind.CLIENT: "client_id", SubjectKind.API: "api"}
 
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _SHARES: Final = tuple(_QUANTILES.values())
+_BREAKDOWNS: Final = ("peer", "url", "failed", "clients", "backend", "version", "url_latency")
 
 
 def sum_cells(cells: Iterable[Cell | None]) -> Cell:
@@ -46,7 +48,13 @@ def without_breakdowns(cell: Cell, *, errors: bool = False) -> Cell:
     The maps that are left are those of *cell* itself, not copies.
     """
     error = cell.error if errors else {}
-    return replace(cell, peer={}, clients={}, clients_error_bound=0, url={}, url_error_bound=0, error=error, recent=[])
+    nothing: dict[str, Any] = {name: {} for name in _BREAKDOWNS}
+    return replace(cell, **nothing, error=error, recent=[], slack=None)
+
+
+def write_bounds(bounds: Bounds) -> Answer:
+    """The members of a figure that is known between two bounds."""
+    return {"count": bounds.middle, "at_least": bounds.at_least, "at_most": bounds.at_most}
 
 
 def count_errors(cell: Cell | CellTotals) -> int:

@@ -11,7 +11,13 @@ TEXT: Final[Schema] = {"type": "string"}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 NUMBER: Final[Schema] = {"type": "number", "minimum": 0}
 COUNTS: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
-UNDERCOUNT: Final[Schema] = COUNT | {"description": "By how much each count may be too small, at most."}
+BOUNDED: Final[Schema] = {
+    "count": COUNT | {"description": "Requests: exact if the bounds are the same, else the middle between them."},
+    "at_least": COUNT | {"description": "Requests that were counted for sure."},
+    "at_most": COUNT | {"description": "Requests there can have been."},
+}
+"""The members of a figure that is known between two bounds."""
+UNLISTED: Final[Schema] = COUNT | {"description": "No entry that is not listed can have more requests."}
 
 
 FRESHNESS_HEADER: Final = "Logrouter-Freshness"

@@ -1,29 +1,47 @@
-"""The most frequent URLs: of one client, of one API, and of all requests that matched no API."""
+"""The most frequent URLs, by path template: of one client, of one API, and of all requests that matched no API."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.rollup.cells import MAX_URL
-from logrouter.core.rollup.failures import NO_STATUS
+from logrouter.core.rollup.ranked import ANY
+from logrouter.core.rollup.sketches import coarse_quantiles
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import csv_text, schemas
 from logrouter.query.answers import interval_of_query
-from logrouter.query.kinds import text
+from logrouter.query.kinds import choice, text
 from logrouter.query.parameters import FORMAT, LIMIT, OF_SUBJECT, STATUSES, TIME_RANGE, Parameter
 from logrouter.query.reports.declaration import SubjectReport
 from logrouter.query.reports.subject_rows import breakdown_of
+from logrouter.query.reports.url_counts import count_urls, values_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from logrouter.core.rollup.cells import Cell
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.reports.subject_rows import SubjectRows
+    from logrouter.query.reports.url_counts import UrlCount
     from logrouter.query.steps import Steps
 
 NO_API: Final = "-"
 """The name under which requests that matched no API are counted."""
+
+_SHARES: Final = {"p50": 0.5, "p95": 0.95}
+_OTHERS: Final = "other"
+"""The status of requests whose own was not kept apart."""
+
+
+class UrlSort(StrEnum):
+    """What URLs are ordered by, largest first."""
+
+    COUNT = "count"
+    FAILED = "failed"
+    LATENCY = "latency"
 
 
 def _answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
@@ -37,33 +55,78 @@ def _unmatched_answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
 
 
 def _urls(cell: Cell, query: Query) -> Answer:
-    """The most frequent URLs with their statuses.
-
-    Each count is too small by *max_undercount* at most, and a URL that is not kept was requested no more often than
-    that. *other* counts all requests that are not listed, whatever the reason.
-    """
-    statuses, fragment = query.statuses, (query.values.get("contains") or "").casefold()
-    found = [
-        (-n, name[3:], name[:3])
-        for name, n in cell.url.items()
-        if (statuses is None or name[:3] in statuses) and fragment in name[3:].casefold()
-    ]
-    largest = sorted(found)[: query.values["limit"]]
+    """The most frequent URLs, each between two bounds; *other* counts all that are not surely of one of them."""
+    fragment = (query.values.get("contains") or "").casefold()
+    found, max_unlisted = count_urls(cell, query.statuses, lambda template: fragment in template.casefold())
+    sketches, shares = _latencies(cell), tuple(_SHARES.values())
+    latencies = {url.template: coarse_quantiles(sketches.get(url.template, {}), shares) for url in found}
+    order = _ORDERS[query.values["sort"]]
+    found.sort(key=lambda url: (*order(url, latencies), -url.count, url.template))
+    listed = found[: query.values["limit"]]
     return {
-        "urls": [
-            {"url": url, "status": None if status == NO_STATUS else status, "count": -n} for n, url, status in largest
-        ],
-        "max_undercount": cell.url_error_bound,
-        "other": max(cell.count + sum(n for n, *_ in largest), 0),
+        "urls": [_url(url, latencies[url.template]) for url in listed],
+        "max_unlisted": max([max_unlisted, *(url.at_most for url in found[len(listed) :])]),
+        "other": max(cell.count - sum(url.at_least for url in listed), 0),
         "count": cell.count,
     }
 
 
+def _latencies(cell: Cell) -> Mapping[str, Mapping[int, int]]:
+    """Latencies by template and coarse bucket, with those of the paths that are counted under a template."""
+    values = values_of(cell)
+    if not values:
+        return cell.url_latency
+    found: dict[str, dict[int, int]] = {}
+    for path, sketch in cell.url_latency.items():
+        sums = found.setdefault(values.get(path, path), {})
+        for index, n in sketch.items():
+            sums[index] = sums.get(index, 0) + n
+    return found
+
+
+def _url(url: UrlCount, latency: list[float] | None) -> Answer:
+    status = {(_OTHERS if name == ANY else name): n for name, n in sorted(url.status.items(), reverse=True)}
+    return {
+        "url": url.template,
+        "count": url.count,
+        "at_least": url.at_least,
+        "at_most": url.at_most,
+        "failed": url.failed,
+        "status": status,
+        "latency_ms": latency and {name: round(ms, 1) for name, ms in zip(_SHARES, latency, strict=True)},
+    }
+
+
+def _by_latency(url: UrlCount, latencies: Mapping[str, list[float] | None]) -> tuple[float, ...]:
+    known = latencies[url.template]
+    return (-known[-1],) if known is not None else (1.0,)
+
+
+_ORDERS: Final[Mapping[UrlSort, Callable[[UrlCount, Mapping[str, list[float] | None]], tuple[float, ...]]]] = {
+    UrlSort.COUNT: lambda _url, _latencies: (),
+    UrlSort.FAILED: lambda url, _latencies: (-url.failed,),
+    UrlSort.LATENCY: _by_latency,
+}
+
+
 _CONTAINS: Final = Parameter("contains", text(MAX_URL), "Only URLs with this in them; case does not matter.")
-_PARAMETERS: Final = (*TIME_RANGE, _CONTAINS, STATUSES, LIMIT, FORMAT, *OF_SUBJECT)
+_SORT: Final = Parameter(
+    "sort", choice(UrlSort), "What to order by, largest first; latency is the 95th percentile, of APIs only.", "count"
+)
+_PARAMETERS: Final = (*TIME_RANGE, _CONTAINS, STATUSES, _SORT, LIMIT, FORMAT, *OF_SUBJECT)
 _SCHEMA: Final = {
-    "urls": schemas.list_of(schemas.object_of({"url": schemas.TEXT, "status": schemas.STATUS, "count": schemas.COUNT})),
-    "max_undercount": schemas.UNDERCOUNT,
+    "urls": schemas.list_of(
+        schemas.object_of(
+            {
+                "url": schemas.TEXT,
+                **schemas.BOUNDED,
+                "failed": schemas.COUNT | {"description": "How many of at_least failed."},
+                "status": schemas.COUNTS,
+                "latency_ms": schemas.nullable(schemas.object_of(dict.fromkeys(_SHARES, schemas.NUMBER))),
+            }
+        )
+    ),
+    "max_unlisted": schemas.UNLISTED,
     "other": schemas.COUNT,
     "count": schemas.COUNT,
 }
@@ -92,7 +155,7 @@ UNMATCHED: Final = SubjectReport(
     name="unmatched",
     path="/v1/reports/unmatched",
     summary="Requested URLs that matched no API",
-    parameters=(*TIME_RANGE, _CONTAINS, replace(STATUSES, default="404"), LIMIT, FORMAT, *OF_SUBJECT),
+    parameters=(*TIME_RANGE, _CONTAINS, replace(STATUSES, default="404"), _SORT, LIMIT, FORMAT, *OF_SUBJECT),
     schema=schemas.broken_down(None, _SCHEMA),
     csv=csv_text.list_writer("urls"),
     kind=SubjectKind.API,

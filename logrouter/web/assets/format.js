@@ -70,7 +70,7 @@ export function shift(now, before) {
 const CLASSES = { "0xx": "client left", "1xx": "1xx", "2xx": "2xx success", "3xx": "3xx redirect", "4xx": "4xx client error", "5xx": "5xx server error" };
 export const statusClass = (name) => CLASSES[name] || (name === "none" ? "no status" : name);
 export const status = (code) => ({ "---": "none", "000": "000 left" })[code] || code;
-export const classOf = (code) => (code === "---" ? "none" : `${code[0]}xx`);
+export const classOf = (code) => (/^\d/.test(code) ? `${code[0]}xx` : "none");
 
 const ABSENT = { client: "no client id", api: "no API" };
 /** How a name is shown: the absent one in words. */

@@ -5,7 +5,7 @@ import { bar, h, replace, table } from "./dom.js";
 import * as format from "./format.js";
 import { chartPanel, panel, tile, tilePanel } from "./panel.js";
 import { rangeInWords, seriesParameters, timeRange } from "./state.js";
-import { bound, chip, link, scrolled } from "./subject.js";
+import { bounds, link, scrolled, urlTable } from "./subject.js";
 
 const SORTS = { count: "Requests", errors: "Failed", bytes: "Traffic", latency: "Mean latency" };
 const FIELD = { client: "client_id", api: "api" };
@@ -122,9 +122,7 @@ export function reports(page) {
     title: "URLs that no API serves",
     empty: (answer) => (answer.urls.length ? null : "Every URL belonged to an API in this time."),
     render(answer, body) {
-      const most = answer.urls[0].count;
-      const rows = answer.urls.map((row) => [h("code", null, row.url), chip(row.status), bar(row.count / most, format.count(row.count), "bad")]);
-      replace(body, scrolled(table("Requested URLs without an API", [{ title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }], rows)), bound(answer));
+      replace(body, urlTable("Requested URLs without an API", answer, "bad"), bounds(answer, answer.urls, "URL"));
     },
   });
   return {

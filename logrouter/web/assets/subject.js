@@ -96,8 +96,9 @@ function clientsPanel(page) {
     empty: (answer) => (answer.clients.length ? null : "No requests in this time."),
     render(answer, body) {
       const most = answer.clients[0].count;
-      const rows = answer.clients.slice(0, 25).map((row) => [link(page, "client", row.client_id), bar(row.count / most, format.count(row.count))]);
-      replace(body, scrolled(table("Clients of this API", [{ title: "Client" }, { title: "Requests", number: true }], rows)), bound(answer));
+      const shown = answer.clients.slice(0, 25);
+      const rows = shown.map((row) => [link(page, "client", row.client_id), bar(row.count / most, figure(row))]);
+      replace(body, scrolled(table("Clients of this API", [{ title: "Client" }, { title: "Requests", number: true }], rows)), bounds(answer, shown, "client"));
     },
   });
 }
@@ -139,9 +140,7 @@ function urlsPanel(page) {
     tools: h("form", { class: "filters", role: "search", "aria-label": "Filter URLs", onsubmit: apply, onchange: apply }, field, pattern),
     empty: (answer) => (answer.urls.length ? null : "No URL to show: none was kept in this time, or none fits."),
     render(answer, body) {
-      const most = answer.urls[0].count;
-      const rows = answer.urls.map((row) => [h("code", null, row.url), chip(row.status), bar(row.count / most, format.count(row.count))]);
-      replace(body, scrolled(table("Most frequent URLs", [{ title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }], rows)), bound(answer));
+      replace(body, urlTable("Most frequent URLs", answer), bounds(answer, answer.urls, "URL"));
     },
   });
   return {
@@ -173,11 +172,35 @@ export function link(page, kind, name) {
 
 const rest = (n, word) => (n ? h("p", { class: "muted note" }, `And ${format.plural(n, word)} that are not broken down by API.`) : null);
 
-/** What is known of the error of a bounded list, in words. */
-export function bound(answer) {
-  const exact = !answer.max_undercount;
+/** A count, and between which figures the true one lies where it is not known exactly. */
+const figure = (row) => (row.at_least === row.at_most ? format.count(row.count) : `${format.count(row.count)} (${format.count(row.at_least)}–${format.count(row.at_most)})`);
+
+/** How exact a list is, in words. */
+export function bounds(answer, rows, word) {
+  const exact = rows.every((row) => row.at_least === row.at_most);
   return h("p", { class: "muted note" },
-    exact ? "These counts are exact." : `Each count may be up to ${format.count(answer.max_undercount)} too low.`,
+    exact ? "These counts are exact." : "Where two figures stand behind a count, the true one lies between them.",
+    answer.max_unlisted ? ` A ${word} that is not listed had at most ${format.plural(answer.max_unlisted, "request")}.` : null,
     answer.other ? ` ${format.plural(answer.other, "request")} had others.` : null);
+}
+
+/** URLs by path template, with what they were answered and, of APIs, how slowly. */
+export function urlTable(caption, answer, tone) {
+  const most = Math.max(...answer.urls.map((row) => row.count));
+  const timed = answer.urls.some((row) => row.latency_ms);
+  const columns = [{ title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }, { title: "Failed", number: true },
+    ...(timed ? [{ title: "p50", number: true }, { title: "p95", number: true }] : [])];
+  const rows = answer.urls.map((row) => [
+    h("code", null, row.url), statuses(row.status), bar(row.count / most, figure(row), tone), row.failed ? format.count(row.failed) : "",
+    ...(timed ? [format.millis(row.latency_ms?.p50), format.millis(row.latency_ms?.p95)] : []),
+  ]);
+  return scrolled(table(caption, columns, rows));
+}
+
+/** The most frequent statuses of a URL, with their counts where there are several. */
+function statuses(counts) {
+  const ranked = Object.entries(counts).sort((a, b) => b[1] - a[1]);
+  return h("span", { class: "chips" }, ...ranked.slice(0, 3).map(([code, n]) => h("span", { title: format.plural(n, "request") }, chip(code))),
+    ranked.length > 3 ? h("span", { class: "muted" }, `+${ranked.length - 3}`) : null);
 }
 

@@ -57,6 +57,6 @@ def check(lane, worker):
     assert found["totals"]["clients"] == found["clients"]["total"]["clients"]
     one = found["client"]["lifetime"]["count"]
     assert sum(entry["count"] for entry in found["client_apis"]["apis"]) == one
-    assert found["client_urls"]["max_undercount"] == 0
+    assert found["client_urls"]["max_unlisted"] == 0
     assert found["client_errors"]["success"] + sum(e["count"] for e in found["client_errors"]["errors"]) == one
     assert found["client_errors"]["recent"]

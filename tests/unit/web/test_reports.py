@@ -122,16 +122,23 @@ def test_the_apis_of_a_client_can_be_picked(fleet, requests):
 
 @pytest.mark.parametrize(("subject", "field", "name"), [("clients", "client", "client-3"), ("apis", "api", "core")])
 def test_urls_by_status_and_fragment(fleet, requests, subject, field, name):
-    """Few URLs are exact: the bound is 0, and what is listed and the rest are all there is."""
+    """Few URLs are exact: both bounds are the count, and what is listed and the rest are all there is."""
     mine = Counter((r["path"], f"{r['status']:03d}") for r in requests if r[field] == name and r["path"])
     answer = everywhere(fleet, f"/v1/{subject}/{name}/urls?window=life")
-    assert {(entry["url"], entry["status"]): entry["count"] for entry in answer["urls"]} == mine
-    assert answer["max_undercount"] == 0
+    found = {(entry["url"], status): n for entry in answer["urls"] for status, n in entry["status"].items()}
+    assert found == mine
+    for entry in answer["urls"]:
+        assert entry["at_least"] == entry["count"] == entry["at_most"] == sum(entry["status"].values())
+    assert answer["max_unlisted"] == 0
     assert answer["count"] == sum(entry["count"] for entry in answer["urls"]) + answer["other"]
 
     answer = everywhere(fleet, f"/v1/{subject}/{name}/urls?window=life&contains=CORE&status=5xx&limit=1")
     (entry,) = answer["urls"]
-    assert (entry["url"], entry["status"], entry["count"]) == ("/core/v1/page", "500", mine["/core/v1/page", "500"])
+    expected = [r for r in requests if r[field] == name and (r["path"], r["status"]) == ("/core/v1/page", 500)]
+    assert (entry["url"], entry["status"], entry["count"], entry["failed"]) == (
+        *("/core/v1/page", {"500": len(expected)}),
+        *(len(expected), len(failed(expected))),
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,12 +161,13 @@ def test_errors_and_the_newest_failures(fleet, requests, subject, field, name, p
 
 
 def test_the_clients_of_an_api(fleet, requests):
-    """The most frequent first, with the bound of their counts."""
+    """The most frequent first, each between two bounds."""
     mine = Counter(r["client"] for r in requests if r["api"] == "core")
     answer = everywhere(fleet, "/v1/apis/core/clients?window=life&limit=5")
     ranked = sorted(mine.items(), key=lambda item: (-item[1], item[0]))
     assert [(entry["client_id"], entry["count"]) for entry in answer["clients"]] == ranked[:5]
-    assert (answer["max_undercount"], answer["other"]) == (0, sum(n for _, n in ranked[5:]))
+    assert all(entry["at_least"] == entry["count"] == entry["at_most"] for entry in answer["clients"])
+    assert (answer["max_unlisted"], answer["other"]) == (ranked[5][1], sum(n for _, n in ranked[5:]))
 
 
 def test_calls_per_api_over_time(fleet, requests):
@@ -206,7 +214,7 @@ def test_requested_urls_that_matched_no_api(fleet, requests):
     mine = Counter(r["path"] for r in requests if r["api"] == "-" and r["status"] == 404 and r["path"])
     answer = everywhere(fleet, "/v1/reports/unmatched?window=life")
     assert {entry["url"]: entry["count"] for entry in answer["urls"]} == mine
-    assert {entry["status"] for entry in answer["urls"]} == {"404"}
+    assert all(entry["status"] == {"404": entry["count"]} for entry in answer["urls"])
     answer = everywhere(fleet, "/v1/reports/unmatched?window=life&status=*&contains=script")
     assert {entry["url"] for entry in answer["urls"]} == {"/x/<script>"}
 
