@@ -195,10 +195,10 @@ def test_without_the_charting_library_there_are_tables(tab, ordinary):
 
 
 def test_a_list_with_a_bound_says_so(tab):
-    """More URLs than are kept: the list tells how far each count may be off, and how many requests had others."""
+    """More URLs than are kept: which counts are exact, how many requests another has at most, and how many had others."""
     many = [request(path=f"/core/{n % 150}") for n in range(600)]
     with site(*many, *(request(path="/core/often") for _ in range(300))) as crowded:
         page = tab(crowded.address).open("#/clients/client-1")
         urls = page.get_by_role("region", name="Top URLs", exact=True)
         expect(urls.locator("tbody tr").first).to_contain_text("/core/often")
-        expect(urls.locator(".note")).to_contain_text("too low")
+        expect(urls.locator(".note")).to_contain_text("A URL that is not listed had at most 4 requests.")

@@ -157,7 +157,7 @@ def test_record_of_a_later_version_stops_the_worker(lane, eventually):
     before = lane.committed()
     lane.producer.begin_transaction()
     for partition in range(4):
-        lane.produce(b"\x92\x03\x90", partition, counted=False)
+        lane.produce(b"\x92\x04\x90", partition, counted=False)
     lane.producer.commit_transaction()
     assert worker.wait() == 2
     assert "upgrade the tables first" in worker.text()
