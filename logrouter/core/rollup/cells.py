@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 
 from logrouter.core.rollup.ranked import MAX_GROUPS, NAMES_OF_GROUP, Slack, copy_slack, merge_ranked, trim_ranked
-from logrouter.core.rollup.sketches import MAX_BUCKET, ZERO, bucket_value
+from logrouter.core.rollup.sketches import MAX_BUCKET, ZERO, bucket_value, quantiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -345,21 +345,8 @@ def latency_quantiles(cell: Cell, shares: Sequence[float]) -> list[float] | None
 
     *shares* lie between 0 and 1 and rise. None without latencies.
     """
-    sketch = cell.sketch
-    total = sum(sketch.values())
-    if total <= 0:
-        return None
-    found: list[float] = []
-    longest, left = float(cell.latency_max), iter(shares)
-    rank, seen = next(left) * (total - 1), 0
-    for index in sorted(sketch):
-        seen += sketch[index]
-        while seen > rank:
-            found.append(min(bucket_value(index), longest))
-            if len(found) == len(shares):
-                return found
-            rank = next(left) * (total - 1)
-    return found
+    found, longest = quantiles(cell.sketch, shares, bucket_value), float(cell.latency_max)
+    return found and [min(ms, longest) for ms in found]
 
 
 _SUMS: Final = ("count", "bytes_in", "bytes_out", "latency_sum", "latency_max", "latency_count")

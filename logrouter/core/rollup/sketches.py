@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_LATENCY_MS: Final = 2**31 - 1
 _GAMMA: Final = 1.02 / 0.98
@@ -53,20 +53,24 @@ def bucket_value(index: int) -> float:
     return 0.0 if index <= ZERO else float(2 * _GAMMA**index / (_GAMMA + 1))
 
 
-def coarse_quantiles(sketch: Mapping[int, int], shares: Iterable[float]) -> list[float] | None:
-    """Latencies in milliseconds below which the given shares of the requests lie, each within 8 %.
+def quantiles(
+    counts: Mapping[int, int], shares: Sequence[float], value_of: Callable[[int], float]
+) -> list[float] | None:
+    """Latencies in milliseconds below which the given shares of the requests lie; None without latencies.
 
-    *sketch* counts by coarse bucket; *shares* lie between 0 and 1 and rise. None without latencies.
+    *counts* are by bucket, of which *value_of* says what stands for it; *shares* lie between 0 and 1 and rise.
     """
-    total = sum(sketch.values())
+    total = sum(counts.values())
     if total <= 0:
         return None
-    found, seen = [], 0
-    counted = iter(sorted(sketch.items()))
-    index = ZERO
-    for share in shares:
-        while seen <= share * (total - 1):
-            index, n = next(counted)
-            seen += n
-        found.append(coarse_value(index))
+    found: list[float] = []
+    left = iter(shares)
+    rank, seen = next(left) * (total - 1), 0
+    for index in sorted(counts):
+        seen += counts[index]
+        while seen > rank:
+            found.append(value_of(index))
+            if len(found) == len(shares):
+                return found
+            rank = next(left) * (total - 1)
     return found

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from logrouter.core.rollup.cells import OTHER, STATUS_WIDTH, CellSlack
 from logrouter.core.rollup.failures import NO_STATUS, STATUS, parse_failure_key
-from logrouter.core.rollup.ranked import ANY
+from logrouter.core.rollup.ranked import ANY, Bounds
 from logrouter.core.templates.masking import VALUE
 from logrouter.core.templates.values import match_values
 
@@ -48,14 +48,18 @@ class UrlCount(Struct):
     @property
     def count(self) -> int:
         """The middle of the bounds, never less than half of the truth (but for what was forgotten)."""
-        return self.at_least + (self.lacks + 1) // 2
+        return Bounds(self.at_least, self.at_least + self.lacks).middle
 
 
 class UrlCounts(NamedTuple):
-    """The URLs of a cell that were asked for, in no order, and how many requests any other URL had at most."""
+    """The URLs of a cell that were asked for, in no order, and how many requests any other URL had at most.
+
+    *values* are templates by the paths that are counted under them.
+    """
 
     urls: list[UrlCount]
     max_unlisted: int
+    values: Mapping[str, str]
 
 
 class _Part:
@@ -116,7 +120,7 @@ class _Part:
 def count_urls(cell: Cell, statuses: frozenset[str] | None, wanted: Callable[[str], bool]) -> UrlCounts:
     """The URLs of a cell that are *wanted* and have requests with one of *statuses* (None: all)."""
     slack = cell.slack or _NO_SLACK
-    values = values_of(cell)
+    values = _values_of(cell)
     well, ill = _totals(cell, statuses)
     parts = (
         _Part(cell.url, slack.url, well, statuses, values),
@@ -136,10 +140,10 @@ def count_urls(cell: Cell, statuses: frozenset[str] | None, wanted: Callable[[st
                 url.failed += n if place else 0
         if url.status:
             found.append(url)
-    return UrlCounts(found, min(sum(part.most_unlisted for part in parts) + slack.unassigned, most))
+    return UrlCounts(found, min(sum(part.most_unlisted for part in parts) + slack.unassigned, most), values)
 
 
-def values_of(cell: Cell) -> Mapping[str, str]:
+def _values_of(cell: Cell) -> Mapping[str, str]:
     """The templates by which paths of a cell are counted that were counted one by one."""
     if not any(VALUE in name for names in (cell.url, cell.failed) for name in names):
         return {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.rollup.cells import MAX_URL
 from logrouter.core.rollup.ranked import ANY
-from logrouter.core.rollup.sketches import coarse_quantiles
+from logrouter.core.rollup.sketches import coarse_value, quantiles
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import csv_text, schemas
 from logrouter.query.answers import interval_of_query
@@ -16,7 +16,7 @@ from logrouter.query.kinds import choice, text
 from logrouter.query.parameters import FORMAT, LIMIT, OF_SUBJECT, STATUSES, TIME_RANGE, Parameter
 from logrouter.query.reports.declaration import SubjectReport
 from logrouter.query.reports.subject_rows import breakdown_of
-from logrouter.query.reports.url_counts import count_urls, values_of
+from logrouter.query.reports.url_counts import count_urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,9 +57,9 @@ def _unmatched_answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
 def _urls(cell: Cell, query: Query) -> Answer:
     """The most frequent URLs, each between two bounds; *other* counts all that are not surely of one of them."""
     fragment = (query.values.get("contains") or "").casefold()
-    found, max_unlisted = count_urls(cell, query.statuses, lambda template: fragment in template.casefold())
-    sketches, shares = _latencies(cell), tuple(_SHARES.values())
-    latencies = {url.template: coarse_quantiles(sketches.get(url.template, {}), shares) for url in found}
+    found, max_unlisted, values = count_urls(cell, query.statuses, lambda template: fragment in template.casefold())
+    sketches, shares = _latencies(cell, values), tuple(_SHARES.values())
+    latencies = {url.template: quantiles(sketches.get(url.template, {}), shares, coarse_value) for url in found}
     order = _ORDERS[query.values["sort"]]
     found.sort(key=lambda url: (*order(url, latencies), -url.count, url.template))
     listed = found[: query.values["limit"]]
@@ -71,9 +71,8 @@ def _urls(cell: Cell, query: Query) -> Answer:
     }
 
 
-def _latencies(cell: Cell) -> Mapping[str, Mapping[int, int]]:
+def _latencies(cell: Cell, values: Mapping[str, str]) -> Mapping[str, Mapping[int, int]]:
     """Latencies by template and coarse bucket, with those of the paths that are counted under a template."""
-    values = values_of(cell)
     if not values:
         return cell.url_latency
     found: dict[str, dict[int, int]] = {}

@@ -59,7 +59,7 @@ def test_every_figure_lies_between_its_bounds(subject, skew, parts):
             for path, status, _ in requests
             if not statuses or ("---" if status is None else f"{status}") in statuses
         )
-        found, max_unlisted = count_urls(row, statuses, lambda _: True)
+        found, max_unlisted, _ = count_urls(row, statuses, lambda _: True)
         counts = {url.template: url for url in found}
         for path, n in truth.items():
             url = counts.get(path)
@@ -79,9 +79,9 @@ def test_failures_are_exact_while_their_urls_fit_though_others_do_not():
     requests = [(f"/u/{n % 752:x}x", 200, "ok") for n in range(8_000)] + [("/u/1x", 504, "backend_error")] * 92
     row = row_of(requests, "calice", 20)
     for statuses in (statuses_matching("504"), statuses_matching("5xx")):
-        (url,), max_unlisted = count_urls(row, statuses, lambda _: True)
+        (url,), max_unlisted, _ = count_urls(row, statuses, lambda _: True)
         assert (url.template, url.at_least, url.count, url.at_most, max_unlisted) == ("/u/1x", 92, 92, 92, 0)
-    assert count_urls(row, statuses_matching("404"), lambda _: True) == ([], 0)
+    assert count_urls(row, statuses_matching("404"), lambda _: True) == ([], 0, {})
 
 
 def test_requests_of_cells_before_an_upgrade_may_be_of_any_url():
@@ -89,7 +89,7 @@ def test_requests_of_cells_before_an_upgrade_may_be_of_any_url():
     row = row_of([("/a/1", 200, "ok"), ("/b", 200, "ok")], "calice", 1)
     first = {"status": {200: 10}, "outcome": {"ok": 10}, "peer": {"200core": 10}}
     merge_cells(row, upgrade_cell(OldCell(0, 10, url={"200/a/7": 4, "200/a/8": 2}, url_error_bound=1, **first)))
-    found, max_unlisted = count_urls(row, None, lambda _: True)
+    found, max_unlisted, _ = count_urls(row, None, lambda _: True)
     bounds = {url.template: (url.at_least, url.count, url.at_most) for url in found}
     assert bounds == {"/a/{id}": (6, 7, 10), "/a/1": (1, 2, 5), "/b": (1, 2, 5)}
     assert max_unlisted == 4
@@ -101,7 +101,7 @@ def test_paths_from_before_their_template_was_learned_are_counted_under_it():
     for n in range(300):
         sums.add("alice", "core", 0, 200, "ok", path=f"/users/{n:x}y/orders", latency_ms=n)
     row = dict(sums.take())["acore"][0]
-    found, max_unlisted = count_urls(row, None, lambda _: True)
+    found, max_unlisted, _ = count_urls(row, None, lambda _: True)
     bounds = {url.template: (url.at_least, url.at_most) for url in found}
     assert bounds == {"/users/{value}/orders": (299, 300)}
     assert max_unlisted == 1

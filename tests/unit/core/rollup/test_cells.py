@@ -22,7 +22,7 @@ from logrouter.core.rollup.cells import (
 )
 from logrouter.core.rollup.failures import FailureKey, failure_key_of, parse_failure_key
 from logrouter.core.rollup.ranked import bounds_of
-from logrouter.core.rollup.sketches import coarse_bucket, coarse_quantiles, latency_bucket
+from logrouter.core.rollup.sketches import coarse_bucket, coarse_value, latency_bucket, quantiles
 
 
 def cells_of(*events):
@@ -81,7 +81,7 @@ def test_cells_of_apis_tell_backends_versions_and_latencies_by_url():
     assert core.url == alice.url == {"200/a/{id}": 2}
     assert core.failed == alice.failed == {"503/a/{id}": 1}
     assert core.url_latency == {"/a/{id}": {coarse_bucket(latency_bucket(100)): 2}}
-    assert coarse_quantiles(core.url_latency["/a/{id}"], (0.5, 0.95)) == pytest.approx([100, 100], rel=0.08)
+    assert quantiles(core.url_latency["/a/{id}"], (0.5, 0.95), coarse_value) == pytest.approx([100, 100], rel=0.08)
     assert (alice.backend, alice.version, alice.url_latency) == ({}, {}, {})
     assert core.recent[0].url == "/a/2"
 
