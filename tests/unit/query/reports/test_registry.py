@@ -23,7 +23,7 @@ def test_what_workers_send_each_other_keeps_its_field_names():
         if isinstance(report, ScatterGatherReport)
     }
     assert sent == {
-        "totals": ["total", "apis", "clients", "previous"],
+        "totals": ["total", "apis", "clients", "previous", "began_ms"],
         "totals_series": ["cells", "grid"],
         "clients": ["entries", "subjects", "total", "previous", "bound"],
         "apis": ["entries", "subjects", "total", "previous", "bound"],
