@@ -7,6 +7,8 @@ from typing import Any, Final
 Figures = dict[str, Any]
 """Figures of one window of a client or API, as in the table view's JSON (docs/table-view.md)."""
 
+_LEFT: Final = frozenset({"000", "499"})
+_STATUS_STYLES: Final = {"2": "green", "3": "cyan", "4": "yellow", "5": "red"}
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 WINDOW_WORDS: Final = {"m": "minute", "h": "hour", "d": "day"}
 
@@ -66,6 +68,19 @@ def change(now: float | None, before: float | None) -> str:
     if share >= 9.995:
         return f"▲ {now / before:,.0f} times as much"
     return f"▲ {percent(share, 1)} more" if share > 0 else f"▼ {percent(-share, 1)} less"
+
+
+def status(code: str) -> tuple[str, str]:
+    """A status as it is shown, and its style: the client left before there was an answer of "000" and "499"."""
+    return (f"{code} left", "dim") if code in _LEFT else (code, _STATUS_STYLES.get(code[:1], ""))
+
+
+def comparison(answer: Figures) -> str:
+    """With which time an answer compares its figures, or why with none; "" where that was not asked."""
+    before, since = answer.get("previous"), answer.get("counted_since")
+    if isinstance(before, dict):
+        return f"compared with {moment(before['from'])} to {moment(before['to'])}"
+    return f"not compared: counting began {moment(since)}, in the time before or later" if since else ""
 
 
 def window_words(window: str) -> str:

@@ -293,7 +293,9 @@ class DetailScreen(LiveScreen):
         word = KINDS[self.kind][1]
         shown = _ABSENT[self.kind] if self.subject == "-" else harmless(self.subject)
         self.heading.update(Text.assemble((f"{word} {shown}", "bold"), f"  {humanise.window_words(self.app.window)}"))
-        self.numbers.update(_numbers(answer["window"], answer.get("previous") or {}))
+        numbers = _numbers(answer["window"], answer.get("previous") or {})
+        why = humanise.comparison(answer)
+        self.numbers.update(Text.assemble(numbers, "\n", (why, "dim")) if why else numbers)
         self.line.data = [float(point["count"]) for point in answer["points"]] or [0.0]
         _fill(self.peers, KINDS[peer][1], [(row[KINDS[peer][0]], row["count"]) for row in answer["peers"][:10]])
         _fill(self.errors, "error", [(row["error"], row["count"]) for row in answer["errors"][:10]])

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 _COLUMNS: Final = 8
 """Status codes that have a column of their own, the most frequent."""
 _ERRORS: Final = 10
-_STYLES: Final = {"2": "green", "3": "cyan", "4": "yellow", "5": "red"}
 
 
 def show(out: Console, answer: dict[str, Any], window: str) -> None:
@@ -28,6 +27,8 @@ def show(out: Console, answer: dict[str, Any], window: str) -> None:
     out.print(Text(f"{humanise.moment(now['from'])} to {humanise.moment(now['to'])}", "dim"))
     out.print()
     out.print(_numbers(now, before))
+    if compared := humanise.comparison(answer):
+        out.print(Text(compared, "dim"))
     life = answer["lifetime"]
     out.print(Text(f"\n{humanise.count(life['count'])} requests since {humanise.moment(life['first_seen'])}", "dim"))
     if answer["apis"]:
@@ -86,7 +87,8 @@ def _apis(apis: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("API")
     for name in ("requests", "failed", *codes, *(["other"] if len(totals) > len(codes) else [])):
-        table.add_column(Text(harmless(name), _STYLES.get(name[:1], "")), justify="right")
+        shown, style = humanise.status(name)
+        table.add_column(Text(harmless(shown), style), justify="right")
     for row in apis:
         counted = [row["status"].get(code, 0) for code in codes]
         rest = [row["count"] - sum(counted)] if len(totals) > len(codes) else []

@@ -59,6 +59,9 @@ class ViewClient:
         return _parse_answer(status, body, self._view.url)
 
 
+_OF_SUMMARY: Final = ("client_id", "lifetime", "window", "previous", "counted_since")
+
+
 async def ask_usage(view: ViewAddress, client: str, window: str) -> dict[str, Any]:
     """Summary, APIs and errors of one client in the same window, as one object.
 
@@ -73,7 +76,7 @@ async def ask_usage(view: ViewAddress, client: str, window: str) -> dict[str, An
             connection.get("clients", client, "errors", window=window),
         )
     return {
-        **{name: summary[name] for name in ("client_id", "lifetime", "window", "previous") if name in summary},
+        **{name: summary[name] for name in _OF_SUMMARY if name in summary},
         "apis": apis["apis"],
         "errors": errors["errors"],
         "recent": errors.get("recent", []),

@@ -161,6 +161,17 @@ def interval_of_query(query: Query) -> Answer:
     return {**window, **interval_of_rows(time_range.rows)}
 
 
+def comparison(rows: RowRange, cell: Cell, began_ms: int | None, *, apis: bool) -> Answer:
+    """The member ``previous`` of an answer: the sum of the *rows* that a time range is compared with.
+
+    Null, with ``counted_since``, if counting began within them or later, at *began_ms* (None: not known): what is
+    counted of such a time says nothing about it.
+    """
+    if began_ms is not None and rows.start_ms is not None and began_ms >= rows.start_ms:
+        return {"previous": None, "counted_since": rfc3339(began_ms)}
+    return {"previous": {**interval_of_rows(rows), **figures_of(cell, apis=apis)}}
+
+
 def partition_freshness(partition: int, position: Position, answered_by: str) -> Answer:
     """Which rollup records of one partition an answer includes, and how many it lacks (``lag``), as a JSON object.
 

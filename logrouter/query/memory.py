@@ -10,6 +10,7 @@ from logrouter.core.rollup.records import Subjects, partition_of
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.ranking import ROW_VALUE, Order, Top, rank_candidates, top_buckets
 from logrouter.query.reader import SubjectMoment, TableReader
+from logrouter.query.row_ranges import MINUTE_MS
 from logrouter.query.tiers import Hole, Position, Segment, Tier, buckets_of
 
 if TYPE_CHECKING:
@@ -122,6 +123,11 @@ class MemoryReader(TableReader):
 
     def holes(self, partition: int) -> Sequence[Hole]:  # noqa: D102
         return self.lost.get(partition, ())
+
+    def counted_since(self) -> int | None:  # noqa: D102
+        held = self.mine | self.held
+        minutes = [minute for minute, subject in self.tables.rows[Tier.MINUTE] if self.partition_of(subject) in held]
+        return min(minutes) * MINUTE_MS if minutes else None
 
     def moment(self, subject: str, segments: Sequence[Segment]) -> MemoryMoment:  # noqa: D102
         partition = self.partition_of(subject)

@@ -17,8 +17,8 @@ from logrouter.query.row_ranges import (
     rows_before,
     rows_between,
     rows_of_window,
+    segments_by_step,
 )
-from logrouter.query.tiers import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from logrouter.query.kinds import ComparisonPeriod
     from logrouter.query.parameters import Parameter
     from logrouter.query.row_ranges import Window
-    from logrouter.query.tiers import Hole, Tier
+    from logrouter.query.tiers import Hole, Segment, Tier
 
 MAX_POINTS: Final = 1500
 _DEFAULT_POINTS: Final = {Step.MINUTE: 60, Step.HOUR: 24, Step.DAY: 30}
@@ -35,12 +35,26 @@ Faults = tuple[ParameterFault, ...]
 
 
 class Series(NamedTuple):
-    """The buckets start <= bucket < stop of *step*'s tier."""
+    """The buckets start <= bucket < stop of *step*'s tier, of which the first and the last are cut to *rows*.
+
+    *segments* are the rows of *rows*, each in one bucket.
+    """
 
     start: int
     stop: int
     step: Step
     by: By | None
+    rows: RowRange
+    segments: tuple[Segment, ...]
+
+    def number_of(self, tier: Tier, bucket: int) -> int:
+        """The bucket of the series in which one of *tier* lies."""
+        width: int = self.step.tier.value
+        return bucket if tier is self.step.tier else bucket * tier.value // width
+
+    def time_of(self, number: int) -> str:
+        """When a point begins: the first one not before the range does."""
+        return rfc3339(max(number * self.step.tier.value * MINUTE_MS, self.rows.start_ms or 0))
 
 
 class TimeRange(NamedTuple):
@@ -78,6 +92,11 @@ class Query:
         return self.time_range_or_none
 
     @property
+    def compares(self) -> bool:
+        """Whether the time range is to be compared with another one."""
+        return self.time_range_or_none is not None and self.time_range_or_none.previous is not None
+
+    @property
     def series(self) -> Series:
         """The points of a query for a series; `TypeError` for any other."""
         if self.series_or_none is None:
@@ -91,9 +110,8 @@ class Query:
             _, rows, previous = self.time_range_or_none
             ranges += [(some.start_ms, some.stop_ms) for some in (rows, previous) if some is not None]
         if self.series_or_none is not None:
-            first, stop, step, _ = self.series_or_none
-            width_ms = step.tier.value * MINUTE_MS
-            ranges.append((first * width_ms, stop * width_ms))
+            rows = self.series_or_none.rows
+            ranges.append((rows.start_ms, rows.stop_ms))
         return not ranges or any(
             (hole.from_ms is None or hole.from_ms < stop_ms)
             and (hole.to_ms is None or start_ms is None or hole.to_ms >= start_ms)
@@ -108,8 +126,7 @@ class Query:
             _, rows, previous = self.time_range_or_none
             found = rows.segments if previous is None else rows.segments + previous.segments
         if self.series_or_none is not None:
-            start, stop, step, _ = self.series_or_none
-            found += (Segment(step.tier, start, stop),)
+            found += self.series_or_none.segments
         return found
 
     @property
@@ -150,7 +167,9 @@ def parse_query(
     if "window" in given and given & {"from", "to"}:
         return (ParameterFault("window", "must not stand together with from or to"),)
     if "step" in values:
-        series = _series(values, now_ms)
+        series = _series(values, now_ms, kept)
+        if not isinstance(series, Series):
+            return series
         return tuple(_series_faults(series, now_ms, kept)) or Query(now_ms, values, series_or_none=series)
     if "window" in values:
         time_range = _time_range(values, now_ms, kept)
@@ -216,34 +235,48 @@ def _time_range_faults(start: int, stop: int, now_ms: int, kept: Mapping[Tier, i
         yield ParameterFault("from", f"reaches back before {rfc3339(first_ms)}, the oldest day that is kept now")
 
 
-def _series(values: Mapping[str, Any], now_ms: int) -> Series:
+def _series(values: Mapping[str, Any], now_ms: int, kept: Mapping[Tier, int]) -> Series | Faults:
     step: Step = values["step"]
     width_ms = step.tier.value * MINUTE_MS
-    now = now_ms // width_ms
     window: Window | None = values["window"]
     if window is not None and window.minutes is not None:
-        start = (now_ms // MINUTE_MS + 1 - window.minutes) * MINUTE_MS // width_ms
-        return Series(start, now + 1, step, values.get("by"))
-    # Nothing is known about the future: points beyond the current one would look like silence.
-    stop = now + 1 if values["to"] is None else min(-(-values["to"] // width_ms), now + 1)
-    start = stop - _DEFAULT_POINTS[step] if values["from"] is None else values["from"] // width_ms
-    return Series(start, stop, step, values.get("by"))
+        rows = rows_of_window(window, now_ms, kept)
+    else:
+        # Nothing is known about the future: points beyond the current one would look like silence.
+        end_ms = now_ms if values["to"] is None else min(values["to"], now_ms)
+        begin_ms = values["from"]
+        if begin_ms is None:
+            begin_ms = (-(-end_ms // width_ms) - _DEFAULT_POINTS[step]) * width_ms
+        elif begin_ms // width_ms > now_ms // width_ms:
+            return (ParameterFault("from", "lies in the future"),)
+        elif values["to"] is not None and begin_ms >= values["to"]:
+            return (ParameterFault("from", "must be before to"),)
+        first = oldest_bucket(step.tier, now_ms, kept)
+        if begin_ms // width_ms < first:
+            return (_reaches_back(first, step),)
+        rows = rows_between(begin_ms, max(end_ms, begin_ms + 1), now_ms, kept)
+    start_ms = rows.start_ms or 0
+    segments = segments_by_step(rows, step.tier, now_ms)
+    start = start_ms // width_ms
+    last_tier, _, last_stop = segments[-1]
+    stop = -(-last_stop * last_tier.value * MINUTE_MS // width_ms)
+    return Series(start, stop, step, values.get("by"), rows, segments)
+
+
+def _reaches_back(first: int, step: Step) -> ParameterFault:
+    coarser = "" if step is Step.DAY else ", or use a longer step"
+    return ParameterFault(
+        "from",
+        f"reaches back before {rfc3339(first * step.tier.value * MINUTE_MS)}, the oldest {step} that is kept"
+        f" now; begin there{coarser}",
+    )
 
 
 def _series_faults(series: Series, now_ms: int, kept: Mapping[Tier, int]) -> Iterable[ParameterFault]:
-    tier, points = series.step.tier, series.stop - series.start
-    first = oldest_bucket(tier, now_ms, kept)
-    if series.start > tier.bucket(now_ms // MINUTE_MS):
-        yield ParameterFault("from", "lies in the future")
-    elif points <= 0:
-        yield ParameterFault("from", "must be before to")
+    points = series.stop - series.start
+    first = oldest_bucket(series.step.tier, now_ms, kept)
     if series.start < first:
-        coarser = "" if series.step is Step.DAY else ", or use a longer step"
-        yield ParameterFault(
-            "from",
-            f"reaches back before {rfc3339(first * tier.value * MINUTE_MS)}, the oldest {series.step} that is kept"
-            f" now; begin there{coarser}",
-        )
+        yield _reaches_back(first, series.step)
     if points > MAX_POINTS:
         yield ParameterFault(
             "step",

@@ -75,6 +75,13 @@ class TableReader(Protocol):
     def holes(self, partition: int) -> Sequence[Hole]:
         """What the rows of a partition lack for good, by offset; it must be owned or in `replicas`."""
 
+    def counted_since(self) -> int | None:
+        """When counting began, as far as the partitions tell that are owned or in `replicas`, in epoch ms.
+
+        To the minute where minutes are still kept, else to the hour or the day. 0 if rows of earlier days may have
+        expired, None if there is no row.
+        """
+
     def moment(self, subject: str, segments: Sequence[Segment]) -> SubjectMoment:
         """One subject's rows of some segments, to be fetched. The lifetime tier has one bucket, 0.
 

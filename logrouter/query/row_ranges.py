@@ -82,6 +82,26 @@ def rows_before(after: RowRange, now_ms: int, kept: Mapping[Tier, int] = KEPT) -
     return None
 
 
+def segments_by_step(rows: RowRange, step: Tier, now_ms: int) -> tuple[Segment, ...]:
+    """The rows of a range such that each lies in one bucket of *step*: no wider ones, finer ones at both ends alone.
+
+    Their sum is that of the range's own segments, so that a series adds up to the figures beside it.
+    """
+    if rows.start_ms is None:
+        raise ValueError("the lifetime has no steps")
+    now, width = now_ms // MINUTE_MS, step.value
+    start, stop = rows.start_ms // MINUTE_MS, -(-rows.stop_ms // MINUTE_MS)
+    is_open = rows.stop_ms >= now_ms
+    if is_open:
+        stop = now + 1
+    first, last = _up(start, width), stop - stop % width
+    if first > last:
+        return tuple(_cover(start, stop, now))
+    middle = (Segment(step, first // width, _up(stop, width) // width if is_open else last // width),)
+    tail = () if is_open else tuple(_cover(last, stop, now))
+    return (*_cover(start, first, now), *(middle if middle[0].start < middle[0].stop else ()), *tail)
+
+
 def oldest_bucket(tier: Tier, now_ms: int, kept: Mapping[Tier, int] = KEPT) -> int:
     """The oldest bucket that a tier still keeps."""
     return tier.bucket(now_ms // MINUTE_MS) - kept[tier]

@@ -77,6 +77,11 @@ LISTED: Final[Schema] = {
 }
 _RANGE_FIGURES: Final[Schema] = object_of({**INTERVAL, **_FIGURES, **_SEEN}, {"apis": COUNTS, "length": TEXT})
 
+COMPARISON: Final[Schema] = {
+    "previous": nullable(ref("Stretch")),
+    "counted_since": TIME | {"description": "Why there is no comparison: counting began within that time, or later."},
+}
+
 COMPONENTS: Final[Schema] = {
     "Figures": object_of({**_FIGURES, **_SEEN}, {"apis": COUNTS}),
     "Stretch": _RANGE_FIGURES,

@@ -121,6 +121,10 @@ class StoreReader:
         store = self._table.store
         return store.holes(partition) if partition in store.databases() else ()
 
+    def counted_since(self) -> int | None:
+        """When counting began, as far as the stored rows of the partitions tell that are here, in epoch ms."""
+        return self._table.store.counted_since(self.owned() | self.replicas())
+
     def moment(self, subject: str, segments: Sequence[Segment]) -> StoredMoment:
         """The rows of a subject in some segments, to be fetched; what has expired is not there."""
         partition, cutoffs = self.partition_of(subject), self._table.cutoffs()

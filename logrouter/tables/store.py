@@ -212,6 +212,12 @@ class Store(rocksdb.Store):
                 return rows.decode_cell(iterator.value()).last_ms
         return None
 
+    def counted_since(self, partitions: Iterable[int]) -> int | None:
+        """When counting began, as far as the rows of some partitions tell (`first_bucket_ms`)."""
+        cutoffs, opened = self.cutoffs(), self._dbs.keys()
+        found = [first_bucket_ms(self.iterator(each), cutoffs) for each in partitions if each in opened]
+        return min((ms for ms in found if ms is not None), default=None)
+
     def rows_to_resend(self, partition: int, limit: int) -> dict[bytes, bytes | None]:
         """At most *limit* rows whose last changelog record is not what is stored: the stored value, None for no row."""
         database = self._dbs[partition]
@@ -343,6 +349,32 @@ class ChangelogBatch:
     def _offer(self, key: bytes, value: bytes) -> None:
         if self._rankings.has_ranking(key):
             self._rankings.offer(key, rows.decode_totals(value))
+
+
+def first_bucket_ms(iterator: Any, cutoffs: Cutoffs) -> int | None:
+    """When the first bucket begins that has rows, in epoch ms; 0 if earlier ones may have expired, None without rows.
+
+    Days are kept longest. Which hour of the first day was the first, and which minute of it, is told by the finer tiers
+    as far as these reach back to it.
+    """
+    start, stop = (cutoffs.day + 1) * Tier.DAY.value, MAX_MINUTE
+    if _first_bucket(iterator, Tier.DAY, cutoffs.day) == cutoffs.day:
+        return 0
+    for tier in (Tier.DAY, Tier.HOUR, Tier.MINUTE):
+        if cutoffs.oldest(tier) * tier.value > start:
+            break
+        bucket = _first_bucket(iterator, tier, tier.bucket(start))
+        if bucket is None or bucket * tier.value >= stop:
+            break
+        start, stop = bucket * tier.value, (bucket + 1) * tier.value
+    return None if stop == MAX_MINUTE else start * 60_000
+
+
+def _first_bucket(iterator: Any, tier: Tier, start: int) -> int | None:
+    key = rows.prefix(tier, start)
+    iterator.seek(key)
+    found = iterator.valid() and iterator.key().startswith(key[:1])
+    return rows.parse_key(iterator.key()).bucket if found else None
 
 
 def _keys_between(database: rocksdict.Rdict, start: bytes, stop: bytes, limit: int) -> list[bytes]:

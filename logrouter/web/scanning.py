@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.rollup.subjects import SubjectKind
-from logrouter.query.reports.work import Lookup, Ranking, Scan
+from logrouter.query.reports.work import Beginning, Lookup, Ranking, Scan
 from logrouter.query.tiers import count_buckets
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Scanner(NamedTuple):
             await self._scan(work)
         elif isinstance(work, Lookup):
             await self._look_up(work)
+        elif isinstance(work, Beginning):
+            work.take(self.reader.counted_since())
         else:
             await self._rank(work)
 

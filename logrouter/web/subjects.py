@@ -126,7 +126,9 @@ async def _answer_here(view: View, asked: AskedSubject, partition: int) -> web.R
         holes = view.reader.holes(partition)
         answered = [AnsweredPartition(partition, moment.position, view.reader.self_url(), holes)]
         try:
-            body = await job.run(report.answer(SubjectRows(moment, report.kind, asked.name, view.kept), query))
+            began = view.reader.counted_since() if query.compares else None
+            rows = SubjectRows(moment, report.kind, asked.name, view.kept, began)
+            body = await job.run(report.answer(rows, query))
         except UnknownSubjectError as exc:
             # That a subject is unknown is an answer too: it says when, and is as fresh as the query demands.
             freshness = with_freshness({}, query, answered)

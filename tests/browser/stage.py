@@ -123,5 +123,7 @@ def ordinary() -> list[dict[str, Any]]:
         request(ago=5 * HOUR, status=503, latency_ms=700),
     ]
     before = [request(ago=(30 + n) * HOUR) for n in range(6)]
+    # So that the 24 hours before were counted as a whole.
+    before.append(request("earlier", api="feed/v1", ago=90 * 24 * HOUR))
     others = [request("client-2", "feed/v1", ago=n * HOUR + 2 * MINUTE) for n in range(3)]
     return [*last, *before, *others, request("-", "-", status=404, path="/wp-login.php", ago=HOUR)]

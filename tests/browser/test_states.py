@@ -190,7 +190,7 @@ def test_without_the_charting_library_there_are_tables(tab, ordinary):
     page = opened.open("#/clients/client-1")
     panel = page.get_by_role("region", name="Requests over time")
     expect(panel).to_contain_text("The charting library is missing on this server")
-    expect(panel.locator("tbody tr")).to_have_count(24)
+    expect(panel.locator("tbody tr")).to_have_count(25)
     expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from logrouter.core.rollup.subjects import SubjectKind
-from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import csv_text, schemas
+from logrouter.query.answers import interval_of_rows
 from logrouter.query.kinds import integer
 from logrouter.query.parameters import FORMAT, NAMES, OF_ALL, SERIES, Parameter, Step
 from logrouter.query.reports.declaration import ScatterGatherReport
 from logrouter.query.reports.work import Scan
-from logrouter.query.row_ranges import MINUTE_MS
-from logrouter.query.tiers import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query, Series
     from logrouter.query.steps import Steps
+    from logrouter.query.tiers import Tier
 
 
 class PartialCalls(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,9 +63,9 @@ def merge_calls(partials: Iterable[PartialCalls], limit: int, width: int) -> Ste
     """The calls of several workers as one; no name is on two of them."""
     rows: list[tuple[str, list[int]]] = []
     other = [0] * width
-    for partial in partials:
-        rows += partial.rows
-        for index, n in enumerate(partial.other):
+    for part in partials:
+        rows += part.rows
+        for index, n in enumerate(part.other):
             other[index] += n
     return (yield from _keep_largest(rows, limit, other))
 
@@ -102,12 +102,12 @@ class CallsBuilder:
 
     def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
-        series = self._series
-        yield Scan(SubjectKind.API, Segment(series.step.tier, series.start, series.stop), self._add)
+        for segment in self._series.segments:
+            yield Scan(SubjectKind.API, segment, partial(self._add, segment.tier))
 
-    def _add(self, name: str, bucket: int, cell: Cell) -> None:
+    def _add(self, tier: Tier, name: str, bucket: int, cell: Cell) -> None:
         if self._wanted is None or self._wanted(name):
-            self._calls.add(name, bucket, cell)
+            self._calls.add(name, self._series.number_of(tier, bucket), cell)
 
     def result(self) -> Steps[PartialCalls]:
         """The part of this worker, once all work is done."""
@@ -116,14 +116,12 @@ class CallsBuilder:
 
 def _answer(query: Query, partials: Sequence[PartialCalls]) -> Steps[Answer]:
     series = query.series
-    width_ms = series.step.tier.value * MINUTE_MS
     merged_calls = yield from merge_calls(partials, query.values["limit"], series.stop - series.start)
     return {
         "step": series.step,
-        "from": rfc3339(series.start * width_ms),
-        "to": rfc3339(series.stop * width_ms),
+        **interval_of_rows(series.rows),
         "apis": [{"api": name, "count": sum(row), "points": row} for name, row in merged_calls.rows],
-        "times": [rfc3339(bucket * width_ms) for bucket in range(series.start, series.stop)],
+        "times": [series.time_of(number) for number in range(series.start, series.stop)],
         "other": merged_calls.other,
     }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SUCCESS = "success"
 ABORTED = "aborted"
-_LEFT_BY_CLIENT = frozenset({"000", "499"})
+LEFT_BY_CLIENT = frozenset({"000", "499"})
 
 
 class Row(NamedTuple):
@@ -94,7 +94,7 @@ def rows_of(api: str, cell: Cell, statuses: frozenset[str] | None) -> Iterator[R
         well = {SUCCESS: 0, ABORTED: 0}
         for status, n in answers.by_status(cell).items():
             if status in statuses:
-                well[ABORTED if status in _LEFT_BY_CLIENT else SUCCESS] += max(n - failed.get(status, 0), 0)
+                well[ABORTED if status in LEFT_BY_CLIENT else SUCCESS] += max(n - failed.get(status, 0), 0)
     yield from (Row(api, outcome, None, n) for outcome, n in well.items() if n)
     yield from (Row(api, outcome, label, n) for (outcome, label), n in errors.items() if n)
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.rollup.cells import Cell
-from logrouter.core.text.timestamps import rfc3339
 from logrouter.query import csv_text, schemas
-from logrouter.query.answers import by_api, by_error_label, by_status, by_status_class, numbers_of, rank_counts
+from logrouter.query.answers import (
+    by_api,
+    by_error_label,
+    by_status,
+    by_status_class,
+    interval_of_rows,
+    numbers_of,
+    rank_counts,
+)
 from logrouter.query.parameters import By, Step
-from logrouter.query.row_ranges import MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,23 +37,21 @@ _SPLIT: Final[Mapping[By, Callable[[Cell], dict[str, int]]]] = {
 def points_answer(
     series: Series, cells: Iterable[Cell | None], split: Sequence[dict[str, int]] | None = None
 ) -> Steps[Answer]:
-    """One point per bucket of *series*, zeros where nothing happened; *cells* are its rows in order.
+    """One point per bucket of *series*, zeros where nothing happened; *cells* are its sums in order.
 
     *split* holds the counts of each point by what the cells themselves do not know, None where they do.
     """
-    width_ms = series.step.tier.value * MINUTE_MS
     empty = Cell(0)
     points, keys = [], set[str]()
     for index, cell in enumerate(cells):
-        point = {"time": rfc3339((series.start + index) * width_ms), **numbers_of(cell or empty)}
+        point = {"time": series.time_of(series.start + index), **numbers_of(cell or empty)}
         if series.by is not None:
             point["by"] = rank_counts(split[index]) if split is not None else _SPLIT[series.by](cell or empty)
             keys.update(point["by"])
         points.append(point)
         yield
     return {
-        "from": rfc3339(series.start * width_ms),
-        "to": rfc3339(series.stop * width_ms),
+        **interval_of_rows(series.rows),
         "step": series.step,
         "by": series.by,
         **({} if series.by is None else {"keys": sorted(keys)}),

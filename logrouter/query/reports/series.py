@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def _answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
     subject.lifetime()  # A client that nobody has seen is unknown, whatever the time range.
-    points = yield from points_answer(query.series, subject.in_series(query.series))
+    cells = yield from subject.in_series(query.series)
+    points = yield from points_answer(query.series, cells)
     return {SUBJECT_FIELD[subject.kind]: subject.name, **points}
 
 

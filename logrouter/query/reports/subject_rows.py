@@ -11,7 +11,7 @@ from logrouter.query.answers import SUBJECT_FIELD
 from logrouter.query.tiers import Segment, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from logrouter.core.rollup.subjects import SubjectKind
     from logrouter.query.answers import Answer
@@ -30,13 +30,14 @@ class UnknownSubjectError(Exception):
 class SubjectRows(NamedTuple):
     """The rows of one subject, fetched before: those of the segments that its report says it reads.
 
-    *kept* says how many buckets each tier keeps.
+    *kept* says how many buckets each tier keeps, *counted_since* when counting began (epoch ms; None: not known).
     """
 
     moment: SubjectMoment
     kind: SubjectKind
     name: str
     kept: Mapping[Tier, int]
+    counted_since: int | None = None
 
     def lifetime(self) -> Cell:
         """The row of all time; `UnknownSubjectError` if there is none."""
@@ -45,9 +46,18 @@ class SubjectRows(NamedTuple):
             raise UnknownSubjectError(f"no request of this {SUBJECT_FIELD[self.kind]} has been counted")
         return row
 
-    def in_series(self, series: Series) -> Iterator[Cell | None]:
-        """The rows of a series in order, None for each bucket without a row."""
-        return (self.moment.cell(series.step.tier, bucket) for bucket in range(series.start, series.stop))
+    def in_series(self, series: Series) -> Steps[list[Cell | None]]:
+        """The sums of a series in order, None for each bucket without a row."""
+        found: dict[int, Cell] = {}
+        for tier, start, stop in series.segments:
+            for bucket in range(start, stop):
+                cell = self.moment.cell(tier, bucket)
+                if cell is not None:
+                    number = series.number_of(tier, bucket)
+                    known = found.get(number)
+                    found[number] = cell if known is None else answers.sum_cells((known, cell))
+                yield
+        return [found.get(number) for number in range(series.start, series.stop)]
 
     def sum_in(self, rows: RowRange) -> Steps[Cell]:
         """The sum of the rows of a range; one with a count of 0 when there are none."""

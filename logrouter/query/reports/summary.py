@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import schemas
-from logrouter.query.answers import SUBJECT_FIELD, figures_of, interval_of_rows
+from logrouter.query.answers import SUBJECT_FIELD, comparison, figures_of, interval_of_rows
 from logrouter.query.parameters import ANY_TIME_RANGE, OF_SUBJECT
 from logrouter.query.reports.declaration import SubjectReport
 from logrouter.query.reports.subject_rows import segments_of
@@ -44,7 +44,7 @@ def _answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
     body["window"] = {**length, **interval_of_rows(rows), **figures_of(cell, apis=apis)}
     if previous is not None:
         cell = yield from subject.sum_in(previous)
-        body["previous"] = {**interval_of_rows(previous), **figures_of(cell, apis=apis)}
+        body |= comparison(previous, cell, subject.counted_since, apis=apis)
     return body
 
 
@@ -56,7 +56,7 @@ def _schema(field: str) -> Schema:
     range_figures = schemas.ref("Stretch")
     return schemas.object_of(
         {field: schemas.TEXT, "lifetime": schemas.ref("Figures"), "last_24h": range_figures},
-        {"window": range_figures, "previous": range_figures},
+        {"window": range_figures, **schemas.COMPARISON},
     )
 
 

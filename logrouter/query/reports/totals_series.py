@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,7 +15,6 @@ from logrouter.query.reports.calls import CallsCollector, PartialCalls, merge_ca
 from logrouter.query.reports.declaration import ScatterGatherReport
 from logrouter.query.reports.points import points_answer, points_schema, write_points
 from logrouter.query.reports.work import Scan
-from logrouter.query.tiers import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from logrouter.query.answers import Answer
     from logrouter.query.parsing import Query
     from logrouter.query.steps import Steps
+    from logrouter.query.tiers import Tier
 
 MAX_APIS: Final = 64
 """How many APIs the points are split by at most, the largest; the others count together."""
@@ -44,10 +45,11 @@ class TotalsSeriesBuilder:
 
     def work(self) -> Iterator[Scan]:
         """The APIs in every bucket."""
-        series = self._series
-        yield Scan(SubjectKind.API, Segment(series.step.tier, series.start, series.stop), self._add)
+        for segment in self._series.segments:
+            yield Scan(SubjectKind.API, segment, partial(self._add, segment.tier))
 
-    def _add(self, name: str, bucket: int, cell: Cell) -> None:
+    def _add(self, tier: Tier, name: str, bucket: int, cell: Cell) -> None:
+        bucket = self._series.number_of(tier, bucket)
         known = self._cells.get(bucket)
         if known is None:
             known = self._cells[bucket] = Cell(bucket)
@@ -64,11 +66,11 @@ class TotalsSeriesBuilder:
 def _answer(query: Query, partials: Sequence[PartialTotalsSeries]) -> Steps[Answer]:
     series = query.series
     merged: dict[int, list[Cell]] = {}
-    for partial in partials:
-        for cell in partial.cells:
+    for part in partials:
+        for cell in part.cells:
             merged.setdefault(cell.minute, []).append(cell)
     cells = (answers.sum_cells(merged.get(bucket, ())) for bucket in range(series.start, series.stop))
-    calls = [partial.calls for partial in partials if partial.calls is not None]
+    calls = [part.calls for part in partials if part.calls is not None]
     split: list[dict[str, int]] | None = None
     if series.by is By.API:
         by_api = yield from merge_calls(calls, MAX_APIS, series.stop - series.start)

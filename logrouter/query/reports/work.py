@@ -59,7 +59,16 @@ class Lookup(NamedTuple):
     add: Callable[[str, Cell | CellTotals], None]
 
 
-Work = Scan | Ranking | Lookup
+class Beginning(NamedTuple):
+    """Ask when counting began.
+
+    *take* is called once, with epoch ms, or with None where that is not known.
+    """
+
+    take: Callable[[int | None], None]
+
+
+Work = Scan | Ranking | Lookup | Beginning
 
 
 class PartialReportBuilder(Protocol):

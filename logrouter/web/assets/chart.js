@@ -14,7 +14,8 @@ function colour(name) {
 }
 
 /**
- * A figure that is filled by `update({from, step, times, keys, rows, total})`: *times* in seconds, *rows* by key.
+ * A figure that is filled by `update({from, step, times, keys, rows, open})`: *from* and *times* in seconds, *rows* by key.
+ * *times* are where steps begin, *from* is where the first of them is counted from, *open* whether the last one still grows.
  * *options*: `{title, stacked, label(key), tint(key), value(n), total(key, row), onselect(from, to)}`.
  */
 export function chart(options) {
@@ -34,10 +35,10 @@ export function chart(options) {
       mark.style.setProperty("background", `var(--${options.tint(key)})`);
       const value = index === null ? options.total(key, shown) : shown.rows[key][index];
       return h("li", null, mark, options.label(key), " ", h("b", null, value === null || value === undefined ? "–" : options.value(value)));
-    }), h("li", { class: "when muted" }, index === null ? `since ${format.time(shown.times[0] * 1000)}` : moment(index)));
+    }), h("li", { class: "when muted" }, index === null ? `since ${format.time(shown.from * 1000)}` : moment(index)));
   }
 
-  const moment = (index) => `${format.time(shown.times[index] * 1000)}${index === shown.times.length - 1 && shown.open ? ", still growing" : ""}`;
+  const moment = (index) => `${format.time((index ? shown.times[index] : shown.from) * 1000)}${index === shown.times.length - 1 && shown.open ? ", still growing" : ""}`;
 
   function say(index) {
     spoken.textContent = `${moment(index)}: ${shown.keys.map((key) => `${options.label(key)} ${shown.rows[key][index] === null ? "none" : options.value(shown.rows[key][index])}`).join(", ")}`;
@@ -154,7 +155,13 @@ export function chart(options) {
 const LATENCIES = ["p50", "p95", "p99"];
 const ORDER = ["2xx", "3xx", "1xx", "4xx", "5xx", "0xx", "none"];
 const sum = (key, { rows }) => rows[key].reduce((a, b) => a + b, 0);
-const last = (answer) => !answer.to || Date.parse(answer.to) > Date.now();
+
+/** The times of points as a chart has them: where the steps of the clock begin. The first is cut to the time range. */
+function axes(answer, points) {
+  const width = CLOCK[answer.step];
+  const times = points.map((text) => Math.floor(Date.parse(text) / 1000 / width) * width);
+  return { step: answer.step, from: Date.parse(answer.from) / 1000, times, open: Date.parse(answer.to) / 1000 < times.at(-1) + width };
+}
 
 /** Places of values without neighbours, which no line would show. */
 const lonely = (row) => [...row.keys()].filter((at) => row[at] !== null && (row[at - 1] ?? null) === null && (row[at + 1] ?? null) === null);
@@ -165,7 +172,7 @@ export function requestsChart(onselect) {
     title: "Requests over time by class of status. Arrow keys move through it.",
     stacked: true, onselect, label: format.statusClass, tint: (key) => `c${key}`, value: format.count, short: format.short, total: sum,
   });
-  return { ...made, update: (answer) => made.update({ ...axes(answer), ...split(answer, ORDER) }) };
+  return { ...made, update: (answer) => made.update({ ...timed(answer), ...split(answer, ORDER) }) };
 }
 
 /** Percentiles of latency over time. */
@@ -179,7 +186,7 @@ export function latencyChart(onselect) {
     ...made,
     update(answer, whole) {
       const rows = Object.fromEntries(LATENCIES.map((key) => [key, answer.points.map((point) => point.latency_ms?.[key] ?? null)]));
-      made.update({ ...axes(answer), keys: LATENCIES, rows, whole });
+      made.update({ ...timed(answer), keys: LATENCIES, rows, whole });
     },
   };
 }
@@ -199,16 +206,30 @@ export function callsChart(onselect) {
       const rows = Object.fromEntries([...largest.map(({ api, points }) => [api, points]), ...(rest.some(Boolean) ? [["~other", rest]] : [])]);
       const keys = [...new Set([...largest.map(({ api }) => api), ...Object.keys(rows).filter((key) => key === "~other")])];
       tints = new Map(keys.map((key, at) => [key, key === "~other" ? "cnone" : `k${at}`]));
-      made.update({ step: answer.step, times: answer.times.map((text) => Date.parse(text) / 1000), keys, rows, open: last(answer) });
+      made.update({ ...axes(answer, answer.times), keys, rows });
     },
   };
 }
 
-const axes = (answer) => ({ step: answer.step, times: answer.points.map((point) => Date.parse(point.time) / 1000), open: last(answer) });
+const timed = (answer) => axes(answer, answer.points.map((point) => point.time));
 
+/** Points by status as rows by class, in *order*; requests without a status are a class, too, so that bars are whole. */
 function split(answer, order) {
-  const found = new Set(answer.keys || answer.points.flatMap((point) => Object.keys(point.by || {})));
-  const keys = [...order.filter((key) => found.has(key)), ...[...found].filter((key) => !order.includes(key))];
-  if (!keys.length) keys.push(order[0]);
-  return { keys, rows: Object.fromEntries(keys.map((key) => [key, answer.points.map((point) => point.by?.[key] || 0)])) };
+  const rows = new Map();
+  const add = (key, at, n) => {
+    if (!n) return;
+    if (!rows.has(key)) rows.set(key, answer.points.map(() => 0));
+    rows.get(key)[at] += n;
+  };
+  answer.points.forEach((point, at) => {
+    let known = 0;
+    for (const [code, n] of Object.entries(point.by)) {
+      add(format.classOf(code), at, n);
+      known += n;
+    }
+    add("none", at, point.count - known);
+  });
+  if (!rows.size) rows.set(order[0], answer.points.map(() => 0));
+  const keys = [...order.filter((key) => rows.has(key)), ...[...rows.keys()].filter((key) => !order.includes(key))];
+  return { keys, rows: Object.fromEntries(rows) };
 }

@@ -69,8 +69,11 @@ export function shift(now, before) {
 
 const CLASSES = { "0xx": "client left", "1xx": "1xx", "2xx": "2xx success", "3xx": "3xx redirect", "4xx": "4xx client error", "5xx": "5xx server error" };
 export const statusClass = (name) => CLASSES[name] || (name === "none" ? "no status" : name);
-export const status = (code) => ({ "---": "none", "000": "000 left" })[code] || code;
-export const classOf = (code) => (/^\d/.test(code) ? `${code[0]}xx` : "none");
+/** Statuses of requests that the client left before there was an answer: no error of anybody's. */
+const LEFT = new Set(["000", "499"]);
+export const status = (code) => (LEFT.has(code) ? `${code} left` : code === "---" ? "none" : code);
+/** The class that a status is shown as: what has one has a colour and a word. */
+export const classOf = (code) => (LEFT.has(code) ? "0xx" : /^\d/.test(code) ? `${code[0]}xx` : "none");
 
 const ABSENT = { client: "no client id", api: "no API" };
 /** How a name is shown: the absent one in words. */

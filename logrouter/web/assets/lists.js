@@ -14,7 +14,7 @@ const PAGE = 50;
 
 /** The start page: everything at a glance. */
 export function overview(page) {
-  const numbers = tilePanel("Figures", (answer) => [answer.total, answer.previous, [
+  const numbers = tilePanel("Figures", (answer) => [answer.total, answer, [
     answer.clients === null || answer.clients === undefined ? null : tile("Clients", format.short(answer.clients), null, "seen in this time"),
     answer.apis === null || answer.apis === undefined ? null : tile("APIs", format.short(answer.apis), null, "called in this time"),
   ]]);
@@ -33,7 +33,7 @@ export function overview(page) {
           if (answer) page.announce(`${format.plural(answer.total.count, "request")} in ${rangeInWords(query)}, ${format.plural(answer.total.errors, "failed", "failed")}.`);
           return answer;
         }),
-        traffic.load(["totals", "series"], { ...seriesParameters(query), by: "status_class", partial: "allow" }, signal),
+        traffic.load(["totals", "series"], { ...seriesParameters(query), by: "status", partial: "allow" }, signal),
         clients.load(["clients"], { ...when, limit: 10 }, signal),
         apis.load(["apis"], { ...when, limit: 10 }, signal),
       ]);

@@ -91,14 +91,15 @@ function skeleton(lines) {
   return h("div", { class: "skeleton", "aria-hidden": "true" }, Array.from({ length: lines }, () => h("span")));
 }
 
-/** Numbers at a glance, each with how it differs from the time range before. */
-export function tiles(figures, previous, extra) {
+/** Numbers at a glance, each with how it differs from the time range that *answer* compares it with, and which one that is. */
+export function tiles(figures, answer, extra) {
+  const { previous } = answer;
   const rate = figures.count ? figures.errors / figures.count : 0;
   const before = previous && (previous.count ? previous.errors / previous.count : NaN);
   const latency = figures.latency_ms;
   const traffic = figures.bytes.in + figures.bytes.out;
   const sampled = Math.round(figures.weighted) !== figures.count;
-  return h("dl", { class: "tiles" },
+  return [h("dl", { class: "tiles" },
     tile("Requests", format.short(figures.count), previous && format.change(figures.count, previous.count),
       sampled ? `${format.short(figures.weighted)} with their weights` : null, format.count(figures.count)),
     tile("Failed", figures.count ? format.percent(rate) : "–", previous && format.shift(rate, before), format.plural(figures.errors, "request"), null, "bad"),
@@ -106,7 +107,14 @@ export function tiles(figures, previous, extra) {
       latency && latency.p50 !== undefined ? `half within ${format.millis(latency.p50)}, 99\u00a0% within ${format.millis(latency.p99)}` : "not known", null, "bad"),
     tile("Traffic", format.bytes(traffic), previous && format.change(traffic, previous.bytes.in + previous.bytes.out),
       `${format.bytes(figures.bytes.out)} sent, ${format.bytes(figures.bytes.in)} received`),
-    extra);
+    extra),
+  h("p", { class: "muted note compared" }, compared(answer))];
+}
+
+/** With which time figures are compared, or why with none. */
+function compared({ previous, counted_since: since }) {
+  if (previous) return `Compared with ${format.time(previous.from)} to ${format.time(previous.to)}.`;
+  return since ? `Not compared: counting began ${format.time(since)}, in the time before or later.` : null;
 }
 
 /** One number: *change* is from format.js, *kind* "bad" where more is worse. */
@@ -121,7 +129,7 @@ export function tile(label, value, change, detail, title, kind) {
 export function tilePanel(title, pick) {
   const made = panel({
     title, wide: true, csv: false, lines: 4,
-    render: (answer, body) => replace(body, tiles(...pick(answer))),
+    render: (answer, body) => replace(body, ...tiles(...pick(answer))),
   });
   made.element.classList.add("bare");
   return made;

@@ -53,20 +53,13 @@ export function rangeInWords(query) {
 const STEPS = { minute: 60e3, hour: 3600e3, day: 86400e3 };
 const KEPT = { minute: 24 * 3600e3, hour: 35 * 86400e3, day: 400 * 86400e3 };
 
-/** `{step, from, to}` of a series over the time range: the finest step that is kept and gives a readable number of points. */
+/** The parameters of a series over the time range, in the finest step that is kept and gives a readable number of points. */
 export function seriesParameters(query, now = Date.now()) {
   const end = query.from && query.to ? Date.parse(query.to) : now;
   const begin = query.from ? Date.parse(query.from) : now - MINUTES[timeRange(query).window] * 60e3;
-  const most = { minute: 360, hour: 840, day: 1500 };
+  const most = { minute: 360, hour: 840 };
   const fits = (step) => (end - begin) / STEPS[step] <= most[step] && begin >= now - KEPT[step] + 2 * STEPS[step];
-  const step = ["minute", "hour"].find(fits) || "day";
-  const width = STEPS[step];
-  // A window begins at a minute while those are kept, else at the hour before: then both are about the same requests. Where
-  // its steps are longer than that, it is a whole number of them that ends with the current one.
-  const exact = step === "minute" || begin < now - KEPT.minute;
-  const from = query.from || exact ? Math.floor((query.from ? begin : begin + STEPS.minute) / width) * width
-    : (Math.floor(now / width) + 1) * width - Math.round((end - begin) / width) * width;
-  return { step, from: new Date(from).toISOString(), to: query.from && query.to ? query.to : undefined };
+  return { ...timeRange(query), step: ["minute", "hour"].find(fits) || "day" };
 }
 
 /** How often figures are asked for again, in ms: seldom where they change little. */

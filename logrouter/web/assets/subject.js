@@ -23,7 +23,7 @@ export function subject(page, kind, name) {
     h("h1", { tabindex: "-1" }, kind === "client" ? "Client " : "API ", h("span", { class: "name" }, title)), seen);
   let whole = null;
   const onselect = page.zoom;
-  const numbers = tilePanel("Figures", (answer) => [answer.window, answer.previous]);
+  const numbers = tilePanel("Figures", (answer) => [answer.window, answer]);
   const requests = requestsChart(onselect);
   const latency = latencyChart(onselect);
   const traffic = chartPanel({ title: "Requests over time", charts: [requests], update: requests.update });
@@ -35,15 +35,16 @@ export function subject(page, kind, name) {
   const peers = kind === "client" ? apisPanel(page) : clientsPanel(page);
   const errors = errorsPanel(page, peer);
   const urls = urlsPanel(page);
+  const parts = kind === "api" ? [["backends", partsPanel("Backends", "backends", "backend")], ["versions", partsPanel("Versions", "versions", "version")]] : [];
   const element = h("div", { class: "view" }, head, numbers.element,
-    h("div", { class: "panels" }, traffic.element, delays.element, peers.element, errors.element, urls.element, errors.newest));
+    h("div", { class: "panels" }, traffic.element, delays.element, peers.element, errors.element, ...parts.map(([, part]) => part.element), urls.element, errors.newest));
 
   return {
     element,
     title: `${title} · ${word}`,
     async load(query, signal) {
       const when = timeRange(query);
-      const series = { ...seriesParameters(query), by: "status_class" };
+      const series = { ...seriesParameters(query), by: "status" };
       const summary = numbers.load(path, { ...when, compare: query.compare === "off" ? undefined : "previous" }, signal).then((answer) => {
         if (!answer) return answer;
         whole = answer.window.latency_ms;
@@ -59,6 +60,7 @@ export function subject(page, kind, name) {
         summary.then(() => delays.load([...path, "series"], series, signal)),
         peers.load([...path, kind === "client" ? "apis" : "clients"], when, signal),
         errors.load([...path, "errors"], when, signal),
+        ...parts.map(([many, part]) => part.load([...path, many], when, signal)),
         urls.load([...path, "urls"], { ...when, contains: query.contains, status: query.status, limit: 15 }, signal),
       ]);
     },
@@ -99,6 +101,22 @@ function clientsPanel(page) {
       const shown = answer.clients.slice(0, 25);
       const rows = shown.map((row) => [link(page, "client", row.client_id), bar(row.count / most, figure(row))]);
       replace(body, scrolled(table("Clients of this API", [{ title: "Client" }, { title: "Requests", number: true }], rows)), bounds(answer, shown, "client"));
+    },
+  });
+}
+
+/** What an API's requests went to, or which version of it they asked for; one of which all failed is marked. */
+function partsPanel(title, many, field) {
+  return panel({
+    title,
+    empty: (answer) => (answer[many].length ? null : "The gateway's lines do not say."),
+    render(answer, body) {
+      const rows = answer[many].slice(0, 25).map((row) => [
+        h("code", null, row[field]), statuses(row.status), format.count(row.count),
+        h("span", { class: row.count && row.errors === row.count ? "dead" : null }, row.errors === row.count ? `all ${format.count(row.errors)} failed` : row.errors ? format.percent(row.errors / row.count) : ""),
+      ]);
+      replace(body, scrolled(table(title, [{ title: title.slice(0, -1) }, { title: "Status" }, { title: "Requests", number: true }, { title: "Failed", number: true }], rows)),
+        answer.other || answer.unknown ? h("p", { class: "muted note" }, `${format.plural(answer.other + answer.unknown, "request")} of others, or not known of which.`) : null);
     },
   });
 }

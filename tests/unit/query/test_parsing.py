@@ -11,7 +11,7 @@ from logrouter.query.parameters import By, Sort, Step
 from logrouter.query.parsing import MAX_POINTS, Query, Series
 from logrouter.query.reports.registry import ENDPOINTS
 from logrouter.query.row_ranges import KEPT, oldest_bucket
-from logrouter.query.tiers import Tier
+from logrouter.query.tiers import Segment, Tier
 
 BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z
@@ -61,11 +61,20 @@ def test_without_times_a_series_ends_now(step, points):
     assert query.stop - query.start == points
 
 
-def test_times_are_widened_to_full_buckets_and_cut_at_now():
-    """The begin is rounded down, the end up, and the future has no points."""
-    pairs = [("from", "2026-09-21T10:30:00Z"), ("to", "2026-09-21T11:00:01Z"), ("by", "status")]
+def test_points_begin_with_the_clock_and_the_outer_ones_are_cut():
+    """The range is in whole minutes where these are kept, and the future has no points."""
+    pairs = [("from", "2026-09-21T10:30:10Z"), ("to", "2026-09-21T12:00:01Z"), ("by", "status")]
     hour = 1_790_000_000_000 // 3_600_000
-    assert series(pairs, NOW) == Series(hour - 4, hour - 2, Step.HOUR, By.STATUS)
+    minutes = Segment(Tier.MINUTE, 60 * (hour - 4) + 30, 60 * (hour - 3))
+    last = Segment(Tier.MINUTE, 60 * (hour - 2), 60 * (hour - 2) + 1)
+
+    query = series(pairs, NOW)
+
+    assert query[:4] == (hour - 4, hour - 1, Step.HOUR, By.STATUS)
+    assert query.segments == (minutes, Segment(Tier.HOUR, hour - 3, hour - 2), last)
+    assert query.time_of(hour - 4) == iso(query.rows.start_ms) == "2026-09-21T10:30:00.000Z"
+    assert query.time_of(hour - 3) == "2026-09-21T11:00:00.000Z"
+    assert iso(query.rows.stop_ms) == "2026-09-21T12:01:00.000Z"
     query = series([("from", "2026-09-21T10:30:00Z"), ("to", "2027-01-01T00:00:00Z")], NOW)
     assert query.stop == hour + 1
 

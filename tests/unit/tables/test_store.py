@@ -12,7 +12,7 @@ from logrouter.tables.moment import StoredMoment
 from logrouter.tables.rankings import ClientRankings
 from logrouter.tables.reader import scan_stored
 from logrouter.tables.retention import Cutoffs
-from logrouter.tables.store import HIGH, RESEND, ChangelogBatch, open_database
+from logrouter.tables.store import HIGH, RESEND, ChangelogBatch, first_bucket_ms, open_database
 from logrouter.tables.unflushed import ScanRange
 
 KEPT = Cutoffs(100, 0, 0)
@@ -128,3 +128,31 @@ def test_fold_writes_to_a_real_database(database):
     moment = StoredMoment(fold, "calice", [(Tier.LIFE, 0)], lambda: None)
     list(moment.fetch())
     assert moment.cell(Tier.LIFE, 0).count == 3
+
+
+@pytest.mark.parametrize(
+    ("cutoffs", "since"),
+    [
+        (Cutoffs(0, 0, 0), 1_000_017),  # all is kept: to the minute
+        (Cutoffs(1_000_500, 0, 0), 1_000_017 // 60 * 60),  # the first minutes have expired: to the hour
+        (Cutoffs(2_000_000, 1_000_500 // 60, 0), 1_000_017 // 1440 * 1440),  # the first hours, too: to the day
+        (Cutoffs(2_000_000, 2_000_000 // 60, 1_000_017 // 1440), 0),  # days before may have expired
+    ],
+)
+def test_when_counting_began_is_told_by_the_first_rows_as_exactly_as_they_are_kept(database, cutoffs, since):
+    """Rows of two subjects from minute 1,000,017 on, and what retention has left of them."""
+    for minute in (1_000_017, 1_000_018, 1_000_700, 1_900_000):
+        for tier in rows.TIERS:
+            bucket = tier.bucket(minute)
+            if cutoffs.keeps(tier, bucket):
+                database[rows.key_of(tier, bucket, "calice")] = rows.encode(1, Cell(bucket, 1))
+                database[rows.key_of(tier, bucket, "acore")] = rows.encode(1, Cell(bucket, 1))
+
+    assert first_bucket_ms(database.iter(), cutoffs) == since * 60_000
+
+
+def test_nobody_knows_when_counting_began_where_nothing_is_stored(database):
+    """Keys of the store's own are no rows."""
+    database[HIGH] = b"\x01"
+
+    assert first_bucket_ms(database.iter(), Cutoffs(0, 0, 0)) is None

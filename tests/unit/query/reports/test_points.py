@@ -4,7 +4,12 @@ from logrouter.core.rollup.cells import Cell
 from logrouter.query.parameters import By, Step
 from logrouter.query.parsing import Series
 from logrouter.query.reports.points import points_answer
+from logrouter.query.row_ranges import RowRange
 from logrouter.query.steps import finish
+from logrouter.query.tiers import Segment, Tier
+
+SEGMENTS = (Segment(Tier.MINUTE, 0, 3),)
+SERIES = Series(0, 3, Step.MINUTE, By.STATUS, RowRange(0, 180_000, SEGMENTS), SEGMENTS)
 
 
 def test_a_series_has_a_point_for_every_bucket():
@@ -12,7 +17,7 @@ def test_a_series_has_a_point_for_every_bucket():
     row = Cell(
         1, 2, 2.0, 5, 6, 30, 20, 2, 60_000, 61_000, {200: 1, 0: 1}, {"ok": 1, "aborted": 1}, {"core": 2}, {150: 2}
     )
-    answer = finish(points_answer(Series(0, 3, Step.MINUTE, By.STATUS), [None, row, None]))
+    answer = finish(points_answer(SERIES, [None, row, None]))
     assert answer["from"] == "1970-01-01T00:00:00.000Z"
     assert answer["to"] == "1970-01-01T00:03:00.000Z"
     assert answer["keys"] == ["000", "200"]
