@@ -30,7 +30,7 @@ SUBJECT_FIELD: Final = {SubjectKind.CLIENT: "client_id", SubjectKind.API: "api"}
 
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _SHARES: Final = tuple(_QUANTILES.values())
-_BREAKDOWNS: Final = ("peer", "url", "failed", "clients", "backend", "version", "url_latency")
+_BREAKDOWNS: Final = ("peer", "url", "failed", "clients")
 
 
 def sum_cells(cells: Iterable[Cell | None]) -> Cell:
@@ -49,7 +49,7 @@ def without_breakdowns(cell: Cell, *, errors: bool = False) -> Cell:
     """
     error = cell.error if errors else {}
     nothing: dict[str, Any] = {name: {} for name in _BREAKDOWNS}
-    return replace(cell, **nothing, error=error, recent=[], slack=None)
+    return replace(cell, **nothing, error=error, recent=[], slack=None, parts=None)
 
 
 def write_bounds(bounds: Bounds) -> Answer:

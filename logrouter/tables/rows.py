@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.rollup.cells import Cell, CellTotals, saturate_cell
+from logrouter.core.rollup.cells import Cell, CellTotals
 from logrouter.core.rollup.old_cells import FIRST_FIELDS, SECOND_FIELDS, OldCell, upgrade_cell
-from logrouter.core.rollup.shrinking import encode_within
+from logrouter.core.rollup.shrinking import encode_within, saturate_cell
 from logrouter.query.tiers import Tier
 from logrouter.tables.mismatch import LATER_VERSION, MismatchError
 

@@ -15,15 +15,16 @@ from logrouter.core.rollup.cells import (
     MAX_SUM,
     MAX_URL,
     MAX_WEIGHT,
+    ApiParts,
     Cell,
     Failure,
     add_name,
     newest_failures,
-    saturate_cell,
     trim_cell,
     trim_url_latency,
 )
 from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS, failure_key_of
+from logrouter.core.rollup.shrinking import saturate_cell
 from logrouter.core.rollup.sketches import MAX_LATENCY_MS, coarse_bucket, latency_bucket
 from logrouter.core.rollup.subjects import SubjectKind
 
@@ -280,7 +281,7 @@ def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Ce
     cell = Cell(  # the numbers in their order: a call with more than 15 keywords takes six times as long
         minute,
         len(events),
-        weight,
+        int(weight) if weight.is_integer() else weight,  # mostly one byte of a record, in place of nine
         bytes_in,
         bytes_out,
         latency_sum,
@@ -298,15 +299,14 @@ def _cell_of(minute: int, events: list[_Contribution], *, of_client: bool) -> Ce
         recent=recent,
     )
     if not of_client:
-        _add_parts_of_api(cell, events)
+        _add_what_apis_have(cell, events)
     _bound_cell(cell)
     return cell
 
 
-def _add_parts_of_api(cell: Cell, events: list[_Contribution]) -> None:
-    """What only the cells of APIs have."""
-    clients: dict[str, int] = {}
-    latencies: dict[str, dict[int, int]] = {}
+def _add_what_apis_have(cell: Cell, events: list[_Contribution]) -> None:
+    clients, parts = cell.clients, ApiParts()
+    latencies = parts.url_latency
     for each in events:
         client = each.client
         if client is not None:
@@ -319,10 +319,11 @@ def _add_parts_of_api(cell: Cell, events: list[_Contribution]) -> None:
             index = coarse_bucket(each.sketch_index)
             sketch[index] = sketch[index] + 1 if index in sketch else 1
         if each.backend is not None:
-            add_name(cell.backend, each.backend, 1, MAX_PAIRS)
+            add_name(parts.backend, each.backend, 1, MAX_PAIRS)
         if each.version is not None:
-            add_name(cell.version, each.version, 1, MAX_PAIRS)
-    cell.clients, cell.url_latency = clients, latencies
+            add_name(parts.version, each.version, 1, MAX_PAIRS)
+    if latencies or parts.backend or parts.version:
+        cell.parts = parts
 
 
 def _bound_cell(cell: Cell) -> None:
@@ -330,8 +331,8 @@ def _bound_cell(cell: Cell) -> None:
     if not (0 <= cell.bytes_in <= MAX_SUM and 0 <= cell.bytes_out <= MAX_SUM and 0 <= cell.weight <= MAX_WEIGHT):
         _repair_cell(cell)
     trim_cell(cell)
-    if cell.url_latency:
-        trim_url_latency(cell)
+    if cell.parts is not None:
+        trim_url_latency(cell, cell.parts)
     if len(cell.recent) > 1:
         cell.recent = newest_failures(cell.recent)
 

@@ -24,14 +24,16 @@ MAX_NAMES: Final = 64
 """Outcomes and errors that a cell tells apart."""
 MAX_PAIRS: Final = 256
 """Pairs of status and API that the cell of a client tells apart."""
-MAX_CLIENTS: Final = 64
-"""Clients that the cell of an API tells apart, the most frequent ones."""
+MAX_CLIENTS: Final = 50
+"""Clients that the cell of an API tells apart: whoever makes 2 % of its requests is among them."""
 MAX_URLS_OF_API: Final = MAX_GROUPS
 """Path templates of requests that did not fail, and as many of those that did."""
-MAX_URLS_OF_CLIENT: Final = 64
+MAX_URLS_OF_CLIENT: Final = 50
+"""As few as tell all URLs with 2 % of the requests: floors of both maps together are less than that."""
 STATUS_WIDTH: Final = 3
 """Names of URLs begin with so many digits of a status, or with `NO_STATUS`."""
-MAX_URL_LATENCIES: Final = 2 * MAX_URLS_OF_API
+MAX_URL_LATENCIES: Final = MAX_URLS_OF_API
+"""Path templates of which latencies are known."""
 MAX_RECENT: Final = 20
 MAX_NAME: Final = 512
 MAX_URL: Final = 256
@@ -91,6 +93,21 @@ class CellSlack(msgspec.Struct, array_like=True):
 _NO_SLACK: Final = CellSlack()
 
 
+class ApiParts(msgspec.Struct, array_like=True):
+    """What only the cell of an API has: most cells are of clients, and each map costs them time and memory.
+
+    ===========  ======================================================================================================
+    backend      requests by status and instance or group of the backend: ``503192.0.2.7:8080``
+    version      requests by status and version of the API: ``200v1``
+    url_latency  latencies by path template and coarse bucket (`COARSE` of *sketch* make one)
+    ===========  ======================================================================================================
+    """
+
+    backend: _Pairs = {}
+    version: _Pairs = {}
+    url_latency: Annotated[dict[_Name, _Sketch], msgspec.Meta(max_length=MAX_URL_LATENCIES)] = {}
+
+
 class FirstFields(msgspec.Struct, array_like=True):
     """The fields that cells of all versions begin with; *minute* is the bucket number in the unit of its tier."""
 
@@ -131,10 +148,8 @@ class Cell(FirstFields, array_like=True):
     error        failed requests by failure key (`core.rollup.failures`)
     recent       the newest failed requests, newest first: in partial sums and lifetime rows only
     clients      of an API, requests by client; *slack* tells its bounds
-    backend      of an API, requests by status and instance or group of its backend: ``503192.0.2.7:8080``
-    version      of an API, requests by status and version of the API: ``200v1``
-    url_latency  of an API, latencies by path template and coarse bucket (`COARSE` of *sketch* make one)
     slack        what *url*, *failed* and *clients* lack; None while each of them has all names
+    parts        of an API, what lines tell of its backends, versions and the latencies of its URLs; None if nothing
     ===========  ======================================================================================================
     """
 
@@ -146,10 +161,8 @@ class Cell(FirstFields, array_like=True):
     recent: Annotated[list[Failure], msgspec.Meta(max_length=MAX_RECENT)] = []
     url: _Urls = {}
     failed: _Urls = {}
-    backend: _Pairs = {}
-    version: _Pairs = {}
-    url_latency: Annotated[dict[_Name, _Sketch], msgspec.Meta(max_length=MAX_URL_LATENCIES)] = {}
     slack: CellSlack | None = None
+    parts: ApiParts | None = None
 
 
 class CellTotals(msgspec.Struct, array_like=True):
@@ -191,10 +204,8 @@ def copy_cell(cell: Cell, number: int) -> Cell:
         error=cell.error.copy(),
         recent=cell.recent.copy(),
         clients=cell.clients.copy(),
-        backend=cell.backend.copy(),
-        version=cell.version.copy(),
-        url_latency={name: sketch.copy() for name, sketch in cell.url_latency.items()},
         slack=_copy_slack(cell.slack),
+        parts=_copy_parts(cell.parts),
     )
 
 
@@ -202,6 +213,13 @@ def _copy_slack(slack: CellSlack | None) -> CellSlack | None:
     if slack is None:
         return None
     return CellSlack(copy_slack(slack.url), copy_slack(slack.failed), copy_slack(slack.clients), slack.unassigned)
+
+
+def _copy_parts(parts: ApiParts | None) -> ApiParts | None:
+    if parts is None:
+        return None
+    latencies = {name: sketch.copy() for name, sketch in parts.url_latency.items()}
+    return ApiParts(parts.backend.copy(), parts.version.copy(), latencies)
 
 
 def add_name(names: dict[str, int], name: str, count: int, room: int = MAX_NAMES) -> None:
@@ -260,8 +278,11 @@ def merge_cells(into: Cell, cell: Cell) -> None:
         _merge_with_slack(into, cell)
     else:
         _merge_exact(into, cell)
-    if cell.url_latency or cell.backend or cell.version:
-        _merge_parts_of_api(into, cell)
+    if cell.parts is not None:
+        if into.parts is None:
+            into.parts = _copy_parts(cell.parts)
+        else:
+            _merge_parts(into, into.parts, cell.parts)
 
 
 def _merge_exact(into: Cell, cell: Cell) -> None:
@@ -299,27 +320,35 @@ def _merge_with_slack(into: Cell, cell: Cell) -> None:
     into.slack = mine
 
 
-def _merge_parts_of_api(into: Cell, cell: Cell) -> None:
-    """Maps that only cells of APIs have."""
-    _merge_names(into.backend, cell.backend, MAX_PAIRS)
-    _merge_names(into.version, cell.version, MAX_PAIRS)
-    latencies = into.url_latency
-    for template, sketch in cell.url_latency.items():
+def _merge_parts(into: Cell, mine: ApiParts, others: ApiParts) -> None:
+    """Add *others* to *mine*, the parts of *into*, whose URLs are merged already."""
+    _merge_names(mine.backend, others.backend, MAX_PAIRS)
+    _merge_names(mine.version, others.version, MAX_PAIRS)
+    latencies = mine.url_latency
+    for template, sketch in others.url_latency.items():
         sums = latencies.get(template)
         if sums is None:
             latencies[template] = sketch.copy()
         else:
             for index, n in sketch.items():
                 sums[index] = sums[index] + n if index in sums else n
-    trim_url_latency(into)
+    if len(latencies) > MAX_URL_LATENCIES:
+        trim_url_latency(into, mine)
 
 
-def trim_url_latency(cell: Cell) -> None:
-    """Leave latencies of those templates only whose requests are counted, if there are too many."""
-    if len(cell.url_latency) <= MAX_URL_LATENCIES:
+def trim_url_latency(cell: Cell, parts: ApiParts) -> None:
+    """Leave latencies of the templates with most requests only, if there are too many."""
+    known = parts.url_latency
+    if len(known) <= MAX_URL_LATENCIES:
         return
-    kept = {name[STATUS_WIDTH:] for names in (cell.url, cell.failed) for name in names}
-    cell.url_latency = {template: sketch for template, sketch in cell.url_latency.items() if template in kept}
+    counts = dict.fromkeys(known, 0)
+    for names in (cell.url, cell.failed):
+        for name, n in names.items():
+            template = name[STATUS_WIDTH:]
+            if template in counts:
+                counts[template] += n
+    ranked = sorted(((n, template) for template, n in counts.items()), reverse=True)
+    parts.url_latency = {template: known[template] for _, template in ranked[:MAX_URL_LATENCIES]}
 
 
 def trim_cell(cell: Cell) -> None:
@@ -347,31 +376,3 @@ def latency_quantiles(cell: Cell, shares: Sequence[float]) -> list[float] | None
     """
     found, longest = quantiles(cell.sketch, shares, bucket_value), float(cell.latency_max)
     return found and [min(ms, longest) for ms in found]
-
-
-_SUMS: Final = ("count", "bytes_in", "bytes_out", "latency_sum", "latency_max", "latency_count")
-
-
-def saturate_cell(cell: Cell) -> None:
-    """Cap every sum at what the encoding can carry, so that an absurd input does not stop the lane."""
-    for name in _SUMS:
-        setattr(cell, name, min(getattr(cell, name), MAX_SUM))
-    cell.weight = min(cell.weight, MAX_WEIGHT)
-    by_number: tuple[dict[int, int], ...] = (cell.status, cell.sketch, *cell.url_latency.values())
-    by_name: tuple[dict[str, int], ...] = (
-        *(cell.outcome, cell.peer, cell.url, cell.failed, cell.error, cell.clients, cell.backend, cell.version),
-        *(slack.over for slack in _slacks(cell)),
-    )
-    for numbers in by_number:
-        numbers.update((key, MAX_SUM) for key, n in list(numbers.items()) if n > MAX_SUM)
-    for names in by_name:
-        names.update((key, MAX_SUM) for key, n in list(names.items()) if n > MAX_SUM)
-    for slack in _slacks(cell):
-        slack.floor = min(slack.floor, MAX_SUM)
-    if cell.slack is not None:
-        cell.slack.unassigned = min(cell.slack.unassigned, MAX_SUM)
-
-
-def _slacks(cell: Cell) -> list[Slack]:
-    slack = cell.slack or _NO_SLACK
-    return [each for each in (slack.url, slack.failed, slack.clients) if each is not None]

@@ -23,6 +23,7 @@ from logrouter.core.rollup.cells import (
     CellSlack,
     Failure,
     FirstFields,
+    trim_cell,
 )
 from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS
 from logrouter.core.rollup.ranked import Slack
@@ -63,7 +64,7 @@ def upgrade_cell(old: OldCell, *, first: bool = False) -> Cell:
         into = url if status.isdecimal() and status.isascii() and outcome_of(int(status)) in NO_FAILURE else failed
         name = status + mask_segments(name[STATUS_WIDTH:])  # noqa: PLW2901 - what it is counted as from now on
         into[name] = into.get(name, 0) + n
-    return Cell(
+    cell = Cell(
         old.minute,
         old.count,
         old.weight,
@@ -85,6 +86,8 @@ def upgrade_cell(old: OldCell, *, first: bool = False) -> Cell:
         clients=old.clients,
         slack=_slack_of(old, url, failed),
     )
+    trim_cell(cell)
+    return cell
 
 
 def _slack_of(old: OldCell, url: dict[str, int], failed: dict[str, int]) -> CellSlack | None:

@@ -89,7 +89,7 @@ def _add_slack(
     """The slack of the sum of two summaries, before it is trimmed: what one of them has dropped may be in a count."""
     slack = Slack() if slack is None else slack
     over = slack.over
-    mine = {name[width:] for name in into}
+    mine = {name[width:] for name in into} if width else into.keys()
     if slack.floor:
         for group in {name[width:] for name in counts if name not in into} - mine:
             over[group] = over.get(group, 0) + slack.floor
@@ -106,10 +106,16 @@ def _add_slack(
 
 def trim_ranked(counts: dict[str, int], slack: Slack | None, room: int, width: int) -> Slack | None:
     """Drop all but the *room* largest groups; returns the slack then. *counts* and *slack* are changed."""
-    groups: dict[str, int] = {}
-    for name, n in counts.items():
-        group = name[width:]
-        groups[group] = groups.get(group, 0) + n
+    if len(counts) <= room:
+        return slack
+    groups: dict[str, int]
+    if width:
+        groups = {}
+        for name, n in counts.items():
+            group = name[width:]
+            groups[group] = groups[group] + n if group in groups else n
+    else:
+        groups = counts.copy()
     if len(groups) > room:
         slack = _drop_smallest(counts, groups, slack, room, width)
     if len(counts) > NAMES_OF_GROUP * room:
@@ -118,16 +124,20 @@ def trim_ranked(counts: dict[str, int], slack: Slack | None, room: int, width: i
 
 
 def _drop_smallest(counts: dict[str, int], groups: dict[str, int], slack: Slack | None, room: int, width: int) -> Slack:
+    """Drop the groups with the least upper bounds; *groups* are the counts of all groups, and are changed."""
+    # Rows of busy APIs come here at every flush: bounds alone are sorted, and names only where bounds are equal.
     slack = Slack() if slack is None else slack
     over = slack.over
-    ranked = sorted(((n + over.get(group, 0), group) for group, n in groups.items()), reverse=True)
-    slack.floor = ranked[room][0]
-    for _, group in ranked[room:]:
+    for group in over.keys() & groups.keys():
+        groups[group] += over[group]
+    floor = slack.floor = sorted(groups.values(), reverse=True)[room]
+    dropped = {group for group, n in groups.items() if n < floor}
+    equal = sorted(group for group, n in groups.items() if n == floor)
+    dropped.update(equal[: len(groups) - room - len(dropped)])
+    for group in dropped:
         over.pop(group, None)
-    kept = {group for _, group in ranked[:room]}
-    left = [(name, n) for name, n in counts.items() if name[width:] in kept]
-    counts.clear()
-    counts.update(left)
+    for name in [name for name in counts if name[width:] in dropped] if width else dropped:
+        del counts[name]
     return slack
 
 

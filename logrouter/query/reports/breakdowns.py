@@ -98,8 +98,16 @@ CLIENT_APIS: Final = _declare(
     SubjectKind.CLIENT, "apis", "api", "APIs of one client, by status", lambda cell: cell.peer
 )
 API_BACKENDS: Final = _declare(
-    SubjectKind.API, "backends", "backend", "Backends of one API, by status", lambda cell: cell.backend
+    SubjectKind.API,
+    "backends",
+    "backend",
+    "Backends of one API, by status",
+    lambda cell: cell.parts.backend if cell.parts else {},
 )
 API_VERSIONS: Final = _declare(
-    SubjectKind.API, "versions", "version", "Versions of one API, by status", lambda cell: cell.version
+    SubjectKind.API,
+    "versions",
+    "version",
+    "Versions of one API, by status",
+    lambda cell: cell.parts.version if cell.parts else {},
 )

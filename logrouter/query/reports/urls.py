@@ -73,10 +73,11 @@ def _urls(cell: Cell, query: Query) -> Answer:
 
 def _latencies(cell: Cell, values: Mapping[str, str]) -> Mapping[str, Mapping[int, int]]:
     """Latencies by template and coarse bucket, with those of the paths that are counted under a template."""
+    known = cell.parts.url_latency if cell.parts else {}
     if not values:
-        return cell.url_latency
+        return known
     found: dict[str, dict[int, int]] = {}
-    for path, sketch in cell.url_latency.items():
+    for path, sketch in known.items():
         sums = found.setdefault(values.get(path, path), {})
         for index, n in sketch.items():
             sums[index] = sums.get(index, 0) + n

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.core.rollup.cells import MAX_URLS_OF_CLIENT, Cell, Failure, copy_cell, merge_cells
+from logrouter.core.rollup.cells import MAX_URLS_OF_CLIENT, ApiParts, Cell, Failure, copy_cell, merge_cells
 from logrouter.core.rollup.ranked import bounds_of
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
@@ -35,7 +35,7 @@ def record(rnd, clients=4):
                 error={"404not_found": 1},
                 recent=[Failure(rnd.randrange(99), "404not_found", "x")] * rnd.randrange(3),
                 clients={} if name[0] == "c" else {f"client{rnd.randrange(4)}": 1},
-                version={} if name[0] == "c" else {"200v1": 1},
+                parts=None if name[0] == "c" else ApiParts(version={"200v1": 1}),
             )
             for _ in range(rnd.randrange(1, 3))
         ]

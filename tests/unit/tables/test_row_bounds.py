@@ -17,6 +17,7 @@ from logrouter.core.rollup.cells import (
     MAX_URL_LATENCIES,
     MAX_URLS_OF_API,
     MAX_WEIGHT,
+    ApiParts,
     Cell,
     CellSlack,
     Failure,
@@ -52,11 +53,11 @@ def largest_cell():
     cell.status = dict.fromkeys(range(1000), MAX_SUM)
     cell.outcome, cell.error = names(MAX_NAMES + 1, MAX_NAME + 3), names(MAX_NAMES + 1, MAX_NAME + 3)
     cell.peer = names(MAX_PAIRS + 1, MAX_NAME + 3)
-    cell.backend, cell.version = names(MAX_PAIRS + 1, MAX_NAME + 3), names(MAX_PAIRS + 1, MAX_NAME + 3)
     cell.clients = names(MAX_CLIENTS, MAX_NAME)
     cell.url, cell.failed = (names(NAMES_OF_GROUP * MAX_URLS_OF_API, MAX_NAME + 3) for _ in range(2))
     cell.sketch = dict.fromkeys(range(ZERO, MAX_BUCKET + 1), MAX_SUM)
-    cell.url_latency = {name: cell.sketch.copy() for name in names(MAX_URL_LATENCIES, MAX_NAME)}
+    latencies = {name: cell.sketch.copy() for name in names(MAX_URL_LATENCIES, MAX_NAME)}
+    cell.parts = ApiParts(*(names(MAX_PAIRS + 1, MAX_NAME + 3) for _ in range(2)), latencies)
     cell.slack = CellSlack(*(Slack(MAX_SUM, names(MAX_GROUPS, MAX_NAME)) for _ in range(3)), MAX_SUM)
     cell.recent = [Failure(MAX_SUM, *(name(MAX_NAME) for _ in range(4))) for _ in range(MAX_RECENT)]
     return cell

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup.cells import MAX_MINUTE, Cell, Failure, saturate_cell
+from logrouter.core.rollup.cells import MAX_MINUTE, Cell, Failure
+from logrouter.core.rollup.shrinking import saturate_cell
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.retention import GRACE_MINUTES, BucketsKept, Cutoffs

@@ -76,13 +76,14 @@ def test_cells_of_apis_tell_backends_versions_and_latencies_by_url():
         {"status": 503, "outcome": "backend_error", "path": "/a/2", "template": "/a/{id}", "backend": "192.0.2.8:80"},
     )
     core, alice = cells["acore"], cells["calice"]
-    assert core.backend == {"200192.0.2.7:80": 2, "503192.0.2.8:80": 1}
-    assert core.version == {"200v1": 1, "200v2": 1}
+    assert core.parts.backend == {"200192.0.2.7:80": 2, "503192.0.2.8:80": 1}
+    assert core.parts.version == {"200v1": 1, "200v2": 1}
     assert core.url == alice.url == {"200/a/{id}": 2}
     assert core.failed == alice.failed == {"503/a/{id}": 1}
-    assert core.url_latency == {"/a/{id}": {coarse_bucket(latency_bucket(100)): 2}}
-    assert quantiles(core.url_latency["/a/{id}"], (0.5, 0.95), coarse_value) == pytest.approx([100, 100], rel=0.08)
-    assert (alice.backend, alice.version, alice.url_latency) == ({}, {}, {})
+    assert core.parts.url_latency == {"/a/{id}": {coarse_bucket(latency_bucket(100)): 2}}
+    found = quantiles(core.parts.url_latency["/a/{id}"], (0.5, 0.95), coarse_value)
+    assert found == pytest.approx([100, 100], rel=0.08)
+    assert alice.parts is None
     assert core.recent[0].url == "/a/2"
 
 

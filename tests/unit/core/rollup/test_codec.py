@@ -115,7 +115,7 @@ def cell(**fields):
         [3, [["acore", [cell(recent=[[1, "404not_found", "alice", "/", ""]] * 21)]]]],
         [3, [["acore", [cell(recent=[[1, "404not_found"]])]]]],
         [3, [["acore", [cell(recent=[[1, "404not_found", "x" * 513]])]]]],
-        [3, [["acore", [cell(url_latency={"/": {10**6: 1}})]]]],
+        [3, [["acore", [cell(parts=[{}, {}, {"/": {10**6: 1}}])]]]],
         [3, [["acore", [cell(slack=[[1, {str(n): 1 for n in range(129)}]])]]]],
         [3, [["acore", [cell(slack=[None, None, [-1, {}]])]]]],
     ],

@@ -17,6 +17,7 @@ from logrouter.core.rollup.cells import (
     MAX_PAIRS,
     MAX_RECENT,
     OTHER,
+    ApiParts,
     Cell,
     Failure,
     add_name,
@@ -24,7 +25,6 @@ from logrouter.core.rollup.cells import (
     latency_quantiles,
     merge_cells,
     newest_failures,
-    saturate_cell,
 )
 from logrouter.core.rollup.records import (
     MAX_RECORD_BYTES,
@@ -37,6 +37,7 @@ from logrouter.core.rollup.records import (
     pack_records,
     partition_of,
 )
+from logrouter.core.rollup.shrinking import saturate_cell
 from logrouter.core.rollup.sketches import MAX_LATENCY_MS, bucket_value, latency_bucket
 
 LATENCIES = st.integers(0, MAX_LATENCY_MS)
@@ -94,9 +95,13 @@ CELLS = st.builds(
     clients=st.dictionaries(NAMES, COUNTS, max_size=4),
     url=st.dictionaries(NAMES, COUNTS, max_size=4),
     failed=st.dictionaries(NAMES, COUNTS, max_size=4),
-    backend=st.dictionaries(NAMES, COUNTS, max_size=4),
-    version=st.dictionaries(NAMES, COUNTS, max_size=4),
-    url_latency=st.dictionaries(NAMES, st.dictionaries(st.integers(-1, 100), COUNTS, max_size=3), max_size=3),
+    parts=st.none()
+    | st.builds(
+        ApiParts,
+        backend=st.dictionaries(NAMES, COUNTS, max_size=4),
+        version=st.dictionaries(NAMES, COUNTS, max_size=4),
+        url_latency=st.dictionaries(NAMES, st.dictionaries(st.integers(-1, 100), COUNTS, max_size=3), max_size=3),
+    ),
     error=st.dictionaries(NAMES, COUNTS, max_size=4),
     recent=st.lists(FAILURES, max_size=MAX_RECENT).map(newest_failures),
 )
