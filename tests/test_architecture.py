@@ -100,6 +100,7 @@ ALLOWED: dict[str, set[str]] = {
         "core/join",
         "core/match",
         "core/redact",
+        "core/templates",
         "model",
     },
     "config": {

@@ -22,6 +22,7 @@ from logrouter.config.compile.extras import LookupSources, compile_optional_step
 from logrouter.config.compile.formats import build_line_masks, build_parser
 from logrouter.config.compile.lookups import load_lookups
 from logrouter.config.compile.masks import build_mask, with_mask
+from logrouter.config.compile.openapi_files import OpenApiFiles
 from logrouter.config.compile.outputs import resolve_destinations
 from logrouter.config.compile.pairing import check_pair, pairing_changelog, pairing_options
 from logrouter.config.compile.schemas import load_schema
@@ -137,7 +138,8 @@ def _load_lookup_sources(file: FileOptions, inputs: Inputs, problems: Problems) 
     """Load the files in which routes look things up."""
     lookups = file.lookups if usable(file.lookups) and file.lookups is not None else {}
     rows = load_lookups(lookups, inputs, problems)
-    return LookupSources(lookups, rows, load_geoip(file.geoip, inputs, problems), has_geoip=file.geoip is not None)
+    geoip = load_geoip(file.geoip, inputs, problems)
+    return LookupSources(lookups, rows, geoip, has_geoip=file.geoip is not None, openapi=OpenApiFiles(inputs))
 
 
 def _check_names(routes: Mapping[int, RouteOptions], problems: Problems) -> None:

@@ -10,6 +10,7 @@ import orjson
 
 from logrouter.config.compile.databases import load_agents
 from logrouter.config.compile.field_changes import NameChecker, compile_fields, forbids_field
+from logrouter.config.compile.path_templates import build_path_templates
 from logrouter.config.compile.schemas import packaged_schemas
 from logrouter.config.yaml.problems import did_you_mean, join_path, list_names
 from logrouter.core.dead_letter import coordinates
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from logrouter.config.compile.databases import Find
     from logrouter.config.compile.lookups import Rows
+    from logrouter.config.compile.openapi_files import OpenApiFiles
     from logrouter.config.compile.outputs import Destinations
     from logrouter.config.options.file import LookupFileOptions
     from logrouter.config.options.route import RouteOptions
@@ -39,6 +41,7 @@ SINCE_1_1: Final[tuple[Path, ...]] = (("path_template",), ("backend",), ("error"
 MAX_WEIGHT: Final = 1_000_000
 _GEO: Final = "geo"
 _AGENT: Final = "user_agent_family"
+_TEMPLATE: Final = "path_template"
 _COUNTED_BY: Final = {"clients": "client_id", "apis": "api"}
 
 
@@ -50,6 +53,7 @@ class LookupSources:
     rows: Mapping[str, Rows | None]
     geoip: Find | None
     has_geoip: bool
+    openapi: OpenApiFiles
 
 
 def compile_optional_steps(
@@ -63,7 +67,8 @@ def compile_optional_steps(
     """The optional steps of a route, None if it has none. *schema* is the one that its events must satisfy."""
     enrich = join_path(path, "enrich")
     before = [*_geo(options, lookup_sources, schema, enrich, problems), *_agent(options, schema, enrich, problems)]
-    after = _lookups(options, lookup_sources, schema, enrich, problems)
+    templates = _templates(options, lookup_sources, schema, enrich, problems)
+    after = [*templates, *_lookups(options, lookup_sources, schema, enrich, problems)]
     sample = options.sample.rate if options.sample is not None else 1.0
     _check_weight(options, sample, path, problems)
     if options.fields is not None:
@@ -108,6 +113,18 @@ def _agent(options: RouteOptions, schema: Mapping[str, Any], path: str, problems
         problems.add(at, f"the schema allows no field {_AGENT}")
     family_of = load_agents(at, problems)
     return [] if family_of is None else [compile_agent(family_of)]
+
+
+def _templates(
+    options: RouteOptions, lookup_sources: LookupSources, schema: Mapping[str, Any], path: str, problems: Problems
+) -> list[Enrich]:
+    if not options.enrich.templates:
+        return []
+    at = join_path(path, "templates")
+    if forbids_field(schema, (_TEMPLATE,)):
+        problems.add(at, f"the schema allows no field {_TEMPLATE}: {CANONICAL} and later ones do")
+    made = build_path_templates(options.enrich.templates, lookup_sources.openapi, at, problems)
+    return [] if made is None else [made]
 
 
 def _lookups(

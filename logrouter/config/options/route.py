@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from logrouter.config.options.field_changes import ConstantValue, OrderedSteps, Steps
 from logrouter.config.options.formats import FormatOptions
 from logrouter.config.options.match import Match, Matching, RequestConditions
+from logrouter.config.options.path_templates import PathTemplatesOptions
 from logrouter.config.yaml.kinds import (
     NAME,
     Boolean,
@@ -124,6 +125,11 @@ class EnrichOptions:
         ListOf(_FIELD, max_items=20, shorthand=True, unique=True),
         "Whose traffic it is where one platform serves many: sources as for the API, such as `envelope:namespace`. "
         "What the format reads stays where none of them is there.",
+        default=(),
+    )
+    templates: tuple[PathTemplatesOptions, ...] = opt(
+        ListOf(Section(PathTemplatesOptions, shorthand="paths"), max_items=100, shorthand=True),
+        "Path templates, by which URLs are counted: `/items/{id}`, or an OpenAPI file.",
         default=(),
     )
     lookup: tuple[UseLookupOptions, ...] = opt(
