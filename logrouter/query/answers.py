@@ -120,8 +120,8 @@ def by_error_label(cell: Cell) -> dict[str, int]:
 
 
 def round_weight(weight: float) -> float:
-    """A sum of weights, rounded to hide the error of floating-point addition."""
-    return round(weight, 6)
+    """A sum of weights, rounded to hide the error of floating-point addition; a whole number, too, is a float."""
+    return round(float(weight), 6)
 
 
 def mean_latency(latency_sum: int, latency_count: int) -> float | None:

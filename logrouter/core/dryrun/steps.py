@@ -125,6 +125,8 @@ def _published_step(accepted: Accepted) -> ExplainStep:
 def _counted_step(accepted: Accepted) -> ExplainStep:
     cells = list(cells_of(accepted))
     says = ", ".join(f"{cell['table']} row {cell['row']}" for cell in cells) or "no tables count it"
+    url = next((cell["url"] for cell in cells if cell["url"] is not None), None)
+    says += "" if url is None else f", its URL as {url}"
     return ExplainStep("tables", says, passed=bool(cells) or None, details={"cells": cells})
 
 

@@ -37,6 +37,8 @@ _LED_BY: Final = {
     "api_provider": "api",
 }
 """Fields that are about another one: they come along only if that is the same in both lines."""
+_LED_BY_REQUEST: Final = {"geo": "client_ip", "path_template": "path"}
+"""Fields that are about one in `http`, likewise."""
 
 
 class PairResult(StrEnum):
@@ -164,7 +166,8 @@ def add_opening(event: dict[str, Any], opening: dict[str, Any]) -> None:
             continue
         leader = _LED_BY.get(name)
         if name not in event and name not in _OF_ONE_LINE and (leader is None or _agree(event, opening, leader)):
-            if name == "geo" and not _agree(event.get("http", {}), opening.get("http", {}), "client_ip"):
+            leader = _LED_BY_REQUEST.get(name)
+            if leader is not None and not _agree(event.get("http", {}), opening.get("http", {}), leader):
                 continue
             event[name] = value
     for name in _NESTED:

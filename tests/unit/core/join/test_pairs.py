@@ -57,6 +57,26 @@ def test_two_lines_of_a_request_are_one_event(first):
     assert len(state) == 0
 
 
+@pytest.mark.parametrize(
+    ("closing", "event"),
+    [
+        ({}, {"path_template": "/a/{b}", "geo": {"country": "DE"}}),
+        ({"http": {"path": "/a/7", "client_ip": "192.0.2.7"}}, {"path_template": "/a/{b}", "geo": {"country": "DE"}}),
+        ({"http": {"path": "/x/7", "client_ip": "192.0.2.9"}}, {}),
+        ({"http": {"path": "/x/7"}, "path_template": "/x/{y}"}, {"path_template": "/x/{y}", "geo": {"country": "DE"}}),
+    ],
+)
+def test_what_is_known_of_a_path_or_an_address_comes_with_it(closing, event):
+    """The opening line's template and country are of its own path and address, and of no others."""
+    state = pending()
+    opening = {"http": {"path": "/a/7", "client_ip": "192.0.2.7"}, "path_template": "/a/{b}", "geo": {"country": "DE"}}
+    state.take(*line("r1", opens=True, **opening), 5)
+    (left,) = state.take(*line("r1", opens=False, **closing), 6)
+    made = held_lines.build_event(left.how, left.opening, left.closing).event
+
+    assert {name: made[name] for name in ("path_template", "geo") if name in made} == event
+
+
 def test_other_requests_and_other_routes_do_not_pair():
     """A key is of one route; lengths keep names apart."""
     named = [("a", "bc"), ("ab", "c"), ("a", "b")]
