@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from logrouter.config.compile.inputs import Inputs
 
 MAX_JSON: Final = 8 << 20
+MAX_JSON_OF_ALL: Final = 64 << 20
+MAX_YAML_OF_ALL: Final = 4 * document.MAX_BYTES
+"""Of all files together; less than of JSON, as a mebibyte of YAML takes seconds to read."""
 MAX_PATHS: Final = 10_000
 MAX_SERVERS: Final = 16
 _MAX_URL: Final = 2000
@@ -48,6 +51,7 @@ class OpenApiFiles:
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
         self._known: dict[str, tuple[DescribedPath, ...] | OpenApiError] = {}
+        self._left = {True: MAX_JSON_OF_ALL, False: MAX_YAML_OF_ALL}
 
     def paths_of(self, name: str) -> tuple[DescribedPath, ...]:
         """The paths that a file describes.
@@ -68,12 +72,15 @@ class OpenApiFiles:
 
     def _read(self, name: str) -> Any:
         is_json = name.lower().endswith(".json")
+        most, left = MAX_JSON if is_json else document.MAX_BYTES, self._left[is_json]
         try:
-            data = self._inputs.read(name, MAX_JSON if is_json else document.MAX_BYTES)
+            data = self._inputs.read(name, min(most, left))
         except InputFileError as error:
-            raise OpenApiError(str(error)) from None
+            of_all = ", which is left of the bytes for all OpenAPI files" if left < most else ""
+            raise OpenApiError(f"{error}{of_all}") from None
         if data is None:
             raise OpenApiError("does not exist")
+        self._left[is_json] -= len(data)
         try:
             return orjson.loads(data.removeprefix(b"\xef\xbb\xbf")) if is_json else document.read(data).value
         except orjson.JSONDecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.openapi_files import OpenApiError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
 
 MAX_TEMPLATES: Final = 20_000
-"""Of one route, those of its files included."""
+"""Of one route, those of its files included; once for each group of APIs that has others than the rest."""
 MAX_SHOWN: Final = 60
 
 
@@ -27,29 +28,31 @@ def build_path_templates(
 
     What is written in the topics.yaml goes before what a file says, where both have the same shape.
     """
-    of_api: dict[str, list[str]] = {}
-    of_all: list[str] = []
-    count = 0
+    found: list[list[str]] = []
     for index, each in enumerate(options):
         at = f"{path}[{index}]"
         if not each.paths and not each.openapi:
             problems.add(at, "needs `paths` or `openapi`")
         written = list(_written(each, at, problems))
         _warn_of_repeated(written, join_path(at, "paths"), problems)
-        found = [*written, *_described(each, files, at, problems)]
-        count += len(found)
+        found.append([*written, *_described(each, files, at, problems)])
+    of_all = tuple(index for index, each in enumerate(options) if not each.api)
+    entries_of: dict[str, list[int]] = {}
+    for index, each in enumerate(options):
         for name in each.api:
-            of_api.setdefault(name, []).extend(found)
-        if not each.api:
-            of_all += found
+            entries_of.setdefault(name, []).append(index)
+    of_api = {name: tuple(entries) for name, entries in entries_of.items()}
+    # APIs of the same entries share one tree, or a list of names would multiply it.
+    kept = dict.fromkeys((of_all, *of_api.values()))
+    count = sum(len(found[index]) for entries in kept for index in entries)
     if count > MAX_TEMPLATES:
         problems.add(path, f"has {count} templates with those of its files, at most {MAX_TEMPLATES} are allowed")
         return None
     if not count:
         return None
+    trees = {entries: DeclaredTemplates(chain.from_iterable(found[index] for index in entries)) for entries in kept}
     return compile_declared(
-        {name: DeclaredTemplates(templates) for name, templates in of_api.items()},
-        DeclaredTemplates(of_all) if of_all else None,
+        {name: trees[entries] for name, entries in of_api.items()}, trees[of_all] if of_all else None
     )
 
 

@@ -19,7 +19,8 @@ class PathTemplatesOptions:
     paths: tuple[str, ...] = opt(
         ListOf(Text(r"/[^?#\s]*", "a path that begins with /", 256), max_items=1000, shorthand=True, unique=True),
         "Templates like `/items/{id}`: a variable stands for a segment or a part of one (`{name}.json`), `/**` at the "
-        "end for all that is below. Between brackets YAML wants them in quotes.",
+        "end for all that is below. Between brackets YAML wants them in quotes. A variable `{value}` is `{value_}` in "
+        "events, as `{value}` is what was learned.",
         default=(),
     )
     openapi: str = opt(

@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.templates.masking import MAX_SEGMENTS, MAX_TEMPLATE
+from logrouter.core.templates.masking import MAX_SEGMENTS, MAX_TEMPLATE, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 BELOW: Final = "**"
 """The last segment of a template of everything below a path."""
-MAX_REMEMBERED: Final = 8192
+DECLARED_VALUE: Final = "{value_}"
+"""What a variable `{value}` is called in events: by `VALUE` answers know places that were learned, and gather paths."""
+MAX_REMEMBERED: Final = 16_384
+"""Paths whose templates a route remembers, of all APIs together."""
 _LONGEST: Final = 256
 """Characters of a path that is remembered."""
 _VARIABLE: Final = re.compile(r"\{[^{}/]++\}")
@@ -93,7 +96,6 @@ class DeclaredTemplates:
     def __init__(self, templates: Iterable[str]) -> None:
         """Raises `TemplateError` for a text that is no template."""
         self._root = _Branch()
-        self._found: dict[str, str | None] = {}
         self.repeated: list[str] = []
         for template in templates:
             self._add(template)
@@ -105,28 +107,18 @@ class DeclaredTemplates:
         branch = self._root
         for segment in segments[:-1] if below else segments:
             branch = branch.follow(segment)
+        named = template.replace(VALUE, DECLARED_VALUE)
         there = branch.below if below else branch.template
         if there is not None:
-            if there != template:
+            if there != named:
                 self.repeated.append(template)
         elif below:
-            branch.below = template
+            branch.below = named
         else:
-            branch.template = template
+            branch.template = named
 
     def find(self, path: str) -> str | None:
         """The most concrete template of a path without query; None if none fits. A slash at the end says nothing."""
-        try:
-            return self._found[path]
-        except KeyError:
-            found = self._search(path)
-            if len(self._found) >= MAX_REMEMBERED:
-                self._found.clear()
-            if len(path) <= _LONGEST:
-                self._found[path] = found
-            return found
-
-    def _search(self, path: str) -> str | None:
         if not path.startswith("/"):
             return None
         # One segment more than any template has: what is behind matters to none but `**`.
@@ -193,16 +185,29 @@ def compile_declared(
 
     *of_api* are those of an API by its name, which go before *of_all*.
     """
+    known: dict[tuple[str | None, str], str | None] = {}
+
+    def find(api: str | None, path: str) -> str | None:
+        found = of_api[api].find(path) if api is not None else None
+        if found is None and of_all is not None:
+            found = of_all.find(path)
+        if len(known) >= MAX_REMEMBERED:
+            known.clear()
+        if len(path) <= _LONGEST:
+            known[api, path] = found
+        return found
 
     def enrich(event: dict[str, Any]) -> None:
         http, api = event.get("http"), event.get("api")
         path = http.get("path") if type(http) is dict else None
         if type(path) is not str:
             return
-        own = of_api.get(api) if type(api) is str else None
-        found = own.find(path) if own is not None else None
-        if found is None and of_all is not None:
-            found = of_all.find(path)
+        if type(api) is not str or api not in of_api:
+            api = None
+        try:
+            found = known[api, path]
+        except KeyError:
+            found = find(api, path)
         if found is not None:
             event["path_template"] = found
 

@@ -224,6 +224,30 @@ def test_too_many_templates_of_a_route(tmp_path, monkeypatch):
     ]
 
 
+def test_names_of_apis_multiply_nothing(monkeypatch):
+    """APIs that have the same templates share them; one with others counts for itself."""
+    monkeypatch.setattr(path_templates, "MAX_TEMPLATES", 5)
+    names = ", ".join(f"api{number}" for number in range(100))
+    assert template_of(settings(f'{{paths: [/a, "/api7/{{b}}", /c], api: [{names}]}}'), "/api7/x") == "/api7/{b}"
+
+    assert problems_of(f"[{{paths: [/a, /b, /c], api: [{names}]}}, {{paths: [/d], api: api7}}]") == [
+        f"{AT}: has 7 templates with those of its files, at most 5 are allowed"
+    ]
+
+
+@pytest.mark.parametrize(("ending", "bound"), [("json", "MAX_JSON_OF_ALL"), ("yaml", "MAX_YAML_OF_ALL")])
+def test_all_files_together_are_bounded(tmp_path, monkeypatch, ending, bound):
+    """However many routes name however many; one that is named again is not read again."""
+    content = orjson.dumps({"openapi": "3.0.0", "paths": {"/a": {}}})
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.{ending}").write_bytes(content)
+    monkeypatch.setattr(openapi_files, bound, len(content) + 5)
+
+    assert problems_of(
+        f"[{{openapi: a.{ending}}}, {{openapi: a.{ending}, api: x}}, {{openapi: b.{ending}}}]", tmp_path
+    ) == [f"{AT}[2].openapi: b.{ending} is larger than 5 bytes, which is left of the bytes for all OpenAPI files"]
+
+
 def test_warnings_name_what_is_left_out(tmp_path):
     """Paths of a file that are no templates, and templates that say the same."""
     (tmp_path / "a.json").write_bytes(orjson.dumps({"openapi": "3.0.0", "paths": {"/*": {}, "/a": {}}}))

@@ -52,7 +52,7 @@ def test_the_most_concrete_template_of_a_path_is_found(path, template, backwards
     """From left to right: written out, so in part, a variable, all below; in whatever order they are declared."""
     templates = DeclaredTemplates(reversed(SHOP) if backwards else SHOP)
 
-    assert [templates.find(path), templates.find(path)] == [template, template]
+    assert templates.find(path) == template
 
 
 @pytest.mark.parametrize(
@@ -113,23 +113,47 @@ def test_a_template_is_found_if_and_only_if_one_fits(templates, path):
     assert (found in fitting) if fitting else (found is None)
 
 
-@given(paths=st.lists(st.one_of(st.text(), st.text("/{}*.a"), PATH), max_size=30))
-def test_any_path_has_one_answer_and_memory_is_bounded(paths):
-    """Nothing raises, what is remembered is the same, and hostile paths can only make it start over."""
-    templates = DeclaredTemplates(SHOP)
-    first = [templates.find(path) for path in paths]
+def test_variables_called_value_have_another_name():
+    """Under `{value}`, which is what learned places are called, answers gather paths: `/config/all` would be lost."""
+    templates = DeclaredTemplates(["/config/{value}", "/config/{value}.{ext}", "/config/all", "/config/{value}"])
 
-    assert [templates.find(path) for path in paths] == first
-    assert len(templates._found) <= declared.MAX_REMEMBERED
+    assert [templates.find(path) for path in ("/config/x", "/config/x.y", "/config/all")] == [
+        *("/config/{value_}", "/config/{value_}.{ext}", "/config/all"),
+    ]
+    assert templates.repeated == []
+
+
+@given(paths=st.lists(st.one_of(st.text(), st.text("/{}*.a"), PATH), max_size=30))
+def test_any_path_has_one_answer(paths):
+    """Nothing raises, and what is remembered is what was found."""
+    templates = DeclaredTemplates(SHOP)
+    enrich = compile_declared({}, templates)
+    events = [{"http": {"path": path}} for path in (*paths, *paths)]
+    for event in events:
+        enrich(event)
+
+    assert [event.get("path_template") for event in events] == [templates.find(path) for path in (*paths, *paths)]
 
 
 def test_many_paths_make_the_memory_start_over(monkeypatch):
-    """And the answers stay right."""
+    """The answers stay right: hostile paths only cost that they are looked for."""
     monkeypatch.setattr(declared, "MAX_REMEMBERED", 3)
-    templates = DeclaredTemplates(SHOP)
+    searched = []
+    monkeypatch.setattr(
+        DeclaredTemplates,
+        "find",
+        lambda _self, path: searched.append(path) or ("/items/{id}" if "items" in path else None),
+    )
+    enrich = compile_declared({"shop": DeclaredTemplates([])}, None)
+    asked = [f"/{word}/{number}" for number in range(4) for word in ("items", "items", "x", "x")]
+    events = [{"api": "shop", "http": {"path": path}} for path in (*asked, asked[0], "/items/" + "9" * 300)]
+    for event in events:
+        enrich(event)
 
-    assert {templates.find(f"/items/{number}") for number in range(20)} == {"/items/{id}"}
-    assert len(templates._found) <= 3
+    assert [event.get("path_template") for event in events] == [
+        "/items/{id}" if "items" in event["http"]["path"] else None for event in events
+    ]
+    assert len(searched) == 8 + 2
 
 
 @pytest.mark.parametrize(
