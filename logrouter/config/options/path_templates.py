@@ -26,8 +26,8 @@ class PathTemplatesOptions:
     openapi: str = opt(
         Text(r"[^\x00]+\.([jJ][sS][oO][nN]|[yY][aA]?[mM][lL])", "a .json, .yaml or .yml file", 500, may_be_empty=True),
         "A file, relative to this one, whose `paths` are templates, too: OpenAPI 3 or Swagger 2, at most 8 MiB as "
-        "JSON, 1 MiB and 50000 values as YAML. Nothing else of it is read, and no other file that it refers to. It is "
-        "read again with every change of either file.",
+        "JSON, 1 MiB and 50000 values as YAML; 64 MiB and 4 MiB of all such files. Nothing else of it is read, and no "
+        "other file that it refers to. It is read again with every change of either file.",
         default="",
     )
     base_path: str = opt(
