@@ -8,12 +8,16 @@ import random
 import time
 import uuid
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import hypothesis
 import pytest
 
 from logrouter.devkafka.broker import DevKafka
+
+# Assertions of what tests share say their values, too, as those of the tests themselves do.
+pytest.register_assert_rewrite(*(f"tests.{each.name}" for each in Path(__file__).parent.iterdir() if each.is_dir()))
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

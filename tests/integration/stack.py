@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -76,6 +77,14 @@ def syslog_line(message: str, program: str = "api-gateway") -> bytes:
     """One plain rsyslog record, slashes escaped as rsyslog escapes them."""
     outer = {"timestamp": now(), "host": "gw1", "program": program, "severity": "notice", "message": message}
     return orjson.dumps(outer).replace(b"/", rb"\/")
+
+
+def _number_in(value: bytes) -> int:
+    """The number of a request, as an event or as the line that `request_line` made; -1 for any other record."""
+    with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+        outer = orjson.loads(value)
+        return int((orjson.loads(outer["message"]) if "program" in outer else outer)["meta"]["request_id"])
+    return -1
 
 
 def now() -> str:
@@ -205,6 +214,15 @@ class Stack:
             int(orjson.loads(record.value or b"")["meta"]["request_id"])
             for _, record in read_committed(self.kafka, self.clean)
         )
+
+    def places(self) -> dict[int, tuple[list[str], list[str]]]:
+        """Where each request number stands: in the source topic, and in the clean topic, as `partition:offset`."""
+        found: dict[int, tuple[list[str], list[str]]] = {}
+        for side, topic in enumerate((self.source, self.clean)):
+            for _, record in read_committed(self.kafka, topic):
+                number = _number_in(record.value or b"")
+                found.setdefault(number, ([], []))[side].append(f"{record.partition}:{record.offset}")
+        return found
 
     def dead_letters(self) -> list[dict[str, Any]]:
         return [orjson.loads(record.value or b"") for _, record in read_committed(self.kafka, self.dead)]
