@@ -1,7 +1,8 @@
 """The transactional producer: one transaction per batch, its commit running beside the next batch's work.
 
 Errors end in one of three ways, by librdkafka's own flags: *retriable* calls are repeated, *abortable* transactions are
-aborted and the caller rewinds, and *fatal* ones (fenced by another process, mostly) end the lane.
+aborted and the caller rewinds, and *fatal* ones (fenced by another process, mostly) end the lane. After an abort a new
+client goes on.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class TransactionalProducer:
         waiting: Callable[[KafkaError], None],
         retry_seconds: float = 0.2,
     ) -> None:
-        """*make_producer* returns a new client; it is called again after one has died of an outage.
+        """*make_producer* returns a new client; it is called again after each abort, and when an outage has killed one.
 
         *timeout_seconds* is the client's transaction timeout. *waiting* is called with the error each time before a
         call is repeated, *give_up* before that: once it returns true, waiting ends with `StoppedError`.
@@ -230,7 +231,13 @@ class TransactionalProducer:
                     raise StuckError("the Kafka client does not come back from a commit", fenced=False) from None
 
     def abort(self) -> None:
-        """Abort the open transaction, repeating until the cluster has confirmed it.
+        """Abort the open transaction, repeating until the cluster has confirmed it, and go on with a new client.
+
+        The old one is not safe to use again (librdkafka 2.16). It gives the sequence numbers of records that it has
+        dropped to those of the next transaction. If a broker has stored the former, and the answer was lost, it takes
+        the latter for repetitions: it says that it has them, and drops them. And if the abort was asked for twice, the
+        second request may still be on its way, and would end the next transaction. A new client has a new epoch: its
+        numbers begin anew, and what the old one has sent is refused.
 
         Raises:
             FatalError: the client cannot go on.
@@ -244,8 +251,8 @@ class TransactionalProducer:
                 self._renew(error)
                 return
             # The coordinator has no transaction of ours: the one before it died with our first request. librdkafka
-            # takes that for fatal (its issue 4849), but it is what we wanted, and a new client goes on from there.
-            self.renew()
+            # takes that for fatal (its issue 4849), but it is what we wanted.
+        self.renew()
 
     def close(self) -> None:
         """Stop the committing thread. Whatever is still open is left to the broker's transaction timeout."""

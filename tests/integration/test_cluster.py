@@ -10,6 +10,10 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
+from logrouter.kafka.connection import BrokerState
+from logrouter.kafka.consumer import GroupConsumer
+from logrouter.kafka.reader import read_committed
+from logrouter.kafka.transaction import BatchSize, open_producer
 from tests.conftest import HANG_SECONDS
 from tests.integration.cluster import BROKERS, DevCluster
 from tests.integration.fleet import FENCED, Fleet, last_lines
@@ -172,6 +176,51 @@ def test_records_that_time_out_are_aborted_and_read_again(cluster, make, seed, w
     assert "_TIMED_OUT" in fleet.running["route-0"].text()
     fleet.settle()
     fleet.assert_exact(traffic)
+
+
+def test_records_of_an_aborted_transaction_do_not_stand_for_the_next_ones(cluster, unique):
+    """A broker has stored them, nobody heard of that, and they are dropped: as many new ones are no repetition."""
+    topic, kafka = unique("out"), {"bootstrap.servers": cluster.proxied}
+    cluster.admin.create_topics([NewTopic(topic, 1, -1)])[topic].result(HANG_SECONDS)
+    consumer = GroupConsumer(
+        kafka, group=unique("group"), instance=None, session_timeout_ms=6000, on_error=lambda _error: None
+    )
+    producer = open_producer(
+        kafka,
+        transactional_id=unique("writer"),
+        timeout_ms=20_000,
+        broker=BrokerState(),
+        give_up=lambda: False,
+        batches=BatchSize(),
+    )
+    producer.initialise()
+
+    def write(*values: bytes) -> None:
+        producer.begin()
+        for value in values:
+            producer.produce(topic, value, None, [], 0)
+
+    def commit() -> None:
+        producer.commit_later([], consumer._consumer.consumer_group_metadata())
+        producer.await_commit()
+
+    write(b"before")
+    commit()
+    stored = cluster.proxy.add(Fault(Action.HOLD, Way.ANSWER, Api.PRODUCE, containing=topic.encode()))
+    write(b"dropped 1", b"dropped 2")
+    stored.await_hit()
+    again = cluster.proxy.add(Fault(Action.RESET, Way.REQUEST, Api.PRODUCE, containing=topic.encode(), times=None))
+    cluster.proxy.reset_all()
+    again.await_hit()
+    producer.abort()
+    cluster.proxy.clear()
+    write(b"after 1", b"after 2")
+    commit()
+    producer.close()
+    consumer.close()
+
+    values = [record.value for _, record in read_committed({"bootstrap.servers": cluster.bootstrap}, topic)]
+    assert values == [b"before", b"after 1", b"after 2"]
 
 
 def test_static_member_restarts_and_no_partition_moves(make, seed):

@@ -308,6 +308,7 @@ class FakeProducer:
         if transaction.state == OPEN:
             self.cluster.abort(transaction)
         if transaction.state == "aborted":
+            self.renew()
             raise TransactionAbortedError("refused")
         if end is End.LOST_ANSWER:
             raise TransactionAbortedError("the answer was lost")
@@ -316,6 +317,8 @@ class FakeProducer:
         transaction, self._transaction, self._committing = self._transaction, None, False
         if transaction.state == OPEN:
             self.cluster.abort(transaction)
+        self._check_epoch()
+        self.renew()
 
     def close(self) -> None:
         self._closed = True

@@ -83,12 +83,12 @@ def run_one(give_up=lambda: False, timeout_seconds=60.0, **script):
         ({"init": [RETRIABLE, RETRIABLE]}, "init init init begin produce offsets commit", None),
         ({"commit": [RETRIABLE]}, "init begin produce offsets commit commit", None),
         ({"produce": [BufferError()]}, "init begin produce poll produce offsets commit", None),
-        ({"offsets": [ABORTABLE]}, "init begin produce offsets abort", TransactionAbortedError),
-        ({"commit": [ABORTABLE]}, "init begin produce offsets commit abort", TransactionAbortedError),
-        ({"produce": [ABORTABLE]}, "init begin produce abort", TransactionAbortedError),
+        ({"offsets": [ABORTABLE]}, "init begin produce offsets abort init", TransactionAbortedError),
+        ({"commit": [ABORTABLE]}, "init begin produce offsets commit abort init", TransactionAbortedError),
+        ({"produce": [ABORTABLE]}, "init begin produce abort init", TransactionAbortedError),
         (
             {"commit": [ABORTABLE], "abort": [RETRIABLE]},
-            "init begin produce offsets commit abort abort",
+            "init begin produce offsets commit abort abort init",
             TransactionAbortedError,
         ),
         ({"commit": [FENCED]}, "init begin produce offsets commit", FatalError),
@@ -132,14 +132,14 @@ def test_fenced_by_an_outage_goes_on_with_a_new_client(said):
 @pytest.mark.parametrize(
     ("errors", "seconds", "calls", "raised"),
     [
-        ([RETRIABLE], 60.0, "init begin abort abort", None),
+        ([RETRIABLE], 60.0, "init begin abort abort init", None),
         ([NONE_OPEN], 60.0, "init begin abort init", None),
         ([FENCED], 0.0, "init begin abort init", None),
         ([FENCED], 60.0, "init begin abort", FatalError),
     ],
 )
 def test_abort_is_done_or_ends_the_lane(errors, seconds, calls, raised):
-    """Nothing of librdkafka's gets out: a transaction that can't be aborted is followed by a new client."""
+    """Nothing of librdkafka's gets out: whether or not it could be aborted, a new client goes on."""
     scripted = ScriptedProducer(abort=list(errors))
     producer = TransactionalProducer(
         lambda: scripted, timeout_seconds=seconds, give_up=lambda: False, waiting=lambda _error: None, retry_seconds=0
@@ -155,6 +155,28 @@ def test_abort_is_done_or_ends_the_lane(errors, seconds, calls, raised):
         producer.close()
 
     assert (scripted.calls, type(error) if error else None) == (calls.split(), raised)
+
+
+def test_client_whose_transaction_was_aborted_is_not_used_again():
+    """It gives the numbers of dropped records to the next ones, which a broker would take for repetitions."""
+    clients: list[ScriptedProducer] = []
+
+    def make() -> ScriptedProducer:
+        clients.append(ScriptedProducer())
+        return clients[-1]
+
+    producer = TransactionalProducer(
+        make, timeout_seconds=60.0, give_up=lambda: False, waiting=lambda _error: None, retry_seconds=0
+    )
+    producer.initialise()
+    producer.begin()
+    producer.produce("t", b"v", None, [])
+    producer.abort()
+    producer.begin()
+    producer.produce("t", b"v", None, [])
+    producer.close()
+
+    assert [client.calls for client in clients] == [["init", "begin", "produce", "abort"], ["init", "begin", "produce"]]
 
 
 def test_client_that_does_not_find_the_cluster_again_is_replaced(monkeypatch):
@@ -202,7 +224,7 @@ def test_a_batch_that_is_too_large_names_its_topic(text, topic):
 
     calls, ended = run_one(commit=[refused])
 
-    assert calls[-1] == "abort"
+    assert calls[-2:] == ["abort", "init"]
     assert isinstance(ended, RecordTooLargeError)
     assert ended.topic == topic
 
