@@ -18,6 +18,7 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from logrouter.config.settings import FILE_NAME
+from logrouter.telemetry.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,6 +37,8 @@ _PORTS: Final = {"route": 9100, "tables": 6066}
 """The lanes in the order in which they are started, and the ports that are documented for them."""
 _TAKEN: Final = "cannot listen on"
 """What a lane logs before it ends because its port is taken."""
+_HAS_PORT: Final = {"route": Log.METRICS_SERVING, "tables": Log.LANE_STARTED}
+"""What a lane logs once its port is its own."""
 
 
 class DemoError(Exception):
@@ -83,8 +86,7 @@ class LaneProcesses:
         started = time.monotonic()
         for name in _PORTS:
             # Who has lost its port is replaced first: what answers there is another program's.
-            while self._replace_portless() or not _is_ready(self._url(name)):
-                self.check()
+            while self._replace_portless() or not (self._has_port(name) and _is_ready(self._url(name))):
                 elapsed = time.monotonic() - started
                 if elapsed > READY_SECONDS:
                     raise self._failure(name, f"was not ready within {READY_SECONDS:.0f} s")
@@ -93,14 +95,25 @@ class LaneProcesses:
         self.check()
 
     def _replace_portless(self) -> bool:
-        """Start each one anew that has ended because another program took its port a moment before; whether any has."""
+        """Start each one anew that has ended because another program took its port a moment before; whether any has.
+
+        `DemoError` if one has ended for another reason.
+        """
         replaced = False
         for name, process in list(self._children.items()):
-            if process.poll() is not None and _TAKEN in self._read_log(name):
-                self._watchdog.release(process.pid)
-                self._start(name, _free_port(0))
-                replaced = True
+            code = process.poll()
+            if code is None:
+                continue
+            if _TAKEN not in self._read_log(name):
+                raise self._failure(name, f"ended with exit code {code}")
+            self._watchdog.release(process.pid)
+            self._start(name, _free_port(0))
+            replaced = True
         return replaced
+
+    def _has_port(self, name: str) -> bool:
+        """Whether it is this lane that listens on its port."""
+        return _HAS_PORT[name] in self._read_log(name)
 
     def check(self) -> None:
         """Raise `DemoError` if one of them has ended."""

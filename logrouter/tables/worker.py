@@ -37,8 +37,9 @@ def run(settings: TablesSettings) -> int:
     asyncio.set_event_loop(loop)
     try:
         with _hold_data_dir(settings):
+            app = create_app(settings)  # which takes the port
             log(Log.LANE_STARTED, lane="tables", group=settings.group)
-            code = _run_app(create_app(settings), loop)
+            code = _run_app(app, loop)
     except OSError as exc:
         # A port or a folder in use may be free the next time: a supervisor should try again.
         log(Log.LANE_FAILED, lane="tables", error=str(exc))
