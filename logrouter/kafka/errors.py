@@ -104,6 +104,10 @@ class TransactionAbortedError(Exception):
     """The open transaction was aborted: nothing of it is visible, the caller rewinds and goes on."""
 
 
+class UnknownOutcomeError(TransactionAbortedError):
+    """The same, unless a commit that was asked for has come through: the client was replaced, and no answer came."""
+
+
 class RecordTooLargeError(TransactionAbortedError):
     """It was aborted as the broker takes no batch of that size; *topic* is the one that refused it, "" if not known."""
 

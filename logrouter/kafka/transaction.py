@@ -23,6 +23,7 @@ from logrouter.kafka.errors import (
     StoppedError,
     StuckError,
     TransactionAbortedError,
+    UnknownOutcomeError,
     fatal_error,
 )
 from logrouter.telemetry import metrics
@@ -206,6 +207,7 @@ class TransactionalProducer:
 
         Raises:
             TransactionAbortedError: it did not happen; the transaction is aborted already.
+            UnknownOutcomeError: the transaction has ended, and only the group knows how.
             FatalError: the client cannot go on.
             StoppedError: asked to stop while the cluster was away.
         """
@@ -243,16 +245,21 @@ class TransactionalProducer:
             FatalError: the client cannot go on.
             StoppedError: asked to stop while the cluster was away.
         """
+        self._abort()
+
+    def _abort(self) -> bool:
+        """The same; whether the cluster has confirmed that the transaction is aborted, or has never been committed."""
         try:
             self._retry(lambda: self._producer.abort_transaction(_CALL_SECONDS), self._hopeless_after)
         except KafkaException as exc:
             error: KafkaError = exc.args[0]
             if error.code() != KafkaError.INVALID_TXN_STATE or self._may_be_committed:
                 self._renew(error)
-                return
+                return not self._may_be_committed
             # The coordinator has no transaction of ours: the one before it died with our first request. librdkafka
             # takes that for fatal (its issue 4849), but it is what we wanted.
         self.renew()
+        return True
 
     def close(self) -> None:
         """Stop the committing thread. Whatever is still open is left to the broker's transaction timeout."""
@@ -262,8 +269,10 @@ class TransactionalProducer:
         """Abort because of *error*; what to raise then. Raises as `abort`."""
         if error.fatal():
             self._renew(error)
-            return TransactionAbortedError(f"{error.name()}: timed out while the cluster was away")
-        self.abort()
+            ended = TransactionAbortedError if not self._may_be_committed else UnknownOutcomeError
+            return ended(f"{error.name()}: timed out while the cluster was away")
+        if not self._abort():
+            return UnknownOutcomeError(error.name())
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             return RecordTooLargeError(error)
         return TransactionAbortedError(error.name())

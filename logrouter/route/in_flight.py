@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.kafka.errors import RecordTooLargeError, TransactionAbortedError
+from logrouter.kafka.errors import RecordTooLargeError, StuckError, TransactionAbortedError, UnknownOutcomeError
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route.observer import count_batch
 from logrouter.route.output import BatchOutput
@@ -104,13 +104,15 @@ class InFlightBatch:
             TransactionAbortedError: it did not happen; call `rewind`.
             StoppedError: asked to stop while the cluster was away.
             FatalError: the client cannot go on.
+            StuckError: nobody can say whether it happened.
         """
         if not self._producer.is_committing:
             return
         try:
             self._producer.await_commit()
-        except TransactionAbortedError:
+        except TransactionAbortedError as aborted:
             if not self._has_landed():
+                self._check_outcome(aborted)
                 raise
         if self.aborts > 1:
             log(Log.TRANSACTIONS_RESUMED, aborted=self.aborts)
@@ -132,6 +134,16 @@ class InFlightBatch:
         """
         read = {at: offset for at, offset in self._output.positions.items() if at in self._first}
         return bool(read) and self._assignment.committed_offsets([*read]) == read
+
+    def _check_outcome(self, aborted: TransactionAbortedError) -> None:
+        """Raise `StuckError` where the group's offsets can't say whether the batch has landed: nothing was read for it.
+
+        Such are the time-outs of states. What came of them may be visible, and would be published again; a new process
+        begins with the states as they are committed.
+        """
+        if isinstance(aborted, UnknownOutcomeError) and self._positions and not self._output.first:
+            text = f"a commit has ended, and its answer was lost ({aborted}): start the process anew"
+            raise StuckError(text, fenced=False)
 
     def abandon(self, output: BatchOutput) -> None:
         """*output* can't be published, as what came before it was aborted: `rewind` goes back to before both."""

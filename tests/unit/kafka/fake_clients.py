@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaError
 
 from logrouter.kafka.consumer import CommittedOffset
-from logrouter.kafka.errors import FatalError, StoppedError, TransactionAbortedError
+from logrouter.kafka.errors import FatalError, StoppedError, TransactionAbortedError, UnknownOutcomeError
 from logrouter.kafka.offset_lookup import Found
 from logrouter.kafka.offset_reset import LogRange
 from tests.unit.kafka.fake_cluster import OPEN, FakeCluster, FakeTransaction, refusal
@@ -311,7 +311,7 @@ class FakeProducer:
             self.renew()
             raise TransactionAbortedError("refused")
         if end is End.LOST_ANSWER:
-            raise TransactionAbortedError("the answer was lost")
+            raise UnknownOutcomeError("the answer was lost")
 
     def abort(self) -> None:
         transaction, self._transaction, self._committing = self._transaction, None, False

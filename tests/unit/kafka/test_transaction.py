@@ -6,7 +6,14 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from logrouter.kafka import transaction
-from logrouter.kafka.errors import FatalError, RecordTooLargeError, StoppedError, StuckError, TransactionAbortedError
+from logrouter.kafka.errors import (
+    FatalError,
+    RecordTooLargeError,
+    StoppedError,
+    StuckError,
+    TransactionAbortedError,
+    UnknownOutcomeError,
+)
 from logrouter.kafka.transaction import BatchSize, TransactionalProducer
 from tests.conftest import HANG_SECONDS
 
@@ -155,6 +162,24 @@ def test_abort_is_done_or_ends_the_lane(errors, seconds, calls, raised):
         producer.close()
 
     assert (scripted.calls, type(error) if error else None) == (calls.split(), raised)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ({"offsets": [FENCED]}, TransactionAbortedError),
+        ({"offsets": [ABORTABLE], "abort": [FENCED]}, TransactionAbortedError),
+        ({"commit": [ABORTABLE]}, TransactionAbortedError),
+        ({"commit": [FENCED]}, UnknownOutcomeError),
+        ({"commit": [ABORTABLE], "abort": [NONE_OPEN]}, UnknownOutcomeError),
+        ({"commit": [ABORTABLE], "abort": [FENCED]}, UnknownOutcomeError),
+    ],
+)
+def test_outcome_is_unknown_only_if_a_commit_was_asked_for_and_no_abort_is_confirmed(script, expected):
+    """The transaction's time is over, so that a new client takes the place of one that was fenced."""
+    _, error = run_one(timeout_seconds=0.0, **{name: list(errors) for name, errors in script.items()})
+
+    assert type(error) is expected
 
 
 def test_client_whose_transaction_was_aborted_is_not_used_again():

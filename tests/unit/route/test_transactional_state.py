@@ -7,7 +7,7 @@ import pytest
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState
 from logrouter.kafka.consumer import AssignmentStart, CommittedOffset
-from logrouter.kafka.errors import TransactionAbortedError
+from logrouter.kafka.errors import StuckError, TransactionAbortedError, UnknownOutcomeError
 from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
 from logrouter.route.output import BatchOutput, DeadLetterSettings
@@ -53,7 +53,7 @@ class Client:
     def __init__(self):
         self.produced, self.offsets, self.sought = [], None, []
         self.is_committing = False
-        self.fails = False
+        self.fails: type[TransactionAbortedError] | None = None
         self.landed = {OURS: 40}
 
     def begin(self):
@@ -72,7 +72,7 @@ class Client:
     def await_commit(self):
         self.is_committing = False
         if self.fails:
-            raise TransactionAbortedError("moved")
+            raise self.fails("moved")
 
     def fetch_committed(self, partitions, _seconds):
         return [CommittedOffset(at, self.landed[at], "") for at in partitions if at in self.landed]
@@ -125,7 +125,7 @@ def test_its_records_and_offsets_are_in_the_transaction(parts):
 def test_a_commit_that_has_landed_counts_whatever_the_client_says(parts):
     """The answer to the end of the transaction was lost: to go back would double it, and undo what is visible."""
     parts.publish()
-    parts.client.fails, parts.client.landed = True, {OURS: 40, OTHER: 9}
+    parts.client.fails, parts.client.landed = UnknownOutcomeError, {OURS: 40, OTHER: 9}
 
     parts.batch.await_commit()
 
@@ -138,16 +138,40 @@ def test_a_commit_that_has_landed_counts_whatever_the_client_says(parts):
 def test_a_commit_has_not_landed_where_the_group_stands_elsewhere(parts, landed):
     """Before it, or where another owner has brought it."""
     parts.publish()
-    parts.client.fails, parts.client.landed = True, landed
+    parts.client.fails, parts.client.landed = UnknownOutcomeError, landed
 
     with pytest.raises(TransactionAbortedError):
         parts.batch.await_commit()
 
 
+def test_time_outs_whose_commit_may_have_landed_are_not_published_again(parts):
+    """Nothing was read, so the group stands where it stood: a new process begins with the state that is committed."""
+    parts.batch.publish(BatchOutput(), SETTINGS, "gen")
+    parts.client.fails = UnknownOutcomeError
+
+    with pytest.raises(StuckError, match="its answer was lost"):
+        parts.batch.await_commit()
+    assert parts.ledger.heard == []
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_time_outs_whose_commit_has_not_landed_are_published_again(parts, lost):
+    """Or by whoever has got the partition meanwhile."""
+    parts.batch.publish(BatchOutput(), SETTINGS, "gen")
+    parts.client.fails = UnknownOutcomeError if lost else TransactionAbortedError
+    if lost:
+        parts.group.on_lost([OURS, OTHER])
+
+    with pytest.raises(TransactionAbortedError) as aborted:
+        parts.batch.await_commit()
+    parts.batch.rewind(aborted.value)
+    assert parts.ledger.heard[-1] == "aborted"
+
+
 def test_it_is_undone_with_the_transaction(parts):
     """And with the batch that was processed meanwhile: reading goes on at the first record of both."""
     parts.publish()
-    parts.client.fails = True
+    parts.client.fails = TransactionAbortedError
     with pytest.raises(TransactionAbortedError) as aborted:
         parts.batch.await_commit()
     parts.batch.abandon(BatchOutput(first={OTHER: 9, OURS: 7}))
@@ -173,7 +197,7 @@ def test_records_that_come_too_early_for_it_are_read_again(parts):
 def test_an_aborted_commit_in_a_rebalance_does_not_go_back_in_what_leaves(parts):
     """Whoever owns the partition next may have gone on already; the others are read again."""
     parts.publish()
-    parts.client.fails = True
+    parts.client.fails = TransactionAbortedError
     parts.group.on_revoked([OTHER])
 
     assert parts.client.sought == []
@@ -198,7 +222,7 @@ def test_abort_does_not_go_back_in_a_partition_that_has_been_away(parts):
     parts.publish()
     parts.group.on_lost([OTHER])
     parts.group.on_assigned([OTHER])
-    parts.client.fails = True
+    parts.client.fails = TransactionAbortedError
     with pytest.raises(TransactionAbortedError) as aborted:
         parts.batch.await_commit()
     parts.batch.rewind(aborted.value)
