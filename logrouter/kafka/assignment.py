@@ -172,10 +172,11 @@ class Assignment:
 
         Raises:
             FatalError: the cluster refuses to answer.
-            StuckError: no answer for longer than outages and transactions usually last.
+            StuckError: no answer for longer than outages and transactions usually last, or others get one.
             StoppedError: asked to stop meanwhile.
         """
         began = time.monotonic()
+        compare_after = _REWIND_SECONDS
         while True:
             try:
                 return {each.at: each.offset for each in self._consumer.fetch_committed(partitions, _ASK_SECONDS)}
@@ -188,6 +189,10 @@ class Assignment:
                 raise StuckError(text, fenced=False)
             if waited > _REWIND_SECONDS and error.code() not in AWAY:
                 raise FatalError(text, fenced=False)
+            if waited > compare_after:
+                if self._consumer.is_deaf(partitions, _ASK_SECONDS):
+                    raise StuckError(f"{text}; a new client is answered", fenced=False)
+                compare_after = time.monotonic() - began + _REWIND_SECONDS
             time.sleep(_AGAIN_SECONDS)
 
     def offsets_to_commit(

@@ -75,6 +75,7 @@ class GroupConsumer:
         """
         settings = consumer_settings(kafka, group=group, instance=instance, session_timeout_ms=session_timeout_ms)
         self._consumer = make_client(Consumer, settings, error_cb=on_error)
+        self._settings = {name: value for name, value in settings.items() if name != "group.instance.id"}
         self._paused: set[Partition] = set()
         """librdkafka keeps a pause although the partition has left: it would never deliver when it is back."""
 
@@ -170,11 +171,21 @@ class GroupConsumer:
         Raises:
             KafkaException: no answer, or none yet as a transaction with such offsets is open.
         """
-        found = self._consumer.committed([TopicPartition(*at) for at in partitions], timeout=seconds)
-        for each in found:
-            if each.error is not None:
-                raise KafkaException(each.error)
-        return [CommittedOffset((p.topic, p.partition), p.offset, p.metadata) for p in found if p.offset >= 0]
+        return _fetch_committed(self._consumer, partitions, seconds)
+
+    def is_deaf(self, partitions: Iterable[Partition], seconds: float) -> bool:
+        """Whether a new client hears within *seconds* what `fetch_committed` asks for in vain.
+
+        After an outage a client may have no connection left and make none (librdkafka 2.16).
+        """
+        other = make_client(Consumer, self._settings)  # asks only, and never joins the group
+        try:
+            _fetch_committed(other, partitions, seconds)
+        except KafkaException:
+            return False
+        finally:
+            other.close()
+        return True
 
     def group_metadata(self) -> object | None:
         """Who we are in the group, for `TransactionalProducer.commit_later`; None while not a member."""
@@ -205,6 +216,15 @@ class GroupConsumer:
     def close(self) -> None:
         """Leave the group, after a last call of the listener for what is given back."""
         self._consumer.close()
+
+
+def _fetch_committed(consumer: Consumer, partitions: Iterable[Partition], seconds: float) -> list[CommittedOffset]:
+    """`GroupConsumer.fetch_committed`, with any client of the group."""
+    found = consumer.committed([TopicPartition(*at) for at in partitions], timeout=seconds)
+    for each in found:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return [CommittedOffset((p.topic, p.partition), p.offset, p.metadata) for p in found if p.offset >= 0]
 
 
 def partitions_in(partitions: Iterable[TopicPartition]) -> list[Partition]:

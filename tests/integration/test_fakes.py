@@ -165,6 +165,8 @@ def observe(side) -> dict[str, Any]:
     seen["commit"] = commit(producer, source, former, 2)
     seen["committed"] = [each.offset for each in consumer.fetch_committed([(source, 0)], 5)]
 
+    seen["another is told"] = consumer.is_deaf([(source, 0)], 5)
+
     second, other = side.consumer(), Listener()
     second.subscribe([source], other)
 

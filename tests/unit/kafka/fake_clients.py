@@ -154,6 +154,9 @@ class FakeConsumer:
         known = self.cluster.committed
         return [CommittedOffset(at, *known[at]) for at in asked if at in known]
 
+    def is_deaf(self, partitions: Iterable[Partition], _seconds: float) -> bool:
+        return not any(self.cluster.is_unstable(at) for at in partitions)
+
     def group_metadata(self) -> object | None:
         return (self.member, self.generation) if self.member and not self.is_unknown else None
 

@@ -29,10 +29,19 @@ def clock(monkeypatch):
 
 
 class Answers:
-    """A consumer whose group answers with one of these after the other; an answer takes two seconds."""
+    """A consumer whose group answers with one of these after the other; an answer takes two seconds.
+
+    It is deaf from that time on: another client gets an answer.
+    """
+
+    deaf_after = float("inf")
 
     def __init__(self, clock, *answers):
         self.clock, self.answers = clock, list(answers)
+
+    def is_deaf(self, _partitions, seconds):
+        self.clock[0] += seconds
+        return self.clock[0] > self.deaf_after
 
     def fetch_committed(self, _partitions, _seconds):
         self.clock[0] += 2
@@ -67,6 +76,18 @@ def test_an_outage_is_waited_for_and_a_refusal_is_not(clock, monkeypatch, answer
     with pytest.raises(ends) as raised:
         parts.committed_offsets([LOGS])
     assert raised.type is ends
+
+
+@pytest.mark.parametrize("deaf_after", [0, 30])
+def test_a_client_that_alone_gets_no_answer_is_given_up_soon(clock, monkeypatch, deaf_after):
+    """Long before an outage is: the cluster is there again, but this client never connects."""
+    monkeypatch.setattr(assignment.time, "sleep", lambda _seconds: None)
+    consumer, began = Answers(clock, *[TIMED_OUT] * 100), clock[0]
+    consumer.deaf_after = began + deaf_after
+
+    with pytest.raises(StuckError, match="a new client is answered"):
+        Assignment(consumer).committed_offsets([LOGS])
+    assert clock[0] - began <= deaf_after + 20
 
 
 def test_a_partition_that_is_held_for_long_is_named(clock):

@@ -114,3 +114,12 @@ def test_partitions_that_leave_are_told_apart(scripted):
     scripted.on_lost(scripted, [TopicPartition("b", 1)])
 
     assert listener.heard == [("revoked", [("a", 0)]), ("lost", [("b", 1)])]
+
+
+def test_a_client_is_not_deaf_where_a_new_one_is_not_answered_either():
+    """The cluster is away: that is waited for."""
+    settings = {"bootstrap.servers": "127.0.0.1:1"}
+    made = GroupConsumer(settings, group="g", instance=None, session_timeout_ms=6000, on_error=lambda _error: None)
+
+    assert not made.is_deaf([("logs", 0)], 0.1)
+    made.close()
