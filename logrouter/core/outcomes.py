@@ -66,6 +66,11 @@ def outcome_of(status: int | None, *, from_backend: bool | None = None) -> str |
     return _OUTCOMES[status]
 
 
+def is_about_backend(status: object) -> bool:
+    """Whether a status says that a backend did not answer as it should, whoever has written it."""
+    return status in _ALWAYS_BACKEND
+
+
 def status_class(status: int | None) -> str | None:
     """The class of a status, "2xx" or "0xx" for a request without a response; None if HTTP knows no such status."""
     return _CLASSES[status] if status is not None and 0 <= status <= _LAST_STATUS else None

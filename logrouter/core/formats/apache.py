@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
+from logrouter.core.formats.families.backends import BackendNames
 from logrouter.core.formats.families.secret_values import compile_secret_mask
 from logrouter.core.formats.families.weblog import compose_clocks, field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
@@ -81,6 +82,8 @@ _TLS: Final = frozenset(
 UNITS: Final = {"ms": "millis", "us": "micros", "s": "seconds"}
 """Of `%{…}T`."""
 
+# Variables that mod_proxy_balancer sets.
+_BACKEND: Final = BackendNames(("balancer_worker_name", "balancer_worker_route"), ("balancer_name",))
 _DIRECTIVE = re.compile(r"%([!<>0-9,]*)(?:\{([^}]*)\})?([!<>0-9,]*)(\^t[io]|.?)", re.DOTALL)
 _LOG_FORMAT = re.compile(
     r"""\s*(?:LogFormat|CustomLog\s+\S+)\s+(?:"((?:[^"\\]|\\.)*+)"|'((?:[^'\\]|\\.)*+)')""", re.IGNORECASE | re.DOTALL
@@ -106,7 +109,7 @@ def compile_apache(settings: FormatSettings) -> Parser:
     try:
         made = _format_of(settings.pattern)
         prepare = partial(compose_clocks, made.clocks) if made.clocks else None
-        reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare)
+        reader = reader_of(made.pieces, undo=unescape, at_end=made.at_end, prepare=prepare, backend=_BACKEND)
     except PatternError as error:
         raise FormatSettingsError("pattern", str(error)) from None
     return parser_of(reader, made.pieces)

@@ -20,10 +20,11 @@ from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
 from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_passing
+from logrouter.core.formats.families.backends import backend_of, put_backend
 from logrouter.core.formats.families.beside import read_beside
 from logrouter.core.formats.families.json_values import secret_headers
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import is_http_method, is_http_status
+from logrouter.core.outcomes import is_about_backend, is_http_method, is_http_status
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import UNIT_UNKNOWN, is_bare
 from logrouter.core.text.json_numbers import as_whole
@@ -74,6 +75,9 @@ PATHS: Final = known_paths(
 _BARE_TIMES: Final = (("duration", "total_time_ms"), ("upstream_time", "backend_time_ms"))
 """Names that tell no unit."""
 
+_HOST: Final = "upstream_host"
+_CLUSTER: Final = "upstream_cluster"
+_BACKEND: Final = frozenset({_HOST, _CLUSTER})
 _NOTHING: Final[dict[str, Any]] = {}
 _CANARY: Final = Ignored(Reason.CANARY)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
@@ -159,6 +163,9 @@ def _general(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored |
         if conflict is not None:
             return Rejected(Stage.PARSE, Reason.FIELD_CONFLICT, "two values claim one field", _pointer(conflict))
         parsed.fields = {**line, **parsed.fields}
+        if not _BACKEND.isdisjoint(line):
+            alone = _HOST not in line or is_about_backend(status)
+            put_backend(parsed.event, parsed.fields, backend_of(line.get(_HOST), line.get(_CLUSTER), alone=alone))
     return parsed
 
 

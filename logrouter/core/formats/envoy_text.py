@@ -17,6 +17,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.formats.families.backends import BackendNames
 from logrouter.core.formats.families.envoy_operators import QUOTED, pieces_of
 from logrouter.core.formats.families.istio_upstream import upstream_of
 from logrouter.core.formats.families.response_flags import error_by, flags_of, long_flags_of, outcome_by
@@ -59,6 +60,7 @@ DEFAULTS: Final = (
 )
 """Formats that are read without a pattern, the most frequent first."""
 
+_BACKEND: Final = BackendNames(("upstream_host",), ("upstream_cluster",))
 _EMISSARY: Final = "ACCESS "
 _CLOCK: Final = r"(?:ACCESS )?\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z\] "
 _BEGIN = re.compile(_CLOCK + r'"[A-Za-z_-]{0,32}(?: |\Z)', re.ASCII)
@@ -99,11 +101,11 @@ def _readers(pattern: str) -> Iterator[PatternReader]:
     clocks: list[re.Pattern[str]] = []
     pieces = pieces_of(pattern, clocks)
     prepare = _prepared(clocks)
-    yield reader_of(pieces, undo=_as_it_is, prepare=prepare)
+    yield reader_of(pieces, undo=_as_it_is, prepare=prepare, backend=_BACKEND)
     for loose in (_without_headers(pieces), _with_any_path(pieces)):
         if loose:
             try:
-                reader = reader_of(loose, undo=_as_it_is, prepare=prepare)
+                reader = reader_of(loose, undo=_as_it_is, prepare=prepare, backend=_BACKEND)
             except PatternError:
                 continue
             yield reader
@@ -238,6 +240,8 @@ def _place(event: dict[str, Any], fields: dict[str, Any]) -> None:
     for value, names in ((upstream.app, ("api", "app")), (upstream.space, ("tenant", "space"))):
         if value:
             event[names[0]] = fields[names[1]] = value
+    if upstream.version:
+        event["api_version"] = upstream.version
     fields.update({name: value for name in ("subset", "port") if (value := getattr(upstream, name))})
 
 

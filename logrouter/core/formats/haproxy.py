@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
+from logrouter.core.formats.families.backends import BackendNames
 from logrouter.core.formats.families.haproxy_variables import meaning_of
 from logrouter.core.formats.families.secret_values import compile_secret_mask
 from logrouter.core.formats.families.weblog import count_of, parser_of, reader_of
@@ -45,6 +46,7 @@ CLF: Final = (
 OPTIONS: Final = {"httplog": (HTTPLOG,), "httpslog": (HTTPSLOG,), "httplog clf": (CLF,)}
 """What HAProxy's options of these names stand for."""
 
+_BACKEND: Final = BackendNames(("server", "server_addr"), ("backend",))
 _OPTION = re.compile(r"\s*(?:option\s+)?(httpslog|httplog\s+clf|httplog)\s*", re.ASCII)
 # What is left of a header of syslog where somebody has taken a part of it.
 _LEFT_OVER = re.compile(r"(?:<\d{1,3}>)?(?:[A-Za-z][\w.-]{0,31}\[\d{1,7}\]: )?", re.ASCII)
@@ -94,7 +96,7 @@ def _parser_of(pattern: str) -> Parser:
     pieces = pieces_of(pattern, meaning_of)
     # A backslash is HAProxy's own only where the pattern has it escape something.
     escaping = any("json" in piece.name or "+E" in pattern for piece in pieces if not isinstance(piece, str))
-    reader = reader_of(pieces, undo=unescape_json if escaping else _undo, prepare=_settle)
+    reader = reader_of(pieces, undo=unescape_json if escaping else _undo, prepare=_settle, backend=_BACKEND)
     writes_object = isinstance(pieces[0], str) and pieces[0].lstrip()[:1] == "{"
     read = parser_of(reader, pieces, compile_members(pieces) if writes_object else None)
     encode: Callable[[str], str] = _without_codes if escaping else _as_escapes

@@ -17,11 +17,12 @@ import re
 from typing import Any, Final
 
 from logrouter.core.formats.families.als_entry import TELLS_PASSING, is_entry, is_passing, values_of
+from logrouter.core.formats.families.backends import backend_of, put_backend
 from logrouter.core.formats.families.istio_upstream import service_of, upstream_of
 from logrouter.core.formats.families.json_values import secret_fields
 from logrouter.core.formats.families.response_flags import error_by, flags_of, outcome_by
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import is_http_method, is_http_status
+from logrouter.core.outcomes import is_about_backend, is_http_method, is_http_status
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.durations import UNIT_UNKNOWN, duration_ms, is_bare
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
@@ -53,6 +54,7 @@ _NAMES: Final = {
     "space": ("space", "destination_namespace"),
     "service_host": ("destination_service_host",),
     "backend": ("upstream_host",),
+    "instance": ("dyno",),
     "user-agent": ("user_agent", "user-agent"),
     "referer": ("referer",),
     "sent": ("bytes_sent", "response_size", "sent_bytes", "bytes"),
@@ -69,6 +71,7 @@ _PLACES: Final = {
 }
 # One of these is in every line of Envoy's, and in no other's.
 _OWN: Final = frozenset(spelled for name in ("response_code", "response_flags") for spelled in (name, camel_case(name)))
+_HOSTS: Final = ("upstream_host", "upstreamHost")
 _SPANS: Final = ("total_ms", "backend_ms")
 _TEXTS: Final = ("method", "protocol", "uri", "details", "domain", "request_id", "client", "route", "cluster")
 _HEADERS: Final = ("user-agent", "referer")
@@ -178,6 +181,8 @@ def _flat(line: dict[str, Any], found: dict[str, Any], *, own: bool) -> dict[str
         "time": time_text(found.get("time")),
         "headers": {name: value for name in _HEADERS if (value := _text(found.get(name))) is not None},
         "reached": "backend" in found or values["cluster"] is None,
+        "instance": _text(found.get("backend") or found.get("instance")),
+        "would_tell": any(name in line for name in _HOSTS),
         "fields": fields,
         "secrets": secret_fields(line, fields),
     }
@@ -221,6 +226,7 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
     app, space = values.get("app") or upstream.app or None, values.get("space") or upstream.space or None
     event = _present(
         api=app,
+        api_version=upstream.version or None,
         tenant=space,
         route=values["route"],
         total_time_ms=values["total_ms"],
@@ -252,6 +258,8 @@ def _request(values: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejecte
         **values["fields"],
         **event,
     }
+    alone = values["reached"] or not values["would_tell"] or is_about_backend(status)
+    put_backend(event, fields, backend_of(values["instance"], values["cluster"], alone=alone))
     outcome = outcome_by(status, set_flags, reached=values["reached"])
     return Parsed(event, fields, values["time"], flags, outcome, secrets=values["secrets"])
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.formats.families.backends import backend_name
 from logrouter.core.formats.families.json_values import join_texts, read_headers
 from logrouter.core.names import bounded_name
-from logrouter.core.redact import holds_secret, path_of, redact_shown
+from logrouter.core.redact import holds_secret, path_of, redact_shown, redact_uri
 from logrouter.core.text.durations import parse_duration
 from logrouter.core.text.json_numbers import MAX_WHOLE, whole, written_whole
 from logrouter.core.text.unflatten import ABSENT
@@ -51,6 +52,17 @@ def name_of(value: Any) -> str | None:
     """The same, for what names something: a hash where it holds a secret, as any key may be mapped."""
     text = text_of(value)
     return bounded_name(text, len(text), secret=True) if text is not None and holds_secret(text) else text
+
+
+def backend_in(value: Any) -> str | None:
+    """The name of an instance or a group, or its address out of a URL."""
+    text = text_of(value)
+    return None if text is None else backend_name(text)
+
+
+def backend_uri_in(value: Any) -> str | None:
+    """A URL without its query and secrets."""
+    return redact_uri(value) or None if type(value) is str and value not in ABSENT else None
 
 
 def chain_of(value: Any) -> str | None:

@@ -12,6 +12,8 @@ from logrouter.core.formats.format import FormatSettingsError
 from logrouter.core.formats.json_readers import (
     IN_TEXT,
     UNITS,
+    backend_in,
+    backend_uri_in,
     chain_of,
     duration_reader,
     extra_of,
@@ -58,11 +60,18 @@ _READERS: Final[Mapping[str, ValueReader]] = {
     "http.client_ip": chain_of,
     "error.message": message_of,
     HEADERS: headers_of,
+    **dict.fromkeys(("backend.instance", "backend.cluster"), backend_in),
+    "backend.method": name_of,
+    "backend.uri": backend_uri_in,
     **_FIGURES,
 }
 
 JSON_FIELDS: Final = tuple(sorted({*_READERS, *DURATIONS, TIME}))
 """Every name that `fields` may have; besides, `http.request_headers.` and the name of a header."""
+
+
+# An extra may have the name of a field that came later, where none of these is read.
+_FIRST_FIELDS: Final = tuple(field for field in JSON_FIELDS if not field.startswith("backend."))
 
 
 class ReadRule(NamedTuple):
@@ -185,7 +194,8 @@ def _time_rule(rule: KeyRule) -> ReadRule:
 
 def _extra_rule(name: str, rule: KeyRule, settings: FormatSettings) -> ReadRule:
     option = f"extras.{name}"
-    if name in {field.partition(".")[0] for field in JSON_FIELDS}:
+    taken = {field.partition(".")[0] for field in (*_FIRST_FIELDS, *settings.fields)}
+    if name in taken:
         raise FormatSettingsError(option, "is the name of a field of the event; take another one")
     address = settings.fields.get("http.client_ip")
     if address is not None and not set(address.keys).isdisjoint(rule.keys):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.formats.families.backends import backend_of, put_backend
 from logrouter.core.formats.families.json_values import (
     host_of,
     join_texts,
@@ -23,7 +24,7 @@ from logrouter.core.formats.families.json_values import (
     without_secrets,
 )
 from logrouter.core.formats.format import Format, fixed_format
-from logrouter.core.outcomes import FIRST_STATUS, outcome_of
+from logrouter.core.outcomes import FIRST_STATUS, is_about_backend, outcome_of
 from logrouter.core.redact import path_of
 from logrouter.core.text.json_numbers import MAX_WHOLE, as_whole, whole, written_whole
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
@@ -136,7 +137,9 @@ def _request(line: dict[str, Any], parts: dict[str, dict[str, Any]], flags: tupl
     if backend is not None and backend != status:
         event["backend_status_code"] = backend
     outcome = _outcome(line, status, backend, reached="backend_time_ms" in event)
-    parsed = Parsed(event, _fields(line, parts, event), _time(line.get("started_at")), flags, outcome)
+    fields = _fields(line, parts, event)
+    put_backend(event, fields, _asked_backend(line, parts, event))
+    parsed = Parsed(event, fields, _time(line.get("started_at")), flags, outcome)
     if type(written) is dict and len(headers) < len(written):
         parsed.secrets = secret_headers(written)
     return parsed
@@ -201,6 +204,18 @@ def _last_try(line: dict[str, Any]) -> dict[str, Any]:
     tries = line.get("tries")
     last = tries[-1] if type(tries) is list and tries else None
     return last if type(last) is dict else {}
+
+
+def _asked_backend(
+    line: dict[str, Any], parts: dict[str, dict[str, Any]], event: dict[str, Any]
+) -> dict[str, str] | None:
+    """The last server that was tried, and the service, which Kong writes although it has not asked it, too."""
+    last, service = _last_try(line), parts["service"]
+    host, port = last.get("ip"), whole(last.get("port"))
+    if type(host) is str and port is not None:
+        host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    alone = "backend_time_ms" in event or is_about_backend(event["http"].get("status_code"))
+    return backend_of(host, service.get("name") or service.get("host"), alone=alone)
 
 
 def _outcome(line: dict[str, Any], status: Any, backend: int | None, *, reached: bool) -> str | None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 from logrouter.core.formats.families.app_space import app_space
+from logrouter.core.formats.families.backends import backend_in_pairs, put_backend
 from logrouter.core.formats.families.json_values import secret_fields
 from logrouter.core.formats.format import ErrorRule, Format, FormatSettings, FormatSettingsError
 from logrouter.core.names import SUSPECT
@@ -50,12 +51,16 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "meta.request_id": ("request_id", "x_request_id"),
     "meta.correlation_id": ("correlation_id", "trace_id"),
     "api": ("app",),
-    "api_version": (),
+    "api_version": ("api_version",),
     "tenant": ("space",),
     "application": (),
     "route": (),
     "stage": (),
     "error.message": ("desc",),
+}
+BACKENDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "backend.instance": ("dyno", "upstream_addr", "upstream_host"),
+    "backend.cluster": ("upstream_cluster", "proxy_upstream_name"),
 }
 NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "http.status_code": ("status", "status_code", "response_code", "http_status", "http_statcode"),
@@ -122,8 +127,9 @@ ERRORS: Final[Mapping[str, ErrorRule]] = {
 
 
 def _compile(settings: FormatSettings) -> Parser:
-    texts, numbers, times = (_named(table, settings) for table in (TEXTS, NUMBERS, TIMES))
-    known = {path for table in (TEXTS, NUMBERS, TIMES) for path in table}
+    texts, numbers, times, backends = (_named(table, settings) for table in (TEXTS, NUMBERS, TIMES, BACKENDS))
+    tables = (texts, numbers, times, backends)
+    known = {path for table in tables for path in table}
     for path, names in settings.aliases.items():
         if path not in known:
             raise FormatSettingsError("aliases", f"kv has no field {path}; it has {', '.join(sorted(known))}")
@@ -135,8 +141,9 @@ def _compile(settings: FormatSettings) -> Parser:
     headers = frozenset(name for path in texts if path.startswith(_HEADER) for name in texts[path])
     spelled = "|".join(re.escape(name).replace("_", "[_-]") for name in sorted(headers))
     bare_header = re.compile(rf'(?:{spelled})=(?:(?!")|"[^"]*+",)', re.IGNORECASE)
-    groups = {name: path for table in (texts, numbers, times) for path, names in table.items() for name in names}
+    groups = {name: path for table in tables for path, names in table.items() for name in names}
     groups |= dict.fromkeys(_CLOCK, "time") | dict.fromkeys(_REQUEST, "http.method") | {_CODE: "http.status_code"}
+    backend_in = backend_in_pairs(*backends.values(), tries="upstream_addr")
     uris = frozenset((*texts["meta.uri"], *_REQUEST, *_QUERY, *texts["http.request_headers.referer"]))
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
@@ -187,6 +194,7 @@ def _compile(settings: FormatSettings) -> Parser:
         fields |= public
         fields |= _place(said, event)
         fields |= event
+        put_backend(event, fields, backend_in(said))
         time = _first(line, _CLOCK) or _leading(text)
         outcome = rule.outcome if rule is not None else None
         return Parsed(event, fields, time, tuple(flags), outcome, secrets=secrets)

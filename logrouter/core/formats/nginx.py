@@ -16,6 +16,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.families import combined
+from logrouter.core.formats.families.backends import BackendNames
 from logrouter.core.formats.families.secret_values import compile_secret_mask
 from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
@@ -115,6 +116,8 @@ _NARROW: Final = {
     **dict.fromkeys(("hostname", "https", "is_args", "nginx_version", "pipe", "request_completion", "scheme"), TOKEN),
     **dict.fromkeys(("ssl_protocol", "ssl_cipher", "ssl_session_reused"), _LABEL),
 }
+# `server` is that of Nginx Proxy Manager.
+_BACKEND: Final = BackendNames(("upstream_addr", "server"), ("proxy_upstream_name", "proxy_host"), "upstream_addr")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))|\$", re.ASCII)
 _PATHS: Final = ("$uri", "$document_uri")
 _QUERIES: Final = ("$args", "$query_string")
@@ -139,7 +142,7 @@ def compile_nginx(settings: FormatSettings) -> Parser:
 def _compile_pattern(pattern: str) -> Parser:
     text, escaping = _format_of(pattern)
     pieces = _pieces(text)
-    reader = reader_of(pieces, undo=_UNDO[escaping], escaped=escaping != "none", at_end=True)
+    reader = reader_of(pieces, undo=_UNDO[escaping], escaped=escaping != "none", at_end=True, backend=_BACKEND)
     return parser_of(reader, pieces, compile_members(pieces) if escaping == "json" else None)
 
 

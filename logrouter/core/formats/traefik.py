@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.formats.families.backends import backend_of, put_backend
 from logrouter.core.formats.families.beside import read_beside
 from logrouter.core.formats.families.weblog import begin_of
 from logrouter.core.formats.format import Format, fixed_format
@@ -116,6 +117,7 @@ def _request(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Rejected:
     if origin is not None and origin != status and (type(origin) is not int or origin >= FIRST_STATUS):
         event["backend_status_code"] = origin
     fields |= event
+    put_backend(event, fields, _backend(line))
     parsed = Parsed(event, fields, _time(line, event.get("total_time_ms")), flags, _outcome(line, status, origin))
     parsed.secrets = secrets
     return parsed
@@ -181,6 +183,14 @@ def _meta(line: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     if correlation is not None:
         meta["correlation_id"] = correlation
     return meta
+
+
+def _backend(line: dict[str, Any]) -> dict[str, str] | None:
+    """The server that was asked, and the service it belongs to: Traefik writes neither where it asked none."""
+    instance = line.get("ServiceAddr") or line.get("ServiceURL")
+    if type(instance) is dict:  # as Traefik 2 writes a URL
+        instance = instance.get("Host")
+    return backend_of(instance, line.get("ServiceName"))
 
 
 def _client(line: dict[str, Any]) -> Any:

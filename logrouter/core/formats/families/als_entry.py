@@ -81,6 +81,8 @@ def values_of(line: dict[str, Any]) -> dict[str, Any]:
         "route": get_text(common, "route_name"),
         "cluster": get_text(common, "upstream_cluster"),
         "reached": get_field(common, "upstream_remote_address") is not None or first is not None,
+        "instance": _instance(common),
+        "would_tell": True,
         "time": time_text(get_field(common, "start_time")),
         "fields": _fields(common),
     }
@@ -131,14 +133,31 @@ def _headers(request: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any] | 
 
 def _client(common: dict[str, Any]) -> str | None:
     for name in ("downstream_remote_address", "downstream_direct_remote_address"):
-        address = get_field(common, name)
-        socket = get_message(get_field(address, "Address") or address, "socket_address") or get_message(
-            get_field(address, "Address"), "SocketAddress"
-        )
-        found = get_text(socket, "address")
+        found = get_text(_socket(get_field(common, name)), "address")
         if found is not None:
             return found
     return None
+
+
+def _instance(common: dict[str, Any]) -> str | None:
+    """The instance that was asked: its address with the port, or its socket."""
+    written = get_field(common, "upstream_remote_address")
+    if written is None:
+        return None
+    socket = _socket(written)
+    host = get_text(socket, "address")
+    if host is None:
+        path = get_text(get_message(written, "pipe"), "path")
+        return f"unix:{path}" if path is not None else None
+    port = get_number(socket, "port_value") or get_number(get_message(socket, "PortSpecifier"), "PortValue")
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{port}" if port else host
+
+
+def _socket(address: Any) -> dict[str, Any]:
+    """The host and port of an address, {} where it has none, as it is one of a pipe."""
+    below = get_field(address, "Address")
+    return get_message(below or address, "socket_address") or get_message(below, "SocketAddress")
 
 
 def _method(value: object) -> str | None:

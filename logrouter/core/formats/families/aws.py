@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from logrouter.core.envelopes.fields import getter
 from logrouter.core.formats.families.aws_errors import WAF, fault_of, harmless_message
 from logrouter.core.formats.families.aws_names import plain, targets_of
+from logrouter.core.formats.families.backends import backend_of
 from logrouter.core.formats.families.json_values import nested_secrets
 from logrouter.core.formats.format import FormatSettingsError
 from logrouter.core.outcomes import is_http_method, is_http_status, outcome_of
@@ -98,6 +99,8 @@ def compile_reader(settings: FormatSettings) -> Reader:
             number = _whole(index[name])
             if number is not None:
                 _put(event, path, number)
+        if plan.backend:
+            _settle_backend(event)
         http = event.get("http", {})
         if "status_code" in http and not is_http_status(http["status_code"]) and (odd := _odd_status(http, plan)):
             return odd
@@ -126,7 +129,8 @@ def compile_reader(settings: FormatSettings) -> Reader:
 class _Plan(NamedTuple):
     """Which names of a line are read into what. It depends only on which names have a value.
 
-    *own* says that some of them are of this gateway and of no other program, or chosen by the operator.
+    *own* says that some of them are of this gateway and of no other program, or chosen by the operator; *backend* that
+    one of them names the backend.
     """
 
     texts: tuple[tuple[tuple[str, ...], str], ...]
@@ -135,6 +139,7 @@ class _Plan(NamedTuple):
     time: str | None
     own: bool
     is_request: Callable[[set[str]], bool]
+    backend: bool
 
 
 def _compile_plan(targets: Targets, *, chosen: bool) -> Callable[[tuple[str, ...]], _Plan]:
@@ -164,13 +169,15 @@ def _compile_plan(targets: Targets, *, chosen: bool) -> Callable[[tuple[str, ...
             # A status, be it "-", and anything that was asked for.
             return not (status.isdisjoint(there | unset) or asked.isdisjoint(there | unset))
 
+        texts = in_event(targets.texts)
         plan = _Plan(
-            in_event(targets.texts),
+            texts,
             in_event(targets.numbers),
             tuple((field, name) for field, names in targets.fields.items() if (name := first(names)) is not None),
             first(targets.times),
             chosen or not _OWN.isdisjoint(there),
             is_request,
+            any(path[0] == "backend" for path, _ in texts),
         )
         if len(plans) >= _MAX_PLANS:
             plans.clear()
@@ -239,6 +246,13 @@ def _put(event: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for name in path[:-1]:
         event = event.setdefault(name, {})
     event[path[-1]] = value
+
+
+def _settle_backend(event: dict[str, Any]) -> None:
+    """The backend's names as they may be published."""
+    written = event.pop("backend")
+    if (backend := backend_of(written.get("instance"), written.get("cluster"))) is not None:
+        event["backend"] = backend
 
 
 def _whole(text: str) -> int | str | None:

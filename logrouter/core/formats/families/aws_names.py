@@ -32,6 +32,8 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "api_version": (),
     "application": (),
     "tenant": (),
+    "backend.instance": (),
+    "backend.cluster": (),
     "error.code": ("error.responseType", "responseType"),
     "error.message": (
         *("error.message", "error.messageString", "integrationErrorMessage", "integration.error"),

@@ -10,12 +10,16 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCI
 
 
 class Upstream(NamedTuple):
-    """Where a request went: app and namespace if the host is a service of the cluster, else ""."""
+    """Where a request went: app and namespace if the host is a service of the cluster, else "".
+
+    *version* is the subset of such a service: its operator has called a part of its instances so.
+    """
 
     port: str = ""
     subset: str = ""
     app: str = ""
     space: str = ""
+    version: str = ""
 
 
 def upstream_of(cluster: str) -> Upstream:
@@ -26,8 +30,11 @@ def upstream_of(cluster: str) -> Upstream:
     parts = cluster.split("|", 3) if "|" in cluster else cluster.split("_.", 3)
     if len(parts) < 4 or parts[0] not in ("outbound", "inbound"):
         return Upstream()
-    _, port, subset, host = parts
-    return Upstream(port if port.isdecimal() else "", subset, *service_of(host))
+    way, port, subset, host = parts
+    app, space = service_of(host)
+    named = app and way == "outbound"  # an inbound one has the name of its port there
+    version = subset if named and _LABEL.fullmatch(subset.replace(".", "-")) is not None else ""
+    return Upstream(port if port.isdecimal() else "", subset, app, space, version)
 
 
 def service_of(host: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.envelopes.fields import SYSLOG_HEADER
+from logrouter.core.formats.families.backends import backend_reader
 from logrouter.core.outcomes import FIRST_STATUS, outcome_of
 from logrouter.core.redact import names_secret, path_of
 from logrouter.core.text.addresses import holds_address
@@ -31,6 +32,7 @@ from logrouter.model import NO_REQUEST, Ignored, Parsed, Reason, Rejected, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from logrouter.core.formats.families.backends import BackendNames
     from logrouter.core.text.json_patterns import Members
     from logrouter.core.text.line_patterns import Piece
     from logrouter.model import Envelope, Parser
@@ -61,7 +63,8 @@ class PatternReader:
 
     *begins* tells whether a line begins as such lines do, *is_cut* whether a line that begins so lacks its end;
     *meanings* are those of the groups of *expression*. *undo* takes a value's escapes back. *prepare* may change the
-    values before the event is made of them. *at_end* says that times are those of the end of a request.
+    values before the event is made of them. *at_end* says that times are those of the end of a request. *backend* names
+    the fields that say which backend was asked.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class PatternReader:
         is_cut: Callable[[str], bool],
         at_end: bool = False,
         prepare: Callable[[dict[str, str]], None] | None = None,
+        backend: BackendNames | None = None,
     ) -> None:
         self._match, self._begins, self._is_cut = expression.fullmatch, begins, is_cut
         self._undo, self._prepare, self._at_end = undo, prepare, at_end
@@ -84,6 +88,8 @@ class PatternReader:
         others = [(index, f"{kind}:{name}" if name else kind) for index, kind, name in plan]
         self._values = tuple(each for each in others if not each[1].startswith(("header:", "field:", *UNPUBLISHED)))
         self._proxies = any(meaning in BACKEND for _, meaning in others)
+        there = {name for _, name in self._fields}
+        self._name_backend = backend_reader(backend, there) if backend is not None else None
 
     def read(self, text: str) -> Parsed | Ignored | Rejected:
         """The request in a line. Never raises."""
@@ -111,6 +117,8 @@ class PatternReader:
         found = _assemble(values, headers, fields, at_end=self._at_end, reached=reached)
         if self._secrets and isinstance(found, Parsed):
             found.secrets = _present(self._secrets, texts, undo)
+        if self._name_backend is not None and isinstance(found, Parsed):
+            self._name_backend(found)
         return found
 
 
@@ -132,6 +140,7 @@ def reader_of(
     escaped: bool = True,
     at_end: bool = False,
     prepare: Callable[[dict[str, str]], None] | None = None,
+    backend: BackendNames | None = None,
 ) -> PatternReader:
     """The reader of a pattern.
 
@@ -147,6 +156,7 @@ def reader_of(
         is_cut=lambda text: not text.endswith(ending),
         at_end=at_end,
         prepare=prepare,
+        backend=backend,
     )
 
 
