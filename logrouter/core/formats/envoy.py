@@ -77,7 +77,6 @@ _BARE_TIMES: Final = (("duration", "total_time_ms"), ("upstream_time", "backend_
 
 _HOST: Final = "upstream_host"
 _CLUSTER: Final = "upstream_cluster"
-_BACKEND: Final = frozenset({_HOST, _CLUSTER})
 _NOTHING: Final[dict[str, Any]] = {}
 _CANARY: Final = Ignored(Reason.CANARY)
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
@@ -163,7 +162,7 @@ def _general(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored |
         if conflict is not None:
             return Rejected(Stage.PARSE, Reason.FIELD_CONFLICT, "two values claim one field", _pointer(conflict))
         parsed.fields = {**line, **parsed.fields}
-        if not _BACKEND.isdisjoint(line):
+        if _HOST in line or _CLUSTER in line:
             alone = _HOST not in line or is_about_backend(status)
             put_backend(parsed.event, parsed.fields, backend_of(line.get(_HOST), line.get(_CLUSTER), alone=alone))
     return parsed

@@ -71,7 +71,6 @@ _PLACES: Final = {
 }
 # One of these is in every line of Envoy's, and in no other's.
 _OWN: Final = frozenset(spelled for name in ("response_code", "response_flags") for spelled in (name, camel_case(name)))
-_HOSTS: Final = ("upstream_host", "upstreamHost")
 _SPANS: Final = ("total_ms", "backend_ms")
 _TEXTS: Final = ("method", "protocol", "uri", "details", "domain", "request_id", "client", "route", "cluster")
 _HEADERS: Final = ("user-agent", "referer")
@@ -182,7 +181,7 @@ def _flat(line: dict[str, Any], found: dict[str, Any], *, own: bool) -> dict[str
         "headers": {name: value for name in _HEADERS if (value := _text(found.get(name))) is not None},
         "reached": "backend" in found or values["cluster"] is None,
         "instance": _text(found.get("backend") or found.get("instance")),
-        "would_tell": any(name in line for name in _HOSTS),
+        "would_tell": "upstream_host" in line or "upstreamHost" in line,
         "fields": fields,
         "secrets": secret_fields(line, fields),
     }

@@ -110,11 +110,7 @@ def backend_reader(names: BackendNames, there: Collection[str]) -> Callable[[Par
 
     def read(parsed: Parsed) -> None:
         event, fields = parsed.event, parsed.fields
-        found = next((name for name in instances if name in fields), None)
-        instance, group = None if found is None else fields[found], None
-        if found == names.tries and instance is not None:
-            instance, group = tries_of(instance)
-        cluster = next((fields[name] for name in clusters if name in fields), None)
+        instance, cluster, group = _written(fields, instances, clusters, names.tries)
         alone = group is not None or not instances or is_about_backend(event["http"].get("status_code"))
         put_backend(event, fields, backend_of(instance, cluster or group, alone=alone))
 
@@ -130,14 +126,28 @@ def backend_in_pairs(
     """
 
     def read(line: Mapping[str, str]) -> dict[str, str] | None:
-        found = next((name for name in instances if name in line), None)
-        cluster = next((line[name] for name in clusters if name in line), None)
-        if found == tries and found is not None:
-            instance, group = tries_of(line[found])
-            return backend_of(instance, cluster or group)
-        return None if found is None and cluster is None else backend_of(line.get(found or ""), cluster)
+        instance, cluster, group = _written(line, instances, clusters, tries)
+        return backend_of(instance, cluster or group)
 
     return read
+
+
+def _written(
+    line: Mapping[str, Any], instances: tuple[str, ...], clusters: tuple[str, ...], tries: str
+) -> tuple[str | None, str | None, str | None]:
+    """The instance and the group under the first of their names that is there, and the group that *tries* names."""
+    instance = cluster = group = None
+    for name in instances:
+        if name in line:
+            instance = line[name]
+            if name == tries:
+                instance, group = tries_of(line[name])
+            break
+    for name in clusters:
+        if name in line:
+            cluster = line[name]
+            break
+    return instance, cluster, group
 
 
 def _last_of(text: str) -> tuple[str | None, str | None]:
@@ -155,13 +165,14 @@ def _last_of(text: str) -> tuple[str | None, str | None]:
 
 
 def _clean_name(text: str) -> str | None:
-    name = text.strip()
+    name = text
     if "://" in name:
         name = redact_uri(name).partition("://")[2].partition("/")[0].rpartition("@")[2]
     name = name.partition("?")[0].partition("#")[0]
     user, at, host = name.rpartition("@")
     if at and ":" in user and not user.startswith("unix:"):
         name = host
+    name = name.strip()
     if name in ABSENT or name == REDACTED or (name[0] == "<" and name[-1] == ">"):  # HAProxy's words for none
         return None
     return bounded_name(name, MAX_NAME, secret=holds_secret(name))

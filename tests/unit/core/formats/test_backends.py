@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter.core.enrich.sources import field_getter
 from logrouter.core.formats import parser
 from logrouter.core.formats.families.backends import MAX_NAME, backend_name, backend_of, tries_of
 from logrouter.core.formats.format import FormatSettings, FormatSettingsError, KeyRule
@@ -41,6 +42,8 @@ def read(kind: str, text: str, settings: FormatSettings | None = None) -> Parsed
         ("ops:made-up@192.0.2.80:8080", "192.0.2.80:8080"),
         ("192.0.2.80:8080?token=made-up", "192.0.2.80:8080"),
         (" web.1 ", "web.1"),
+        ("web.1 ?x", "web.1"),
+        ("http:// /x", None),
         ("-", None),
         ("", None),
         ("<NOSRV>", None),
@@ -204,3 +207,21 @@ def test_an_extra_of_before_may_still_be_called_backend():
     assert read("json", line, FormatSettings(fields=status, extras=extra)).fields["backend"] == "web.1"
     with pytest.raises(FormatSettingsError, match="is the name of a field of the event"):
         parser("json", FormatSettings(fields=status | {"backend.instance": KeyRule(("upstream",))}, extras=extra))
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "name", "value"),
+    [
+        (
+            "traefik",
+            {"DownstreamStatus": 200, "RequestMethod": "GET", "ServiceAddr": "a:80"},
+            "backend.instance",
+            "a:80",
+        ),
+        ("istio", {"method": "GET", "response_code": 503, "upstream_cluster": "core"}, "backend.cluster", "core"),
+        ("envoy", {"req_method": "GET", "resp_code": 503, "upstream_host": "a:80"}, "backend.instance", "a:80"),
+    ],
+)
+def test_conditions_and_sources_read_the_backend(kind, line, name, value):
+    """As `field.backend.instance` in `request:` and in `enrich`."""
+    assert field_getter(f"field:{name}")(read(kind, json.dumps(line))) == value
