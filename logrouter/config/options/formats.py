@@ -36,7 +36,9 @@ class EventField:
             return value
         text = str(value)
         leaf = text.rpartition(".")[2]
-        same = (f' (did you mean "{name}"?)' for name in JSON_FIELDS if name.rpartition(".")[2] == leaf)
+        # `uri` alone is what the client asked for.
+        names = sorted(JSON_FIELDS, key=lambda name: name.startswith("backend."))
+        same = (f' (did you mean "{name}"?)' for name in names if name.rpartition(".")[2] == leaf)
         hint = _HINTS.get(text) or next(same, "") or did_you_mean(text, JSON_FIELDS)
         hint = hint or f"; there are {', '.join(JSON_FIELDS)} and {HEADER_PREFIX}<name>"
         problems.add(path, f"{quote_value(text)} is no field that a key can be read into{hint}", at_key=True)

@@ -306,3 +306,19 @@ def test_user_agent_family_needs_no_published_header():
     found = event("name: a, to: x, enrich: {user_agent: true}, request_headers: []")
 
     assert (found["user_agent_family"], "request_headers" in found["http"]) == ("curl", False)
+
+
+@pytest.mark.parametrize(
+    ("route", "backend"),
+    [
+        (PLAIN, {"instance": "10.0.0.9:443", "cluster": "core_v1"}),
+        (f"{PLAIN}, fields: {{drop: [backend.instance]}}", {"cluster": "core_v1"}),
+        (f"{PLAIN}, fields: {{drop: [backend.instance, backend.cluster]}}", None),
+        (f"{PLAIN}, schema: api_request/1.0.0", None),
+    ],
+)
+def test_addresses_of_backends_are_published_unless_a_route_leaves_them_out(route, backend):
+    """A schema of before knows no backend: the event is as it was, and no dead letter."""
+    asked = line(upstream_host="10.0.0.9:443", upstream_cluster="core_v1")
+
+    assert event(route, asked).get("backend") == backend

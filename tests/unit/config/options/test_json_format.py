@@ -43,6 +43,8 @@ def problems_of(text: str) -> list[str]:
             ),
         ),
         ("method: m", '(did you mean "http.method"?)'),
+        ("uri: u", '(did you mean "meta.uri"?)'),
+        ("instance: i", '(did you mean "backend.instance"?)'),
         ("request_id: m", '(did you mean "meta.request_id"?)'),
         ("took: t", '(did you mean "total_time_ms"?)'),
         ("meta.time: t", '(did you mean "time"?)'),

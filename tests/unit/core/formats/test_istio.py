@@ -100,6 +100,10 @@ def test_render_then_parse_is_the_identity(request, camel, texts, messages):
         "total_time_ms": request["total"],
         "bytes_sent": request["sent"],
         "bytes_received": request["received"],
+        "backend": {
+            "instance": "198.51.100.9",
+            "cluster": f"outbound|80||{request['app']}.{request['space']}.svc.cluster.local",
+        },
     }
 
 
@@ -159,7 +163,7 @@ def test_no_text_makes_it_raise(text):
 @pytest.mark.parametrize(
     ("cluster", "found"),
     [
-        ("outbound|80|v1|shop.prod.svc.cluster.local", Upstream("80", "v1", "shop", "prod")),
+        ("outbound|80|v1|shop.prod.svc.cluster.local", Upstream("80", "v1", "shop", "prod", "v1")),
         ("outbound|80||shop.prod.svc.cluster.local", Upstream("80", "", "shop", "prod")),
         ("inbound|8080|http|shop.prod.svc.cluster.local", Upstream("8080", "http", "shop", "prod")),
         ("outbound_.80_._.shop.prod.svc.cluster.local", Upstream("80", "", "shop", "prod")),
@@ -228,8 +232,8 @@ def test_a_flag_tells_how_a_request_ended(status, flags, outcome):
     assert (found.event["http"].get("status_code"), found.outcome) == (status or left, outcome)
 
 
-def test_secrets_and_addresses_of_backends_are_not_read():
-    """Neither headers nor metadata nor keys that hold tokens, and no address of a backend in the event."""
+def test_secrets_are_not_read_and_addresses_of_backends_are_in_one_place():
+    """Neither headers nor metadata nor keys that hold tokens, and no address of a backend but as such."""
     entry = rendered(
         {"method": "GET", "protocol": "HTTP2", "path": "/", "status": 503, "sent": 0, "received": 0, "total": 1}
         | {"app": "shop", "space": "prod", "id": "1"},
@@ -246,6 +250,7 @@ def test_secrets_and_addresses_of_backends_are_not_read():
     assert found.fields["metadata"] == {"jwt": {"azp": "c-7"}}
     assert found.event["http"]["request_headers"] == {"x-consumer": "c-7"}
     assert b"s3cret" not in orjson.dumps(found.fields)
+    assert found.event.pop("backend")["instance"] == "198.51.100.9"
     assert b"198.51.100.9" not in orjson.dumps(found.event)
     flat = read({"method": "GET", "url": "/?t=s3cret", "responseCode": 200, "apiKey": "s3cret", "sourceApp": "edge"})
     assert isinstance(flat, Parsed)
