@@ -225,3 +225,12 @@ def test_an_extra_of_before_may_still_be_called_backend():
 def test_conditions_and_sources_read_the_backend(kind, line, name, value):
     """As `field.backend.instance` in `request:` and in `enrich`."""
     assert field_getter(f"field:{name}")(read(kind, json.dumps(line))) == value
+
+
+def test_an_alias_names_the_key_of_the_backend():
+    """Which key of a balancer's template has the server is known to its operator alone."""
+    settings = FormatSettings(aliases={"backend.instance": ("Server-IP",)})
+    line = 'http_method="GET",http_uri="/a",server_ip="192.0.2.80",http_statcode="503"'
+
+    assert read("kv", line, settings).event["backend"] == {"instance": "192.0.2.80"}
+    assert "backend" not in read("kv", line).event
