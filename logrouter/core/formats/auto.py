@@ -26,6 +26,7 @@ ORDER: Final = (
     "wso2_api_log",
     "wso2_access",
     "wso2_correlation",
+    "mediawiki",
     "traefik",
     "kong",
     "envoy",

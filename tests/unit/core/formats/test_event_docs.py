@@ -26,6 +26,7 @@ GROUPS = (
     ("envoy", "traefik", "kong", "istio", "envoy_text", "kv", "nginx", "apache", "haproxy", "builds", "json"),
     ("aws_json", "aws_xml", "aws_clf", "aws_csv", "aws_pairs"),
     ("wso2_access", "wso2_apim_metrics", "wso2_api_log", "wso2_correlation", "wso2_http"),
+    ("mediawiki",),
 )
 """The formats of each table of the page. `auto` fills what the format fills that has read the line."""
 
