@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from logrouter.core.names import OAUTH_PREFIX
 from logrouter.core.redact import names_secret
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ def warn_privacy(file: FileOptions, problems: Problems) -> None:
                 )
         for number, source in enumerate(route.enrich.client_id.sources):
             name = source.rpartition(":")[2]
+            if source.startswith(OAUTH_PREFIX):
+                if names_secret(source.removeprefix(OAUTH_PREFIX)):
+                    problems.warn(
+                        f"routes[{index}].enrich.client_id.from[{number}]",
+                        f"{source} is called like a secret, and such claims are never read",
+                    )
+                continue
             if names_secret(name) and not _PUBLIC_PART.search(name) and not route.enrich.client_id.hashed:
                 problems.warn(
                     f"routes[{index}].enrich.client_id.from[{number}]",

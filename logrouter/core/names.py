@@ -12,6 +12,10 @@ TYPED_FROM: Final = ("client_id",)
 """Sources of client ids that say their kind, unless others are named: what the gateway itself calls the client."""
 
 
+OAUTH_PREFIX: Final = "oauth:"
+"""Begins sources that `core.enrich.oauth` reads: the consumer of an OAuth request."""
+
+
 def bounded_name(text: str, limit: int, *, secret: bool = False) -> str:
     """*text* if it has at most *limit* characters, is printable and is no JSON web token, nor *secret*.
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 FIELD_NAME = Text(FIELD, "a field of the event, like http.path", 200)
 _FIELD = Text(
-    r"((header|field):)?[A-Za-z0-9_$@.-]{1,100}|envelope:[A-Za-z0-9_$@./-]{1,100}", "a field or header of the line", 110
+    r"((header|field):)?[A-Za-z0-9_$@.-]{1,100}|envelope:[A-Za-z0-9_$@./-]{1,100}|oauth:[A-Za-z0-9_.:/-]{1,100}",
+    "a field or header of the line",
+    110,
 )
 _WEIGHT = Number(1, 1_000_000)
 _PATH = Text(r"/[^?#\s]*", "a path that begins with /", 500, may_be_empty=True)
@@ -75,7 +77,9 @@ class ClientIdOptions:
         ListOf(_FIELD, min_items=1, max_items=20, shorthand=True, unique=True),
         "Fields or headers of the line, in order: the first that is there is the client id. A name with a dash is a "
         "request header; `header:` and `field:` before a name say which it is. `envelope:` before a name reads a field "
-        "that `match` knows, such as `envelope:app`.",
+        "that `match` knows, such as `envelope:app`. `oauth:consumer_key` is the consumer key of a request that is "
+        "signed by OAuth 1.0a, and `oauth:` before any other name that claim of the JSON web token in `Authorization`, "
+        "such as `oauth:client_id`; neither reads a request that was refused with 401.",
         key="from",
     )
     typed_from: tuple[str, ...] = opt(

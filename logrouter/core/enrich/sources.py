@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.enrich.oauth import oauth_getter
+from logrouter.core.names import OAUTH_PREFIX
 from logrouter.core.redact import names_secret, redact_text, redact_uri
 from logrouter.core.text.addresses import holds_address, replace_addresses
 
@@ -42,7 +44,8 @@ _known_uris: Final[dict[tuple[str, str], str]] = {}
 def field_getter(source: str) -> Callable[[Parsed], Any]:
     """A function that reads a source from a request; None where it is missing.
 
-    `header:<name>` is a request header, `field:<name>` a field of the line, `envelope:<name>` one of the transport.
+    `header:<name>` is a request header, `field:<name>` a field of the line, `envelope:<name>` one of the transport,
+    `oauth:<name>` the consumer key or a claim in the header `Authorization`.
     Without a prefix, a name with a dash is a header and any other a field. A field is looked up as one flat key first,
     then as a path of nested ones.
 
@@ -56,8 +59,10 @@ def field_getter(source: str) -> Callable[[Parsed], Any]:
         return _nested_getter(name)
     if source.startswith(ENVELOPE_PREFIX):
         return lambda parsed: parsed.fields.get(source)
+    if source.startswith(OAUTH_PREFIX):
+        return oauth_getter(name)
     if colon:
-        raise ValueError(f"no kind of source {kind!r} in {source!r}; there are header:, field: and envelope:")
+        raise ValueError(f"no kind of source {kind!r} in {source!r}; there are header:, field:, envelope: and oauth:")
     return _header_getter(source.lower()) if "-" in source else _nested_getter(source)
 
 
@@ -83,7 +88,7 @@ def secret_getter(source: str) -> Callable[[Parsed], Any]:
 def plain_source(source: str) -> str:
     """One name for all spellings of a source: `header:x-user` for `x-user` and `header:X-User`, `a` for `field:a`."""
     kind, colon, name = source.partition(":")
-    if source.startswith(ENVELOPE_PREFIX):
+    if source.startswith((ENVELOPE_PREFIX, OAUTH_PREFIX)):
         return source
     is_header = kind == "header" if colon else "-" in source
     return f"header:{(name if colon else source).lower()}" if is_header else name if colon else source

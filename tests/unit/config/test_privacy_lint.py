@@ -46,6 +46,13 @@ def warnings_of(tmp_path, options: str, more: str = "") -> list[str]:
             ),
         ),
         (
+            "enrich: {client_id: [oauth:aud, 'oauth:session_id']}",
+            (
+                "routes[0].enrich.client_id.from[1]: oauth:session_id is called like a secret, and such claims are "
+                "never read"
+            ),
+        ),
+        (
             "query: keep",
             (
                 "routes[0].query: publishes the query strings of all requests; only parameters with names of secrets "
@@ -65,6 +72,7 @@ def test_what_is_rarely_meant_to_be_published_is_warned_of(tmp_path, options, wa
         ("request_headers: [user-agent, referer, x-request-id]", ""),
         ("enrich: {client_id: {from: [x-api-key], hashed: true}}", "privacy: {hash_key: '${KEY}'}\n"),
         ("query: drop", ""),
+        ("enrich: {client_id: [oauth:consumer_key, 'oauth:http://example.org/claims/application']}", ""),
         ("enrich: {client_id: [apiKeyId, dynamic_metadata_jwt_authn_payload_sub]}", ""),
     ],
 )
