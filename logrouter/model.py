@@ -139,7 +139,8 @@ class Parsed(Struct):
     better than the status, else None. *pair_key* is set if the gateway writes two lines for a request. *format* is the
     name of the format that has read the line, where the route leaves that open. *detail* is for `logrouter explain`:
     what the format has left out. *secrets* is what it has dropped because of its name, by source (`header:x-api-key`,
-    `api_key`), None if that is nothing or not kept: it is for client ids that are hashed, and for nothing else.
+    `api_key`), None if that is nothing or not kept: it is for client ids that are hashed, and for the consumer that
+    `core.enrich.oauth` reads out of `header:authorization`, and for nothing else.
     """
 
     event: dict[str, Any]

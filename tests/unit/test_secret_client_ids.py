@@ -83,6 +83,15 @@ LINES = [
         },
     ),
     (
+        "mediawiki",
+        "",
+        "x-api-key",
+        {
+            "$schema": "/mediawiki/api/request/1.0.0",
+            "http": {"method": "GET", "request_headers": {"x-api-key": "@", "accept": "x"}},
+        },
+    ),
+    (
         "json",
         "fields: {http.status_code: status, http.method: method, http.request_headers: headers}",
         "x-api-key",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.formats.families.json_values import read_headers, without_secrets
+from logrouter.core.formats.families.json_values import read_headers, secret_headers, without_secrets
 from logrouter.core.formats.families.weblog import begin_of
 from logrouter.core.formats.families.wso2 import STATUS_FROM_ERROR
 from logrouter.core.formats.format import Format
@@ -135,7 +135,8 @@ def _request(
     asked, meta = parts["http"], parts["meta"]
     http = {name: asked[name] for name in ("method", "client_ip") if asked.get(name) not in ABSENT}
     event: dict[str, Any] = {"http": http}
-    if headers := read_headers(asked.get("request_headers")):
+    written = asked.get("request_headers")
+    if headers := read_headers(written):
         http["request_headers"] = headers
     if found := {name: meta[name] for name in ("uri", "request_id", "domain") if meta.get(name) not in ABSENT}:
         event["meta"] = found
@@ -158,7 +159,10 @@ def _request(
     if status is not None:
         http["status_code"] = status
         flags = (*flags, STATUS_FROM_ERROR)
-    return Parsed(event, _fields(line, parts, event), _begin(line, meta, taken), flags, outcome)
+    parsed = Parsed(event, _fields(line, parts, event), _begin(line, meta, taken), flags, outcome)
+    if type(written) is dict and len(headers) < len(written):
+        parsed.secrets = secret_headers(written)
+    return parsed
 
 
 def _names_module(action: str, codes: list[str]) -> bool:

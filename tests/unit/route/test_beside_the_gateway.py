@@ -5,6 +5,7 @@ The lines are those of docs/examples/beside-the-gateway.yaml, read by its own ro
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,14 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
     return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
 
 
+def ended(source: str, status: str) -> str:
+    """The source's line about the request, had it ended with another status."""
+    line = re.sub(r'(?<=" )200(?= )|(?<="status":)200|(?<="status_code":)200', status, LINES[source])
+    assert status in line
+    return line
+
+
+@pytest.mark.parametrize("status", ["200", "304", "404", "429", "499", "500", "503"])
 @pytest.mark.parametrize(
     ("source", "unknown"),
     [
@@ -69,10 +78,10 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
         ("apache", ["backend_time_ms", "route"]),
     ],
 )
-def test_a_request_beside_the_gateway_is_the_same_event_and_counts_the_same(source, unknown):
-    """But for what only the gateway can know: its route, and what Apache does not log."""
-    through, counted = routed("gateway", LINES["gateway"])
-    beside, counted_beside = routed(source, LINES[source])
+def test_a_request_beside_the_gateway_is_the_same_event_and_counts_the_same(source, unknown, status):
+    """But for what only the gateway can know: its route, and what Apache does not log. So do requests that failed."""
+    through, counted = routed("gateway", ended("gateway", status))
+    beside, counted_beside = routed(source, ended(source, status))
     assert differences(through, beside) == unknown
     assert set(unknown).isdisjoint(leaves(beside))
     assert counted_beside == counted

@@ -28,6 +28,7 @@ CORPUS = Path(__file__).parents[3] / "corpus"
 WRITE = bool(os.environ.get("LOGROUTER_WRITE_CORPUS"))
 
 client_id = compile_client_id(["client_id", "x-wmf-user-id"], typed_from=["client_id", "x-wmf-user-id"])
+consumer = compile_client_id(["oauth:consumer_key", "oauth:client_id", "oauth:aud"])
 client_ip = compile_client_ip(2)
 
 
@@ -87,7 +88,13 @@ def parsed_as_json(result: Parsed | Ignored | Rejected) -> dict:
     chain = result.event.get("http", {}).get("client_ip")
     address = client_ip(chain) if isinstance(chain, str) else None
     identity = {"client_id": client_id(result), "second_address_from_the_right": address}
-    known = {"outcome": result.outcome, "half": result.pair_key and list(result.pair_key), "format": result.format}
+    who = consumer(result)
+    known = {
+        "consumer": who and who[0],
+        "outcome": result.outcome,
+        "half": result.pair_key and list(result.pair_key),
+        "format": result.format,
+    }
     return {
         "event": result.event,
         "time": result.time,
