@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import CellTotals
     from logrouter.query.parameters import Sort
     from logrouter.query.steps import Steps
+    from logrouter.query.url_filter import ByteSearch
 
 
 class MemoryTables:
@@ -164,9 +165,16 @@ class MemoryReader(TableReader):
         return (yield from rank_candidates(tops, {}, limit, wanted))
 
     def scan(  # noqa: D102
-        self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
+        self,
+        partitions: Iterable[int],
+        kind: SubjectKind,
+        segment: Segment,
+        prefix: str = "",
+        *,
+        whole: bool = True,
+        search: ByteSearch | None = None,
     ) -> Iterator[tuple[str, int, Cell | CellTotals] | None]:
-        del whole
+        del whole, search
         yield None
         yield from self._scan(partitions, kind, segment, prefix)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
+from logrouter.core.rollup.cells import MAX_URL
 from logrouter.query.kinds import (
     COMPARISON,
     DURATION,
@@ -149,6 +150,12 @@ _EXCLUDE: Final = Parameter(
 NAMES: Final = (_INCLUDE, _EXCLUDE)
 _STATUS_DOC: Final = "Only these statuses: 404, or a pattern such as 4??, 50* or 5xx; --- is none. May be repeated."
 STATUSES: Final = Parameter("status", STATUS, _STATUS_DOC, repeats=True)
+CONTAINS: Final = Parameter(
+    "contains",
+    text(MAX_URL),
+    "Only URLs with this in them, or that match all of it if it has `*` or `?`, as in include; case does not matter.",
+    example="core",
+)
 
 _SERIES_FROM: Final = Parameter(
     "from",

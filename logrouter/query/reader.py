@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from logrouter.query.ranking import Order
     from logrouter.query.steps import Steps
     from logrouter.query.tiers import Hole, Position, Segment, Tier
+    from logrouter.query.url_filter import ByteSearch
 
 
 class SubjectMoment(Protocol):
@@ -110,11 +111,19 @@ class TableReader(Protocol):
         """
 
     def scan(
-        self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
+        self,
+        partitions: Iterable[int],
+        kind: SubjectKind,
+        segment: Segment,
+        prefix: str = "",
+        *,
+        whole: bool = True,
+        search: ByteSearch | None = None,
     ) -> Iterator[tuple[str, int, Cell | CellTotals] | None]:
         """(name, bucket, cell) of every row of a subject kind in a segment whose name begins with *prefix*.
 
-        None comes now and then where rows of others are passed over. Without *whole*, the numbers of a cell may stand
-        for it.  Lazy: a caller that yields to the event loop between items keeps the worker responsive.  Rows
-        written meanwhile may or may not be seen; a partition lost meanwhile ends the iteration with `LookupError`.
+        None comes now and then where rows of others are passed over. The numbers of a cell may stand for it without
+        *whole*, and with *search* where it has all its URLs and none with such a text.  Lazy: a caller that yields to
+        the event loop between items keeps the worker responsive.  Rows written meanwhile may or may not be seen; a
+        partition lost meanwhile ends the iteration with `LookupError`.
         """

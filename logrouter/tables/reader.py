@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from logrouter.query.parameters import Sort
     from logrouter.query.steps import Steps
     from logrouter.query.tiers import Hole, Segment
+    from logrouter.query.url_filter import ByteSearch
     from logrouter.tables.table import UsageTable
 
 
@@ -171,7 +172,14 @@ class StoreReader:
         return (yield from rank_candidates(tops, more, limit, wanted))
 
     def scan(
-        self, partitions: Iterable[int], kind: SubjectKind, segment: Segment, prefix: str = "", *, whole: bool = True
+        self,
+        partitions: Iterable[int],
+        kind: SubjectKind,
+        segment: Segment,
+        prefix: str = "",
+        *,
+        whole: bool = True,
+        search: ByteSearch | None = None,
     ) -> Iterator[tuple[str, int, Cell | CellTotals] | None]:
         """Subject (without its kind letter), bucket and cell of every row in a range, as of the first `next`.
 
@@ -186,7 +194,7 @@ class StoreReader:
             held = self._held(partition)
             parts.append((partition, held.token, self._table.store.iterator(partition), held.fold.unflushed()))
         for partition, token, iterator, unflushed in parts:
-            for row in unflushed.merged(scan_stored(iterator, wanted), wanted, whole=whole):
+            for row in unflushed.merged(scan_stored(iterator, wanted), wanted, whole=whole, search=search):
                 if self.token(partition) is not token:
                     raise LookupError(f"partition {partition} moved away")
                 yield None if row is None else (row[0][1:], row[1], row[2])

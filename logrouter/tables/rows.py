@@ -11,7 +11,7 @@ expiry and lists are range scans.
 from __future__ import annotations
 
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,9 @@ from logrouter.core.rollup.old_cells import FIRST_FIELDS, SECOND_FIELDS, OldCell
 from logrouter.core.rollup.shrinking import encode_within, saturate_cell
 from logrouter.query.tiers import Tier
 from logrouter.tables.mismatch import LATER_VERSION, MismatchError
+
+if TYPE_CHECKING:
+    from logrouter.query.url_filter import ByteSearch
 
 TIERS: Final = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.LIFE)
 CODE: Final = {tier: code for code, tier in enumerate(TIERS)}
@@ -49,6 +52,10 @@ def _header_of(fields: int) -> bytes:
 
 _HEADER: Final = _header_of(len(Cell.__struct_fields__))
 _FIRST: Final = _header_of(FIRST_FIELDS)
+_COMPLETE: Final = _encode([None, None])[1:]
+"""Last bytes of a client's row that has all its URLs: no slack, and no parts of an API."""
+_NUMBERS: Final = ((-3, 0xCC), (-4, 0xCD), (-6, 0xCE), (-10, 0xCF))
+"""Where the header of a number would be, and which, if the first of these bytes were the last of a slack's number."""
 _OLD: Final = (_FIRST, _header_of(SECOND_FIELDS))
 _decode_old = msgspec.msgpack.Decoder(OldCell).decode
 _decode = msgspec.msgpack.Decoder(Cell).decode
@@ -161,6 +168,14 @@ def decode_cell(value: bytes) -> Cell:
     cell = _decode(memoryview(value)[8:])
     cell.url_error_bound = 0
     return cell
+
+
+def may_have_url(value: bytes, search: ByteSearch) -> bool:
+    """Whether the row of a client may have a URL that *search* finds, or lack some: true where that is not certain."""
+    complete = value.startswith(_HEADER, _WATERMARK.size) and value.endswith(_COMPLETE)
+    if not complete or any(value[place] == header for place, header in _NUMBERS):
+        return True
+    return search.may_be_in(value)
 
 
 def decode_totals(value: bytes) -> CellTotals:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import Cell, CellTotals
     from logrouter.query.steps import Steps
     from logrouter.query.tiers import Tier
+    from logrouter.query.url_filter import ByteSearch
 
     Layer = dict[str, dict[int, Cell]]
     """Cells by subject and epoch minute."""
@@ -63,12 +64,18 @@ class UnflushedSums:
         return found
 
     def merged(
-        self, found: Iterable[tuple[bytes, bytes] | None], wanted: ScanRange, *, whole: bool = True
+        self,
+        found: Iterable[tuple[bytes, bytes] | None],
+        wanted: ScanRange,
+        *,
+        whole: bool = True,
+        search: ByteSearch | None = None,
     ) -> Iterator[tuple[str, int, Cell | CellTotals] | None]:
         """Subject, bucket and cell of every row of a range; *found* are key and value of the stored ones.
 
         None comes where *found* has it, and now and then where sums of others are passed over. Cells must not be
-        changed. Without *whole*, a stored row to which nothing is added may be its numbers alone.
+        changed. Without *whole*, a stored row to which nothing is added may be its numbers alone, and so may, with
+        *search*, one that has all its URLs and none with such a text.
         """
         tier, done = wanted.tier, set[tuple[str, int]]()
         for stored in found:
@@ -79,7 +86,8 @@ class UnflushedSums:
             _, bucket, subject = rows.parse_key(key)
             known = self._replayed.pop(key, None)
             more_of_it = any(subject in layer for layer in self._layers)
-            if not (whole or more_of_it or known):
+            needed = whole and (search is None or rows.may_have_url(value, search))
+            if not (needed or more_of_it or known):
                 yield subject, bucket, rows.decode_totals(value)
                 continue
             cell = rows.decode_cell(value) if known is None else copy_cell(known[1], bucket)

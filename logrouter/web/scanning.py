@@ -56,9 +56,9 @@ class Scanner(NamedTuple):
             raise ValueError("a report that is not about clients cannot be confined to some")
 
     async def _scan(self, scan: Scan) -> None:
-        kind, segment, add, whole, prefix = scan
+        kind, segment, add, whole, prefix, search = scan
         job, read = self.job, self.read
-        for row in self.reader.scan(self.partitions, kind, segment, prefix, whole=whole):
+        for row in self.reader.scan(self.partitions, kind, segment, prefix, whole=whole, search=search):
             if row is not None:
                 read.here += 1
                 if add(*row):

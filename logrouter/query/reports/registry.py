@@ -11,6 +11,7 @@ from logrouter.query.endpoints import WORKER_ENDPOINTS
 from logrouter.query.reports import (
     api_clients,
     breakdowns,
+    callers,
     calls,
     errors,
     outcomes,
@@ -43,6 +44,7 @@ REPORTS: Final[tuple[ScatterGatherReport | SubjectReport, ...]] = (
     breakdowns.API_VERSIONS,
     urls.API_URLS,
     errors.API_ERRORS,
+    callers.CALLERS,
     calls.CALLS,
     outcomes.OUTCOMES,
     urls.UNMATCHED,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from logrouter.core.rollup.cells import Cell
     from logrouter.core.rollup.ranked import Slack
 
+OTHERS: Final = "other"
+"""The status of requests whose own was not kept apart."""
+
 _NO_SLACK: Final = CellSlack()
 
 
@@ -127,6 +130,7 @@ def count_urls(cell: Cell, statuses: frozenset[str] | None, wanted: Callable[[st
         _Part(cell.failed, slack.failed, ill, statuses, values),
     )
     most = parts[0].left + parts[1].left
+    unlisted = min(sum(part.most_unlisted for part in parts) + slack.unassigned, most)
     found = []
     for template in dict.fromkeys([*parts[0].templates, *parts[1].templates]):
         if not wanted(template):
@@ -140,7 +144,14 @@ def count_urls(cell: Cell, statuses: frozenset[str] | None, wanted: Callable[[st
                 url.failed += n if place else 0
         if url.status:
             found.append(url)
-    return UrlCounts(found, min(sum(part.most_unlisted for part in parts) + slack.unassigned, most), values)
+        else:
+            unlisted = max(unlisted, url.lacks + url.forgotten)
+    return UrlCounts(found, unlisted, values)
+
+
+def write_statuses(counts: Mapping[str, int]) -> dict[str, int]:
+    """Requests by status, as answers have them: highest first, and under `OTHERS` those that were not kept apart."""
+    return {(OTHERS if name == ANY else name): n for name, n in sorted(counts.items(), reverse=True)}
 
 
 def _values_of(cell: Cell) -> Mapping[str, str]:

@@ -6,17 +6,16 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.rollup.cells import MAX_URL
-from logrouter.core.rollup.ranked import ANY
 from logrouter.core.rollup.sketches import coarse_value, quantiles
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query import csv_text, schemas
 from logrouter.query.answers import interval_of_query
-from logrouter.query.kinds import choice, text
-from logrouter.query.parameters import FORMAT, LIMIT, OF_SUBJECT, STATUSES, TIME_RANGE, Parameter
+from logrouter.query.kinds import choice
+from logrouter.query.parameters import CONTAINS, FORMAT, LIMIT, OF_SUBJECT, STATUSES, TIME_RANGE, Parameter
 from logrouter.query.reports.declaration import SubjectReport
 from logrouter.query.reports.subject_rows import breakdown_of
-from logrouter.query.reports.url_counts import count_urls
+from logrouter.query.reports.url_counts import count_urls, write_statuses
+from logrouter.query.url_filter import url_predicate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +31,6 @@ NO_API: Final = "-"
 """The name under which requests that matched no API are counted."""
 
 _SHARES: Final = {"p50": 0.5, "p95": 0.95}
-_OTHERS: Final = "other"
-"""The status of requests whose own was not kept apart."""
 
 
 class UrlSort(StrEnum):
@@ -56,8 +53,7 @@ def _unmatched_answer(subject: SubjectRows, query: Query) -> Steps[Answer]:
 
 def _urls(cell: Cell, query: Query) -> Answer:
     """The most frequent URLs, each between two bounds; *other* counts all that are not surely of one of them."""
-    fragment = (query.values.get("contains") or "").casefold()
-    found, max_unlisted, values = count_urls(cell, query.statuses, lambda template: fragment in template.casefold())
+    found, max_unlisted, values = count_urls(cell, query.statuses, url_predicate(query.values.get("contains")))
     sketches, shares = _latencies(cell, values), tuple(_SHARES.values())
     latencies = {url.template: quantiles(sketches.get(url.template, {}), shares, coarse_value) for url in found}
     order = _ORDERS[query.values["sort"]]
@@ -85,14 +81,13 @@ def _latencies(cell: Cell, values: Mapping[str, str]) -> Mapping[str, Mapping[in
 
 
 def _url(url: UrlCount, latency: list[float] | None) -> Answer:
-    status = {(_OTHERS if name == ANY else name): n for name, n in sorted(url.status.items(), reverse=True)}
     return {
         "url": url.template,
         "count": url.count,
         "at_least": url.at_least,
         "at_most": url.at_most,
         "failed": url.failed,
-        "status": status,
+        "status": write_statuses(url.status),
         "latency_ms": latency and {name: round(ms, 1) for name, ms in zip(_SHARES, latency, strict=True)},
     }
 
@@ -109,11 +104,10 @@ _ORDERS: Final[Mapping[UrlSort, Callable[[UrlCount, Mapping[str, list[float] | N
 }
 
 
-_CONTAINS: Final = Parameter("contains", text(MAX_URL), "Only URLs with this in them; case does not matter.")
 _SORT: Final = Parameter(
     "sort", choice(UrlSort), "What to order by, largest first; latency is the 95th percentile, of APIs only.", "count"
 )
-_PARAMETERS: Final = (*TIME_RANGE, _CONTAINS, STATUSES, _SORT, LIMIT, FORMAT, *OF_SUBJECT)
+_PARAMETERS: Final = (*TIME_RANGE, CONTAINS, STATUSES, _SORT, LIMIT, FORMAT, *OF_SUBJECT)
 _SCHEMA: Final = {
     "urls": schemas.list_of(
         schemas.object_of(
@@ -155,7 +149,7 @@ UNMATCHED: Final = SubjectReport(
     name="unmatched",
     path="/v1/reports/unmatched",
     summary="Requested URLs that matched no API",
-    parameters=(*TIME_RANGE, _CONTAINS, replace(STATUSES, default="404"), _SORT, LIMIT, FORMAT, *OF_SUBJECT),
+    parameters=(*TIME_RANGE, CONTAINS, replace(STATUSES, default="404"), _SORT, LIMIT, FORMAT, *OF_SUBJECT),
     schema=schemas.broken_down(None, _SCHEMA),
     csv=csv_text.list_writer("urls"),
     kind=SubjectKind.API,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from logrouter.query.ranking import Order
     from logrouter.query.steps import Steps
     from logrouter.query.tiers import Segment
+    from logrouter.query.url_filter import ByteSearch
 
 
 class Scan(NamedTuple):
@@ -32,6 +33,8 @@ class Scan(NamedTuple):
     """Whether *add* needs whole cells; otherwise it may get their numbers only (`core.rollup.cells.CellTotals`)."""
     prefix: str = ""
     """Only names that begin with this."""
+    search: ByteSearch | None = None
+    """Whole cells are needed only of rows that may hold this among their URLs, or that lack some; numbers of others."""
 
 
 class Ranking(NamedTuple):

@@ -84,6 +84,16 @@ def test_failures_are_exact_while_their_urls_fit_though_others_do_not():
     assert count_urls(row, statuses_matching("404"), lambda _: True) == ([], 0, {})
 
 
+def test_a_url_whose_statuses_were_not_kept_apart_bounds_those_that_are_not_listed():
+    """64 URLs with five statuses each are too many names: of one, 30 requests with 204 are of any status then."""
+    statuses = [201, 202, 203, 204, 206]
+    requests = [(f"/u/{n:x}x", status, "ok") for n in range(64) for status in statuses]
+    row = row_of([*requests, *[("/u/1x", 206, "ok")] * 90, *[("/u/1x", 204, "ok")] * 30], "calice", 1)
+    found, max_unlisted, _ = count_urls(row, statuses_matching("204"), lambda _: True)
+    assert [url.template for url in found if url.template == "/u/1x"] == []
+    assert max_unlisted >= 31
+
+
 def test_requests_of_cells_before_an_upgrade_may_be_of_any_url():
     """What an older version has forgotten is in the upper bounds, of its templates and of any other."""
     row = row_of([("/a/1", 200, "ok"), ("/b", 200, "ok")], "calice", 1)

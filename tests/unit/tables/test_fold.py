@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrouter.core.rollup.cells import MAX_URLS_OF_CLIENT, ApiParts, Cell, Failure, copy_cell, merge_cells
+from logrouter.core.rollup.cells import (
+    MAX_URLS_OF_CLIENT,
+    ApiParts,
+    Cell,
+    CellTotals,
+    Failure,
+    copy_cell,
+    merge_cells,
+)
 from logrouter.core.rollup.ranked import bounds_of
 from logrouter.query.tiers import Tier
+from logrouter.query.url_filter import url_search
 from logrouter.tables import rows
 from logrouter.tables.fold import FoldError, PartitionFold
 from logrouter.tables.moment import StoredMoment
@@ -312,6 +321,20 @@ def scanned(store, unflushed, wanted):
             continue
         subject, bucket, cell = row
         yield rows.key_of(wanted.tier, bucket, subject), cell
+
+
+def test_a_scan_for_a_url_reads_numbers_alone_of_rows_that_have_no_such():
+    """Unless something is to be added to them: that may have it."""
+    urls = {"calice": {"200/CCES": 1}, "cbob": {"200/orders": 1}, "ccarol": {"200/orders": 1}}
+    store, _ = folded([(subject, [Cell(NOW, 1, url=names)]) for subject, names in urls.items()])
+    fold = PartitionFold(lambda keys: [store.get(key) for key in keys], 0)
+    fold.add(1, [("ccarol", [Cell(NOW, 1, url={"200/cces": 1})])], ALL)
+
+    found = [(key, store[key]) for key in sorted(store) if key[0] == rows.CODE[Tier.LIFE]]
+    scan = fold.unflushed().merged(found, ScanRange("c", Tier.LIFE, 0, 1), search=url_search("cces"))
+    cells = {row[0]: row[2] for row in scan if row is not None}
+    assert [cells["calice"].url, cells["ccarol"].url] == [{"200/CCES": 1}, {"200/orders": 1, "200/cces": 1}]
+    assert (type(cells["cbob"]), cells["cbob"].count) == (CellTotals, 1)
 
 
 @settings(max_examples=examples(80), deadline=None)

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup.cells import MAX_MINUTE, Cell, Failure
+from logrouter.core.rollup.cells import MAX_MINUTE, Cell, CellSlack, Failure
+from logrouter.core.rollup.ranked import Slack
 from logrouter.core.rollup.shrinking import saturate_cell
 from logrouter.query.tiers import Tier
+from logrouter.query.url_filter import url_search
 from logrouter.tables import rows
 from logrouter.tables.retention import GRACE_MINUTES, BucketsKept, Cutoffs
 
@@ -51,6 +53,33 @@ def test_values_hold_watermark_and_cell(offset):
     assert rows.encode(offset + 1, cell)[:8] > value[:8]
     assert rows.decode_cell(rows.encode_as(offset, cell, Tier.DAY, 9)).minute == 9
     assert cell.minute == 7
+
+
+@pytest.mark.parametrize(
+    ("cell", "may_have"),
+    [
+        (Cell(7, 1, url={"200/api/CCES/{id}": 1}), True),
+        (Cell(7, 1, failed={"404/ccES": 1}), True),
+        (Cell(7, 1, peer={"200orders": 1}, url={"200/orders": 1}), False),
+        (Cell(7, 1, url={"200/orders": 1}, slack=CellSlack(Slack(3))), True),
+        *((Cell(7, 1, slack=CellSlack(unassigned=n)), True) for n in (1, 0xC0, 0x12C0, 0xC0C0C0C0, 0xC0C0C0C0C0)),
+        (Cell(7, 1, failed={"404/orders": 0xC0}), False),
+        (Cell(7, 1), False),
+    ],
+)
+def test_rows_are_passed_over_that_have_all_their_urls_and_none_that_is_looked_for(cell, may_have):
+    """By their bytes alone: a URL in any case, or URLs that were dropped, and the row is to be read whole."""
+    search = url_search("*/cces*")
+    assert search is not None
+    assert rows.may_have_url(rows.encode(5, cell), search) is may_have
+
+
+def test_rows_of_old_versions_are_never_passed_over():
+    """They end otherwise, and what they lack does not show in their bytes."""
+    search = url_search("cces")
+    first = [7, 3, 3.0, 0, 0, 0, 0, 0, 5, 6, {200: 3}, {"ok": 3}, {"core": 3}, {}]
+    assert search is not None
+    assert rows.may_have_url((5).to_bytes(8, "big") + msgspec.msgpack.encode(first), search)
 
 
 def test_rows_of_version_1_are_read():

@@ -27,6 +27,7 @@ def test_what_workers_send_each_other_keeps_its_field_names():
         "totals_series": ["cells", "grid"],
         "clients": ["entries", "subjects", "total", "previous", "bound"],
         "apis": ["entries", "subjects", "total", "previous", "bound"],
+        "callers": ["callers", "count", "max_unlisted"],
         "calls": ["rows", "other"],
         "outcomes": ["rows", "other"],
     }
