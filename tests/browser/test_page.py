@@ -145,6 +145,37 @@ def test_all_panels_of_a_view_ask_for_one_stretch_and_add_up(tab, ordinary):
                 assert sum(int(text.replace(",", "")) for text in legend) == int(card.replace(",", "")), (path, stretch)
 
 
+def test_who_called_a_url_is_asked_once_it_is_typed(tab, ordinary, eventually):
+    """By a part of it in any case, over all APIs and none; each client is a link, and the address holds the question."""
+    opened = tab(ordinary.address)
+    page = opened.open()
+    panel = page.get_by_role("region", name="Who called this URL?", exact=True)
+    expect(panel).to_contain_text("A part of a URL in the field above")
+    expect(panel.get_by_role("link")).to_have_count(0)
+
+    panel.get_by_label("Part of a URL").fill("FEED")
+    panel.get_by_label("Part of a URL").press("Enter")
+    assert rows(page, "Who called this URL?") == [
+        ["client-2", "/feed/v1/things", "200", "3", ""],
+        ["client-1", "/feed/v1/gone", "404", "1", "1"],
+    ]
+    expect(panel).to_contain_text("These counts are exact.")
+    eventually(lambda: opened.state() == "#/?url=FEED", message="the address holds the question")
+    with page.expect_download() as download:
+        panel.get_by_role("link", name="CSV").click()
+    assert [line["client_id"] for line in csv.DictReader(download.value.path().read_text().splitlines())] == [
+        "client-2",
+        "client-1",
+    ]
+
+    page.get_by_label("Part of a URL").fill("*nothing*")
+    page.get_by_label("Part of a URL").press("Enter")
+    expect(panel).to_contain_text("Nobody called such a URL in this time.")
+    page.get_by_label("Part of a URL").fill("")
+    page.get_by_label("Part of a URL").press("Enter")
+    expect(panel).to_contain_text("A part of a URL in the field above")
+
+
 def test_reports_show_calls_outcomes_and_what_no_api_serves(tab, ordinary):
     """The three reports over all clients."""
     page = tab(ordinary.address).open("#/reports")

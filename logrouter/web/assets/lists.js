@@ -5,7 +5,7 @@ import { bar, h, replace, table } from "./dom.js";
 import * as format from "./format.js";
 import { chartPanel, panel, tile, tilePanel } from "./panel.js";
 import { rangeInWords, seriesParameters, timeRange } from "./state.js";
-import { bounds, link, scrolled, urlTable } from "./subject.js";
+import { bounds, figure, link, scrolled, statuses, urlTable } from "./subject.js";
 
 const SORTS = { count: "Requests", errors: "Failed", bytes: "Traffic", latency: "Mean latency" };
 const FIELD = { client: "client_id", api: "api" };
@@ -22,9 +22,10 @@ export function overview(page) {
   const traffic = chartPanel({ title: "Requests over time", charts: [requests], update: requests.update });
   const clients = ranking(page, "client", "Top clients", 10);
   const apis = ranking(page, "api", "Top APIs", 10);
+  const callers = callersPanel(page);
   return {
     element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "API usage")), numbers.element,
-      h("div", { class: "panels" }, traffic.element, clients.element, apis.element)),
+      h("div", { class: "panels" }, traffic.element, clients.element, apis.element, callers.element)),
     title: "API usage",
     load(query, signal) {
       const when = { ...timeRange(query), partial: "allow" };
@@ -36,9 +37,42 @@ export function overview(page) {
         traffic.load(["totals", "series"], { ...seriesParameters(query), by: "status", partial: "allow" }, signal),
         clients.load(["clients"], { ...when, limit: 10 }, signal),
         apis.load(["apis"], { ...when, limit: 10 }, signal),
+        ...callers.load(query, signal),
       ]);
     },
     destroy: () => traffic.destroy(),
+  };
+}
+
+/** Who called a URL, over all APIs. It reads the rows of every client, so nothing is asked before somebody has typed a part of one. */
+function callersPanel(page) {
+  const field = h("input", { name: "url", type: "search", "aria-label": "Part of a URL", placeholder: "part of a URL, as /orders", maxlength: "256", spellcheck: "false" });
+  const apply = (event) => {
+    event.preventDefault();
+    page.change({ url: field.value.trim() });
+  };
+  const made = panel({
+    title: "Who called this URL?", wide: true, lines: 2,
+    tools: h("form", { class: "filters", role: "search", "aria-label": "Who called this URL?", onsubmit: apply, onchange: apply }, field),
+    empty: (answer) => (answer.callers.length || answer.max_unlisted ? null : "Nobody called such a URL in this time."),
+    render(answer, body) {
+      const most = Math.max(...answer.callers.map((row) => row.count), 1);
+      const columns = [{ title: "Client" }, { title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }, { title: "Failed", number: true }];
+      const rows = answer.callers.map((row) => [
+        link(page, "client", row.client_id), h("code", null, row.url), statuses(row.status), bar(row.count / most, figure(row)), row.failed ? format.count(row.failed) : "",
+      ]);
+      replace(body, scrolled(table("Clients by URL", columns, rows)), bounds(answer, answer.callers, "client and URL"));
+      page.announce(`${format.plural(answer.callers.length, "client and URL", "clients and URLs")} found.`);
+    },
+  });
+  return {
+    element: made.element,
+    load(query, signal) {
+      if (document.activeElement !== field) field.value = query.url || "";
+      if (query.url) return [made.load(["callers"], { ...timeRange(query), contains: query.url, limit: 50, partial: "allow" }, signal)];
+      made.clear("A part of a URL in the field above, or a pattern such as *orders*, shows which clients called it, whatever API it belongs to.");
+      return [];
+    },
   };
 }
 

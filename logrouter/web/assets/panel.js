@@ -71,7 +71,16 @@ export function panel(options) {
       replace(trouble, "No file: ", reason(error));
     });
   });
-  return { element, load, forget: () => { shown = null; } };
+  /** Shows a sentence instead of an answer, where nothing is asked. */
+  function clear(text) {
+    shown = null;
+    asked = "";
+    trouble.hidden = csv.hidden = true;
+    body.removeAttribute("aria-busy");
+    body.removeAttribute("data-old");
+    replace(body, h("p", { class: "empty" }, text));
+  }
+  return { element, load, clear, forget: () => { shown = null; } };
 }
 
 const REASONS = {

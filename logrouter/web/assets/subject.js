@@ -191,7 +191,7 @@ export function link(page, kind, name) {
 const rest = (n, word) => (n ? h("p", { class: "muted note" }, `And ${format.plural(n, word)} that are not broken down by API.`) : null);
 
 /** A count, and between which figures the true one lies where it is not known exactly. */
-const figure = (row) => (row.at_least === row.at_most ? format.count(row.count) : `${format.count(row.count)} (${format.count(row.at_least)}–${format.count(row.at_most)})`);
+export const figure = (row) => (row.at_least === row.at_most ? format.count(row.count) : `${format.count(row.count)} (${format.count(row.at_least)}–${format.count(row.at_most)})`);
 
 /** How exact a list is, in words. */
 export function bounds(answer, rows, word) {
@@ -216,7 +216,7 @@ export function urlTable(caption, answer, tone) {
 }
 
 /** The most frequent statuses of a URL, with their counts where there are several. */
-function statuses(counts) {
+export function statuses(counts) {
   const ranked = Object.entries(counts).sort((a, b) => b[1] - a[1]);
   return h("span", { class: "chips" }, ...ranked.slice(0, 3).map(([code, n]) => h("span", { title: format.plural(n, "request") }, chip(code))),
     ranked.length > 3 ? h("span", { class: "muted" }, `+${ranked.length - 3}`) : null);
