@@ -2,6 +2,7 @@
 
     usage:read                  every figure of every client
     usage:read:client=<id>      the figures of one client; its id is percent-encoded as in a path
+    usage:read:api=<name>       the figures of one API, or of all whose names fit: `*` stands for any characters
     metrics:read                /metrics
     admin                       everything
 
@@ -15,7 +16,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
+from logrouter.access.names import NameSet, Wildcard, make_name_set
 from logrouter.core.rollup.cells import MAX_NAME
+from logrouter.core.rollup.subjects import SubjectKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,14 +27,17 @@ READ: Final = "usage:read"
 METRICS: Final = "metrics:read"
 ADMIN: Final = "admin"
 CLIENT: Final = "usage:read:client="
+API: Final = "usage:read:api="
 
-FORMS: Final = f"{READ}, {CLIENT}<id>, {METRICS} or {ADMIN}"
+FORMS: Final = f"{READ}, {CLIENT}<id>, {API}<name>, {METRICS} or {ADMIN}"
 """Every scope there is, for messages."""
 
 MAX_LENGTH: Final = 4096
 """Characters that all scopes of a caller may have together: they travel in one header between workers."""
 
 _WORDS: Final = frozenset({READ, METRICS, ADMIN})
+_RESERVED: Final = frozenset("?[]")
+"""Signs that mean something in other notations for patterns and nothing here: a name has them percent-encoded."""
 
 
 class Via(StrEnum):
@@ -47,13 +53,14 @@ class Via(StrEnum):
 class Caller:
     """Whoever sends a request, and what it may see.
 
-    *clients* are the ids that *scopes* names one by one; the figures of any other client need `reads_all`.
+    *clients* and *apis* are those that *scopes* names; the figures of any other one need `reads_all`.
     """
 
     name: str
     via: Via
     scopes: tuple[str, ...]
-    clients: frozenset[str]
+    clients: NameSet
+    apis: NameSet
 
     @property
     def is_admin(self) -> bool:
@@ -70,14 +77,19 @@ class Caller:
         """Whether /metrics may be read."""
         return METRICS in self.scopes or self.is_admin
 
-    @property
-    def only(self) -> frozenset[str] | None:
-        """The clients to which the caller is confined; None if there are no such bounds."""
-        return None if self.reads_all else self.clients
+    def confined_to(self, kind: SubjectKind | None) -> NameSet | None:
+        """The clients or the APIs to which the caller is confined; None if it is not.
 
-    def may_read(self, client_id: str) -> bool:
-        """Whether the figures of this client may be read. Ids are compared exactly, as they are counted."""
-        return self.reads_all or client_id in self.clients
+        Of what is about neither kind, a caller who may not read everything may read nothing.
+        """
+        if self.reads_all:
+            return None
+        return {SubjectKind.CLIENT: self.clients, SubjectKind.API: self.apis}[kind] if kind else NameSet()
+
+    def may_read(self, kind: SubjectKind, name: str) -> bool:
+        """Whether the figures of this client or API may be read. Names are compared exactly, as they are counted."""
+        only = self.confined_to(kind)
+        return only is None or name in only
 
 
 def make_caller(name: str, via: Via, scopes: Iterable[str]) -> Caller:
@@ -90,39 +102,63 @@ def make_caller(name: str, via: Via, scopes: Iterable[str]) -> Caller:
     if sum(map(len, given)) > MAX_LENGTH:
         msg = f"scopes have more than {MAX_LENGTH} characters together"
         raise ValueError(msg)
-    clients = set()
+    clients, apis = list[str](), list[str | Wildcard]()
     for scope in given:
         if scope in _WORDS:
             continue
-        client = client_of(scope)
-        if client is None:
+        if (client := client_of(scope)) is not None:
+            clients.append(client)
+        elif (api := api_of(scope)) is not None:
+            apis.append(api)
+        else:
             raise ValueError("there is no such scope")
-        clients.add(client)
-    return Caller(name, via, given, frozenset(clients))
+    return Caller(name, via, given, make_name_set(clients), make_name_set(apis))
 
 
 def is_scope(text: str) -> bool:
     """Whether the text is a scope."""
-    return text in _WORDS or client_of(text) is not None
+    return text in _WORDS or client_of(text) is not None or api_of(text) is not None
 
 
 def client_of(scope: str) -> str | None:
     """The client id in a scope for one client's figures, decoded; None for any other scope."""
-    if not scope.startswith(CLIENT):
-        return None
-    encoded = scope.removeprefix(CLIENT)
-    try:
-        client = unquote_to_bytes(encoded).decode()
-    except UnicodeError:
-        return None
-    # Lists of scopes have spaces between.
-    proper = encoded.isprintable() and " " not in encoded and _escapes_whole(encoded)
-    return client if proper and 0 < len(client) <= MAX_NAME else None
+    client = _decoded(scope.removeprefix(CLIENT)) if scope.startswith(CLIENT) else None
+    return client if client and len(client) <= MAX_NAME else None
 
 
 def client_scope(client_id: str) -> str:
     """The scope that lets its owner read the figures of one client."""
     return CLIENT + quote(client_id, safe="")
+
+
+def api_of(scope: str) -> str | Wildcard | None:
+    """The API in a scope for APIs, decoded, or the pattern of their names; None for any other scope.
+
+    `*` stands for any characters; as `%2A` it is itself.
+    """
+    encoded = scope.removeprefix(API)
+    if not scope.startswith(API) or not encoded or not _RESERVED.isdisjoint(encoded):
+        return None
+    parts = [_decoded(part) for part in encoded.split("*")]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts) or sum(map(len, known)) > MAX_NAME:
+        return None
+    return known[0] if len(known) == 1 else Wildcard((known[0], *filter(None, known[1:-1]), known[-1]))
+
+
+def api_scope(pattern: str) -> str:
+    """The scope that lets its owner read the figures of the APIs whose names fit: `*` stands for any characters."""
+    return API + quote(pattern, safe="*")
+
+
+def _decoded(encoded: str) -> str | None:
+    """The name of which this is the percent-encoded form; None if it is not such a form, or has a space in it."""
+    try:
+        name = unquote_to_bytes(encoded).decode()
+    except UnicodeError:
+        return None
+    # Lists of scopes have spaces between.
+    return name if encoded.isprintable() and " " not in encoded and _escapes_whole(encoded) else None
 
 
 def _escapes_whole(encoded: str) -> bool:

@@ -8,7 +8,7 @@ import time
 
 import rich_click as click
 
-from logrouter.access.scopes import FORMS, Via, client_scope, is_scope, make_caller
+from logrouter.access.scopes import FORMS, Via, api_scope, client_scope, is_scope, make_caller
 from logrouter.commands.exit_codes import EXIT_USAGE
 from logrouter.commands.help_text import Command
 from logrouter.commands.terminal import fail, is_text, print_json
@@ -16,7 +16,7 @@ from logrouter.printable import json_text
 
 _DAY_MS = 24 * 3600 * 1000
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
-_FORMS = FORMS.replace("<id>", "ID")  # help is Markdown, to which <id> would be a tag
+_FORMS = FORMS.replace("<id>", "ID").replace("<name>", "NAME")  # help is Markdown, to which <id> would be a tag
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 
 
@@ -25,6 +25,13 @@ _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 @click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help=f"What it allows: {_FORMS}. May be repeated.")
 @click.option("--client", "clients", multiple=True, metavar="ID", help="A client that it may read. May be repeated.")
 @click.option(
+    "--api",
+    "apis",
+    multiple=True,
+    metavar="NAME",
+    help="An API that it may read, or with * for any characters all whose names fit. May be repeated.",
+)
+@click.option(
     "--expires",
     default="365d",
     show_default=True,
@@ -32,7 +39,14 @@ _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
     help="A number of days like 90d, a time like 2030-01-31T00:00:00Z, or never.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Token and entry as one JSON object on stdout.")
-def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], expires: str, as_json: bool) -> None:  # noqa: FBT001 - a click flag
+def token_command(
+    name: str,
+    scopes: tuple[str, ...],
+    clients: tuple[str, ...],
+    apis: tuple[str, ...],
+    expires: str,
+    as_json: bool,  # noqa: FBT001 - a click flag
+) -> None:
     """Make a token for the table view.
 
     The token is written to stderr, this once; it is kept nowhere. Stdout gets the line with its hash, for
@@ -42,6 +56,7 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
 
         logrouter token reporting --scope usage:read >> tokens.yaml
         logrouter token team-7 --client client-7 --expires 90d
+        logrouter token payments --api 'payments-*'
         logrouter token prometheus --scope metrics:read --expires never --json
 
     **Exit codes**: 0 made; 2 wrong usage.
@@ -49,16 +64,16 @@ def token_command(name: str, scopes: tuple[str, ...], clients: tuple[str, ...], 
     from logrouter.access.tokens import RANDOM_BYTES, hash_token, make_token
     from logrouter.core.text.timestamps import rfc3339
 
-    if not all(map(is_text, clients)):
-        fail("--client must be UTF-8, as every client id is", EXIT_USAGE)
-    granted = (*scopes, *map(client_scope, clients))
+    if not all(map(is_text, (*clients, *apis))):
+        fail("--client and --api must be UTF-8, as every client id and every name of an API is", EXIT_USAGE)
+    granted = (*scopes, *map(client_scope, clients), *map(api_scope, apis))
     if not _NAME.fullmatch(name):
         fail("a name has 1 to 64 letters, digits, . _ @ or -", EXIT_USAGE)
     for scope in granted:
         if not is_scope(scope):
             fail(f"{scope[:80]!r} is no scope: there are {FORMS}", EXIT_USAGE)
     if not granted:
-        fail("a token without --scope or --client would allow nothing", EXIT_USAGE)
+        fail("a token without --scope, --client or --api would allow nothing", EXIT_USAGE)
     try:
         make_caller(name, Via.TOKEN, granted)
     except ValueError as exc:

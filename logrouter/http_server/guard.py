@@ -39,15 +39,28 @@ class Requirement(Enum):
     """The right to read the client in the path."""
     CLIENTS = auto()
     """The right to read any clients at all: the handler lists those that the caller may read and no others."""
+    API = auto()
+    """The right to read the API in the path."""
+    APIS = auto()
+    """The right to read any APIs at all: the handler lists those that the caller may read and no others."""
     EVERYTHING = auto()
     """The right to read all clients."""
     WORKER = auto()
     """Another worker, in the name of a caller who may read all clients."""
     WORKER_CLIENTS = auto()
     """Another worker, in the name of a caller who may read any clients; the handler reads no others."""
+    WORKER_APIS = auto()
+    """Another worker, in the name of a caller who may read any APIs; the handler reads no others."""
 
 
-_BETWEEN_WORKERS = frozenset({Requirement.WORKER, Requirement.WORKER_CLIENTS})
+_BETWEEN_WORKERS = frozenset({Requirement.WORKER, Requirement.WORKER_CLIENTS, Requirement.WORKER_APIS})
+_ONE = {Requirement.CLIENT: SubjectKind.CLIENT, Requirement.API: SubjectKind.API}
+_SOME = {
+    Requirement.CLIENTS: SubjectKind.CLIENT,
+    Requirement.WORKER_CLIENTS: SubjectKind.CLIENT,
+    Requirement.APIS: SubjectKind.API,
+    Requirement.WORKER_APIS: SubjectKind.API,
+}
 
 
 def guard(
@@ -95,14 +108,12 @@ async def _admit(authenticator: Authenticator, request: web.Request, requirement
 
 
 def _allowed(caller: Caller, requirement: Requirement, request: web.Request) -> bool:
-    match requirement:
-        case Requirement.METRICS:
-            return caller.reads_metrics
-        case Requirement.CLIENT:
-            return caller.reads_all or caller.may_read(subject_name(SubjectKind.CLIENT, request))
-        case Requirement.CLIENTS | Requirement.WORKER_CLIENTS:
-            return caller.reads_all or bool(caller.clients)
-        case Requirement.EVERYTHING | Requirement.WORKER:
-            return caller.reads_all
-        case Requirement.NOTHING | Requirement.CALLER:
-            return True
+    if requirement in (Requirement.NOTHING, Requirement.CALLER):
+        return True
+    if requirement is Requirement.METRICS:
+        return caller.reads_metrics
+    if caller.reads_all:
+        return True
+    if (kind := _ONE.get(requirement)) is not None:
+        return caller.may_read(kind, subject_name(kind, request))
+    return bool(caller.confined_to(_SOME.get(requirement)))

@@ -28,17 +28,22 @@ _CHARGED: Final = frozenset({Via.TOKEN, Via.JWT})
 
 
 class RowCount:
-    """The rows that were read for one request: *here*, by this worker, and *elsewhere*, by others that it asked."""
+    """The rows that were read for one request: *here*, by this worker, and *elsewhere*, by others that it asked.
 
-    __slots__ = ("elsewhere", "here")
+    *unpaid* were read here and passed over, as they are about what the caller may not see: that they are there is not
+    said to it, in whatever form.
+    """
+
+    __slots__ = ("elsewhere", "here", "unpaid")
 
     def __init__(self) -> None:
         self.here = 0
         self.elsewhere = 0
+        self.unpaid = 0
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All that the caller is charged with."""
         return self.here + self.elsewhere
 
 
@@ -81,7 +86,7 @@ class Meter:
         finally:
             if charged:
                 self._rows.charge(key, self._steady(), count.total - expected)
-            QUERY_ROWS.labels(request.match_info.route.name or "none").inc(count.here)
+            QUERY_ROWS.labels(request.match_info.route.name or "none").inc(count.here + count.unpaid)
 
 
 def _no_rows_left(expected: int, seconds: int) -> HttpProblem:

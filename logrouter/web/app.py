@@ -49,6 +49,18 @@ _PROBES: Final = frozenset({"livez", "readyz"})
 """Routes that wait for nobody."""
 _CLIENT_LEFT: Final = 499
 """The status in the audit log of a request whose client did not wait for the answer."""
+_OF_ONE: Final = {SubjectKind.CLIENT: Requirement.CLIENT, SubjectKind.API: Requirement.API}
+_OF_SOME: Final = {
+    None: Requirement.EVERYTHING,
+    SubjectKind.CLIENT: Requirement.CLIENTS,
+    SubjectKind.API: Requirement.APIS,
+}
+_OF_PARTS: Final = {
+    None: Requirement.WORKER,
+    SubjectKind.CLIENT: Requirement.WORKER_CLIENTS,
+    SubjectKind.API: Requirement.WORKER_APIS,
+}
+"""What reports require, by the kind that they are about; the last two of those that a caller may be confined in."""
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -110,21 +122,19 @@ def build_app(
                 handler, requirement = subjects.subject_handler(view, endpoint), _subject_requirement(endpoint)
             case ScatterGatherReport():
                 handler = reports.report_handler(view, endpoint)
-                requirement = Requirement.CLIENTS if endpoint.confinable else Requirement.EVERYTHING
+                requirement = _OF_SOME[endpoint.confined_by]
             case _:
                 handler, requirement = of_worker[endpoint.name]
         add_get(path, handler, endpoint.name, requirement)
     for report in REPORTS:
         if isinstance(report, ScatterGatherReport):
-            requirement = Requirement.WORKER_CLIENTS if report.confinable else Requirement.WORKER
             path, name = f"{PARTIAL_REPORT_PATH}{report.name}", f"part_{report.name}"
-            add_get(path, reports.partial_report_handler(view, report), name, requirement)
+            add_get(path, reports.partial_report_handler(view, report), name, _OF_PARTS[report.confined_by])
     return app
 
 
 def _subject_requirement(report: SubjectReport) -> Requirement:
-    about_client = report.kind is SubjectKind.CLIENT and report.subject is None
-    return Requirement.CLIENT if about_client else Requirement.EVERYTHING
+    return _OF_ONE[report.kind] if report.subject is None else Requirement.EVERYTHING
 
 
 def _worker_handlers(view: View, authenticator: Authenticator) -> dict[str, tuple[Handler, Requirement]]:

@@ -24,9 +24,9 @@ def report_handler(view: View, report: ScatterGatherReport) -> Callable[[web.Req
     async def handle(request: web.Request) -> web.Response:
         pairs = list(request.query.items())
         query = parse_query(view, report, pairs)
-        only = caller_of(request).only
-        # What all clients cost shows only when they are read; a caller without anything left is refused before.
-        expected = 1 if only is None else max(len(only) * count_buckets(query.segments), 1)
+        only = caller_of(request).confined_to(report.confined_by)
+        # What a scan costs shows only when it is done; a caller without anything left is refused before.
+        expected = 1 if only is None else max(len(only.names) * count_buckets(query.segments), 1)
         with view.meter.charge(request, expected) as count:
             gathered = await scatter_gather(view, Asked(request, report, query, count), pairs)
             async with view.job(request) as job:

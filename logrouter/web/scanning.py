@@ -12,6 +12,7 @@ from logrouter.query.tiers import count_buckets
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from logrouter.access.names import NameSet
     from logrouter.http_server.meter import RowCount
     from logrouter.http_server.work_queue import Job
     from logrouter.query.reader import TableReader
@@ -44,16 +45,18 @@ class Scanner(NamedTuple):
         else:
             await self._rank(work)
 
-    async def run_work_for(self, work: Work, only: frozenset[str]) -> None:
-        """Do *work* for a caller who may read the clients in *only* and no others: no other rows are read.
+    async def run_work_for(self, work: Work, kind: SubjectKind | None, only: NameSet) -> None:
+        """Do *work* for a caller who may read those clients or APIs (*kind*) that are in *only*, and no others.
 
-        A `Ranking` is skipped, as an order would say something about other clients. `ValueError` for reads that are not
-        about clients.
+        A `Ranking` is skipped, as an order would say something about others. `ValueError` for reads that are about
+        anything else.
         """
-        if isinstance(work, Scan) and work.kind == SubjectKind.CLIENT:
-            await self._scan_only(work, only)
+        if isinstance(work, Scan) and work.kind == kind:
+            names = [name for name in sorted(only.names) if name.startswith(work.prefix)]
+            if not await self._scan_names(work, names):
+                await self._scan_fitting(work, only)
         elif not isinstance(work, Ranking):
-            raise ValueError("a report that is not about clients cannot be confined to some")
+            raise ValueError("a report about anything else cannot be confined to some clients or APIs")
 
     async def _scan(self, scan: Scan) -> None:
         kind, segment, add, whole, prefix, search = scan
@@ -87,11 +90,12 @@ class Scanner(NamedTuple):
                 if self.job.over():
                     await self.job.pause()
 
-    async def _scan_only(self, scan: Scan, only: frozenset[str]) -> None:
+    async def _scan_names(self, scan: Scan, names: Sequence[str]) -> bool:
+        """Read the rows of *names*, and no others; whether the scan has ended early."""
         tier, start, stop = scan.segment
-        for name in sorted(only):
-            subject = _CLIENT + name
-            if self.reader.partition_of(subject) not in self.partitions or not name.startswith(scan.prefix):
+        for name in names:
+            subject = scan.kind + name
+            if self.reader.partition_of(subject) not in self.partitions:
                 continue
             moment = self.reader.moment(subject, [scan.segment])
             self.read.here += count_buckets([scan.segment])
@@ -100,8 +104,23 @@ class Scanner(NamedTuple):
                     await self.job.pause()
             for bucket in range(start, stop):
                 cell = moment.cell(tier, bucket)
-                if cell is not None:
-                    scan.add(name, bucket, cell)
+                if cell is not None and scan.add(name, bucket, cell):
+                    return True
+                if self.job.over():
+                    await self.job.pause()
+        return False
+
+    async def _scan_fitting(self, scan: Scan, only: NameSet) -> None:
+        """Read the rows whose names fit a pattern; that there are others is not to be seen by what the caller pays."""
+        kind, segment, add, whole, within = scan
+        for prefix in only.prefixes(within):
+            for row in self.reader.scan(self.partitions, kind, segment, prefix, whole=whole):
+                if row is not None and only.fits(row[0]):
+                    self.read.here += 1
+                    if add(*row):
+                        return
+                elif row is not None:
+                    self.read.unpaid += 1
                 if self.job.over():
                     await self.job.pause()
 

@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
-from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.http_server import problems
 from logrouter.http_server.guard import caller_of
 from logrouter.http_server.meter import rows_said
@@ -117,9 +116,9 @@ async def answer_partial_report(view: View, request: web.Request, report: Scatte
 async def scatter_gather(view: View, asked: Asked, pairs: Iterable[tuple[str, str]]) -> Gathered:
     """Ask all holders of partitions at the same time, and for each partition take the first part that one gives.
 
-    *pairs* are the parameters of the request, to be sent along. For a caller who may read some clients only, the report
-    is about these, and other partitions are not asked for. A `HttpProblem` (503) if partitions are missing, unless the
-    query allows that and there is at least one part.
+    *pairs* are the parameters of the request, to be sent along. For a caller who may read some clients or APIs only,
+    the report is about these, and where all are known by name other partitions are not asked for. A `HttpProblem` (503)
+    if partitions are missing, unless the query allows that and there is at least one part.
     """
     count = view.reader.partitions()
     if count <= 0:
@@ -128,11 +127,11 @@ async def scatter_gather(view: View, asked: Asked, pairs: Iterable[tuple[str, st
     parameters = urlencode([*pairs, ("at", str(query.now_ms))])
     target = f"{PARTIAL_REPORT_PATH}{asked.report.name}?{parameters}&partitions="
     found, until = Gathered([], [], {}), monotonic() + view.limits.list_timeout
-    partitions = (
-        range(count)
-        if caller.only is None
-        else {view.reader.partition_of(SubjectKind.CLIENT + name) for name in caller.only}
-    )
+    kind = asked.report.confined_by
+    only = caller.confined_to(kind)
+    partitions: Iterable[int] = range(count)
+    if kind is not None and only is not None and not only.patterns:
+        partitions = {view.reader.partition_of(kind + name) for name in only.names}
     untried = {partition: view.candidates(partition) for partition in partitions}
     while untried:
         seconds = _round_timeout(until - monotonic(), untried)
@@ -230,7 +229,8 @@ async def _build_bounded(view: View, asked: Asked, partitions: frozenset[int]) -
 
     Whoever sees a few clients has a few rows read, and waits among those who ask for one, not among lists.
     """
-    async with view.job(asked.request, scan=caller_of(asked.request).only is None) as job:
+    only = caller_of(asked.request).confined_to(asked.report.confined_by)
+    async with view.job(asked.request, scan=only is None or bool(only.patterns)) as job:
         for _ in range(READINGS):
             held = sorted(partitions & (view.owned() | view.reader.replicas()))
             if not held:
@@ -250,14 +250,15 @@ async def _build(view: View, asked: Asked, job: Job, held: Sequence[int]) -> Par
 
     `LookupError` if one moved away in the middle of a read.
     """
-    reader, only = view.reader, caller_of(asked.request).only
+    reader, kind = view.reader, asked.report.confined_by
+    only = caller_of(asked.request).confined_to(kind)
     tokens = [reader.token(partition) for partition in held]
     # Positions before rows: the report may include newer records than it says, never lack any.
     positions = [(partition, reader.position(partition)) for partition in held]
     scanner, builder = Scanner(reader, job, asked.read, held), asked.report.builder(asked.query)
     for work in builder.work():
         if work is not None:
-            await (scanner.run_work(work) if only is None else scanner.run_work_for(work, only))
+            await (scanner.run_work(work) if only is None else scanner.run_work_for(work, kind, only))
         if job.over():
             await job.pause()
     if any(reader.token(partition) is not token for partition, token in zip(held, tokens, strict=True)):

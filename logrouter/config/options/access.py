@@ -45,7 +45,7 @@ class ScopeName:
 
     def schema(self) -> dict[str, Any]:
         """A string."""
-        return {"type": "string", "pattern": r"^(usage:read(:client=.+)?|metrics:read|admin)$"}
+        return {"type": "string", "pattern": r"^(usage:read(:(client|api)=.+)?|metrics:read|admin)$"}
 
     def describe(self) -> str:
         """All scopes."""

@@ -163,4 +163,5 @@ CALLS: Final = ScatterGatherReport(
     builder=CallsBuilder,
     partial_report=PartialCalls,
     answer=_answer,
+    confined_by=SubjectKind.API,
 )

@@ -60,9 +60,9 @@ class ScatterGatherReport(Endpoint):
     read it during an upgrade: its encoded fields are not to be renamed."""
     answer: Callable[[Query, Sequence[Any]], Steps[Answer]]
     """Merges the parts of all workers into the answer."""
-    confinable: bool = False
-    """Whether a caller who may read some clients only gets it about those: true only if it reads rows of clients and
-    shows nothing else. Any other report needs the right to read all clients."""
+    confined_by: SubjectKind | None = None
+    """Of which kind it reads rows, if of one, and shows nothing else: a caller who may read some clients, or some APIs,
+    then gets it about those. With None it needs the right to read everything."""
 
     @property
     def reach(self) -> Reach:

@@ -150,4 +150,5 @@ OUTCOMES: Final = ScatterGatherReport(
     builder=OutcomesBuilder,
     partial_report=PartialOutcomes,
     answer=_answer,
+    confined_by=SubjectKind.API,
 )

@@ -275,7 +275,7 @@ CLIENTS: Final = ScatterGatherReport(
     builder=partial(TopListBuilder, SubjectKind.CLIENT),
     partial_report=PartialTop,
     answer=partial(top_list_answer, SubjectKind.CLIENT),
-    confinable=True,
+    confined_by=SubjectKind.CLIENT,
 )
 APIS: Final = ScatterGatherReport(
     name="apis",
@@ -287,4 +287,5 @@ APIS: Final = ScatterGatherReport(
     builder=partial(TopListBuilder, SubjectKind.API),
     partial_report=PartialTop,
     answer=partial(top_list_answer, SubjectKind.API),
+    confined_by=SubjectKind.API,
 )

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.access import hops
-from logrouter.access.scopes import Via, client_scope, make_caller
+from logrouter.access.scopes import Via, api_scope, client_scope, make_caller
 
 SECRET = "between us ü".encode()
 NOW = 1_790_000_000_000
 TARGET = "/v1/clients/a%2Fb?x=1"
-WHO = make_caller("reports ü\n", Via.TOKEN, [client_scope("a/b"), "metrics:read"])
+WHO = make_caller("reports ü\n", Via.TOKEN, [client_scope("a/b"), api_scope("ü*/v1"), "metrics:read"])
 SIGNED = hops.sign_hop(SECRET, "GET", TARGET, WHO, NOW)
 
 
@@ -18,6 +18,7 @@ def test_a_hop_carries_the_callers_name_and_scopes():
     """The other worker sees the same caller."""
     found = hops.verify_hop(SECRET, "GET", TARGET, SIGNED, NOW)
     assert (found.name, found.via, found.scopes) == (WHO.name, Via.HOP, WHO.scopes)
+    assert (found.clients, found.apis) == (WHO.clients, WHO.apis)
 
 
 def test_headers_are_plain_ascii_and_hold_no_secret():

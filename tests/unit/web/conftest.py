@@ -218,7 +218,7 @@ def clients():
     return CLIENTS
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_tables():
     """Tables that have counted the requests given."""
     return tables_of

@@ -218,6 +218,12 @@ def test_a_token_without_a_key_name_needs_the_only_key():
             ["metrics:read", "usage:read"],
         ),
         ({"scope": "usage:read admin"}, {"scopes": {"analyst": ("usage:read",)}}, []),
+        ({"scope": "usage:read:api=pay*"}, {}, ["usage:read:api=pay*"]),
+        (
+            {"groups": ["payments"]},
+            {"claim": "groups", "scopes": {"payments": ("usage:read:api=pay*",)}},
+            ["usage:read:api=pay*"],
+        ),
         ({"scope": None, "azp": "client-1"}, {"client_claim": "azp"}, ["usage:read:client=client-1"]),
         ({"scope": None, "azp": "a/b ü"}, {"client_claim": "azp"}, [client_scope("a/b ü")]),
         ({"scope": None, "azp": "-"}, {"client_claim": "azp"}, []),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
+from logrouter.access.names import NameSet, Wildcard, make_name_set
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.http_server.meter import RowCount
@@ -126,11 +128,40 @@ def test_a_confined_caller_has_its_rows_read_in_turns(reader, only):
             added.append(name)
             clock.work()
 
-        await scanner.run_work_for(Scan(SubjectKind.CLIENT, LIFE, add), only)
+        await scanner.run_work_for(Scan(SubjectKind.CLIENT, LIFE, add), SubjectKind.CLIENT, NameSet(only))
         assert scanner.read.here == len(only)
 
     assert max(lasted(reader, work)) <= SLICE + 1
     assert added == sorted(only & set(NAMES))
+
+
+def test_names_by_pattern_are_read_in_turns_and_only_those_that_fit_are_paid(reader):
+    """A pattern that ends otherwise than it begins passes over rows; the caller is not told how many."""
+    added = []
+
+    async def work(scanner, clock):
+        def add(name, *_):
+            added.append(name)
+            clock.work()
+
+        only = make_name_set([Wildcard(("client-1", "5")), Wildcard(("client-19", "")), "client-007"])
+        await scanner.run_work_for(Scan(SubjectKind.CLIENT, LIFE, add), SubjectKind.CLIENT, only)
+        assert (scanner.read.total, scanner.read.unpaid) == (len(added), 81)
+
+    assert max(lasted(reader, work)) <= SLICE + 1
+    assert added == ["client-007", *(name for name in NAMES if re.fullmatch("client-1([0-8]5|9.)", name))]
+
+
+@pytest.mark.parametrize("kind", [SubjectKind.API, None])
+def test_what_is_not_about_the_callers_kind_is_not_read(reader, kind):
+    """A report that declares wrongly what it reads is an error rather than a leak."""
+
+    async def work(scanner, _):
+        with pytest.raises(ValueError, match="cannot be confined"):
+            await scanner.run_work_for(Scan(SubjectKind.CLIENT, LIFE, print), kind, NameSet(frozenset(NAMES)))
+        assert scanner.read.here == 0
+
+    lasted(reader, work)
 
 
 @pytest.mark.parametrize("report", [report for report in REPORTS if hasattr(report, "kind")], ids=lambda one: one.name)

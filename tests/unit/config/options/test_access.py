@@ -181,6 +181,7 @@ def test_a_tokens_file_with_anything_wrong_is_refused_whole(text):
     [
         (["--scope", "usage:read"], ("usage:read",), True),
         (["--client", "a b/ü\"'", "--expires", "never"], ("usage:read:client=a%20b%2F%C3%BC%22%27",), False),
+        (["--api", "core", "--api", "pay *"], ("usage:read:api=core", "usage:read:api=pay%20*"), True),
         (
             ["--scope", "metrics:read", "--scope", "admin", "--expires", "9999-01-01T00:00:00Z"],
             ("admin", "metrics:read"),
@@ -213,6 +214,9 @@ def test_two_tokens_are_never_the_same():
         ["a b", "--scope", "admin"],
         ["a", "--client", ""],
         ["a", "--client", "caf\udce9"],
+        ["a", "--api", ""],
+        ["a", "--api", "caf\udce9"],
+        ["a", "--scope", "usage:read:api=core?"],
         ["a", "--scope", "admin", "--expires", "2001-01-01T00:00:00Z"],
         ["a", "--scope", "admin", "--expires", "0d"],
         ["a", "--scope", "admin", "--expires", "soon"],

@@ -2,6 +2,7 @@
 
 from msgspec.structs import fields
 
+from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.query.reports.declaration import ScatterGatherReport
 from logrouter.query.reports.registry import ENDPOINTS, REPORTS
 
@@ -33,6 +34,12 @@ def test_what_workers_send_each_other_keeps_its_field_names():
     }
 
 
-def test_only_a_report_about_clients_is_made_for_a_caller_of_some():
+def test_only_a_report_about_one_kind_is_made_for_a_caller_of_some():
     """Any other report would show such a caller what others did."""
-    assert [r.name for r in REPORTS if isinstance(r, ScatterGatherReport) and r.confinable] == ["clients"]
+    found = {r.name: r.confined_by for r in REPORTS if isinstance(r, ScatterGatherReport) and r.confined_by}
+    assert found == {
+        "clients": SubjectKind.CLIENT,
+        "apis": SubjectKind.API,
+        "calls": SubjectKind.API,
+        "outcomes": SubjectKind.API,
+    }
