@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from logrouter.access.policy import CLOSED, Policy
 from logrouter.access.scopes import Via, client_scope, make_caller
 from logrouter.access.tokens import Token, digest_of, hash_token, make_token
+from logrouter.core.rollup.subjects import SubjectKind
 from tests.browser import stage
 
 ALL, ONE = make_token(b"all".ljust(32)), make_token(b"one".ljust(32))
@@ -176,3 +177,59 @@ def test_where_everybody_is_let_in_no_token_is_mentioned(tab, ordinary):
     expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.locator("#token")).to_be_hidden()
+
+
+def test_a_caller_of_apis_sees_these_and_no_client_of_theirs(tab):
+    """Its APIs are listed and open; clients are names in them that lead nowhere; reports are about its APIs."""
+    with stage.site(
+        *stage.ordinary(), access=Policy(tokens=(kept(ONE, "developers", "usage:read:api=feed*"),))
+    ) as made:
+        page = tab(made.address).open()
+        enter(page, ONE)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Your APIs")
+        expect(page.locator("main .title")).to_contain_text("these APIs and no others: feed*.")
+        figures = page.get_by_role("region", name="Your APIs by figures")
+        expect(figures.locator("tbody tr")).to_have_count(1)
+        figures.get_by_role("link", name="feed/v1").click()
+        expect(page.locator(".tile .value").first).to_have_text("4")
+        expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")
+        clients = page.get_by_role("region", name="Top clients")
+        expect(clients.locator("tbody tr").first).to_contain_text("client-2")
+        assert clients.locator("tbody a").count() == 0
+        page.get_by_role("navigation").get_by_role("link", name="Reports").click()
+        outcomes = page.get_by_role("region", name="Success and failure by API")
+        expect(outcomes.locator("tbody").get_by_role("link").first).to_have_text("feed/v1")
+        expect(page.locator("#badge")).to_have_attribute("data-state", "fresh")
+        assert "core" not in page.locator("main").inner_text()
+        page.get_by_role("navigation").get_by_role("link", name="Clients").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Your APIs")
+
+
+def test_a_caller_of_apis_finds_these_by_the_search(tab):
+    """Clients are not for it, which does not end the search."""
+    with stage.site(
+        *stage.ordinary(), access=Policy(tokens=(kept(ONE, "developers", "usage:read:api=feed*"),))
+    ) as made:
+        page = tab(made.address).open()
+        enter(page, ONE)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Your APIs")
+        page.get_by_role("combobox").fill("fe")
+        page.clock.fast_forward(1_000)
+        expect(page.get_by_role("option").first).to_contain_text("feed/v1")
+        assert "does not answer" not in page.locator("#found").inner_text()
+
+
+def test_the_page_takes_names_for_the_callers_as_the_server_does(tab, guarded):
+    """Else a link would lead to a refusal, or be missing."""
+    patterns = ["core", "pay*", "*-eu", "a*b*c", "ab*ba", "*", "%2A", "-", "%C3%BC%2F*"]
+    names = ["core", "Core", "pay", "payments", "a-eu", "eu", "abc", "abbcc", "acb", "aba", "abba", "*", "-", "ü/x", ""]
+    page = tab(guarded.address).open()
+    found = page.evaluate(
+        """async ([scopes, names]) => {
+            const { isOneOf, ownNames } = await import("./assets/access.js");
+            return scopes.map((scope) => names.map((name) => isOneOf(ownNames([scope]).api, name)));
+        }""",
+        [[f"usage:read:api={pattern}" for pattern in patterns], names],
+    )
+    callers = [make_caller("x", Via.TOKEN, [f"usage:read:api={pattern}"]) for pattern in patterns]
+    assert found == [[caller.may_read(SubjectKind.API, name) for name in names] for caller in callers]

@@ -30,15 +30,37 @@ export function tokens(changed) {
   return open;
 }
 
-/** The clients that a caller may read, if it may not read all of them; null if it may. */
-export function ownClients(scopes) {
+/** The clients and APIs that a caller may read, if it may not read all of them; null if it may. */
+export function ownNames(scopes) {
   if (scopes.includes("usage:read") || scopes.includes("admin")) return null;
-  const prefix = "usage:read:client=";
-  return scopes.filter((scope) => scope.startsWith(prefix)).map((scope) => {
-    try {
-      return decodeURIComponent(scope.slice(prefix.length));
-    } catch {
-      return scope.slice(prefix.length);
-    }
-  });
+  const behind = (prefix) => scopes.filter((scope) => scope.startsWith(prefix)).map((scope) => scope.slice(prefix.length));
+  return {
+    client: behind("usage:read:client=").map((text) => [decoded(text)]),
+    api: behind("usage:read:api=").map((text) => text.split("*").map(decoded)),
+  };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Whether a name is one of those that are given by their parts, between which any characters may stand. */
+export const isOneOf = (given, name) => given.some((parts) => fits(parts, name));
+
+function fits([first, ...rest], name) {
+  if (!rest.length) return name === first;
+  const last = rest.pop();
+  let at = first.length;
+  // What is nobody's is in no pattern.
+  if (name === "-" || at + last.length > name.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return at <= name.length - last.length;
 }

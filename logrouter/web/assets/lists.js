@@ -140,8 +140,9 @@ function uncertain(answer) {
   return h("p", { class: "muted note" }, `${whom} ${size} at most.`);
 }
 
-/** Reports over all clients. */
+/** Reports over all clients; for who may read certain APIs alone, those about these. */
 export function reports(page) {
+  const whole = !page.own();
   const chart = callsChart(page.zoom);
   const calls = chartPanel({ title: "Calls by API over time", charts: [chart], update: chart.update, empty: (answer) => (answer.apis.length ? null : "No calls in this time.") });
   const outcomes = panel({
@@ -161,7 +162,7 @@ export function reports(page) {
   });
   return {
     element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Reports")),
-      h("div", { class: "panels" }, calls.element, outcomes.element, unmatched.element)),
+      h("div", { class: "panels" }, calls.element, outcomes.element, whole ? unmatched.element : null)),
     title: "Reports",
     load(query, signal) {
       const when = { ...timeRange(query), partial: "allow" };
@@ -169,26 +170,33 @@ export function reports(page) {
       return Promise.all([
         calls.load(["reports", "calls"], { ...seriesParameters(query), partial: "allow" }, signal),
         outcomes.load(["reports", "outcomes"], { ...when, limit: 40 }, signal),
-        unmatched.load(["reports", "unmatched"], { ...timeRange(query), limit: 40 }, signal),
+        ...(whole ? [unmatched.load(["reports", "unmatched"], { ...timeRange(query), limit: 40 }, signal)] : []),
       ]);
     },
     destroy: () => calls.destroy(),
   };
 }
 
-/** What a caller sees who may read certain clients alone. */
+/** What a caller sees who may read certain clients or APIs alone; *names* are the parts of each, by kind. */
 export function own(page, names) {
-  const made = ranking(page, "client", "Your clients by figures", PAGE);
-  made.element.classList.add("wide");
+  // Who may read nothing is told so by the answer to a list.
+  const kinds = ["client", "api"].filter((kind) => names[kind].length || (kind === "client" && !names.api.length));
+  const words = kinds.map((kind) => (kind === "client" ? "clients" : "APIs"));
+  const title = `Your ${words.join(" and ")}`;
+  const made = kinds.map((kind, at) => ranking(page, kind, `Your ${words[at]} by figures`, PAGE));
+  made.forEach(({ element }) => element.classList.add("wide"));
   // Also those without requests in this time, which the list of figures does not have.
-  const all = names.length ? ["Your token reads these clients and no others: ", names.map((name, at) => [at ? ", " : "", link(page, "client", name)]), "."] : "Your token reads no clients.";
+  const name = (kind, parts) => (parts.length > 1 ? h("code", null, parts.join("*")) : link(page, kind, parts[0]));
+  const all = kinds.map((kind, number) => h("p", { class: "muted" }, names[kind].length
+    ? [`Your token reads these ${words[number]} and no others: `, names[kind].map((parts, at) => [at ? ", " : "", name(kind, parts)]), "."]
+    : "Your token reads no clients."));
   return {
-    element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Your clients"), h("p", { class: "muted" }, all)),
-      h("div", { class: "panels" }, made.element)),
-    title: "Your clients",
-    async load(query, signal) {
-      page.announce("Your clients");
-      return [await made.load(["clients"], { ...timeRange(query), limit: PAGE, partial: "allow" }, signal)];
+    element: h("div", { class: "view" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, title), all),
+      h("div", { class: "panels" }, made.map(({ element }) => element))),
+    title,
+    load(query, signal) {
+      page.announce(title);
+      return Promise.all(kinds.map((kind, at) => made[at].load([MANY[kind]], { ...timeRange(query), limit: PAGE, partial: "allow" }, signal)));
     },
     destroy() {},
   };

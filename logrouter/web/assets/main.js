@@ -1,6 +1,6 @@
 // Puts the page together: address to view, view to figures, and figures asked for again while somebody looks.
 
-import { ownClients, tokens } from "./access.js";
+import { isOneOf, ownNames, tokens } from "./access.js";
 import { ApiError, askable, get, hasToken } from "./api.js";
 import { byId, h, replace, say } from "./dom.js";
 import { clock, judge, show } from "./freshness.js";
@@ -34,8 +34,10 @@ const page = {
     say(text);
   },
   failed: (error) => { if (error.status === 401) refused(error); },
-  /** The clients that the caller is confined to; null if it may read all, or is not known yet. */
-  ownClients: () => caller && ownClients(caller.scopes),
+  /** The clients and APIs that the caller is confined to, by kind; null if it may read all, or is not known yet. */
+  own: () => caller && ownNames(caller.scopes),
+  /** Whether the caller may open the view of a client or an API. */
+  reads: (kind, name) => !page.own() || isOneOf(page.own()[kind], name),
 };
 
 const minute = (n) => `${new Date(n * 60e3).toISOString().slice(0, 16)}:00Z`;
@@ -50,8 +52,9 @@ function makeView({ view: kind, name }) {
   if (name !== null && !askable(name)) {
     return nothing(page, "This name cannot be asked for", `Browsers take “${name}” in an address for a folder. The API answers for it: see the reference.`, [["Clients", "clients"]]);
   }
-  const names = page.ownClients();
-  if (names && kind !== "client") return own(page, names);
+  const names = page.own();
+  const confined = names && kind !== "client" && !(names.api.length && ["api", "reports"].includes(kind));
+  if (confined) return own(page, names);
   switch (kind) {
     case "client": case "api": return subject(page, kind, name);
     case "clients": return list(page, "client");
@@ -99,7 +102,7 @@ async function refresh() {
       byId("token").hidden = caller.open && !hasToken();
       byId("token").title = `You are ${caller.name}`;
       // What this caller may see may be another view than the one that was made before it was known.
-      if (page.ownClients() && state.view !== "client" && !REPLACEMENTS[viewed]) showView(makeView(state));
+      if (page.own() && state.view !== "client" && !REPLACEMENTS[viewed]) showView(makeView(state));
     }
     const answers = await view.load(state.query, signal);
     if (signal.aborted) return;
@@ -165,7 +168,7 @@ function showInstead(error) {
 
 async function retryView(_, signal) {
   const many = { client: "clients", api: "apis" }[state.view];
-  await get(many ? [many, state.name] : ["clients"], many ? {} : { limit: 1, ...timeRange(state.query) }, signal);
+  await get(many ? [many, state.name] : [page.own()?.api.length ? "apis" : "clients"], many ? {} : { limit: 1, ...timeRange(state.query) }, signal);
   viewed = "";
   route();
   return [];

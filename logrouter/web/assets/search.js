@@ -66,8 +66,12 @@ export function search(page) {
     const { signal } = asking;
     const question = { prefix: text, window: "life", limit: MOST, partial: "allow" };
     try {
-      // Who may read certain clients alone may not list APIs: asking would only be refused.
-      const both = [get(["clients"], question, signal), page.ownClients() ? { apis: [] } : get(["apis"], { ...question, limit: 4 }, signal)];
+      // Who may read certain clients or APIs alone may not list the others: asking would only be refused.
+      const own = page.own();
+      const both = [
+        own && !own.client.length ? { clients: [] } : get(["clients"], question, signal),
+        own && !own.api.length ? { apis: [] } : get(["apis"], { ...question, limit: 4 }, signal),
+      ];
       const [clients, apis] = await Promise.all(both);
       if (signal.aborted) return;
       const found = [

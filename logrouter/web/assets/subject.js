@@ -182,9 +182,10 @@ export function chip(code) {
   return h("span", { class: "chip" }, mark, format.status(text));
 }
 
-/** A link to a client or an API; what is no real name is text. */
+/** A link to a client or an API; what is no real name, or not for the caller, is text. */
 export function link(page, kind, name) {
   if (name === "~other") return h("span", { class: "muted" }, "all others");
+  if (!page.reads(kind, name)) return h("span", { class: name === "-" ? "absent" : null }, format.named(kind, name));
   return h("a", { href: page.address(kind, name), "data-key": `${kind} ${name}`, class: name === "-" ? "absent" : null }, format.named(kind, name));
 }
 
