@@ -7,7 +7,7 @@ import time
 import pytest
 
 from logrouter.access import hops
-from logrouter.access.scopes import Via, client_scope, make_caller
+from logrouter.access.scopes import Via, api_scope, client_scope, make_caller
 from logrouter.access.tokens import make_token
 from logrouter.query.endpoints import Reach
 from logrouter.query.reports.registry import ENDPOINTS
@@ -15,9 +15,10 @@ from logrouter.query.reports.registry import ENDPOINTS
 pytestmark = pytest.mark.broker
 
 SECRET = "a secret between two workers"  # noqa: S105 - of this test
-ALL, ONE = make_token(b"all".ljust(32)), make_token(b"one".ljust(32))
+ALL, ONE, SOME = (make_token(name.ljust(32)) for name in (b"all", b"one", b"some"))
 MINE, OTHER = "client1", "client2"
 OF_CLIENT = [endpoint.path for endpoint in ENDPOINTS if "{client_id}" in endpoint.path]
+OF_API = [endpoint.path for endpoint in ENDPOINTS if "{api}" in endpoint.path]
 OF_ALL = [e.path for e in ENDPOINTS if e.reach is not Reach.NOBODY and "{client_id}" not in e.path]
 
 
@@ -31,9 +32,9 @@ def signed(path, secret, scopes):
     return hops.sign_hop(secret.encode(), "GET", path, make_caller("x", Via.HOP, scopes), time.time_ns() // 1_000_000)
 
 
-def test_a_token_of_one_client_reads_it_through_both_workers_and_nothing_else(lane, eventually):
+def test_a_token_reads_what_it_names_through_both_workers_and_nothing_else(lane, eventually):
     """Its own path, its line of the list, no other client, no totals; not in the name of a worker either."""
-    access = {"secret": SECRET, "tokens": {ALL: ["usage:read"], ONE: [client_scope(MINE)]}}
+    access = {"secret": SECRET, "tokens": {ALL: ["usage:read"], ONE: [client_scope(MINE)], SOME: [api_scope("fe*")]}}
     workers = [lane.worker(name, **access) for name in ("a", "b")]
     lane.feed(4)
 
@@ -62,6 +63,16 @@ def test_a_token_of_one_client_reads_it_through_both_workers_and_nothing_else(la
         _, lines = worker.get("/v1/clients?format=csv", **bearer(ONE))
         assert [line.split(",")[0] for line in lines.splitlines()] == ["client_id", MINE]
 
+        for path in OF_API:
+            assert worker.get(path.format(api="feed"), **bearer(SOME))[0] == 200
+            assert worker.get(path.format(api="core"), **bearer(SOME))[0] == 403
+        for path in OF_CLIENT:
+            assert worker.get(path.format(client_id=MINE), **bearer(SOME))[0] == 403
+        _, whole = worker.get("/v1/apis?window=life", **bearer(ALL))
+        _, some = worker.get("/v1/apis?window=life", **bearer(SOME))
+        assert some["apis"] == [entry for entry in whole["apis"] if entry["api"] == "feed"]
+        assert (some["total"]["apis"], some["total"]["count"]) == (1, some["apis"][0]["count"])
+
         part = f"/internal/v1/parts/clients?at={time.time_ns() // 1_000_000}&partitions=0,1,2,3"
         other = f"/v1/clients/{OTHER}"
         assert worker.get(part, **bearer(ALL))[0] == 404
@@ -75,5 +86,5 @@ def test_a_token_of_one_client_reads_it_through_both_workers_and_nothing_else(la
         for worker in workers
     }
     assert len(answered) == 1, "one of the two has asked the other"
-    assert all(f"who=caller-{n}" in "".join(worker.text() for worker in workers) for n in (0, 1))
-    assert not any(secret in worker.text() for worker in workers for secret in (ALL, ONE, SECRET))
+    assert all(f"who=caller-{n}" in "".join(worker.text() for worker in workers) for n in (0, 1, 2))
+    assert not any(secret in worker.text() for worker in workers for secret in (ALL, ONE, SOME, SECRET))
