@@ -217,6 +217,9 @@ def test_a_caller_of_apis_finds_these_by_the_search(tab):
         page.clock.fast_forward(1_000)
         expect(page.get_by_role("option").first).to_contain_text("feed/v1")
         assert "does not answer" not in page.locator("#found").inner_text()
+        page.get_by_role("combobox").fill("feed/v1")
+        page.get_by_role("combobox").press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("API feed/v1")
 
 
 def test_the_page_takes_names_for_the_callers_as_the_server_does(tab, guarded):

@@ -55,6 +55,12 @@ export function search(page) {
     mark(-1);
   }
 
+  /** What is opened by its whole name: a client, or an API where the caller may read APIs alone. */
+  function whole(name) {
+    const own = page.own();
+    return { kind: own && !own.client.length && own.api.length ? "api" : "client", name };
+  }
+
   async function ask() {
     const text = input.value;
     if (!text.trim()) {
@@ -78,13 +84,14 @@ export function search(page) {
         ...clients.clients.map((row) => ({ kind: "client", name: row.client_id, count: row.count })),
         ...apis.apis.map((row) => ({ kind: "api", name: row.api, count: row.count })),
       ];
-      const exact = found.some((option) => option.kind === "client" && option.name === text) ? [] : [{ kind: "client", name: text, exact: true }];
+      const named = whole(text);
+      const exact = found.some((option) => option.kind === named.kind && option.name === text) ? [] : [{ ...named, exact: true }];
       show([...found, ...exact], found.length ? null : "No name begins so; capital letters matter.");
     } catch (error) {
       if (error.name === "AbortError") return;
       page.failed(error);
       // An id that is known can be opened all the same: one client is asked of one worker.
-      show([{ kind: "client", name: text, exact: true }], "The search does not answer.");
+      show([{ ...whole(text), exact: true }], "The search does not answer.");
     }
   }
 
@@ -100,7 +107,7 @@ export function search(page) {
     } else if (event.key === "Enter") {
       event.preventDefault();
       if (active >= 0) choose(options[active]);
-      else if (input.value.trim()) choose({ kind: "client", name: input.value.trim() });
+      else if (input.value.trim()) choose(whole(input.value.trim()));
     } else if (moves[event.key] && options.length) {
       event.preventDefault();
       mark((active + moves[event.key] + options.length + (active < 0 && event.key === "ArrowUp" ? 1 : 0)) % options.length);
