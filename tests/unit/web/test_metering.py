@@ -130,6 +130,21 @@ def test_rows_are_counted_by_endpoint_on_the_worker_that_reads_them(fleet, let_i
     assert 0 < more["clients"] < 31
 
 
+def test_rows_that_a_caller_may_not_know_of_are_counted_and_not_charged(fleet, let_in):
+    """A pattern that goes on behind its star passes over rows: what that costs is shown to the operator alone."""
+    policy, sent = let_in(some=["usage:read:api=*/v1"])
+
+    async def main():
+        async with fleet(1, access=policy) as (worker,):
+            before = QUERY_ROWS.labels("apis")._value.get()
+            reply = await worker.get("/v1/apis?window=life", **sent["some"])
+            assert [entry["api"] for entry in reply.json["apis"]] == ["feed/v1"]
+            read = QUERY_ROWS.labels("apis")._value.get() - before
+            assert (reply.headers["Logrouter-Rows-Read"], read) == ("1", 3)
+
+    asyncio.run(main())
+
+
 def test_a_forged_hop_is_charged_to_the_address_and_not_to_whom_it_names(fleet, let_in):
     """Whoever claims to be a worker without the secret runs into the bound for strangers; callers and workers don't."""
     policy, sent = let_in(mine=[client_scope("client-1")])
