@@ -112,9 +112,9 @@ class Scanner(NamedTuple):
 
     async def _scan_fitting(self, scan: Scan, only: NameSet) -> None:
         """Read the rows whose names fit a pattern; that there are others is not to be seen by what the caller pays."""
-        kind, segment, add, whole, within = scan
+        kind, segment, add, whole, within, search = scan
         for prefix in only.prefixes(within):
-            for row in self.reader.scan(self.partitions, kind, segment, prefix, whole=whole):
+            for row in self.reader.scan(self.partitions, kind, segment, prefix, whole=whole, search=search):
                 if row is not None and only.fits(row[0]):
                     self.read.here += 1
                     if add(*row):
