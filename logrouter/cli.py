@@ -18,6 +18,10 @@ COMMANDS: Final = {
         "logrouter.commands.broker",
         "Run the embedded Apache Kafka alone: one node, for development. Ctrl-C stops it.",
     ),
+    "callers": (
+        "logrouter.commands.callers",
+        "Show who called a URL, over all APIs: clients by URL, the most frequent first.",
+    ),
     "check": (
         "logrouter.commands.check",
         "Check a topics.yaml: every problem at once, with its place. Needs no broker.",

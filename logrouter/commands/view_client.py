@@ -84,6 +84,12 @@ async def ask_usage(view: ViewAddress, client: str, window: str) -> dict[str, An
     }
 
 
+async def ask_callers(view: ViewAddress, parameters: dict[str, str | int | None]) -> Answer:
+    """Who called a URL: the answer of ``/v1/callers`` to *parameters*. Raises `ViewError`."""
+    async with ViewClient(view) as connection:
+        return await connection.get("callers", **parameters)
+
+
 def _reason(exc: Exception) -> str:
     """Why there is no answer, in words of the operating system rather than of the library."""
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
