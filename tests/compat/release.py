@@ -18,7 +18,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from logrouter.config.compile.extras import SINCE_1_1
 from logrouter.core.templates.masking import mask_segments
+from logrouter.core.transform import drop
 
 FOLDER: Final = Path(__file__).parent
 PREFIX: Final = "compat"
@@ -110,8 +112,13 @@ def within(before: Any, now: Any) -> Any:
 
 
 def without_minor(value: bytes) -> bytes:
-    """An event or a line that waits, with the schema's version of 0.1.0: 1.1.0 only has more fields."""
-    return value.replace(b'"/logrouter/api_request/1.1.0"', b'"/logrouter/api_request/1.0.0"')
+    """An event or a line that waits, with the schema's version of 0.1.0, and without the fields that 1.1.0 adds."""
+    found = orjson.loads(value)
+    event = found[-1] if isinstance(found, list) else found
+    if isinstance(event, dict) and event.get("$schema") == "/logrouter/api_request/1.1.0":
+        event["$schema"] = "/logrouter/api_request/1.0.0"
+        drop(SINCE_1_1)(event)
+    return orjson.dumps(found)
 
 
 def by_template(answer: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from logrouter.model import RawRecord
 
 CANONICAL: Final = "api_request/1.1.0"
-SINCE_1_1: Final[tuple[Path, ...]] = (("path_template",), ("backend",), ("error", "source"))
+SINCE_1_1: Final[tuple[Path, ...]] = (("path_template",), ("backend",), ("error", "source"), ("meta", "response_id"))
 """Fields that events have had since 1.1.0 of their schema: a route whose schema refuses one leaves it out."""
 MAX_WEIGHT: Final = 1_000_000
 _GEO: Final = "geo"

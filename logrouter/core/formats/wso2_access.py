@@ -81,6 +81,7 @@ _TIME = re.compile(
     r"(?:^|(?<=\s))\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?(?=\s|\Z|\[)", re.ASCII
 )
 _MAX_HEAD: Final = 1024
+_UUID: Final = re.compile(r"(?:urn:uuid:)?[0-9A-Fa-f-]{1,64}", re.ASCII)
 
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 
@@ -303,6 +304,9 @@ def _request(values: dict[str, str], key: str | None) -> tuple[dict[str, Any], t
         http["request_headers"] = {"user-agent": values["UserAgent"]}
     if key is not None:
         meta["request_id"] = key
+    own = values.get("MessageID")
+    if own != key and own is not None and _UUID.fullmatch(own):  # what is no id by its form may hold anything
+        meta["response_id"] = own
     wso2.drop_empty(event)
     return event, flags
 
@@ -318,11 +322,12 @@ def _ending(
     flags: tuple[str, ...] = ()
     if kind == ERROR:
         code = values.get("ERROR_CODE")
-        fault = fault_of(code, values.get("ErrorSource"))
+        source = values.get("ErrorSource")
+        fault = fault_of(code, source)
         if status is None and fault is not None and fault.status is not None:
             status, flags = fault.status, (wso2.STATUS_FROM_ERROR,)
         outcome = fault.outcome if fault is not None else outcome_of(status, from_backend=False) or "gateway_error"
-        error = wso2.error_of(code, fault and fault.kind, values.get("ERROR_MESSAGE"))
+        error = wso2.error_of(code, fault and fault.kind, values.get("ERROR_MESSAGE"), source)
         if error:
             event["error"] = error
     if status is not None:

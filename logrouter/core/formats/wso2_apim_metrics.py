@@ -134,7 +134,8 @@ def _fault(
     flags: tuple[str, ...] = ()
     if status is None and fault is not None and fault.status is not None:
         status, flags = fault.status, (wso2.STATUS_FROM_ERROR,)
-    error = wso2.error_of(code, fault.kind if fault is not None else kind and kind.lower(), texts.get("errorMessage"))
+    named = fault.kind if fault is not None else kind and kind.lower()
+    error = wso2.error_of(code, named, texts.get("errorMessage"), kind)
     if error:
         event["error"] = error
     outcome = fault.outcome if fault is not None else outcome_of(status, from_backend=False) or "gateway_error"

@@ -169,12 +169,16 @@ def bounded(text: str, limit: int = MAX_NAME) -> tuple[str, tuple[str, ...]]:
     return name, () if name == text else (SUSPECT,)
 
 
-def error_of(code: str | None, kind: str | None, message: str | None) -> dict[str, str]:
-    """The event's `error` of code, class and message, without anything in the message that looks like a secret."""
+def error_of(code: str | None, kind: str | None, message: str | None, source: str | None = None) -> dict[str, str]:
+    """The event's `error`: code, class, and message without anything that looks like a secret.
+
+    *source* is the gateway's own word for the part of it, or for the kind of fault, that reports the error.
+    """
     parts = {
         "code": code and bounded_name(code, MAX_CODE),
         "class": kind and bounded_name(kind, MAX_CODE),
         "message": message and redact_shown("message", message, MAX_MESSAGE),
+        "source": source and bounded_name(source, MAX_CODE),
     }
     return {name: text for name, text in parts.items() if text}
 

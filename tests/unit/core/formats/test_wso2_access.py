@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.wso2_access import MAX_PAIRS
+from logrouter.core.join.held_lines import add_opening
 from logrouter.core.text.timestamps import epoch_ms
 from logrouter.model import Envelope, Ignored, PairKey, Parsed, Reason, Rejected
 
@@ -230,6 +231,41 @@ def test_a_forged_event_makes_a_line_unreadable_at_most() -> None:
     found = read(line(("UserAgent", 'x", Event="REQUEST_COMPLETE'), ("Event", "ERROR"), ("MessageID", "m")))
     assert isinstance(found, Rejected)
     assert (found.reason, found.pointer) == (Reason.MALFORMED, "/Event")
+
+
+def test_the_event_of_a_pair_has_both_message_ids():
+    """The request's id stays what it is; the response's stands beside it, so that a search for either finds both."""
+    request, response = "urn:uuid:5d0f8a52-0001", "urn:uuid:5d0f8a52-0002"
+    opening = parsed(line(("Event", "INCOMING_REQUEST"), ("MessageID", request), ("RequestInURL", "/a"))).event
+    closing = parsed(
+        line(("Event", "REQUEST_COMPLETE"), ("MessageID", response), ("ResponseTo", request), ("StatusCode", "200"))
+    ).event
+    for event in (opening, closing):
+        event["meta"]["dt"] = "2026-05-01T17:00:00.118Z"
+
+    add_opening(closing, opening)
+
+    assert (closing["meta"]["request_id"], closing["meta"]["response_id"]) == (request, response)
+    assert "response_id" not in opening["meta"]
+
+
+@pytest.mark.parametrize("own", ["jdoe@example.org", "Bearer 0123456789abcdef", "urn:uuid:" + "0" * 200, ""])
+def test_what_is_no_id_by_its_form_is_no_response_id(own):
+    """Nothing that may be about a person or a secret gets out as an id."""
+    found = parsed(line(("Event", "REQUEST_COMPLETE"), ("MessageID", own), ("ResponseTo", "1"), ("StatusCode", "200")))
+
+    assert found.event["meta"] == {"request_id": "1"}
+
+
+@given(st.text(max_size=300).filter(lambda text: '"' not in text and "\n" not in text))
+def test_source_of_an_error_is_bounded_and_printable(source: str) -> None:
+    """The gateway's word for the part that reports the error, whatever it is, fits into the event."""
+    found = parsed(line(("Event", "ERROR"), ("MessageID", "1"), ("StatusCode", "500"), ("ErrorSource", source)))
+    told = found.event.get("error", {}).get("source", "")
+
+    assert len(told) <= 128
+    assert told.isprintable()
+    assert (told == source) or len(source) > 64 or not source.isprintable() or source in ABSENT or "ey" in source
 
 
 def test_times_are_exact_to_the_millisecond() -> None:
