@@ -245,9 +245,12 @@ def _unused(file: FileOptions, problems: Problems) -> None:
             problems.warn(f"lookups.{name}", f"no route looks anything up in {name}")
     if file.geoip is not None and not any(route.enrich.geoip for route in file.routes):
         problems.warn("geoip", "no route says `enrich: {geoip: true}`")
-    hashes = any(route.client_ip.policy == "hash" or route.enrich.client_id.hashed for route in file.routes)
+    hashes = any(
+        "hash" in (route.client_ip.policy, route.user) or route.enrich.client_id.hashed for route in file.routes
+    )
     if file.privacy.hash_key is not None and not hashes:
-        problems.warn("privacy.hash_key", "no route says `client_ip: hash`, or `hashed: true` of its client id")
+        detail = "no route says `client_ip: hash`, `user: hash`, or `hashed: true` of its client id"
+        problems.warn("privacy.hash_key", detail)
 
 
 def _short_windows(file: FileOptions, problems: Problems) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from logrouter.config.compile.users import reads_user
 from logrouter.core.names import OAUTH_PREFIX
 from logrouter.core.redact import names_secret
 
@@ -19,7 +20,7 @@ _PUBLIC_PART: Final = re.compile(
 
 
 def warn_privacy(file: FileOptions, problems: Problems) -> None:
-    """Warn of headers that hold credentials, of keys that become client ids, and of query strings that are kept."""
+    """Warn of headers that hold credentials, of keys that become client ids, of users and of queries that are kept."""
     for index, route in enumerate(file.routes):
         for number, header in enumerate(route.request_headers):
             if names_secret(header):
@@ -42,6 +43,10 @@ def warn_privacy(file: FileOptions, problems: Problems) -> None:
                     f"{source} is called like a secret, which formats drop: say `hashed: true` to publish a keyed hash "
                     "of it",
                 )
+        if route.user in ("keep", "hash") and not reads_user(route.format):
+            problems.warn(
+                f"routes[{index}].user", f"lines of the format {route.format.name} name no user that logrouter reads"
+            )
         if route.query == "keep":
             problems.warn(
                 f"routes[{index}].query",

@@ -26,6 +26,7 @@ from logrouter.config.compile.openapi_files import OpenApiFiles
 from logrouter.config.compile.outputs import resolve_destinations
 from logrouter.config.compile.pairing import check_pair, pairing_changelog, pairing_options
 from logrouter.config.compile.schemas import load_schema
+from logrouter.config.compile.users import build_user_masks, build_user_reader
 from logrouter.config.options.file import TablesLaneOptions
 from logrouter.config.options.match import Matching
 from logrouter.config.options.topics import split_topics
@@ -223,6 +224,7 @@ def _route(
     if options.pair is not None:
         check_pair(options, path, problems)
     parse = build_parser(options.format, join_path(path, "format"), problems)
+    with_user = build_user_reader(options, file.privacy, client_ip, schema, path, problems)
     transport = build_envelope_reader(options.enrich, schema, join_path(path, "enrich"), problems)
     if (
         transport is None
@@ -240,7 +242,7 @@ def _route(
         condition=matching.condition,
         select=matching.condition.test,
         request_only=matching.request_only,
-        parse=transport(parse),
+        parse=transport(with_user(parse)),
         format=options.format.name,
         client_id=build_client_id(
             options.enrich.client_id, client_ip, file.privacy, join_path(path, "enrich.client_id"), problems
@@ -265,5 +267,10 @@ def _route(
         topics=to.topics,
         extras=extras,
         pair_ms=options.pair.window_seconds * 1000 if options.pair is not None else None,
-        disclosure=build_disclosure(options.query, options.client_ip, file.privacy, build_line_masks(options.format)),
+        disclosure=build_disclosure(
+            options.query,
+            options.client_ip,
+            file.privacy,
+            (*build_line_masks(options.format), *build_user_masks(options)),
+        ),
     )

@@ -18,8 +18,8 @@ class PrivacyOptions:
 
     hash_key: Secret | None = opt(
         SecretReference(),
-        "Key of the address hash, only as a `${NAME}` reference. Needed where a route says `client_ip: hash`, or "
-        "`hashed: true` of its client id.",
+        "Key of the hashes, only as a `${NAME}` reference. Needed where a route says `client_ip: hash`, `user: hash`, "
+        "or `hashed: true` of its client id.",
         default=None,
     )
 

@@ -290,6 +290,14 @@ class RouteOptions:
     client_ip: ClientIpOptions = opt(
         Section(ClientIpOptions, shorthand="policy"), "The client's address.", default=ClientIpOptions()
     )
+    user: str | None = opt(
+        Choice(("drop", "keep", "hash")),
+        "The user on whose behalf a client called, where lines of the format name one: `drop` the name, `keep` it as "
+        "`user`, or `hash` it with *privacy.hash_key*, as *client_ip* does. Unless it is kept, dead letters and "
+        "`logrouter explain` hide such names, too. If the option is not there, names are dropped, except that of a key "
+        "which `format: json` maps to `user`: that is kept.",
+        default=None,
+    )
     query: str = opt(
         Choice(("drop", "keep")),
         "Query strings of request URIs: `drop` them, or `keep` them with tokens redacted.",

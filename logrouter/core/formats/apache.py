@@ -217,4 +217,6 @@ def _mask(settings: FormatSettings) -> Callable[[str], str] | None:
     return compile_secret_mask(_format_of(settings.pattern).pieces) if settings.pattern else None
 
 
-FORMAT: Final[Format] = Format(compile_apache, frozenset({"pattern"}), combined.signature, mask=_mask)
+FORMAT: Final[Format] = Format(
+    compile_apache, frozenset({"pattern"}), combined.signature, mask=_mask, users=("remote_user",)
+)

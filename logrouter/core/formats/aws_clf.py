@@ -87,4 +87,4 @@ def _signature(envelope: Envelope) -> bool:
     return bool(bracket) and before.count(" ") >= 2 and rest[:64].find('] "') > 0
 
 
-FORMAT: Final = Format(_compile, TAKES, _signature)
+FORMAT: Final = Format(_compile, TAKES, _signature, users=("user", "caller"))

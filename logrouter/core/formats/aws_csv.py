@@ -113,4 +113,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.text.count(",") >= len(HTTP) - 1 and _separated(envelope)
 
 
-FORMAT: Final = Format(_compile, TAKES | {"columns"}, _signature)
+FORMAT: Final = Format(_compile, TAKES | {"columns"}, _signature, users=("user", "caller"))

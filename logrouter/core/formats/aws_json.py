@@ -164,4 +164,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.document is not None or envelope.text.lstrip()[:1] == "{"
 
 
-FORMAT: Final = Format(_compile, TAKES | {"columns"}, _signature)
+FORMAT: Final = Format(_compile, TAKES | {"columns"}, _signature, users=("user", "caller"))

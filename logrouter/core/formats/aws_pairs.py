@@ -89,4 +89,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.text.count(", ") >= _LEAST - 1 and _BEGIN.match(envelope.text) is not None
 
 
-FORMAT: Final = Format(_compile, TAKES, _signature)
+FORMAT: Final = Format(_compile, TAKES, _signature, users=("user", "caller"))

@@ -131,4 +131,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.text.lstrip()[:1] == "<"
 
 
-FORMAT: Final = Format(_compile, TAKES, _signature)
+FORMAT: Final = Format(_compile, TAKES, _signature, users=("user", "caller"))

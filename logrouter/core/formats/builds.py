@@ -72,4 +72,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.text[:1] == "{" or _begins(envelope.text)
 
 
-FORMAT: Final[Format] = fixed_format(parse, _signature)
+FORMAT: Final[Format] = fixed_format(parse, _signature, users=("remote_user",))

@@ -74,7 +74,8 @@ class Format:
     without parsing, whether a line may be of this format; it is never False for a line that the parser would read.
     `format: auto` cannot find formats without one. *two_lines* says that the gateway writes two lines for a request and
     that the parser tells them apart, so that they can be paired. *mask* compiles settings that the parser can work with
-    to a function that hides what a line of them has in places which the settings say are secret, or to None.
+    to a function that hides what a line of them has in places which the settings say are secret, or to None. *users*
+    are names in `Parsed.fields` of whoever the client called for, the best first.
     """
 
     compile: Callable[[FormatSettings], Parser]
@@ -83,10 +84,15 @@ class Format:
     two_lines: bool = False
     needs: frozenset[str] = frozenset()
     mask: Callable[[FormatSettings], Callable[[str], str] | None] | None = None
+    users: tuple[str, ...] = ()
 
 
 def fixed_format(
-    parse: Parser, signature: Callable[[Envelope], bool] | None = None, *, two_lines: bool = False
+    parse: Parser,
+    signature: Callable[[Envelope], bool] | None = None,
+    *,
+    two_lines: bool = False,
+    users: tuple[str, ...] = (),
 ) -> Format:
     """A format without settings."""
-    return Format(lambda _settings: parse, signature=signature, two_lines=two_lines)
+    return Format(lambda _settings: parse, signature=signature, two_lines=two_lines, users=users)

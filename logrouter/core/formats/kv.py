@@ -392,4 +392,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.text[:1] != "{" and envelope.text.count("=") >= 2
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"aliases", "errors"}), _signature)
+FORMAT: Final[Format] = Format(_compile, frozenset({"aliases", "errors"}), _signature, users=("user",))

@@ -246,4 +246,6 @@ def _mask(settings: FormatSettings) -> Callable[[str], str] | None:
     return compile_secret_mask(_pieces(text), escaped=escaping != "none")
 
 
-FORMAT: Final[Format] = Format(compile_nginx, frozenset({"pattern"}), combined.signature, mask=_mask)
+FORMAT: Final[Format] = Format(
+    compile_nginx, frozenset({"pattern"}), combined.signature, mask=_mask, users=("remote_user",)
+)

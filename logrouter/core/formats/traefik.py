@@ -273,4 +273,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.document is not None and not envelope.document.keys().isdisjoint((_STATUS, *_OWN))
 
 
-FORMAT: Final[Format] = fixed_format(parse, _signature)
+FORMAT: Final[Format] = fixed_format(parse, _signature, users=("ClientUsername",))

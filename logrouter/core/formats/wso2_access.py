@@ -339,4 +339,4 @@ def _signature(envelope: Envelope) -> bool:
     return 'Event="' in envelope.text
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, two_lines=True)
+FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, two_lines=True, users=("END_USER_NAME",))

@@ -154,4 +154,4 @@ def _signature(envelope: Envelope) -> bool:
     return TOKEN in envelope.text
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature)
+FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, users=("userName",))

@@ -257,4 +257,4 @@ def _signature(envelope: Envelope) -> bool:
     return _METHOD_KEY in text or '] "' in text or _TIME.search(text) is not None
 
 
-FORMAT: Final[Format] = fixed_format(parse, _signature)
+FORMAT: Final[Format] = fixed_format(parse, _signature, users=("user",))

@@ -237,7 +237,7 @@ SHORT = (
     [
         (
             "privacy: {hash_key: '${KEY}'}\n",
-            "privacy.hash_key: no route says `client_ip: hash`, or `hashed: true` of its client id",
+            "privacy.hash_key: no route says `client_ip: hash`, `user: hash`, or `hashed: true` of its client id",
         ),
         ("admin: {token: '${SHORT}'}\n", f"admin.token: {FEW}"),
         (

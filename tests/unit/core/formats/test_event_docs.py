@@ -96,6 +96,17 @@ def test_formats_fill_what_the_page_says(formats):
         pytest.fail(f"the corpus shows this table, which docs/canonical-event.md lacks:\n{wanted}", pytrace=False)
 
 
+def test_formats_find_users_where_the_page_says():
+    """Each format that knows a user is in the table of users, with the names that its fields have."""
+    rows = re.findall(r"^\| (`[a-z0-9_`, ]+`) \| (.*?) \|", section("Users").split("\n\n")[1], re.MULTILINE)
+    told = {name: text for names, text in rows for name in re.findall(r"[a-z0-9_]+", names)}
+
+    assert told.keys() - {"json"} == {name for name, each in FORMATS.items() if each.users}
+    assert [
+        name for name, each in FORMATS.items() if name != "wso2_http" for user in each.users if user not in told[name]
+    ] == []
+
+
 def test_every_format_is_in_a_table():
     """A new format says which fields it fills."""
     assert {name for group in GROUPS for name in group} | {"auto"} == set(FORMATS)
