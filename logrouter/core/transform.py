@@ -124,6 +124,7 @@ WRITTEN_BY_CLIENTS: Final[tuple[Path, ...]] = (
     ("meta", "correlation_id"),
     ("error", "message"),
     ("error", "code"),
+    ("backend", "uri"),
 )
 """Fields of text that clients write, or that repeat what they wrote."""
 

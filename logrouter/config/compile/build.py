@@ -19,7 +19,7 @@ from logrouter.config.compile.enrichment import (
     build_weight,
 )
 from logrouter.config.compile.extras import LookupSources, compile_optional_steps
-from logrouter.config.compile.formats import build_line_masks, build_parser
+from logrouter.config.compile.formats import backend_query_of, build_line_masks, build_parser
 from logrouter.config.compile.lookups import load_lookups
 from logrouter.config.compile.masks import build_mask, with_mask
 from logrouter.config.compile.openapi_files import OpenApiFiles
@@ -223,7 +223,9 @@ def _route(
     extras = compile_optional_steps(options, to, lookup_sources, schema, path, problems)
     if options.pair is not None:
         check_pair(options, path, problems)
-    parse = build_parser(options.format, join_path(path, "format"), problems)
+    parse = build_parser(
+        options.format, join_path(path, "format"), problems, backend_query=backend_query_of(options, path, problems)
+    )
     with_user = build_user_reader(options, file.privacy, client_ip, schema, path, problems)
     transport = build_envelope_reader(options.enrich, schema, join_path(path, "enrich"), problems)
     if (

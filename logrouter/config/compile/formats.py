@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from logrouter.config.yaml.problems import join_path, list_names
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.config.options.formats import FormatOptions, KeyOptions
+    from logrouter.config.options.route import RouteOptions
     from logrouter.config.yaml.problems import Problems
     from logrouter.model import Parser
 
 
-def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parser | None:
-    """The parser of a route's format with its options; None if they are wrong, with the problems noted."""
+def build_parser(options: FormatOptions, path: str, problems: Problems, *, backend_query: str = "") -> Parser | None:
+    """The parser of a route's format with its options; None if they are wrong, with the problems noted.
+
+    *backend_query* is as in `FormatSettings`.
+    """
     kind = FORMATS[options.name]
     settings = _settings_of(options)
     nothing = FormatSettings()
@@ -33,10 +37,20 @@ def build_parser(options: FormatOptions, path: str, problems: Problems) -> Parse
     if unknown:
         return None
     try:
-        return kind.compile(settings)
+        return kind.compile(replace(settings, backend_query=backend_query))
     except FormatSettingsError as error:
         problems.add(join_path(path, error.option), error.detail)
         return None
+
+
+def backend_query_of(options: RouteOptions, path: str, problems: Problems) -> str:
+    """What becomes of queries in URLs of requests to backends, "" if the route does not publish these URLs."""
+    if options.backend_uri != "keep":
+        return ""
+    if not FORMATS[options.format.name].backends:
+        at, formats = join_path(path, "backend_uri"), [name for name, each in FORMATS.items() if each.backends]
+        problems.add(at, f"lines of {options.format.name} have no URL of a backend; those of {list_names(formats)} do")
+    return options.query
 
 
 def build_line_masks(options: FormatOptions) -> tuple[Callable[[str], str], ...]:

@@ -303,6 +303,13 @@ class RouteOptions:
         "Query strings of request URIs: `drop` them, or `keep` them with tokens redacted.",
         default="drop",
     )
+    backend_uri: str = opt(
+        Choice(("drop", "keep")),
+        "URLs of requests to backends, where lines of the format have them: `drop` them, as they name hosts that are "
+        "nobody's business, or `keep` them in the field `backend`, with host and method, without user information, and "
+        "with their query only as far as *query* keeps it.",
+        default="drop",
+    )
     weight: WeightOptions = opt(
         Section(WeightOptions, shorthand="default"), "Sampling weight of a line.", default=WeightOptions()
     )

@@ -64,8 +64,10 @@ def default_order(formats: Mapping[str, Format]) -> tuple[str, ...]:
     return (*(name for name in ORDER if name in found), *(name for name in found if name not in ORDER))
 
 
-def compile_auto(names: Sequence[str], formats: Mapping[str, Format]) -> Parser:
+def compile_auto(names: Sequence[str], formats: Mapping[str, Format], backend_query: str = "") -> Parser:
     """The parser that tries the formats called *names* in order; *formats* are all that there are, by name.
+
+    *backend_query* is as in `FormatSettings`.
 
     Raises:
         FormatSettingsError: one of them has no signature.
@@ -75,7 +77,7 @@ def compile_auto(names: Sequence[str], formats: Mapping[str, Format]) -> Parser:
         signature = None if name == NAME else formats[name].signature
         if signature is None:
             raise FormatSettingsError(f"formats[{index}]", f"{name} has no signature to be told by")
-        tried.append(_Candidate(name, signature, formats[name].compile(FormatSettings())))
+        tried.append(_Candidate(name, signature, formats[name].compile(FormatSettings(backend_query=backend_query))))
 
     def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
         fitting = [candidate for candidate in tried if candidate.fits(envelope)]
@@ -99,6 +101,6 @@ def format_over(formats: Mapping[str, Format]) -> Format:
     """The format `auto` over all the others, by name."""
 
     def compile_format(settings: FormatSettings) -> Parser:
-        return compile_auto(settings.formats or default_order(formats), formats)
+        return compile_auto(settings.formats or default_order(formats), formats, settings.backend_query)
 
-    return Format(compile_format, frozenset({"formats"}))
+    return Format(compile_format, frozenset({"formats"}), backends=True)

@@ -42,7 +42,8 @@ class FormatSettings:
     of error codes that take precedence over the format's own. *formats* are the formats that `auto` tries. *log_groups*
     are globs for the log group of a line, with names in braces. *fields* says where the fields of the event stand in a
     line, by canonical path, *extras* where further ones do that only sources read, and *required* which keys all
-    requests have.
+    requests have. *backend_query* is no setting of a format but the route's word that URLs of requests to backends are
+    read, without their queries ("drop") or with them ("keep"); with "" they are not.
     """
 
     pattern: str = ""
@@ -54,6 +55,7 @@ class FormatSettings:
     fields: Mapping[str, KeyRule] = field(default_factory=dict)
     extras: Mapping[str, KeyRule] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    backend_query: str = ""
 
 
 class FormatSettingsError(ValueError):
@@ -75,7 +77,8 @@ class Format:
     `format: auto` cannot find formats without one. *two_lines* says that the gateway writes two lines for a request and
     that the parser tells them apart, so that they can be paired. *mask* compiles settings that the parser can work with
     to a function that hides what a line of them has in places which the settings say are secret, or to None. *users*
-    are names in `Parsed.fields` of whoever the client called for, the best first.
+    are names in `Parsed.fields` of whoever the client called for, the best first. *backends* says that its lines have
+    the URL of the request to the backend, which it reads if `FormatSettings.backend_query` says so.
     """
 
     compile: Callable[[FormatSettings], Parser]
@@ -85,6 +88,7 @@ class Format:
     needs: frozenset[str] = frozenset()
     mask: Callable[[FormatSettings], Callable[[str], str] | None] | None = None
     users: tuple[str, ...] = ()
+    backends: bool = False
 
 
 def fixed_format(

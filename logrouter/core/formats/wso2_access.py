@@ -94,10 +94,11 @@ _Not = Ignored | Rejected
 
 def _compile(settings: FormatSettings) -> Parser:
     fault_of = wso2.compile_faults(settings.errors)
-    return lambda envelope: _parse(envelope.text, fault_of)
+    query = settings.backend_query
+    return lambda envelope: _parse(envelope.text, fault_of, query)
 
 
-def _parse(text: str, fault_of: FaultOf) -> Parsed | _Not:
+def _parse(text: str, fault_of: FaultOf, query: str) -> Parsed | _Not:
     """One line. Never raises."""
     line = text.strip()
     start = _first_pair(line)
@@ -120,7 +121,10 @@ def _parse(text: str, fault_of: FaultOf) -> Parsed | _Not:
         values, suspect = _trusted(pairs)
     values = {key: text for key, text in values.items() if text not in wso2.ABSENT}
     flags = ((SUSPECT,) if suspect else ()) + (() if named else (NO_PREFIX,))
-    return _event(values, _time(head), flags, fault_of)
+    found = _event(values, _time(head), flags, fault_of)
+    if query and isinstance(found, Parsed) and values["Event"] == COMPLETE:
+        wso2.put_backend(found.event, *_asked_backend(pairs), query)
+    return found
 
 
 def _first_pair(line: str) -> int | None:
@@ -248,6 +252,20 @@ def _trusted(pairs: _Pairs) -> tuple[dict[str, str], bool]:
     return believed, suspect or bool(strange)
 
 
+def _asked_backend(pairs: _Pairs) -> tuple[str | None, str | None]:
+    """URL and method of the request to the backend, of a line that no client can have written them into.
+
+    Of what clients write, its URL is the first, as the gateway has it; whatever stands there twice is not believed.
+    """
+    times = _counted(pairs)
+    first = next((key for key, _ in pairs if _FROM_OUTSIDE.get(key) == _BEHIND_A_REQUEST), None)
+    if first != "RequestOutURL" or times[first] > 1:
+        return None, None
+    values = dict(pairs)
+    method = wso2.present(values.get("RequestOutMethod")) if times.get("RequestOutMethod") == 1 else None
+    return wso2.present(values[first]), method
+
+
 def _expected(event: str) -> frozenset[str]:
     """The keys that an event has."""
     return _OF_EVENT.get(event, _KNOWN)
@@ -339,4 +357,6 @@ def _signature(envelope: Envelope) -> bool:
     return 'Event="' in envelope.text
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, two_lines=True, users=("END_USER_NAME",))
+FORMAT: Final[Format] = Format(
+    _compile, frozenset({"errors"}), _signature, two_lines=True, users=("END_USER_NAME",), backends=True
+)

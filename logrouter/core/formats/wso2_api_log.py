@@ -13,13 +13,14 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.formats.families import wso2
-from logrouter.core.formats.format import Format, fixed_format
+from logrouter.core.formats.format import Format
 from logrouter.core.redact import path_of
 from logrouter.core.text.json_objects import cut_or_malformed, decode_object, repair_flags
 from logrouter.model import NO_REQUEST, Ignored, PairKey, Parsed, Reason, Rejected, Stage
 
 if TYPE_CHECKING:
-    from logrouter.model import Envelope
+    from logrouter.core.formats.format import FormatSettings
+    from logrouter.model import Envelope, Parser
 
 TOKEN: Final = "{API_LOG}"  # noqa: S105 - no password
 _MAX_HEAD: Final = 512
@@ -31,7 +32,12 @@ _TIME = re.compile(r"\[(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?
 _NOT_COUNTED: Final = Ignored(Reason.NOT_COUNTED)
 
 
-def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
+def _compile(settings: FormatSettings) -> Parser:
+    query = settings.backend_query
+    return lambda envelope: _parse(envelope, query)
+
+
+def _parse(envelope: Envelope, query: str) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
     head, mark, rest = envelope.text.partition(TOKEN)
     if not mark or len(head) > _MAX_HEAD or '"' in head or "{" in head:
@@ -49,9 +55,12 @@ def parse(envelope: Envelope) -> Parsed | Ignored | Rejected:
     if flow not in (_OPENS, _CLOSES):
         return Rejected(Stage.PARSE, Reason.MALFORMED, "unknown flow", "/flow")
     stamp = _TIME.search(head)
-    return _request(
+    found = _request(
         rest[:begin], texts, line.get("statusCode"), stamp and stamp[1], repair_flags(line), opens=flow == _OPENS
     )
+    if query and flow == _CLOSES and isinstance(found, Parsed) and "://" in (called := texts.get("apiTo", "")):
+        wso2.put_backend(found.event, called, None, query)
+    return found
 
 
 def _request(
@@ -101,4 +110,4 @@ def _signature(envelope: Envelope) -> bool:
     return TOKEN in envelope.text
 
 
-FORMAT: Final[Format] = fixed_format(parse, _signature, two_lines=True)
+FORMAT: Final[Format] = Format(_compile, signature=_signature, two_lines=True, backends=True)

@@ -41,27 +41,31 @@ _SOURCES: Final = (
 
 def _compile(settings: FormatSettings) -> Parser:
     fault_of = wso2.compile_faults(settings.errors)
-    return lambda envelope: _parse(envelope.text, fault_of)
+    query = settings.backend_query
+    return lambda envelope: _parse(envelope.text, fault_of, query)
 
 
-def _parse(text: str, fault_of: FaultOf) -> Parsed | Ignored | Rejected:
+def _parse(text: str, fault_of: FaultOf, query: str) -> Parsed | Ignored | Rejected:
     """One line. Never raises."""
     head, mark, rest = text.partition(TOKEN)
     if not mark or len(head) > _MAX_HEAD or '"' in head or head.rfind("{") > head.rfind("}"):
         return NO_REQUEST
     name, mark, rest = rest.partition(",")
-    properties, colon, found = rest.partition(":")
+    properties, colon, written = rest.partition(":")
     if name.strip() not in _NAMES:
         return NO_REQUEST
     if not mark or not colon or properties.strip() != "properties":
         reason = Reason.TRUNCATED if "properties :".startswith(rest.strip()) else Reason.MALFORMED
         return Rejected(Stage.PARSE, reason, "no properties behind the name")
-    line = decode_object(found.strip(), Stage.PARSE)
+    line = decode_object(written.strip(), Stage.PARSE)
     if isinstance(line, Rejected):
-        return _unreadable(found.strip(), line)
+        return _unreadable(written.strip(), line)
     if line.keys().isdisjoint(_LEAST):
         return Rejected(Stage.PARSE, Reason.MALFORMED, f"none of {', '.join(_LEAST)}")
-    return _request(line, repair_flags(line), fault_of, faulty=name.strip() == "apim:faulty")
+    found = _request(line, repair_flags(line), fault_of, faulty=name.strip() == "apim:faulty")
+    if query:
+        wso2.put_backend(found.event, wso2.present(line.get("destination")), None, query)
+    return found
 
 
 def _unreadable(found: str, rejected: Rejected) -> Rejected:
@@ -154,4 +158,4 @@ def _signature(envelope: Envelope) -> bool:
     return TOKEN in envelope.text
 
 
-FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, users=("userName",))
+FORMAT: Final[Format] = Format(_compile, frozenset({"errors"}), _signature, users=("userName",), backends=True)

@@ -24,6 +24,9 @@ _SUSPECT: Final = re.compile(r"[#=@;%]|//|eyJ")
 _SUSPECT_SEGMENT: Final = re.compile(rf"/(?:[^/]{{16}}|(?i:(?:{STRONG}|{WEAK})/|bot\d))")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/?#]*")
 
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,240}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+# What ends a host, and an "@" behind it: the password may hold it.
+_BROKEN_HOST: Final = re.compile(r"[^/?#\\]*+[?#\\][^@]*+@")
 _SLASH: Final = r"(?:/|%(?:25){0,3}2[fF])"
 # To the last "@" before the next slash: a password may hold one.
 _USERINFO: Final = re.compile(rf"({_SLASH}{{2}})(?:(?!%(?:25){{0,3}}2[fF])[^/?#\s]){{1,2048}}(?:@|%(?:25){{0,3}}40)")
@@ -61,6 +64,23 @@ def path_of(uri: str) -> str:
     if "://" in path and (start := _SCHEME.match(path)):
         path = path[start.end() :]
     return path if path and path != "-" else "/"
+
+
+def backend_url(url: str, query: str = "drop") -> tuple[str, str]:
+    """The URL of a request to a backend as it may be published, and the host with its port in it.
+
+    It has no user information, no fragment and no secrets; *query* is as in `redact_uri`. Either is "" where there is
+    none, and both are where a host can't be told from a password.
+    """
+    _, absolute, behind = url.partition("://")
+    if absolute and _BROKEN_HOST.match(behind):
+        return "", ""
+    clean = redact_uri(url, query).replace(f"{REDACTED}@", "")
+    if not absolute:
+        return clean, ""
+    found = _SCHEME.match(clean)
+    host = found[0].partition("://")[2] if found is not None else ""
+    return (clean, host.lower()) if _HOST.fullmatch(host) is not None else ("", "")
 
 
 def _redact_path(path: str) -> str:

@@ -9,12 +9,13 @@ plus the state of the connection (101504 + 3 = 101507): they overlap, and only s
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.names import SUSPECT, bounded_name
 from logrouter.core.outcomes import is_http_status
-from logrouter.core.redact import redact_shown
+from logrouter.core.redact import backend_url, redact_shown
 from logrouter.core.text.json_numbers import MAX_WHOLE, written_whole
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ MAX_NAME: Final = 256
 MAX_ROUTE: Final = 512
 MAX_CODE: Final = 64
 MAX_MESSAGE: Final = 1000
+MAX_URI: Final = 8192
+_METHOD: Final = re.compile(r"[A-Za-z_-]{1,64}")
 
 ABSENT: Final = frozenset({"", "-", "null", "N/A", "UNKNOWN"})
 """What these gateways write where there is nothing."""
@@ -181,6 +184,22 @@ def error_of(code: str | None, kind: str | None, message: str | None, source: st
         "source": source and bounded_name(source, MAX_CODE),
     }
     return {name: text for name, text in parts.items() if text}
+
+
+def put_backend(event: dict[str, Any], url: str | None, method: str | None, query: str) -> None:
+    """Put the request to the backend into an event: its URL, redacted, and method, and the host that was asked.
+
+    *query* is `FormatSettings.backend_query`. What the schema does not allow is left out.
+    """
+    uri, host = backend_url(url, query) if url is not None else ("", "")
+    parts = {
+        "instance": host,
+        "method": method if method is not None and _METHOD.fullmatch(method) else "",
+        "uri": uri if len(uri) <= MAX_URI and uri.isprintable() else "",
+    }
+    backend = {name: text for name, text in parts.items() if text}
+    if backend:
+        event["backend"] = backend
 
 
 def present(value: Any) -> str | None:

@@ -119,6 +119,7 @@ def settings_of(file: Path) -> FormatSettings:
         fields=rules_of(given.get("fields", {})),
         extras=rules_of(given.get("extras", {})),
         required=tuple(given.get("required", ())),
+        backend_query=given.get("backend_query", ""),
     )
 
 

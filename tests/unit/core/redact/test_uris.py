@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logrouter.core.enrich import allow_headers
-from logrouter.core.redact import path_of, redact_raw, redact_uri
+from logrouter.core.redact import backend_url, path_of, redact_raw, redact_uri
 from logrouter.core.redact.names import percent_decoded
 
 LEAK = "x9Y8z7w6Q5"
@@ -137,3 +141,47 @@ def test_a_credential_may_stand_behind_an_id(before):
     assert redact_uri(path) == f"{before}REDACTED/"
     for shown in (redact_raw(path.encode()), redact_raw(path.replace("/", "\\/").encode())):
         assert b"9b1c55" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "uri", "host"),
+    [
+        ("https://backend.example/a/b?x=1#top", "https://backend.example/a/b", "backend.example"),
+        ("http://Backend.Example:8080", "http://Backend.Example:8080", "backend.example:8080"),
+        ("https://[2001:db8::1]:8443/a", "https://[2001:db8::1]:8443/a", "[2001:db8::1]:8443"),
+        ("https://svc:s3cret@backend.example/a", "https://backend.example/a", "backend.example"),
+        ("https://svc%3As3cret%40backend.example/a", "https://backend.example/a", "backend.example"),
+        ("https://svc:s3/cret@backend.example/a", "https://backend.example/a", "backend.example"),
+        ("https://svc:s3?cret@backend.example/a", "", ""),
+        ("https://svc:s3#cret@backend.example/a", "", ""),
+        ("https://svc:1?/s3cret@backend.example/a", "", ""),
+        ("https://backend.example:8080/users/@me", "https://backend.example:8080/users/@me", "backend.example:8080"),
+        ("https://svc:s3cret", "", ""),
+        ("/services/a?x=1", "/services/a", ""),
+        ("svc:s3cret@backend.example/a", "backend.example/a", ""),
+        ("https://", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_url_of_a_backend_has_no_user_information(url, uri, host):
+    """What can't be told from a password is not published, and neither is what the host would be of it."""
+    assert backend_url(url) == (uri, host)
+
+
+@given(
+    st.from_regex(r"[a-z]{1,8}", fullmatch=True),
+    st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=12).filter(
+        lambda text: not re.match("[0-9]{1,5}/", text)  # is a port to everybody
+    ),
+    st.from_regex(r"[a-z]{1,8}(\.[a-z]{1,8}){1,2}(:[0-9]{2,5})?", fullmatch=True),
+    st.sampled_from(["", "/", "/a/b", "/a?b=1&token=zzz", "?x=@", "/@"]),
+    st.sampled_from(["drop", "keep"]),
+)
+def test_no_password_gets_out_of_a_url_of_a_backend(user, more, host, rest, query):
+    """Whatever characters it is of, as long as it is in front of the host."""
+    uri, told = backend_url(f"https://{user}:{more}Zq7Zq7Zq{more}@{host}{rest}", query)
+
+    assert "Zq7" not in f"{uri}{told}"
+    assert told in ("", host)
+    assert "zzz" not in uri
+    assert query == "keep" or "?" not in uri
