@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.core.enrich.sources import field_getter
 from logrouter.core.names import SUSPECT, bounded_name
 from logrouter.core.redact import holds_secret
 from logrouter.core.text.addresses import replace_addresses
@@ -46,6 +47,7 @@ def with_user(
     are by the format that `format: auto` has found, or by None where the route says which format it is. *publish*
     returns the user, and whether the event gets the flag `suspect` because of it.
     """
+    getters = {name: [field_getter(f"field:{source}") for source in sources] for name, sources in names.items()}
     known: dict[str, tuple[str, bool]] = {}
 
     def read(envelope: Envelope) -> Parsed | Ignored | Rejected:
@@ -55,8 +57,8 @@ def with_user(
         name = _text(parsed.event.pop("user", None))
         if publish is None:
             return parsed
-        for source in names.get(parsed.format, ()):
-            name = name or _text(parsed.fields.get(source))
+        for get in getters.get(parsed.format, ()):
+            name = name or _text(get(parsed))
         if not name:
             return parsed
         found = known.get(name)

@@ -210,4 +210,4 @@ def _signature(envelope: Envelope) -> bool:
     return envelope.text[:1] == "{" and any(name in envelope.text for name in _QUOTED)
 
 
-FORMAT: Final = Format(_compile, frozenset({"errors"}), _signature)
+FORMAT: Final = Format(_compile, frozenset({"errors"}), _signature, users=("performer.user_text",))

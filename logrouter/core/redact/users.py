@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAMES: Final = (
     *("user", "username", "user_name", "userArn", "user_arn", "remote_user", "caller"),
-    *("END_USER_NAME", "ClientUsername"),
+    *("END_USER_NAME", "ClientUsername", "user_text"),
 )
 """What gateways, and the patterns that operators write for them, call the user; in any case."""
 
@@ -47,13 +47,18 @@ def compile_user_mask(more: Iterable[str] = ()) -> Callable[[str], str]:
     )
     bare = re.compile(rf'((?<![\w-])(?:{names})(?:=|: ?)(?P<none>))([^\s,;&"\\<>{{}}\[\]]++)', re.IGNORECASE)
     tag = re.compile(rf"(<(?P<none>)(?:{names})>)([^<]++)", re.IGNORECASE)
+    # Of a condition that does not hold, as `core.match.conditions` tells why.
+    why = re.compile(
+        rf'(\bfield\.(?P<none>)(?:[\w-]{{1,40}}\.){{0,4}}(?:{names})\b[^\n]{{0,500}}?: it is ")(.+)(?=")',
+        re.IGNORECASE | re.DOTALL,
+    )
 
     def hide(match: re.Match[str]) -> str:
         return match[0] if match[3].strip() in _ABSENT else f"{match[1]}{REDACTED}"
 
     def mask(text: str) -> str:
         text = _without_column(text)
-        for each in (member, quoted, bare, tag):
+        for each in (member, quoted, bare, tag, why):
             text = each.sub(hide, text)
         return _EMAIL.sub(REDACTED, text) if "@" in text or "%40" in text else text
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter import config
+from logrouter.cli import cli
 from logrouter.config.yaml.problems import ConfigError
 from logrouter.core import ids
+from logrouter.core.enrich import field_getter
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
 from logrouter.core.formats.format import FormatSettings
@@ -142,6 +146,11 @@ OF_AWS = {
 """Lines of formats whose cases in the corpus name nobody."""
 
 
+def users_in(parsed: Parsed, name: str) -> list:
+    """The users that are named by the fields of a line."""
+    return [field_getter(f"field:{each}")(parsed) for each in FORMATS[name].users]
+
+
 def planted(name: str) -> Iterator[bytes]:
     """Records of the corpus in which somebody is named, with a name that is known again."""
     yield from [OF_AWS[name]] if name in OF_AWS else []
@@ -150,10 +159,10 @@ def planted(name: str) -> Iterator[bytes]:
         if (CORPUS / name / f"{case}.settings").exists():
             continue
         read = parser(name, settings_of(CORPUS / name / f"{case}.settings"))(line_of(name, case))
-        users = [read.fields.get(each) for each in FORMATS[name].users] if isinstance(read, Parsed) else []
+        users = users_in(read, name) if isinstance(read, Parsed) else []
         for user in users:
             if isinstance(user, str) and user.isascii() and '"' not in user and user.encode() in raw:
-                yield raw.replace(user.encode(), MARK.encode())
+                yield re.sub(rb"(?<!\w)" + re.escape(user.encode()) + rb"(?![\w/\\])", MARK.encode(), raw)
 
 
 @pytest.mark.parametrize("option", ["key: none", "user: hash", "user: drop, schema: api_request/1.0.0"])
@@ -170,6 +179,28 @@ def test_nothing_that_is_published_names_a_user(name, option):
     ]
 
     assert shown[:2] == []
+
+
+@pytest.mark.parametrize("more", ["key: none", "user: hash", "request: {field.END_USER_NAME: bob}"])
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_explain_names_no_user(more, form, tmp_path):
+    """Neither of a line that is read, nor of one that is not, nor of one that the route does not want."""
+    file = tmp_path / "topics.yaml"
+    file.write_text(
+        f"""version: 1
+sources: {{s: {{topics: t, envelope: plain}}}}
+privacy: {{hash_key: '${{KEY}}'}}
+routes: [{{name: r, from: s, to: out, format: wso2_access, {more}}}]
+"""
+    )
+    lines = [ACCESS.format("zq7jdoe"), ACCESS.format("zq7jdoe")[:-3], COMBINED.format("zq7jdoe")]
+
+    result = CliRunner().invoke(
+        cli, ["explain", *form, "--config", str(file)], input="\n".join(lines), env={"KEY": KEY}
+    )
+
+    assert result.exit_code == 0
+    assert "zq7jdoe" not in result.output
 
 
 def test_a_hash_needs_its_key_and_a_format_a_user():
@@ -190,4 +221,4 @@ def test_each_format_has_lines_in_which_it_finds_its_user(name):
     found = [parsed for line in planted(name) if isinstance(parsed := read(envelope.decode(line)), Parsed)]
 
     assert found
-    assert all(any(MARK in str(parsed.fields.get(each)) for each in FORMATS[name].users) for parsed in found)
+    assert all(MARK in str(users_in(parsed, name)) for parsed in found)

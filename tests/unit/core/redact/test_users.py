@@ -31,6 +31,7 @@ NAME = st.text("abcXYZ019._-", min_size=1, max_size=20).filter(lambda text: text
         ("user=ann path=/a", "user=REDACTED path=/a"),
         ("<caller>ann</caller> <user>-</user>", "<caller>REDACTED</caller> <user>-</user>"),
         ("192.0.2.7,-,ann@example.org,GET", "192.0.2.7,-,REDACTED,GET"),
+        ('field.END_USER_NAME equals bob: it is "ann "a" lee"', 'field.END_USER_NAME equals bob: it is "REDACTED"'),
         ("192.0.2.7 - ann@exam", "192.0.2.7 - REDACTED"),
     ],
 )  # fmt: skip
@@ -71,7 +72,11 @@ def test_a_document_stays_one_however_often_it_is_wrapped(key: str, name: str, t
 
 
 @pytest.mark.parametrize(
-    "seed", ["a", '"user":"', 'user="', '\\"', '"a.a.a.', "user=", "a@", "<user>", " [01/May/2026:", '", a="', "%40a"]
+    "seed",
+    [
+        *("a", '"user":"', 'user="', '\\"', '"a.a.a.', "user=", "a@", "<user>", " [01/May/2026:", '", a="', "%40a"),
+        *("field.user ", ': it is "'),
+    ],
 )
 def test_hostile_lines_take_linear_time(seed):
     """No input makes the patterns backtrack: the bound is some ten times what this takes."""
