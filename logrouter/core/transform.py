@@ -9,6 +9,7 @@ The configuration sees to it that no change touches what every event has (`ESSEN
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -129,10 +130,17 @@ WRITTEN_BY_CLIENTS: Final[tuple[Path, ...]] = (
 """Fields of text that clients write, or that repeat what they wrote."""
 
 
+_PSEUDONYM: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
+"""A keyed hash in place of a name, whose digits no pattern is about."""
+
+
 def mask_texts(mask: Callable[[str], str]) -> Change:
-    """A change that makes of each text in `WRITTEN_BY_CLIENTS` what *mask* makes of it."""
+    """A change that makes of each text in `WRITTEN_BY_CLIENTS`, and of a user's name, what *mask* makes of it."""
 
     def change(event: dict[str, Any]) -> None:
+        user = event.get("user")
+        if type(user) is str and _PSEUDONYM.fullmatch(user) is None:
+            event["user"] = mask(user)
         for above, name in WRITTEN_BY_CLIENTS:
             part = event.get(above)
             value = part.get(name) if type(part) is dict else None

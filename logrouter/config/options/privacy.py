@@ -28,8 +28,8 @@ class PrivacyOptions:
 class RedactOptions:
     """What is hidden besides what looks like a secret: in events, dead letters and `logrouter explain`.
 
-    It applies to what clients write into requests: URIs, headers, host names, ids of requests and messages of errors.
-    Client ids and APIs stay as they are, as rows are found by them.
+    It applies to what clients write into requests: URIs, headers, host names, ids of requests and messages of errors,
+    and to names of users that a route keeps. Client ids and APIs stay as they are, as rows are found by them.
     """
 
     patterns: tuple[str, ...] = opt(

@@ -45,12 +45,13 @@ ACCESS = (
 
 
 @cache
-def table_of(options: str, *, form: str = "nginx", envelope: str = "plain") -> RouteTable:
+def table_of(options: str, *, form: str = "nginx", envelope: str = "plain", more: str = "") -> RouteTable:
     """The routes of a file with one."""
     file = f"""version: 1
 sources: {{s: {{topics: t, envelope: {envelope}}}}}
 privacy: {{hash_key: '${{KEY}}'}}
 routes: [{{name: r, from: s, to: out, format: {form}, {options}}}]
+{more}
 """
     return config.parse(file.encode(), {"KEY": KEY}).table
 
@@ -144,6 +145,14 @@ OF_AWS = {
     "aws_csv": b"192.0.2.7,-," + MARK.encode() + b",04/May/2026:10:00:00 +0000,GET,/a,HTTP/1.1,200,512,r-1,x-1=",
 }
 """Lines of formats whose cases in the corpus name nobody."""
+
+
+@pytest.mark.parametrize(("option", "user"), [("keep", "REDACTED"), ("hash", HASH("ann7@example.org"))])
+def test_what_redact_names_is_hidden_in_users_too(option, user):
+    """Whoever wants no e-mail addresses gets none as a user; the digits of a hash are no number of anything."""
+    more = "redact: {emails: true, patterns: ['[0-9]']}"
+
+    assert event_of(ACCESS.format("ann7@example.org"), f"user: {option}", form="wso2_access", more=more)["user"] == user
 
 
 def users_in(parsed: Parsed, name: str) -> list:
