@@ -76,46 +76,55 @@ def merge_ranked(
 
     Returns the slack of the sum; *into* and *slack* are changed.
     """
-    if slack is not None or other is not None:
-        slack = _add_slack(into, slack, counts, other, width)
+    if slack is None and other is None:
+        for name, n in counts.items():
+            into[name] = into[name] + n if name in into else n
+        return trim_ranked(into, None, room, width)
+    slack = Slack() if slack is None else slack
+    groups, over, floor = _sum_groups(into, width), slack.over, slack.floor
+    if other is not None:
+        _add_slack(slack, groups, _sum_groups(counts, width), other)
     for name, n in counts.items():
         into[name] = into[name] + n if name in into else n
-    return trim_ranked(into, slack, room, width) if len(into) > room else slack
+        group = name[width:]
+        if group in groups:
+            groups[group] += n
+        else:
+            groups[group] = n
+            if floor:  # it may have been dropped before
+                over[group] = over[group] + floor if group in over else floor
+    return _trim(into, groups, slack, room, width)
 
 
-def _add_slack(
-    into: dict[str, int], slack: Slack | None, counts: dict[str, int], other: Slack | None, width: int
-) -> Slack:
-    """The slack of the sum of two summaries, before it is trimmed: what one of them has dropped may be in a count."""
-    slack = Slack() if slack is None else slack
+def _add_slack(slack: Slack, mine: dict[str, int], theirs: dict[str, int], other: Slack) -> None:
+    """Add to *slack*, of the groups *mine*, what the summary of the groups *theirs* may lack."""
     over = slack.over
-    mine = {name[width:] for name in into} if width else into.keys()
-    if slack.floor:
-        for group in {name[width:] for name in counts if name not in into} - mine:
-            over[group] = over.get(group, 0) + slack.floor
-    if other is not None:
-        theirs = {name[width:] for name in counts}
-        for group, n in other.over.items():
-            if group in theirs:
-                over[group] = over.get(group, 0) + n
-        for group in mine - theirs:
+    for group in other.over.keys() & theirs.keys():
+        over[group] = over.get(group, 0) + other.over[group]
+    if other.floor:
+        for group in mine.keys() - theirs.keys():
             over[group] = over.get(group, 0) + other.floor
         slack.floor += other.floor
-    return slack
 
 
 def trim_ranked(counts: dict[str, int], slack: Slack | None, room: int, width: int) -> Slack | None:
     """Drop all but the *room* largest groups; returns the slack then. *counts* and *slack* are changed."""
     if len(counts) <= room:
         return slack
-    groups: dict[str, int]
-    if width:
-        groups = {}
-        for name, n in counts.items():
-            group = name[width:]
-            groups[group] = groups[group] + n if group in groups else n
-    else:
-        groups = counts.copy()
+    return _trim(counts, _sum_groups(counts, width), slack, room, width)
+
+
+def _sum_groups(counts: dict[str, int], width: int) -> dict[str, int]:
+    if not width:
+        return counts.copy()
+    groups: dict[str, int] = {}
+    for name, n in counts.items():
+        group = name[width:]
+        groups[group] = groups[group] + n if group in groups else n
+    return groups
+
+
+def _trim(counts: dict[str, int], groups: dict[str, int], slack: Slack | None, room: int, width: int) -> Slack | None:
     if len(groups) > room:
         slack = _drop_smallest(counts, groups, slack, room, width)
     if len(counts) > NAMES_OF_GROUP * room:
