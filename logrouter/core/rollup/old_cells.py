@@ -27,7 +27,7 @@ from logrouter.core.rollup.cells import (
 )
 from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS
 from logrouter.core.rollup.ranked import Slack
-from logrouter.core.templates.masking import mask_segments
+from logrouter.core.templates.masking import VALUE, WRITTEN_VALUE, mask_segments
 
 FIRST_FIELDS: Final = 14
 """How many fields a cell had in version 1."""
@@ -62,7 +62,7 @@ def upgrade_cell(old: OldCell, *, first: bool = False) -> Cell:
     for name, n in old.url.items():
         status = name[:STATUS_WIDTH]
         into = url if status.isdecimal() and status.isascii() and outcome_of(int(status)) in NO_FAILURE else failed
-        name = status + mask_segments(name[STATUS_WIDTH:])  # noqa: PLW2901 - what it is counted as from now on
+        name = status + mask_segments(name[STATUS_WIDTH:].replace(VALUE, WRITTEN_VALUE))  # noqa: PLW2901 - what it is counted as from now on
         into[name] = into.get(name, 0) + n
     cell = Cell(
         old.minute,

@@ -10,15 +10,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.templates.masking import MAX_SEGMENTS, MAX_TEMPLATE, VALUE
+from logrouter.core.templates.masking import MAX_SEGMENTS, MAX_TEMPLATE, VALUE, WRITTEN_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 BELOW: Final = "**"
 """The last segment of a template of everything below a path."""
-DECLARED_VALUE: Final = "{value_}"
-"""What a variable `{value}` is called in events: by `VALUE` answers know places that were learned, and gather paths."""
 MAX_REMEMBERED: Final = 16_384
 """Paths whose templates a route remembers, of all APIs together."""
 _LONGEST: Final = 256
@@ -107,7 +105,7 @@ class DeclaredTemplates:
         branch = self._root
         for segment in segments[:-1] if below else segments:
             branch = branch.follow(segment)
-        named = template.replace(VALUE, DECLARED_VALUE)
+        named = template.replace(VALUE, WRITTEN_VALUE)
         there = branch.below if below else branch.template
         if there is not None:
             if there != named:

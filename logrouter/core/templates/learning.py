@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.core.templates.masking import PLACEHOLDERS, VALUE, mask_segments
+from logrouter.core.templates.masking import PLACEHOLDERS, VALUE, WRITTEN_VALUE, mask_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,19 +133,19 @@ class TemplateLearner:
                 known = paths.unknown.get(path)
                 if known is not None:
                     return known
-        elif not succeeded:
-            return mask_segments(path)
         return self._find(api, path, learn=succeeded)
 
     def _find(self, api: str, path: str, *, learn: bool) -> str:
-        if not path.startswith("/"):
-            return mask_segments(path)
+        # Who asks for /{value} must not have all that the API has counted as one URL.
+        written = path.replace(VALUE, WRITTEN_VALUE)
         paths = self._apis.get(api)
+        if not path.startswith("/") or (paths is None and not learn):
+            return mask_segments(written)
         if paths is None:
             paths = self._apis[api] = _ApiPaths()
             self._places += 1
         before = paths.size
-        template, memo = (paths.learn(path), paths.known) if learn else (paths.find(path), paths.unknown)
+        template, memo = (paths.learn(written), paths.known) if learn else (paths.find(written), paths.unknown)
         self._places += paths.size - before
         while self._places > MAX_PLACES_OF_ALL or len(self._apis) > MAX_APIS:
             self._places -= self._apis.pop(next(iter(self._apis))).size

@@ -14,6 +14,8 @@ REST: Final = "{rest}"
 _ID: Final = "{id}"
 VALUE: Final = "{value}"
 """Stands for a segment that is one of very many (`learning`)."""
+WRITTEN_VALUE: Final = "{value_}"
+"""What `VALUE` is called where somebody wrote it: answers know learned places by the former, and gather paths there."""
 PLACEHOLDERS: Final = frozenset({_ID, "{date}", "{uuid}", "{hash}", REST, VALUE})
 _SHORTEST: Final = 10
 """Characters of a date, which is the shortest of those in `_LONG`."""

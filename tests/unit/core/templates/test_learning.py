@@ -99,3 +99,13 @@ def test_the_same_requests_give_the_same_templates(count):
     rnd = Random(count)
     paths = [f"/p/{rnd.randrange(300):x}z/{rnd.choice('ab')}" for _ in range(2000)]
     assert learn(TemplateLearner(), paths) == learn(TemplateLearner(), paths)
+
+
+def test_a_placeholder_in_a_request_is_no_place_that_was_learned():
+    """Answers gather all paths of an API under `{value}`: who asks for that, in vain or not, must not bring it about."""
+    learner = TemplateLearner()
+    written = ["/{value}", "/items/{value}/x{value}"]
+    for api, succeeded in (("unseen", False), ("core", True), ("core", False), ("core", True)):
+        found = [learner.template_of(api, path, succeeded=succeeded) for path in written]
+        assert found == ["/{value_}", "/items/{value_}/x{value_}"]
+    assert learner.template_of("core", "*{value}", succeeded=False) == "*{value_}"
