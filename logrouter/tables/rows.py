@@ -115,15 +115,22 @@ def encode(watermark: int, cell: Cell) -> bytes:
     """The value of a row. Sums too large to be encoded are capped, and a cell too large is made smaller, in place."""
     cell.url_error_bound = cell.count  # workers of 0.1.0 see no URLs of it, and say so
     try:
-        value = _encode(cell)
+        value = _encode(cell) if cell.slack is None else _encode_with_bounds(cell)
     except OverflowError:
         saturate_cell(cell)
-        cell.url_error_bound = cell.count
-        value = _encode(cell)
+        value = _encode_with_bounds(cell)
     if len(value) > MAX_ROW_BYTES:
-        value = encode_within(cell, MAX_ROW_BYTES, lambda: _encode(cell))
-    cell.url_error_bound = 0
+        value = encode_within(cell, MAX_ROW_BYTES, lambda: _encode_with_bounds(cell))
+    cell.url_error_bound = cell.clients_error_bound = 0
     return _WATERMARK.pack(watermark) + value
+
+
+def _encode_with_bounds(cell: Cell) -> bytes:
+    """A cell with what workers of 0.1.0 know as error bounds: the most that any client's count may lack."""
+    slack = None if cell.slack is None else cell.slack.clients
+    cell.url_error_bound = cell.count
+    cell.clients_error_bound = 0 if slack is None else max(slack.floor, *slack.over.values(), 0)
+    return _encode(cell)
 
 
 def encode_as(watermark: int, cell: Cell, tier: Tier, bucket: int) -> bytes:
@@ -166,7 +173,7 @@ def decode_cell(value: bytes) -> Cell:
     if value.startswith(_OLD, _WATERMARK.size):
         return upgrade_cell(_decode_old(memoryview(value)[8:]), first=value.startswith(_FIRST, _WATERMARK.size))
     cell = _decode(memoryview(value)[8:])
-    cell.url_error_bound = 0
+    cell.url_error_bound = cell.clients_error_bound = 0
     return cell
 
 

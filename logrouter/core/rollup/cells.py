@@ -134,8 +134,8 @@ class Cell(FirstFields, array_like=True):
     a map: `merge_cells` and `copy_cell` make their own.
 
     The fields that version 2 had stand where it had them, as its tables workers read rows of this version while a fleet
-    is upgraded or taken back: *clients_error_bound* and *first_url* are empty, and *url_error_bound* in a row is the
-    number of requests of which they see no URL.
+    is upgraded or taken back, and write them anew: *first_url* is empty, and in a row *url_error_bound* is the number
+    of requests of which they see no URL, *clients_error_bound* the most that the count of a client may lack.
 
     ===========  ======================================================================================================
     status       requests by status code
@@ -154,7 +154,7 @@ class Cell(FirstFields, array_like=True):
     """
 
     clients: _Clients = {}
-    clients_error_bound: Annotated[int, msgspec.Meta(ge=0, le=0)] = 0
+    clients_error_bound: _Count = 0
     first_url: Annotated[dict[str, int], msgspec.Meta(max_length=0)] = {}
     url_error_bound: _Count = 0
     error: _Names = {}

@@ -138,3 +138,15 @@ def test_workers_of_0_1_0_read_rows_without_urls():
 
     assert fields[14:20] == [{"one": 5}, 0, {}, 5, {"404not_found": 2}, []]
     assert msgspec.structs.asdict(rows.decode_cell(rows.encode(3, cell))) == before
+
+
+def test_workers_of_0_1_0_know_how_many_requests_a_client_may_have_besides():
+    """They know one bound for all clients. A row that they wrote since still tells this version no less than that."""
+    cell = Cell(7, 90, clients={"one": 40, "two": 8}, slack=CellSlack(clients=Slack(3, {"two": 5})))
+
+    fields = msgspec.msgpack.decode(rows.encode(3, cell)[8:])
+    back = rows.decode_cell(rows.encode(3, cell)[:8] + msgspec.msgpack.encode(fields[:20]))
+
+    assert fields[14:16] == [{"one": 40, "two": 8}, 5]
+    assert back.slack.clients == Slack(5, {"one": 5, "two": 5})
+    assert rows.decode_cell(rows.encode(3, cell)) == cell
