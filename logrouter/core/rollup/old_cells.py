@@ -25,7 +25,7 @@ from logrouter.core.rollup.cells import (
     FirstFields,
     trim_cell,
 )
-from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS
+from logrouter.core.rollup.failures import NO_FAILURE, NO_STATUS, STATUS
 from logrouter.core.rollup.ranked import Slack
 from logrouter.core.templates.masking import VALUE, WRITTEN_VALUE, mask_segments
 
@@ -61,7 +61,7 @@ def upgrade_cell(old: OldCell, *, first: bool = False) -> Cell:
     failed: dict[str, int] = {}
     for name, n in old.url.items():
         status = name[:STATUS_WIDTH]
-        into = url if status.isdecimal() and status.isascii() and outcome_of(int(status)) in NO_FAILURE else failed
+        into = url if _went_well(status) else failed
         name = status + mask_segments(name[STATUS_WIDTH:].replace(VALUE, WRITTEN_VALUE))  # noqa: PLW2901 - what it is counted as from now on
         into[name] = into.get(name, 0) + n
     cell = Cell(
@@ -92,15 +92,39 @@ def upgrade_cell(old: OldCell, *, first: bool = False) -> Cell:
 
 def _slack_of(old: OldCell, url: dict[str, int], failed: dict[str, int]) -> CellSlack | None:
     lost, unknown = old.url_error_bound, old.clients_error_bound
-    if not lost and not unknown:
+    misplaced = _misplaced(old) if old.url else 0
+    if not lost and not unknown and not misplaced:
         return None
-    slack = CellSlack()
+    slack = CellSlack(unassigned=misplaced)
     if lost:
         slack.url, slack.failed = _evenly(url, lost, STATUS_WIDTH), _evenly(failed, lost, STATUS_WIDTH)
-        slack.unassigned = max(old.count - sum(old.url.values()), 0)
+        slack.unassigned += max(old.count - sum(old.url.values()), 0)
     if unknown:
         slack.clients = _evenly(old.clients, unknown, 0)
     return slack
+
+
+def _misplaced(old: OldCell) -> int:
+    """How many requests may be counted with those that failed and did not, or the other way round, by their status.
+
+    What is left of either, for URLs that newer cells lack, seems to be less by so many.
+    """
+    failed: dict[str, int] = {}
+    found = old.error.get(OTHER, 0)
+    for key, n in old.error.items():
+        if key != OTHER:
+            failed[key[:STATUS_WIDTH]] = failed.get(key[:STATUS_WIDTH], 0) + n
+    totals = {STATUS[code]: n for code, n in old.status.items()}
+    totals[NO_STATUS] = max(old.count - sum(totals.values()), 0)
+    for status, n in totals.items():
+        of_status = min(failed.get(status, 0), n)
+        found += of_status if _went_well(status) else n - of_status
+    return found
+
+
+def _went_well(status: str) -> bool:
+    """Whether a request counts as one that did not fail, as far as its status tells."""
+    return status.isdecimal() and status.isascii() and outcome_of(int(status)) in NO_FAILURE
 
 
 def _evenly(counts: dict[str, int], lost: int, width: int) -> Slack:

@@ -85,21 +85,21 @@ class _Part:
         self._over: dict[str, int] = {}
         self._floor = 0 if slack is None else slack.floor
         self._joined = frozenset(values.values())
-        surely = 0
+        self.surely = 0
         for name, n in counts.items():
             status, template = name[:STATUS_WIDTH], name[STATUS_WIDTH:]
             template = values.get(template, template)
             found = self.templates.setdefault(template, {})
             if statuses is None or status in statuses:
                 found[status] = found.get(status, 0) + n
-                surely += n
+                self.surely += n
             elif status == ANY:
                 self.unsure[template] = self.unsure.get(template, 0) + n
         if slack is not None:
             for template, n in slack.over.items():
                 template = values.get(template, template)  # noqa: PLW2901 - what it is counted as
                 self._over[template] = self._over.get(template, 0) + n
-        self.left = max(total - surely, 0)
+        self.left = max(total - self.surely, 0)
 
     def lacks(self, template: str) -> int:
         """How many requests a template may have besides those that are counted."""
@@ -124,18 +124,19 @@ def count_urls(cell: Cell, statuses: frozenset[str] | None, wanted: Callable[[st
     """The URLs of a cell that are *wanted* and have requests with one of *statuses* (None: all)."""
     slack = cell.slack or _NO_SLACK
     values = _values_of(cell)
-    well, ill = _totals(cell, statuses)
+    total, ill = _totals(cell, statuses)
+    well = total - ill + cell.error.get(OTHER, 0)
     parts = (
         _Part(cell.url, slack.url, well, statuses, values),
         _Part(cell.failed, slack.failed, ill, statuses, values),
     )
-    most = parts[0].left + parts[1].left
+    most = max(total - sum(part.surely for part in parts), 0)
     unlisted = min(sum(part.most_unlisted for part in parts) + slack.unassigned, most)
     found = []
     for template in dict.fromkeys([*parts[0].templates, *parts[1].templates]):
         if not wanted(template):
             continue
-        url = UrlCount(template, {}, lacks=parts[0].lacks(template) + parts[1].lacks(template))
+        url = UrlCount(template, {}, lacks=min(parts[0].lacks(template) + parts[1].lacks(template), most))
         forgotten = slack.unassigned + parts[0].forgotten(template) + parts[1].forgotten(template)
         url.forgotten = min(forgotten, most - url.lacks)
         for place, part in enumerate(parts):
@@ -162,13 +163,13 @@ def _values_of(cell: Cell) -> Mapping[str, str]:
 
 
 def _totals(cell: Cell, statuses: frozenset[str] | None) -> tuple[int, int]:
-    """How many requests with *statuses* did not fail, and how many did: at most, each."""
+    """How many requests with *statuses* there are, and how many of them failed, at most: `OTHER` is of any status."""
     known = _with(((STATUS[code], n) for code, n in cell.status.items()), statuses)
     if statuses is None or NO_STATUS in statuses:
         known += cell.count - sum(cell.status.values())
     others = cell.error.get(OTHER, 0)
     failed = _with(((parse_failure_key(key).status, n) for key, n in cell.error.items() if key != OTHER), statuses)
-    return known - failed, failed + others
+    return known, failed + others
 
 
 def _with(counts: Iterable[tuple[str, int]], statuses: frozenset[str] | None) -> int:

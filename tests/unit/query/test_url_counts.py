@@ -105,6 +105,17 @@ def test_requests_of_cells_before_an_upgrade_may_be_of_any_url():
     assert max_unlisted == 4
 
 
+def test_old_requests_that_failed_against_their_status_leave_bounds_as_wide_as_they_are():
+    """20 calls of gRPC failed with 200. A version that told failures by status alone has them with the others."""
+    row = row_of([(f"/u/{n:x}x", 200, "ok") for n in range(60)], "calice", 1)
+    first = {"status": {200: 20}, "outcome": {"backend_error": 20}, "peer": {"200core": 20}}
+    old = OldCell(0, 20, url={"200/grpc": 20}, error={"200backend_error": 20}, **first)
+    merge_cells(row, upgrade_cell(old))
+    found, max_unlisted, _ = count_urls(row, None, lambda _: True)
+    assert len(found) == 50
+    assert max_unlisted >= 1
+
+
 def test_paths_from_before_their_template_was_learned_are_counted_under_it():
     """128 names were names; what came later is one template, of which they are part. For one of them was no room."""
     sums = Accumulator(TemplateLearner())
