@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 MAX_PATTERNS: Final = 64
-"""So many templates with values are looked for: each path is compared with those of its length."""
+"""So many templates with values are looked for."""
 
 
 def match_values(templates: Collection[str]) -> Mapping[str, str]:
@@ -19,20 +19,28 @@ def match_values(templates: Collection[str]) -> Mapping[str, str]:
 
     Of several, it is the one with the fewest values.
     """
-    patterns: dict[int, list[tuple[list[str], str]]] = {}
+    # By where they have values, as few differ in that: a template is looked up once for each of these shapes.
+    shapes: dict[tuple[int, tuple[int, ...]], set[str]] = {}
     with_values = sorted((name for name in templates if VALUE in name), key=lambda name: (name.count(VALUE), name))
     for name in islice(with_values, MAX_PATTERNS):
         parts = name.split("/")
-        patterns.setdefault(len(parts), []).append((parts, name))
-    if not patterns:
+        places = tuple(at for at, part in enumerate(parts) if part == VALUE)
+        shapes.setdefault((len(parts), places), set()).add(name)
+    by_length: dict[int, list[tuple[tuple[int, ...], set[str]]]] = {}
+    for (length, places), names in shapes.items():
+        by_length.setdefault(length, []).append((places, names))
+    if not by_length:
         return {}
     found = {}
     for name in templates:
         if VALUE in name:
             continue
         parts = name.split("/")
-        for pattern, target in patterns.get(len(parts), ()):
-            if all(want in (VALUE, part) for want, part in zip(pattern, parts, strict=True)):
+        for places, names in by_length.get(len(parts), ()):
+            masked = parts.copy()
+            for at in places:
+                masked[at] = VALUE
+            if (target := "/".join(masked)) in names:
                 found[name] = target
                 break
     return found
