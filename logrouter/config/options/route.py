@@ -79,7 +79,8 @@ class ClientIdOptions:
         "request header; `header:` and `field:` before a name say which it is. `envelope:` before a name reads a field "
         "that `match` knows, such as `envelope:app`. `oauth:consumer_key` is the consumer key of a request that is "
         "signed by OAuth 1.0a, and `oauth:` before any other name that claim of the JSON web token in `Authorization`, "
-        "such as `oauth:client_id`; neither reads a request that was refused with 401.",
+        "such as `oauth:client_id`; neither reads a request that was refused with 401, or by MediaWiki for its OAuth "
+        "header.",
         key="from",
     )
     typed_from: tuple[str, ...] = opt(

@@ -40,6 +40,10 @@ def bearer(claims: object) -> str:
         # Not signed, so anybody's; two keys; none; another scheme; cut off.
         (f'OAuth oauth_consumer_key="{KEY}"', None),
         (f'OAuth oauth_consumer_key="{KEY}", oauth_consumer_key="other", oauth_signature="s"', None),
+        # The other one with an escaped name, and behind what is no parameter: some servers read both.
+        (f'OAuth oauth_consumer_key="{KEY}", oauth%5fconsumer%5Fkey="other", oauth_signature="s"', None),
+        (f'OAuth oauth_consumer_key="{KEY}", oauth_signature="s", !, oauth_consumer_key="other"', None),
+        (f'OAuth oauth_consumer_key="{KEY}", oauth_signature="s", {"a=1, " * 70}oauth_consumer_key="other"', None),
         ('OAuth oauth_consumer_key="", oauth_signature="s"', None),
         (f'Digest oauth_consumer_key="{KEY}", oauth_signature="s"', None),
         (f'OAuth oauth_signature="s", oauth_consumer_key="{KEY}', None),
@@ -69,11 +73,42 @@ def test_a_key_inside_of_another_value_is_not_the_key():
         (f"/w/api.php?oauth_consumer_key={KEY}", None),
         (f"/oauth_consumer_key={KEY}&oauth_signature=x", None),
         (f"/w/api.php?oauth_consumer_key={KEY}&oauth_consumer_key=b&oauth_signature=x", None),
+        (f"/w/api.php?oauth_consumer_key={KEY}&oauth%5Fconsumer_key=b&oauth_signature=x", None),
+        (f"/w/api.php?oauth_consumer_key={KEY}&oauth_signature=x{'&a' * 70}&oauth_consumer_key=b", None),
     ],
 )
 def test_the_consumer_key_in_the_query(uri, key):
     """Which OAuth 1.0a allows as well, and no more without a signature than in the header."""
     assert field_getter("oauth:consumer_key")(request(uri=uri)) == key
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        ('OAuth oauth_consumer_key="other"', None),  # a server that takes both together believes the header
+        ('OAuth oauth_consumer_key="other", oauth_signature="s"', None),
+        (f'OAuth oauth_consumer_key="{KEY}", oauth_signature="s"', KEY),
+        ('OAuth oauth_nonce="n"', KEY),
+        (f"OAuth {'a=1, ' * 4000}", None),
+    ],
+)
+def test_a_key_in_the_header_and_another_in_the_query_are_two(header, key):
+    """Servers take parameters of both places together, so that either key may be the one that has signed."""
+    uri = f"/w/api.php?oauth_consumer_key={KEY}&oauth_signature=made-up"
+    assert field_getter("oauth:consumer_key")(request(header, uri=uri)) == key
+
+
+def test_a_key_in_the_query_whose_name_is_escaped_is_another_one_than_that_of_the_header():
+    """Servers take such names for what they stand for."""
+    parsed = request(SIGNED, uri="/w/api.php?%6fauth_consumer_key=other")
+    assert field_getter("oauth:consumer_key")(parsed) is None
+
+
+@pytest.mark.parametrize("code", ["mwoauth-invalid-authorization", "mwoauth-oauth-exception"])
+def test_a_key_that_mediawiki_has_not_believed_is_nobodys(code):
+    """Its events have no status of such a request: the code alone tells that anybody may have sent it."""
+    parsed = Parsed({"http": {}, "error": {"code": code}}, {}, secrets={"header:authorization": SIGNED})
+    assert field_getter("oauth:consumer_key")(parsed) is None
 
 
 @pytest.mark.parametrize(
