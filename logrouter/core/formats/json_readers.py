@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.core.formats.families.backends import backend_name
 from logrouter.core.formats.families.json_values import join_texts, read_headers
 from logrouter.core.names import bounded_name
-from logrouter.core.redact import holds_secret, path_of, redact_shown, redact_uri
+from logrouter.core.redact import has_broken_host, holds_secret, path_of, redact_shown, redact_uri
 from logrouter.core.text.durations import parse_duration
 from logrouter.core.text.json_numbers import MAX_WHOLE, whole, written_whole
 from logrouter.core.text.unflatten import ABSENT
@@ -61,8 +61,10 @@ def backend_in(value: Any) -> str | None:
 
 
 def backend_uri_in(value: Any) -> str | None:
-    """A URL without its query and secrets."""
-    return redact_uri(value) or None if type(value) is str and value not in ABSENT else None
+    """A URL without its query and secrets; None where its host can't be told from a password."""
+    if type(value) is not str or value in ABSENT or has_broken_host(value):
+        return None
+    return redact_uri(value) or None
 
 
 def chain_of(value: Any) -> str | None:

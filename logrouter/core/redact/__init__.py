@@ -8,11 +8,12 @@ syntax, `text` for text whose format is not known, `documents` for what can be w
 from logrouter.core.redact.addresses import ip_policy
 from logrouter.core.redact.names import REDACTED, names_secret
 from logrouter.core.redact.text import holds_secret, redact_raw, redact_shown, redact_text
-from logrouter.core.redact.uris import backend_url, path_of, redact_uri
+from logrouter.core.redact.uris import backend_url, has_broken_host, path_of, redact_uri
 
 __all__ = [
     "REDACTED",
     "backend_url",
+    "has_broken_host",
     "holds_secret",
     "ip_policy",
     "names_secret",

@@ -72,15 +72,20 @@ def backend_url(url: str, query: str = "drop") -> tuple[str, str]:
     It has no user information, no fragment and no secrets; *query* is as in `redact_uri`. Either is "" where there is
     none, and both are where a host can't be told from a password.
     """
-    _, absolute, behind = url.partition("://")
-    if absolute and _BROKEN_HOST.match(behind):
+    if has_broken_host(url):
         return "", ""
     clean = redact_uri(url, query).replace(f"{REDACTED}@", "")
-    if not absolute:
+    if "://" not in url:
         return clean, ""
     found = _SCHEME.match(clean)
     host = found[0].partition("://")[2] if found is not None else ""
     return (clean, host.lower()) if _HOST.fullmatch(host) is not None else ("", "")
+
+
+def has_broken_host(url: str) -> bool:
+    """Whether a password in a URL, or in a host without a scheme, may go on where the host seems to end."""
+    before, absolute, behind = url.partition("://")
+    return _BROKEN_HOST.match(behind if absolute else before) is not None
 
 
 def _redact_path(path: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.names import bounded_name
 from logrouter.core.outcomes import is_about_backend
-from logrouter.core.redact import REDACTED, holds_secret, redact_uri
+from logrouter.core.redact import REDACTED, has_broken_host, holds_secret, redact_uri
 from logrouter.core.text.unflatten import ABSENT
 
 if TYPE_CHECKING:
@@ -166,6 +166,8 @@ def _last_of(text: str) -> tuple[str | None, str | None]:
 
 def _clean_name(text: str) -> str | None:
     name = text
+    if "@" in name and has_broken_host(name):
+        return None
     if "://" in name:
         name = redact_uri(name).partition("://")[2].partition("/")[0].rpartition("@")[2]
     name = name.partition("?")[0].partition("#")[0]

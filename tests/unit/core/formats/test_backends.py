@@ -40,6 +40,10 @@ def read(kind: str, text: str, settings: FormatSettings | None = None) -> Parsed
         ("http://ops:made/up@192.0.2.80:8080/cart", "192.0.2.80:8080"),
         ("http://ops:made@up@192.0.2.80:8080/cart", "192.0.2.80:8080"),
         ("ops:made-up@192.0.2.80:8080", "192.0.2.80:8080"),
+        # Where the host ends can't be told: the rest of a password may be behind it.
+        ("http://ops:made?up@192.0.2.80:8080/cart", None),
+        ("http://ops:made#up@192.0.2.80:8080/cart", None),
+        ("ops:made?up@192.0.2.80:8080", None),
         ("192.0.2.80:8080?token=made-up", "192.0.2.80:8080"),
         (" web.1 ", "web.1"),
         ("web.1 ?x", "web.1"),
@@ -234,3 +238,19 @@ def test_an_alias_names_the_key_of_the_backend():
 
     assert read("kv", line, settings).event["backend"] == {"instance": "192.0.2.80"}
     assert "backend" not in read("kv", line).event
+
+
+@pytest.mark.parametrize(
+    ("url", "uri"),
+    [
+        ("http://192.0.2.80:8080/cart?id=7", "http://192.0.2.80:8080/cart"),
+        ("http://ops:made?up@192.0.2.80:8080/cart", None),
+        ("http://ops:made#up@192.0.2.80:8080/cart", None),
+        ("/cart?mail=ann@example.org", "/cart"),
+    ],
+)
+def test_a_url_in_a_json_line_is_none_where_it_may_end_in_a_password(url, uri):
+    """As in the logs of WSO2: what seems to be host and query may be the halves of a password."""
+    rules = {"backend.uri": KeyRule(("u",)), "http.method": KeyRule(("m",)), "http.status_code": KeyRule(("s",))}
+    line = json.dumps({"u": url, "m": "GET", "s": 200})
+    assert read("json", line, FormatSettings(fields=rules)).event.get("backend") == (uri and {"uri": uri})
