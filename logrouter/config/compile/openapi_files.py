@@ -84,10 +84,20 @@ class OpenApiFiles:
         try:
             return orjson.loads(data.removeprefix(b"\xef\xbb\xbf")) if is_json else document.read(data).value
         except orjson.JSONDecodeError as error:
+            if not _is_utf8(data):
+                raise OpenApiError("is not UTF-8") from None
             # Not the library's own sentence, which ends with where in its own words.
             raise OpenApiError(f"is not JSON at line {error.lineno}, column {error.colno}") from None
         except DocumentError as error:
             raise OpenApiError(f"can't be read: {error.problem}") from None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _described_paths(value: Any) -> tuple[DescribedPath, ...]:
@@ -126,7 +136,7 @@ def _url_of(server: Mapping[str, Any]) -> str:
         default = variable.get("default") if isinstance(variable, dict) else None
         return default[:_MAX_DEFAULT] if isinstance(default, str) else found[0]
 
-    return _VARIABLE.sub(default_of, url[:_MAX_URL])
+    return _VARIABLE.sub(default_of, url[:_MAX_URL])[:_MAX_URL]
 
 
 def _path_of_url(url: str) -> str:

@@ -188,6 +188,7 @@ AT = "routes[0].enrich.templates"
         ("{openapi: many.json}", f"{AT}[0].openapi: many.json has 10001 paths, at most 10000 are read"),
         ("{openapi: bad.yaml}", f"{AT}[0].openapi: bad.yaml can't be read: 2:3: a: the key occurs twice"),
         ("{openapi: latin.yaml}", f"{AT}[0].openapi: latin.yaml can't be read: 2:1: the file is not UTF-8"),
+        ("{openapi: latin.json}", f"{AT}[0].openapi: latin.json is not UTF-8"),
         ("{openapi: folder.json}", f"{AT}[0].openapi: folder.json is not a regular file: name a file that holds data"),
     ],
 )
@@ -202,6 +203,7 @@ def test_what_is_wrong_is_one_sentence(tmp_path, templates, problem):
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "bad.yaml").write_bytes(b"{a: 1,\n  a: 2}")
     (tmp_path / "latin.yaml").write_bytes(b"openapi: 3.0.0\n\xff")
+    (tmp_path / "latin.json").write_bytes(b'{"openapi":"3.0.0","paths":{"/\xe4":{}}}')
 
     (found,) = problems_of(templates, tmp_path)
     assert found.endswith(problem)
@@ -222,6 +224,15 @@ def test_too_many_templates_of_a_route(tmp_path, monkeypatch):
     assert problems_of("[/a, {openapi: a.json}]", tmp_path) == [
         f"{AT}: has 6 templates with those of its files, at most 5 are allowed"
     ]
+
+
+def test_defaults_of_variables_multiply_nothing(tmp_path):
+    """A file of 8 MiB stays one: an address is as long as one without variables may be."""
+    server = {"url": "{a}" * 600, "variables": {"a": {"default": "/x" * 100}}}
+    (tmp_path / "a.json").write_bytes(orjson.dumps({"openapi": "3.0.0", "servers": [server], "paths": {"/x": {}}}))
+
+    (described,) = OpenApiFiles(Inputs(tmp_path)).paths_of("a.json")
+    assert [len(base) for base in described.base_paths] == [2000]
 
 
 def test_names_of_apis_multiply_nothing(monkeypatch):
