@@ -51,6 +51,11 @@ def show_redacted(value: Any, name: str = "", disclosure: Disclosure = STRICT) -
     return _bounded(disclosure.value(value, name))
 
 
+def show_record(fields: Mapping[str, Any], disclosure: Disclosure) -> Any:
+    """What a record holds besides its line, as it may be shown: nothing of it is an event's."""
+    return _bounded(disclosure.record(fields))
+
+
 def _bounded(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "…"

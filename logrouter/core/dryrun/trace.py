@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from logrouter.core.dryrun.event_diff import diff_events
-from logrouter.core.dryrun.steps import ExplainStep, show_redacted
+from logrouter.core.dryrun.steps import ExplainStep, show_record, show_redacted
 from logrouter.core.enrich import compile_api, compile_client_id
 from logrouter.core.redact import REDACTED, redact_text
 from logrouter.core.request_fields import Request
@@ -111,9 +111,7 @@ def _note_envelope(found: Envelope | Ignored | Rejected, note: Note, disclosure:
             time=show_redacted(found.time),
             text=show_redacted(found.text, disclosure=disclosure),
             flags=list(found.flags),
-            fields=show_redacted(
-                {name: item for name, item in found.fields.items() if item != found.text}, disclosure=disclosure
-            ),
+            fields=show_record({name: item for name, item in found.fields.items() if item != found.text}, disclosure),
         )
 
 

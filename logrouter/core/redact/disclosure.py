@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from logrouter.core.redact.addresses import mask_addresses, truncate
 from logrouter.core.redact.documents import walk_text, walk_value
+from logrouter.core.redact.names import REDACTED
 from logrouter.core.redact.text import mask, redact_shown
 
 if TYPE_CHECKING:
@@ -50,6 +53,37 @@ class Disclosure:
     def value(self, value: Any, name: str = "") -> Any:
         """A JSON value as it may be shown; *name* is that of its member."""
         return walk_value(value, self._mask, name=name, drop_queries=not self.keeps_query)
+
+    def record(self, value: Any) -> Any:
+        """A JSON value out of a record: as `value`, and each member as the masks of lines leave it beside its name."""
+        shown = self.value(value)
+        return self._masked_members(shown) if self.lines else shown
+
+    def _masked_members(self, value: Any) -> Any:
+        if type(value) is list:
+            return [self._masked_members(each) for each in value]
+        if type(value) is not dict:
+            return value
+        return {
+            name: self._masked_members(item) if type(item) in (dict, list) else self._masked_member(name, item)
+            for name, item in value.items()
+        }
+
+    def _masked_member(self, name: str, item: Any) -> Any:
+        """The value of a member: the masks know lines, so it is one."""
+        try:
+            line = orjson.dumps({name: item}).decode()
+        except (TypeError, ValueError):
+            return item  # a number that is no name of anybody, or text that no line can be
+        masked = line
+        for each in self.lines:
+            masked = each(masked)
+        if masked == line:
+            return item
+        try:
+            return orjson.loads(masked)[name]
+        except (ValueError, KeyError):
+            return REDACTED
 
     def shown(self, name: str, text: str, most: int) -> str:
         """The text of the member *name*, at most *most* characters of it."""

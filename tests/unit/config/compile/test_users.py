@@ -6,6 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -15,6 +16,7 @@ from logrouter import config
 from logrouter.cli import cli
 from logrouter.config.yaml.problems import ConfigError
 from logrouter.core import ids
+from logrouter.core.dryrun.explain import explain_record
 from logrouter.core.enrich import field_getter
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS, parser
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 KEY = "k" * 40
 NOW = 1_777_630_000_000
 HASH = ip_policy("hash", KEY.encode())
-MARK = "zq7jdoe@mail.example.org"
+MARK = "zq7jdoe"
 WITH_USERS = sorted(name for name, each in FORMATS.items() if each.users)
 COMBINED = '192.0.2.7 - {} [01/May/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 12 "-" "curl/8"'
 ACCESS = (
@@ -142,7 +144,10 @@ OF_AWS = {
     "aws_xml": b'<request id="r-1"> <ip>192.0.2.7</ip> <caller>' + MARK.encode() + b"</caller> <user>a</user> "
     b"<requestTime>04/May/2026:10:00:00 +0000</requestTime> <httpMethod>GET</httpMethod> <status>200</status> "
     b"<resourcePath>/a</resourcePath> <protocol>HTTP/1.1</protocol> <responseLength>512</responseLength> </request>",
-    "aws_csv": b"192.0.2.7,-," + MARK.encode() + b",04/May/2026:10:00:00 +0000,GET,/a,HTTP/1.1,200,512,r-1,x-1=",
+    # Only its place tells a name there, so it is one that is known by its form.
+    "aws_csv": b"192.0.2.7,-,"
+    + MARK.encode()
+    + b"@mail.example.org,04/May/2026:10:00:00 +0000,GET,/a,HTTP/1.1,200,512,r-1,x-1=",
 }
 """Lines of formats whose cases in the corpus name nobody."""
 
@@ -210,6 +215,18 @@ routes: [{{name: r, from: s, to: out, format: wso2_access, {more}}}]
 
     assert result.exit_code == 0
     assert "zq7jdoe" not in result.output
+
+
+@pytest.mark.parametrize("name", WITH_USERS)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_explain_names_no_user_of_a_record_of_json(name, wrapped):
+    """Neither in the line nor in what stands beside it, whole or cut."""
+    table = table_of("user: hash", form=name, envelope="json" if wrapped else envelope_of(name))
+    for line in planted(name):
+        whole = orjson.dumps({"m": 1, "message": line.decode(errors="replace"), "user": MARK}) if wrapped else line
+        for value in (whole, whole[:-3]):
+            told = explain_record(table, RawRecord("t", 0, 0, NOW, value), now_ms=NOW, event_id=lambda *_: "i")
+            assert MARK not in repr(told.as_dict())
 
 
 def test_a_hash_needs_its_key_and_a_format_a_user():
