@@ -102,7 +102,7 @@ def test_the_same_requests_give_the_same_templates(count):
 
 
 def test_a_placeholder_in_a_request_is_no_place_that_was_learned():
-    """Answers gather all paths of an API under `{value}`: who asks for that, in vain or not, must not bring it about."""
+    """Answers gather paths of an API under `{value}`: who asks for that, in vain or not, must not bring it about."""
     learner = TemplateLearner()
     written = ["/{value}", "/items/{value}/x{value}"]
     for api, succeeded in (("unseen", False), ("core", True), ("core", False), ("core", True)):
