@@ -46,7 +46,8 @@ class CallersBuilder:
         # Rows that come as numbers have no such URL, and lack none.
         if isinstance(cell, Cell) and (self._of_client is None or self._of_client(name)):
             unassigned = 0 if cell.slack is None else cell.slack.unassigned
-            self._callers.add(name, count_urls(cell, self._statuses, self._of_url), unassigned)
+            # As rows have them: which paths belong to a template another row may not tell.
+            self._callers.add(name, count_urls(cell, self._statuses, self._of_url, gather=False), unassigned)
 
     def result(self) -> Steps[PartialCallers]:
         """The part of this worker, once all work is done."""

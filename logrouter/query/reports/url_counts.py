@@ -74,12 +74,14 @@ class _Part:
         slack: Slack | None,
         total: int,
         statuses: frozenset[str] | None,
-        values: Mapping[str, str],
+        values: Mapping[str, str] | None,
     ) -> None:
         """*total* is how many requests with *statuses* there are to be counted in it, at most.
 
-        *values* are templates by the paths that were counted before they were learned.
+        *values* are templates by the paths that were counted before they were learned, None to leave these paths alone.
         """
+        self._gathers = values is not None
+        values = values or {}
         self.templates: dict[str, dict[str, int]] = {}
         self.unsure: dict[str, int] = {}
         self._over: dict[str, int] = {}
@@ -112,7 +114,7 @@ class _Part:
 
     def forgotten(self, template: str) -> int:
         """How many more, of a template of which any number of paths may have been dropped, one by one."""
-        return self.left - self.lacks(template) if VALUE in template and self._floor else 0
+        return self.left - self.lacks(template) if self._gathers and self._floor and VALUE in template else 0
 
     @property
     def most_unlisted(self) -> int:
@@ -120,10 +122,15 @@ class _Part:
         return min(self._floor, self.left)
 
 
-def count_urls(cell: Cell, statuses: frozenset[str] | None, wanted: Callable[[str], bool]) -> UrlCounts:
-    """The URLs of a cell that are *wanted* and have requests with one of *statuses* (None: all)."""
+def count_urls(
+    cell: Cell, statuses: frozenset[str] | None, wanted: Callable[[str], bool], *, gather: bool = True
+) -> UrlCounts:
+    """The URLs of a cell that are *wanted* and have requests with one of *statuses* (None: all).
+
+    Without *gather*, paths that were counted before their template was learned are URLs of their own.
+    """
     slack = cell.slack or _NO_SLACK
-    values = _values_of(cell)
+    values = _values_of(cell) if gather else None
     total, ill = _totals(cell, statuses)
     well = total - ill + cell.error.get(OTHER, 0)
     parts = (
@@ -147,7 +154,7 @@ def count_urls(cell: Cell, statuses: frozenset[str] | None, wanted: Callable[[st
             found.append(url)
         else:
             unlisted = max(unlisted, url.lacks + url.forgotten)
-    return UrlCounts(found, unlisted, values)
+    return UrlCounts(found, unlisted, values or {})
 
 
 def write_statuses(counts: Mapping[str, int]) -> dict[str, int]:

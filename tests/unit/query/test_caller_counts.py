@@ -10,13 +10,17 @@ import pytest
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.cells import Cell, merge_cells
 from logrouter.core.rollup.old_cells import OldCell, upgrade_cell
+from logrouter.query import parsing
 from logrouter.query.patterns import statuses_matching
 from logrouter.query.reports.caller_counts import CallerCollector, merge_callers
+from logrouter.query.reports.callers import CALLERS
 from logrouter.query.reports.url_counts import count_urls
+from logrouter.query.row_ranges import KEPT
 from logrouter.query.steps import finish
 
 ENDINGS = [(200, "ok")] * 40 + [(304, "ok")] * 5 + [(404, "not_found")] * 3 + [(504, "backend_error")] * 2
 FRAGMENT = "0"
+NOW = 1_790_000_000_000
 
 
 def requests_of(rnd, clients, urls, skew, count):
@@ -115,3 +119,14 @@ def test_requests_from_before_an_upgrade_widen_bounds_and_leave_the_count():
     answer = collected([("client-1", old), *new], None, 10, 780)
     assert [(caller.url, caller.at_least, caller.at_most) for caller in answer.callers][-1] == ("/b/0x", 1, 1_001)
     assert answer.max_unlisted == 1_000
+
+
+def test_paths_from_before_their_template_was_learned_count_the_same_in_every_row():
+    """The hour that has `/u/{value}` as well adds what it counted as `/u/bob` to that of the hour before."""
+    query = parsing.parse_query(CALLERS.parameters, [("window", "7d"), ("contains", "/u/")], NOW, KEPT, name="callers")
+    builder = CALLERS.builder(query)
+    scan = next(iter(builder.work()))
+    scan.add("ann", 1, Cell(1, 3, status={200: 3}, peer={"200core": 3}, url={"200/u/bob": 3}))
+    scan.add("ann", 2, Cell(2, 7, status={200: 7}, peer={"200core": 7}, url={"200/u/bob": 2, "200/u/{value}": 5}))
+    found = finish(builder.result()).callers
+    assert [(each.url, each.at_least, each.at_most) for each in found] == [("/u/bob", 5, 5), ("/u/{value}", 5, 5)]
