@@ -11,11 +11,11 @@ expiry and lists are range scans.
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from logrouter.core.rollup.cells import Cell, CellTotals
+from logrouter.core.rollup.cells import MAX_SUM, MAX_WEIGHT, Cell, CellTotals
 from logrouter.core.rollup.old_cells import FIRST_FIELDS, SECOND_FIELDS, OldCell, upgrade_cell
 from logrouter.core.rollup.shrinking import encode_within, saturate_cell
 from logrouter.query.tiers import Tier
@@ -59,6 +59,7 @@ _NUMBERS: Final = ((-3, 0xCC), (-4, 0xCD), (-6, 0xCE), (-10, 0xCF))
 _OLD: Final = (_FIRST, _header_of(SECOND_FIELDS))
 _decode_old = msgspec.msgpack.Decoder(OldCell).decode
 _decode = msgspec.msgpack.Decoder(Cell).decode
+_decode_any = msgspec.msgpack.Decoder().decode
 _decode_numbers = msgspec.msgpack.Decoder(CellTotals).decode
 
 
@@ -169,12 +170,36 @@ def watermark(value: bytes) -> int:
 
 
 def decode_cell(value: bytes) -> Cell:
-    """The sums in a row, of this version or of one before."""
-    if value.startswith(_OLD, _WATERMARK.size):
-        return upgrade_cell(_decode_old(memoryview(value)[8:]), first=value.startswith(_FIRST, _WATERMARK.size))
-    cell = _decode(memoryview(value)[8:])
+    """The sums in a row, of this version or of one before. What has grown beyond the largest sum is that."""
+    try:
+        if value.startswith(_OLD, _WATERMARK.size):
+            return upgrade_cell(_decode_old(memoryview(value)[8:]), first=value.startswith(_FIRST, _WATERMARK.size))
+        cell = _decode(memoryview(value)[8:])
+    except msgspec.ValidationError:
+        # Two sums that were sound are not when they are added up: no worker must end at that row for ever.
+        capped = _capped(value)
+        if capped == value:
+            raise
+        return decode_cell(capped)
     cell.url_error_bound = cell.clients_error_bound = 0
     return cell
+
+
+def _capped(value: bytes) -> bytes:
+    """The value of a row with no number above the largest sum."""
+    fields = _cap(_decode_any(memoryview(value)[8:]))
+    if isinstance(fields, list) and len(fields) >= FIRST_FIELDS and isinstance(fields[2], int | float):
+        fields[2] = min(fields[2], MAX_WEIGHT)
+    return value[:8] + _encode(fields)
+
+
+def _cap(value: Any) -> Any:
+    """A value of a row, and all in it, with no number above the largest sum."""
+    if isinstance(value, list):
+        return [_cap(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _cap(one) for name, one in value.items()}
+    return min(value, MAX_SUM) if isinstance(value, int) else value
 
 
 def may_have_url(value: bytes, search: ByteSearch) -> bool:

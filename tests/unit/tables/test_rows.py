@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.rollup.cells import MAX_MINUTE, Cell, CellSlack, Failure
+from logrouter.core.rollup.cells import MAX_MINUTE, Cell, CellSlack, Failure, merge_cells
 from logrouter.core.rollup.ranked import Slack
 from logrouter.core.rollup.shrinking import saturate_cell
 from logrouter.query.tiers import Tier
@@ -106,6 +106,26 @@ def test_sums_that_do_not_fit_are_capped():
     stored = rows.decode_cell(rows.encode(1, cell))
     saturate_cell(cell)
     assert stored == cell
+
+
+@pytest.mark.parametrize("name", ["bytes_in", "bytes_out", "latency_sum", "weight", "count"])
+@pytest.mark.parametrize("fields", [14, 20, None])
+def test_sums_that_grow_beyond_the_largest_do_not_make_a_row_unreadable(name, fields):
+    """Each partial sum was sound. Of no version is the row a reason for a worker to end whenever it reads it."""
+    cell = Cell(7, 1, clients={"one": 2**62})
+    largest = 10**18 if name == "weight" else 2**63 - 1
+    for _ in range(2):
+        merge_cells(cell, Cell(7, **{"count": 1, "clients": {"one": 2**62}, name: largest - 5}))
+    value = msgspec.msgpack.encode(msgspec.msgpack.decode(rows.encode(1, cell)[8:])[:fields])
+    assert getattr(rows.decode_cell(bytes(8) + value), name) == largest
+
+
+def test_what_is_no_row_is_refused():
+    """A number that is too large is not made good where the rest is none."""
+    with pytest.raises(msgspec.ValidationError):
+        rows.decode_cell(bytes(8) + msgspec.msgpack.encode([7, "x", 2**64 - 1]))
+    with pytest.raises(msgspec.ValidationError):
+        rows.decode_cell(bytes(8) + msgspec.msgpack.encode({"x": 1}))
 
 
 @pytest.mark.parametrize(
