@@ -19,14 +19,14 @@ _KEYS: Final = (
 # "-" stands for an optional separator.
 _PARTS: Final = (
     "token|secret|passw|pass-?phrase|pass-?code|pwd|signature|credential|authori[sz]ation|session|sess-?id|jwt"
-    f"|assertion|cookie|csrf|xsrf|saml-?re(?:sponse|quest)|connection-?string|one-?time|user-?pass|sms-?otp|code-?verifier|(?:{_KEYS})-?key"
+    f"|assertion|cookie|csrf|xsrf|saml-?re(?:sponse|quest)|connection-?string|one-?time|user-?pass|sms-?otp|(?:code|oauth)-?verifier|(?:{_KEYS})-?key"
 )
 SECRET_PARTS: Final = _PARTS.replace("-?", "[-_.]?")
 """Words that make a name a secret's wherever they stand in it: an expression for lower case."""
 
 HINTS: Final = (
     *("token", "secret", "pass", "pwd", "signature", "credential", "authori", "sess", "jwt", "assertion", "cookie"),
-    *("csrf", "xsrf", "saml", "connection", "one", "code", "key"),
+    *("csrf", "xsrf", "saml", "connection", "one", "code", "key", "verifier"),
 )
 """One of these is in every match of `SECRET_PARTS`."""
 

@@ -12,7 +12,7 @@ SECRETS = """
     Ocp-Apim-Subscription-Key x-functions-key x-rapidapi-key private_key privateKey access_key_id sharedAccessKey
     Authorization Proxy-Authorization cookie Set-Cookie session session_id JSESSIONID PHPSESSID connect.sid jwt
     client_assertion csrf XSRF-TOKEN SAMLResponse connection_string code key ticket %61ccess_token pass%77ord
-    p%2561ssword password[] code_verifier
+    p%2561ssword password[] code_verifier oauth_verifier
 """
 PUBLIC = """
     status status_code author authority authors keyType routeKey partition_key x-idempotency-key x-request-id path
