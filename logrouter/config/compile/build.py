@@ -223,9 +223,8 @@ def _route(
     extras = compile_optional_steps(options, to, lookup_sources, schema, path, problems)
     if options.pair is not None:
         check_pair(options, path, problems)
-    parse = build_parser(
-        options.format, join_path(path, "format"), problems, backend_query=backend_query_of(options, path, problems)
-    )
+    backend_query = backend_query_of(options, schema, path, problems)
+    parse = build_parser(options.format, join_path(path, "format"), problems, backend_query=backend_query)
     with_user = build_user_reader(options, file.privacy, client_ip, schema, path, problems)
     transport = build_envelope_reader(options.enrich, schema, join_path(path, "enrich"), problems)
     if (

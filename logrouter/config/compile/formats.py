@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from logrouter.config.compile.field_changes import forbids_field
 from logrouter.config.yaml.problems import join_path, list_names
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError, KeyRule
 from logrouter.core.formats.json_times import AUTO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from logrouter.config.options.formats import FormatOptions, KeyOptions
     from logrouter.config.options.route import RouteOptions
@@ -43,10 +44,15 @@ def build_parser(options: FormatOptions, path: str, problems: Problems, *, backe
         return None
 
 
-def backend_query_of(options: RouteOptions, path: str, problems: Problems) -> str:
-    """What becomes of queries in URLs of requests to backends, "" if the route does not publish these URLs."""
+def backend_query_of(options: RouteOptions, schema: Mapping[str, Any], path: str, problems: Problems) -> str:
+    """What becomes of queries in URLs of requests to backends, "" if the route does not publish these URLs.
+
+    *schema* is the one that the route's events must satisfy.
+    """
     if options.backend_uri != "keep":
         return ""
+    if forbids_field(schema, ("backend",)):
+        problems.warn(join_path(path, "backend_uri"), "the schema allows no field backend, so that it is left out")
     if not FORMATS[options.format.name].backends:
         at, formats = join_path(path, "backend_uri"), [name for name, each in FORMATS.items() if each.backends]
         problems.add(at, f"lines of {options.format.name} have no URL of a backend; those of {list_names(formats)} do")

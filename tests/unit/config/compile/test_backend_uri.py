@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logrouter import config
+from logrouter.config.settings import examine
 from logrouter.config.yaml.problems import ConfigError
 from logrouter.core import ids
 from logrouter.core.pipeline import process
@@ -71,3 +72,15 @@ def test_a_format_without_urls_of_backends_is_told():
     """What the option can't do is a problem of the file, with the formats that can."""
     with pytest.raises(ConfigError, match=r"routes\[0\]\.backend_uri: lines of nginx have no URL .*wso2_access"):
         backend_of(ACCESS, "backend_uri: keep, format: nginx")
+
+
+@pytest.mark.parametrize(("version", "warns"), [("1.0.0", True), ("1.1.0", False)])
+def test_a_schema_without_the_field_is_told(version, warns):
+    """Whoever asks for the URL gets none, and learns why."""
+    file = f"""version: 1
+sources: {{s: {{topics: t, envelope: plain}}}}
+routes: [{{name: r, from: s, to: out, format: wso2_access, backend_uri: keep, schema: api_request/{version}}}]
+"""
+    warnings = examine(file.encode(), {}).problems.warnings
+
+    assert any("the schema allows no field backend" in each.message for each in warnings) == warns
