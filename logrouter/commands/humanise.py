@@ -80,7 +80,7 @@ def comparison(answer: Figures) -> str:
     before, since = answer.get("previous"), answer.get("counted_since")
     if isinstance(before, dict):
         return f"compared with {moment(before['from'])} to {moment(before['to'])}"
-    return f"not compared: counting began {moment(since)}, in the time before or later" if since else ""
+    return f"not compared: the time before is not known in full, as counting began {moment(since)}" if since else ""
 
 
 def window_words(window: str) -> str:

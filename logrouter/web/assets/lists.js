@@ -46,7 +46,7 @@ export function overview(page) {
 
 /** Who called a URL, over all APIs. It reads the rows of every client, so nothing is asked before somebody has typed a part of one. */
 function callersPanel(page) {
-  const field = h("input", { name: "url", type: "search", "aria-label": "Part of a URL", placeholder: "part of a URL, as /orders", maxlength: "256", spellcheck: "false" });
+  const field = h("input", { name: "url", type: "search", "aria-label": "Part of a URL", placeholder: "part of a URL", maxlength: "256", spellcheck: "false" });
   const apply = (event) => {
     event.preventDefault();
     page.change({ url: field.value.trim() });
@@ -57,9 +57,9 @@ function callersPanel(page) {
     empty: (answer) => (answer.callers.length || answer.max_unlisted ? null : "Nobody called such a URL in this time."),
     render(answer, body) {
       const most = Math.max(...answer.callers.map((row) => row.count), 1);
-      const columns = [{ title: "Client" }, { title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }, { title: "Failed", number: true }];
+      const columns = [{ title: "Client" }, { title: "URL", wide: true }, { title: "Requests", number: true }, { title: "Failed", number: true }, { title: "Status" }];
       const rows = answer.callers.map((row) => [
-        link(page, "client", row.client_id), h("code", null, row.url), statuses(row.status), bar(row.count / most, figure(row)), row.failed ? format.count(row.failed) : "",
+        link(page, "client", row.client_id), h("code", null, row.url), bar(row.count / most, figure(row)), row.failed ? format.count(row.failed) : "", statuses(row.status),
       ]);
       replace(body, scrolled(table("Clients by URL", columns, rows)), bounds(answer, answer.callers, "client and URL"));
       page.announce(`${format.plural(answer.callers.length, "client and URL", "clients and URLs")} found.`);
@@ -149,7 +149,7 @@ export function reports(page) {
     title: "Success and failure by API",
     empty: (answer) => (answer.rows.length ? null : "No requests in this time."),
     render(answer, body) {
-      const rows = answer.rows.map((row) => [link(page, "api", row.api), row.outcome, h("span", { class: "text" }, row.error || "–"), format.count(row.count)]);
+      const rows = answer.rows.map((row) => [link(page, "api", row.api), row.outcome === "aborted" ? "client left" : row.outcome, h("span", { class: "text" }, row.error || "–"), format.count(row.count)]);
       replace(body, scrolled(table("Requests by API, outcome and error", [{ title: "API" }, { title: "Outcome" }, { title: "Error", wide: true }, { title: "Requests", number: true }], rows)));
     },
   });
@@ -157,7 +157,7 @@ export function reports(page) {
     title: "URLs that no API serves",
     empty: (answer) => (answer.urls.length ? null : "Every URL belonged to an API in this time."),
     render(answer, body) {
-      replace(body, urlTable("Requested URLs without an API", answer, "bad"), bounds(answer, answer.urls, "URL"));
+      replace(body, urlTable("Requested URLs without an API", answer, "bad"), bounds(answer, answer.urls, "URL", false));
     },
   });
   return {

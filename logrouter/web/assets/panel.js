@@ -123,7 +123,7 @@ export function tiles(figures, answer, extra) {
 /** With which time figures are compared, or why with none. */
 function compared({ previous, counted_since: since }) {
   if (previous) return `Compared with ${format.time(previous.from)} to ${format.time(previous.to)}.`;
-  return since ? `Not compared: counting began ${format.time(since)}, in the time before or later.` : null;
+  return since ? `Not compared: the time before is not known in full, as counting began ${format.time(since)}.` : null;
 }
 
 /** One number: *change* is from format.js, *kind* "bad" where more is worse. */

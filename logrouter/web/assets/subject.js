@@ -7,6 +7,7 @@ import { chartPanel, panel, tilePanel } from "./panel.js";
 import { rangeInWords, seriesParameters, timeRange } from "./state.js";
 
 const COLUMNS = 8;
+const ROWS = 25;
 const KINDS = {
   client: { many: "clients", peer: "api", word: "client" },
   api: { many: "apis", peer: "client", word: "API" },
@@ -58,7 +59,7 @@ export function subject(page, kind, name) {
         summary,
         traffic.load([...path, "series"], series, signal),
         summary.then(() => delays.load([...path, "series"], series, signal)),
-        peers.load([...path, kind === "client" ? "apis" : "clients"], when, signal),
+        peers.load([...path, kind === "client" ? "apis" : "clients"], kind === "client" ? when : { ...when, limit: ROWS }, signal),
         errors.load([...path, "errors"], when, signal),
         ...parts.map(([many, part]) => part.load([...path, many], when, signal)),
         urls.load([...path, "urls"], { ...when, contains: query.contains, status: query.status, limit: 15 }, signal),
@@ -98,27 +99,46 @@ function clientsPanel(page) {
     empty: (answer) => (answer.clients.length ? null : "No requests in this time."),
     render(answer, body) {
       const most = answer.clients[0].count;
-      const shown = answer.clients.slice(0, 25);
-      const rows = shown.map((row) => [link(page, "client", row.client_id), bar(row.count / most, figure(row))]);
-      replace(body, scrolled(table("Clients of this API", [{ title: "Client" }, { title: "Requests", number: true }], rows)), bounds(answer, shown, "client"));
+      const rows = answer.clients.map((row) => [link(page, "client", row.client_id), bar(row.count / most, figure(row))]);
+      replace(body, scrolled(table("Clients of this API", [{ title: "Client" }, { title: "Requests", number: true }], rows)), bounds(answer, answer.clients, "client"));
     },
   });
 }
 
-/** What an API's requests went to, or which version of it they asked for; one of which all failed is marked. */
+/**
+ * What an API's requests went to, or which version of it they asked for. One that answered nothing stands first, and
+ * marked: gateways ask it seldom, so by its requests it would be the last.
+ */
 function partsPanel(title, many, field) {
   return panel({
     title,
     empty: (answer) => (answer[many].length ? null : "The gateway's lines do not say."),
     render(answer, body) {
-      const rows = answer[many].slice(0, 25).map((row) => [
-        h("code", null, row[field]), statuses(row.status), format.count(row.count),
-        h("span", { class: row.count && row.errors === row.count ? "dead" : null }, row.errors === row.count ? `all ${format.count(row.errors)} failed` : row.errors ? format.percent(row.errors / row.count) : ""),
+      const ranked = [...answer[many].filter(isDead), ...answer[many].filter((row) => !isDead(row))];
+      const rows = ranked.slice(0, ROWS).map((row) => [
+        h("code", null, row[field]), format.count(row.count), h("span", { class: isDead(row) ? "dead" : null }, failures(row)), statuses(row.status),
       ]);
-      replace(body, scrolled(table(title, [{ title: title.slice(0, -1) }, { title: "Status" }, { title: "Requests", number: true }, { title: "Failed", number: true }], rows)),
-        answer.other || answer.unknown ? h("p", { class: "muted note" }, `${format.plural(answer.other + answer.unknown, "request")} of others, or not known of which.`) : null);
+      const left = ranked.slice(ROWS);
+      const rest = answer.other + answer.unknown;
+      replace(body, scrolled(table(title, [{ title: title.slice(0, -1) }, { title: "Requests", number: true }, { title: "Failed", number: true }, { title: "Status" }], rows)),
+        left.length || rest ? h("p", { class: "muted note" },
+          left.length ? `${format.count(left.length)} more, with ${format.plural(left.reduce((n, row) => n + row.count, 0), "request")}.` : null,
+          left.length && rest ? " " : null,
+          rest ? `${format.plural(rest, "request")} of others, or not known of which.` : null) : null);
     },
   });
+}
+
+/** Whether nothing but errors of the server came from it; who left before an answer says neither. */
+function isDead(row) {
+  const left = Object.entries(row.status).reduce((n, [code, m]) => n + (format.classOf(code) === "0xx" ? m : 0), 0);
+  const failed = row.status_class["5xx"] || 0;
+  return failed > 0 && failed + left === row.count;
+}
+
+function failures(row) {
+  if (isDead(row)) return row.errors === row.count ? `all ${format.count(row.count)} failed` : `none of ${format.count(row.count)} succeeded`;
+  return row.errors ? format.percent(row.errors / row.count) : "";
 }
 
 function errorsPanel(page, peer) {
@@ -153,17 +173,19 @@ function urlsPanel(page) {
     event.preventDefault();
     page.change({ contains: field.value.trim(), status: pattern.value.trim() });
   };
+  let whole = true;
   const made = panel({
     title: "Top URLs", wide: true,
     tools: h("form", { class: "filters", role: "search", "aria-label": "Filter URLs", onsubmit: apply, onchange: apply }, field, pattern),
     empty: (answer) => (answer.urls.length ? null : "No URL to show: none was kept in this time, or none fits."),
     render(answer, body) {
-      replace(body, urlTable("Most frequent URLs", answer), bounds(answer, answer.urls, "URL"));
+      replace(body, urlTable("Most frequent URLs", answer), bounds(answer, answer.urls, "URL", whole));
     },
   });
   return {
     ...made,
     load(path, parameters, signal) {
+      whole = !parameters.contains && !parameters.status;
       for (const [input, value] of [[field, parameters.contains], [pattern, parameters.status]]) {
         if (document.activeElement !== input) input.value = value || "";
       }
@@ -194,24 +216,27 @@ const rest = (n, word) => (n ? h("p", { class: "muted note" }, `And ${format.plu
 /** A count, and between which figures the true one lies where it is not known exactly. */
 export const figure = (row) => (row.at_least === row.at_most ? format.count(row.count) : `${format.count(row.count)} (${format.count(row.at_least)}–${format.count(row.at_most)})`);
 
-/** How exact a list is, in words. */
-export function bounds(answer, rows, word) {
+/** How exact a list is, in words. Of one that is not *whole* but filtered, the rest is no part of it. */
+export function bounds(answer, rows, word, whole = true) {
   const exact = rows.every((row) => row.at_least === row.at_most);
+  const kinds = rows.some((row) => row.failed !== undefined) ? ", and at least as many failed as are given" : "";
   return h("p", { class: "muted note" },
-    exact ? "These counts are exact." : "Where two figures stand behind a count, the true one lies between them.",
-    answer.max_unlisted ? ` A ${word} that is not listed had at most ${format.plural(answer.max_unlisted, "request")}.` : null,
-    answer.other ? ` ${format.plural(answer.other, "request")} had others.` : null);
+    [
+      rows.length ? (exact ? "These counts are exact." : `Where two figures stand behind a count, the true one lies between them${kinds}.`) : null,
+      answer.max_unlisted ? `A ${word} that is not listed had at most ${format.plural(answer.max_unlisted, "request")}.` : null,
+      whole && answer.other ? `${exact ? "" : "Up to "}${format.plural(answer.other, "request")} ${answer.other === 1 ? "is" : "are"} of no listed ${word}.` : null,
+    ].filter(Boolean).join(" "));
 }
 
-/** URLs by path template, with what they were answered and, of APIs, how slowly. */
+/** URLs by path template, with what they were answered and, of APIs and if they were answered at all, how slowly. */
 export function urlTable(caption, answer, tone) {
   const most = Math.max(...answer.urls.map((row) => row.count));
-  const timed = answer.urls.some((row) => row.latency_ms);
-  const columns = [{ title: "URL", wide: true }, { title: "Status" }, { title: "Requests", number: true }, { title: "Failed", number: true },
-    ...(timed ? [{ title: "p50", number: true }, { title: "p95", number: true }] : [])];
+  const timed = tone !== "bad" && answer.urls.some((row) => row.latency_ms);
+  const columns = [{ title: "URL", wide: true }, { title: "Requests", number: true }, { title: "Failed", number: true },
+    ...(timed ? [{ title: "p50", number: true }, { title: "p95", number: true }] : []), { title: "Status" }];
   const rows = answer.urls.map((row) => [
-    h("code", null, row.url), statuses(row.status), bar(row.count / most, figure(row), tone), row.failed ? format.count(row.failed) : "",
-    ...(timed ? [format.millis(row.latency_ms?.p50), format.millis(row.latency_ms?.p95)] : []),
+    h("code", null, row.url), bar(row.count / most, figure(row), tone), row.failed ? format.count(row.failed) : "",
+    ...(timed ? [format.millis(row.latency_ms?.p50), format.millis(row.latency_ms?.p95)] : []), statuses(row.status),
   ]);
   return scrolled(table(caption, columns, rows));
 }
