@@ -71,8 +71,7 @@ def _show(out: Console, answer: dict[str, Any], window: str) -> None:
     from logrouter.commands import humanise
 
     callers = answer["callers"]
-    requests = "request" if answer["count"] == 1 else "requests"
-    out.print(Text(f"{humanise.count(answer['count'])} {requests}, {humanise.window_words(window)}", "bold"))
+    out.print(Text(f"{_sum(answer)}, {humanise.window_words(window)}", "bold"))
     if callers:
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
         for name in ("client", "URL"):
@@ -94,6 +93,17 @@ def _show(out: Console, answer: dict[str, Any], window: str) -> None:
     if why := humanise.staleness(answer):
         out.print()
         out.print(Text(why, "yellow"))
+
+
+def _sum(answer: dict[str, Any]) -> str:
+    """How many requests were found: all of them only if no row may have dropped one."""
+    from logrouter.commands import humanise
+
+    whole = not answer["max_unlisted"] and all(row["at_least"] == row["at_most"] for row in answer["callers"])
+    if not whole and not answer["count"]:
+        return "none for sure"
+    found = f"{humanise.count(answer['count'])} {'request' if answer['count'] == 1 else 'requests'}"
+    return found if whole else f"at least {found}"
 
 
 def _figure(row: dict[str, Any]) -> str:

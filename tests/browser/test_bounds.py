@@ -78,3 +78,16 @@ def test_on_a_phone_who_called_a_url_is_seen_with_how_often(tab):
         head.wait_for()
         box = head.bounding_box()
         assert box["x"] + box["width"] < 380
+
+
+def test_how_many_called_a_url_besides_is_a_lower_bound(tab):
+    """What rows have dropped is in no sum, so that of the rest says it may be more."""
+    with site(*(request(path=f"/core/orders/o{n}x") for n in range(150))) as made:
+        page = tab(made.address).open("#/?url=orders")
+        note = page.get_by_role("region", name="Who called this URL?", exact=True).locator(".note")
+        expect(note.first).to_contain_text("is not listed had at most")
+        expect(note.first).not_to_contain_text("of no listed")
+    with site(*(request(f"client-{n}", path="/core/orders") for n in range(70))) as made:
+        page = tab(made.address).open("#/?url=orders")
+        note = page.get_by_role("region", name="Who called this URL?", exact=True).locator(".note")
+        expect(note.last).to_have_text("At least 20 more requests are of such URLs.")

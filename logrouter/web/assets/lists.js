@@ -61,7 +61,9 @@ function callersPanel(page) {
       const rows = answer.callers.map((row) => [
         link(page, "client", row.client_id), h("code", null, row.url), bar(row.count / most, figure(row)), row.failed ? format.count(row.failed) : "", statuses(row.status),
       ]);
-      replace(body, scrolled(table("Clients by URL", columns, rows)), bounds(answer, answer.callers, "client and URL"));
+      replace(body, scrolled(table("Clients by URL", columns, rows)), bounds(answer, answer.callers, "client and URL", false),
+        // What the rows of a client have dropped is in no sum.
+        answer.other ? h("p", { class: "muted note" }, `At least ${format.plural(answer.other, "more request", "more requests")} ${answer.other === 1 ? "is" : "are"} of such URLs.`) : null);
       page.announce(`${format.plural(answer.callers.length, "client and URL", "clients and URLs")} found.`);
     },
   });

@@ -49,6 +49,17 @@ def test_scripts_read_one_object_and_what_is_cut_off_is_said(site):
     assert callers("nothing-such", "--url", site.address)[0].split()[0] == "0"
 
 
+def test_what_rows_may_have_dropped_is_in_no_exact_sum():
+    """A client with more URLs than are kept: the sum of what is found is a lower bound, and said to be one."""
+    many = [stage.request(path=f"/core/{word}{n}x") for n in range(150) for word in ("orders/o", "carts/c")]
+    with stage.site(*many) as crowded:
+        out, _ = callers("orders", "--url", crowded.address)
+        answer = orjson.loads(callers("orders", "--url", crowded.address, "--json")[0])
+        assert answer["count"] < 150
+        assert out.splitlines()[0] == f"at least {answer['count']} requests, last 24 hours"
+        assert callers("nothing-such", "--url", crowded.address)[0].startswith("none for sure, last 24 hours")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
