@@ -24,7 +24,8 @@ def show(out: Console, answer: dict[str, Any], window: str) -> None:
     out.print(
         Text.assemble((harmless(answer["client_id"]), "bold"), f"  {humanise.window_words(window)}", style="default")
     )
-    out.print(Text(f"{humanise.moment(now['from'])} to {humanise.moment(now['to'])}", "dim"))
+    begin = f"{humanise.moment(now['from'])} to" if now["from"] else "up to"
+    out.print(Text(f"{begin} {humanise.moment(now['to'])}", "dim"))
     out.print()
     out.print(_numbers(now, before))
     if compared := humanise.comparison(answer):

@@ -72,6 +72,8 @@ def test_all_of_its_life(site):
 
     assert answer["window"]["count"] == answer["lifetime"]["count"] == 18
     assert "previous" not in answer
+    out, _ = usage("client-1", "--url", site.address, "--window", "life")
+    assert out.splitlines()[1] == "up to 2026-09-21 14:13:20 UTC"
 
 
 def test_names_cannot_drive_the_terminal(site):
