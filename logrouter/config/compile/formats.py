@@ -66,6 +66,13 @@ def build_line_masks(options: FormatOptions) -> tuple[Callable[[str], str], ...]
     return () if mask is None else (mask,)
 
 
+def build_pattern_user_masks(options: FormatOptions) -> tuple[Callable[[str], str], ...]:
+    """The same of the users' names that the format's pattern puts in known places."""
+    compile_mask = FORMATS[options.name].mask_users
+    mask = compile_mask(_settings_of(options)) if compile_mask is not None else None
+    return () if mask is None else (mask,)
+
+
 def _settings_of(options: FormatOptions) -> FormatSettings:
     return FormatSettings(
         pattern=options.pattern,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.compile.field_changes import forbids_field
+from logrouter.config.compile.formats import build_pattern_user_masks
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import join_path
 from logrouter.core.enrich.user import keep_user, with_user
@@ -74,4 +75,4 @@ def build_user_masks(options: RouteOptions) -> tuple[Callable[[str], str], ...]:
     if options.user == "keep" or not reads_user(options.format) or (options.user is None and mapped is not None):
         return ()
     keys = () if mapped is None else tuple(key.rpartition(".")[2].rpartition("/")[2] for key in mapped.key)
-    return (compile_user_mask(filter(None, keys)),)
+    return (*build_pattern_user_masks(options.format), compile_user_mask(filter(None, keys)))

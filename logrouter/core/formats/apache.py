@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.backends import BackendNames
-from logrouter.core.formats.families.secret_values import compile_secret_mask
+from logrouter.core.formats.families.secret_values import compile_secret_mask, compile_user_mask
 from logrouter.core.formats.families.weblog import compose_clocks, field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import decode_bytes
@@ -217,6 +217,13 @@ def _mask(settings: FormatSettings) -> Callable[[str], str] | None:
     return compile_secret_mask(_format_of(settings.pattern).pieces) if settings.pattern else None
 
 
+_USERS: Final = ("remote_user",)
+
+
+def _mask_users(settings: FormatSettings) -> Callable[[str], str] | None:
+    return compile_user_mask(_format_of(settings.pattern).pieces, _USERS) if settings.pattern else None
+
+
 FORMAT: Final[Format] = Format(
-    compile_apache, frozenset({"pattern"}), combined.signature, mask=_mask, users=("remote_user",)
+    compile_apache, frozenset({"pattern"}), combined.signature, mask=_mask, users=_USERS, mask_users=_mask_users
 )

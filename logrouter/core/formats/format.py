@@ -78,7 +78,8 @@ class Format:
     that the parser tells them apart, so that they can be paired. *mask* compiles settings that the parser can work with
     to a function that hides what a line of them has in places which the settings say are secret, or to None. *users*
     are names in `Parsed.fields` of whoever the client called for, the best first. *backends* says that its lines have
-    the URL of the request to the backend, which it reads if `FormatSettings.backend_query` says so.
+    the URL of the request to the backend, which it reads if `FormatSettings.backend_query` says so. *mask_users* is
+    like *mask*, of the places of users.
     """
 
     compile: Callable[[FormatSettings], Parser]
@@ -89,6 +90,7 @@ class Format:
     mask: Callable[[FormatSettings], Callable[[str], str] | None] | None = None
     users: tuple[str, ...] = ()
     backends: bool = False
+    mask_users: Callable[[FormatSettings], Callable[[str], str] | None] | None = None
 
 
 def fixed_format(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.backends import BackendNames
-from logrouter.core.formats.families.secret_values import compile_secret_mask
+from logrouter.core.formats.families.secret_values import compile_secret_mask, compile_user_mask
 from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
@@ -246,6 +246,16 @@ def _mask(settings: FormatSettings) -> Callable[[str], str] | None:
     return compile_secret_mask(_pieces(text), escaped=escaping != "none")
 
 
+_USERS: Final = ("remote_user",)
+
+
+def _mask_users(settings: FormatSettings) -> Callable[[str], str] | None:
+    if not settings.pattern:
+        return None
+    text, escaping = _format_of(settings.pattern)
+    return compile_user_mask(_pieces(text), _USERS, escaped=escaping != "none")
+
+
 FORMAT: Final[Format] = Format(
-    compile_nginx, frozenset({"pattern"}), combined.signature, mask=_mask, users=("remote_user",)
+    compile_nginx, frozenset({"pattern"}), combined.signature, mask=_mask, users=_USERS, mask_users=_mask_users
 )

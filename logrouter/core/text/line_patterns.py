@@ -123,6 +123,11 @@ def head_of(pieces: Sequence[Piece], *, escaped: bool = True) -> re.Pattern[str]
     return re.compile(_Compiler(pieces, escaped=escaped, end="").expression(), re.ASCII | re.DOTALL)
 
 
+def beginning_of(pieces: Sequence[Piece], *, escaped: bool = True) -> re.Pattern[str]:
+    """The expression for a beginning of lines that is all of these pieces, by `match`."""
+    return re.compile(_Compiler(pieces, escaped=escaped, end="").expression(), re.ASCII | re.DOTALL)
+
+
 class _Compiler:
     """One pass over the pieces. A literal of which a *search* has taken the beginning is replaced by its rest."""
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.families.weblog import UNPUBLISHED
 from logrouter.core.redact import REDACTED
-from logrouter.core.text.line_patterns import Variable, compile_scan, head_of, variables_of
+from logrouter.core.text.line_patterns import Variable, beginning_of, compile_scan, head_of, variables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from logrouter.core.text.line_patterns import Piece
 
@@ -54,6 +54,42 @@ def compile_secret_mask(
         for label in known:
             text = label.sub(rf"\1{REDACTED}", text)
         return text
+
+    return mask
+
+
+def compile_user_mask(
+    pieces: Sequence[Piece], names: Collection[str], *, escaped: bool = True
+) -> Callable[[str], str] | None:
+    """A function that hides the values of the pattern's fields *names* in a line; None if it has none of them.
+
+    Of a line that does not fit, a value is hidden if the line is of the pattern until there; all else is shown.
+
+    Raises:
+        PatternError: lines of the pattern cannot be read back.
+    """
+    meanings = {f"field:{name}" for name in names}
+    hidden = [group for group, each in enumerate(variables_of(pieces), 1) if each.meaning in meanings]
+    if not hidden:
+        return None
+    whole = compile_scan(pieces, escaped=escaped)
+    places = [
+        (beginning_of(pieces[:index], escaped=escaped), pieces[index + 1] if index + 1 < len(pieces) else "")
+        for index, piece in enumerate(pieces)
+        if isinstance(piece, Variable) and piece.meaning in meanings
+    ]
+
+    def mask(text: str) -> str:
+        match = whole.fullmatch(text)
+        if match is not None:
+            return _without(text, [match.span(group) for group in hidden])
+        spans = []
+        for before, behind in places:
+            begun = before.match(text)
+            if begun is not None:
+                stop = text.find(behind, begun.end()) if isinstance(behind, str) and behind else -1
+                spans.append((begun.end(), stop if stop >= 0 else len(text)))
+        return _without(text, spans)
 
     return mask
 

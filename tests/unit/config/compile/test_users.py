@@ -229,6 +229,29 @@ def test_explain_names_no_user_of_a_record_of_json(name, wrapped):
             assert MARK not in repr(told.as_dict())
 
 
+@pytest.mark.parametrize("option", ["key: none", "user: hash", "user: drop"])
+@pytest.mark.parametrize(
+    ("form", "pattern", "line"),
+    [
+        ("nginx", '$remote_addr|"$remote_user"|"$request"|$status', '192.0.2.7|"ann zq7jdoe"|"GET / HTTP/1.1"|200'),
+        (
+            "nginx",
+            '{"a":"$remote_addr","u":"$remote_user","r":"$request","s":$status}',
+            '{"a":"192.0.2.7","u":"zq7jdoe","r":"GET / HTTP/1.1","s":200}',
+        ),
+        ("apache", '%h|"%u"|"%r"|%>s', '192.0.2.7|"zq7jdoe"|"GET / HTTP/1.1"|200'),
+    ],
+)
+def test_a_name_in_a_place_of_the_operators_own_pattern_is_hidden(option, form, pattern, line):
+    """Which no other server has there: in a line of the pattern, one that is cut, and one that goes on differently."""
+    table = table_of(option, form=f"{{name: {form}, pattern: '{pattern}'}}")
+    disclosure = table.source_of("t").routes[0].disclosure
+
+    cut = line.index(MARK) + 4
+    assert not any("zq7j" in disclosure.text(text) for text in (line, line[:-6], line[:cut], f"{line} x"))
+    assert "GET / HTTP" in disclosure.text(f"{line} x")
+
+
 def test_a_hash_needs_its_key_and_a_format_a_user():
     """One sentence each that says what to do."""
     with pytest.raises(ConfigError, match=r"`hash` needs `privacy\.hash_key`"):
