@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 Figures = dict[str, Any]
@@ -68,6 +69,25 @@ def change(now: float | None, before: float | None) -> str:
     if share >= 9.995:
         return f"▲ {now / before:,.0f} times as much"
     return f"▲ {percent(share, 1)} more" if share > 0 else f"▼ {percent(-share, 1)} less"
+
+
+def as_long_as(now: Figures, before: Figures) -> Figures:
+    """*before* with its sums as over a time as long as *now*, which is shorter while its last minute is running."""
+    lengths = _seconds(now), _seconds(before)
+    if not all(lengths):
+        return before
+    share = lengths[0] / lengths[1]
+    traffic = {name: size * share for name, size in before["bytes"].items()}
+    return {**before, "count": before["count"] * share, "errors": before["errors"] * share, "bytes": traffic}
+
+
+def _seconds(span: Figures) -> float:
+    """The length of a time range; 0 where it has no begin, or what a server says is no time."""
+    try:
+        begin, end = (datetime.fromisoformat(span[name]) for name in ("from", "to"))
+    except (KeyError, TypeError, ValueError):
+        return 0.0
+    return (end - begin).total_seconds()
 
 
 def status(code: str) -> tuple[str, str]:

@@ -293,7 +293,8 @@ class DetailScreen(LiveScreen):
         word = KINDS[self.kind][1]
         shown = _ABSENT[self.kind] if self.subject == "-" else harmless(self.subject)
         self.heading.update(Text.assemble((f"{word} {shown}", "bold"), f"  {humanise.window_words(self.app.window)}"))
-        numbers = _numbers(answer["window"], answer.get("previous") or {})
+        now, before = answer["window"], answer.get("previous")
+        numbers = _numbers(now, humanise.as_long_as(now, before) if before else {})
         why = humanise.comparison(answer)
         self.numbers.update(Text.assemble(numbers, "\n", (why, "dim")) if why else numbers)
         self.line.data = [float(point["count"]) for point in answer["points"]] or [0.0]

@@ -45,7 +45,7 @@ def show(out: Console, answer: dict[str, Any], window: str) -> None:
 
 def _numbers(now: dict[str, Any], before: dict[str, Any] | None) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
-    then = before or {}
+    then = humanise.as_long_as(now, before) if before else {}
     failed = Text(humanise.count(now["errors"]), "red" if now["errors"] else "")
     late = {name: humanise.millis(humanise.latency(now, name)) for name in ("p50", "p95", "p99")}
     rows: tuple[tuple[str, str | Text, str, str], ...] = (

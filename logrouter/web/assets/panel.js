@@ -102,7 +102,7 @@ function skeleton(lines) {
 
 /** Numbers at a glance, each with how it differs from the time range that *answer* compares it with, and which one that is. */
 export function tiles(figures, answer, extra) {
-  const { previous } = answer;
+  const previous = answer.previous && asLongAs(figures.from ? figures : answer, answer.previous);
   const rate = figures.count ? figures.errors / figures.count : 0;
   const before = previous && (previous.count ? previous.errors / previous.count : NaN);
   const latency = figures.latency_ms;
@@ -118,6 +118,15 @@ export function tiles(figures, answer, extra) {
       `${format.bytes(figures.bytes.out)} sent, ${format.bytes(figures.bytes.in)} received`),
     extra),
   h("p", { class: "muted note compared" }, compared(answer))];
+}
+
+/** The sums of *previous* as they would be over as long a time as *now*, which is shorter while its last minute is running. */
+function asLongAs(now, previous) {
+  const length = (range) => Date.parse(range.to) - Date.parse(range.from);
+  const share = length(now) / length(previous);
+  if (!Number.isFinite(share)) return previous;
+  const { in: received, out: sent } = previous.bytes;
+  return { ...previous, count: previous.count * share, errors: previous.errors * share, bytes: { in: received * share, out: sent * share } };
 }
 
 /** With which time figures are compared, or why with none. */

@@ -168,6 +168,15 @@ def test_something_else_than_a_table_view_is_told_apart(tmp_path):
     assert "is no table view" in " ".join(err.split())
 
 
+def test_a_window_whose_last_minute_is_running_is_compared_with_as_long_a_time():
+    """Four and a half minutes of steady requests beside five full ones are no decline."""
+    now = {"from": "2026-09-21T09:22:00.000Z", "to": "2026-09-21T09:26:30.000Z", "count": 270}
+    before = {"from": "2026-09-21T09:17:00.000Z", "to": "2026-09-21T09:22:00.000Z", "count": 300, "errors": 10}
+    then = humanise.as_long_as(now, before | {"bytes": {"in": 0, "out": 1000}})
+    assert (then["count"], then["errors"], then["bytes"]) == (270, 9, {"in": 0, "out": 900})
+    assert humanise.change(now["count"], then["count"]) == "= as before"
+
+
 def test_numbers_as_people_read_them():
     """At the edges of each unit."""
     assert [humanise.size(n) for n in (0, 999, 1000, 123_456, 10**18)] == ["0 B", "999 B", "1 kB", "123 kB", "1 EB"]
