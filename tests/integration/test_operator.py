@@ -128,6 +128,7 @@ def test_plan_fails_on_what_it_is_told_to(stack):
     plan(stack, new, "--fail-on", "never", code=0)
 
 
+@pytest.mark.long
 def test_plan_ends_with_2_when_nothing_can_be_compared(stack, monkeypatch):
     """A wrong file, or a cluster that is not there."""
     monkeypatch.setattr(reader, "_ASK_SECONDS", 0.5)  # instead of 10, for a cluster that never answers

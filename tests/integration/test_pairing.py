@@ -170,6 +170,7 @@ def test_kills_lose_and_double_no_request(fleet, seed):
     assert counted(stack) == REQUESTS
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_pairing_begins_and_ends_with_a_reload(fleet):
     """Lines from before stay as they were, those after pair, and lines that wait are finished without `pair`, too.

@@ -87,6 +87,7 @@ def test_kill_in_the_middle_of_a_line_loses_and_doubles_nothing(fleet):
     assert {tuple(event.get("flags", ())) for event in events} == {(), ("rejoined",)}
 
 
+@pytest.mark.long
 def test_line_without_an_end_becomes_dead_letters_while_nothing_else_comes(fleet):
     """By the clock, from an owner that has read it and from one that has it from another."""
     stack = fleet.stack

@@ -41,6 +41,7 @@ def test_it_runs_without_a_fault(tmp_path):
     assert re.findall(r"^(\S+) +ok +Done 200 runs", done.stdout, re.MULTILINE) == wanted
 
 
+@pytest.mark.long
 def test_it_finds_a_fault_and_keeps_the_input(tmp_path):
     """The exit code says so, the file makes it happen again, and another input does not."""
     done = run("--seconds", 60, "--no-guard", "--artifacts", tmp_path, "--targets", "self-test")

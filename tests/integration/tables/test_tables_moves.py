@@ -149,6 +149,7 @@ def test_foreign_record_in_the_changelog_is_noticed_and_repaired(lane, eventuall
     assert worker.stop() == 0
 
 
+@pytest.mark.long
 def test_expired_rows_leave_store_and_changelog_for_good(lane, eventually):
     """Past their time rows are answered no more, get tombstones, and do not return when the disk is lost."""
     worker = lane.worker()

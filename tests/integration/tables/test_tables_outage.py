@@ -59,6 +59,7 @@ def test_worker_stops_without_a_broker(own_kafka, eventually):
     assert lane.differences() == {}
 
 
+@pytest.mark.long
 def test_faust_command_starts_the_same_worker(lane, tmp_path, eventually):
     """`faust -A logrouter.tables.app worker` reads topics.yaml and the environment."""
     config = tmp_path / "topics.yaml"
