@@ -20,6 +20,7 @@ from logrouter.core.formats.families.json_values import (
     host_of,
     join_texts,
     read_headers,
+    read_parts,
     secret_headers,
     without_secrets,
 )
@@ -87,17 +88,9 @@ def _of_object(line: dict[str, Any], flags: tuple[str, ...]) -> Parsed | Ignored
         return NO_REQUEST
     if "session" in line:
         return NO_REQUEST
-    parts: dict[str, dict[str, Any]] = {}
-    for name in _PARTS:
-        part = line.get(name)
-        # An empty table of Lua may be written as either.
-        if part and type(part) is not dict:
-            return Rejected(Stage.PARSE, Reason.MALFORMED, f"{name} is no object", f"/{name}")
-        parts[name] = part or {}
-    for name, leaf in _LEAVES:
-        if type(parts[name].get(leaf)) in (dict, list):
-            detail = f"{name}.{leaf} is an object or a list"
-            return Rejected(Stage.PARSE, Reason.MALFORMED, detail, f"/{name}/{leaf}")
+    parts = read_parts(line, _PARTS, _LEAVES)
+    if isinstance(parts, Rejected):
+        return parts
     if parts["response"].get("status") in ABSENT:
         return Rejected(Stage.PARSE, Reason.MALFORMED, "no response.status", "/response/status")
     return _request(line, parts, flags)

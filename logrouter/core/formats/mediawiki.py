@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from logrouter.core.formats.families.json_values import read_headers, secret_headers, without_secrets
+from logrouter.core.formats.families.json_values import read_headers, read_parts, secret_headers, without_secrets
 from logrouter.core.formats.families.weblog import begin_of
 from logrouter.core.formats.families.wso2 import STATUS_FROM_ERROR
 from logrouter.core.formats.format import Format
@@ -100,17 +100,9 @@ def _of_object(
     """The request in an object, if that names the schema."""
     if not _is_ours(line):
         return NO_REQUEST
-    parts: dict[str, dict[str, Any]] = {}
-    for name in _PARTS:
-        part = line.get(name)
-        # PHP writes an empty array as a list.
-        if part and type(part) is not dict:
-            return Rejected(Stage.PARSE, Reason.MALFORMED, f"{name} is no object", f"/{name}")
-        parts[name] = part or {}
-    for name, leaf in _LEAVES:
-        if type(parts[name].get(leaf)) in (dict, list):
-            detail = f"{name}.{leaf} is an object or a list"
-            return Rejected(Stage.PARSE, Reason.MALFORMED, detail, f"/{name}/{leaf}")
+    parts = read_parts(line, _PARTS, _LEAVES)
+    if isinstance(parts, Rejected):
+        return parts
     for name in ("database", "backend_time_ms"):
         if type(line.get(name)) in (dict, list):
             return Rejected(Stage.PARSE, Reason.MALFORMED, f"{name} is an object or a list", f"/{name}")

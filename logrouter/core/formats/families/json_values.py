@@ -1,4 +1,4 @@
-"""Values of gateways that log JSON: headers, texts in lists, and objects without what is secret in them."""
+"""Values of gateways that log JSON: objects, headers, texts in lists, and all without what is secret in them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,30 @@ from urllib.parse import urlsplit
 
 from logrouter.core.redact import REDACTED, names_secret
 from logrouter.core.text.unflatten import ABSENT
+from logrouter.model import Reason, Rejected, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _MAX_DEPTH: Final = 4
+
+
+def read_parts(
+    line: Mapping[str, Any], names: Collection[str], leaves: Collection[tuple[str, str]]
+) -> dict[str, dict[str, Any]] | Rejected:
+    """The objects *names* of a line, empty where absent, if none of the *leaves* in them is a list or an object."""
+    parts: dict[str, dict[str, Any]] = {}
+    for name in names:
+        part = line.get(name)
+        # An empty table of Lua and an empty array of PHP may be written as a list.
+        if part and type(part) is not dict:
+            return Rejected(Stage.PARSE, Reason.MALFORMED, f"{name} is no object", f"/{name}")
+        parts[name] = part or {}
+    for name, leaf in leaves:
+        if type(parts[name].get(leaf)) in (dict, list):
+            detail = f"{name}.{leaf} is an object or a list"
+            return Rejected(Stage.PARSE, Reason.MALFORMED, detail, f"/{name}/{leaf}")
+    return parts
 
 
 def read_headers(headers: object) -> dict[str, str]:
