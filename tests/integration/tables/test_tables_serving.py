@@ -136,8 +136,9 @@ def test_rolling_restart_shows_in_no_answer_but_by_its_mark(lane, three, eventua
 def test_standbys_answer_for_a_worker_that_was_killed(lane, three, eventually):
     """At once, marked as stale, and exactly what had been flushed; exact again when its partitions have moved."""
     expected = lane.expected_lifetimes()
-    victim = three[1]
-    theirs = set(victim.get("/readyz")[1]["partitions"])
+    # Of three workers one may be given standbys alone.
+    owned = {worker: set(worker.get("/readyz")[1]["partitions"]) for worker in three}
+    victim, theirs = next((worker, owned[worker]) for worker in reversed(three) if owned[worker])
     left = [worker for worker in three if worker is not victim]
     eventually(lambda: replicated(lane, three), message="replicas are whole")
     victim.kill()
