@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from logrouter.commands.exit_codes import EXIT_FAILED
 from logrouter.commands.help_text import Command
 from logrouter.commands.terminal import console, fail, harmless, is_text, print_json
-from logrouter.commands.view_options import NOT_AS_DOCUMENTED, ViewError, view_address, view_options
+from logrouter.commands.view_options import NOT_AS_DOCUMENTED, ViewError, view_address, view_options, window_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_WINDOW: Final = re.compile(r"life|[1-9]\d{0,5}[mhd]")
-
 
 @click.command("usage", cls=Command)
 @click.argument("client")
-@click.option("--window", default="24h", show_default=True, metavar="WINDOW", help="15m, 1h, 24h, 7d, ... or life.")
+@window_option
 @view_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, as the table view has it.")
 def usage_command(client: str, window: str, url: str, token_file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a click flag
@@ -43,8 +40,6 @@ def usage_command(client: str, window: str, url: str, token_file: Path | None, a
     from logrouter.commands.view_client import ask_usage
 
     try:
-        if not _WINDOW.fullmatch(window):
-            raise click.BadParameter("must be life or a length such as 15m, 1h, 24h or 7d", param_hint="--window")
         if not client or not is_text(client):
             raise click.BadParameter("must be a client id: UTF-8, and not empty", param_hint="CLIENT")
         answer = asyncio.run(ask_usage(view_address(url, token_file), client, window))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DEFAULT_URL: Final = "http://127.0.0.1:6066"
+_WINDOW: Final = re.compile(r"life|[1-9]\d{0,5}[mhd]")
 _MAX_TOKEN_FILE: Final = 64 * 1024
 TOKEN_ENV: Final = "LOGROUTER_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -65,6 +67,23 @@ def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def _check_window(_context: click.Context, _option: click.Parameter, window: str) -> str:
+    if not _WINDOW.fullmatch(window):
+        raise click.BadParameter("must be life or a length such as 15m, 1h, 24h or 7d", param_hint="--window")
+    return window
+
+
+window_option: Final = click.option(
+    "--window",
+    default="24h",
+    show_default=True,
+    metavar="WINDOW",
+    callback=_check_window,
+    help="15m, 1h, 24h, 7d, ... or life.",
+)
+"""Add `--window`, which arrives as *window*: a time range that ends now."""
 
 
 def view_address(url: str, token_file: Path | None, env: Mapping[str, str] = os.environ) -> ViewAddress:
