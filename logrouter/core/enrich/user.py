@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.core.enrich.sources import field_getter
@@ -48,27 +49,20 @@ def with_user(
     returns the user, and whether the event gets the flag `suspect` because of it.
     """
     getters = {name: [field_getter(f"field:{source}") for source in sources] for name, sources in names.items()}
-    known: dict[str, tuple[str, bool]] = {}
+    remembered = None if publish is None else lru_cache(_MAX_CACHED)(publish)
 
     def read(envelope: Envelope) -> Parsed | Ignored | Rejected:
         parsed = parse(envelope)
         if not isinstance(parsed, Parsed):
             return parsed
         name = _text(parsed.event.pop("user", None))
-        if publish is None:
+        if publish is None or remembered is None:
             return parsed
         for get in getters.get(parsed.format, ()):
             name = name or _text(get(parsed))
         if not name:
             return parsed
-        found = known.get(name)
-        if found is None:
-            found = publish(name)
-            if len(known) >= _MAX_CACHED:
-                known.clear()
-            if len(name) <= MAX_USER:
-                known[name] = found
-        user, suspect = found
+        user, suspect = remembered(name) if len(name) <= MAX_USER else publish(name)
         if user:
             parsed.event["user"] = user
         if suspect:
