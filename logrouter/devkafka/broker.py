@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from logrouter.devkafka.jars import DevKafkaError, ensure_jars
+from logrouter.devkafka.ports import claim_port
 from logrouter.extras import how_to_install
 from logrouter.process.watchdog import Watchdog
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["DevKafka", "DevKafkaError", "serve"]
 
 _HOST: Final = "127.0.0.1"
-_PORTS: Final = range(20_000, 32_000)
 _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.1
@@ -105,8 +104,8 @@ class DevKafka:
     ) -> None:
         self._scratch = data_dir is None
         self._dir = Path(tempfile.mkdtemp(prefix="logrouter-kafka-")) if data_dir is None else data_dir.absolute()
-        self._port = port or _free_port()
-        self._controller_port = _free_port()
+        self._port = port or claim_port()
+        self._controller_port = claim_port()
         self._progress = _when_changed(progress)
         self._settings = dict(settings or {})
         self._heap = heap
@@ -315,16 +314,6 @@ def _java() -> str:
     except ImportError as error:
         raise DevKafkaError(f"the embedded broker needs the extra `broker`: {how_to_install('broker')}") from error
     return str(JAVA)
-
-
-def _free_port() -> int:
-    # Below the ephemeral ports: a client that keeps connecting to a broker that is down could else be given the very
-    # port as its own, connect to itself, and so keep the broker from coming back.
-    while True:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((_HOST, port))
-            return port
 
 
 def _check_port_free(port: int) -> None:

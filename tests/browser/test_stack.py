@@ -9,8 +9,9 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
+from logrouter.devkafka.ports import claim_port
 from tests.conftest import HANG_SECONDS
-from tests.integration.stack import Stack, free_port, metrics, request_line
+from tests.integration.stack import Stack, metrics, request_line
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -37,7 +38,7 @@ def get(address):
 
 def test_lines_become_figures_on_the_page_and_grow_while_one_looks(stack, tab, eventually):
     """Counts are those of the lines, hostile client ids are text, and new lines appear without a touch."""
-    port = free_port()
+    port = claim_port()
     address = f"http://127.0.0.1:{port}"
     stack.route()
     stack.tables(0, port)

@@ -14,12 +14,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from logrouter.commands.exit_codes import EXIT_DRIFT
+from logrouter.devkafka.ports import claim_port
 from logrouter.kafka.reader import read_committed
 from logrouter.process.watchdog import Watchdog
 from tests.compat.release import PREFIX, Committed, Record
 from tests.conftest import wait_until
 from tests.integration.fleet import get_json, insist
-from tests.integration.stack import Process, free_port
+from tests.integration.stack import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +35,7 @@ class Lanes:
         self.kafka = {"bootstrap.servers": bootstrap}
         self.config = folder / "topics.yaml"
         self.config.write_text(self.named(config).replace("BOOTSTRAP", bootstrap))
-        self.port = free_port()
+        self.port = claim_port()
         self._admin = AdminClient(self.kafka | {"log_level": 0})
         self._watchdog = Watchdog()  # should pytest itself be killed
         self._processes: list[Process] = []

@@ -15,12 +15,13 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from logrouter.commands.exit_codes import EXIT_DRIFT
+from logrouter.devkafka.ports import claim_port
 from logrouter.kafka.reader import read_committed
 from logrouter.tables import notes
 from tests.compat.release import releases
 from tests.conftest import HANG_SECONDS, wait_until
 from tests.integration.fleet import get_json
-from tests.integration.stack import Process, Stack, free_port, request_line
+from tests.integration.stack import Process, Stack, request_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ class Fleet(Stack):
         self.old: tuple[str, ...] = ("-c", start)
         self.program: tuple[str, ...] = self.old
         self.fed = Counter[str]()
-        self.ports = [free_port(), free_port()]
+        self.ports = [claim_port(), claim_port()]
         super().__init__(bootstrap, folder, name, standby_replicas=1)
         self.workers = [self.tables(number, port) for number, port in enumerate(self.ports)]
         self.routers = [self.route(f"{name}-route-{number}") for number in range(2)]

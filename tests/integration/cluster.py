@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from logrouter.devkafka.broker import DevKafka, _free_port
+from logrouter.devkafka.broker import DevKafka
+from logrouter.devkafka.ports import claim_port
 from tests.conftest import wait_until
 from tests.integration.proxy import HOST, Proxy
 
@@ -73,12 +74,12 @@ class DevCluster:
 
     def __init__(self) -> None:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        port = _free_port()
+        port = claim_port()
         quorum = {"controller.quorum.bootstrap.servers": f"{HOST}:{port}"}
         role = {"process.roles": "controller", "node.id": str(_CONTROLLER), "listeners": f"CONTROLLER://{HOST}:{port}"}
         settings = {**_SETTINGS, **quorum, **role, "advertised.listeners": f"CONTROLLER://{HOST}:{port}"}
         self._controller = Controller(settings, cluster_id, "--standalone", heap="256m")
-        self._behind = {node: _free_port() for node in BROKERS}
+        self._behind = {node: claim_port() for node in BROKERS}
         self._quorum, self._cluster_id = quorum, cluster_id
         self.proxy = Proxy(self._behind)
         self.nodes: dict[int, Node] = {}
@@ -103,7 +104,7 @@ class DevCluster:
         self._cleanup.close()
 
     def _broker(self, node: int) -> Node:
-        own, behind = _free_port(), self._behind[node]
+        own, behind = claim_port(), self._behind[node]
         listeners = {"PLAINTEXT": own, "PROXIED": behind}
         advertised = {"PLAINTEXT": own, "PROXIED": self.proxy.ports[node]}
         settings = {

@@ -14,9 +14,9 @@ import orjson
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from logrouter.devkafka.ports import claim_port
 from logrouter.kafka.reader import read_committed
 from tests.conftest import HANG_SECONDS
-from tests.integration.stack import free_port
 from tests.integration.traffic import points, summary
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Fleet:
             if kind == "route":
                 self.running[role] = self.stack.route(role)
             else:
-                self.running[role] = self.stack.tables(int(number), self._ports.setdefault(role, free_port()))
+                self.running[role] = self.stack.tables(int(number), self._ports.setdefault(role, claim_port()))
 
     def kill(self, role: str, *, wipe: bool = False) -> None:
         """SIGKILL; with *wipe* the disk goes, too."""

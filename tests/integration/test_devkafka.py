@@ -13,7 +13,8 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from logrouter.devkafka import jars
-from logrouter.devkafka.broker import DevKafka, DevKafkaError, _free_port
+from logrouter.devkafka.broker import DevKafka, DevKafkaError
+from logrouter.devkafka.ports import claim_port
 from tests.conftest import HANG_SECONDS
 
 pytestmark = pytest.mark.broker
@@ -129,7 +130,7 @@ def test_start_failure_is_one_error_with_the_log(monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 def test_ctrl_c_ends_serve_with_zero(number):
     """`python -m logrouter.devkafka PORT` prints its address and ends cleanly on SIGINT, and when its terminal goes."""
-    port = _free_port()
+    port = claim_port()
     command = [sys.executable, "-m", "logrouter.devkafka", str(port)]
     before = signal.signal(number, signal.SIG_DFL)  # what runs the tests may ignore it, as nohup does
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -148,7 +149,7 @@ def test_ctrl_c_ends_serve_with_zero(number):
 def test_failed_download_names_the_jar(monkeypatch, tmp_path):
     """Without a reachable repository the error is one line, and nothing half-made stays in the cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv(jars.MAVEN_URL_ENV, f"http://127.0.0.1:{_free_port()}")
+    monkeypatch.setenv(jars.MAVEN_URL_ENV, f"http://127.0.0.1:{claim_port()}")
     with pytest.raises(DevKafkaError, match=r"^cannot download .*\.jar of Apache Kafka [^\n]*$"):
         jars.ensure_jars(lambda _line: None)
     assert [path.name for path in jars.cache_dir().iterdir()] == [".lock"]

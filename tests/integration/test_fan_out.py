@@ -10,9 +10,10 @@ import orjson
 import pytest
 
 from logrouter.core.rollup.records import decode_record
+from logrouter.devkafka.ports import claim_port
 from logrouter.kafka.reader import read_committed
 from tests.conftest import HANG_SECONDS
-from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
+from tests.integration.stack import Stack, metrics, request_line, syslog_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def requests(stack: Stack, topic: str) -> Counter[int]:
 
 def test_every_route_and_topic_gets_its_events_and_tables_count_once(stack, eventually):
     """All topics hold just their requests, first outcomes are the records read, and each request is counted once."""
-    port = free_port()
+    port = claim_port()
     apis = ["core", "search", "elsewhere"]
     fed = stack.feed([request_line(n, "c1", api=apis[n % 3]) for n in range(300)] + [syslog_line("x", program="sshd")])
     lane = stack.route(port=port)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logrouter.devkafka.broker import DevKafka
+from logrouter.devkafka.ports import claim_port
 from tests.integration.fleet import TABLE_PARTITIONS, Fleet, last_lines
-from tests.integration.stack import Stack, free_port
+from tests.integration.stack import Stack
 from tests.integration.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def test_broker_restarts_amid_the_stream(make, seed, outages):
 
 def test_run_keeps_its_processes_and_ends_them(broker, make, seed):
     """`logrouter run` starts both lanes, starts a killed process again, and SIGTERM leaves nothing behind."""
-    fleet = make(broker.bootstrap, http_port=free_port())
+    fleet = make(broker.bootstrap, http_port=claim_port())
     stack = fleet.stack
     supervisor = stack.start("run", "--route-processes", "2", "--data-dir", str(stack.folder / "tables-0"))
     pids: list[int] = []

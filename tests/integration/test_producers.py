@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 import pytest
 
+from logrouter.devkafka.ports import claim_port
 from logrouter.kafka.reader import read_committed
 from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
-from tests.integration.stack import Stack, free_port
+from tests.integration.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,12 +204,12 @@ def producers(broker, tmp_path, unique) -> Iterator[Producers]:
     head = stack.config.read_text().partition("sources:")[0]
     stack.config.write_text(head + ROUTES.format(name=stack.name, members=MEMBERS))
     stack.command("topics")
-    http, udp = free_port(), free_port()
+    http, udp = claim_port(), claim_port()
     values = {
         "folder": tmp_path,
         "http": http,
         "udp": udp,
-        "closed": free_port(),
+        "closed": claim_port(),
         "members": MEMBERS,
         "name": stack.name,
     }

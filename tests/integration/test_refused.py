@@ -22,11 +22,12 @@ from confluent_kafka.admin import (
 
 from logrouter.cli import cli
 from logrouter.config.options.kafka import REFUSED_CREDENTIALS
-from logrouter.devkafka.broker import DevKafka, _free_port
+from logrouter.devkafka.broker import DevKafka
+from logrouter.devkafka.ports import claim_port
 from logrouter.kafka.producer import LineProducer
 from tests.conftest import HANG_SECONDS
 
-from .stack import CONFIG, Process, free_port, request_line
+from .stack import CONFIG, Process, request_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +42,9 @@ class GuardedBroker:
     """A broker that lets anybody in at *open*, and at *guarded* SASL users, who may do what ACLs say."""
 
     def __init__(self) -> None:
-        port = _free_port()
+        port = claim_port()
         kafka = DevKafka(port=port)
-        sasl = _free_port()
+        sasl = claim_port()
         listeners = {"PLAINTEXT": port, "SASL_PLAINTEXT": sasl, "CONTROLLER": kafka._controller_port}
         module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
         kafka._settings = {
@@ -122,7 +123,7 @@ def test_lanes_say_once_that_the_credentials_are_refused(guarded, tmp_path, uniq
     """In their logs, and to whoever asks whether they are ready."""
     monkeypatch.setenv("KAFKA_PASSWORD", "wrong")
     config = str(write_config(tmp_path, guarded.client(), unique("refused")))
-    ports = free_port(), free_port()
+    ports = claim_port(), claim_port()
     data = ["--data-dir", str(tmp_path / "tables")]
     lanes = (
         Process(tmp_path / "route.log", "route", "--config", config, "--metrics-port", str(ports[0])),
@@ -182,7 +183,7 @@ def test_a_source_that_may_not_be_read_keeps_the_lane_from_being_ready(
     path_open = tmp_path / "open.yaml"
     path_open.write_text(re.sub(r"kafka: \{.*\}", f'kafka: {{bootstrap.servers: "{guarded.open}"}}', path.read_text()))
     assert CliRunner().invoke(cli, ["topics"], env={"LOGROUTER_CONFIG": str(path_open)}).exit_code == 0
-    port = free_port()
+    port = claim_port()
     lane = Process(tmp_path / "route.log", "route", "--config", str(path), "--metrics-port", str(port))
     try:
         eventually(lambda: f"no right to read topic {source}" in readiness(port), "said what it may not")
@@ -226,7 +227,7 @@ def test_a_ledger_that_may_not_be_read_keeps_the_lane_from_being_ready(
     feeder = LineProducer({"bootstrap.servers": guarded.open}, source)
     feeder.feed([request_line(1, "c")])
     feeder.flush()
-    port = free_port()
+    port = claim_port()
     lane = Process(tmp_path / "route.log", "route", "--config", str(path), "--metrics-port", str(port))
     try:
         eventually(lambda: f"{source} [0] can't be read yet" in readiness(port), "said what waits")

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from logrouter.devkafka.ports import claim_port
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from tests.conftest import HANG_SECONDS
-from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
+from tests.integration.stack import Stack, metrics, request_line, syslog_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def stack(broker, tmp_path, unique) -> Iterator[Stack]:
 def lane(stack, eventually, monkeypatch) -> Admin:
     """A running route process."""
     monkeypatch.setenv("LOGROUTER_ADMIN_TOKEN", TOKEN)
-    port = free_port()
+    port = claim_port()
     stack.route(port=port)
     admin = Admin(port)
     eventually(lambda: admin.ask("GET", "/readyz")[0] == 200, "ready")
@@ -188,7 +189,7 @@ def test_swap_of_a_config_map_takes_effect_within_a_second(stack, eventually):
     publish("1", text)
     (folder / "topics.yaml").symlink_to("..data/topics.yaml")
     stack.config = folder / "topics.yaml"
-    port = free_port()
+    port = claim_port()
     stack.route(port=port)
     lane = Admin(port)
     eventually(lambda: lane.ask("GET", "/readyz")[0] == 200, "ready")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from logrouter.devkafka.ports import claim_port
 from logrouter.kafka.reader import read_committed
 from tests.conftest import HANG_SECONDS
-from tests.integration.stack import Stack, free_port, metrics, request_line, syslog_line
+from tests.integration.stack import Stack, metrics, request_line, syslog_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def events(samples: dict[str, list[tuple[dict[str, str], float]]]) -> Counter[tu
 
 def test_route_gives_every_record_one_outcome(stack, eventually):
     """Requests come out once, bad lines become dead letters, the rest is counted; and the counts add up."""
-    port = free_port()
+    port = claim_port()
     fed = stack.feed([*POISON, *(request_line(n, f"c{n % 7}") for n in range(500))])
     lane = stack.route(port=port)
     eventually(lambda: lane.running and sum_of(events_or_none(port)) == fed, "all records counted")
@@ -156,7 +157,7 @@ def test_missing_output_topic_is_waited_for_and_said_once(stack, eventually):
 
 def test_sigterm_while_the_cluster_is_away_ends_in_bounded_time(stack, eventually):
     """No broker at all: the process says so once, and SIGTERM ends it with 0."""
-    lane = stack.start("route", "--bootstrap", f"127.0.0.1:{free_port()}", "--metrics-port", "0")
+    lane = stack.start("route", "--bootstrap", f"127.0.0.1:{claim_port()}", "--metrics-port", "0")
     eventually(lambda: "broker_down" in lane.text(), "said that nobody answers")
     lane.kill(signal.SIGTERM)
 
@@ -168,7 +169,7 @@ def test_sigterm_while_the_cluster_is_away_ends_in_bounded_time(stack, eventuall
 def test_lasting_cause_of_aborts_is_said_once_and_healed_without_loss(stack, eventually):
     """An output topic that refuses records: few attempts, one line, not ready; when mended, every record once."""
     alter(stack, stack.clean, {"cleanup.policy": "compact"})  # which takes no record without a key
-    port = free_port()
+    port = claim_port()
     lane = stack.route(port=port)
     eventually(lambda: "partitions_assigned" in lane.text(), "assigned")
     stack.feed(request_line(n, None) for n in range(50))
@@ -187,7 +188,7 @@ def test_lasting_cause_of_aborts_is_said_once_and_healed_without_loss(stack, eve
 @pytest.mark.long
 def test_events_above_a_lowered_limit_become_dead_letters(stack, eventually):
     """The broker refuses one batch, the lane reads the limit anew: no loop of aborted transactions, nothing lost."""
-    port = free_port()
+    port = claim_port()
     lane = stack.route(port=port)
     stack.feed(request_line(n, "c") for n in range(20))
     eventually(lambda: stack.numbers() == Counter(range(20)), "routed")

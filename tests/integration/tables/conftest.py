@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import os
 import random
-import socket
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.cells import Cell, merge_cells
 from logrouter.core.rollup.records import pack_records
+from logrouter.devkafka.ports import claim_port
 from logrouter.query.tiers import Tier
 from logrouter.tables import rows
 from logrouter.tables.lease import EXIT_FENCED
@@ -149,7 +149,7 @@ class Lane:
             "topic": self.topic,
             "partitions": self.partitions,
             "data_dir": str(self.folder / name),
-            "port": known.port if known else free_port(),
+            "port": known.port if known else claim_port(),
             "instance": name,
             "session_timeout_ms": SESSION_MS,
             "flush_interval_ms": 300,
@@ -284,13 +284,6 @@ class Lane:
         found = self.changelog_rows()
         keys = found.keys() | self.truth.keys()
         return {key: (found.get(key), self.truth.get(key)) for key in keys if found.get(key) != self.truth.get(key)}
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
