@@ -13,8 +13,6 @@ _HOST: Final = "127.0.0.1"
 # Below the ephemeral ports: a client that keeps connecting to a server that is down could else be given the very port
 # as its own, connect to itself, and so keep the server from coming back.
 _PORTS: Final = range(20_000, 32_000)
-_claims: Final[list[socket.socket]] = []
-"""They stay open for as long as the process runs."""
 
 
 def claim_port() -> int:
@@ -43,5 +41,5 @@ def _claim(port: int) -> bool:
     except OSError:
         name.close()
         return False
-    _claims.append(name)
+    name.detach()  # it stays open for as long as the process runs
     return True

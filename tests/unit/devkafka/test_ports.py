@@ -20,7 +20,6 @@ input()
 def test_no_port_is_given_twice(monkeypatch):
     """Eight numbers for two other processes: all of them; none is left for us until one of the two is killed."""
     monkeypatch.setattr(ports, "_PORTS", FEW)
-    monkeypatch.setattr(ports, "_claims", [])
     others = [
         subprocess.Popen([sys.executable, "-c", CLAIM_FOUR], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(2)
@@ -33,8 +32,6 @@ def test_no_port_is_given_twice(monkeypatch):
         others[0].wait()
         assert claim_port() in given[0]
     finally:
-        for claim in ports._claims:
-            claim.close()
         for other in others:
             other.kill()
             other.communicate()
