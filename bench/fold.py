@@ -17,7 +17,6 @@ import platform
 import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.core.rollup.records import pack_records
 from logrouter.devkafka.broker import DevKafka
+from logrouter.devkafka.ports import claim_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,9 +159,7 @@ class Lane:
         self._admin.create_topics([NewTopic(self.topic, PARTITIONS, 1)])[self.topic].result(30)
         # An admin client that asks for a group's offsets crashes where a coordinator's answer is one to try again.
         self.offsets = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{self.topic}-group"})
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = claim_port()
         self.folder = Path(tempfile.mkdtemp(prefix="logrouter-bench-"))
         self.changelog = f"{self.topic}-group-usage-changelog"
         self._command = command

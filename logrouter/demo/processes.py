@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from logrouter.config.settings import FILE_NAME
+from logrouter.devkafka.ports import claim_port
 from logrouter.telemetry.log import Log
 
 if TYPE_CHECKING:
@@ -228,14 +230,13 @@ def _is_ready(url: str) -> bool:
 
 
 def _free_port(preferred: int) -> int:
-    """The documented port if it is free, else any."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
+    """The preferred port if there is one and it is free, else any."""
+    if preferred:
+        with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_HOST, port))
-            except OSError:
-                continue
-            number: int = probe.getsockname()[1]
-            return number
-    raise DemoError("no free TCP port on this machine")
+            probe.bind((_HOST, preferred))
+            return preferred
+    try:
+        return claim_port()
+    except OSError as error:
+        raise DemoError(str(error)) from None

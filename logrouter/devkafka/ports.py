@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 import socket
 from typing import Final
@@ -20,7 +21,8 @@ def claim_port() -> int:
 
     Between the choice and the moment when a server binds it lie seconds, in which another choice must not meet it.
     """
-    for port in secrets.SystemRandom().sample(_PORTS, len(_PORTS)):
+    first = secrets.randbelow(len(_PORTS))  # not always the same ones, of which connections of before may linger
+    for port in itertools.chain(_PORTS[first:], _PORTS[:first]):
         if _is_free(port) and _claim(port):
             return port
     raise OSError(f"no free TCP port from {_PORTS.start} to {_PORTS.stop - 1}")

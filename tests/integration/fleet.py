@@ -58,7 +58,9 @@ class Fleet:
             if kind == "route":
                 self.running[role] = self.stack.route(role)
             else:
-                self.running[role] = self.stack.tables(int(number), self._ports.setdefault(role, claim_port()))
+                if role not in self._ports:
+                    self._ports[role] = claim_port()
+                self.running[role] = self.stack.tables(int(number), self._ports[role])
 
     def kill(self, role: str, *, wipe: bool = False) -> None:
         """SIGKILL; with *wipe* the disk goes, too."""
