@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.backends import BackendNames
-from logrouter.core.formats.families.secret_values import compile_secret_mask, compile_user_mask
+from logrouter.core.formats.families.secret_values import compile_pattern_user_mask, compile_secret_mask
 from logrouter.core.formats.families.weblog import compose_clocks, field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import decode_bytes
@@ -221,7 +221,7 @@ _USERS: Final = ("remote_user",)
 
 
 def _mask_users(settings: FormatSettings) -> Callable[[str], str] | None:
-    return compile_user_mask(_format_of(settings.pattern).pieces, _USERS) if settings.pattern else None
+    return compile_pattern_user_mask(_format_of(settings.pattern).pieces, _USERS) if settings.pattern else None
 
 
 FORMAT: Final[Format] = Format(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.formats.families import combined
 from logrouter.core.formats.families.backends import BackendNames
-from logrouter.core.formats.families.secret_values import compile_secret_mask, compile_user_mask
+from logrouter.core.formats.families.secret_values import compile_pattern_user_mask, compile_secret_mask
 from logrouter.core.formats.families.weblog import field_meaning, header_meaning, parser_of, reader_of
 from logrouter.core.formats.format import Format, FormatSettingsError
 from logrouter.core.text.escapes import unescape, unescape_json
@@ -253,7 +253,7 @@ def _mask_users(settings: FormatSettings) -> Callable[[str], str] | None:
     if not settings.pattern:
         return None
     text, escaping = _format_of(settings.pattern)
-    return compile_user_mask(_pieces(text), _USERS, escaped=escaping != "none")
+    return compile_pattern_user_mask(_pieces(text), _USERS, escaped=escaping != "none")
 
 
 FORMAT: Final[Format] = Format(

@@ -123,7 +123,7 @@ def _parse(text: str, fault_of: FaultOf, query: str) -> Parsed | _Not:
     flags = ((SUSPECT,) if suspect else ()) + (() if named else (NO_PREFIX,))
     found = _event(values, _time(head), flags, fault_of)
     if query and isinstance(found, Parsed) and values["Event"] == COMPLETE:
-        wso2.put_backend(found.event, *_asked_backend(pairs), query)
+        wso2.put_backend_request(found.event, *_asked_backend(pairs), query)
     return found
 
 

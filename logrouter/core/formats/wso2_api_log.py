@@ -59,7 +59,7 @@ def _parse(envelope: Envelope, query: str) -> Parsed | Ignored | Rejected:
         rest[:begin], texts, line.get("statusCode"), stamp and stamp[1], repair_flags(line), opens=flow == _OPENS
     )
     if query and flow == _CLOSES and isinstance(found, Parsed) and "://" in (called := texts.get("apiTo", "")):
-        wso2.put_backend(found.event, called, None, query)
+        wso2.put_backend_request(found.event, called, None, query)
     return found
 
 

@@ -64,7 +64,7 @@ def _parse(text: str, fault_of: FaultOf, query: str) -> Parsed | Ignored | Rejec
         return Rejected(Stage.PARSE, Reason.MALFORMED, f"none of {', '.join(_LEAST)}")
     found = _request(line, repair_flags(line), fault_of, faulty=name.strip() == "apim:faulty")
     if query:
-        wso2.put_backend(found.event, wso2.present(line.get("destination")), None, query)
+        wso2.put_backend_request(found.event, wso2.present(line.get("destination")), None, query)
     return found
 
 

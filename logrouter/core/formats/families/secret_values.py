@@ -58,7 +58,7 @@ def compile_secret_mask(
     return mask
 
 
-def compile_user_mask(
+def compile_pattern_user_mask(
     pieces: Sequence[Piece], names: Collection[str], *, escaped: bool = True
 ) -> Callable[[str], str] | None:
     """A function that hides the values of the pattern's fields *names* in a line; None if it has none of them.

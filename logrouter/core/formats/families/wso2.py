@@ -186,7 +186,7 @@ def error_of(code: str | None, kind: str | None, message: str | None, source: st
     return {name: text for name, text in parts.items() if text}
 
 
-def put_backend(event: dict[str, Any], url: str | None, method: str | None, query: str) -> None:
+def put_backend_request(event: dict[str, Any], url: str | None, method: str | None, query: str) -> None:
     """Put the request to the backend into an event: its URL, redacted, and method, and the host that was asked.
 
     *query* is `FormatSettings.backend_query`. What the schema does not allow is left out.
