@@ -74,6 +74,9 @@ class Log(StrEnum):
     CHILD_STARTED = "child_started"
     CHILD_EXITED = "child_exited"
     KAFKA_CLIENT = "kafka_client"
+    SINK_DOWN = "sink_down"
+    SINK_UP = "sink_up"
+    SINK_REFUSES = "sink_refuses"
 
 
 _LEVELS: Final[Mapping[Log, int]] = {
@@ -108,6 +111,8 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.ACCESS_OPEN: logging.WARNING,
     Log.ACCESS_CLOSED: logging.WARNING,
     Log.ISSUER_AWAY: logging.WARNING,
+    Log.SINK_DOWN: logging.WARNING,
+    Log.SINK_REFUSES: logging.WARNING,
 }
 
 _LOGGER: Final = logging.getLogger("logrouter")

@@ -259,6 +259,54 @@ ACCESS_VALID = Gauge(
 )
 
 
+# Sinks
+SINK_EVENTS = Counter(
+    "logrouter_sink_events",
+    "Events that a sink is done with, by what became of them: delivered, refused (a dead letter each), blocked, "
+    "throttled, tombstone.",
+    ["sink", "result"],
+    registry=REGISTRY,
+)
+SINK_REQUESTS = Counter(
+    "logrouter_sink_requests",
+    "Requests to a sink's target, by outcome: ok, or what is wrong with the target (connect, tls, timeout, broken, "
+    "nonsense, overloaded, unavailable, denied, guarded).",
+    ["sink", "outcome"],
+    registry=REGISTRY,
+)
+SINK_RETRIES = Counter(
+    "logrouter_sink_retries", "Events that were in a request and have to be sent again.", ["sink"], registry=REGISTRY
+)
+SINK_REQUEST_SECONDS = Histogram(
+    "logrouter_sink_request_seconds",
+    "Time from a request to its answer.",
+    ["sink"],
+    buckets=_BATCH_BUCKETS,
+    registry=REGISTRY,
+)
+SINK_REQUEST_LIMIT = Gauge(
+    "logrouter_sink_request_limit", "How many requests may be on their way at a time now.", ["sink"], registry=REGISTRY
+)
+SINK_UP = Gauge(
+    "logrouter_sink_up", "1 while the target takes events, 0 while it does not.", ["sink"], registry=REGISTRY
+)
+SINK_WAITING_RECORDS = Gauge(
+    "logrouter_sink_waiting_records", "Events that were read and are not done yet.", ["sink"], registry=REGISTRY
+)
+SINK_WAITING_BYTES = Gauge(
+    "logrouter_sink_waiting_bytes",
+    "Bytes of the events that were read and are not done yet.",
+    ["sink"],
+    registry=REGISTRY,
+)
+SINK_PAUSED = Gauge(
+    "logrouter_sink_paused",
+    "1 while nothing is read because as much as allowed waits already.",
+    ["sink"],
+    registry=REGISTRY,
+)
+
+
 def drop_consumer_lag(topic: str, partition: int) -> None:
     """Remove the lag of a partition that this process no longer owns: a stale value would raise alarms for ever."""
     with contextlib.suppress(KeyError):

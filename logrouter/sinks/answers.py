@@ -1,0 +1,63 @@
+"""What a status means that a sink's own rules say nothing about (RFC 9110, section 15). Pure."""
+
+from __future__ import annotations
+
+import math
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+from logrouter.sinks.contract import RefusedTogether, Retry, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.sinks.http_client import HttpAnswer
+
+_CONTENT: Final = frozenset({400, 413, 422})
+"""Refusals of what the request holds."""
+_DENIED: Final = frozenset({401, 402, 403, 404, 405, 406, 407, 410, 411, 414, 415, 421, 431, 451})
+"""Refusals of whoever asks, or of how: another event would be refused as well."""
+_OVERLOADED: Final = frozenset({425, 429, 503})
+_UNAVAILABLE: Final = frozenset({500, 502, 504, 507, 508})
+MAX_DETAIL: Final = 500
+
+
+def judge_status(answer: HttpAnswer) -> Retry | RefusedTogether:
+    """What an answer means for all events of its request, where nothing in it says more.
+
+    A redirect is not followed: whoever configured the target has to know where events go.
+    """
+    status, detail = answer.status, excerpt(answer.body)
+    if status in _CONTENT:
+        return RefusedTogether(status, detail)
+    if status in _OVERLOADED:
+        return Retry(Trouble.OVERLOADED, status, detail, read_retry_after(answer.headers))
+    if status == 408:
+        return Retry(Trouble.TIMEOUT, status, detail)
+    if status in _UNAVAILABLE:
+        return Retry(Trouble.UNAVAILABLE, status, detail, read_retry_after(answer.headers))
+    if 300 <= status < 400:
+        return Retry(Trouble.DENIED, status, "redirects are not followed: name the address that it leads to")
+    if status in _DENIED:
+        return Retry(Trouble.DENIED, status, detail)
+    return Retry(Trouble.NONSENSE, status, detail)
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body, as one line."""
+    return " ".join(body[: 4 * MAX_DETAIL].decode("utf-8", "replace").split())[:MAX_DETAIL]
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds of `Retry-After` (RFC 9110, section 10.2.3), None without a usable one.
+
+    A date is compared with the answer's own, so that no two clocks have to agree.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None

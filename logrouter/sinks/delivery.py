@@ -1,0 +1,205 @@
+"""The delivery contract, once for all sinks: batches go out until every event is delivered, refused or skipped.
+
+Only what may be tried again is sent again; a request that is refused as a whole is halved until one event is alone; a
+target that is down is asked by one request at a time, with pauses that double. Nothing is queued here: whoever
+calls `deliver` holds the events and waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from logrouter.sinks.contract import DELIVERED, Delivered, Failure, Refused, RefusedTogether, Retry, Skipped, Trouble
+from logrouter.sinks.pacing import Pace
+from logrouter.telemetry import metrics
+from logrouter.telemetry.log import Log, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from logrouter.model import RawRecord
+    from logrouter.sinks.contract import Encoded, Result, Settled, Sink
+    from logrouter.sinks.pacing import PaceLimits
+
+_MAX_DETAIL: Final = 300
+_OK: Final = "ok"
+
+
+class Delivery:
+    """Delivers events to one target. Used in one event loop; several batches may be on their way at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        limits: PaceLimits,
+        *,
+        give_up_seconds: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """*name* is the sink's in topics.yaml. An event that could not be sent for *give_up_seconds* is refused.
+
+        *clock* gives seconds that never go back, *draw* numbers from 0 to 1.
+        """
+        self.name = name
+        self._sink = sink
+        self._pace = Pace(limits, draw)
+        self._give_up = give_up_seconds
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._retired = False
+        self._failing_since: float | None = None
+        self._why = ""
+
+    @property
+    def why_waiting(self) -> str:
+        """In one line why the target takes nothing; empty while it does. May be asked in any thread."""
+        since = self._failing_since
+        return "" if since is None else f"sink {self.name}: {self._why}, for {self._clock() - since:.0f} s"
+
+    def retire(self) -> None:
+        """Begin no further request: batches on their way end after the one that they wait for."""
+        self._retired = True
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Close the sink's connections; no batch is on its way."""
+        await self._sink.close()
+
+    async def deliver(self, events: Sequence[RawRecord]) -> list[Settled | None]:
+        """What became of each of *events*. None only after `retire`: the target may or may not have that event."""
+        settled: list[Settled | None] = [None] * len(events)
+        deadline = self._clock() + self._give_up
+        parts: deque[Sequence[int]] = deque([range(len(events))] if events else [])
+        while parts and not self._retired:
+            part = parts.popleft()
+            results = await self._attempt([events[index] for index in part])
+            again, together = [], []
+            for index, result in zip(part, results, strict=True):
+                if isinstance(result, Retry):
+                    if self._clock() < deadline:
+                        again.append(index)
+                    else:
+                        settled[index] = Refused(result.status, f"given up: {result.detail or result.trouble}")
+                elif isinstance(result, RefusedTogether):
+                    together.append((index, result))
+                else:
+                    settled[index] = result
+            if len(together) == 1:
+                [(index, alone)] = together
+                settled[index] = Refused(alone.status, alone.detail)
+            elif together:
+                indexes = [index for index, _ in together]
+                parts.extendleft((indexes[len(indexes) // 2 :], indexes[: len(indexes) // 2]))
+            if again:
+                parts.append(again)
+        return settled
+
+    async def _attempt(self, events: Sequence[RawRecord]) -> list[Result]:
+        """One request with *events*, or none if there is nothing to send; a result for each."""
+        encoded = self._encode(events)
+        if encoded is None:
+            return [RefusedTogether(0, "can't be encoded")] * len(events)
+        sent = [event for event, settled in zip(events, encoded.settled, strict=True) if settled is None]
+        if not sent:
+            return [settled or DELIVERED for settled in encoded.settled]
+        if encoded.size > self._sink.max_request_bytes:
+            too_large = RefusedTogether(0, f"{encoded.size} bytes, more than the {self._sink.max_request_bytes} taken")
+            return [too_large if settled is None else settled for settled in encoded.settled]
+        results = iter(await self._request(encoded, sent))
+        return [next(results) if settled is None else settled for settled in encoded.settled]
+
+    def _encode(self, events: Sequence[RawRecord]) -> Encoded | None:
+        try:
+            return self._sink.encode(events)
+        except Exception as error:  # noqa: BLE001 - a bug of ours: one event must not hold up all others for ever
+            metrics.INTERNAL_ERRORS.labels("sink").inc()
+            log(Log.INTERNAL_ERROR, lane="sink", sink=self.name, exc_info=error)
+            return None
+
+    async def _request(self, encoded: Encoded, sent: Sequence[RawRecord]) -> Sequence[Result]:
+        if not await self._wait_for_turn(len(sent)):
+            return [Retry(Trouble.UNAVAILABLE)] * len(sent)
+        started = self._clock()
+        try:
+            answer = await self._sink.send(encoded.request)
+            results = (
+                [Retry(answer.trouble, detail=answer.detail)] * len(sent)
+                if isinstance(answer, Failure)
+                else self._sink.classify(answer, sent)
+            )
+        except BaseException:
+            self._pace.cancel()
+            raise
+        self._note(results, started)
+        return results
+
+    async def _wait_for_turn(self, events: int) -> bool:
+        """Wait until a request may go out; whether it may. First come, first served."""
+        async with self._turn:
+            while not self._retired:
+                wait = self._pace.seconds_to_wait(self._clock())
+                if wait <= 0:
+                    self._pace.start(events, self._clock())
+                    return True
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), None if math.isinf(wait) else wait)
+        return False
+
+    def _note(self, results: Sequence[Result], started: float) -> None:
+        """Take what a request has shown of the target into account, and let others go on."""
+        now = self._clock()
+        metrics.SINK_REQUEST_SECONDS.labels(self.name).observe(now - started)
+        retries = [result for result in results if isinstance(result, Retry)]
+        if retries:
+            worst = max(retries, key=lambda result: result.after_seconds or 0.0)
+            self._pace.fail(worst.trouble, started, now, worst.after_seconds)
+            metrics.SINK_REQUESTS.labels(self.name, worst.trouble).inc()
+            metrics.SINK_RETRIES.labels(self.name).inc(len(retries))
+            if len(retries) == len(results):
+                self._mark_down(worst, now)
+            else:
+                self._mark_up()
+        else:
+            self._pace.succeed()
+            metrics.SINK_REQUESTS.labels(self.name, _OK).inc()
+            self._mark_up()
+        metrics.SINK_REQUEST_LIMIT.labels(self.name).set(self._pace.limit)
+        self._changed.set()
+
+    def _mark_down(self, cause: Retry, now: float) -> None:
+        status = f" {cause.status}" if cause.status else ""
+        why = f"{cause.trouble}{status}{': ' if cause.detail else ''}{cause.detail}"[:_MAX_DETAIL]
+        if self._failing_since is None:
+            self._failing_since = now
+            metrics.SINK_UP.labels(self.name).set(0)
+            log(Log.SINK_DOWN, sink=self.name, trouble=cause.trouble, status=cause.status, detail=cause.detail)
+        elif why != self._why and cause.trouble == Trouble.DENIED:
+            log(Log.SINK_DOWN, sink=self.name, trouble=cause.trouble, status=cause.status, detail=cause.detail)
+        self._why = why
+
+    def _mark_up(self) -> None:
+        if self._failing_since is not None:
+            log(Log.SINK_UP, sink=self.name, seconds=round(self._clock() - self._failing_since))
+        self._failing_since = None
+        metrics.SINK_UP.labels(self.name).set(1)
+
+
+def count_settled(name: str, settled: Sequence[Settled]) -> None:
+    """Count what has become of events of the sink *name*."""
+    for kind, word in ((Delivered, "delivered"), (Refused, "refused")):
+        number = sum(isinstance(each, kind) for each in settled)
+        if number:
+            metrics.SINK_EVENTS.labels(name, word).inc(number)
+    for each in settled:
+        if isinstance(each, Skipped):
+            metrics.SINK_EVENTS.labels(name, each.reason).inc()

@@ -1,0 +1,139 @@
+"""One HTTP request and its answer, within bounds of time and memory. No retry, no redirect, no proxy, no cookie."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import aiohttp
+
+from logrouter.sinks.contract import Failure, Trouble
+from logrouter.sinks.target_guard import GuardedAddressError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logrouter.sinks.target_guard import TargetGuard
+
+MAX_CONNECTIONS: Final = 40
+_CONNECT_SECONDS: Final = 10.0
+_IDLE_SECONDS: Final = 30.0
+_MAX_ERROR: Final = 200
+
+
+class HttpRequest(NamedTuple):
+    """A request to be sent as it is. *headers* hold the content type and whatever authorises it."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    method: str = "POST"
+
+
+class HttpAnswer(NamedTuple):
+    """An answer that has come whole. Names of *headers* are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HttpBounds:
+    """*timeout_seconds* from the first byte of a request to the last of its answer, whose body may be so large."""
+
+    timeout_seconds: float = 30.0
+    max_answer_bytes: int = 16 << 20
+    connections: int = 8
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of every request."""
+
+
+class HttpClient:
+    """Connections to one target. Made outside of an event loop, used in one; whoever makes it closes it."""
+
+    def __init__(
+        self, bounds: HttpBounds, *, tls: ssl.SSLContext | None = None, guard: TargetGuard | None = None
+    ) -> None:
+        """*tls* says whose certificates are accepted, by default those that the system trusts.
+
+        *guard* says where we may connect to at all, by default anywhere.
+        """
+        self._bounds = bounds
+        self._tls = tls
+        self._guard = guard
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, request: HttpRequest) -> HttpAnswer | Failure:
+        """The answer, or why there is none."""
+        if self._guard is not None and (refusal := self._guard.refuse_url(request.url)):
+            return Failure(Trouble.GUARDED, refusal)
+        try:
+            async with asyncio.timeout(self._bounds.timeout_seconds):
+                return await self._exchange(request)
+        except TimeoutError:
+            return Failure(Trouble.TIMEOUT, f"no answer within {self._bounds.timeout_seconds:g} s")
+        except GuardedAddressError as error:
+            return Failure(Trouble.GUARDED, str(error))
+        except aiohttp.ClientConnectorCertificateError as error:
+            return Failure(Trouble.TLS, _say(error.certificate_error))
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            return Failure(Trouble.TLS, _say(error))
+        except aiohttp.ClientConnectorError as error:
+            return Failure(Trouble.CONNECT, _say(error.os_error))
+        except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.InvalidURL, ValueError) as error:
+            return Failure(Trouble.NONSENSE, _say(error))
+        except (aiohttp.ClientError, OSError) as error:
+            return Failure(Trouble.BROKEN, _say(error))
+
+    async def _exchange(self, request: HttpRequest) -> HttpAnswer | Failure:
+        session = self._session or self._open()
+        headers = {"Accept-Encoding": "identity", **self._bounds.headers, **request.headers}
+        async with session.request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=headers,
+            allow_redirects=False,
+            ssl=self._tls or True,
+        ) as answer:
+            if answer.headers.get("Content-Encoding", "identity") != "identity":
+                return Failure(Trouble.NONSENSE, "the answer is compressed, which was not asked for")
+            body = bytearray()
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) > self._bounds.max_answer_bytes:
+                    return Failure(
+                        Trouble.NONSENSE, f"{answer.status} with more than {self._bounds.max_answer_bytes} bytes"
+                    )
+            named = {name.lower(): value for name, value in answer.headers.items()}
+            return HttpAnswer(answer.status, named, bytes(body))
+
+    def _open(self) -> aiohttp.ClientSession:
+        factory: dict[str, Any] = {} if self._guard is None else {"socket_factory": self._guard.open_socket}
+        connector = aiohttp.TCPConnector(
+            limit=min(self._bounds.connections, MAX_CONNECTIONS),
+            use_dns_cache=False,  # a name is looked up anew, and its address vetted anew, at each connection
+            keepalive_timeout=_IDLE_SECONDS,
+            **factory,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+            trust_env=False,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self._session
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _say(error: BaseException) -> str:
+    return (str(error) or type(error).__name__)[:_MAX_ERROR]

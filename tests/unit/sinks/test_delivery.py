@@ -1,0 +1,179 @@
+"""Delivery: what is sent again, what is halved, what ends; on a sink in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.model import RawRecord
+from logrouter.sinks.contract import (
+    DELIVERED,
+    Failure,
+    Refused,
+    RefusedTogether,
+    Retry,
+    Skipped,
+    SkipReason,
+    Trouble,
+)
+from logrouter.sinks.delivery import Delivery
+from logrouter.sinks.memory import MemorySink
+from logrouter.sinks.pacing import PaceLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from logrouter.sinks.contract import Result
+
+AGAIN = Retry(Trouble.OVERLOADED, 429)
+TOGETHER = RefusedTogether(400, "no")
+AT_ONCE = PaceLimits(max_requests=4, first_pause=0, longest_pause=0)
+
+
+def events(*values: bytes | None) -> list[RawRecord]:
+    """Records with these values, at offsets from 0 on."""
+    return [RawRecord("events", 0, offset, 0, value) for offset, value in enumerate(values)]
+
+
+def deliver(sink: MemorySink, batch: list[RawRecord], **options: float) -> list[object]:
+    """What becomes of *batch*, tried again at once."""
+
+    async def run() -> list[object]:
+        async with asyncio.timeout(30):
+            return list(await Delivery("memory", sink, AT_ONCE, **options).deliver(batch))
+
+    return asyncio.run(run())
+
+
+def test_only_what_may_be_tried_again_is_sent_again():
+    """Of four events one is delivered, one refused, two come again, one of them twice."""
+    sink = MemorySink([[DELIVERED, Refused(400, "bad"), AGAIN, AGAIN], [DELIVERED, AGAIN]])
+
+    settled = deliver(sink, events(b"a", b"b", b"c", b"d"))
+
+    assert settled == [DELIVERED, Refused(400, "bad"), DELIVERED, DELIVERED]
+    assert sink.requests == [[b"a", b"b", b"c", b"d"], [b"c", b"d"], [b"d"]]
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_a_target_that_fails_gets_everything_again(trouble):
+    """Whatever kept a request from an answer, its events are sent again."""
+    sink = MemorySink([Failure(trouble), Failure(trouble)])
+
+    assert deliver(sink, events(b"a", b"b")) == [DELIVERED, DELIVERED]
+    assert sink.taken == [b"a", b"b"]
+
+
+def test_a_request_that_is_refused_as_a_whole_is_halved_until_one_event_is_alone():
+    """Only the one that is not taken alone is refused; all others arrive."""
+
+    class Picky(MemorySink):
+        def classify(self, answer: tuple[list[bytes], object], events: Sequence[RawRecord]) -> Sequence[Result]:
+            request, _ = answer
+            told = [TOGETHER] * len(events) if b"bad" in request else None
+            return super().classify((request, told), events)
+
+    sink = Picky()
+    settled = deliver(sink, events(b"a", b"b", b"bad", b"d", b"e"))
+
+    assert settled == [DELIVERED, DELIVERED, Refused(400, "no"), DELIVERED, DELIVERED]
+    assert sink.taken == [b"a", b"b", b"d", b"e"]
+
+
+def test_a_body_that_is_too_large_is_halved_before_it_is_sent():
+    """Eleven bytes where five are taken: one event alone is too large, and is never sent."""
+    sink = MemorySink(max_request_bytes=5)
+
+    settled = deliver(sink, events(b"abc", b"too large", b"de", b"f"))
+
+    assert settled == [DELIVERED, Refused(0, "9 bytes, more than the 5 taken"), DELIVERED, DELIVERED]
+    assert sink.requests == [[b"abc"], [b"de", b"f"]]
+
+
+def test_what_is_skipped_is_not_sent():
+    """A batch of nothing but tombstones makes no request."""
+    sink = MemorySink()
+
+    assert deliver(sink, events(None, None)) == [Skipped(SkipReason.TOMBSTONE)] * 2
+    assert deliver(sink, []) == []
+    assert sink.requests == []
+
+
+def test_events_are_given_up_after_the_time_that_is_allowed():
+    """None is allowed: the first failure is the last, and the dead letter will say what it was."""
+    sink = MemorySink([Failure(Trouble.CONNECT, "connection refused")] * 2)
+
+    assert deliver(sink, events(b"a"), give_up_seconds=0) == [Refused(0, "given up: connection refused")]
+
+
+def test_an_event_that_breaks_the_encoder_holds_nobody_back():
+    """A programming error is loud, and costs one event."""
+
+    class Broken(MemorySink):
+        def encode(self, events: Sequence[RawRecord]) -> object:
+            assert all(event.value != b"bad" for event in events)
+            return super().encode(events)
+
+    sink = Broken()
+    assert deliver(sink, events(b"a", b"bad", b"c")) == [DELIVERED, Refused(0, "can't be encoded"), DELIVERED]
+
+
+def test_batches_end_after_their_request_when_the_delivery_is_retired():
+    """Of two batches one has a request on its way and one waits: neither begins another."""
+
+    async def run() -> None:
+        permits = asyncio.Semaphore(0)
+        sink = MemorySink([Failure(Trouble.BROKEN)], permits=permits)
+        delivery = Delivery("memory", sink, PaceLimits(max_requests=1, first_pause=0, longest_pause=0))
+        batches = [asyncio.ensure_future(delivery.deliver(events(value))) for value in (b"a", b"b")]
+        await sink.wait_for_requests(1)
+        delivery.retire()
+        permits.release()
+        assert await asyncio.gather(*batches) == [[None], [None]]
+        assert sink.requests == [[b"a"]]
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_the_state_of_a_target_is_told_in_one_line():
+    """While it fails; not before and not after."""
+
+    async def run() -> None:
+        now = 100.0
+        permits = asyncio.Semaphore(1)
+        sink = MemorySink([Failure(Trouble.CONNECT, "connection refused")], permits=permits)
+        delivery = Delivery("memory", sink, AT_ONCE, clock=lambda: now)
+        assert delivery.why_waiting == ""
+        batch = asyncio.ensure_future(delivery.deliver(events(b"a")))
+        await sink.wait_for_requests(2)
+        now = 107.0
+        assert delivery.why_waiting == "sink memory: connect: connection refused, for 7 s"
+        permits.release()
+        await batch
+        assert delivery.why_waiting == ""
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
+RESULTS = st.sampled_from([DELIVERED, Refused(400), AGAIN, TOGETHER])
+
+
+@given(st.data(), st.integers(0, 12))
+def test_every_event_is_settled_once_and_in_its_place(data, size):
+    """Whatever a target answers, an event that counts as delivered was taken once, and no other was taken."""
+
+    class Random(MemorySink):
+        def classify(self, answer: tuple[list[bytes], object], events: Sequence[RawRecord]) -> Sequence[Result]:
+            told = data.draw(st.lists(RESULTS, min_size=len(events), max_size=len(events)))
+            return super().classify((answer[0], told), events)
+
+    sink = Random()
+    values = [b"%d" % number for number in range(size)]
+    settled = deliver(sink, events(*values))
+
+    assert sorted(sink.taken) == sorted(v for v, each in zip(values, settled, strict=True) if each == DELIVERED)
+    assert all(isinstance(each, Refused) or each == DELIVERED for each in settled)
