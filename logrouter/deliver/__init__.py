@@ -1,0 +1,1 @@
+"""The lane that takes events from topics to sinks."""
