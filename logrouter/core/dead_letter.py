@@ -8,6 +8,7 @@ Shape: logrouter/schemas/dead_letter/1.0.0.json.
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -29,6 +30,10 @@ _MAX_SHORT: Final = 1000
 """Characters that are left of a text in a letter that is too large even without its record."""
 
 SCHEMA_URI: Final = "/logrouter/dead_letter/1.0.0"
+
+
+DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
+"""(key, value, headers)."""
 
 
 def encode(
@@ -92,6 +97,43 @@ def headers(rejected: Rejected) -> list[tuple[str, str | bytes | None]]:
         ("logrouter-reason", rejected.reason.encode()),
         ("logrouter-route", rejected.route.encode()),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterSettings:
+    """Where dead letters go, how much of the raw bytes they keep, and how large they may be."""
+
+    topic: str
+    max_raw_bytes: int
+    max_bytes: int = MAX_LETTER_BYTES
+
+    def make_letter(
+        self,
+        record: RawRecord,
+        rejected: Rejected,
+        event_id: str,
+        emitter: str,
+        now_ms: int,
+        disclosure: Disclosure,
+        lost: Mapping[str, int] | None = None,
+    ) -> DeadLetter:
+        """The dead letter of one record (docs/operator.md), from the process named *emitter*.
+
+        *disclosure* says what it shows of the record; *lost* is as in `encode`.
+        """
+        letter = encode(
+            record,
+            rejected,
+            event_id=event_id,
+            emitter=emitter,
+            stream=self.topic,
+            max_raw_bytes=self.max_raw_bytes,
+            now_ms=now_ms,
+            disclosure=disclosure,
+            lost=lost,
+            max_bytes=self.max_bytes,
+        )
+        return coordinates(record), letter, headers(rejected)
 
 
 def _raw(whole: bytes, shown: bytes | None, max_raw_bytes: int, disclosure: Disclosure) -> dict[str, Any]:

@@ -24,10 +24,10 @@ from logrouter.telemetry.log import Log, log
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from logrouter.core.dead_letter import DeadLetterSettings
     from logrouter.core.routing import RouteTable, Source
     from logrouter.kafka.records import Message
     from logrouter.model import OutcomeLabels
-    from logrouter.route.output import DeadLetterSettings
 
 EventId = Callable[[int, int], str]
 

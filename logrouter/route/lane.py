@@ -16,13 +16,13 @@ from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState, count_partitions, sleep_unless, wait_for_topics
 from logrouter.kafka.consumer import GroupConsumer
 from logrouter.kafka.errors import ClientError, StoppedError, StuckError, TransactionAbortedError, read_error
+from logrouter.kafka.stall import StallWatch
 from logrouter.kafka.topic_facts import fetch_topic_facts
 from logrouter.kafka.transaction import BatchSize, max_record_bytes, open_producer
 from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
 from logrouter.route.observer import Observer
 from logrouter.route.output_limits import OutputLimits
-from logrouter.route.stall import StallWatch
 from logrouter.route.transactional_state import StateTopic
 from logrouter.route.unsubscribed import UnsubscribedRecords
 from logrouter.telemetry import metrics

@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from logrouter.core import dead_letter
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from logrouter.core.dead_letter import DeadLetter
     from logrouter.core.join.held_lines import PairResult
     from logrouter.core.join.partial_lines import Key, PartialLine
-    from logrouter.core.redact.disclosure import Disclosure
     from logrouter.kafka.records import Partition
-    from logrouter.model import OutcomeLabels, RawRecord, Rejected
+    from logrouter.model import OutcomeLabels
 
-
-DeadLetter = tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]
-"""(key, value, headers)."""
 
 Clean = tuple[str, bytes, bytes | None]
 """A clean event to publish: (topic, value, key)."""
@@ -53,40 +48,3 @@ class BatchOutput:
     """Split lines that wait after the batch."""
     first: dict[Partition, int] = field(default_factory=dict)
     """The offset of the first record read, by topic and partition: where an abort goes back to."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterSettings:
-    """Where dead letters go, how much of the raw bytes they keep, and how large they may be."""
-
-    topic: str
-    max_raw_bytes: int
-    max_bytes: int = dead_letter.MAX_LETTER_BYTES
-
-    def make_letter(
-        self,
-        record: RawRecord,
-        rejected: Rejected,
-        event_id: str,
-        emitter: str,
-        now_ms: int,
-        disclosure: Disclosure,
-        lost: Mapping[str, int] | None = None,
-    ) -> DeadLetter:
-        """The dead letter of one record (docs/operator.md), from the process named *emitter*.
-
-        *disclosure* says what it shows of the record; *lost* is as in `core.dead_letter.encode`.
-        """
-        letter = dead_letter.encode(
-            record,
-            rejected,
-            event_id=event_id,
-            emitter=emitter,
-            stream=self.topic,
-            max_raw_bytes=self.max_raw_bytes,
-            now_ms=now_ms,
-            disclosure=disclosure,
-            lost=lost,
-            max_bytes=self.max_bytes,
-        )
-        return dead_letter.coordinates(record), letter, dead_letter.headers(rejected)

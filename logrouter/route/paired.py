@@ -21,10 +21,11 @@ from logrouter.route.batch import internal_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from logrouter.core.dead_letter import DeadLetterSettings
     from logrouter.core.join.pairs import Resolved
     from logrouter.core.routing import RouteTable
     from logrouter.model import Outcome
-    from logrouter.route.output import BatchOutput, DeadLetterSettings
+    from logrouter.route.output import BatchOutput
 
 _LETTERS_OF_THEIR_OWN = frozenset({PairResult.NO_ROUTE, PairResult.TOO_LARGE})
 _NO_EVENT = frozenset({PairResult.DUPLICATE, PairResult.FORGOTTEN})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.settings import reread_config
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.templates.learning import TemplateLearner
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.topics import TopicFinding, WantedTopic, create_missing, find_missing
@@ -17,7 +18,6 @@ from logrouter.route.batch import BatchProcessor
 from logrouter.route.elapsed import elapsed_ms
 from logrouter.route.lane import RouteLane, clock_ms
 from logrouter.route.ledger import RecreatedTopics, SourceTopics
-from logrouter.route.output import DeadLetterSettings
 from logrouter.route.pairing import PairingSettings, PairingStates
 from logrouter.route.partial_lines import PartialLines
 from logrouter.route.settings import LaneSettings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrouter.route.output import DeadLetterSettings
+    from logrouter.core.dead_letter import DeadLetterSettings
     from logrouter.route.pairing import PairingSettings
 
 

@@ -5,39 +5,24 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
 from logrouter.sinks.contract import Failure, Trouble
+from logrouter.sinks.http_messages import HttpAnswer
 from logrouter.sinks.target_guard import GuardedAddressError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from logrouter.sinks.http_messages import HttpRequest
     from logrouter.sinks.target_guard import TargetGuard
 
 MAX_CONNECTIONS: Final = 40
 _CONNECT_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 30.0
 _MAX_ERROR: Final = 200
-
-
-class HttpRequest(NamedTuple):
-    """A request to be sent as it is. *headers* hold the content type and whatever authorises it."""
-
-    url: str
-    body: bytes
-    headers: Mapping[str, str]
-    method: str = "POST"
-
-
-class HttpAnswer(NamedTuple):
-    """An answer that has come whole. Names of *headers* are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from yarl import URL
 
 from logrouter import config
 from logrouter.access.policy import OPEN
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.join import held_lines, pairs
 from logrouter.core.join.pairs import PairingBuffer
 from logrouter.core.join.partial_lines import decode_places
@@ -28,7 +29,6 @@ from logrouter.http_server import server
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.query.tiers import Tier
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import BatchOutput, DeadLetterSettings
 from logrouter.route.paired import PairFinisher
 from logrouter.route.partial_lines import PartialLines
 from logrouter.tables import replicas, rows
@@ -41,6 +41,8 @@ from tests.compat.release import PREFIX, Record, Release, figures, releases, wit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from logrouter.route.output import BatchOutput
 
 pytestmark = pytest.mark.parametrize("release", [Release(path) for path in releases()], ids=lambda r: r.folder.name)
 

@@ -16,12 +16,12 @@ from click.testing import CliRunner
 from logrouter import config
 from logrouter.cli import cli
 from logrouter.core import event
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.dryrun.plan import Comparison, Side, compare_tables
 from logrouter.core.formats import FORMATS
 from logrouter.core.redact.disclosure import Disclosure
 from logrouter.model import RawRecord
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import DeadLetterSettings
 from logrouter.telemetry.log import configure_logging
 
 from .route.messages import START, Message

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from logrouter import config
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.kafka import assignment
 from logrouter.kafka.errors import FatalError
 from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.route import lane as lane_module
 from logrouter.route.lane import RouteLane
-from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.output import BatchOutput
 from logrouter.route.partial_lines import PartialLines
 from logrouter.route.settings import LaneSettings
 from logrouter.route.source_starts import SourceStarts

@@ -16,12 +16,12 @@ import pytest
 import logrouter
 from logrouter import config
 from logrouter.core import dead_letter, ids
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.rollup.records import decode_record
 from logrouter.demo.generator import records
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import RawRecord, Reason, Rejected, Stage
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import DeadLetterSettings
 
 from . import messages
 from .messages import START

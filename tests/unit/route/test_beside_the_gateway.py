@@ -14,9 +14,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from logrouter import config
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.rollup.records import decode_record
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import DeadLetterSettings
 
 from .messages import START, Message
 

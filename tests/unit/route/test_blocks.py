@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrouter import config
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.pipeline import process_block
 from logrouter.demo.generator import records
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route import batch
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import DeadLetterSettings
 from tests.conftest import examples
 
 from .messages import START, Message

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.route.output import DeadLetterSettings
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.route.settings import LaneSettings
 
 _NAMES = st.text("a-._1", min_size=1, max_size=6)

@@ -12,11 +12,12 @@ from confluent_kafka import KafkaError, KafkaException
 
 from logrouter import config
 from logrouter.core import ids
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.source_ledger import record
 from logrouter.kafka.errors import ReadError
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.ledger import RecreatedTopics, SourceTopics
-from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.output import BatchOutput
 from logrouter.route.settings import LaneSettings
 
 from .messages import Message

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.kafka.errors import ClientError
 from logrouter.kafka.topic_facts import TopicFacts
-from logrouter.route.output import DeadLetterSettings
 from logrouter.route.output_limits import LETTERS_NEED, SUMS_NEED, OutputLimits
 from logrouter.route.settings import LaneSettings
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter import config
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.join import held_lines
 from logrouter.core.join.held_lines import PairResult
 from logrouter.core.join.pairs import Resolved
@@ -20,7 +21,7 @@ from logrouter.kafka.errors import ClientError
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route import pairing, pairing_restore
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.output import BatchOutput
 from logrouter.route.paired import PairFinisher
 from logrouter.route.pairing import PairingSettings, PairingStates
 from logrouter.route.settings import LaneSettings

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter import config
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.join.partition_clock import BREAK_MS
 from logrouter.kafka.errors import ClientError
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.output import BatchOutput
 from logrouter.route.partial_lines import PartialLines
 
 from . import messages

@@ -10,13 +10,14 @@ import pytest
 from confluent_kafka import KafkaError
 
 from logrouter import config
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.kafka.assignment import FROM_THE_BEGINNING, Assignment
 from logrouter.kafka.damaged import DamagedRangeError
 from logrouter.kafka.errors import FatalError
 from logrouter.kafka.offset_lookup import Found
 from logrouter.kafka.offset_reset import LogRange
 from logrouter.route.ledger import RecreatedTopics
-from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.output import BatchOutput
 from logrouter.route.partial_lines import PartialLines
 from logrouter.route.settings import LaneSettings
 from logrouter.route.source_starts import SourceStarts

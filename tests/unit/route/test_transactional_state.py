@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState
 from logrouter.kafka.consumer import AssignmentStart, CommittedOffset
 from logrouter.kafka.errors import StuckError, TransactionAbortedError, UnknownOutcomeError
 from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
-from logrouter.route.output import BatchOutput, DeadLetterSettings
+from logrouter.route.output import BatchOutput
 from logrouter.route.settings import LaneSettings
 from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
 

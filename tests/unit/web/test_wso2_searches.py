@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from logrouter import config
+from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.rollup.records import decode_record
 from logrouter.query.memory import MemoryTables
 from logrouter.route.batch import BatchProcessor
-from logrouter.route.output import DeadLetterSettings
 from tests.unit.route.messages import Message
 
 PAGE = (Path(__file__).parents[3] / "docs" / "table-view.md").read_text()

@@ -1,17 +1,15 @@
-"""What a status means that a sink's own rules say nothing about (RFC 9110, section 15). Pure."""
+"""Requests and answers of HTTP, and what a status means that a sink's own rules say nothing about (RFC 9110). Pure."""
 
 from __future__ import annotations
 
 import math
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.sinks.contract import RefusedTogether, Retry, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from logrouter.sinks.http_client import HttpAnswer
 
 _CONTENT: Final = frozenset({400, 413, 422})
 """Refusals of what the request holds."""
@@ -20,6 +18,23 @@ _DENIED: Final = frozenset({401, 402, 403, 404, 405, 406, 407, 410, 411, 414, 41
 _OVERLOADED: Final = frozenset({425, 429, 503})
 _UNAVAILABLE: Final = frozenset({500, 502, 504, 507, 508})
 MAX_DETAIL: Final = 500
+
+
+class HttpRequest(NamedTuple):
+    """A request to be sent as it is. *headers* hold the content type and whatever authorises it."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    method: str = "POST"
+
+
+class HttpAnswer(NamedTuple):
+    """An answer that has come whole. Names of *headers* are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 def judge_status(answer: HttpAnswer) -> Retry | RefusedTogether:

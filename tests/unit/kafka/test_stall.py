@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from logrouter.kafka.errors import StuckError
+from logrouter.kafka.stall import StallWatch
 from logrouter.route import stall
-from logrouter.route.stall import StallWatch
 
 from .lane_world import SOURCES, World
 
