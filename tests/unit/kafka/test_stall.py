@@ -6,7 +6,7 @@ import pytest
 
 from logrouter.kafka.errors import StuckError
 from logrouter.kafka.stall import StallWatch
-from logrouter.route import stall
+from logrouter.kafka import stall
 
 from .lane_world import SOURCES, World
 

@@ -1,0 +1,90 @@
+"""The thread in which batches are delivered, beside the one that reads Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from logrouter.model import RawRecord
+    from logrouter.sinks.contract import Settled
+    from logrouter.sinks.delivery import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events that go out together. *tickets* are those of their partitions' assignments, one for each event."""
+
+    events: Sequence[RawRecord]
+    tickets: Sequence[int]
+
+
+@dataclass(slots=True)
+class Finished:
+    """What became of a batch: an entry for each event, None for one that the delivery was retired before."""
+
+    batch: Batch
+    settled: Sequence[Settled | None] = field(default_factory=list)
+    error: BaseException | None = None
+    """A programming error: nothing is known of the batch."""
+
+
+class DeliveryThread:
+    """Runs deliveries in one event loop. Its methods are called from the thread that reads Kafka."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="delivery", daemon=True)
+        self._thread.start()
+
+    def submit(self, delivery: Delivery, batch: Batch) -> None:
+        """Begin to deliver a batch; `take_finished` tells when that is over."""
+        self._loop.call_soon_threadsafe(self._begin, delivery, batch)
+
+    def retire(self, delivery: Delivery) -> None:
+        """Let the batches of *delivery* end after the request that they wait for."""
+        self._loop.call_soon_threadsafe(delivery.retire)
+
+    def close_delivery(self, delivery: Delivery) -> None:
+        """Close the connections of *delivery*, of which no batch is on its way."""
+        asyncio.run_coroutine_threadsafe(delivery.close(), self._loop)
+
+    def take_finished(self, seconds: float = 0.0) -> list[Finished]:
+        """The batches that have ended since the last call; waits up to *seconds* for a first one."""
+        found: list[Finished] = []
+        try:
+            found.append(self._finished.get(block=seconds > 0, timeout=seconds or None))
+            while True:
+                found.append(self._finished.get_nowait())
+        except queue.Empty:
+            return found
+
+    def close(self) -> None:
+        """Cancel whatever is on its way, and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, delivery: Delivery, batch: Batch) -> None:
+        task = self._loop.create_task(self._deliver(delivery, batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, delivery: Delivery, batch: Batch) -> None:
+        try:
+            self._finished.put(Finished(batch, await delivery.deliver(batch.events)))
+        except Exception as error:  # noqa: BLE001 - raised by whoever takes it, in the thread that can end the process
+            self._finished.put(Finished(batch, error=error))
