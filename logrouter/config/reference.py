@@ -16,7 +16,7 @@ from logrouter.config.options.match_fields import REWRITTEN
 from logrouter.config.options.operators import OPERATORS
 from logrouter.config.options.regex import MAX_PROGRAM
 from logrouter.config.settings import WITHOUT_REFERENCES
-from logrouter.config.yaml.kinds import ListOf, MappingOf, Option, OptionKind, Section, declared_options
+from logrouter.config.yaml.kinds import ListOf, MappingOf, OneOf, Option, OptionKind, Section, declared_options
 from logrouter.core.envelopes.fields import FIELD_NAMES
 from logrouter.core.request_fields import REQUEST_FIELDS
 
@@ -143,21 +143,21 @@ def _section(path: str, of: type) -> Iterator[str]:
         yield f"| `{option.key}` | {_cell(option.kind.describe())} | {_default(option)} | {_cell(option.doc)} |"
     yield ""
     for _, option in declared_options(of):
-        below = _below(option.kind, f"{path}.{option.key}" if path else option.key)
-        if below is not None:
+        for below in _below(option.kind, f"{path}.{option.key}" if path else option.key):
             yield from _section(*below)
 
 
-def _below(kind: OptionKind, path: str) -> tuple[str, type] | None:
-    """The section that an option holds, alone, in a list or by name, and the path that leads there."""
+def _below(kind: OptionKind, path: str) -> Iterator[tuple[str, type]]:
+    """The sections that an option holds, alone, in a list or by name, and the path that leads there."""
     match kind:
         case Section():
-            return path, kind.of
+            yield path, kind.of
+        case OneOf():
+            yield from ((f"{path} ({kind.tag}: {name})", of) for name, of in kind.of.items())
         case ListOf():
-            return _below(kind.of, f"{path}[]")
+            yield from _below(kind.of, f"{path}[]")
         case MappingOf():
-            return _below(kind.of, f"{path}.<name>")
-    return None
+            yield from _below(kind.of, f"{path}.<name>")
 
 
 def _default(option: Option) -> str:

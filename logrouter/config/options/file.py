@@ -6,7 +6,7 @@ Options are nouns with their units. What a declaration can't express (names that
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from logrouter.config.options.access import AccessOptions
 from logrouter.config.options.cases import CaseOptions
@@ -14,6 +14,7 @@ from logrouter.config.options.endpoint import HOST, PORT, HttpOptions
 from logrouter.config.options.kafka import KafkaKind, SecretReference
 from logrouter.config.options.privacy import PrivacyOptions, RedactOptions
 from logrouter.config.options.route import RouteOptions
+from logrouter.config.options.sinks import SINK, SINK_NAME
 from logrouter.config.options.topics import TopicOrExpression
 from logrouter.config.yaml.kinds import (
     TOPIC,
@@ -390,6 +391,9 @@ class FileOptions:
     routes: tuple[RouteOptions, ...] = opt(
         ListOf(Section(RouteOptions), min_items=1, partial=True),
         "Which records are taken, and what becomes of them, in order.",
+    )
+    sinks: dict[str, Any] | None = opt(
+        MappingOf(SINK, key=SINK_NAME, partial=True), "Where events go besides Kafka, by name.", default=None
     )
     tests: tuple[CaseOptions, ...] = opt(
         ListOf(Section(CaseOptions), partial=True), "Lines, and what each must become.", default=()

@@ -1,0 +1,290 @@
+"""Options of sinks: where events go besides Kafka."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from logrouter.config.options.endpoint import HOST, PORT
+from logrouter.config.options.kafka import SecretReference
+from logrouter.config.yaml.kinds import (
+    TOPIC,
+    Boolean,
+    Choice,
+    Integer,
+    ListOf,
+    MappingOf,
+    Number,
+    OneOf,
+    Section,
+    Text,
+    options,
+)
+from logrouter.config.yaml.kinds import option as opt
+
+if TYPE_CHECKING:
+    from logrouter.config.yaml.secrets import Secret
+
+_MILLISECONDS = Integer(1, 3_600_000)
+_FILE = Text(called="a file", max_length=500)
+_URL = Text(r"https?://[^\s/?#@\\]+(?:/[^\s?#\\]*)?", "a URL like https://host:9200/path, without user or query", 2000)
+_GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200, may_be_empty=True)
+_NETWORK = Text(r"[0-9A-Fa-f.:]{2,45}(?:/\d{1,3})?", "a network like 10.0.0.0/8 or 2001:db8::/32", 50)
+_INDEX = Text(r"[a-z0-9][a-z0-9._-]{0,99}", "the name of an index (small letters, digits, . _ -; at most 100)", 100)
+_HEADER = Text(r"[A-Za-z0-9-]{1,64}", "the name of a header", 64)
+_PLAIN = Text(r"[\x20-\x7e]*", "printable ASCII text", 500, may_be_empty=True)
+
+
+@options
+class SinkBatchOptions:
+    """How many events go into one request: whichever bound is reached first ends the batch."""
+
+    max_records: int = opt(Integer(1, 100_000), "Maximum number of events.", default=1_000)
+    max_bytes: int = opt(
+        Integer(1_024, 100_000_000), "Bytes of the events as they lie in the topic.", default=4 * 2**20
+    )
+    max_wait_ms: int = opt(_MILLISECONDS, "How long a batch may wait to fill up.", default=1_000)
+
+
+@options
+class SinkRetryOptions:
+    """What happens while the target does not take events. Partitions are paused meanwhile, and nothing is lost."""
+
+    first_pause_ms: int = opt(
+        _MILLISECONDS, "The pause after the first failure. It doubles with each one.", default=500
+    )
+    longest_pause_ms: int = opt(
+        _MILLISECONDS, "The longest pause, unless the target asks for a longer one (`Retry-After`).", default=60_000
+    )
+    give_up_after_seconds: int | None = opt(
+        Integer(1, 30 * 86_400),
+        "An event that could not be sent for so long becomes a dead letter (`deliver`, `refused`), and delivery goes on "
+        "behind it. Without this option it is tried for as long as it takes.",
+        default=None,
+    )
+
+
+@options
+class SinkWaitingOptions:
+    """How much may be read and not yet done, in one process. Beyond either bound nothing is read."""
+
+    max_records: int = opt(Integer(1, 10_000_000), "Events.", default=20_000)
+    max_bytes: int = opt(Integer(1_024, 2**40), "Bytes of them.", default=32 * 2**20)
+
+
+@options
+class SinkTlsOptions:
+    """How https is spoken with the target. PEM files, read when the process starts or the file is reloaded."""
+
+    ca: str = opt(
+        _FILE, "Who must have signed the target's certificate; without it, whoever this machine trusts.", default=""
+    )
+    certificate: str = opt(_FILE, "Our own certificate and its chain, for targets that ask for one.", default="")
+    key: str = opt(_FILE, "Its private key, without a pass phrase.", default="")
+
+
+@options
+class TargetGuardOptions:
+    """Which addresses may be connected to. With this section, even an empty one, only public ones may.
+
+    For targets whose address somebody else than the operator can change.
+    """
+
+    networks: tuple[str, ...] = opt(
+        ListOf(_NETWORK, max_items=100, unique=True),
+        "Networks that are allowed although they are private, loopback or reserved.",
+        default=(),
+    )
+    schemes: tuple[str, ...] = opt(
+        ListOf(Choice(("https", "http")), min_items=1, unique=True), "Schemes that may be used.", default=("https",)
+    )
+    ports: tuple[int, ...] = opt(
+        ListOf(Integer(1, 65_535), min_items=1, max_items=100, unique=True), "Ports that may be used.", default=(443,)
+    )
+
+
+@options
+class SinkMetricsOptions:
+    """Where the process of a sink serves `/metrics`, `/livez` and `/readyz`."""
+
+    host: str = opt(HOST, "Address to listen on.", default="127.0.0.1")
+    port: int = opt(PORT, "Port to listen on; 0 picks a free one.", default=9101)
+
+
+@options
+class SinkOptions:
+    """What all sinks have."""
+
+    topics: tuple[str, ...] = opt(
+        ListOf(TOPIC, min_items=1, max_items=100, shorthand=True, unique=True),
+        "The topics of events that are delivered: those that routes write to.",
+        key="from",
+    )
+    begin: str = opt(
+        Choice(("earliest", "latest")),
+        "Where to begin in a partition for which the group has no committed offset.",
+        default="earliest",
+    )
+    group: str = opt(_GROUP, "Consumer group; empty means `logrouter-sink-` and the name.", default="")
+    url: str = opt(_URL, "Where the target is.")
+    timeout_seconds: float = opt(
+        Number(0.1, 600), "From the first byte of a request to the last of its answer.", default=30.0
+    )
+    connections: int = opt(Integer(1, 40), "Requests that are on their way at a time, at most.", default=8)
+    events_per_second: float | None = opt(
+        Number(0.01, 1e9),
+        "Send no faster than this, for each process. What is not sent yet waits in Kafka.",
+        default=None,
+    )
+    compression: str = opt(Choice(("gzip", "none")), "How bodies are compressed.", default="gzip")
+    batch: SinkBatchOptions = opt(Section(SinkBatchOptions), "Bounds of one request.", default=SinkBatchOptions())
+    retry: SinkRetryOptions = opt(Section(SinkRetryOptions), "Trying again.", default=SinkRetryOptions())
+    waiting: SinkWaitingOptions = opt(Section(SinkWaitingOptions), "What may wait.", default=SinkWaitingOptions())
+    tls: SinkTlsOptions = opt(Section(SinkTlsOptions), "https.", default=SinkTlsOptions())
+    guard: TargetGuardOptions | None = opt(
+        Section(TargetGuardOptions), "Which addresses may be connected to; without this section any.", default=None
+    )
+    metrics: SinkMetricsOptions = opt(
+        Section(SinkMetricsOptions), "Where metrics are served.", default=SinkMetricsOptions()
+    )
+
+
+@options
+class BasicAuthOptions:
+    """A user with a password, in the header `Authorization`."""
+
+    user: str = opt(_PLAIN, "The user.")
+    password: Secret = opt(SecretReference(), "The password, only as a `${NAME}` reference.")
+
+
+@options
+class AwsAuthOptions:
+    """Signatures of AWS (Signature Version 4), for Amazon OpenSearch Service."""
+
+    region: str = opt(Text(r"[a-z0-9-]{1,40}", "a region like eu-west-1", 40), "The region.")
+    service: str = opt(Choice(("es", "aoss")), "`es` for domains, `aoss` for collections.", default="es")
+    access_key_id: Secret = opt(SecretReference(), "Only as a `${NAME}` reference.")
+    secret_access_key: Secret = opt(SecretReference(), "Only as a `${NAME}` reference.")
+    session_token: Secret | None = opt(SecretReference(), "Of temporary credentials.", default=None)
+
+
+@options
+class ClientRateOptions:
+    """Events of one client that are sent at most; what is above is not sent, and counted as `throttled`."""
+
+    events_per_second: float = opt(Number(0.01, 1e6), "On average.")
+    burst: int = opt(Integer(1, 1_000_000), "At once.", default=100)
+
+
+@options
+class EventgateOptions(SinkOptions):
+    """Events to an eventgate: an array per request, guaranteed, as `api-gateway/request/1.0.0`."""
+
+    stream: str = opt(TOPIC, "`meta.stream` of what is sent.", default="api-gateway.request")
+    per_client: ClientRateOptions | None = opt(Section(ClientRateOptions), "Throttling per client.", default=None)
+    blocked_clients: tuple[str, ...] = opt(
+        ListOf(Text(max_length=256), max_items=1000, unique=True),
+        "Client ids, or globs of such, whose events are not sent; they are counted as `blocked`.",
+        default=(),
+    )
+
+
+@options
+class IndexOptions:
+    """Which index an event goes to: its name, and the time it is about."""
+
+    name: str = opt(_INDEX, "The name; with rotation a date follows behind a hyphen.", default="api-gateway-request")
+    rotation: str = opt(
+        Choice(("none", "hour", "day", "week", "week_us", "month")),
+        "When a new index begins, in UTC. `week` is that of ISO 8601 (`-2026-w01`); `week_us` begins on Sundays, and "
+        "the first holds the year's first Saturday.",
+        default="day",
+    )
+    by: str = opt(
+        Choice(("event", "arrival")),
+        "Which time counts: when the request began, or when the event came to its topic.",
+        default="event",
+    )
+    max_past_days: int = opt(
+        Integer(0, 36_500),
+        "Older events, by arrival, count as if they were so old: one wrong clock makes no thousand indices.",
+        default=30,
+    )
+    max_future_hours: int = opt(Integer(0, 8_760), "The same for times that are still to come.", default=24)
+
+
+@options
+class OpensearchOptions(SinkOptions):
+    """Events to OpenSearch or Elasticsearch: bulk requests that create documents by the event's id."""
+
+    index: IndexOptions | None = opt(
+        Section(IndexOptions, shorthand="name"), "Indices; without it as by default.", default=None
+    )
+    data_stream: str = opt(
+        Text(_INDEX.pattern, "the name of a data stream", 100, may_be_empty=True),
+        "A data stream in the place of indices.",
+        default="",
+    )
+    document: str = opt(
+        Choice(("ecs", "firehose")),
+        "The form of documents: Elastic Common Schema, or `{id, timestamp, message}` with the keys of API Gateway's "
+        "own log, as Firehose writes them.",
+        default="ecs",
+    )
+    template: bool = opt(
+        Boolean(),
+        "Put an index template for the documents there when the process starts, unless one is there.",
+        default=True,
+    )
+    basic_auth: BasicAuthOptions | None = opt(Section(BasicAuthOptions), "User and password.", default=None)
+    api_key: Secret | None = opt(SecretReference(), "An API key, only as a `${NAME}` reference.", default=None)
+    aws: AwsAuthOptions | None = opt(Section(AwsAuthOptions), "Signatures of AWS.", default=None)
+
+
+@options
+class WebhookOptions(SinkOptions):
+    """Events to any HTTP endpoint, signed as Standard Webhooks says."""
+
+    body: str = opt(
+        Choice(("event", "array", "lines")),
+        "One event in each request, an array of them, or lines of JSON.",
+        default="event",
+    )
+    signing_keys: tuple[Secret, ...] = opt(
+        ListOf(SecretReference(), max_items=2, shorthand=True),
+        "Keys of signatures (`whsec_…`), only as `${NAME}` references. Two while one is replaced: each request is signed "
+        "with both. Without any, requests are not signed.",
+        default=(),
+    )
+    authorization: Secret | None = opt(
+        SecretReference(), "The header `Authorization`, only as a `${NAME}` reference.", default=None
+    )
+    headers: dict[str, str] | None = opt(
+        MappingOf(_PLAIN, key=_HEADER), "Further headers. They hold no secrets.", default=None
+    )
+
+
+@options
+class SplunkOptions(SinkOptions):
+    """Events to Splunk's HTTP Event Collector."""
+
+    token: Secret = opt(SecretReference(), "The collector's token, only as a `${NAME}` reference.")
+    acknowledge: bool = opt(
+        Boolean(),
+        "Events are done when an indexer has acknowledged them; the token must have indexer acknowledgement.",
+        default=False,
+    )
+    index: str = opt(_PLAIN, "Splunk's index; empty means the token's.", default="")
+    source: str = opt(_PLAIN, "Splunk's `source`.", default="logrouter")
+    sourcetype: str = opt(_PLAIN, "Splunk's `sourcetype`.", default="logrouter:request")
+
+
+SINK_TYPES: dict[str, type[Any]] = {
+    "eventgate": EventgateOptions,
+    "opensearch": OpensearchOptions,
+    "webhook": WebhookOptions,
+    "splunk": SplunkOptions,
+}
+"""The options of each `type`."""
+
+SINK_NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "a name (letters, digits, _ -; at most 40)", 40)
+SINK = OneOf("type", SINK_TYPES, "What kind of target it is.", partial=True)
