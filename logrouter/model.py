@@ -34,6 +34,7 @@ class Stage(StrEnum):
     ENRICH = "enrich"
     VALIDATE = "validate"
     PAIR = "pair"
+    DELIVER = "deliver"
 
 
 class Reason(StrEnum):
@@ -75,6 +76,8 @@ class Reason(StrEnum):
     SCHEMA = "schema"
     # rejected while the two lines of a request are put together
     NO_ROUTE = "no_route"
+    # refused by the target of a sink
+    REFUSED = "refused"
     # a programming error, caught so that the lane goes on; always alarming
     INTERNAL = "internal"
 

@@ -54,12 +54,13 @@ class Commits:
             for letters in due.letters.values():
                 for key, value, headers in letters:
                     self._producer.produce(self._letter_topic, value, key, headers)
-            group = self._consumer.group_metadata()
-            if group is None:
-                self._producer.abort()
-                raise TransactionAbortedError("not a member of the group any more")
         except TransactionAbortedError as aborted:
             self._note_abort(aborted)
+            return
+        group = self._consumer.group_metadata()
+        if group is None:
+            self._producer.abort()
+            self._note_abort(TransactionAbortedError("not a member of the group any more"))
             return
         self._running = due
         self._producer.commit_later(self._assignment.offsets_to_commit(due.positions, {}, due.epochs), group)

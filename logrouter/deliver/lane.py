@@ -212,7 +212,7 @@ class DeliveryLane:
     def _submit(self, items: Sequence[tuple[RawRecord, int]]) -> None:
         current = [(r, t) for r, t in items if self._progress.ticket((r.topic, r.partition)) == t]
         if current:
-            batch = Batch(*map(tuple, zip(*current, strict=True)))  # type: ignore[arg-type]
+            batch = Batch(*map(tuple, zip(*current, strict=True)))
             self._in_flight[id(batch)] = batch
             self._thread.submit(self._delivery, batch)
 

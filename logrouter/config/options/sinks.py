@@ -57,8 +57,8 @@ class SinkRetryOptions:
     )
     give_up_after_seconds: int | None = opt(
         Integer(1, 30 * 86_400),
-        "An event that could not be sent for so long becomes a dead letter (`deliver`, `refused`), and delivery goes on "
-        "behind it. Without this option it is tried for as long as it takes.",
+        "An event that could not be sent for so long becomes a dead letter (`deliver`, `refused`), and delivery goes "
+        "on behind it. Without this option it is tried for as long as it takes.",
         default=None,
     )
 
@@ -251,8 +251,8 @@ class WebhookOptions(SinkOptions):
     )
     signing_keys: tuple[Secret, ...] = opt(
         ListOf(SecretReference(), max_items=2, shorthand=True),
-        "Keys of signatures (`whsec_…`), only as `${NAME}` references. Two while one is replaced: each request is signed "
-        "with both. Without any, requests are not signed.",
+        "Keys of signatures (`whsec_…`), only as `${NAME}` references. Two while one is replaced: each request is "
+        "signed with both. Without any, requests are not signed.",
         default=(),
     )
     authorization: Secret | None = opt(
