@@ -54,6 +54,10 @@ COMMANDS: Final = {
         "logrouter.commands.schema",
         "Print the JSON Schema of topics.yaml, for completion and checks while typing in an editor.",
     ),
+    "sink": (
+        "logrouter.commands.sink",
+        "Run one process of a sink: events of topics to a target outside of Kafka; or send it a test event.",
+    ),
     "tables": (
         "logrouter.commands.tables",
         "Run one tables worker: partial sums in, per-client tables out, and the table view over HTTP.",

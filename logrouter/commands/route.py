@@ -38,7 +38,8 @@ def route_command(
     """
     hangup = ReloadSignal()  # before anything that takes time: without a handler SIGHUP ends the process
     from logrouter import config
-    from logrouter.route import health, process
+    from logrouter.route import process
+    from logrouter.status_port import app
     from logrouter.telemetry.log import Log, log
 
     stop = StopSignal()
@@ -55,14 +56,14 @@ def route_command(
     hangup.serve_with(reloader.request_reload)
     code = EXIT_FAILED
     try:
-        health.serve(lane, settings.route_lane.metrics.host, port, reloader)
+        app.serve(lane, settings.route_lane.metrics.host, port, reloader, name="route")
         reloader.start()
         lane.run()
         code = 0
     except process.ClientError as exc:
         log(Log.LANE_FAILED, lane="route", error=str(exc))
         code = EXIT_USAGE
-    except (health.PortTakenError, OSError) as exc:
+    except (app.PortTakenError, OSError) as exc:
         # Unlike a wrong setting, this may heal: a supervisor should try again.
         log(Log.LANE_FAILED, lane="route", error=str(exc))
     except process.FatalError as exc:

@@ -11,6 +11,7 @@ from logrouter.config.compile.access import check_access
 from logrouter.config.compile.build import build
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.pairing import pairing_options
+from logrouter.config.compile.sinks import build_sinks
 from logrouter.config.options.access import AccessOptions
 from logrouter.config.options.endpoint import check_http
 from logrouter.config.options.file import (
@@ -31,6 +32,7 @@ from logrouter.core.trial import TrialBounds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from logrouter.config.compile.sinks import ConfiguredSink
     from logrouter.config.options.cases import CaseOptions
     from logrouter.core.routing import RouteTable
 
@@ -62,6 +64,7 @@ class Settings:
     admin_token: Secret | None = None
     access: AccessOptions = field(default_factory=AccessOptions)
     pairing: PairingOptions | None = None
+    sinks: Mapping[str, ConfiguredSink] = field(default_factory=dict)
 
     @property
     def generation(self) -> str:
@@ -152,6 +155,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         check_access(options.access, problems)
     if usable(options.tables_lane):
         check_http(options.tables_lane.http, problems)
+    sinks = _build_sinks(options, table, folder, problems)
     if problems.errors:
         return Examination(problems, doc.value, options, None, inputs.paths)
     table = replace(table, generation=inputs.generation(data))
@@ -169,8 +173,24 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         admin_token=options.admin.token if usable(options.admin) else None,
         access=options.access,
         pairing=pairing_options(options.outputs, options.routes),
+        sinks=sinks,
     )
     return Examination(problems, doc.value, options, settings, inputs.paths)
+
+
+def _build_sinks(
+    options: FileOptions, table: RouteTable, folder: Path, problems: Problems
+) -> dict[str, ConfiguredSink]:
+    if not (usable(options.outputs) and usable(options.route_lane) and usable(options.tables_lane)):
+        return {}
+    return build_sinks(
+        options.sinks if usable(options.sinks) else None,
+        topics=table.event_topics(),
+        dead_letter_topic=options.outputs.dead_letter.topic,
+        groups={options.route_lane.group: "route_lane", options.tables_lane.group: "tables_lane"},
+        folder=folder,
+        problems=problems,
+    )
 
 
 def _trial_bounds(options: TrialOptions | None, problems: Problems) -> TrialBounds | None:

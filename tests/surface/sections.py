@@ -36,8 +36,8 @@ from logrouter.model import ANONYMOUS, UNMATCHED, RawRecord, Reason, Rejected, S
 from logrouter.query.openapi import openapi_document
 from logrouter.query.reports.registry import ENDPOINTS
 from logrouter.reload.versions import ReloadOutcome, ReloadResult
-from logrouter.route.health import application
 from logrouter.route.process import wanted_topics
+from logrouter.status_port.app import application
 from logrouter.tables.app import TABLE
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import REGISTRY

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from logrouter.kafka import stall
 from logrouter.kafka.errors import StuckError
 from logrouter.kafka.stall import StallWatch
-from logrouter.kafka import stall
 
 from .lane_world import SOURCES, World
 

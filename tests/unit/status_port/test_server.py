@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from logrouter.route.health_server import HealthServer, PortLimits
+from logrouter.status_port.server import HealthServer, PortLimits
 from logrouter.telemetry.metrics import ROUTE_PORT_REFUSED
 from tests.conftest import HANG_SECONDS
 

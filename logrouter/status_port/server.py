@@ -1,4 +1,4 @@
-"""The server under the route process's own port: a thread per connection, with a deadline for each and a bound for all.
+"""The server under such a port: a thread per connection, with a deadline for each and a bound for all.
 
 Anybody who reaches the port may connect, so a connection gets so many seconds for its whole request, however the bytes
 trickle in, and so many for its answer, however slowly they are taken. One request per connection; bodies are read and
@@ -55,11 +55,22 @@ class HealthServer(ThreadingMixIn, WSGIServer):
     request_queue_size = 128
     limits: PortLimits = DEFAULT_LIMITS
 
-    def __init__(self, address: tuple[str, int], app: Callable[..., Any], limits: PortLimits = DEFAULT_LIMITS) -> None:
-        """Listen on *address*, of IPv6 if there is a colon in it, in brackets or not; `OSError` if it can't be had."""
+    def __init__(
+        self,
+        address: tuple[str, int],
+        app: Callable[..., Any],
+        limits: PortLimits = DEFAULT_LIMITS,
+        *,
+        lane: str = "route",
+    ) -> None:
+        """Listen on *address*, of IPv6 if there is a colon in it, in brackets or not; `OSError` if it can't be had.
+
+        *lane* is whose port it is, for metrics and the log.
+        """
         host, port = address[0].strip("[]"), address[1]
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.limits = limits
+        self.lane = lane
         self._open = Counter[str]()
         self._lock = threading.Lock()
         super().__init__((host, port), HealthRequest)
@@ -97,7 +108,7 @@ class HealthServer(ThreadingMixIn, WSGIServer):
         del request, client_address
         exc = sys.exception()
         if exc is not None:
-            _note_error(exc)
+            _note_error(exc, self.lane)
 
     def _enter(self, address: str) -> str | None:
         """Count a connection; the reason if there are too many."""
@@ -186,7 +197,7 @@ class _Answer(SimpleHandler):
 
     def log_exception(self, exc_info: tuple[type[BaseException], BaseException, TracebackType] | Any) -> None:
         """Called with what the application or the connection raised."""
-        _note_error(exc_info[1])
+        _note_error(exc_info[1], cast("HealthServer", self.request_handler.server).lane)
 
     def handle_error(self) -> None:
         """Answer 500 unless it was the connection that failed."""
@@ -243,11 +254,11 @@ class _DeadlineWriter(io.BufferedIOBase):
         return len(data)
 
 
-def _note_error(exc: BaseException) -> None:
+def _note_error(exc: BaseException, lane: str) -> None:
     """Log what was raised on a connection, unless it was the connection that failed."""
     if not isinstance(exc, OSError):
-        INTERNAL_ERRORS.labels("route").inc()
-        log(Log.INTERNAL_ERROR, lane="route", exc_info=exc)
+        INTERNAL_ERRORS.labels(lane).inc()
+        log(Log.INTERNAL_ERROR, lane=lane, exc_info=exc)
 
 
 def _refuse(connection: socket.socket, reason: str) -> None:

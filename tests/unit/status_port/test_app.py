@@ -7,7 +7,7 @@ import pytest
 
 from logrouter.config import Secret
 from logrouter.reload.versions import ReloadOutcome, ReloadResult
-from logrouter.route.health import application
+from logrouter.status_port.app import application
 
 TOKEN = "tök en"  # noqa: S105 - of this test
 

@@ -1,6 +1,6 @@
-"""The route process's own HTTP port: metrics, health, which configuration routes, and reloading it.
+"""The application on the port of a process without a table view.
 
-Served beside the lane by daemon threads; `health_server` bounds how many and how long.
+Served beside the lane by daemon threads; `status_port.server` bounds how many and how long.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from hashlib import sha256
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import orjson
 from prometheus_client import make_wsgi_app
@@ -16,7 +16,7 @@ from prometheus_client import make_wsgi_app
 from logrouter.config.options.endpoint import authority
 from logrouter.printable import escape
 from logrouter.reload.versions import ReloadResult
-from logrouter.route.health_server import HealthServer
+from logrouter.status_port.server import HealthServer
 from logrouter.telemetry.log import Log, log
 from logrouter.telemetry.metrics import REGISTRY
 
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from logrouter.config import Secret
     from logrouter.reload.reloader import Reloader
-    from logrouter.reload.versions import ReloadOutcome
-    from logrouter.route.lane import RouteLane
-    from logrouter.route.settings import LaneSettings
+    from logrouter.reload.versions import ConfigVersions, ReloadOutcome
+
+S = TypeVar("S")
+"""What a lane takes of topics.yaml."""
 
 Start = Any
 """wsgiref's start_response."""
@@ -47,12 +48,23 @@ _STATUS: Final = {
 _MAX_REASON: Final = 500
 
 
+class ServedLane(Protocol[S]):
+    """What the port tells about: a lane, and which configuration it follows."""
+
+    versions: ConfigVersions[S]
+
+    @property
+    def unready_reason(self) -> str:
+        """In one line why the lane does not work now; empty if it does."""
+        ...
+
+
 class PortTakenError(Exception):
     """The port cannot be listened on, in one line."""
 
 
-def serve(lane: RouteLane, host: str, port: int, reloader: Reloader[LaneSettings] | None = None) -> int:
-    """Listen on *host*:*port* (0 takes a free one) and return the port.
+def serve(lane: ServedLane[S], host: str, port: int, reloader: Reloader[S] | None = None, *, name: str) -> int:
+    """Listen on *host*:*port* (0 takes a free one) and return the port; *name* is the lane's.
 
     Raises:
         PortTakenError: the address is in use or not ours.
@@ -64,7 +76,7 @@ def serve(lane: RouteLane, host: str, port: int, reloader: Reloader[LaneSettings
         token=lambda: lane.versions.version.admin_token,
     )
     try:
-        server = HealthServer((host, port), app)
+        server = HealthServer((host, port), app, lane=name)
     except OSError as exc:
         raise PortTakenError(f"cannot listen on {authority(host, port)}: {exc.strerror}") from None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
@@ -81,7 +93,7 @@ def application(
 ) -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
     """The WSGI application.
 
-    *unready* is in one line why the lane routes nothing, empty if it does; *config* is what `/v1/config` says. *reload*
+    *unready* is in one line why the lane does not work, empty if it does; *config* is what `/v1/config` says. *reload*
     reads the file, None if that takes too long; *token* is what a request must carry to be allowed to, and without one
     nobody is.
     """

@@ -1,0 +1,118 @@
+"""A process of one sink from `Settings`: its target, its lane, and what reloads it."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logrouter.config.settings import reread_config
+from logrouter.core.dead_letter import DeadLetterSettings
+from logrouter.deliver.batching import BatchBounds
+from logrouter.deliver.lane import DeliveryLane
+from logrouter.deliver.settings import DeliverySettings
+from logrouter.deliver.targets import open_sink
+from logrouter.kafka.errors import ClientError, FatalError, StuckError
+from logrouter.kafka.offset_reset import Begin
+from logrouter.reload.reloader import ConfigFile, Reloader
+from logrouter.reload.versions import ConfigVersions, Version
+from logrouter.sinks.delivery import Delivery
+from logrouter.sinks.pacing import PaceLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logrouter.config import Settings
+    from logrouter.config.compile.sinks import ConfiguredSink
+
+__all__ = ["ClientError", "FatalError", "StuckError", "make_lane", "make_reloader", "restart_needed"]
+
+_KEYS = {"topics": "from"}
+
+
+def make_lane(settings: Settings, name: str, instance: str, *, stopping: Callable[[], bool]) -> DeliveryLane:
+    """The lane of the sink *name*; it connects only when run."""
+    return DeliveryLane(ConfigVersions(_make_version(settings, name, instance), file=settings.file), stopping=stopping)
+
+
+def make_reloader(
+    lane: DeliveryLane, settings: Settings, name: str, instance: str, *, parse: Callable[[bytes], Settings]
+) -> Reloader[DeliverySettings]:
+    """What keeps *lane* at the file that *settings* came from; *parse* reads its bytes as it was read at the start."""
+    path = Path(settings.file)
+
+    def refusal(new: Settings) -> str:
+        if name not in new.sinks:
+            return f"sinks.{name} is gone: stop this process, or put the sink back"
+        fixed = restart_needed(settings, new, name)
+        return (
+            f"{', '.join(fixed)}: can't change while running, so restart with this file or take it out" if fixed else ""
+        )
+
+    return Reloader(
+        lane.versions,
+        ConfigFile(
+            path=path,
+            content=lambda: reread_config(path),
+            parse=parse,
+            version=lambda new: _make_version(new, name, instance),
+            refusal=refusal,
+        ),
+        inputs=settings.inputs,
+    )
+
+
+def restart_needed(old: Settings, new: Settings, name: str) -> list[str]:
+    """What differs of that which a sink's process reads only when it starts, by path."""
+    before, after = old.sinks[name], new.sinks[name]
+    fixed = {f"kafka.{key}" for key, _ in set(old.kafka.items()) ^ set(new.kafka.items())}
+    if type(before.options) is not type(after.options):
+        fixed.add(f"sinks.{name}.type")
+    if before.group != after.group:
+        fixed.add(f"sinks.{name}.group")
+    for option in ("topics", "metrics"):
+        if getattr(before.options, option) != getattr(after.options, option):
+            fixed.add(f"sinks.{name}.{_KEYS.get(option, option)}")
+    if old.outputs.dead_letter != new.outputs.dead_letter:
+        fixed.add("outputs.dead_letter")
+    return sorted(fixed)
+
+
+def _make_version(settings: Settings, name: str, instance: str) -> Version[DeliverySettings]:
+    return Version(_delivery_settings(settings, name, instance), settings.table, None, settings.admin_token)
+
+
+def _delivery_settings(settings: Settings, name: str, instance: str) -> DeliverySettings:
+    sink = settings.sinks[name]
+    o = sink.options
+    letters = settings.outputs.dead_letter
+    return DeliverySettings(
+        name=name,
+        kafka=settings.kafka,
+        topics=o.topics,
+        group=sink.group,
+        instance=settings.route_lane.instance or instance,
+        begin=Begin(o.begin),
+        dead_letters=DeadLetterSettings(letters.topic, letters.max_raw_bytes),
+        batch=BatchBounds(o.batch.max_records, o.batch.max_bytes, o.batch.max_wait_ms / 1000),
+        max_waiting_records=o.waiting.max_records,
+        max_waiting_bytes=o.waiting.max_bytes,
+        open_delivery=partial(open_delivery, sink),
+        session_timeout_ms=settings.route_lane.session_timeout_ms,
+        transaction_timeout_ms=settings.route_lane.transaction_timeout_ms,
+        static_membership=settings.route_lane.static_membership,
+    )
+
+
+def open_delivery(sink: ConfiguredSink, **options: Any) -> Delivery:
+    """A delivery to the target of *sink*, with connections of its own."""
+    o = sink.options
+    give_up = o.retry.give_up_after_seconds
+    return Delivery(
+        sink.name,
+        open_sink(sink),
+        PaceLimits(o.connections, o.retry.first_pause_ms / 1000, o.retry.longest_pause_ms / 1000, o.events_per_second),
+        give_up_seconds=math.inf if give_up is None else give_up,
+        **options,
+    )

@@ -1,0 +1,1 @@
+"""Webhooks: events to any HTTP endpoint, signed as Standard Webhooks says. Pure."""
