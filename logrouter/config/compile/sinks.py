@@ -83,7 +83,7 @@ def _check_topics(
                 f"{topic} is where dead letters go, those of this sink as well: one that its target refuses would come "
                 "back without end",
             )
-        elif topic not in topics:
+        elif topic not in topics and not problems.errors:  # a route with a mistake may be the one that writes to it
             problems.add(at, f"no route writes to {topic}{did_you_mean(topic, topics)}")
 
 
