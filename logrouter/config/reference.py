@@ -16,7 +16,8 @@ from logrouter.config.options.match_fields import REWRITTEN
 from logrouter.config.options.operators import OPERATORS
 from logrouter.config.options.regex import MAX_PROGRAM
 from logrouter.config.settings import WITHOUT_REFERENCES
-from logrouter.config.yaml.kinds import ListOf, MappingOf, OneOf, Option, OptionKind, Section, declared_options
+from logrouter.config.yaml.kinds import ListOf, MappingOf, Option, OptionKind, Section, declared_options
+from logrouter.config.yaml.one_of import OneOf
 from logrouter.core.envelopes.fields import FIELD_NAMES
 from logrouter.core.request_fields import REQUEST_FIELDS
 
@@ -134,26 +135,30 @@ def page() -> str:
     return "\n".join([INTRODUCTION, *_section("", FileOptions), conditions, *_kafka()]).rstrip() + "\n"
 
 
-def _section(path: str, of: type) -> Iterator[str]:
-    """A heading and a table for one section, then the sections in it."""
+def _section(path: str, of: type, besides: type | None = None) -> Iterator[str]:
+    """A heading and a table for one section, then the sections in it; without the options of *besides*."""
+    told = {option.key for _, option in declared_options(besides)} if besides is not None else set()
+    listed = [option for _, option in declared_options(of) if option.key not in told]
     yield f"## {f'`{path}`' if path else 'The file'}\n"
     yield " ".join((of.__doc__ or "").split()) + "\n"
     yield "| key | value | default | |\n|---|---|---|---|"
-    for _, option in declared_options(of):
+    for option in listed:
         yield f"| `{option.key}` | {_cell(option.kind.describe())} | {_default(option)} | {_cell(option.doc)} |"
     yield ""
-    for _, option in declared_options(of):
+    for option in listed:
         for below in _below(option.kind, f"{path}.{option.key}" if path else option.key):
             yield from _section(*below)
 
 
-def _below(kind: OptionKind, path: str) -> Iterator[tuple[str, type]]:
+def _below(kind: OptionKind, path: str) -> Iterator[tuple[str, type] | tuple[str, type, type]]:
     """The sections that an option holds, alone, in a list or by name, and the path that leads there."""
     match kind:
         case Section():
             yield path, kind.of
         case OneOf():
-            yield from ((f"{path} ({kind.tag}: {name})", of) for name, of in kind.of.items())
+            yield path, kind.common
+            for name, of in kind.of.items():
+                yield f"{path} with {kind.tag}: {name}", of, kind.common
         case ListOf():
             yield from _below(kind.of, f"{path}[]")
         case MappingOf():

@@ -102,7 +102,7 @@ DELIVERED: Final = Delivered()
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class NoAnswer:
     """No answer: why, and in one line more about it, which names no secret."""
 
     trouble: Trouble
@@ -134,11 +134,11 @@ class Sink(Protocol):
         ...
 
     async def send(self, request: Any) -> Any:
-        """Send what `encode` has made and return the answer, or a `Failure`. Ends in bounded time and memory."""
+        """Send what `encode` has made and return the answer, or a `NoAnswer`. Ends in bounded time and memory."""
         ...
 
     def classify(self, answer: Any, events: Sequence[RawRecord]) -> Sequence[Result]:
-        """What an answer that is no `Failure` says of each of the *events* that were in the request. Pure."""
+        """What an answer that is no `NoAnswer` says of each of the *events* that were in the request. Pure."""
         ...
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from logrouter.sinks.contract import DELIVERED, Delivered, Failure, Refused, RefusedTogether, Retry, Skipped, Trouble
+from logrouter.sinks.contract import DELIVERED, Delivered, NoAnswer, Refused, RefusedTogether, Retry, Skipped, Trouble
 from logrouter.sinks.pacing import Pace
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -133,7 +133,7 @@ class Delivery:
             answer = await self._sink.send(encoded.request)
             results = (
                 [Retry(answer.trouble, detail=answer.detail)] * len(sent)
-                if isinstance(answer, Failure)
+                if isinstance(answer, NoAnswer)
                 else self._sink.classify(answer, sent)
             )
         except BaseException:

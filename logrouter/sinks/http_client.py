@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
-from logrouter.sinks.contract import Failure, Trouble
+from logrouter.sinks.contract import NoAnswer, Trouble
 from logrouter.sinks.http_messages import HttpAnswer
 from logrouter.sinks.target_guard import GuardedAddressError
 
@@ -51,29 +51,29 @@ class HttpClient:
         self._guard = guard
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, request: HttpRequest) -> HttpAnswer | Failure:
+    async def send(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
         """The answer, or why there is none."""
         if self._guard is not None and (refusal := self._guard.refuse_url(request.url)):
-            return Failure(Trouble.GUARDED, refusal)
+            return NoAnswer(Trouble.GUARDED, refusal)
         try:
             async with asyncio.timeout(self._bounds.timeout_seconds):
                 return await self._exchange(request)
         except TimeoutError:
-            return Failure(Trouble.TIMEOUT, f"no answer within {self._bounds.timeout_seconds:g} s")
+            return NoAnswer(Trouble.TIMEOUT, f"no answer within {self._bounds.timeout_seconds:g} s")
         except GuardedAddressError as error:
-            return Failure(Trouble.GUARDED, str(error))
+            return NoAnswer(Trouble.GUARDED, str(error))
         except aiohttp.ClientConnectorCertificateError as error:
-            return Failure(Trouble.TLS, _say(error.certificate_error))
+            return NoAnswer(Trouble.TLS, _say(error.certificate_error))
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-            return Failure(Trouble.TLS, _say(error))
+            return NoAnswer(Trouble.TLS, _say(error))
         except aiohttp.ClientConnectorError as error:
-            return Failure(Trouble.CONNECT, _say(error.os_error))
+            return NoAnswer(Trouble.CONNECT, _say(error.os_error))
         except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.InvalidURL, ValueError) as error:
-            return Failure(Trouble.NONSENSE, _say(error))
+            return NoAnswer(Trouble.NONSENSE, _say(error))
         except (aiohttp.ClientError, OSError) as error:
-            return Failure(Trouble.BROKEN, _say(error))
+            return NoAnswer(Trouble.BROKEN, _say(error))
 
-    async def _exchange(self, request: HttpRequest) -> HttpAnswer | Failure:
+    async def _exchange(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
         session = self._session or self._open()
         headers = {"Accept-Encoding": "identity", **self._bounds.headers, **request.headers}
         async with session.request(
@@ -85,12 +85,12 @@ class HttpClient:
             ssl=self._tls or True,
         ) as answer:
             if answer.headers.get("Content-Encoding", "identity") != "identity":
-                return Failure(Trouble.NONSENSE, "the answer is compressed, which was not asked for")
+                return NoAnswer(Trouble.NONSENSE, "the answer is compressed, which was not asked for")
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk
                 if len(body) > self._bounds.max_answer_bytes:
-                    return Failure(
+                    return NoAnswer(
                         Trouble.NONSENSE, f"{answer.status} with more than {self._bounds.max_answer_bytes} bytes"
                     )
             named = {name.lower(): value for name, value in answer.headers.items()}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from logrouter.model import RawRecord
-    from logrouter.sinks.contract import Encoded, Failure, Result
+    from logrouter.sinks.contract import Encoded, NoAnswer, Result
     from logrouter.sinks.http_client import HttpClient
     from logrouter.sinks.http_messages import HttpAnswer, HttpRequest
 
@@ -51,7 +51,7 @@ class HttpSink:
         """The largest body that the target takes."""
         return self._protocol.max_request_bytes
 
-    async def send(self, request: HttpRequest) -> HttpAnswer | Failure:
+    async def send(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
         """Send the request, signed just now."""
         return await self._client.send(self._protocol.authorise(request, self._clock()))
 

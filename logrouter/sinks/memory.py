@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from logrouter.sinks.contract import DELIVERED, Encoded, Failure, Skipped, SkipReason
+from logrouter.sinks.contract import DELIVERED, Encoded, NoAnswer, Skipped, SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class MemorySink:
     """Keeps the values of the events that it has taken, in *taken*.
 
-    *answers* are used up one by one: a `Failure`, or results for the events of the request. Without further ones all
+    *answers* are used up one by one: a `NoAnswer`, or results for the events of the request. Without further ones all
     events are taken. With *permits*, each request waits for one of them.
     """
 
     def __init__(
         self,
-        answers: Iterable[Failure | Sequence[Result]] = (),
+        answers: Iterable[NoAnswer | Sequence[Result]] = (),
         *,
         max_request_bytes: int = 1 << 20,
         permits: asyncio.Semaphore | None = None,
@@ -43,7 +43,7 @@ class MemorySink:
         settled = [Skipped(SkipReason.TOMBSTONE) if event.value is None else None for event in events]
         return Encoded(values, sum(map(len, values)), settled)
 
-    async def send(self, request: list[bytes]) -> Failure | tuple[list[bytes], Sequence[Result] | None]:
+    async def send(self, request: list[bytes]) -> NoAnswer | tuple[list[bytes], Sequence[Result] | None]:
         """Take the values, unless the next answer is another."""
         async with self._requested:
             self.requests.append(request)
@@ -51,7 +51,7 @@ class MemorySink:
         if self._permits is not None:
             await self._permits.acquire()
         answer = self.answers.popleft() if self.answers else None
-        return answer if isinstance(answer, Failure) else (request, answer)
+        return answer if isinstance(answer, NoAnswer) else (request, answer)
 
     async def wait_for_requests(self, number: int) -> None:
         """Wait until so many requests have been made."""

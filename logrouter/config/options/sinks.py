@@ -14,12 +14,12 @@ from logrouter.config.yaml.kinds import (
     ListOf,
     MappingOf,
     Number,
-    OneOf,
     Section,
     Text,
     options,
 )
 from logrouter.config.yaml.kinds import option as opt
+from logrouter.config.yaml.one_of import OneOf
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.secrets import Secret
@@ -112,7 +112,7 @@ class SinkMetricsOptions:
 
 @options
 class SinkOptions:
-    """What all sinks have."""
+    """What all sinks have, besides their `type`, which is required and decides about further options."""
 
     topics: tuple[str, ...] = opt(
         ListOf(TOPIC, min_items=1, max_items=100, shorthand=True, unique=True),
@@ -287,4 +287,4 @@ SINK_TYPES: dict[str, type[Any]] = {
 """The options of each `type`."""
 
 SINK_NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "a name (letters, digits, _ -; at most 40)", 40)
-SINK = OneOf("type", SINK_TYPES, "What kind of target it is.", partial=True)
+SINK = OneOf("type", SINK_TYPES, SinkOptions, "What kind of target it is.", partial=True)

@@ -375,44 +375,6 @@ class Section:
         return f"a mapping, or {dict(declared_options(self.of))[self.shorthand].kind.describe()}"
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """A mapping with the options of one of several `@options` classes: the key *tag* says of which."""
-
-    tag: str
-    of: dict[str, type[Any]]
-    doc: str
-    """What the tag is, in a sentence."""
-    partial: bool = False
-
-    def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """An instance of the class that the tag names; `INVALID` without a usable tag."""
-        if not isinstance(value, dict):
-            return _fail(problems, path, self.describe(), value)
-        if self.tag not in value:
-            problems.add(path, f"lacks `{self.tag}`, which is required", at_key=True)
-            return INVALID
-        name = Choice(tuple(self.of)).read(value[self.tag], join_path(path, self.tag), problems)
-        if name is INVALID:
-            return INVALID
-        rest = {key: item for key, item in value.items() if key != self.tag}
-        return Section(self.of[name], partial=self.partial).read(rest, path, problems)
-
-    def schema(self) -> dict[str, Any]:
-        """One object for each tag."""
-        made = []
-        for name, of in self.of.items():
-            section = Section(of).schema()
-            tag = {"const": name, "description": self.doc}
-            required = [self.tag, *section.get("required", ())]
-            made.append(section | {"properties": {self.tag: tag} | section["properties"], "required": required})
-        return {"oneOf": made}
-
-    def describe(self) -> str:
-        """That it is a mapping, and what makes it one of several."""
-        return f"a mapping whose `{self.tag}` is {Choice(tuple(self.of)).describe()}"
-
-
 def _default(entry: Option) -> dict[str, Any]:
     plain = entry.default
     if isinstance(plain, tuple):

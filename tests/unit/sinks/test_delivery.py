@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import (
     DELIVERED,
-    Failure,
+    NoAnswer,
     Refused,
     RefusedTogether,
     Retry,
@@ -62,7 +62,7 @@ def test_only_what_may_be_tried_again_is_sent_again():
 @pytest.mark.parametrize("trouble", Trouble)
 def test_a_target_that_fails_gets_everything_again(trouble):
     """Whatever kept a request from an answer, its events are sent again."""
-    sink = MemorySink([Failure(trouble), Failure(trouble)])
+    sink = MemorySink([NoAnswer(trouble), NoAnswer(trouble)])
 
     assert deliver(sink, events(b"a", b"b")) == [DELIVERED, DELIVERED]
     assert sink.taken == [b"a", b"b"]
@@ -105,7 +105,7 @@ def test_what_is_skipped_is_not_sent():
 
 def test_events_are_given_up_after_the_time_that_is_allowed():
     """None is allowed: the first failure is the last, and the dead letter will say what it was."""
-    sink = MemorySink([Failure(Trouble.CONNECT, "connection refused")] * 2)
+    sink = MemorySink([NoAnswer(Trouble.CONNECT, "connection refused")] * 2)
 
     assert deliver(sink, events(b"a"), give_up_seconds=0) == [Refused(0, "given up: connection refused")]
 
@@ -127,7 +127,7 @@ def test_batches_end_after_their_request_when_the_delivery_is_retired():
 
     async def run() -> None:
         permits = asyncio.Semaphore(0)
-        sink = MemorySink([Failure(Trouble.BROKEN)], permits=permits)
+        sink = MemorySink([NoAnswer(Trouble.BROKEN)], permits=permits)
         delivery = Delivery("memory", sink, PaceLimits(max_requests=1, first_pause=0, longest_pause=0))
         batches = [asyncio.ensure_future(delivery.deliver(events(value))) for value in (b"a", b"b")]
         await sink.wait_for_requests(1)
@@ -145,7 +145,7 @@ def test_the_state_of_a_target_is_told_in_one_line():
     async def run() -> None:
         now = 100.0
         permits = asyncio.Semaphore(1)
-        sink = MemorySink([Failure(Trouble.CONNECT, "connection refused")], permits=permits)
+        sink = MemorySink([NoAnswer(Trouble.CONNECT, "connection refused")], permits=permits)
         delivery = Delivery("memory", sink, AT_ONCE, clock=lambda: now)
         assert delivery.why_waiting == ""
         batch = asyncio.ensure_future(delivery.deliver(events(b"a")))

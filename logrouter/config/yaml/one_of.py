@@ -1,0 +1,53 @@
+"""The kind of a section that is one of several, by a key that says which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from logrouter.config.yaml.kinds import INVALID, Choice, Section
+from logrouter.config.yaml.problems import join_path, quote_value
+
+if TYPE_CHECKING:
+    from logrouter.config.yaml.problems import Problems
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A mapping with the options of one of several `@options` classes: the key *tag* says of which."""
+
+    tag: str
+    of: dict[str, type[Any]]
+    common: type[Any]
+    """The class that all of them extend."""
+    doc: str
+    """What the tag is, in a sentence."""
+    partial: bool = False
+
+    def read(self, value: Any, path: str, problems: Problems) -> Any:
+        """An instance of the class that the tag names; `INVALID` without a usable tag."""
+        if not isinstance(value, dict):
+            problems.add(path, f"must be {self.describe()}, not {quote_value(value)}")
+            return INVALID
+        if self.tag not in value:
+            problems.add(path, f"lacks `{self.tag}`, which is required", at_key=True)
+            return INVALID
+        name = Choice(tuple(self.of)).read(value[self.tag], join_path(path, self.tag), problems)
+        if name is INVALID:
+            return INVALID
+        rest = {key: item for key, item in value.items() if key != self.tag}
+        return Section(self.of[name], partial=self.partial).read(rest, path, problems)
+
+    def schema(self) -> dict[str, Any]:
+        """One object for each tag."""
+        made = []
+        for name, of in self.of.items():
+            section = Section(of).schema()
+            tag = {"const": name, "description": self.doc}
+            required = [self.tag, *section.get("required", ())]
+            made.append(section | {"properties": {self.tag: tag} | section["properties"], "required": required})
+        return {"oneOf": made}
+
+    def describe(self) -> str:
+        """That it is a mapping, and what makes it one of several."""
+        return f"a mapping whose `{self.tag}` is {Choice(tuple(self.of)).describe()}"
