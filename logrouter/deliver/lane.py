@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from logrouter.deliver.settings import DeliverySettings
     from logrouter.kafka.records import Message, Partition
     from logrouter.reload.versions import ConfigVersions
+    from logrouter.sinks.delivery import Delivery
 
 _CONSUME_SECONDS: Final = 0.1
 _BUSY_SECONDS: Final = 0.02
@@ -64,7 +65,8 @@ class DeliveryLane:
         self._broker = BrokerState()
         self._progress = Progress()
         self._batcher: Batcher[tuple[RawRecord, int]] = Batcher(self._settings.batch)
-        self._in_flight: dict[int, Batch] = {}
+        self._in_flight: dict[int, tuple[Batch, Delivery]] = {}
+        self._retired: set[Delivery] = set()
         self._is_paused = False
         self._source_errors: set[tuple[str, int]] = set()
         self._refused = ""
@@ -148,7 +150,8 @@ class DeliveryLane:
     def _close(self) -> None:
         if not self._is_stuck:
             self._consumer.close()
-        self._thread.close_delivery(self._delivery)
+        for delivery in (self._delivery, *self._retired):
+            self._thread.close_delivery(delivery)
         self._thread.close()
         self._producer.close()
         self._starts.close()
@@ -213,7 +216,7 @@ class DeliveryLane:
         current = [(r, t) for r, t in items if self._progress.ticket((r.topic, r.partition)) == t]
         if current:
             batch = Batch(*map(tuple, zip(*current, strict=True)))
-            self._in_flight[id(batch)] = batch
+            self._in_flight[id(batch)] = batch, self._delivery
             self._thread.submit(self._delivery, batch)
 
     def _settle(self, finished: Sequence[Finished]) -> None:
@@ -236,6 +239,14 @@ class DeliveryLane:
             count_settled(self._settings.name, done)
             if left:
                 self._submit(left)
+        if finished and self._retired:
+            self._close_retired()
+
+    def _close_retired(self) -> None:
+        """Close former deliveries of which no batch is on its way any more."""
+        for idle in self._retired - {delivery for _, delivery in self._in_flight.values()}:
+            self._retired.discard(idle)
+            self._thread.close_delivery(idle)
 
     def _refuse(self, event: RawRecord, refused: Refused) -> object:
         log(
@@ -294,7 +305,7 @@ class DeliveryLane:
         while (
             not self._delivery.why_waiting
             and time.monotonic() < by
-            and any(not tickets.isdisjoint(batch.tickets) for batch in self._in_flight.values())
+            and any(not tickets.isdisjoint(batch.tickets) for batch, _ in self._in_flight.values())
         ):
             self._settle(self._thread.take_finished(_CONSUME_SECONDS))
         self._settle(self._thread.take_finished())
@@ -312,6 +323,8 @@ class DeliveryLane:
         self._delivery = self._settings.open_delivery()
         self._batcher = Batcher(self._settings.batch)
         self._thread.retire(former)
+        self._retired.add(former)
+        self._close_retired()
 
     def _look_at_cluster(self) -> None:
         """Measure the lag, or ask whether the cluster is back."""
