@@ -86,6 +86,7 @@ def test_what_waits_is_completed_once_by_the_route_lane(release, lanes):
     assert lanes.read(lanes.named(f"{PREFIX}.dead-letter")) == []
 
 
+@pytest.mark.long
 def test_tables_of_the_release_are_served(release, lanes, tmp_path):
     """First by a worker that has nothing but the changelog; then from the disk, while all records are folded again."""
     restore(lanes, release, [ROLLUP, CHANGELOG])

@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.xdist_group("dem
 
 LONG_TERM = pytest.param(signal.SIGTERM, marks=pytest.mark.long)
 LONG_KILL = pytest.param(signal.SIGKILL, marks=pytest.mark.long)
-ONLY_ONE = [pytest.param({lane}, marks=pytest.mark.long) for lane in ("route", "tables")]
 COMMAND = [sys.executable, "-m", "logrouter", "demo"]
 
 
@@ -61,7 +60,8 @@ class BothServeError(Exception):
     """Ends the wait for lanes that have no topics to become ready with."""
 
 
-@pytest.mark.parametrize("faster", [*ONLY_ONE, {"route", "tables"}])
+@pytest.mark.long
+@pytest.mark.parametrize("faster", [{"route"}, {"tables"}, {"route", "tables"}])
 def test_lanes_whose_ports_were_taken_meanwhile_are_started_on_others(broker, tmp_path, monkeypatch, faster):
     """Between the choice of a port and its use another program may be faster: a second demo, say."""
     free_port, asked = processes._free_port, []

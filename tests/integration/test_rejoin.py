@@ -57,6 +57,7 @@ def piece(text: str, *, last: bool = False) -> bytes:
     return f"2026-05-04T10:00:00.000000001Z stdout {'F' if last else 'P'} {text}".encode()
 
 
+@pytest.mark.long
 def test_kill_in_the_middle_of_a_line_loses_and_doubles_nothing(fleet):
     """In each round every partition ends with half a line that is read and committed when its owner is killed."""
     stack, rnd, number = fleet.stack, random.Random(7), 0
