@@ -1,0 +1,107 @@
+"""What an answer means that no rule of a target says more about, how its headers are read, and bodies of requests."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.sinks.contract import RefusedTogether, Retry, Trouble
+from logrouter.sinks.http_messages import (
+    MAX_DETAIL,
+    HttpAnswer,
+    HttpRequest,
+    compress,
+    judge_status,
+    read_retry_after,
+)
+
+CONTENT = "the request's content"
+# Every status of RFC 9110 and of the registry of statuses that may come from a target, and what is made of it.
+MEANINGS = {
+    CONTENT: (400, 413, 422),
+    Trouble.DENIED: (
+        *(300, 301, 302, 303, 304, 305, 306, 307, 308),
+        *(401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 414, 415, 416, 417, 421, 426, 428, 431, 451),
+        *(501, 505, 506, 510, 511),
+    ),
+    Trouble.TIMEOUT: (408,),
+    Trouble.OVERLOADED: (425, 429, 503, 529),
+    Trouble.UNAVAILABLE: (500, 502, 504, 507, 508, 520, 599),
+    Trouble.NONSENSE: (100, 101, 102, 103, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 409, 418, 423, 424, 499),
+}
+
+
+def answer(status: int, body: bytes = b"no", **headers: str) -> HttpAnswer:
+    """An answer; underscores in names of headers stand for hyphens."""
+    return HttpAnswer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+@pytest.mark.parametrize(("status", "meaning"), [(each, why) for why, found in MEANINGS.items() for each in found])
+def test_each_status_has_its_meaning(status, meaning):
+    """Only what is said of the content can be for an event's sake; everything else is tried again."""
+    result = judge_status(answer(status))
+
+    if meaning == CONTENT:
+        assert result == RefusedTogether(status, "no")
+    else:
+        assert isinstance(result, Retry)
+        assert (result.trouble, result.status) == (meaning, status)
+
+
+@given(st.integers(), st.binary(max_size=5000), st.text(max_size=30), st.text(max_size=30))
+def test_any_answer_has_a_meaning(status, body, retry_after, date):
+    """Whatever a target says: a result, one line of bounded length, and a time that can be waited for."""
+    result = judge_status(HttpAnswer(status, {"retry-after": retry_after, "date": date}, body))
+
+    assert result.status == status
+    assert len(result.detail) <= MAX_DETAIL
+    assert len(result.detail.splitlines()) <= 1
+    if isinstance(result, Retry) and result.after_seconds is not None:
+        assert 0 <= result.after_seconds < float("inf")
+
+
+@pytest.mark.parametrize("status", [301, 408, 410, 429, 500, 503, 529])
+def test_a_target_that_asks_for_time_gets_it(status):
+    """With whatever status it says so."""
+    result = judge_status(answer(status, retry_after="120"))
+
+    assert isinstance(result, Retry)
+    assert result.after_seconds == 120
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "seconds"),
+    [
+        ("120", "", 120),
+        (" 0 ", "", 0),
+        ("9" * 5000, "", 999_999_999),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Dec 1999 23:59:29 GMT", 30),
+        ("Fri, 31 Dec 1999 23:59:29 GMT", "Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", "", None),
+        ("-1", "", None),
+        ("1.5", "", None),
+        ("\u0661", "", None),
+        ("soon", "Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ("", "", None),
+        ("Fri, 31 Dec 1999 23:59:59", "Fri, 31 Dec 1999 23:59:29 GMT", None),
+        ("Fri, 31 Dec 99999999999 23:59:59 GMT", "Fri, 31 Dec 1999 23:59:29 GMT", None),
+    ],
+)
+def test_the_time_that_a_target_asks_for_is_read(text, date, seconds):
+    """Seconds, or a date that is compared with the answer's own; anything else is none."""
+    assert read_retry_after({"retry-after": text, "date": date}) == seconds
+
+
+@given(st.binary(max_size=2000))
+def test_a_compressed_body_says_so_and_holds_the_same(body):
+    """The same bytes each time, as signatures of some targets cover them."""
+    request = HttpRequest("http://t.test/", body, {"Content-Type": "application/json"})
+
+    made = compress(request)
+
+    assert made.headers == {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert gzip.decompress(made.body) == body
+    assert made == compress(request)
