@@ -136,9 +136,9 @@ def page() -> str:
 
 
 def _section(path: str, of: type, besides: type | None = None) -> Iterator[str]:
-    """A heading and a table for one section, then the sections in it; without the options of *besides*."""
-    told = {option.key for _, option in declared_options(besides)} if besides is not None else set()
-    listed = [option for _, option in declared_options(of) if option.key not in told]
+    """A heading and a table for one section, then the sections in it; without the options that it has of *besides*."""
+    told = [option for _, option in declared_options(besides)] if besides is not None else []
+    listed = [option for _, option in declared_options(of) if option not in told]
     yield f"## {f'`{path}`' if path else 'The file'}\n"
     yield " ".join((of.__doc__ or "").split()) + "\n"
     yield "| key | value | default | |\n|---|---|---|---|"

@@ -216,7 +216,7 @@ def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems)
         problems.add(
             path,
             f"would show the environment variable {secret}, a secret by its name: use it where values are hidden "
-            "(passwords and keys of kafka, admin.token, privacy.hash_key)",
+            "(passwords and keys of kafka, admin.token, privacy.hash_key, secrets of sinks)",
         )
         return FromEnv("")
     text, wrong = expand(value, env)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logrouter.config.options.sinks import WebhookOptions
 from logrouter.config.settings import reread_config
 from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.deliver.batching import BatchBounds
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from logrouter.config import Settings
     from logrouter.config.compile.sinks import ConfiguredSink
+    from logrouter.config.options.sinks import SinkOptions
 
 __all__ = ["ClientError", "FatalError", "StuckError", "make_lane", "make_reloader", "restart_needed"]
 
@@ -95,7 +97,7 @@ def _delivery_settings(settings: Settings, name: str, instance: str) -> Delivery
         instance=settings.route_lane.instance or instance,
         begin=Begin(o.begin),
         dead_letters=DeadLetterSettings(letters.topic, letters.max_raw_bytes),
-        batch=BatchBounds(o.batch.max_records, o.batch.max_bytes, o.batch.max_wait_ms / 1000),
+        batch=_batch_bounds(o),
         max_waiting_records=o.waiting.max_records,
         max_waiting_bytes=o.waiting.max_bytes,
         open_delivery=partial(open_delivery, sink),
@@ -103,6 +105,12 @@ def _delivery_settings(settings: Settings, name: str, instance: str) -> Delivery
         transaction_timeout_ms=settings.route_lane.transaction_timeout_ms,
         static_membership=settings.route_lane.static_membership,
     )
+
+
+def _batch_bounds(options: SinkOptions) -> BatchBounds:
+    batch = options.batch
+    is_single = isinstance(options, WebhookOptions) and options.body == "event"
+    return BatchBounds(1 if is_single else batch.max_records, batch.max_bytes, batch.max_wait_ms / 1000)
 
 
 def open_delivery(sink: ConfiguredSink, **options: Any) -> Delivery:

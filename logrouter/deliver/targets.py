@@ -38,5 +38,7 @@ def _protocol_of(options: SinkOptions) -> HttpProtocol:
             if options.authorization is not None:
                 headers["Authorization"] = options.authorization.reveal()
             keys = tuple(read_key(key.reveal()) for key in options.signing_keys)
-            return WebhookProtocol(options.url, WebhookBody(options.body), keys, headers)
+            return WebhookProtocol(
+                options.url, WebhookBody(options.body), keys, headers, compress=options.compression == "gzip"
+            )
     raise NotImplementedError(type(options).__name__)

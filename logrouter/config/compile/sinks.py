@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 GROUP_PREFIX: Final = "logrouter-sink-"
 KEY_PREFIX: Final = "whsec_"
 _KEY_BYTES: Final = range(24, 65)
+_OWN_HEADERS: Final = frozenset(
+    {"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
+    | {"keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that say what is sent, or how the connection goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +94,8 @@ def _check_topics(
 
 def _check_target(options: SinkOptions, path: str, problems: Problems) -> None:
     """Combinations that the options of one kind of target can't have."""
-    if isinstance(options, WebhookOptions) and usable(options.signing_keys):
-        for index, key in enumerate(options.signing_keys):
-            if not _is_signing_key(key):
-                at = f"{path}.signing_keys[{index}]"
-                problems.add(at, f"must be {KEY_PREFIX} and 24 to 64 random bytes in base64")
+    if isinstance(options, WebhookOptions):
+        _check_webhook(options, path, problems)
     if isinstance(options, OpensearchOptions):
         ways = [name for name in ("basic_auth", "api_key", "aws") if getattr(options, name) is not None]
         if len(ways) > 1:
@@ -111,6 +113,33 @@ def _check_target(options: SinkOptions, path: str, problems: Problems) -> None:
             )
         if retry.longest_pause_ms < retry.first_pause_ms:
             problems.add(f"{path}.retry.longest_pause_ms", "is shorter than first_pause_ms")
+
+
+def _check_webhook(options: WebhookOptions, path: str, problems: Problems) -> None:
+    for index, key in enumerate(options.signing_keys if usable(options.signing_keys) else ()):
+        if not _is_signing_key(key):
+            at = f"{path}.signing_keys[{index}]"
+            problems.add(at, f"must be {KEY_PREFIX} and 24 to 64 random bytes in base64")
+    if usable(options.authorization) and options.authorization is not None:
+        _check_header_value(options.authorization, join_path(path, "authorization"), problems)
+    seen: dict[str, str] = {}
+    for name in options.headers if usable(options.headers) and options.headers is not None else ():
+        lower = name.lower()
+        at = f"{path}.headers.{name}"
+        if lower == "authorization":
+            problems.add(at, "holds a secret: use the option `authorization`, with a reference")
+        elif lower in _OWN_HEADERS or lower.startswith("webhook-"):
+            problems.add(at, "is set by the sink itself")
+        elif lower in seen:
+            problems.add(at, f"is the same header as {seen[lower]}")
+        seen[lower] = name
+
+
+def _check_header_value(secret: Secret, at: str, problems: Problems) -> None:
+    """Whether a secret can be the value of a header: a line feed at its end is the usual mistake."""
+    text = secret.reveal()
+    if not text or not (text.isascii() and text.isprintable()) or text != text.strip():
+        problems.add(at, "must be printable ASCII, without spaces or ends of lines around it")
 
 
 def _is_signing_key(key: Secret) -> bool:

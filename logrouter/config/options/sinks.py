@@ -246,8 +246,13 @@ class WebhookOptions(SinkOptions):
 
     body: str = opt(
         Choice(("event", "array", "lines")),
-        "One event in each request, an array of them, or lines of JSON.",
+        "One event in each request, whatever `batch` says; an array of them; or lines of JSON.",
         default="event",
+    )
+    compression: str = opt(
+        Choice(("gzip", "none")),
+        "How bodies are compressed. Signatures cover the body before it is; many receivers take none that is.",
+        default="none",
     )
     signing_keys: tuple[Secret, ...] = opt(
         ListOf(SecretReference(), max_items=2, shorthand=True),
@@ -259,7 +264,9 @@ class WebhookOptions(SinkOptions):
         SecretReference(), "The header `Authorization`, only as a `${NAME}` reference.", default=None
     )
     headers: dict[str, str] | None = opt(
-        MappingOf(_PLAIN, key=_HEADER), "Further headers. They hold no secrets.", default=None
+        MappingOf(_PLAIN, key=_HEADER),
+        "Further headers of each request, without secrets. Not those that say what is sent, or that are signed.",
+        default=None,
     )
 
 

@@ -30,6 +30,10 @@ _NO_SECRET_VARIABLE = re.compile(
     r"_(?:FILE|PATH|DIR|LOCATION|UR[IL]|ENDPOINT|ISSUER|AUDIENCE|NAME|SECONDS|TTL)$", re.IGNORECASE
 )
 _HIDDEN: Final = frozenset({"admin.token", "privacy.hash_key"})
+_HIDDEN_OF_SINKS = re.compile(
+    r"sinks\.[^.]+\.(?:authorization|token|api_key|signing_keys(?:\[\d+\])?|basic_auth\.password"
+    r"|aws\.(?:access_key_id|secret_access_key|session_token))"
+)
 _USERS: Final = frozenset(
     {"sasl.username", "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.credentials.client.id"}
 )
@@ -83,6 +87,8 @@ def looks_secret(key: str) -> bool:
 def hides(path: str) -> bool:
     """Whether the option at *path*, its keys joined by dots, is for a secret: then its value is shown nowhere."""
     section, _, name = path.partition(".")
+    if section == "sinks":
+        return _HIDDEN_OF_SINKS.fullmatch(path) is not None
     return path in _HIDDEN or (section == "kafka" and (name in _USERS or looks_secret(name)))
 
 

@@ -1,9 +1,14 @@
-"""Requests to a webhook, their signatures (Standard Webhooks, "Signature scheme"), and what answers mean."""
+"""Requests to a webhook, their signatures, and what answers mean.
+
+Headers, signatures and statuses are those of the Standard Webhooks specification 1.0.0. It says nothing of compression:
+what is signed is the body before it, as receivers see it whose framework has undone it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from logrouter.sinks.contract import DELIVERED, Encoded, Refused, Skipped, SkipReason
-from logrouter.sinks.http_messages import HttpRequest, judge_status
+from logrouter.sinks.contract import DELIVERED, Encoded, Refused, Retry, Skipped, SkipReason, Trouble
+from logrouter.sinks.http_messages import HttpRequest, compress, judge_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +27,14 @@ if TYPE_CHECKING:
     from logrouter.sinks.http_messages import HttpAnswer
 
 KEY_PREFIX: Final = "whsec_"
+LONG_PAUSE: Final = 3600.0
+"""Seconds between two requests to a receiver that says it wants none."""
 _MAX_REQUEST_BYTES: Final = 20 << 20
+_GONE: Final = "the receiver wants no more events: take this sink out, or name another url"
+_NOT_JSON: Final = Refused(0, "not JSON, and the body of a webhook is JSON")
+_TOMBSTONE: Final = Skipped(SkipReason.TOMBSTONE)
+_MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+"""No full stop: a signature covers `id.timestamp.body`, and what is before each of them must be unmistakable."""
 
 
 class WebhookBody(StrEnum):
@@ -68,46 +80,80 @@ class WebhookProtocol:
     body: WebhookBody = WebhookBody.EVENT
     keys: Sequence[bytes] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    compress: bool = False
     max_request_bytes: int = _MAX_REQUEST_BYTES
 
     def encode(self, events: Sequence[RawRecord]) -> Encoded:
-        """One request with all events as they are in the topic; of a body per event only the first is in it."""
-        settled: list[Refused | Skipped | None] = [
-            Skipped(SkipReason.TOMBSTONE) if event.value is None else None for event in events
-        ]
-        values = [event.value for event in events if event.value is not None]
-        if not values:
+        """One request with all events that are JSON, as they are in the topic."""
+        settled: list[Refused | Skipped | None] = []
+        sent: list[RawRecord] = []
+        values: list[bytes] = []
+        document = None
+        for event in events:
+            if event.value is None:
+                settled.append(_TOMBSTONE)
+                continue
+            try:
+                document = orjson.loads(event.value)
+            except orjson.JSONDecodeError:
+                settled.append(_NOT_JSON)
+                continue
+            settled.append(None)
+            sent.append(event)
+            values.append(event.value)
+        if not sent:
             return Encoded(None, 0, settled)
-        if self.body is WebhookBody.ARRAY:
-            body = b"[" + b",".join(values) + b"]"
-        else:
-            body = b"\n".join(values) + (b"\n" if self.body is WebhookBody.LINES else b"")
-        headers = {**self.headers, "Content-Type": _CONTENT_TYPES[self.body], "webhook-id": _message_id(events, body)}
-        return Encoded(HttpRequest(self.url, body, headers), len(body), settled)
+        body = self._join(values)
+        found = _id_of(document) if self.body is WebhookBody.EVENT else ""
+        headers = {
+            **self.headers,
+            "Content-Type": _CONTENT_TYPES[self.body],
+            "webhook-id": found or _make_id(sent, body),
+        }
+        size = len(body)
+        if self.body is WebhookBody.EVENT and len(sent) > 1:
+            size = max(
+                size, self.max_request_bytes + 1
+            )  # so that the delivery halves them, as for one that is too large
+        return Encoded(HttpRequest(self.url, body, headers), size, settled)
+
+    def _join(self, values: Sequence[bytes]) -> bytes:
+        match self.body:
+            case WebhookBody.EVENT:
+                return b"\n".join(values)
+            case WebhookBody.ARRAY:
+                return b"[" + b",".join(values) + b"]"
+            case WebhookBody.LINES:
+                # In JSON, ends of lines are nothing but space between tokens.
+                return b"".join(value.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n" for value in values)
 
     def authorise(self, request: HttpRequest, now: float) -> HttpRequest:
-        """The request with its time and signatures."""
+        """The request with its time and signatures, and then compressed."""
         timestamp = int(now)
         headers = {**request.headers, "webhook-timestamp": str(timestamp)}
         if self.keys:
             signatures = (sign(key, headers["webhook-id"], timestamp, request.body) for key in self.keys)
             headers["webhook-signature"] = " ".join(signatures)
-        return request._replace(headers=headers)
+        signed = request._replace(headers=headers)
+        return compress(signed) if self.compress else signed
 
     def classify(self, answer: HttpAnswer, events: Sequence[RawRecord]) -> Sequence[Result]:
         """2xx is delivered; the rest by its status."""
         if 200 <= answer.status < 300:
             return [DELIVERED] * len(events)
+        if answer.status == 410:
+            return [Retry(Trouble.DENIED, 410, _GONE, LONG_PAUSE)] * len(events)
         return [judge_status(answer)] * len(events)
 
 
-def _message_id(events: Sequence[RawRecord], body: bytes) -> str:
-    """The id of a message, the same whenever it is sent again: that of its event, or one made of all that it holds."""
-    if len(events) == 1:
-        try:
-            found = orjson.loads(events[0].value or b"")["meta"]["id"]
-        except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
-            found = None
-        if isinstance(found, str) and found.isascii() and found.isprintable() and 0 < len(found) <= 128:
-            return found
-    return hashlib.sha256(body).hexdigest()[:32]
+def _id_of(document: object) -> str:
+    """`meta.id` of an event, if it can be the id of a message; else ""."""
+    meta = document.get("meta") if isinstance(document, dict) else None
+    found = meta.get("id") if isinstance(meta, dict) else None
+    return found if isinstance(found, str) and _MESSAGE_ID.fullmatch(found) else ""
+
+
+def _make_id(events: Sequence[RawRecord], body: bytes) -> str:
+    """An id of what a message holds: the same when it is sent again, and no other message's, even of equal events."""
+    places = [(event.topic, event.partition, event.offset) for event in events]
+    return hashlib.sha256(orjson.dumps(places) + body).hexdigest()[:32]

@@ -1,0 +1,65 @@
+"""From a sink of topics.yaml to what goes out, and how many events with it."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logrouter import config
+from logrouter.deliver import process
+from logrouter.deliver.targets import open_sink
+from logrouter.model import RawRecord
+
+if TYPE_CHECKING:
+    from logrouter.config import Settings
+
+REST = """\
+version: 1
+sources: {logs: {topics: [logs], envelope: rsyslog}}
+routes: [{name: r, from: logs, format: envoy, to: clean}]
+sinks:
+  out: {from: clean, url: "https://target.test/in", MORE}
+"""
+ENVIRONMENT = {"KEY": "whsec_" + b64encode(bytes(24)).decode(), "TOKEN": "Bearer abc of sixteen"}
+
+
+def settings_of(more: str) -> Settings:
+    """A file whose one sink has these options."""
+    return config.parse(REST.replace("MORE", more).encode(), ENVIRONMENT)
+
+
+def test_options_of_a_webhook_reach_its_requests():
+    """Body, headers, signature and compression."""
+    settings = settings_of(
+        "type: webhook, body: array, compression: gzip, signing_keys: '${KEY}', authorization: '${TOKEN}', "
+        "headers: {X-Team: core}"
+    )
+    sink = open_sink(settings.sinks["out"])
+    request = sink._protocol.authorise(sink.encode([RawRecord("clean", 0, 0, 0, b"{}")]).request, 1000)
+    asyncio.run(sink.close())
+
+    assert (request.method, request.url) == ("POST", "https://target.test/in")
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["Content-Encoding"] == "gzip"
+    assert request.headers["Authorization"] == "Bearer abc of sixteen"
+    assert request.headers["X-Team"] == "core"
+    assert request.headers["webhook-signature"].startswith("v1,")
+
+
+@pytest.mark.parametrize(
+    ("more", "records"),
+    [
+        ("type: webhook", 1),
+        ("type: webhook, batch: {max_records: 50}", 1),
+        ("type: webhook, body: array, batch: {max_records: 50}", 50),
+        ("type: webhook, body: lines", 1000),
+    ],
+)
+def test_a_request_with_one_event_takes_batches_of_one(more, records):
+    """Whatever `batch` says."""
+    lane = process.make_lane(settings_of(more), "out", "host", stopping=lambda: True)
+
+    assert lane.versions.version.settings.batch.max_records == records
