@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logrouter.config.options.sinks import WebhookOptions
+from logrouter.config.options.sinks import OpensearchOptions, WebhookOptions
+from logrouter.deliver.opensearch_target import opensearch_protocol
 from logrouter.sinks.http_client import HttpBounds, HttpClient
 from logrouter.sinks.http_sink import HttpSink
 from logrouter.sinks.target_guard import TargetGuard, parse_networks
@@ -33,6 +34,8 @@ def _guard_of(options: SinkOptions) -> TargetGuard | None:
 
 def _protocol_of(options: SinkOptions) -> HttpProtocol:
     match options:
+        case OpensearchOptions():
+            return opensearch_protocol(options)
         case WebhookOptions():
             headers = dict(options.headers or {})
             if options.authorization is not None:

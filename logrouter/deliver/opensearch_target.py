@@ -1,0 +1,50 @@
+"""Options of a sink to OpenSearch or Elasticsearch, as its protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from logrouter.config.options.sinks import IndexOptions
+from logrouter.sinks.opensearch.bulk import DocumentForm, OpensearchProtocol
+from logrouter.sinks.opensearch.credentials import HeaderCredentials, api_key, basic
+from logrouter.sinks.opensearch.rotation import IndexNames, Rotation
+
+if TYPE_CHECKING:
+    from logrouter.config.options.sinks import OpensearchOptions
+    from logrouter.sinks.opensearch.credentials import Credentials
+
+_HOUR_MS: Final = 3_600_000
+
+
+def opensearch_protocol(options: OpensearchOptions) -> OpensearchProtocol:
+    """The protocol that *options* describe."""
+    return OpensearchProtocol(
+        options.url,
+        _index_names(options),
+        DocumentForm(options.document),
+        _credentials(options),
+        compress=options.compression == "gzip",
+    )
+
+
+def _index_names(options: OpensearchOptions) -> IndexNames:
+    if options.data_stream:
+        return IndexNames(options.data_stream)
+    index = options.index or IndexOptions()
+    return IndexNames(
+        index.name,
+        Rotation(index.rotation),
+        by_arrival=index.by == "arrival",
+        max_past_ms=index.max_past_days * 24 * _HOUR_MS,
+        max_future_ms=index.max_future_hours * _HOUR_MS,
+    )
+
+
+def _credentials(options: OpensearchOptions) -> Credentials:
+    if options.basic_auth is not None:
+        return basic(options.basic_auth.user, options.basic_auth.password.reveal())
+    if options.api_key is not None:
+        return api_key(options.api_key.reveal())
+    if options.aws is not None:
+        raise NotImplementedError("signatures of AWS")
+    return HeaderCredentials()

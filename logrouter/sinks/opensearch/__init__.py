@@ -1,0 +1,1 @@
+"""OpenSearch and Elasticsearch: documents, indices, bulk requests, and what answers mean. Pure."""

@@ -1,0 +1,145 @@
+"""What answers to bulk requests say of each event.
+
+A bulk request is answered with 200 whatever has become of its documents; each has an item with a status of its own, in
+the order of the request. `errors` is not looked at: the items say the same, and more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Retry, Trouble
+from logrouter.sinks.http_messages import MAX_DETAIL, excerpt, judge_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from logrouter.sinks.contract import Result
+    from logrouter.sinks.http_messages import HttpAnswer
+
+FILTER: Final = "items.*._id,items.*.status,items.*.error.type,items.*.error.reason,error,status"
+"""What of an answer is read (`filter_path`); the last two are there if the request was refused as a whole."""
+_DONE: Final = frozenset({200, 201})
+_CONFLICT: Final = "version_conflict_engine_exception"
+_DENIED: Final = frozenset({401, 403, 404})
+_OVERLOADED: Final = frozenset({429, 503})
+# Refusals that are about the index or the cluster, whatever their status: another document would be refused as well.
+_ABOUT_INDEX: Final = frozenset(
+    {
+        "cluster_block_exception",
+        "index_closed_exception",
+        "index_not_found_exception",
+        "invalid_index_name_exception",
+        "security_exception",
+        "validation_exception",  # no room for further shards
+        "resource_already_exists_exception",
+    }
+)
+_ABOUT_INDEX_REASONS: Final = (
+    "no write index is defined for alias",
+    "pipeline with id [",
+    "no such index [",
+    "only write ops with an op_type of create",
+)
+_UNAVAILABLE: Final = frozenset({"unavailable_shards_exception", "process_cluster_event_timeout_exception"})
+
+
+class ItemError(msgspec.Struct):
+    """Why a document was not taken: a name and a sentence."""
+
+    type: str = ""
+    reason: str = ""
+
+
+class BulkItem(msgspec.Struct):
+    """What became of one document."""
+
+    status: int
+    id: str | None = msgspec.field(default=None, name="_id")
+    error: ItemError | None = None
+
+
+class BulkAnswer(msgspec.Struct):
+    """The answer to a bulk request. Each item has one key, the action."""
+
+    items: list[dict[str, BulkItem]]
+
+
+_decode = msgspec.json.Decoder(BulkAnswer).decode
+
+
+def read_answer(answer: HttpAnswer, number: int, ids: Callable[[], Sequence[str]]) -> Sequence[Result]:
+    """A result for each of so many events; *ids* gives those of their documents, in order.
+
+    They are asked for only if not all are alike.
+    """
+    if answer.status != 200:
+        return [_judge(answer)] * number
+    try:
+        items = [item for [item] in (entry.values() for entry in _decode(answer.body).items)]
+    except (msgspec.DecodeError, ValueError):
+        return [Retry(Trouble.NONSENSE, answer.status, f"no answer to a bulk request: {excerpt(answer.body)}")] * number
+    if len(items) != number:
+        return [Retry(Trouble.NONSENSE, answer.status, f"{len(items)} items for {number} documents")] * number
+    results = [_judge_item(item) for item in items]
+    if any(result is not DELIVERED for result in results):
+        for item, expected in zip(items, ids(), strict=True):
+            if item.id is not None and item.id != expected:
+                return [Retry(Trouble.NONSENSE, answer.status, "items are not in the order of the documents")] * number
+    return results
+
+
+def _judge_item(item: BulkItem) -> Result:
+    status, error = item.status, item.error
+    if status in _DONE and error is None:
+        return DELIVERED
+    kind, reason = ("", "") if error is None else (error.type, error.reason)
+    if status == 409 and kind in ("", _CONFLICT):
+        return DELIVERED  # it is there already
+    detail = f"{kind}: {reason}"[:MAX_DETAIL] if error is not None else ""
+    if kind in _ABOUT_INDEX or status in _DENIED or reason.startswith(_ABOUT_INDEX_REASONS):
+        return Retry(Trouble.DENIED, status, detail)
+    if status in _OVERLOADED and kind not in _UNAVAILABLE:
+        return Retry(Trouble.OVERLOADED, status, detail)
+    if 500 <= status <= 599:
+        return Retry(Trouble.UNAVAILABLE, status, detail)
+    if 400 <= status <= 499 and error is not None:
+        return Refused(status, detail)
+    return Retry(Trouble.NONSENSE, status, detail)
+
+
+def _judge(answer: HttpAnswer) -> Retry | RefusedTogether:
+    """What the answer means where the whole request was not taken.
+
+    A 400 that the search engine has not given (a proxy that was sent http instead of https, say) is not about events.
+    """
+    said = error_of(answer.body)
+    if said is None:
+        judged = judge_status(answer)
+        if answer.status == 400:
+            return Retry(Trouble.DENIED, answer.status, judged.detail)
+        return judged
+    kind, reason = said
+    detail = f"{kind}: {reason}"[:MAX_DETAIL]
+    if kind in _ABOUT_INDEX or reason.startswith(_ABOUT_INDEX_REASONS):
+        return Retry(Trouble.DENIED, answer.status, detail)
+    judged = judge_status(answer)
+    if isinstance(judged, RefusedTogether):
+        return RefusedTogether(answer.status, detail)
+    return Retry(judged.trouble, judged.status, detail, judged.after_seconds)
+
+
+def error_of(body: bytes) -> tuple[str, str] | None:
+    """Type and reason of an error of the search engine, None if the body is none."""
+    try:
+        said: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    error = said.get("error") if isinstance(said, dict) else None
+    if isinstance(error, str):
+        return "error", error
+    if not isinstance(error, dict):
+        return None
+    return str(error.get("type") or "error"), str(error.get("reason") or "")

@@ -1,0 +1,154 @@
+"""Answers to bulk requests: what becomes of each event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logrouter.model import RawRecord
+from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Retry, Trouble
+from logrouter.sinks.http_messages import HttpAnswer
+from logrouter.sinks.opensearch.bulk import OpensearchProtocol
+from logrouter.sinks.opensearch.rotation import IndexNames
+
+PROTOCOL = OpensearchProtocol("http://h:9200", IndexNames("requests"))
+EVENTS = [RawRecord("events", 0, n, 0, orjson.dumps({"meta": {"id": f"e{n}"}})) for n in range(3)]
+
+
+def item(status: int, kind: str = "", reason: str = "", name: str | None = None) -> dict[str, Any]:
+    """An item of an answer."""
+    error = {"error": {"type": kind, "reason": reason}} if kind else {}
+    return {"create": {"status": status, **error, **({"_id": name} if name else {})}}
+
+
+def classify(*items: object, status: int = 200) -> list[Any]:
+    """What an answer with these items says of as many events as there are."""
+    body = orjson.dumps({"errors": False, "items": items})
+    return list(PROTOCOL.classify(HttpAnswer(status, {}, body), EVENTS[: len(items)]))
+
+
+def test_each_event_has_the_result_of_its_item():
+    """One is created, one was there, one is refused by its content."""
+    results = classify(
+        item(201),
+        item(409, "version_conflict_engine_exception", "document already exists"),
+        item(400, "mapper_parsing_exception", "failed to parse"),
+    )
+
+    assert results == [DELIVERED, DELIVERED, Refused(400, "mapper_parsing_exception: failed to parse")]
+
+
+@pytest.mark.parametrize(
+    ("answered", "trouble"),
+    [
+        (item(429, "es_rejected_execution_exception", "queue"), Trouble.OVERLOADED),
+        (item(429, "rejected_execution_exception", "queue"), Trouble.OVERLOADED),
+        (item(429, "circuit_breaking_exception", "memory"), Trouble.OVERLOADED),
+        (item(429, "cluster_block_exception", "flood-stage watermark"), Trouble.DENIED),
+        (item(403, "cluster_block_exception", "read-only"), Trouble.DENIED),
+        (item(403, "security_exception", "unauthorized"), Trouble.DENIED),
+        (item(404, "index_not_found_exception", "no such index"), Trouble.DENIED),
+        (item(400, "index_closed_exception", "closed"), Trouble.DENIED),
+        (item(400, "validation_exception", "maximum normal shards open"), Trouble.DENIED),
+        (item(400, "illegal_argument_exception", "no write index is defined for alias [a]"), Trouble.DENIED),
+        (item(400, "illegal_argument_exception", "pipeline with id [p] does not exist"), Trouble.DENIED),
+        (item(500, "illegal_state_exception", "?"), Trouble.UNAVAILABLE),
+        (item(503, "unavailable_shards_exception", "primary"), Trouble.UNAVAILABLE),
+        (item(503, "es_rejected_execution_exception", "queue"), Trouble.OVERLOADED),
+        (item(409, "resource_already_exists_exception", "index"), Trouble.DENIED),
+        (item(302), Trouble.NONSENSE),
+        (item(400), Trouble.NONSENSE),
+        (item(201, "odd", "both"), Trouble.NONSENSE),
+        (item(0), Trouble.NONSENSE),
+    ],
+)
+def test_what_is_not_about_the_document_is_sent_again(answered: dict[str, Any], trouble: Trouble):
+    """Full queues, and whatever is wrong with the index or with our rights: the event has nothing to do with it."""
+    [first, second] = classify(item(201), answered)
+
+    assert first == DELIVERED
+    assert isinstance(second, Retry)
+    assert second.trouble is trouble
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"<html>",
+        b"null",
+        b'{"items": []}',
+        b'{"items": [{"create": {"status": 201}}]}',
+        b'{"items": [{"create": {"status": 201}}, {}]}',
+        b'{"items": [{"create": {"status": 201}}, {"create": {"status": "201"}}]}',
+        b'{"items": [{"create": {"status": 201}}, {"create": {}}]}',
+        b'{"items": [{"create": {"status": 201}}, {"create": {"status": 201}, "index": {"status": 201}}]}',
+        b'{"items": [' + b"[" * 5000,
+    ],
+)
+def test_an_answer_that_is_none_to_a_bulk_request_delivers_nothing(body: bytes):
+    """Also with 200: an event of which nothing is said is not delivered."""
+    results = PROTOCOL.classify(HttpAnswer(200, {}, body), EVENTS[:2])
+
+    assert [type(result) for result in results] == [Retry, Retry]
+    assert {result.trouble for result in results if isinstance(result, Retry)} == {Trouble.NONSENSE}
+
+
+def test_items_in_another_order_deliver_nothing():
+    """By ids, where the answer has them and they matter."""
+    assert (
+        classify(item(201, name="e1"), item(429, "full", "queue", name="e0"))
+        == [Retry(Trouble.NONSENSE, 200, "items are not in the order of the documents")] * 2
+    )
+    assert classify(item(201, name="e0"), item(429, "full", "queue", name="e1"))[0] == DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (400, b'{"error": {"type": "parsing_exception", "reason": "x"}, "status": 400}', RefusedTogether),
+        (413, b"<html>", RefusedTogether),
+        (400, b"<html>The plain HTTP request was sent to HTTPS port", Trouble.DENIED),
+        (400, b'{"error": {"type": "validation_exception", "reason": "shards"}}', Trouble.DENIED),
+        (401, b'{"error": {"type": "security_exception", "reason": "x"}}', Trouble.DENIED),
+        (403, b'{"message": "User: anonymous is not authorized"}', Trouble.DENIED),
+        (404, b"", Trouble.DENIED),
+        (301, b"", Trouble.DENIED),
+        (429, b'{"error": {"type": "circuit_breaking_exception", "reason": "Data too large"}}', Trouble.OVERLOADED),
+        (429, b"429 Too Many Requests /_bulk", Trouble.OVERLOADED),
+        (503, b'{"error": {"type": "cluster_block_exception", "reason": "no master"}}', Trouble.DENIED),
+        (503, b"", Trouble.OVERLOADED),
+        (502, b"", Trouble.UNAVAILABLE),
+        (418, b"", Trouble.NONSENSE),
+        (204, b"", Trouble.NONSENSE),
+    ],
+)
+def test_an_answer_to_the_whole_request_is_one_for_all_events(status: int, body: bytes, expected: object):
+    """A 400 of a proxy is not about events; one of the search engine may be about some."""
+    results = PROTOCOL.classify(HttpAnswer(status, {}, body), EVENTS)
+
+    assert len(set(results)) == 1
+    [result] = set(results)
+    assert (result.trouble if isinstance(result, Retry) else type(result)) == expected
+
+
+def test_reasons_are_capped():
+    """A reason may quote the document."""
+    [result] = classify(item(400, "mapper_parsing_exception", "x" * 100_000))
+
+    assert isinstance(result, Refused)
+    assert len(result.detail) <= 500
+
+
+@given(status=st.integers(0, 999), body=st.binary(max_size=60) | st.just(b'{"items": [{"create": {"status": 201}}]}'))
+def test_any_answer_gives_a_result_for_each_event(status: int, body: bytes):
+    """And none is refused by a body that says nothing."""
+    results = PROTOCOL.classify(HttpAnswer(status, {}, body), EVENTS)
+
+    assert len(results) == len(EVENTS)
+    assert all(isinstance(result, Retry | RefusedTogether) for result in results)
