@@ -8,6 +8,7 @@ from logrouter.config.options.sinks import IndexOptions
 from logrouter.sinks.opensearch.bulk import DocumentForm, OpensearchProtocol
 from logrouter.sinks.opensearch.credentials import HeaderCredentials, api_key, basic
 from logrouter.sinks.opensearch.rotation import IndexNames, Rotation
+from logrouter.sinks.opensearch.sigv4 import AwsCredentials
 
 if TYPE_CHECKING:
     from logrouter.config.options.sinks import OpensearchOptions
@@ -45,6 +46,9 @@ def _credentials(options: OpensearchOptions) -> Credentials:
         return basic(options.basic_auth.user, options.basic_auth.password.reveal())
     if options.api_key is not None:
         return api_key(options.api_key.reveal())
-    if options.aws is not None:
-        raise NotImplementedError("signatures of AWS")
+    if (aws := options.aws) is not None:
+        token = "" if aws.session_token is None else aws.session_token.reveal()
+        return AwsCredentials(
+            aws.access_key_id.reveal(), aws.secret_access_key.reveal(), aws.region, aws.service, token
+        )
     return HeaderCredentials()
