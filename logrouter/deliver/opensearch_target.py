@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.options.sinks import IndexOptions
-from logrouter.sinks.opensearch.bulk import DocumentForm, OpensearchProtocol
+from logrouter.sinks.opensearch.bulk import OpensearchProtocol
 from logrouter.sinks.opensearch.credentials import HeaderCredentials, api_key, basic
+from logrouter.sinks.opensearch.documents import DocumentForm
 from logrouter.sinks.opensearch.rotation import IndexNames, Rotation
 from logrouter.sinks.opensearch.sigv4 import AwsCredentials
+from logrouter.sinks.opensearch.templates import setup_of
 
 if TYPE_CHECKING:
     from logrouter.config.options.sinks import OpensearchOptions
     from logrouter.sinks.opensearch.credentials import Credentials
+    from logrouter.sinks.opensearch.templates import TemplateSetup
 
 _HOUR_MS: Final = 3_600_000
 
@@ -26,6 +29,14 @@ def opensearch_protocol(options: OpensearchOptions) -> OpensearchProtocol:
         _credentials(options),
         compress=options.compression == "gzip",
     )
+
+
+def template_setup(options: OpensearchOptions) -> TemplateSetup | None:
+    """What puts the index template there, None where nobody wants that."""
+    if not options.template:
+        return None
+    form = DocumentForm(options.document)
+    return setup_of(options.url, _index_names(options), form, is_data_stream=bool(options.data_stream))
 
 
 def _index_names(options: OpensearchOptions) -> IndexNames:

@@ -102,6 +102,9 @@ def _check_target(options: SinkOptions, path: str, problems: Problems) -> None:
             problems.add(path, f"{' and '.join(ways)} are ways of one thing: keep one")
         if options.index is not None and options.data_stream:
             problems.add(join_path(path, "data_stream"), "takes the place of `index`: keep one")
+        if options.data_stream and options.document == "firehose":
+            at = join_path(path, "data_stream")
+            problems.add(at, "needs documents with @timestamp, which those of `document: firehose` do not have")
     retry = options.retry
     if usable(retry) and usable(options.timeout_seconds):
         give_up = retry.give_up_after_seconds

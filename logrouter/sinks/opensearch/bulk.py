@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -14,37 +13,22 @@ from logrouter.sinks.contract import Encoded, Refused, Skipped, SkipReason
 from logrouter.sinks.http_messages import HttpRequest
 from logrouter.sinks.opensearch.answers import FILTER, read_answer
 from logrouter.sinks.opensearch.credentials import HeaderCredentials
-from logrouter.sinks.opensearch.ecs import to_ecs
-from logrouter.sinks.opensearch.firehose import to_firehose
+from logrouter.sinks.opensearch.documents import MAKERS, DocumentForm
 from logrouter.sinks.opensearch.source_event import id_of, read_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from logrouter.model import RawRecord
     from logrouter.sinks.contract import Result
     from logrouter.sinks.http_messages import HttpAnswer
     from logrouter.sinks.opensearch.credentials import Credentials
     from logrouter.sinks.opensearch.rotation import IndexNames
-    from logrouter.sinks.opensearch.source_event import SourceEvent
 
 MAX_REQUEST_BYTES: Final = 100_000_000
 """What a node takes by default (`http.max_content_length`). Services take less, and say 413."""
 _LEVEL: Final = 3
 _GZIP: Final = 31
-
-
-class DocumentForm(StrEnum):
-    """The form of documents."""
-
-    ECS = "ecs"
-    FIREHOSE = "firehose"
-
-
-_DOCUMENTS: Final[Mapping[DocumentForm, Callable[[SourceEvent], dict[str, Any]]]] = {
-    DocumentForm.ECS: to_ecs,
-    DocumentForm.FIREHOSE: to_firehose,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +44,7 @@ class OpensearchProtocol:
 
     def encode(self, events: Sequence[RawRecord]) -> Encoded:
         """One request that creates a document for each event that is a JSON object."""
-        make = _DOCUMENTS[self.form]
+        make = MAKERS[self.form]
         settled: list[Refused | Skipped | None] = []
         documents: list[tuple[str, str, bytes]] = []
         for record in events:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import Refused, Skipped, SkipReason
-from logrouter.sinks.opensearch.bulk import DocumentForm, OpensearchProtocol
+from logrouter.sinks.opensearch.bulk import OpensearchProtocol
 from logrouter.sinks.opensearch.credentials import api_key, basic
+from logrouter.sinks.opensearch.documents import DocumentForm
 from logrouter.sinks.opensearch.rotation import IndexNames, Rotation
 
 MAY_4 = 1_777_888_800_000  # 2026-05-04T10:00:00Z
