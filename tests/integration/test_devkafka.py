@@ -12,8 +12,9 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from logrouter.devkafka import jars
+from logrouter.devjava import jars
 from logrouter.devkafka.broker import DevKafka, DevKafkaError
+from logrouter.devkafka.jars import KAFKA
 from logrouter.devkafka.ports import claim_port
 from tests.conftest import HANG_SECONDS
 
@@ -151,5 +152,5 @@ def test_failed_download_names_the_jar(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv(jars.MAVEN_URL_ENV, f"http://127.0.0.1:{claim_port()}")
     with pytest.raises(DevKafkaError, match=r"^cannot download .*\.jar of Apache Kafka [^\n]*$"):
-        jars.ensure_jars(lambda _line: None)
-    assert [path.name for path in jars.cache_dir().iterdir()] == [".lock"]
+        jars.ensure_jars(KAFKA, lambda _line: None)
+    assert [path.name for path in jars.cache_dir(KAFKA).iterdir()] == [".lock"]

@@ -1,0 +1,1 @@
+"""A real OpenSearch for development, tests and benchmarks, started from pinned jars."""

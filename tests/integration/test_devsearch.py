@@ -1,0 +1,74 @@
+"""The embedded search node is a real one, keeps its data, and never outlives who started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from logrouter.devsearch.node import DevSearchError, OpenSearchNode
+from tests.integration.search_client import SearchClient
+from tests.integration.test_devkafka import alive
+
+pytestmark = pytest.mark.broker
+
+OWNER = """
+import time
+from logrouter.devsearch.node import OpenSearchNode
+node = OpenSearchNode().start()
+print(node.pid, node.log_path.parent, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.long
+def test_a_crash_keeps_address_and_data():
+    """What was answered before a SIGKILL is there after the next start, at the same address; close leaves nothing."""
+    with OpenSearchNode() as node:
+        url, scratch = node.url, node.log_path.parent
+        SearchClient(url).put("/kept/_doc/1", {"n": 1})
+        node.kill()
+        assert not node.running
+        node.start()
+        assert node.url == url
+        assert SearchClient(url).get("/kept/_doc/1")["_source"] == {"n": 1}
+        pid = node.pid
+    assert not alive(pid)
+    assert not scratch.exists()
+
+
+def test_sigkill_of_the_owner_leaves_nothing(eventually):
+    """When the owner is killed with SIGKILL, the node and its temporary folder go too."""
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as owner:
+        pid, scratch = owner.stdout.readline().split()
+        assert alive(int(pid))
+        os.kill(owner.pid, signal.SIGKILL)
+        eventually(lambda: not alive(int(pid)), "the node is gone")
+        eventually(lambda: not Path(scratch).exists(), "the temporary folder is gone")
+
+
+@pytest.mark.long
+def test_start_failure_is_one_error_with_the_log():
+    """A setting that OpenSearch does not know gives a DevSearchError that quotes the node's log."""
+    node = OpenSearchNode(settings={"no.such.setting": "1"})
+    try:
+        with pytest.raises(DevSearchError, match=r"(?s)the search node ended .*; end of its log.*no\.such\.setting"):
+            node.start()
+    finally:
+        node.close()
+
+
+@pytest.mark.long
+def test_given_data_dir_serves_the_next_node(tmp_path):
+    """What one node wrote to a data folder that the user names, the next one reads."""
+    tmp_path.chmod(0o755)
+    for folder in list(tmp_path.parents)[:2]:
+        folder.chmod(0o755)  # pytest's own, which the user that the node runs as may not enter otherwise
+    with OpenSearchNode(tmp_path) as node:
+        SearchClient(node.url).put("/mine/_doc/1", {"n": 1})
+    with OpenSearchNode(tmp_path) as node:
+        assert SearchClient(node.url).get("/mine/_doc/1")["found"] is True
