@@ -83,13 +83,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     waiting = sum(item.get_closest_marker("broker") is not None for item in items)
-    first, rest = items[:waiting], iter(items[waiting:])
+    shares, rest = _deal(items[:waiting], workers), iter(items[waiting:])
     ordered: list[pytest.Item] = []
-    for worker in range(workers):
+    for worker, mine in enumerate(shares):
         stretch = (len(items) - len(ordered)) // (workers - worker)
-        mine = first[worker::workers]
         ordered += [*mine, *islice(rest, max(stretch - len(mine), 0))]
     items[:] = [*ordered, *rest]
+
+
+def _deal(items: list[pytest.Item], workers: int) -> list[list[pytest.Item]]:
+    """As many to each worker; those of one group, which share a server that takes seconds to start, to one of them."""
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        share = min(shares, key=len)
+        marker = item.get_closest_marker("xdist_group")
+        if marker is not None:
+            share = groups.setdefault(marker.args[0], share)
+        share.append(item)
+    return shares
 
 
 @pytest.fixture(autouse=True)
