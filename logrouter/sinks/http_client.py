@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +10,15 @@ import aiohttp
 
 from logrouter.sinks.contract import NoAnswer, Trouble
 from logrouter.sinks.http_messages import HttpAnswer
-from logrouter.sinks.target_guard import GuardedAddressError
+from logrouter.sinks.target_guard import GuardedAddressError, GuardedResolver
+from logrouter.sinks.tls_trouble import describe_tls_trouble, find_tls_error
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
+
+    from aiohttp.abc import AbstractResolver
+    from yarl import URL
 
     from logrouter.sinks.http_messages import HttpRequest
     from logrouter.sinks.target_guard import TargetGuard
@@ -40,45 +44,44 @@ class HttpClient:
     """Connections to one target. Made outside of an event loop, used in one; whoever makes it closes it."""
 
     def __init__(
-        self, bounds: HttpBounds, *, tls: ssl.SSLContext | None = None, guard: TargetGuard | None = None
+        self,
+        bounds: HttpBounds,
+        *,
+        tls: ssl.SSLContext | None = None,
+        guard: TargetGuard | None = None,
+        resolver: AbstractResolver | None = None,
     ) -> None:
         """*tls* says whose certificates are accepted, by default those that the system trusts.
 
-        *guard* says where we may connect to at all, by default anywhere.
+        *guard* says where we may connect to at all, by default anywhere. *resolver* finds the addresses of names, by
+        default as the system does.
         """
         self._bounds = bounds
         self._tls = tls
         self._guard = guard
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def send(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
         """The answer, or why there is none."""
-        if self._guard is not None and (refusal := self._guard.refuse_url(request.url)):
-            return NoAnswer(Trouble.GUARDED, refusal)
+        if self._closed:
+            return NoAnswer(Trouble.BROKEN, "closed")
         try:
+            url = request.url if self._guard is None else self._guard.vet_url(request.url)
             async with asyncio.timeout(self._bounds.timeout_seconds):
-                return await self._exchange(request)
+                return await self._exchange(request, url)
         except TimeoutError:
             return NoAnswer(Trouble.TIMEOUT, f"no answer within {self._bounds.timeout_seconds:g} s")
-        except GuardedAddressError as error:
-            return NoAnswer(Trouble.GUARDED, str(error))
-        except aiohttp.ClientConnectorCertificateError as error:
-            return NoAnswer(Trouble.TLS, _say(error.certificate_error))
-        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-            return NoAnswer(Trouble.TLS, _say(error))
-        except aiohttp.ClientConnectorError as error:
-            return NoAnswer(Trouble.CONNECT, _say(error.os_error))
-        except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.InvalidURL, ValueError) as error:
-            return NoAnswer(Trouble.NONSENSE, _say(error))
-        except (aiohttp.ClientError, OSError) as error:
-            return NoAnswer(Trouble.BROKEN, _say(error))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _classify_error(error)
 
-    async def _exchange(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
+    async def _exchange(self, request: HttpRequest, url: str | URL) -> HttpAnswer | NoAnswer:
         session = self._session or self._open()
         headers = {"Accept-Encoding": "identity", **self._bounds.headers, **request.headers}
         async with session.request(
             request.method,
-            request.url,
+            url,
             data=request.body,
             headers=headers,
             allow_redirects=False,
@@ -97,12 +100,17 @@ class HttpClient:
             return HttpAnswer(answer.status, named, bytes(body))
 
     def _open(self) -> aiohttp.ClientSession:
-        factory: dict[str, Any] = {} if self._guard is None else {"socket_factory": self._guard.open_socket}
+        guarded: dict[str, Any] = {}
+        if self._guard is not None:
+            resolver = GuardedResolver(self._guard, self._resolver or aiohttp.DefaultResolver())
+            guarded = {"socket_factory": self._guard.open_socket, "resolver": resolver}
+        elif self._resolver is not None:
+            guarded = {"resolver": self._resolver}
         connector = aiohttp.TCPConnector(
             limit=min(self._bounds.connections, MAX_CONNECTIONS),
             use_dns_cache=False,  # a name is looked up anew, and its address vetted anew, at each connection
             keepalive_timeout=_IDLE_SECONDS,
-            **factory,
+            **guarded,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -114,10 +122,29 @@ class HttpClient:
         return self._session
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; there will be no others."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _classify_error(error: Exception) -> NoAnswer:
+    """Why there is no answer.
+
+    The library wraps what has gone wrong. A target that wants another certificate of ours says so during the handshake
+    or, in TLS 1.3, after it: then that is the cause of a connection that has ended.
+    """
+    os_error = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(os_error, GuardedAddressError):
+        return NoAnswer(Trouble.GUARDED, str(os_error))
+    if (tls_error := find_tls_error(os_error)) is not None:
+        return NoAnswer(Trouble.TLS, describe_tls_trouble(tls_error))
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return NoAnswer(Trouble.CONNECT, _say(os_error))
+    if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, ValueError)):
+        return NoAnswer(Trouble.NONSENSE, _say(error))
+    return NoAnswer(Trouble.BROKEN, _say(error))
 
 
 def _say(error: BaseException) -> str:

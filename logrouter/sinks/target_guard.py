@@ -1,58 +1,40 @@
-"""Which targets may be connected to, where others than the operator name them.
+"""Which targets may be connected to, where others than the operator decide what a URL or a name leads to.
 
-A URL is vetted by its scheme and port; an address when the socket is made that connects to it, so that what was vetted
-is what is connected to, whatever a name resolves to the next time. Names are resolved once per connection; the TLS
-handshake and the Host header keep the name.
+Three places, one after the other: the URL (scheme, port, how its host is written), the addresses that its name resolves
+to, and the socket that is about to be made. The last one alone decides; the others say why in better words and keep
+a name with thousands of addresses from being tried one by one. A name is resolved once per connection, and what was
+vetted is what is connected to; the TLS handshake and the Host header keep the name.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from logrouter.sinks.address_ranges import GLOBAL_V6, SPECIAL_V4, SPECIAL_V6
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aiohttp.abc import ResolveResult
+
 Network = IPv4Network | IPv6Network
 
-_PORTS: Final = {"https": 443, "http": 80}
-
-_REFUSED: Final[tuple[tuple[str, str], ...]] = (
-    ("0.0.0.0/8", "this host"),
-    ("10.0.0.0/8", "private"),
-    ("100.64.0.0/10", "carrier-grade NAT"),
-    ("127.0.0.0/8", "loopback"),
-    ("169.254.0.0/16", "link-local, which holds metadata services"),
-    ("172.16.0.0/12", "private"),
-    ("192.0.0.0/24", "reserved"),
-    ("192.0.2.0/24", "documentation"),
-    ("192.31.196.0/24", "reserved"),
-    ("192.52.193.0/24", "reserved"),
-    ("192.88.99.0/24", "reserved"),
-    ("192.168.0.0/16", "private"),
-    ("192.175.48.0/24", "reserved"),
-    ("198.18.0.0/15", "benchmarking"),
-    ("198.51.100.0/24", "documentation"),
-    ("203.0.113.0/24", "documentation"),
-    ("224.0.0.0/4", "multicast"),
-    ("240.0.0.0/4", "reserved"),
-)
-_REFUSED_NETWORKS: Final = tuple((IPv4Network(text), why) for text, why in _REFUSED)
-_GLOBAL_V6: Final = IPv6Network("2000::/3")
-_REFUSED_V6: Final[tuple[tuple[IPv6Network, str], ...]] = (
-    (IPv6Network("2001::/23"), "reserved, which holds tunnels"),
-    (IPv6Network("2001:db8::/32"), "documentation"),
-    (IPv6Network("2002::/16"), "a tunnel to an IPv4 address"),
-    (IPv6Network("3fff::/20"), "documentation"),
-)
+_MAX_ADDRESSES: Final = 16
+"""Of one name: more say nothing more, and each is tried for as long as a connection may take."""
 _MAX_HOST: Final = 253
+_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*+\.?", re.ASCII)
+_NUMBER: Final = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)", re.ASCII)
 
 
 class GuardedAddressError(OSError):
-    """An address that may not be connected to; the text says which, and why."""
+    """A target that may not be connected to; the text says which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,43 +45,54 @@ class TargetGuard:
     schemes: frozenset[str] = frozenset({"https"})
     ports: frozenset[int] = frozenset({443})
 
-    def refuse_url(self, url: str) -> str:
-        """Why a URL may not be used, in one line; "" if only its host's address is left to vet."""
+    def vet_url(self, text: str) -> URL:
+        """What is to be connected to, read as the client reads it, so that nobody takes it for another host later.
+
+        An address in the URL is vetted here as well, that of a name by `GuardedResolver`.
+
+        Raises:
+            GuardedAddressError: it may not be used; the text says why in one line.
+        """
         try:
-            parts = urlsplit(url)
-            port = parts.port if parts.port is not None else _PORTS.get(parts.scheme, 0)
+            url = URL(text)
         except ValueError:
-            return "the URL can't be read"
-        if parts.scheme not in self.schemes:
-            return f"scheme {parts.scheme[:20]!r} is not among {', '.join(sorted(self.schemes))}"
-        if port not in self.ports:
-            return f"port {port} is not among {', '.join(map(str, sorted(self.ports)))}"
-        if parts.username is not None or parts.password is not None:
+            raise GuardedAddressError("the URL can't be read") from None
+        if why := self._refuse_url(url):
+            raise GuardedAddressError(why)
+        return url
+
+    def _refuse_url(self, url: URL) -> str:
+        if url.scheme not in self.schemes:
+            return f"scheme {url.scheme[:20]!r} is not among {', '.join(sorted(self.schemes))}"
+        if url.port not in self.ports:
+            return f"port {url.port} is not among {', '.join(map(str, sorted(self.ports)))}"
+        if url.user is not None or url.password is not None:
             return "a URL must not hold a user or a password"
-        if not parts.hostname or len(parts.hostname) > _MAX_HOST:
+        host = url.raw_host or ""
+        if _is_address(host):
+            why = self.refuse_address(host)
+            return f"{host} may not be connected to: {why}" if why else ""
+        if ":" in host or _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]):
+            return f"{host[:50]!r} is an address in an unusual notation: write 192.0.2.1, or a name"
+        if len(host) > _MAX_HOST or not _NAME.fullmatch(host):
             return "the URL names no host"
         return ""
 
     def refuse_address(self, text: str) -> str:
         """Why an address may not be connected to, in one line; "" if it may."""
+        bare, zone, _ = text.partition("%")
         try:
-            address = ip_address(text.partition("%")[0])
+            address = ip_address(bare)
         except ValueError:
             return "no address"
         if any(address in network for network in self.networks):
             return ""
         if isinstance(address, IPv4Address):
-            return _refuse_v4(address)
-        return self._refuse_v6(address)
-
-    def _refuse_v6(self, address: IPv6Address) -> str:
-        inner = address.ipv4_mapped
-        if inner is not None:  # the kernel connects to the IPv4 address
-            return self.refuse_address(str(inner))
-        if address not in _GLOBAL_V6:
-            # Everything else: loopback, unique local, link-local, multicast, NAT64 (64:ff9b::/96, 64:ff9b:1::/48).
-            return "not a global unicast address"
-        return next((why for network, why in _REFUSED_V6 if address in network), "")
+            return next((why for network, why in SPECIAL_V4 if address in network), "")
+        why = next((why for network, why in SPECIAL_V6 if address in network), "")
+        if not why and address not in GLOBAL_V6:
+            why = "reserved"
+        return why or ("of one link only" if zone else "")
 
     def open_socket(self, addr_info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
         """A socket that connects to the address of *addr_info*, as `getaddrinfo` gives it.
@@ -111,11 +104,46 @@ class TargetGuard:
         text = str(address[0])
         if why := self.refuse_address(text):
             raise GuardedAddressError(f"{text} may not be connected to: {why}")
+        if address[1] not in self.ports:
+            raise GuardedAddressError(f"port {address[1]} of {text} may not be connected to")
         return socket.socket(family, kind, protocol)
 
 
-def _refuse_v4(address: IPv4Address) -> str:
-    return next((why for network, why in _REFUSED_NETWORKS if address in network), "")
+class GuardedResolver(AbstractResolver):
+    """Resolves names by another resolver, without the addresses that may not be connected to."""
+
+    def __init__(self, guard: TargetGuard, resolver: AbstractResolver) -> None:
+        self._guard = guard
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of *host* that may be connected to.
+
+        Raises:
+            GuardedAddressError: it has addresses, and none of them may.
+            OSError: it has none.
+        """
+        found = await self._resolver.resolve(host, port, family)
+        allowed = [each for each in found if not self._guard.refuse_address(each["host"])]
+        if found and not allowed:
+            first = found[0]["host"]
+            why = self._guard.refuse_address(first)
+            raise GuardedAddressError(f"{host} is {first}, which may not be connected to: {why}")
+        return allowed[:_MAX_ADDRESSES]
+
+    async def close(self) -> None:
+        """Close the other resolver."""
+        await self._resolver.close()
+
+
+def _is_address(host: str) -> bool:
+    """Whether a URL's host is an address in the one notation that everybody reads alike, and of no zone."""
+    try:
+        return str(ip_address(host)) == host or ":" in host
+    except ValueError:
+        return False
 
 
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:

@@ -7,6 +7,7 @@ from base64 import b64decode
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, SplunkOptions, WebhookOptions
 from logrouter.config.yaml.kinds import usable
@@ -16,6 +17,7 @@ from logrouter.config.yaml.problems import did_you_mean, join_path
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
+    from urllib.parse import SplitResult
 
     from logrouter.config.options.sinks import SinkOptions, SinkTlsOptions
     from logrouter.config.yaml.problems import Problems
@@ -155,13 +157,30 @@ def _is_signing_key(key: Secret) -> bool:
 
 def _check_guard(options: SinkOptions, path: str, problems: Problems) -> None:
     guard = options.guard
-    if guard is None or not usable(guard) or not usable(guard.networks):
+    if guard is None or not usable(guard):
+        return
+    if usable(options.url) and usable(guard.schemes) and usable(guard.ports):
+        url = urlsplit(options.url)
+        port = _read_port(url)
+        if url.scheme not in guard.schemes:
+            problems.add(f"{path}.guard.schemes", f"does not allow {url.scheme}, which the url needs")
+        elif port not in guard.ports and port is not None:
+            problems.add(f"{path}.guard.ports", f"does not allow {port}, which the url needs")
+    if not usable(guard.networks):
         return
     for index, text in enumerate(guard.networks):
         try:
             ip_network(text)
         except ValueError as error:
             problems.add(f"{path}.guard.networks[{index}]", f"is no network: {error}")
+
+
+def _read_port(url: SplitResult) -> int | None:
+    """The port that is connected to; None if it is none."""
+    try:
+        return url.port or {"http": 80, "https": 443}[url.scheme]
+    except ValueError:
+        return None
 
 
 def _open_tls(options: SinkOptions, path: str, folder: Path, problems: Problems) -> ssl.SSLContext | None:
