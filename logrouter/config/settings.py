@@ -48,8 +48,8 @@ class Settings:
     """One topics.yaml, ready for use. `dataclasses.replace` overrides parts of it; its repr shows no secret.
 
     *file* is the name it was loaded by, *kafka* holds librdkafka settings (`bootstrap.servers` always among them),
-    *inputs* are the other files that the table was built from. *pairing* is where lines wait for each other, None where
-    none do.
+    *inputs* are the other files that were read: those of the table, and certificates of sinks. *pairing* is where lines
+    wait for each other, None where none do.
     """
 
     file: str
@@ -68,7 +68,7 @@ class Settings:
 
     @property
     def generation(self) -> str:
-        """Twelve hex digits that name the content of the file and of its *inputs*."""
+        """Twelve hex digits that name the content of the file and of the other files that the table was built from."""
         return self.table.generation
 
 
@@ -156,8 +156,9 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
     if usable(options.tables_lane):
         check_http(options.tables_lane.http, problems)
     sinks = _build_sinks(options, table, folder, problems)
+    paths = (*inputs.paths, *(path for sink in sinks.values() for path in sink.inputs))
     if problems.errors:
-        return Examination(problems, doc.value, options, None, inputs.paths)
+        return Examination(problems, doc.value, options, None, paths)
     table = replace(table, generation=inputs.generation(data))
     kafka = {"bootstrap.servers": DEFAULT_BOOTSTRAP} | (options.kafka or {})
     settings = Settings(
@@ -168,14 +169,14 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         outputs=options.outputs,
         table=table,
         tests=options.tests,
-        inputs=inputs.paths,
+        inputs=paths,
         trial_bounds=trial_bounds,
         admin_token=options.admin.token if usable(options.admin) else None,
         access=options.access,
         pairing=pairing_options(options.outputs, options.routes),
         sinks=sinks,
     )
-    return Examination(problems, doc.value, options, settings, inputs.paths)
+    return Examination(problems, doc.value, options, settings, paths)
 
 
 def _build_sinks(

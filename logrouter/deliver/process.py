@@ -82,7 +82,12 @@ def restart_needed(old: Settings, new: Settings, name: str) -> list[str]:
 
 
 def _make_version(settings: Settings, name: str, instance: str) -> Version[DeliverySettings]:
-    return Version(_delivery_settings(settings, name, instance), settings.table, None, settings.admin_token)
+    return Version(
+        _delivery_settings(settings, name, instance),
+        settings.table,
+        admin_token=settings.admin_token,
+        files=settings.sinks[name].digest,
+    )
 
 
 def _delivery_settings(settings: Settings, name: str, instance: str) -> DeliverySettings:

@@ -54,13 +54,15 @@ class Version(Generic[S]):
     """One version of topics.yaml, as far as a running lane follows it.
 
     *trial_bounds* are what it has to keep to stay in force, None if it stays whatever happens. *admin_token* is what
-    `POST /v1/admin/reload` takes.
+    `POST /v1/admin/reload` takes. *files* names what further files hold that this lane alone uses: a version with
+    others is another one, though of the same generation.
     """
 
     settings: S
     table: RouteTable
     trial_bounds: TrialBounds | None = None
     admin_token: Secret | None = None
+    files: str = ""
 
     @property
     def generation(self) -> str:
@@ -211,7 +213,8 @@ class ConfigVersions(Generic[S]):
                 why = "the canary has taken it back: it is tried again when the file changes"
                 return self._record_outcome(ReloadOutcome(ReloadResult.REFUSED, why, generation), again=asked)
             self._failed = ""
-            if generation == self.version.generation and not self._crossed:
+            same = (generation, version.files) == (self.version.generation, self.version.files)
+            if same and not self._crossed:
                 self.pending = None
                 return self._record_outcome(ReloadOutcome(ReloadResult.UNCHANGED, "", generation), again=asked)
             self.pending, self._crossed = version, ""
@@ -226,7 +229,7 @@ class ConfigVersions(Generic[S]):
         """Wait until the lane routes by *generation* or has rejected it; None after *timeout* seconds."""
 
         def decided() -> ReloadOutcome | None:
-            if self._in_doubt:
+            if self._in_doubt or (self.pending is not None and self.pending.generation == generation):
                 return None
             if self.version.generation == generation:
                 return ReloadOutcome(ReloadResult.APPLIED, "", generation)

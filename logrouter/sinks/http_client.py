@@ -140,6 +140,8 @@ def _classify_error(error: Exception) -> NoAnswer:
         return NoAnswer(Trouble.GUARDED, str(os_error))
     if (tls_error := find_tls_error(os_error)) is not None:
         return NoAnswer(Trouble.TLS, describe_tls_trouble(tls_error))
+    if isinstance(os_error, ConnectionResetError) and not os_error.args:  # so asyncio says it, and only then
+        return NoAnswer(Trouble.TLS, "the target ended the connection during the handshake")
     if isinstance(error, aiohttp.ClientConnectorError):
         return NoAnswer(Trouble.CONNECT, _say(os_error))
     if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, ValueError)):

@@ -61,5 +61,5 @@ def describe_tls_trouble(error: BaseException) -> str:
     if isinstance(reason, str) and reason:
         return reason.replace("_", " ").lower()[:_MAX_TEXT]
     # Python's own words end in the place in its source that raised.
-    text = re.sub(r"\s*\(_ssl\.c:\d+\)$", "", str(error))
+    text = re.sub(r"\s*\(_ssl\.c:\d+\)$", "", str(error)) if error.args else ""
     return (text or type(error).__name__)[:_MAX_TEXT]

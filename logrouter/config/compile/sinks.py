@@ -9,9 +9,9 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from logrouter.config.compile.inputs import InputFileError, Inputs
 from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, SplunkOptions, WebhookOptions
 from logrouter.config.yaml.kinds import usable
-from logrouter.config.yaml.named_files import why_unreadable
 from logrouter.config.yaml.problems import did_you_mean, join_path
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 GROUP_PREFIX: Final = "logrouter-sink-"
 KEY_PREFIX: Final = "whsec_"
+_MAX_PEM_BYTES: Final = 1 << 20
+_REASONS: Final = {
+    "KEY_VALUES_MISMATCH": "the key is another certificate's",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "it holds no certificate in PEM",
+}
 _KEY_BYTES: Final = range(24, 65)
 _OWN_HEADERS: Final = frozenset(
     {"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
@@ -35,12 +40,17 @@ _OWN_HEADERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredSink:
-    """One sink of the file: its *options*, its consumer *group*, and how it speaks TLS (None: not at all)."""
+    """One sink of the file: its *options*, its consumer *group*, and how it speaks TLS (None: not at all).
+
+    *inputs* are the files of certificates and keys, and *digest* names what they held when *tls* was made of them.
+    """
 
     name: str
     options: SinkOptions
     group: str
     tls: ssl.SSLContext | None
+    inputs: tuple[Path, ...] = ()
+    digest: str = ""
 
 
 def build_sinks(
@@ -72,8 +82,9 @@ def build_sinks(
         taken[group] = path
         _check_target(options, path, problems)
         _check_guard(options, path, problems)
-        tls = _open_tls(options, path, folder, problems)
-        made[name] = ConfiguredSink(name, options, group, tls)
+        files = Inputs(folder)
+        tls = _open_tls(options, path, files, problems)
+        made[name] = ConfiguredSink(name, options, group, tls, files.paths, files.generation(b""))
     return made
 
 
@@ -183,7 +194,7 @@ def _read_port(url: SplitResult) -> int | None:
         return None
 
 
-def _open_tls(options: SinkOptions, path: str, folder: Path, problems: Problems) -> ssl.SSLContext | None:
+def _open_tls(options: SinkOptions, path: str, files: Inputs, problems: Problems) -> ssl.SSLContext | None:
     """How the sink speaks TLS; None if it does not, or if files of it can't be used."""
     tls = options.tls
     if not usable(tls) or not usable(options.url):
@@ -197,30 +208,41 @@ def _open_tls(options: SinkOptions, path: str, folder: Path, problems: Problems)
     if bool(tls.certificate) != bool(tls.key):
         problems.add(join_path(path, "tls"), "`certificate` and `key` go together")
         return None
-    return _load_tls(tls, join_path(path, "tls"), folder, problems)
+    return _load_tls(tls, join_path(path, "tls"), files, problems)
 
 
-def _load_tls(tls: SinkTlsOptions, path: str, folder: Path, problems: Problems) -> ssl.SSLContext | None:
+def _load_tls(tls: SinkTlsOptions, path: str, files: Inputs, problems: Problems) -> ssl.SSLContext | None:
     for key, name in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key)):
-        file = folder / name
-        if name and not file.exists():
-            problems.add(join_path(path, key), f"there is no file {name}")
-            return None
-        if name and (why := why_unreadable(file)) is not None:
-            problems.add(join_path(path, key), f"{name} {why}")
+        try:
+            if name and files.read(name, _MAX_PEM_BYTES) is None:
+                problems.add(join_path(path, key), f"there is no file {name}")
+                return None
+        except InputFileError as error:
+            problems.add(join_path(path, key), f"{name} {error}")
             return None
     key = "ca"
     try:
-        context = ssl.create_default_context(cafile=str(folder / tls.ca) if tls.ca else None)
+        context = ssl.create_default_context(cafile=str(files.folder / tls.ca) if tls.ca else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever this machine's OpenSSL is set up to accept
+        context.set_alpn_protocols(["http/1.1"])
         if tls.certificate:
             key = "certificate"
-            context.load_cert_chain(folder / tls.certificate, folder / tls.key, password="")
+            # With no pass phrase at all the library would ask for one on the terminal.
+            context.load_cert_chain(files.folder / tls.certificate, files.folder / tls.key, password="")
     except (ssl.SSLError, OSError, ValueError) as error:
         what = "with its key" if key == "certificate" else ""
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or "not PEM"
-        problems.add(join_path(path, key), f"can't be used{' ' if what else ''}{what}: {reason}")
+        problems.add(join_path(path, key), f"can't be used{' ' if what else ''}{what}: {_reason(error)}")
         return None
     return context
+
+
+def _reason(error: Exception) -> str:
+    """Why OpenSSL does not take a file, without anything that is in it."""
+    if not isinstance(error, ssl.SSLError):
+        return getattr(error, "strerror", None) or type(error).__name__
+    if not error.reason:  # it has found no PEM where it looked for some, or would ask for a pass phrase
+        return "a file holds no PEM, or a key with a pass phrase"
+    return _REASONS.get(error.reason, error.reason.replace("_", " ").lower())
 
 
 def _sends_secret(options: SinkOptions) -> bool:

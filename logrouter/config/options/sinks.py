@@ -73,7 +73,7 @@ class SinkWaitingOptions:
 
 @options
 class SinkTlsOptions:
-    """How https is spoken with the target. PEM files, read when the process starts or the file is reloaded."""
+    """How https is spoken with the target: TLS 1.2 or 1.3. PEM files; renewed ones come into force by themselves."""
 
     ca: str = opt(
         _FILE, "Who must have signed the target's certificate; without it, whoever this machine trusts.", default=""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import sys
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -46,18 +47,26 @@ class Names(AbstractResolver):
         """*answers* by name, with `_` for its dots: lists of addresses."""
         self._answers = {name.replace("_", "."): [*lists] for name, lists in answers.items()}
         self.asked: list[str] = []
+        self._changed = asyncio.Condition()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The next answer."""
-        self.asked.append(host)
+        async with self._changed:
+            self.asked.append(host)
+            self._changed.notify_all()
         lists = self._answers[host]
         addresses = lists.pop(0) if len(lists) > 1 else lists[0]
         return [
             ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
             for address in addresses
         ]
+
+    async def wait_for_questions(self, number: int) -> None:
+        """Wait until so many questions were asked."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.asked) >= number)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -112,3 +121,36 @@ async def serve(
         yield heard
     finally:
         server.close()
+
+
+@contextmanager
+def refusing(tls: ssl.SSLContext) -> Iterator[int]:
+    """The port of a server on 127.0.0.1 that only shakes hands, and says by an alert why it won't.
+
+    In a thread, since asyncio's servers end a connection without the alert.
+    """
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def shake() -> None:
+        with suppress(OSError):
+            while True:
+                accepted, _ = listening.accept()
+                with (
+                    accepted,
+                    suppress(OSError),
+                    tls.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False) as it,
+                ):
+                    try:
+                        it.do_handshake()
+                    except ssl.SSLError:
+                        while socket.socket.recv(it, 4096):  # whoever closes first loses what is on its way
+                            pass
+
+    thread = threading.Thread(target=shake)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()

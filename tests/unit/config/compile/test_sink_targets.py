@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 from logrouter import config
 from logrouter.config import ConfigError
+from tests.certificates import Authority
+
+CONTENT = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg"
 
 HEAD = """\
 version: 1
@@ -55,3 +60,70 @@ def test_a_guard_that_refuses_its_own_url_is_a_mistake(tmp_path, options, expect
 def test_a_guard_that_allows_its_url_is_none(tmp_path, options):
     """By scheme and port; addresses are vetted when they are connected to."""
     assert parse(options, tmp_path).options.guard is not None
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with a CA, a certificate and its key, and files that are none."""
+    folder = tmp_path_factory.mktemp("files")
+    ca = Authority(folder)
+    ca.issue("ours")
+    ca.issue("locked", pass_phrase="word")  # noqa: S106 - of a key that lives for one test
+    (folder / "empty.pem").write_text("")
+    (folder / "words.pem").write_text(CONTENT)
+    (folder / "huge.pem").write_bytes(b"x" * (2 << 20))
+    (folder / "folder.pem").mkdir()
+    return folder
+
+
+def tls(options):
+    """Options of an https target with these ones of TLS."""
+    return f"url: 'https://t.example/', tls: {options}"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("{ca: gone.pem}", "tls.ca: there is no file gone.pem"),
+        ("{ca: folder.pem}", "tls.ca: folder.pem is not a regular file: name a file that holds data"),
+        ("{ca: huge.pem}", "tls.ca: huge.pem is larger than 1048576 bytes"),
+        ("{ca: empty.pem}", "tls.ca: can't be used: it holds no certificate in PEM"),
+        ("{ca: words.pem}", "tls.ca: can't be used: it holds no certificate in PEM"),
+        ("{ca: ours.key}", "tls.ca: can't be used: it holds no certificate in PEM"),
+        ("{certificate: ours.pem}", "tls: `certificate` and `key` go together"),
+        ("{certificate: ours.pem, key: gone.key}", "tls.key: there is no file gone.key"),
+        (
+            "{certificate: ours.pem, key: locked.key}",
+            "tls.certificate: can't be used with its key: a file holds no PEM, or a key with a pass phrase",
+        ),
+        (
+            "{certificate: ours.pem, key: words.pem}",
+            "tls.certificate: can't be used with its key: a file holds no PEM, or a key with a pass phrase",
+        ),
+        (
+            "{certificate: ca.pem, key: ours.key}",
+            "tls.certificate: can't be used with its key: the key is another certificate's",
+        ),
+    ],
+)
+def test_files_of_tls_that_are_of_no_use(files, options, expected):
+    """One line that says which file and why, with nothing of what is in it."""
+    found = problems(tls(options), files)
+    assert found == [f"sinks.hook.{expected}"]
+    assert CONTENT not in found[0]
+
+
+def test_files_of_tls_that_are_used(files):
+    """They are followed, and other contents have another digest; the table of routes is none of their business."""
+    found = parse(tls("{ca: ca.pem, certificate: ours.pem, key: ours.key}"), files)
+    assert found.inputs == (files / "ca.pem", files / "ours.key", files / "ours.pem")
+    assert found.tls.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert found.tls.verify_mode == ssl.CERT_REQUIRED
+    assert found.tls.check_hostname
+
+
+def test_a_file_that_can_not_be_used_is_followed(tmp_path):
+    """A running process looks again when it is mended."""
+    with pytest.raises(ConfigError) as caught:
+        parse(tls("{ca: gone.pem}"), tmp_path)
+    assert tmp_path / "gone.pem" in caught.value.inputs
