@@ -47,6 +47,7 @@ def encode(
     now_ms: int,
     disclosure: Disclosure = STRICT,
     lost: Mapping[str, int] | None = None,
+    sink: Mapping[str, str | int] | None = None,
     max_bytes: int = MAX_LETTER_BYTES,
 ) -> bytes:
     """The value of a dead letter, as JSON of at most *max_bytes*, which are `MIN_LETTER_BYTES` or more.
@@ -55,6 +56,8 @@ def encode(
     *max_raw_bytes* limits how much of the record is shown, and *disclosure* says what of that; *now_ms* serves a record
     without a timestamp. *lost* is the range of records that the letter is about, if it is about records that were never
     read: the offset of the `first`, which is that of *record*, and the one behind the last as `end` where it is known.
+    *sink* is the `name` of the sink that writes the letter, if one does, and the `status` of the target's answer where
+    there was one.
     """
     observed_ms = record.timestamp_ms if record.timestamp_ms > 0 else now_ms
     shown = None if rejected.raw is None else rejected.raw.encode("utf-8", "replace")
@@ -71,6 +74,8 @@ def encode(
     }
     if lost is not None:
         letter["lost"] = dict(lost)
+    if sink is not None:
+        letter["sink"] = dict(sink)
     if rejected.pointer:
         letter["pointer"] = disclosure.text(rejected.pointer)
     value = orjson.dumps(letter)
@@ -116,10 +121,11 @@ class DeadLetterSettings:
         now_ms: int,
         disclosure: Disclosure,
         lost: Mapping[str, int] | None = None,
+        sink: Mapping[str, str | int] | None = None,
     ) -> DeadLetter:
         """The dead letter of one record (docs/operator.md), from the process named *emitter*.
 
-        *disclosure* says what it shows of the record; *lost* is as in `encode`.
+        *disclosure* says what it shows of the record; *lost* and *sink* are as in `encode`.
         """
         letter = encode(
             record,
@@ -131,6 +137,7 @@ class DeadLetterSettings:
             now_ms=now_ms,
             disclosure=disclosure,
             lost=lost,
+            sink=sink,
             max_bytes=self.max_bytes,
         )
         return coordinates(record), letter, headers(rejected)

@@ -131,6 +131,11 @@ def test_schema_knows_every_outcome() -> None:
     assert SCHEMAS["api_request/1.1.0"]["properties"]["outcome"]["enum"] == list(OUTCOMES)
 
 
+def test_the_schema_of_dead_letters_knows_every_stage() -> None:
+    """The same: a letter of a stage that the schema does not know would be turned down by whoever checks letters."""
+    assert SCHEMAS["dead_letter/1.0.0"]["properties"]["stage"]["enum"] == list(Stage)
+
+
 @pytest.mark.parametrize("value", [b"plain text", b"\xff\xfe", b"x" * 500, b""])
 def test_dead_letters_satisfy_their_schema(value: bytes) -> None:
     """What the program writes for a rejected record is what the schema promises."""
