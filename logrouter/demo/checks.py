@@ -94,12 +94,14 @@ def compare_counts(
     outcomes: Mapping[str, int],
     dead_letters: int,
     listed: tuple[int, int],
+    in_sink: int,
 ) -> list[Check]:
     """Every check at the end of a run, passed or not.
 
     *truth*, *published* and *tables* are the counts of the generator, the topics and the table view (asked client by
     client). *fed* and *read* are lines, *outcomes* the route lane's counts by outcome, *dead_letters* the records in
-    that topic, *listed* the clients and requests that the list of all clients gives.
+    that topic, *listed* the clients and requests that the list of all clients gives, *in_sink* the events that the
+    sink's target holds.
     """
     rejected = outcomes.get("rejected", 0)
     return [
@@ -114,6 +116,7 @@ def compare_counts(
         Check("clients that differ between tables and truth", 0, len(differing_clients(truth, tables))),
         Check("clients in the list of all", len(truth.clients), listed[0]),
         Check("requests in the list of all", truth.requests, listed[1]),
+        Check("events in the sink", truth.requests, in_sink),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The processes of the demo: one route process and one tables worker, started as a user would start them."""
+"""The processes of the demo, one of each kind, started as a user would start them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -23,7 +23,7 @@ from logrouter.devkafka.ports import claim_port
 from logrouter.telemetry.log import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from prometheus_client.samples import Sample
 
@@ -35,11 +35,11 @@ _POLL_SECONDS: Final = 0.1
 _REQUEST_SECONDS: Final = 5.0
 _LOG_TAIL_LINES: Final = 12
 _HOST: Final = "127.0.0.1"
-_PORTS: Final = {"route": 9100, "tables": 6066}
+_PORTS: Final = {"route": 9100, "tables": 6066, "sink": 9101}
 """The lanes in the order in which they are started, and the ports that are documented for them."""
 _TAKEN: Final = "cannot listen on"
 """What a lane logs before it ends because its port is taken."""
-_HAS_PORT: Final = {"route": Log.METRICS_SERVING, "tables": Log.LANE_STARTED}
+_HAS_PORT: Final = {"route": Log.METRICS_SERVING, "tables": Log.LANE_STARTED, "sink": Log.METRICS_SERVING}
 """What a lane logs once its port is its own."""
 
 
@@ -51,18 +51,30 @@ class NotFoundError(OSError):
     """An HTTP answer with status 404."""
 
 
+class DemoConfig(NamedTuple):
+    """The topics.yaml of the demo, the *environment* that it refers to, and the name of its *sink*.
+
+    *page* is a URL that shows what the sink's target holds.
+    """
+
+    file: Path
+    environment: Mapping[str, str]
+    sink: str
+    page: str
+
+
 class LaneProcesses:
-    """`logrouter route` and `logrouter tables` as child processes, with their logs and data in *folder*.
+    """`logrouter route`, `tables` and `sink` as child processes, with their logs and data in *folder*.
 
     *watchdog* kills them if this process ends without `stop`.
     """
 
-    def __init__(self, folder: Path, bootstrap: str, watchdog: Watchdog) -> None:
+    def __init__(self, folder: Path, bootstrap: str, watchdog: Watchdog, config: DemoConfig) -> None:
         self._folder = folder
         self._watchdog = watchdog
         self.bootstrap = bootstrap
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._common = ["--config", str(shipped_config()), "--bootstrap", bootstrap]
+        self.config = config
         self._ports: dict[str, int] = {}
 
     @property
@@ -71,17 +83,22 @@ class LaneProcesses:
         return self._url("route")
 
     @property
+    def sink_url(self) -> str:
+        """Base URL of the sink's process: /metrics, /readyz."""
+        return self._url("sink")
+
+    @property
     def tables_url(self) -> str:
         """Base URL of the table view."""
         return self._url("tables")
 
     def start(self) -> None:
-        """Start both; they are not ready yet."""
+        """Start all; they are not ready yet."""
         for name, port in _PORTS.items():
             self._start(name, _free_port(port))
 
     def await_ready(self, say: Callable[[str], None]) -> None:
-        """Return when both answer /readyz with 200; `DemoError` if one ends or takes longer than `READY_SECONDS`.
+        """Return when all answer /readyz with 200; `DemoError` if one ends or takes longer than `READY_SECONDS`.
 
         *say* gets a line of progress at every look.
         """
@@ -125,7 +142,7 @@ class LaneProcesses:
                 raise self._failure(name, f"ended with exit code {code}")
 
     def stop(self) -> None:
-        """Send SIGTERM to both, and SIGKILL to those that still run after 10 s. Idempotent."""
+        """Send SIGTERM to all, and SIGKILL to those that still run after 10 s. Idempotent."""
         for process in self._children.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -141,20 +158,22 @@ class LaneProcesses:
 
     def _start(self, name: str, port: int) -> None:
         self._ports[name] = port
-        options = ["--instance", f"demo-{name}"]
-        if name == "route":
-            options += ["--metrics-port", str(port)]
-        else:
+        options = ["--config", str(self.config.file), "--bootstrap", self.bootstrap, "--instance", f"demo-{name}"]
+        if name == "tables":
             options += ["--host", _HOST, "--port", str(port), "--data-dir", str(self._folder / "tables")]
+        else:
+            options += ["--metrics-port", str(port)]
+        if name == "sink":
+            options.append(self.config.sink)
         # What the user has set for a real deployment must not reach the demo.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("LOGROUTER_")}
+        env = {key: value for key, value in os.environ.items() if not key.startswith("LOGROUTER_")}
         with self._log(name).open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  our own command
-                [sys.executable, "-m", "logrouter", name, *self._common, *options],
+                [sys.executable, "-m", "logrouter", name, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=env,
+                env=env | dict(self.config.environment),
                 start_new_session=True,
             )
         self._watchdog.watch(process.pid)

@@ -31,7 +31,7 @@ _SAME_AGAIN_SECONDS: Final = 2.9
 
 @dataclass(slots=True)
 class Snapshot:
-    """What the metrics of the route process and the table view show at one moment.
+    """What the metrics of the route process and of the sink's, and the table view show at one moment.
 
     Counts are of lines or requests; *top* are entries of the view's list of clients, *lag* is in rollup records, and
     *missing* is the error of a process that did not answer, else "".
@@ -45,6 +45,13 @@ class Snapshot:
     in_tables: int = 0
     lag: int | None = None
     top: list[Mapping[str, Any]] = field(default_factory=list)
+    delivered: int = 0
+    """Events that the sink's target has taken, as the sink's process says."""
+    refused: int = 0
+    waiting: int = 0
+    """Events that the sink has read and is not done with."""
+    is_sink_up: bool | None = None
+    """Whether the target took the last request; None before the first."""
     missing: str = ""
 
     @property
@@ -54,10 +61,14 @@ class Snapshot:
 
 
 def take_snapshot(lanes: LaneProcesses) -> Snapshot:
-    """Ask both processes. What one of them does not answer is left at zero, with the error in *missing*."""
+    """Ask all processes. What one of them does not answer is left at zero, with the error in *missing*."""
     snapshot = Snapshot()
     try:
         _from_metrics(snapshot, lanes.route_url)
+    except OSError as error:
+        snapshot.missing = str(error)
+    try:
+        _from_sink(snapshot, lanes.sink_url)
     except OSError as error:
         snapshot.missing = str(error)
     try:
@@ -79,6 +90,20 @@ def _from_metrics(snapshot: Snapshot, url: str) -> None:
                 snapshot.ignored[reason] += value
             elif outcome == "rejected":
                 snapshot.rejected[f"{sample.labels['stage']} {reason}"] += value
+
+
+def _from_sink(snapshot: Snapshot, url: str) -> None:
+    for sample in read_samples(f"{url}/metrics"):
+        value = int(sample.value)
+        if sample.name == "logrouter_sink_events_total":
+            if sample.labels["result"] == "delivered":
+                snapshot.delivered += value
+            elif sample.labels["result"] == "refused":
+                snapshot.refused += value
+        elif sample.name == "logrouter_sink_waiting_records":
+            snapshot.waiting += value
+        elif sample.name == "logrouter_sink_up":
+            snapshot.is_sink_up = bool(value)
 
 
 def _from_tables(snapshot: Snapshot, answer: Mapping[str, Any]) -> None:
@@ -151,7 +176,14 @@ def _line(snapshot: Snapshot, fed: int) -> str:
         f" · ignored {snapshot.outcomes['ignored']:,} ({_reasons(snapshot.ignored)})"
         f" · rejected {snapshot.outcomes['rejected']:,} ({_reasons(snapshot.rejected)})"
         f" · in the tables {snapshot.in_tables:,} of {snapshot.clients:,} clients"
+        f" · delivered to the sink {snapshot.delivered:,} ({_sink_state(snapshot)})"
     )
+
+
+def _sink_state(snapshot: Snapshot) -> str:
+    refused = f", {snapshot.refused:,} refused" if snapshot.refused else ""
+    is_up = {None: "not asked yet", True: "up", False: "down"}[snapshot.is_sink_up]
+    return f"{snapshot.waiting:,} waiting{refused}, {is_up}"
 
 
 def _reasons(counts: Counter[str]) -> str:
@@ -170,6 +202,7 @@ def _page(snapshot: Snapshot, fed: int, lanes: LaneProcesses, rate: float | None
     lines.add_row("rejected", f"{snapshot.outcomes['rejected']:,}", _reasons(snapshot.rejected))
     lag = "unknown" if snapshot.lag is None else f"{snapshot.lag:,}"
     lines.add_row("in the tables", f"{snapshot.in_tables:,}", f"{snapshot.clients:,} clients, lag {lag} records")
+    lines.add_row("delivered to the sink", f"{snapshot.delivered:,}", _sink_state(snapshot))
     links = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for what, where in addresses(lanes):
         links.add_row(what, where)
@@ -181,7 +214,8 @@ def addresses(lanes: LaneProcesses) -> list[tuple[str, str]]:
     return [
         ("page", f"{lanes.tables_url}/"),
         ("table view", f"{lanes.tables_url}/v1/clients?window=15m"),
-        ("metrics", f"{lanes.route_url}/metrics  {lanes.tables_url}/metrics"),
+        (lanes.config.sink, lanes.config.page),
+        ("metrics", f"{lanes.route_url}/metrics  {lanes.tables_url}/metrics  {lanes.sink_url}/metrics"),
         ("Kafka", f"{lanes.bootstrap}  (logrouter plan, explain: --bootstrap {lanes.bootstrap})"),
     ]
 

@@ -1,7 +1,7 @@
-"""`logrouter demo`: a real Kafka broker, both lanes as processes, and a generated stream of log lines.
+"""`logrouter demo`: a real Kafka broker, all lanes as processes, a sink, and a generated stream of log lines.
 
-With *once* it feeds a bounded number of lines, waits until all are processed, reads the topics and the table view back,
-and compares them with what the generator knows.
+With *once* it feeds a bounded number of lines, waits until all are processed, reads the topics, the table view and the
+sink's target back, and compares them with what the generator knows.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from logrouter import config
 from logrouter.commands.terminal import console, print_json
 from logrouter.demo import generator
 from logrouter.demo.checks import RequestCounts, compare_counts, differing_clients, shorten_names
-from logrouter.demo.processes import DemoError, LaneProcesses, find_json, shipped_config
+from logrouter.demo.processes import DemoError, LaneProcesses, find_json
 from logrouter.demo.screen import TOP, Screen, addresses, check_table, take_snapshot, top_table
+from logrouter.demo.sink_target import start_receiver, write_config
 from logrouter.devkafka.broker import DevKafka, DevKafkaError, hangup
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from logrouter.config import Settings
     from logrouter.demo.checks import Check
     from logrouter.demo.screen import Snapshot
+    from logrouter.demo.sink_target import SinkTarget
 
 SOURCE_TOPIC: Final = "rsyslog-notice"
 SOURCE_PARTITIONS: Final = 4
@@ -59,6 +61,7 @@ class DemoSession:
 
     settings: Settings
     lanes: LaneProcesses
+    target: SinkTarget
     feeder: LineProducer
     screen: Screen
 
@@ -108,17 +111,19 @@ def _set_up(exits: ExitStack, screen: Screen, bootstrap: str | None) -> DemoSess
     watchdog = exits.enter_context(Watchdog(folder))
     if bootstrap is None:
         bootstrap = exits.enter_context(DevKafka(progress=screen.say)).bootstrap
-    settings = config.load(shipped_config(), {})
+    target = start_receiver(exits)
+    demo_config = write_config(folder, target)
+    settings = config.load(demo_config.file, target.environment)
     settings = replace(settings, kafka={"bootstrap.servers": bootstrap})
     screen.say("creating topics")
     create_missing(settings.kafka, [WantedTopic(SOURCE_TOPIC, SOURCE_PARTITIONS)])
     process.ensure_topics(settings)
-    lanes = LaneProcesses(folder, bootstrap, watchdog)
+    lanes = LaneProcesses(folder, bootstrap, watchdog, demo_config)
     exits.callback(lanes.stop)
     lanes.start()
     lanes.await_ready(screen.say)
     exits.callback(screen.end)
-    return DemoSession(settings, lanes, LineProducer(settings.kafka, SOURCE_TOPIC), screen)
+    return DemoSession(settings, lanes, target, LineProducer(settings.kafka, SOURCE_TOPIC), screen)
 
 
 def _run_live(session: DemoSession) -> int:
@@ -195,6 +200,7 @@ def _run_once(session: DemoSession, count: int, *, as_json: bool) -> int:
         outcomes=snapshot.outcomes,
         dead_letters=dead_letters,
         listed=(snapshot.clients, snapshot.in_tables),
+        in_sink=session.target.count_held(),
     )
     ok = all(check.ok for check in found)
     if as_json:
@@ -239,6 +245,7 @@ def _await_caught_up(session: DemoSession, lines: int, requests: int) -> Snapsho
         session.lanes.check()
         snapshot = take_snapshot(session.lanes)
         done = sum(snapshot.outcomes.values()) >= lines and snapshot.in_tables >= requests and snapshot.lag == 0
+        done = done and snapshot.delivered + snapshot.refused >= requests
         session.screen.show(snapshot, lines, session.lanes)
         if done or time.monotonic() > deadline:
             return snapshot
@@ -251,6 +258,7 @@ def _document(snapshot: Snapshot, checks: list[Check], truth: RequestCounts, sec
         "seconds": round(seconds, 1),
         "read": snapshot.read,
         "published": snapshot.published,
+        "delivered": snapshot.delivered,
         "ignored": dict(snapshot.ignored),
         "rejected": dict(snapshot.rejected),
         "clients": len(truth.clients),

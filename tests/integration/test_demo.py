@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
-from logrouter.demo import processes
+from logrouter.demo import processes, session
+from logrouter.demo.receiver import ReceivedEvents
+from logrouter.demo.sink_target import start_receiver, write_config
 from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
 
@@ -42,7 +45,7 @@ def left_over(scratch: Path) -> list[str]:
 
 
 def test_once_agrees_with_the_truth_and_cleans_up(tmp_path, eventually):
-    """A bounded run reads topics and tables back, finds every number right, exits 0 and leaves nothing."""
+    """A bounded run reads all back that it made, finds every number right, exits 0 and leaves nothing."""
     command = [*COMMAND, "--once", "--lines", "5000", "--json"]
     done = subprocess.run(
         command, env=environment(tmp_path), capture_output=True, text=True, timeout=HANG_SECONDS, check=False
@@ -53,19 +56,40 @@ def test_once_agrees_with_the_truth_and_cleans_up(tmp_path, eventually):
     assert said["read"] == 5000
     assert said["published"] + sum(said["ignored"].values()) + sum(said["rejected"].values()) == 5000
     assert all(check["expected"] == check["found"] for check in said["checks"])
+    in_sink = [check["found"] for check in said["checks"] if check["what"] == "events in the sink"]
+    assert in_sink == [said["published"]] == [said["delivered"]]
     eventually(lambda: not left_over(tmp_path), "nothing is left")
 
 
-class BothServeError(Exception):
+@pytest.mark.long
+def test_once_tells_that_the_sink_has_lost_an_event(monkeypatch, capsys):
+    """What is counted is what the target holds: one that has confirmed an event and forgotten it is found out."""
+    keep = ReceivedEvents._keep
+
+    def keep_not_the_third(received: ReceivedEvents, event_id: str) -> None:
+        keep(received, event_id)
+        if received.held == 3:
+            received.held = 2
+            monkeypatch.setattr(ReceivedEvents, "_keep", keep)
+
+    monkeypatch.setattr(ReceivedEvents, "_keep", keep_not_the_third)
+    assert session.run(once=True, lines=2000, as_json=True) == 1
+    said = json.loads(capsys.readouterr().out)
+    [wrong] = [check for check in said["checks"] if not check["ok"]]
+    assert (wrong["what"], wrong["expected"] - wrong["found"]) == ("events in the sink", 1)
+    assert said["delivered"] == wrong["expected"]
+
+
+class AllServeError(Exception):
     """Ends the wait for lanes that have no topics to become ready with."""
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("faster", [{"route"}, {"tables"}, {"route", "tables"}])
+@pytest.mark.parametrize("faster", [{"route"}, {"sink"}, {"route", "tables", "sink"}])
 def test_lanes_whose_ports_were_taken_meanwhile_are_started_on_others(broker, tmp_path, monkeypatch, faster):
     """Between the choice of a port and its use another program may be faster: a second demo, say."""
     free_port, asked = processes._free_port, []
-    with socket.socket() as taken, Watchdog() as watchdog:
+    with socket.socket() as taken, Watchdog() as watchdog, ExitStack() as exits:
         taken.bind(("127.0.0.1", 0))
         wrong = {processes._PORTS[lane]: taken.getsockname()[1] for lane in faster}
 
@@ -74,15 +98,16 @@ def test_lanes_whose_ports_were_taken_meanwhile_are_started_on_others(broker, tm
             return wrong.get(preferred) or free_port(0)
 
         monkeypatch.setattr(processes, "_free_port", choose)
-        lanes = processes.LaneProcesses(tmp_path, broker.bootstrap, watchdog)
+        config = write_config(tmp_path, start_receiver(exits))
+        lanes = processes.LaneProcesses(tmp_path, broker.bootstrap, watchdog, config)
 
         def look(_progress: str) -> None:
-            if all("logrouter_" in metrics_of(url) for url in (lanes.route_url, lanes.tables_url)):
-                raise BothServeError
+            if all("logrouter_" in metrics_of(url) for url in (lanes.route_url, lanes.tables_url, lanes.sink_url)):
+                raise AllServeError
 
         lanes.start()
         try:
-            with pytest.raises(BothServeError):
+            with pytest.raises(AllServeError):
                 lanes.await_ready(look)
         finally:
             lanes.stop()

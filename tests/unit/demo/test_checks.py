@@ -41,13 +41,23 @@ def table_counts() -> RequestCounts:
     return counts
 
 
-def failing(published: RequestCounts, tables: RequestCounts, *, read: int = 2000, dead_letters: int = 3) -> set[str]:
+def failing(
+    published: RequestCounts, tables: RequestCounts, *, read: int = 2000, dead_letters: int = 3, lost_by_sink: int = 0
+) -> set[str]:
     """What does not hold."""
     outcomes = {"accepted": len(TRUTHS), "ignored": 2000 - len(TRUTHS) - 3, "rejected": 3}
     truth = truth_counts()
     listed = (len(truth.clients), truth.requests)
     found = compare_counts(
-        truth, published, tables, fed=2000, read=read, outcomes=outcomes, dead_letters=dead_letters, listed=listed
+        truth,
+        published,
+        tables,
+        fed=2000,
+        read=read,
+        outcomes=outcomes,
+        dead_letters=dead_letters,
+        listed=listed,
+        in_sink=len(TRUTHS) - lost_by_sink,
     )
     return {check.what for check in found if not check.ok}
 
@@ -91,6 +101,12 @@ def test_unaccounted_lines_are_found():
         "accepted + ignored + rejected of lines read",
     }
     assert failing(topic_counts(TRUTHS), table_counts(), dead_letters=2) == {"records in the dead-letter topic"}
+
+
+@pytest.mark.parametrize("lost", [1, -1], ids=["lost", "doubled"])
+def test_an_event_too_few_or_too_many_in_the_sink_is_found(lost):
+    """Whatever the process that delivers says."""
+    assert failing(topic_counts(TRUTHS), table_counts(), lost_by_sink=lost) == {"events in the sink"}
 
 
 def test_a_list_of_names_is_bounded():

@@ -10,7 +10,7 @@ import pytest
 from logrouter.demo import processes
 
 TAKEN = b'ERROR lane_failed lane=tables error="cannot listen on 127.0.0.1:6066: Address already in use"\n'
-ROUTE_SERVES = b"INFO metrics_serving url=http://127.0.0.1:9100/metrics\n"
+SERVES = b"INFO metrics_serving url=http://127.0.0.1:9100/metrics\n"
 TABLES_SERVE = b"INFO lane_started lane=tables group=demo\n"
 
 
@@ -32,7 +32,7 @@ def start(tmp_path, monkeypatch, tables: list[Lane], *, other_answers: bool) -> 
 
     With *other_answers* the program that has the port 6066 says that it is ready, as another demo would.
     """
-    lanes = {"route": [Lane(ROUTE_SERVES)], "tables": tables}
+    lanes = {"route": [Lane(SERVES)], "tables": tables, "sink": [Lane(SERVES)]}
 
     def spawn(command: list[str], stdout: Any, **_options: object) -> Lane:
         lane = lanes[command[3]].pop(0)
@@ -44,7 +44,8 @@ def start(tmp_path, monkeypatch, tables: list[Lane], *, other_answers: bool) -> 
     monkeypatch.setattr(processes, "_is_ready", lambda url: other_answers or not url.endswith(":6066"))
     monkeypatch.setattr(processes, "_POLL_SECONDS", 0)
     watchdog = SimpleNamespace(watch=lambda _pid: None, release=lambda _pid: None)
-    made = processes.LaneProcesses(tmp_path, "127.0.0.1:1", cast("Any", watchdog))
+    config = processes.DemoConfig(tmp_path / "topics.yaml", {}, "receiver", "http://127.0.0.1/")
+    made = processes.LaneProcesses(tmp_path, "127.0.0.1:1", cast("Any", watchdog), config)
     made.start()
     return made
 
