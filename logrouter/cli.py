@@ -109,7 +109,7 @@ def cli(log_format: str, log_level: str) -> None:
 
         logrouter demo                 # a real Kafka, made-up lines, everything live
         logrouter topics               # create the topics that topics.yaml needs
-        logrouter run                  # both lanes on this machine
+        logrouter run                  # both lanes and every sink, on this machine
 
     **Exit codes**: 0 done, 1 failed, 2 wrong usage or configuration, 3 drift found, 4 warnings only,
     5 no such client, 75 fenced.

@@ -38,13 +38,26 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def complete_source(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Names of sources that begin with *incomplete*, for the shell; none if the file can't be read."""
-    from logrouter import config
+    return _names_of("sources", context, incomplete)
+
+
+def complete_sink(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """As `complete_source`, of sinks."""
+    return _names_of("sinks", context, incomplete)
+
+
+def _names_of(section: str, context: click.Context, incomplete: str) -> list[str]:
+    """Keys of a section of the file, which needs not be right: whoever types has not the secrets that it refers to."""
+    from logrouter.config import settings
+    from logrouter.config.yaml import document
+    from logrouter.config.yaml.problems import ConfigError
 
     try:
-        settings = config.load(context.params.get("config_file"), os.environ)
-    except config.ConfigError:
+        found = document.read(settings.read_config(context.params.get("config_file") or settings.default_path())).value
+    except (ConfigError, document.DocumentError):
         return []
-    return [source.name for source in settings.table.sources if source.name.startswith(incomplete)]
+    names = found.get(section) if isinstance(found, dict) else None
+    return [str(name) for name in names if str(name).startswith(incomplete)] if isinstance(names, dict) else []
 
 
 def settings_of(path: Path | None, bootstrap: str | None, instance: str | None = None) -> Settings:

@@ -11,7 +11,7 @@ import rich_click as click
 
 from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
 from logrouter.commands.help_text import Command
-from logrouter.commands.options import config_options, overridden, settings_of
+from logrouter.commands.options import complete_sink, config_options, overridden, settings_of
 from logrouter.commands.reload_signal import ReloadSignal
 from logrouter.commands.stop_signal import StopSignal
 from logrouter.commands.terminal import fail
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("sink", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_sink)
 @config_options
 @click.option("--instance", envvar="LOGROUTER_INSTANCE", help="Stable name of this process. Default: the host name.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of /metrics, /livez and /readyz; 0: any.")

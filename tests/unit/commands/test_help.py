@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from logrouter.cli import COMMANDS, cli
+from logrouter.commands.options import complete_sink
 from tests.conftest import HANG_SECONDS
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)[0-7](?:;\d+)*m")
@@ -129,25 +130,65 @@ def test_completion_script_of_each_shell(shell):
         subprocess.run([shell, "-n"], input=result.stdout, text=True, check=True, timeout=HANG_SECONDS)
 
 
+def complete(words: str, at: int) -> list[str]:
+    """What bash is given to complete word *at* of a command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "logrouter"],
+        env={**os.environ, "_LOGROUTER_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(at)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=HANG_SECONDS,
+    )
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
 def test_completion_completes_commands_and_options():
     """What the scripts ask for is answered."""
-    asked = {**os.environ, "_LOGROUTER_COMPLETE": "bash_complete", "COMP_CWORD": "1"}
-
-    def complete(words: str, at: int) -> list[str]:
-        env = asked | {"COMP_WORDS": words, "COMP_CWORD": str(at)}
-        done = subprocess.run(
-            [sys.executable, "-m", "logrouter"],
-            env=env,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=HANG_SECONDS,
-        )
-        return [line.partition(",")[2] for line in done.stdout.splitlines()]
-
     assert "explain" in complete("logrouter ex", 1)
     assert "--source" in complete("logrouter explain --so", 2)
     assert complete("logrouter explain --source kub", 3) == ["kubernetes"]
+
+
+FILE = """
+version: 1
+kafka: {sasl.password: "${A_VARIABLE_THAT_NOBODY_HAS}"}
+sources:
+  gate: {topics: [gate], envelope: plain}
+  gates: {topics: [], envelope: plain}
+routes: [{name: gateway, from: gate, format: kv, to: requests}]
+sinks:
+  search: {type: opensearch, from: requests, url: "https://search:9200"}
+  siem: {type: splunk, from: requests, url: "https://splunk:8088", token: "${A_VARIABLE_THAT_NOBODY_HAS}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "found"),
+    [
+        ("logrouter sink --config {file} ", 4, ["search", "siem"]),
+        ("logrouter sink --config {file} se", 4, ["search"]),
+        ("logrouter explain --config {file} --source ga", 5, ["gate", "gates"]),
+    ],
+)
+def test_names_are_completed_from_a_file_that_does_not_load(tmp_path, words, at, found):
+    """Whoever types has not the secrets that the processes have, and may be in the middle of an edit."""
+    file = tmp_path / "topics.yaml"
+    file.write_text(FILE)
+
+    assert complete(words.format(file=file), at) == found
+
+
+@pytest.mark.parametrize("text", [None, "", "- a list", "version: 1\nsinks: 7", "version: 1", "a: {", "\0"])
+def test_a_file_without_names_completes_nothing(tmp_path, text):
+    """Nor does one that is not there, and nothing is said about it."""
+    file = tmp_path / "topics.yaml"
+    if text is not None:
+        file.write_text(text)
+    context = click.Context(click.Command("sink"))
+    context.params["config_file"] = file
+
+    assert complete_sink(context, click.Argument(["name"]), "") == []
 
 
 @pytest.mark.parametrize("module", ["logrouter", "logrouter.cli"])
