@@ -6,7 +6,9 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import click
@@ -16,6 +18,7 @@ from ruamel.yaml import YAML
 from logrouter import cli, config
 from logrouter.commands import exit_codes
 from logrouter.config.compile.schemas import packaged_schemas
+from logrouter.config.options.sinks import SINK_TYPES
 from logrouter.core.validate import Validator
 from logrouter.telemetry import metrics
 from tests.test_architecture import ALLOWED
@@ -31,11 +34,10 @@ FILE = re.compile(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.(?:py|js|json|lock)|(?:bench|d
 PLANNED = (
     "core/kernel.py",
     "core/ledger.py",
-    "sinks/<name>/",
 )
-"""Files that docs/design.md and docs/adding-a-sink.md name before there are any."""
-MADE_UP = ("tollgate", "client_traffic")
-"""The format and the report that docs/adding-a-dialect.md and docs/adding-a-report.md add."""
+"""Files that docs/design.md names before there are any."""
+MADE_UP = ("tollgate", "client_traffic", "granary")
+"""What docs/adding-a-dialect.md, docs/adding-a-report.md and docs/adding-a-sink.md add."""
 
 
 class Block(NamedTuple):
@@ -102,10 +104,14 @@ def test_shell_parses(block):
     assert checked.returncode == 0, checked.stderr
 
 
-def test_python_runs():
-    """Python examples run."""
+@pytest.mark.parametrize("page", sorted({block.page for block in blocks("python")}), ids=lambda page: page.name)
+def test_python_runs(page, monkeypatch):
+    """Python examples run, those of one page one after the other in one module."""
+    module = ModuleType("example")
+    monkeypatch.setitem(sys.modules, "example", module)
     for block in blocks("python"):
-        exec(compile(block.text, str(block), "exec"), {"__name__": "example"})  # noqa: S102  our own documentation
+        if block.page == page:
+            exec(compile(block.text, str(block), "exec"), vars(module))  # noqa: S102  our own documentation
 
 
 @pytest.mark.parametrize(("place", "line"), commands())
@@ -175,6 +181,14 @@ def test_reliability_names_tests_that_exist():
         and not re.search(rf"^{function}\b.* = ", (ROOT / "tests" / file).read_text(), re.MULTILINE)
     }
     assert missing == set()
+
+
+def test_sinks_page_names_every_type():
+    """docs/sinks/README.md has a row for each type of sink that topics.yaml knows."""
+    page = (ROOT / "docs" / "sinks" / "README.md").read_text()
+    rows = page.split("\n## Types\n")[1].split("\n## ")[0]
+
+    assert re.findall(r"^\| .*?`(\w+)`.*? \|", rows, re.MULTILINE)[1:] == [*SINK_TYPES]
 
 
 def test_design_names_every_room_and_dependency():
