@@ -1,4 +1,4 @@
-# logrouter: one image for both lanes. `docker run … route`, `docker run … tables`, or both on one machine with `run`.
+# logrouter: one image for all. `docker run … route`, `… tables`, `… sink NAME`, or everything on one machine with `run`.
 # Needs no root, no shell and no writable file system besides /data (tables lane) and /tmp.
 
 FROM python:3.11-slim-bookworm AS build
@@ -36,8 +36,8 @@ ENV PATH=/opt/logrouter/bin:$PATH \
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
-# route lane: metrics and health; tables lane: table view, metrics and health
-EXPOSE 9100 6066
+# route lane: metrics and health; a sink: the same; tables lane: table view, metrics and health
+EXPOSE 9100 9101 6066
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["logrouter"]
 CMD ["run"]
