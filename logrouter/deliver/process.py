@@ -13,7 +13,7 @@ from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.deliver.batching import BatchBounds
 from logrouter.deliver.lane import DeliveryLane
 from logrouter.deliver.settings import DeliverySettings
-from logrouter.deliver.targets import open_sink
+from logrouter.deliver.targets import admission_of, open_sink
 from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.offset_reset import Begin
 from logrouter.reload.reloader import ConfigFile, Reloader
@@ -127,5 +127,6 @@ def open_delivery(sink: ConfiguredSink, **options: Any) -> Delivery:
         open_sink(sink),
         PaceLimits(o.connections, o.retry.first_pause_ms / 1000, o.retry.longest_pause_ms / 1000, o.events_per_second),
         give_up_seconds=math.inf if give_up is None else give_up,
+        admit=admission_of(o),
         **options,
     )

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from logrouter.config.options.sinks import OpensearchOptions, WebhookOptions
+from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, WebhookOptions
 from logrouter.deliver.opensearch_target import opensearch_protocol, template_setup
+from logrouter.sinks.eventgate.clients import ClientRate, ClientRules
+from logrouter.sinks.eventgate.protocol import EventgateProtocol
 from logrouter.sinks.http_client import HttpBounds, HttpClient
 from logrouter.sinks.http_sink import HttpSink
 from logrouter.sinks.target_guard import TargetGuard, parse_networks
 from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol, read_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from logrouter.config.compile.sinks import ConfiguredSink
     from logrouter.config.options.sinks import SinkOptions
-    from logrouter.sinks.contract import Sink
+    from logrouter.model import RawRecord
+    from logrouter.sinks.contract import Sink, Skipped
     from logrouter.sinks.http_sink import HttpPreparation, HttpProtocol
 
 
 def open_sink(sink: ConfiguredSink) -> Sink:
     """The sink itself; it connects when it sends."""
-    bounds = HttpBounds(timeout_seconds=sink.options.timeout_seconds, connections=sink.options.connections)
+    options = sink.options
+    bounds = HttpBounds(timeout_seconds=options.timeout_seconds, connections=options.connections)
+    if isinstance(options, EventgateOptions):
+        bounds = replace(bounds, user_agent=None)  # eventgate writes it into events that have none
     client = HttpClient(bounds, tls=sink.tls, guard=_guard_of(sink.options))
     return HttpSink(_protocol_of(sink.options), client, preparation=_preparation_of(sink.options))
+
+
+def admission_of(options: SinkOptions) -> Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None:
+    """What decides which events are not sent, with a memory of its own; None if all are."""
+    if not isinstance(options, EventgateOptions) or not (options.per_client or options.blocked_clients):
+        return None
+    per_client = options.per_client
+    rate = None if per_client is None else ClientRate(per_client.events_per_second, per_client.burst)
+    return ClientRules(options.blocked_clients, rate, lambda: time.time_ns() // 1_000_000)
 
 
 def _guard_of(options: SinkOptions) -> TargetGuard | None:
@@ -36,6 +55,8 @@ def _protocol_of(options: SinkOptions) -> HttpProtocol:
     match options:
         case OpensearchOptions():
             return opensearch_protocol(options)
+        case EventgateOptions():
+            return EventgateProtocol(options.url, options.stream)
         case WebhookOptions():
             headers = dict(options.headers or {})
             if options.authorization is not None:

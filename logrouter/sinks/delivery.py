@@ -41,17 +41,20 @@ class Delivery:
         limits: PaceLimits,
         *,
         give_up_seconds: float = math.inf,
+        admit: Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         """*name* is the sink's in topics.yaml. An event that could not be sent for *give_up_seconds* is refused.
 
+        *admit* says which events are not to be sent; it is asked once for each batch, in the order of the batches.
         *clock* gives seconds that never go back, *draw* numbers from 0 to 1.
         """
         self.name = name
         self._sink = sink
         self._pace = Pace(limits, draw)
         self._give_up = give_up_seconds
+        self._admit = admit
         self._clock = clock
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -77,8 +80,11 @@ class Delivery:
     async def deliver(self, events: Sequence[RawRecord]) -> list[Settled | None]:
         """What became of each of *events*. None only after `retire`: the target may or may not have that event."""
         settled: list[Settled | None] = [None] * len(events)
+        if self._admit is not None and not self._retired:
+            settled[:] = self._admit(events)
+        admitted = [index for index, skipped in enumerate(settled) if skipped is None]
         deadline = self._clock() + self._give_up
-        parts: deque[Sequence[int]] = deque([range(len(events))] if events else [])
+        parts: deque[Sequence[int]] = deque([admitted] if admitted else [])
         while parts and not self._retired:
             part = parts.popleft()
             results = await self._attempt([events[index] for index in part])

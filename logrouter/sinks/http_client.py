@@ -38,6 +38,8 @@ class HttpBounds:
     connections: int = 8
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of every request."""
+    user_agent: str | None = "logrouter"
+    """None for targets that take what a request says of its sender for something about its events."""
 
 
 class HttpClient:
@@ -79,6 +81,8 @@ class HttpClient:
     async def _exchange(self, request: HttpRequest, url: str | URL) -> HttpAnswer | NoAnswer:
         session = self._session or self._open()
         headers = {"Accept-Encoding": "identity", **self._bounds.headers, **request.headers}
+        if self._bounds.user_agent is not None:
+            headers.setdefault("User-Agent", self._bounds.user_agent)
         async with session.request(
             request.method,
             url,
@@ -115,6 +119,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+            skip_auto_headers=("User-Agent",),
             trust_env=False,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -179,11 +179,21 @@ class ClientRateOptions:
 class EventgateOptions(SinkOptions):
     """Events to an eventgate: an array per request, guaranteed, as `api-gateway/request/1.0.0`."""
 
-    stream: str = opt(TOPIC, "`meta.stream` of what is sent.", default="api-gateway.request")
-    per_client: ClientRateOptions | None = opt(Section(ClientRateOptions), "Throttling per client.", default=None)
+    stream: str = opt(
+        TOPIC,
+        "`meta.stream` of what is made of canonical events. Events that have the schema already keep their own.",
+        default="api-gateway.request",
+    )
+    per_client: ClientRateOptions | None = opt(
+        Section(ClientRateOptions),
+        "Throttling per client, by the times at which its events came to their topic; each partition counts for "
+        "itself. Events without a client are not throttled.",
+        default=None,
+    )
     blocked_clients: tuple[str, ...] = opt(
         ListOf(Text(max_length=256), max_items=1000, unique=True),
-        "Client ids, or globs of such, whose events are not sent; they are counted as `blocked`.",
+        "Client ids, or globs in which `*` is any text, whose events are not sent; they are counted as `blocked`. `-` "
+        "stands for events without a client.",
         default=(),
     )
 

@@ -39,7 +39,7 @@ def events(*values: bytes | None) -> list[RawRecord]:
     return [RawRecord("events", 0, offset, 0, value) for offset, value in enumerate(values)]
 
 
-def deliver(sink: MemorySink, batch: list[RawRecord], **options: float) -> list[object]:
+def deliver(sink: MemorySink, batch: list[RawRecord], **options: object) -> list[object]:
     """What becomes of *batch*, tried again at once."""
 
     async def run() -> list[object]:
@@ -177,3 +177,30 @@ def test_every_event_is_settled_once_and_in_its_place(data, size):
 
     assert sorted(sink.taken) == sorted(v for v, each in zip(values, settled, strict=True) if each == DELIVERED)
     assert all(isinstance(each, Refused) or each == DELIVERED for each in settled)
+
+
+def test_who_may_not_be_sent_is_decided_once_and_before_anything_is_sent():
+    """Of three events one is skipped; the others are tried twice, and nobody is asked again."""
+    asked = []
+
+    def admit(batch):
+        asked.append([event.value for event in batch])
+        return [None, Skipped(SkipReason.THROTTLED), None]
+
+    sink = MemorySink([[AGAIN, AGAIN]])
+
+    settled = deliver(sink, events(b"a", b"b", b"c"), admit=admit)
+
+    assert settled == [DELIVERED, Skipped(SkipReason.THROTTLED), DELIVERED]
+    assert sink.requests == [[b"a", b"c"], [b"a", b"c"]]
+    assert asked == [[b"a", b"b", b"c"]]
+
+
+def test_without_an_event_that_may_be_sent_nothing_is_sent():
+    """All are skipped."""
+    sink = MemorySink()
+
+    settled = deliver(sink, events(b"a"), admit=lambda batch: [Skipped(SkipReason.BLOCKED)] * len(batch))
+
+    assert settled == [Skipped(SkipReason.BLOCKED)]
+    assert sink.requests == []
