@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.kafka.errors import RecordTooLargeError, StuckError, TransactionAbortedError, UnknownOutcomeError
 from logrouter.kafka.records import LOOP_HEADER
-from logrouter.route.observer import count_batch
+from logrouter.route.counts import count_batch
 from logrouter.route.output import BatchOutput
 from logrouter.telemetry.log import Log, log
 

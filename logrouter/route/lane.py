@@ -16,12 +16,12 @@ from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState, count_partitions, sleep_unless, wait_for_topics
 from logrouter.kafka.consumer import GroupConsumer
 from logrouter.kafka.errors import ClientError, StoppedError, StuckError, TransactionAbortedError, read_error
+from logrouter.kafka.observer import Observer
 from logrouter.kafka.stall import StallWatch
 from logrouter.kafka.topic_facts import fetch_topic_facts
 from logrouter.kafka.transaction import BatchSize, max_record_bytes, open_producer
 from logrouter.route.in_flight import InFlightBatch
 from logrouter.route.membership import Membership
-from logrouter.route.observer import Observer
 from logrouter.route.output_limits import OutputLimits
 from logrouter.route.transactional_state import StateTopic
 from logrouter.route.unsubscribed import UnsubscribedRecords
@@ -131,6 +131,7 @@ class RouteLane:
             self._assignment,
             self._broker,
             lambda: self._topics_written(self._settings, self._table),
+            self.versions.record_lag,
         )
         self._producer = open_producer(
             s.kafka,
@@ -286,7 +287,7 @@ class RouteLane:
             self._in_flight.rewind(aborted)
             # What made one transaction fail may last: a deleted topic, a lost permission.
             sleep_unless(self._in_flight.backoff_seconds(), self._stopping)
-        self._observer.check_cluster(self.versions)
+        self._observer.check_cluster()
         self._check_progress(messages)
 
     def _check_progress(self, messages: list[Message]) -> None:
@@ -323,7 +324,7 @@ class RouteLane:
         records, size = (sum(column) for column in zip(*output.read.values(), output.state_read, strict=True))
         if records:
             self._max_records = max(min(self._settings.max_records, _MAX_BATCH_BYTES * records // max(size, 1)), 1)
-        self._observer.forget_errors(output)
+        self._observer.forget_errors(output.positions.keys())
 
     def _swap_version(self) -> None:
         """Go on with another version. What the former one has routed is committed first, under its own name."""

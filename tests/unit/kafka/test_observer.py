@@ -5,8 +5,7 @@ from __future__ import annotations
 from confluent_kafka import KafkaError
 
 from logrouter.kafka.connection import BrokerState
-from logrouter.route.observer import Observer
-from logrouter.route.output import BatchOutput
+from logrouter.kafka.observer import Observer
 from logrouter.telemetry.metrics import REGISTRY
 
 
@@ -45,7 +44,7 @@ def test_damaged_batch_is_reported_once_with_its_place(caplog):
     observer = Observer(None, None, None)
     for offset in (40, 40, 40, 90):
         observer.on_source_error(Failed(KafkaError._BAD_COMPRESSION, 7, offset))
-        observer.forget_errors(BatchOutput(positions={("damaged", 8): 1}))
+        observer.forget_errors({("damaged", 8): 1})
     observer.on_source_error(Failed(KafkaError._BAD_MSG, 9, 40))
 
     assert said(caplog) == [("source_unreadable", 7, 40), ("source_unreadable", 7, 90), ("source_unreadable", 9, 40)]
@@ -57,7 +56,7 @@ def test_topic_that_cannot_be_read_is_reported_again_after_it_could(caplog):
     observer = Observer(None, None, None)
     for _ in range(3):
         observer.on_source_error(Failed(KafkaError.UNKNOWN_TOPIC_OR_PART))
-    observer.forget_errors(BatchOutput(positions={("damaged", 0): 1}))
+    observer.forget_errors({("damaged", 0): 1})
     observer.on_source_error(Failed(KafkaError.UNKNOWN_TOPIC_OR_PART))
 
     assert said(caplog) == [("source_error", None, None)] * 2
@@ -72,7 +71,7 @@ def test_what_a_lane_without_partitions_waits_for():
     observer.on_source_error(Failed(KafkaError.UNKNOWN_TOPIC_OR_PART))
     assert observer.what_is_awaited == f"{group}; source topics are missing, or hidden from us: damaged"
 
-    observer.forget_errors(BatchOutput(positions={("damaged", 0): 1}))
+    observer.forget_errors({("damaged", 0): 1})
     assert observer.what_is_awaited == group
 
 
@@ -98,7 +97,7 @@ def test_output_topic_that_is_deleted_is_said_once(caplog, monkeypatch):
         cluster.topics = topics
         broker.mark_down(KafkaError(KafkaError._TIMED_OUT, "100 messages remaining"))
         now += 10
-        observer.check_cluster(None)
+        observer.check_cluster()
         assert broker.why_waiting == why
 
     assert [record.getMessage() for record in caplog.records] == [

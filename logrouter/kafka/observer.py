@@ -1,4 +1,4 @@
-"""What a route process measures and logs: counts of committed batches, lag, and topics that can't be read."""
+"""What a lane measures and logs of the cluster: lag, topics that are missing, topics that can't be read."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.consumer import GroupConsumer
     from logrouter.kafka.errors import ReadError
     from logrouter.kafka.records import Message, Partition
-    from logrouter.reload.versions import ConfigVersions
-    from logrouter.route.output import BatchOutput
-    from logrouter.route.settings import LaneSettings
 
 _LAG_SECONDS: Final = 1.0
 _ASK_SECONDS: Final = 2.0
@@ -35,9 +32,11 @@ class Observer:
         assignment: Assignment,
         broker: BrokerState,
         written: Callable[[], Collection[str]] = tuple,
+        record_lag: Callable[[Mapping[Partition, int]], None] = lambda _lag: None,
     ) -> None:
-        """*written* gives the topics that the lane writes to."""
+        """*written* gives the topics that the lane writes to; *record_lag* gets the lag of each partition."""
         self._written = written
+        self._record_lag = record_lag
         self._consumer = consumer
         self._assignment = assignment
         self._broker = broker
@@ -117,20 +116,20 @@ class Observer:
                 detail=error.text,
             )
 
-    def forget_errors(self, output: BatchOutput) -> None:
-        """Log errors of topics anew that have delivered records by now."""
+    def forget_errors(self, read: Collection[Partition]) -> None:
+        """Log errors of topics anew that have delivered records by now, in the partitions *read*."""
         if self._source_errors:
-            working = {topic for topic, _ in output.positions}
+            working = {topic for topic, _ in read}
             self._source_errors = {error for error in self._source_errors if error[0] not in working}
             self._refused = {error: name for error, name in self._refused.items() if error in self._source_errors}
             self._missing -= working
 
-    def check_cluster(self, versions: ConfigVersions[LaneSettings]) -> None:
+    def check_cluster(self) -> None:
         """Measure the lag, or ask whether the cluster is back."""
         if self._refused:
             self._review_refusals()
         if self._broker.is_up and not self._broker.missing:
-            self._measure_lag(versions)
+            self._measure_lag()
         elif time.monotonic() > self._asked_at + _ASK_SECONDS:
             # Nothing else would show that the cluster is back while no record comes. What we write to may be gone:
             # librdkafka waits for such a topic as for a broker.
@@ -146,7 +145,7 @@ class Observer:
         ends = {at: self._consumer.known_end(at) for at in self._assignment.positions}
         return sum(max((ends[at] or 0) - offset, 0) for at, offset in self._assignment.positions.items())
 
-    def _measure_lag(self, versions: ConfigVersions[LaneSettings]) -> None:
+    def _measure_lag(self) -> None:
         now = time.monotonic()
         if now < self._lag_at or not self._assignment.partitions:
             return
@@ -157,25 +156,4 @@ class Observer:
             if end is not None:
                 lag[at] = max(end - offset, 0)
                 metrics.CONSUMER_LAG.labels(*at).set(lag[at])
-        versions.record_lag(lag)
-
-
-def count_batch(output: BatchOutput) -> None:
-    """Add a committed batch to the metrics: what was aborted is read again and counted then."""
-    for source, (records, size) in output.read.items():
-        metrics.RECORDS_READ.labels(source).inc(records)
-        metrics.BYTES_READ.labels(source).inc(size)
-    for labels, n in output.counts.items():
-        metrics.EVENTS.labels(*labels).inc(n)
-    for labels, n in output.copies.items():
-        metrics.EVENT_COPIES.labels(*labels).inc(n)
-    for result, n in output.pairing.items():
-        metrics.PAIRING_RESULTS.labels(*result).inc(n)
-    for name, values in (
-        ("events", [value for _, value, _ in output.events]),
-        ("dead_letter", [value for _, value, _ in output.dead_letters]),
-        ("rollup", [value for _, value in output.rollup]),
-        ("pairing", [value for _, _, value in output.held_lines]),
-    ):
-        metrics.RECORDS_PRODUCED.labels(name).inc(len(values))
-        metrics.BYTES_PRODUCED.labels(name).inc(sum(map(len, values)))
+        self._record_lag(lag)
