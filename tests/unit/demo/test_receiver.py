@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
 from logrouter.demo import receiver
 from logrouter.demo.receiver import EVENTS_PATH, ReceivedEvents, Receiver
 from logrouter.model import RawRecord
+from logrouter.sinks.http_messages import HttpRequest
 from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol, read_key
-
-if TYPE_CHECKING:
-    from logrouter.sinks.http_messages import HttpRequest
 
 KEY = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
 OTHER_KEY = "whsec_" + "WllYV1ZVVFNSUVBPTk1MS0pJSEdGRURDQkE="
@@ -82,8 +79,8 @@ def test_a_body_that_is_no_event_is_refused():
     events = ReceivedEvents(KEY, clock=lambda: NOW)
     protocol = WebhookProtocol("http://x", WebhookBody.LINES, (read_key(KEY),))
 
-    for value in (b"{", b"[]", b'{"meta": 1}', b'{"meta": {}}', b'{"meta": {"id": []}}'):
-        sent = protocol.authorise(protocol.encode([RawRecord("e", 0, 0, 0, value)]).request, NOW)
+    for body in (b"{", b"[]", b'{"meta": 1}', b'{"meta": {}}', b'{"meta": {"id": []}}'):
+        sent = protocol.authorise(HttpRequest("http://x", body, {"webhook-id": "1"}), NOW)
         assert events.take(lower(sent), sent.body) == 400
     assert events.held == 0
 
