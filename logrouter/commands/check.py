@@ -94,6 +94,7 @@ def _show(out: Console, found: Findings) -> None:
 def _show_problem(out: Console, file: str, lines: Sequence[str], problem: Problem) -> None:
     from rich.text import Text
 
+    from logrouter.config.secret_options import may_name_secret
     from logrouter.config.yaml.excerpt import excerpt
 
     place = ":".join(str(part) for part in (file, problem.line, problem.column) if part is not None)
@@ -103,7 +104,7 @@ def _show_problem(out: Console, file: str, lines: Sequence[str], problem: Proble
         Text.assemble((harmless(f"{place}: "), "bold"), (f"{problem.severity}: ", style), harmless(what)),
         soft_wrap=True,
     )
-    shown = excerpt(lines, problem)
+    shown = excerpt(lines, problem, may_name_secret)
     if shown is not None:
         number = f"{problem.line:>5}"
         out.print(Text.assemble((f"{number} | ", "dim"), shown[0]), soft_wrap=True)

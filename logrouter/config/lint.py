@@ -16,6 +16,7 @@ from logrouter.config.options.match_fields import ENVELOPE
 from logrouter.config.options.topics import anchor_expression, split_topics
 from logrouter.config.privacy_lint import warn_privacy
 from logrouter.config.settings import default_path, examine, read_config
+from logrouter.config.sinks_lint import warn_sinks
 from logrouter.config.yaml.problems import Problem, Problems, in_file_order, join_path
 from logrouter.core.match.conditions import ALWAYS, AllOf, AnyOf, Field, Not, all_of
 from logrouter.core.match.implication import excludes, implies
@@ -93,6 +94,7 @@ def _lint(file: FileOptions, table: RouteTable, document: Any, problems: Problem
     warn_kafka(file.kafka or {}, problems)
     _short_retention(file, problems)
     warn_privacy(file, problems)
+    warn_sinks(file, problems)
 
 
 def _condition(route: RouteOptions) -> Condition:

@@ -112,9 +112,17 @@ def json_schema() -> dict[str, Any]:
 
 def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema where each single value may be a reference to the environment instead."""
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return schema | {several: [_or_reference(below) for below in schema[several]]}
     if "properties" in schema:
         return schema | {"properties": {key: _or_reference(below) for key, below in schema["properties"].items()}}
+    for each in ("additionalProperties", "items"):
+        if isinstance(schema.get(each), dict):
+            return schema | {each: _or_reference(schema[each])}
     if schema.get("type") not in ("integer", "number", "boolean", "string") and "enum" not in schema:
+        return schema
+    if schema.get("pattern", "").startswith(r"^\$"):
         return schema
     about = {key: schema[key] for key in ("description", "default") if key in schema}
     return {

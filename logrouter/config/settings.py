@@ -22,11 +22,12 @@ from logrouter.config.options.file import (
     TablesLaneOptions,
     TrialOptions,
 )
+from logrouter.config.secret_options import misplaced
 from logrouter.config.yaml import document
 from logrouter.config.yaml.kinds import Section, usable
 from logrouter.config.yaml.named_files import read_bounded, read_given, why_unreadable
 from logrouter.config.yaml.problems import ConfigError, Problem, Problems, join_path
-from logrouter.config.yaml.secrets import FromEnv, Secret, expand, misplaced
+from logrouter.config.yaml.secrets import FromEnv, Secret, expand
 from logrouter.core.trial import TrialBounds
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems)
         problems.add(
             path,
             f"would show the environment variable {secret}, a secret by its name: use it where values are hidden "
-            "(passwords and keys of kafka, admin.token, privacy.hash_key, secrets of sinks)",
+            "(passwords and keys of kafka, and options that take nothing but a reference, such as admin.token)",
         )
         return FromEnv("")
     text, wrong = expand(value, env)

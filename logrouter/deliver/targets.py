@@ -59,6 +59,7 @@ def _protocol_of(options: SinkOptions) -> HttpProtocol:
             return EventgateProtocol(options.url, options.stream)
         case WebhookOptions():
             headers = dict(options.headers or {})
+            headers |= {name: secret.reveal() for name, secret in (options.secret_headers or {}).items()}
             if options.authorization is not None:
                 headers["Authorization"] = options.authorization.reveal()
             keys = tuple(read_key(key.reveal()) for key in options.signing_keys)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import orjson
@@ -15,6 +17,9 @@ from click.testing import CliRunner
 
 from logrouter import config
 from logrouter.cli import cli
+from logrouter.config.options.kafka import SecretReference
+from logrouter.config.options.sinks import SINK_TYPES
+from logrouter.config.yaml.kinds import ListOf, MappingOf, Section, declared_options
 from logrouter.core import event
 from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.dryrun.plan import Comparison, Side, compare_tables
@@ -52,6 +57,21 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "refusing.json").write_text('{"$id": "/refusing/1.0.0", "type": "object", "required": ["nothing"]}')
     return tmp_path
+
+
+def secret_options(of: type, path: str = "") -> Iterator[str]:
+    """The paths of all options of a class that hold secrets, in its sections, lists and mappings too."""
+    for _, option in declared_options(of):
+        at = f"{path}.{option.key}" if path else option.key
+        match option.kind:
+            case SecretReference():
+                yield at
+            case ListOf(of=SecretReference()):
+                yield f"{at}[]"
+            case MappingOf(of=SecretReference()):
+                yield f"{at}.x-any"
+            case Section():
+                yield from secret_options(option.kind.of, at)
 
 
 def file_of(name: str, options: str, more: str = "") -> str:
@@ -147,6 +167,54 @@ def test_check_shows_no_secret_of_the_environment(folder, monkeypatch):
             assert leaks(CliRunner().invoke(cli, ["check", *form]).output) == set()
 
 
+SINKS = {name: [*secret_options(of)] for name, of in SINK_TYPES.items()}
+
+
+def sink_of(kind: str, *paths: str, value: str = "${S}", more: str = "") -> str:
+    """A sink of a type as JSON, which is YAML, with the same secret at each of these paths."""
+    sink: dict = {"type": kind, "from": "out", "url": "https://h/x", **orjson.loads(f"{{{more}}}")}
+    for path in paths:
+        section, _, key = path.rpartition(".")
+        holder = sink.setdefault(section, {}) if section else sink
+        holder[key.removesuffix("[]")] = [value] if key.endswith("[]") else value
+        holder.update({"user": "u"} if section == "basic_auth" else {"region": "r"} if section == "aws" else {})
+    return orjson.dumps(sink).decode()
+
+
+@pytest.mark.parametrize(("kind", "path"), [(kind, path) for kind, paths in SINKS.items() for path in paths])
+def test_secrets_of_sinks_are_shown_nowhere(kind, path, folder, monkeypatch):
+    """By a check with problems all around them, in the file or from the environment, and by what is loaded."""
+    secret = Marks().fill("@@@@")
+    monkeypatch.setenv("S", f"{secret} \n")
+    wrong = ('"retry": 1', f'"{path}x": 1', f'"compression": "{path}"', '"type": "webhok"')
+    for value, more in zip(("${S}", secret, secret, "${S}a"), wrong, strict=True):
+        (folder / "topics.yaml").write_text(
+            file_of("nginx", PLAIN, f"sinks: {{a: {sink_of(kind, path, value=value, more=more)}}}")
+        )
+        shown = [CliRunner().invoke(cli, ["check", *form]) for form in ((), ("--json",))]
+        assert {result.exit_code for result in shown} == {2}
+        assert [result.output for result in shown if leaks(result.output)] == []
+    monkeypatch.setenv("S", "whsec_" + b64encode(secret.encode()).decode())
+    needed = [
+        each for each in SINKS[kind] if each in (path, "token") or each.partition(".")[0] == path.partition(".")[0]
+    ]
+    text = file_of("nginx", PLAIN, f"sinks: {{a: {sink_of(kind, *needed)}}}")
+    loaded = config.parse(text.encode(), os.environ, folder=folder)
+    assert os.environ["S"] not in repr(loaded) + str(loaded) + repr(loaded.sinks["a"])
+
+
+def test_every_type_of_sinks_has_its_secrets_tested():
+    """They are found by their declarations, also those in sections, lists and mappings."""
+    assert {
+        "eventgate": [],
+        "opensearch": [
+            *("basic_auth.password", "api_key", "aws.access_key_id", "aws.secret_access_key", "aws.session_token"),
+        ],
+        "webhook": ["signing_keys[]", "authorization", "secret_headers.x-any"],
+        "splunk": ["token"],
+    } == SINKS
+
+
 def test_a_bug_of_ours_does_not_write_the_line_into_the_log(folder):
     """A parser that raises with the line in its message: neither the letter nor the log has the secret."""
 
@@ -192,6 +260,11 @@ def test_the_canary_sings(folder, monkeypatch):
     table = config.parse(file_of("nginx", PLAIN).encode(), {}, folder=folder).table
     lines = list(plant("nginx", Marks()))[::9]
     assert found_in(table, lines) == []
+    with monkeypatch.context() as patch:
+        patch.setattr("logrouter.config.secret_options.may_name_secret", lambda _word: False)
+        shown = sink_of("splunk", "token", value=Marks().fill("@"))
+        (folder / "topics.yaml").write_text(file_of("nginx", PLAIN, f"sinks: {{a: {shown}}}"))
+        assert leaks(CliRunner().invoke(cli, ["check"]).output)
     with monkeypatch.context() as patch:
         patch.setattr(Disclosure, "text", lambda _self, text: text)
         assert any("emitter_id" in each for each in found_in(table, lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -112,15 +113,29 @@ class KafkaKind:
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """A text that must come from the environment; read as a `Secret`. One that could be guessed is warned of."""
+    """A text that must come from the environment; read as a `Secret`. One that could be guessed is warned of.
+
+    With *pattern* it is another system that gives it out, so its length is not ours to judge; all of it must match, and
+    *called* says what does.
+    """
+
+    pattern: str = ""
+    called: str = ""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """The secret; `INVALID` if it is written in the file."""
         if isinstance(value, FromEnv) and value and not value.literal:
-            if len(value) < FEW:
+            if self.pattern and not re.fullmatch(self.pattern, value):
+                problems.add(path, f"must be {self.called}, and what the environment has is not")
+                return INVALID
+            if not self.pattern and len(value) < FEW:
                 problems.warn(path, f"has fewer than {FEW} characters, so trying can find it: take 32 random bytes")
             return Secret(str(value))
-        problems.add(path, BY_REFERENCE)
+        is_reference = isinstance(value, FromEnv) and not value.literal
+        if not is_reference:
+            problems.add(path, BY_REFERENCE)
+        elif all(problem.path != path for problem in problems.errors):  # of one that is not set it has been said
+            problems.add(path, "is empty: set the environment variable that it names")
         return INVALID
 
     def schema(self) -> dict[str, Any]:

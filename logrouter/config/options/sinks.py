@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from logrouter.config.options.endpoint import HOST, PORT
 from logrouter.config.options.kafka import SecretReference
+from logrouter.config.options.target_url import TargetUrl
 from logrouter.config.yaml.kinds import (
     TOPIC,
     Boolean,
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
 _MILLISECONDS = Integer(1, 3_600_000)
 _FILE = Text(called="a file", max_length=500)
-_URL = Text(r"https?://[^\s/?#@\\]+(?:/[^\s?#\\]*)?", "a URL like https://host:9200/path, without user or query", 2000)
 _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200, may_be_empty=True)
 _NETWORK = Text(r"[0-9A-Fa-f.:]{2,45}(?:/\d{1,3})?", "a network like 10.0.0.0/8 or 2001:db8::/32", 50)
 _INDEX = Text(r"[a-z0-9][a-z0-9._-]{0,99}", "the name of an index (small letters, digits, . _ -; at most 100)", 100)
 _HEADER = Text(r"[A-Za-z0-9-]{1,64}", "the name of a header", 64)
 _PLAIN = Text(r"[\x20-\x7e]*", "printable ASCII text", 500, may_be_empty=True)
+_USER = Text(r"[\x20-\x39\x3b-\x7e]+", "printable ASCII text without a colon", 200)
+_IN_HEADER = SecretReference(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", "printable ASCII text in one line")
+_PASSWORD = SecretReference(r"[^\x00-\x1f\x7f]+", "text in one line")
 
 
 @options
@@ -125,7 +128,7 @@ class SinkOptions:
         default="earliest",
     )
     group: str = opt(_GROUP, "Consumer group; empty means `logrouter-sink-` and the name.", default="")
-    url: str = opt(_URL, "Where the target is.")
+    url: str = opt(TargetUrl(), "Where the target is.")
     timeout_seconds: float = opt(
         Number(0.1, 600), "From the first byte of a request to the last of its answer.", default=30.0
     )
@@ -152,8 +155,8 @@ class SinkOptions:
 class BasicAuthOptions:
     """A user with a password, in the header `Authorization`."""
 
-    user: str = opt(_PLAIN, "The user.")
-    password: Secret = opt(SecretReference(), "The password, only as a `${NAME}` reference.")
+    user: str = opt(_USER, "The user.")
+    password: Secret = opt(_PASSWORD, "The password, only as a `${NAME}` reference.")
 
 
 @options
@@ -162,9 +165,9 @@ class AwsAuthOptions:
 
     region: str = opt(Text(r"[a-z0-9-]{1,40}", "a region like eu-west-1", 40), "The region.")
     service: str = opt(Choice(("es", "aoss")), "`es` for domains, `aoss` for collections.", default="es")
-    access_key_id: Secret = opt(SecretReference(), "Only as a `${NAME}` reference.")
-    secret_access_key: Secret = opt(SecretReference(), "Only as a `${NAME}` reference.")
-    session_token: Secret | None = opt(SecretReference(), "Of temporary credentials.", default=None)
+    access_key_id: Secret = opt(_IN_HEADER, "Only as a `${NAME}` reference.")
+    secret_access_key: Secret = opt(_IN_HEADER, "Only as a `${NAME}` reference.")
+    session_token: Secret | None = opt(_IN_HEADER, "Of temporary credentials.", default=None)
 
 
 @options
@@ -246,7 +249,7 @@ class OpensearchOptions(SinkOptions):
         default=True,
     )
     basic_auth: BasicAuthOptions | None = opt(Section(BasicAuthOptions), "User and password.", default=None)
-    api_key: Secret | None = opt(SecretReference(), "An API key, only as a `${NAME}` reference.", default=None)
+    api_key: Secret | None = opt(_IN_HEADER, "An API key, only as a `${NAME}` reference.", default=None)
     aws: AwsAuthOptions | None = opt(Section(AwsAuthOptions), "Signatures of AWS.", default=None)
 
 
@@ -265,17 +268,22 @@ class WebhookOptions(SinkOptions):
         default="none",
     )
     signing_keys: tuple[Secret, ...] = opt(
-        ListOf(SecretReference(), max_items=2, shorthand=True),
+        ListOf(SecretReference(r"[\s\S]+", "a key"), max_items=2, shorthand=True),
         "Keys of signatures (`whsec_…`), only as `${NAME}` references. Two while one is replaced: each request is "
         "signed with both. Without any, requests are not signed.",
         default=(),
     )
     authorization: Secret | None = opt(
-        SecretReference(), "The header `Authorization`, only as a `${NAME}` reference.", default=None
+        _IN_HEADER, "The header `Authorization`, only as a `${NAME}` reference.", default=None
     )
     headers: dict[str, str] | None = opt(
         MappingOf(_PLAIN, key=_HEADER),
         "Further headers of each request, without secrets. Not those that say what is sent, or that are signed.",
+        default=None,
+    )
+    secret_headers: dict[str, Secret] | None = opt(
+        MappingOf(_IN_HEADER, key=_HEADER),
+        "Further headers that do, such as `x-api-key`; each only as a `${NAME}` reference.",
         default=None,
     )
 
@@ -284,7 +292,7 @@ class WebhookOptions(SinkOptions):
 class SplunkOptions(SinkOptions):
     """Events to Splunk's HTTP Event Collector."""
 
-    token: Secret = opt(SecretReference(), "The collector's token, only as a `${NAME}` reference.")
+    token: Secret = opt(_IN_HEADER, "The collector's token, only as a `${NAME}` reference.")
     acknowledge: bool = opt(
         Boolean(),
         "Events are done when an indexer has acknowledged them; the token must have indexer acknowledgement.",

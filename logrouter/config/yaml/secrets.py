@@ -29,15 +29,6 @@ _SECRET_VARIABLE = re.compile(
 _NO_SECRET_VARIABLE = re.compile(
     r"_(?:FILE|PATH|DIR|LOCATION|UR[IL]|ENDPOINT|ISSUER|AUDIENCE|NAME|SECONDS|TTL)$", re.IGNORECASE
 )
-_HIDDEN: Final = frozenset({"admin.token", "privacy.hash_key"})
-_HIDDEN_OF_SINKS = re.compile(
-    r"sinks\.[^.]+\.(?:authorization|token|api_key|signing_keys(?:\[\d+\])?|basic_auth\.password"
-    r"|aws\.(?:access_key_id|secret_access_key|session_token))"
-)
-_USERS: Final = frozenset(
-    {"sasl.username", "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.credentials.client.id"}
-)
-"""Settings that some providers call a key."""
 
 
 class Secret:
@@ -84,23 +75,13 @@ def looks_secret(key: str) -> bool:
     return _SECRET.search(key) is not None
 
 
-def hides(path: str) -> bool:
-    """Whether the option at *path*, its keys joined by dots, is for a secret: then its value is shown nowhere."""
-    section, _, name = path.partition(".")
-    if section == "sinks":
-        return _HIDDEN_OF_SINKS.fullmatch(path) is not None
-    return path in _HIDDEN or (section == "kafka" and (name in _USERS or looks_secret(name)))
+def referenced(text: str) -> list[str]:
+    """The variables that *text* refers to, in order."""
+    return [match["name"] for match in _REFERENCE.finditer(text) if match["name"] is not None]
 
 
-def misplaced(text: str, path: str) -> str | None:
-    """The first variable in *text* that holds a secret by its name, where the option at *path* shows its value."""
-    if hides(path):
-        return None
-    names = (match["name"] for match in _REFERENCE.finditer(text) if match["name"] is not None)
-    return next((name for name in names if _is_secret_variable(name)), None)
-
-
-def _is_secret_variable(name: str) -> bool:
+def suggests_secret(name: str) -> bool:
+    """Whether an environment variable of this name holds a secret."""
     return _SECRET_VARIABLE.search(name) is not None and _NO_SECRET_VARIABLE.search(name) is None
 
 

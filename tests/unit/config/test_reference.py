@@ -13,6 +13,7 @@ from logrouter.config.options.file import FileOptions
 from logrouter.config.reference import json_schema, page
 from logrouter.config.yaml.document import read
 from logrouter.config.yaml.kinds import INVALID, ListOf, MappingOf, OptionKind, Section, declared_options
+from logrouter.config.yaml.one_of import OneOf
 from logrouter.config.yaml.problems import Problems
 
 ROOT = Path(__file__).parents[3]
@@ -25,10 +26,12 @@ def sections(kind: OptionKind) -> list[type]:
             return [kind.of, *(below for _, option in declared_options(kind.of) for below in sections(option.kind))]
         case ListOf() | MappingOf():
             return sections(kind.of)
+        case OneOf():
+            return [below for of in kind.of.values() for below in sections(Section(of))]
     return []
 
 
-EVERY = sections(Section(FileOptions))
+EVERY = [*dict.fromkeys(sections(Section(FileOptions)))]
 
 
 def test_reference_page_is_up_to_date() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrouter import config
+from logrouter.config.secret_options import misplaced
 from logrouter.config.settings import FILE_NAME, default_path, reread_config
-from logrouter.config.yaml.secrets import misplaced
 from tests.conftest import examples
 
 DEFAULT = Path(__file__).parents[3] / FILE_NAME

@@ -9,8 +9,8 @@ import pytest
 from logrouter import config
 from logrouter.config.options.kafka import SecretReference
 from logrouter.config.options.sinks import SINK_TYPES
+from logrouter.config.secret_options import misplaced
 from logrouter.config.yaml.kinds import ListOf, Section, declared_options
-from logrouter.config.yaml.secrets import misplaced
 
 KEY = "whsec_" + b64encode(bytes(24)).decode()
 ENVIRONMENT = {
@@ -51,7 +51,11 @@ def test_everything_that_a_webhook_may_have():
     [
         ("signing_keys: ['${SIGNING_KEY}', '${SHORT_KEY}']", "signing_keys[1]", "24 to 64 random bytes in base64"),
         ("signing_keys: ['${HOOK_TOKEN}']", "signing_keys[0]", "must be whsec_ and"),
-        ("authorization: '${CUT_TOKEN}'", "authorization", "printable ASCII, without spaces or ends of lines"),
+        (
+            "authorization: '${CUT_TOKEN}'",
+            "authorization",
+            "must be printable ASCII text in one line, and what the environment has is not",
+        ),
         ("headers: {authorization: x}", "headers.authorization", "use the option `authorization`"),
         ("headers: {Content-Type: text/plain}", "headers.Content-Type", "is set by the sink itself"),
         ("headers: {HOST: elsewhere}", "headers.HOST", "is set by the sink itself"),

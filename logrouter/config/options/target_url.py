@@ -1,0 +1,59 @@
+"""The kind of an option that is the URL of a target."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from logrouter.config.yaml.kinds import INVALID
+from logrouter.config.yaml.problems import quote_value
+
+if TYPE_CHECKING:
+    from logrouter.config.yaml.problems import Problems
+
+_MAX: Final = 2000
+_PATTERN: Final = r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?"
+_WHOLE: Final = re.compile(r"https?://[!-.0-9:;=A-Z_a-z~\[\]]++(?:/[!-~]*+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetUrl:
+    """An absolute http or https URL. User, query and fragment may hold secrets: they are neither taken nor repeated."""
+
+    def read(self, value: Any, path: str, problems: Problems) -> Any:
+        """The URL as it is written."""
+        why = self._why_refused(value)
+        if why:
+            problems.add(path, why)
+            return INVALID
+        return str(value)
+
+    def schema(self) -> dict[str, Any]:
+        """A string."""
+        return {"type": "string", "maxLength": _MAX, "minLength": 1, "pattern": f"^(?:{_PATTERN})$"}
+
+    def describe(self) -> str:
+        """What it looks like."""
+        return "a URL like `https://host:9200/path`, without user or query"
+
+    def _why_refused(self, value: Any) -> str:
+        if isinstance(value, str) and ("@" in value.partition("://")[2] or "@" in value.partition("/")[0]):
+            return "must not name a user or a password: give them in options of their own"
+        if isinstance(value, str) and ("?" in value or "#" in value):
+            return "must not have a query or a fragment: secrets stand in options of their own"
+        wanted = f"must be {self.describe()}"
+        if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+            return f"{wanted}, not {'empty' if value in (None, '') else quote_value(value)}"
+        if len(value) > _MAX:
+            return f"has {len(value)} characters, at most {_MAX} are allowed"
+        if not _WHOLE.fullmatch(value) or "\\" in value:
+            return f"{wanted}: it has a character that no URL has as it is"
+        try:
+            parts = urlsplit(value)
+            if not parts.hostname or parts.port == 0:
+                return f"{wanted}: it lacks a host, or its port is 0"
+        except ValueError:
+            return f"{wanted}: its host or its port can't be read"
+        return ""
