@@ -38,6 +38,7 @@ _MADE: Final = (
     DocumentField("meta.dt", "timestamp", Kind.EPOCH_MS),
     DocumentField("meta.dt", "message.requestTime"),
     DocumentField("meta.dt", "message.requestTimeEpoch", Kind.EPOCH_MS),
+    DocumentField("meta.request_id", "message.extendedRequestId"),
     DocumentField("path_template", "message.resourcePath"),
     DocumentField("http.status_code", "message.status"),
     DocumentField("backend_status_code", "message.integrationStatus"),
@@ -57,6 +58,7 @@ def to_firehose(source: SourceEvent) -> dict[str, Any]:
     message["requestTimeEpoch"] = source.time_ms
     http = event.get("http")
     http = http if isinstance(http, dict) else {}
+    _tell_ids_apart(event, message)
     status, behind = whole_of(http.get("status_code")), whole_of(event.get("backend_status_code"))
     if status is not None:
         message["status"] = str(status)
@@ -68,6 +70,15 @@ def to_firehose(source: SourceEvent) -> dict[str, Any]:
     if (resource := _resource(event, http)) is not None:
         message["resourcePath"] = resource
     return {"id": source.id, "timestamp": source.time_ms, "message": message}
+
+
+def _tell_ids_apart(event: dict[str, Any], message: dict[str, Any]) -> None:
+    """API Gateway has two ids for a request; the event's is the extended one, as clients may choose the other."""
+    source, meta = event.get("source"), event.get("meta")
+    format_name = text_of(source.get("format")) if isinstance(source, dict) else None
+    own = text_of(meta.get("correlation_id")) if isinstance(meta, dict) else None
+    if own is not None and (format_name or "").startswith("aws_") and "requestId" in message:
+        message["extendedRequestId"], message["requestId"] = message["requestId"], own
 
 
 def log_time(ms: int) -> str:

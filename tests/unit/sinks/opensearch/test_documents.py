@@ -170,6 +170,16 @@ def test_an_event_with_the_keys_of_api_gateways_log():
     }
 
 
+def test_both_ids_of_a_request_stand_where_api_gateways_log_has_them():
+    """The event's id is the extended one, and the other its correlation; other gateways have one id."""
+    meta = {**EVENT["meta"], "request_id": "Zx81kQ=", "correlation_id": "6f1c9a70"}
+    logged = {**EVENT, "meta": meta, "source": {**EVENT["source"], "format": "aws_json"}}
+    message = to_firehose(source(logged))["message"]
+
+    assert (message["requestId"], message["extendedRequestId"]) == ("6f1c9a70", "Zx81kQ=")
+    assert to_firehose(source({**EVENT, "meta": meta}))["message"]["requestId"] == "Zx81kQ="
+
+
 @pytest.mark.parametrize(
     ("event", "resource"),
     [
