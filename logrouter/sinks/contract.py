@@ -93,9 +93,17 @@ class RefusedTogether:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedBeside:
+    """The request was refused for another of its events, which the target has named: it is sent again without that."""
+
+    status: int = 0
+    detail: str = ""
+
+
 Settled = Delivered | Refused | Skipped
 """What an event may have become when its delivery is over."""
-Result = Settled | Retry | RefusedTogether
+Result = Settled | Retry | RefusedTogether | RefusedBeside
 """What may have become of an event of one request."""
 
 DELIVERED: Final = Delivered()

@@ -15,7 +15,17 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from logrouter.sinks.contract import DELIVERED, Delivered, NoAnswer, Refused, RefusedTogether, Retry, Skipped, Trouble
+from logrouter.sinks.contract import (
+    DELIVERED,
+    Delivered,
+    NoAnswer,
+    Refused,
+    RefusedBeside,
+    RefusedTogether,
+    Retry,
+    Skipped,
+    Trouble,
+)
 from logrouter.sinks.pacing import Pace
 from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
@@ -88,7 +98,7 @@ class Delivery:
         while parts and not self._retired:
             part = parts.popleft()
             results = await self._attempt([events[index] for index in part])
-            again, together = [], []
+            again, together, beside = [], [], []
             for index, result in zip(part, results, strict=True):
                 if isinstance(result, Retry):
                     if self._clock() < deadline:
@@ -97,8 +107,16 @@ class Delivery:
                         settled[index] = Refused(result.status, f"given up: {result.detail or result.trouble}")
                 elif isinstance(result, RefusedTogether):
                     together.append((index, result))
+                elif isinstance(result, RefusedBeside):
+                    beside.append(index)
                 else:
                     settled[index] = result
+            if len(beside) == len(part):  # the one that is to blame is not among them: nobody knows, after all
+                together = [
+                    (index, RefusedTogether(0, "refused for another event, which was not named")) for index in part
+                ]
+            elif beside:
+                parts.appendleft(beside)
             if len(together) == 1:
                 [(index, alone)] = together
                 settled[index] = Refused(alone.status, alone.detail)

@@ -14,6 +14,7 @@ from logrouter.sinks.contract import (
     DELIVERED,
     NoAnswer,
     Refused,
+    RefusedBeside,
     RefusedTogether,
     Retry,
     Skipped,
@@ -82,6 +83,35 @@ def test_a_request_that_is_refused_as_a_whole_is_halved_until_one_event_is_alone
 
     assert settled == [DELIVERED, DELIVERED, Refused(400, "no"), DELIVERED, DELIVERED]
     assert sink.taken == [b"a", b"b", b"d", b"e"]
+
+
+def test_events_beside_one_that_the_target_names_are_sent_again_without_it():
+    """Two of five are named, one after the other; no event is sent alone to find them, and none is refused for them."""
+
+    class Naming(MemorySink):
+        def classify(self, answer: tuple[list[bytes], object], events: Sequence[RawRecord]) -> Sequence[Result]:
+            request, _ = answer
+            told: list[Result] | None = None
+            if bad := [index for index, value in enumerate(request) if value.startswith(b"bad")]:
+                told = [RefusedBeside(400)] * len(events)
+                told[bad[0]] = Refused(400, "named")
+            return super().classify((request, told), events)
+
+    sink = Naming()
+    settled = deliver(sink, events(b"a", b"bad", b"c", b"bad too", b"e"))
+
+    assert settled == [DELIVERED, Refused(400, "named"), DELIVERED, Refused(400, "named"), DELIVERED]
+    assert sink.requests == [[b"a", b"bad", b"c", b"bad too", b"e"], [b"a", b"c", b"bad too", b"e"], [b"a", b"c", b"e"]]
+
+
+def test_a_target_that_blames_an_event_that_was_not_there_ends_as_well():
+    """All events are said to be innocent: then nobody knows, and they are halved."""
+    sink = MemorySink([[RefusedBeside(400)] * 2, [RefusedBeside(400)]])
+
+    assert deliver(sink, events(b"a", b"b")) == [
+        Refused(0, "refused for another event, which was not named"),
+        DELIVERED,
+    ]
 
 
 def test_a_body_that_is_too_large_is_halved_before_it_is_sent():
@@ -159,7 +189,7 @@ def test_the_state_of_a_target_is_told_in_one_line():
     asyncio.run(asyncio.wait_for(run(), 30))
 
 
-RESULTS = st.sampled_from([DELIVERED, Refused(400), AGAIN, TOGETHER])
+RESULTS = st.sampled_from([DELIVERED, Refused(400), AGAIN, TOGETHER, RefusedBeside(400)])
 
 
 @given(st.data(), st.integers(0, 12))
