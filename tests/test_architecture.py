@@ -15,7 +15,7 @@ import logrouter
 
 ROOT = Path(logrouter.__file__).parent
 
-PURE = ("model", "core", "query", "access", "sinks/eventgate", "sinks/opensearch", "sinks/webhook")
+PURE = ("model", "core", "query", "access", "sinks/eventgate", "sinks/opensearch", "sinks/splunk", "sinks/webhook")
 """Rooms that compute only, and all rooms inside them."""
 COMPOSITION = ("cli", "__main__", "commands", "demo")
 """Rooms that put the others together: they may import everything."""
@@ -126,6 +126,7 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": {"model", "telemetry"},
     "sinks/opensearch": {"core/text/timestamps.py", "model", "sinks/contract.py", "sinks/http_messages.py"},
     "sinks/eventgate": {"model", "sinks/contract.py", "sinks/http_messages.py"},
+    "sinks/splunk": {"model", "sinks/contract.py", "sinks/http_messages.py"},
     "sinks/webhook": {"model", "sinks/contract.py", "sinks/http_messages.py"},
     "status_port": {
         "access/rates.py",
@@ -175,6 +176,7 @@ ALLOWED: dict[str, set[str]] = {
         "sinks",
         "sinks/opensearch",
         "sinks/eventgate",
+        "sinks/splunk",
         "sinks/webhook",
         "telemetry",
     },

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, WebhookOptions
+from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, SplunkOptions, WebhookOptions
 from logrouter.deliver.opensearch_target import opensearch_protocol, template_setup
+from logrouter.sinks.acknowledged_sink import AcknowledgedSink
 from logrouter.sinks.eventgate.clients import ClientRate, ClientRules
 from logrouter.sinks.eventgate.protocol import EventgateProtocol
 from logrouter.sinks.http_client import HttpBounds, HttpClient
 from logrouter.sinks.http_sink import HttpSink
+from logrouter.sinks.splunk.protocol import SplunkMetadata, SplunkProtocol
 from logrouter.sinks.target_guard import TargetGuard, parse_networks
 from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol, read_key
 
@@ -32,7 +35,10 @@ def open_sink(sink: ConfiguredSink) -> Sink:
     if isinstance(options, EventgateOptions):
         bounds = replace(bounds, user_agent=None)  # eventgate writes it into events that have none
     client = HttpClient(bounds, tls=sink.tls, guard=_guard_of(sink.options))
-    return HttpSink(_protocol_of(sink.options), client, preparation=_preparation_of(sink.options))
+    if isinstance(options, SplunkOptions) and options.acknowledge:
+        protocol = _splunk_protocol(options, channel=str(uuid.uuid4()))
+        return AcknowledgedSink(protocol, client, patience_seconds=options.acknowledge_seconds)
+    return HttpSink(_protocol_of(options), client, preparation=_preparation_of(options))
 
 
 def admission_of(options: SinkOptions) -> Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None:
@@ -66,7 +72,15 @@ def _protocol_of(options: SinkOptions) -> HttpProtocol:
             return WebhookProtocol(
                 options.url, WebhookBody(options.body), keys, headers, compress=options.compression == "gzip"
             )
+        case SplunkOptions():
+            return _splunk_protocol(options)
     raise NotImplementedError(type(options).__name__)
+
+
+def _splunk_protocol(options: SplunkOptions, channel: str = "") -> SplunkProtocol:
+    metadata = SplunkMetadata(options.index, options.source, options.sourcetype)
+    compress = options.compression == "gzip"
+    return SplunkProtocol(options.url, options.token.reveal(), metadata, channel, compress)
 
 
 def _preparation_of(options: SinkOptions) -> HttpPreparation | None:

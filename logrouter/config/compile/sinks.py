@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.sink_tls import open_tls
 from logrouter.config.compile.webhooks import check_webhook
-from logrouter.config.options.sinks import OpensearchOptions, WebhookOptions
+from logrouter.config.options.sinks import OpensearchOptions, SplunkOptions, WebhookOptions
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, join_path
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from logrouter.config.options.sinks import SinkOptions
     from logrouter.config.yaml.problems import Problems
+    from logrouter.config.yaml.secrets import Secret
 
 GROUP_PREFIX: Final = "logrouter-sink-"
 _PORTS: Final = {"https": 443, "http": 80}
@@ -75,8 +76,15 @@ def build_sinks(
         match options:
             case WebhookOptions():
                 check_webhook(options, path, problems)
+                _check_header_value(options.authorization, join_path(path, "authorization"), problems)
+                secrets = options.secret_headers if usable(options.secret_headers) else None
+                for header, value in (secrets or {}).items():
+                    _check_header_value(value, f"{path}.secret_headers.{header}", problems)
             case OpensearchOptions():
                 _check_opensearch(options, path, problems)
+                _check_header_value(options.api_key, join_path(path, "api_key"), problems)
+            case SplunkOptions():
+                _check_header_value(options.token, join_path(path, "token"), problems)
         files = Inputs(folder)
         tls = open_tls(options, path, files, problems)
         made[name] = ConfiguredSink(name, options, group, tls, files.paths, files.generation(b""))
@@ -118,6 +126,15 @@ def _check_opensearch(options: OpensearchOptions, path: str, problems: Problems)
     if usable(options.data_stream) and options.data_stream and options.document == "firehose":
         at = join_path(path, "data_stream")
         problems.add(at, "needs documents with @timestamp, which those of `document: firehose` do not have")
+
+
+def _check_header_value(secret: Secret | None, at: str, problems: Problems) -> None:
+    """Whether a secret can be the value of a header: a line feed at its end is the usual mistake."""
+    if secret is None or not usable(secret):
+        return
+    text = secret.reveal()
+    if not text or not (text.isascii() and text.isprintable()) or text != text.strip():
+        problems.add(at, "must be printable ASCII, without spaces or ends of lines around it")
 
 
 def _check_guard(options: SinkOptions, path: str, problems: Problems) -> None:

@@ -298,6 +298,9 @@ class SplunkOptions(SinkOptions):
         "Events are done when an indexer has acknowledged them; the token must have indexer acknowledgement.",
         default=False,
     )
+    acknowledge_seconds: float = opt(
+        Number(1, 3_600), "Events that are not acknowledged for so long are sent again.", default=120.0
+    )
     index: str = opt(_PLAIN, "Splunk's index; empty means the token's.", default="")
     source: str = opt(_PLAIN, "Splunk's `source`.", default="logrouter")
     sourcetype: str = opt(_PLAIN, "Splunk's `sourcetype`.", default="logrouter:request")

@@ -49,6 +49,25 @@ def test_options_of_a_webhook_reach_its_requests():
     assert request.headers["webhook-signature"].startswith("v1,")
 
 
+def test_options_of_splunk_reach_its_requests():
+    """Metadata, token and compression; a channel of its own for each sink that wants acknowledgements."""
+    event = RawRecord("clean", 0, 0, -1, b"{}")
+    more = "type: splunk, token: '${TOKEN}', index: api, source: gw, sourcetype: _json"
+    plain = open_sink(settings_of(more + ", compression: none").sinks["out"])
+    request = plain._protocol.authorise(plain.encode([event]).request, 1000)
+    channels = set()
+    for _ in range(2):
+        sink = open_sink(settings_of(more + ", acknowledge: true, acknowledge_seconds: 5").sinks["out"])
+        channels.add(sink._protocol.channel)
+        assert sink._patience == 5
+        assert sink._protocol.authorise(request, 1000).headers["Content-Encoding"] == "gzip"
+
+    assert request.url == "https://target.test/in/services/collector/event"
+    assert request.headers == {"Content-Type": "application/json", "Authorization": "Splunk Bearer abc of sixteen"}
+    assert request.body == b'{"index":"api","source":"gw","sourcetype":"_json","event":{}}'
+    assert len(channels) == 2
+
+
 @pytest.mark.parametrize(
     ("more", "records"),
     [

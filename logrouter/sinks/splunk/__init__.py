@@ -1,0 +1,1 @@
+"""Splunk: events to its HTTP Event Collector. Pure."""
