@@ -43,6 +43,9 @@ _ABOUT_INDEX_REASONS: Final = (
     "no such index [",
     "only write ops with an op_type of create",
 )
+_NO_TYPE: Final = "error"
+_ABOUT_REQUEST: Final = frozenset({_NO_TYPE, "illegal_argument_exception"})
+_VALUES: Final = (" Preview of field's value", " The prefix of the first immense term")
 _UNAVAILABLE: Final = frozenset({"unavailable_shards_exception", "process_cluster_event_timeout_exception"})
 
 
@@ -98,7 +101,7 @@ def _judge_item(item: BulkItem) -> Result:
     kind, reason = ("", "") if error is None else (error.type, error.reason)
     if status == 409 and kind in ("", _CONFLICT):
         return DELIVERED  # it is there already
-    detail = f"{kind}: {reason}"[:MAX_DETAIL] if error is not None else ""
+    detail = _describe(kind, reason) if error is not None else ""
     if kind in _ABOUT_INDEX or status in _DENIED or reason.startswith(_ABOUT_INDEX_REASONS):
         return Retry(Trouble.DENIED, status, detail)
     if status in _OVERLOADED and kind not in _UNAVAILABLE:
@@ -110,22 +113,29 @@ def _judge_item(item: BulkItem) -> Result:
     return Retry(Trouble.NONSENSE, status, detail)
 
 
+def _describe(kind: str, reason: str) -> str:
+    """Why, without the value of a field that search engines put at the end: it may be what nobody should read."""
+    for mark in _VALUES:
+        reason = reason.partition(mark)[0]
+    return f"{kind}: {reason}"[:MAX_DETAIL]
+
+
 def _judge(answer: HttpAnswer) -> Retry | RefusedTogether:
     """What the answer means where the whole request was not taken.
 
-    A 400 that the search engine has not given (a proxy that was sent http instead of https, say) is not about events.
+    Documents are judged by items, so hardly any 400 is about them: it comes from a proxy that was sent http instead of
+    https, from a path behind which there is no `_bulk`, from a setting that forbids to name an index.
     """
+    judged = judge_status(answer)
     said = error_of(answer.body)
     if said is None:
-        judged = judge_status(answer)
-        if answer.status == 400:
-            return Retry(Trouble.DENIED, answer.status, judged.detail)
-        return judged
+        return Retry(Trouble.DENIED, 400, judged.detail) if answer.status == 400 else judged
     kind, reason = said
-    detail = f"{kind}: {reason}"[:MAX_DETAIL]
+    detail = _describe(kind, reason)
     if kind in _ABOUT_INDEX or reason.startswith(_ABOUT_INDEX_REASONS):
         return Retry(Trouble.DENIED, answer.status, detail)
-    judged = judge_status(answer)
+    if answer.status == 400 and kind in _ABOUT_REQUEST:
+        return Retry(Trouble.DENIED, answer.status, detail)
     if isinstance(judged, RefusedTogether):
         return RefusedTogether(answer.status, detail)
     return Retry(judged.trouble, judged.status, detail, judged.after_seconds)
@@ -139,7 +149,7 @@ def error_of(body: bytes) -> tuple[str, str] | None:
         return None
     error = said.get("error") if isinstance(said, dict) else None
     if isinstance(error, str):
-        return "error", error
+        return _NO_TYPE, error
     if not isinstance(error, dict):
         return None
-    return str(error.get("type") or "error"), str(error.get("reason") or "")
+    return str(error.get("type") or _NO_TYPE), str(error.get("reason") or "")

@@ -122,6 +122,7 @@ def to_ecs(source: SourceEvent) -> dict[str, Any]:
     if isinstance(http, dict):
         _add_http(sections, http)
     own = sections.setdefault("logrouter", {})
+    own.setdefault("weight", 1.0)
     if flags := texts_of(event.get("flags"), _MAX_ENTRIES):
         own["flags"] = flags
     if attributes := pairs_of(event.get("client"), _MAX_ENTRIES):

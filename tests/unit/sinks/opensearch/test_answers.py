@@ -111,9 +111,15 @@ def test_items_in_another_order_deliver_nothing():
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        (400, b'{"error": {"type": "parsing_exception", "reason": "x"}, "status": 400}', RefusedTogether),
+        (400, b'{"error": {"type": "action_request_validation_exception", "reason": "id"}}', RefusedTogether),
         (413, b"<html>", RefusedTogether),
         (400, b"<html>The plain HTTP request was sent to HTTPS port", Trouble.DENIED),
+        (400, b'{"error": "no handler found for uri [/x/_bulk] and method [POST]"}', Trouble.DENIED),
+        (
+            400,
+            b'{"error": {"type": "illegal_argument_exception", "reason": "explicit index in bulk is not allowed"}}',
+            Trouble.DENIED,
+        ),
         (400, b'{"error": {"type": "validation_exception", "reason": "shards"}}', Trouble.DENIED),
         (401, b'{"error": {"type": "security_exception", "reason": "x"}}', Trouble.DENIED),
         (403, b'{"message": "User: anonymous is not authorized"}', Trouble.DENIED),
@@ -135,6 +141,17 @@ def test_an_answer_to_the_whole_request_is_one_for_all_events(status: int, body:
     assert len(set(results)) == 1
     [result] = set(results)
     assert (result.trouble if isinstance(result, Retry) else type(result)) == expected
+
+
+def test_values_of_the_event_are_not_in_the_reason():
+    """A search engine quotes what it could not read; dead letters and logs name fields, not values."""
+    reason = "failed to parse field [n] of type [long] in document with id '5'. Preview of field's value: 'secret'"
+
+    [result] = classify(item(400, "mapper_parsing_exception", reason))
+
+    assert result == Refused(
+        400, "mapper_parsing_exception: failed to parse field [n] of type [long] in document with id '5'."
+    )
 
 
 def test_reasons_are_capped():
