@@ -1,0 +1,1 @@
+"""Saved searches and boards for OpenSearch Dashboards and Kibana: what they hold, and what they ask."""
