@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from logrouter.sinks.opensearch.templates import TemplateSetup
 
 _HOUR_MS: Final = 3_600_000
+_MIN_ANSWER: Final = 4 << 20
+_ITEM: Final = 1 << 10
 
 
 def opensearch_protocol(options: OpensearchOptions) -> OpensearchProtocol:
@@ -29,6 +31,11 @@ def opensearch_protocol(options: OpensearchOptions) -> OpensearchProtocol:
         _credentials(options),
         compress=options.compression == "gzip",
     )
+
+
+def largest_answer(options: OpensearchOptions) -> int:
+    """Bytes of an answer that refuses each event of the largest batch, with its reasons."""
+    return max(_MIN_ANSWER, options.batch.max_records * _ITEM)
 
 
 def template_setup(options: OpensearchOptions) -> TemplateSetup | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, SplunkOptions, WebhookOptions
-from logrouter.deliver.opensearch_target import opensearch_protocol, template_setup
+from logrouter.deliver.opensearch_target import largest_answer, opensearch_protocol, template_setup
 from logrouter.sinks.acknowledged_sink import AcknowledgedSink
 from logrouter.sinks.eventgate.clients import ClientRate, ClientRules
 from logrouter.sinks.eventgate.protocol import EventgateProtocol
@@ -34,6 +34,8 @@ def open_sink(sink: ConfiguredSink) -> Sink:
     bounds = HttpBounds(timeout_seconds=options.timeout_seconds, connections=options.connections)
     if isinstance(options, EventgateOptions):
         bounds = replace(bounds, user_agent=None)  # eventgate writes it into events that have none
+    if isinstance(options, OpensearchOptions):
+        bounds = replace(bounds, max_answer_bytes=largest_answer(options))
     client = HttpClient(bounds, tls=sink.tls, guard=_guard_of(sink.options))
     if isinstance(options, SplunkOptions) and options.acknowledge:
         protocol = _splunk_protocol(options, channel=str(uuid.uuid4()))

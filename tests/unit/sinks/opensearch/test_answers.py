@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Retry, Trouble
 from logrouter.sinks.http_messages import HttpAnswer
+from logrouter.sinks.opensearch.answers import read_answer
 from logrouter.sinks.opensearch.bulk import OpensearchProtocol
 from logrouter.sinks.opensearch.rotation import IndexNames
 
@@ -169,3 +171,69 @@ def test_any_answer_gives_a_result_for_each_event(status: int, body: bytes):
 
     assert len(results) == len(EVENTS)
     assert all(isinstance(result, Retry | RefusedTogether) for result in results)
+
+
+DENIED = "denied"
+REAL: dict[str, list[str]] = {
+    "again": ["delivered", "delivered"],
+    "again_in_full": ["delivered"],
+    "bad_index_name": [DENIED],
+    "broken_action": ["together"],
+    "broken_document": ["refused", "delivered"],
+    "closed_index": [DENIED],
+    "created": ["delivered", "delivered"],
+    "created_in_full": ["delivered"],
+    "disk_full_block": [DENIED],
+    "empty_body": ["together"],
+    "empty_lines": ["together"],
+    "id_too_long": ["together", "together"],
+    "mapping_error": ["refused", "delivered", "refused"],
+    "mapping_error_in_full": ["refused"],
+    "no_final_newline": [DENIED],
+    "no_index": [DENIED],
+    "no_object": ["refused", "delivered"],
+    "no_such_path": [DENIED],
+    "request_rejected": ["overloaded"],
+    "stream_again": ["delivered"],
+    "stream_created": ["delivered"],
+    "stream_index_action": [DENIED],
+    "stream_without_time": ["refused"],
+    "too_large": ["together"],
+    "too_many_fields": ["refused"],
+    "unknown_action": [DENIED],
+    "write_block": [DENIED],
+}
+
+
+def word_for(result: object) -> str:
+    """What a result means, in one word."""
+    if isinstance(result, Retry):
+        return str(result.trouble)
+    return {Refused: "refused", RefusedTogether: "together"}.get(type(result), "delivered")
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_what_a_real_search_engine_answered(name: str):
+    """The files say how each answer was come by."""
+    recorded = orjson.loads((Path(__file__).parent / "answers" / f"{name}.json").read_bytes())
+    body = b"" if recorded["answer"] is None else orjson.dumps(recorded["answer"])
+    actions = [orjson.loads(line) for line in recorded["asked"].splitlines()[::2] if name not in _NO_LINES]
+    ids = [next(iter(action.values())).get("_id", "") for action in actions] or ["1"] * len(REAL[name])
+
+    results = read_answer(HttpAnswer(recorded["status"], {}, body), len(REAL[name]), lambda: ids)
+
+    assert [word_for(result) for result in results] == REAL[name]
+
+
+_NO_LINES = {"broken_action", "broken_document", "empty_lines", "request_rejected", "too_large", "no_such_path"}
+
+
+def test_all_real_answers_to_bulk_requests_are_judged():
+    """Those of items that were rejected by a full queue are some of many, and looked at one by one."""
+    names = {file.stem for file in (Path(__file__).parent / "answers").glob("*.json")}
+    rejected = orjson.loads((Path(__file__).parent / "answers" / "items_rejected.json").read_bytes())["answer"]
+
+    results = read_answer(HttpAnswer(200, {}, orjson.dumps(rejected)), len(rejected["items"]), lambda: [""] * 4)
+
+    assert {word_for(result) for result in results} == {"delivered", "overloaded"}
+    assert names - set(REAL) == {"items_rejected", "root", *(n for n in names if n.startswith("template_"))}

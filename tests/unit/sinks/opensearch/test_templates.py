@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -158,3 +159,22 @@ def test_of_two_templates_for_an_index_that_of_the_longer_name_counts():
 
     assert short["index_patterns"] == ["api-*"]
     assert long["priority"] > short["priority"] > 200
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "expected"),
+    [
+        ("template_none", "GET", "put"),
+        ("template_found", "GET", "done"),
+        ("template_exists", "PUT", "done"),
+        ("template_put", "PUT", "done"),
+    ],
+)
+def test_what_a_real_search_engine_answered(name: str, method: str, expected: str):
+    """The files say how each answer was come by."""
+    recorded = orjson.loads((Path(__file__).parent / "answers" / f"{name}.json").read_bytes())
+    request = SETUP.begin() if method == "GET" else put()
+
+    step = SETUP.go_on(request, answer(recorded["status"], recorded["answer"]))
+
+    assert ("done" if step is None else step.method.lower() if isinstance(step, HttpRequest) else step) == expected
