@@ -73,6 +73,7 @@ screenshots: $(STAMP)  ## take the pictures of the page that the README shows (n
 
 docs: $(STAMP)  ## write the pages that are made from the code
 	@$(BIN)/python -m logrouter.config.reference > docs/topics-yaml.md
+	@$(BIN)/python -m tests.dashboards.write
 
 surface: $(STAMP)  ## rewrite the committed list of options, names, metrics, endpoints and commands
 	@$(BIN)/python -m tests.surface.write

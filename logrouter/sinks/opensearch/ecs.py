@@ -128,9 +128,12 @@ def to_ecs(source: SourceEvent) -> dict[str, Any]:
     if attributes := pairs_of(event.get("client"), _MAX_ENTRIES):
         sections.setdefault("logrouter.client", {})["attributes"] = attributes
     if "url" in sections:
-        _, mark, query = sections["url"].get("original", "").partition("?")
-        if mark and query:
-            sections["url"]["query"] = query
+        url = sections["url"]
+        path, _, query = url.get("original", "").partition("?")
+        if path:
+            url.setdefault("path", path)
+        if query:
+            url["query"] = query
     if (correlation := own.get("correlation_id")) is not None:
         _add_trace(sections, correlation)
     return nest(sections)

@@ -67,6 +67,8 @@ def to_firehose(source: SourceEvent) -> dict[str, Any]:
     headers = http.get("request_headers")
     if isinstance(headers, dict) and (agent := text_of(headers.get("user-agent"))) is not None:
         message["userAgent"] = agent
+    if "path" not in message and (path := text_of(http.get("path"))) is not None:
+        message["path"] = path
     if (resource := _resource(event, http)) is not None:
         message["resourcePath"] = resource
     return {"id": source.id, "timestamp": source.time_ms, "message": message}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+import logrouter
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import Refused
 from logrouter.sinks.opensearch.ecs import ECS_FIELDS, to_ecs
@@ -212,6 +215,7 @@ def test_an_event_of_wikimedias_schema_is_a_document_as_well():
     assert document["event.id"] == f"events:0:5:{MAY_4 + 1500}"
     assert document["event.outcome"] == "success"
     assert document["client.ip"] == "2001:db8::7"
+    assert (document["url.path"], document["url.query"]) == ("/a", "b=c")
     assert document["logrouter.client.id"] == "c1"
     assert document["logrouter.weight"] == 1.0
     assert to_firehose(source(event))["message"]["status"] == "200"
@@ -256,6 +260,33 @@ def test_a_time_that_is_not_known_is_the_other_one(event: dict[str, Any], timest
 def test_a_value_of_another_kind_is_left_out(event: dict[str, Any], field: str):
     """Else the target would refuse the document for its mapping."""
     assert field not in leaves(to_ecs(source(event)))
+
+
+def test_every_field_of_our_events_is_in_an_ecs_document():
+    """So that a field that is new in events is not forgotten here."""
+    schema = orjson.loads((Path(logrouter.__file__).parent / "schemas/api_request/1.1.0.json").read_bytes())
+
+    def paths(properties: dict[str, Any], at: str = "") -> set[str]:
+        found: set[str] = set()
+        for name, kind in properties.items():
+            inner = kind.get("properties")
+            found |= paths(inner, f"{at}{name}.") if inner else {f"{at}{name}"}
+        return found
+
+    assert paths(schema["properties"]) - {field.source for field in ECS_FIELDS} == set()
+
+
+def test_the_page_says_what_becomes_of_each_field():
+    """The table of docs/sinks/opensearch.md, against the tables of fields."""
+    page = (Path(__file__).parents[4] / "docs/sinks/opensearch.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|([^|]*)\|([^|]*)\|$", page.split("\n## Fields\n")[1], re.MULTILINE)
+    told = {source: [set(re.findall(r"`([^`]+)`", cell)) for cell in cells] for source, *cells in rows}
+
+    fields = {
+        source: [{each.target for each in table if each.source == source} for table in (ECS_FIELDS, FIREHOSE_FIELDS)]
+        for source in {field.source for field in (*ECS_FIELDS, *FIREHOSE_FIELDS)} - {""}
+    }
+    assert told == fields
 
 
 def test_a_hashed_address_is_one_that_can_be_counted_by():
