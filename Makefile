@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml requirements.lock packing/package-lock.json
 charts: $(STAMP)  ## get the page's charting library, if that failed before
 	@$(BIN)/python packing/fetch.py
 
-demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once for a bounded run)
+demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once: bounded; ARGS=--opensearch: with a search index)
 	@$(BIN)/logrouter demo $(ARGS)
 
 test: $(STAMP)  ## the tests, on a real broker they start themselves (some 8 minutes on two idle cores)

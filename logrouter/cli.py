@@ -32,7 +32,7 @@ COMMANDS: Final = {
     ),
     "demo": (
         "logrouter.commands.demo",
-        "Show the whole path live: a real Kafka, a mixed stream of made-up log lines, both lanes, the table view.",
+        "Show the whole path live: a real Kafka, mixed made-up log lines, both lanes, a sink, the table view.",
     ),
     "explain": (
         "logrouter.commands.explain",

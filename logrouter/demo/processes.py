@@ -95,7 +95,7 @@ class LaneProcesses:
     def start(self) -> None:
         """Start all; they are not ready yet."""
         for name, port in _PORTS.items():
-            self._start(name, _free_port(port))
+            self._start(name, free_port(port))
 
     def await_ready(self, say: Callable[[str], None]) -> None:
         """Return when all answer /readyz with 200; `DemoError` if one ends or takes longer than `READY_SECONDS`.
@@ -126,7 +126,7 @@ class LaneProcesses:
             if _TAKEN not in self._read_log(name):
                 raise self._failure(name, f"ended with exit code {code}")
             self._watchdog.release(process.pid)
-            self._start(name, _free_port(0))
+            self._start(name, free_port(0))
             replaced = True
         return replaced
 
@@ -248,7 +248,7 @@ def _is_ready(url: str) -> bool:
     return True
 
 
-def _free_port(preferred: int) -> int:
+def free_port(preferred: int) -> int:
     """The preferred port if there is one and it is free, else any."""
     if preferred:
         with socket.socket() as probe, suppress(OSError):

@@ -182,7 +182,7 @@ def _line(snapshot: Snapshot, fed: int) -> str:
 
 def _sink_state(snapshot: Snapshot) -> str:
     refused = f", {snapshot.refused:,} refused" if snapshot.refused else ""
-    is_up = {None: "not asked yet", True: "up", False: "down"}[snapshot.is_sink_up]
+    is_up = {None: "no answer yet", True: "up", False: "down"}[snapshot.is_sink_up]
     return f"{snapshot.waiting:,} waiting{refused}, {is_up}"
 
 

@@ -27,8 +27,9 @@ from logrouter.demo import generator
 from logrouter.demo.checks import RequestCounts, compare_counts, differing_clients, shorten_names
 from logrouter.demo.processes import DemoError, LaneProcesses, find_json
 from logrouter.demo.screen import TOP, Screen, addresses, check_table, take_snapshot, top_table
-from logrouter.demo.sink_target import start_receiver, write_config
-from logrouter.devkafka.broker import DevKafka, DevKafkaError, hangup
+from logrouter.demo.sink_target import start_opensearch, start_receiver, write_config
+from logrouter.devjava.jars import DevServerError
+from logrouter.devkafka.broker import DevKafka, hangup
 from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.kafka.topics import WantedTopic, create_missing
@@ -66,10 +67,18 @@ class DemoSession:
     screen: Screen
 
 
-def run(*, once: bool = False, lines: int = 20_000, as_json: bool = False, bootstrap: str | None = None) -> int:
+def run(
+    *,
+    once: bool = False,
+    lines: int = 20_000,
+    as_json: bool = False,
+    opensearch: bool = False,
+    bootstrap: str | None = None,
+) -> int:
     """Run the demo; the exit code is 0, or 1 when something failed or (with *once*) a number is wrong.
 
-    *bootstrap* names a cluster to use instead of the embedded broker. Ctrl-C, SIGTERM and SIGHUP end the demo in
+    With *opensearch* events are delivered to an embedded OpenSearch in the place of a receiver of webhooks. *bootstrap*
+    names a cluster to use instead of the embedded broker. Ctrl-C, SIGTERM and SIGHUP end the demo in
     bounded time, and no process or file of it is left.
     """
     screen = Screen(quiet=as_json)
@@ -79,7 +88,7 @@ def run(*, once: bool = False, lines: int = 20_000, as_json: bool = False, boots
     try:
         with ExitStack() as exits:
             try:
-                session = _set_up(exits, screen, bootstrap)
+                session = _set_up(exits, screen, bootstrap, opensearch=opensearch)
                 return _run_once(session, lines, as_json=as_json) if once else _run_live(session)
             except KeyboardInterrupt:
                 screen.print("stopping the lanes and Kafka")
@@ -88,7 +97,7 @@ def run(*, once: bool = False, lines: int = 20_000, as_json: bool = False, boots
                 _ignore_signals(before)  # a second Ctrl-C must not interrupt the cleaning up
     except KeyboardInterrupt:
         return 1 if once else 0
-    except (DevKafkaError, ClientError, DemoError, config.ConfigError, OSError) as error:
+    except (DevServerError, ClientError, DemoError, config.ConfigError, OSError) as error:
         console(stderr=True).print(f"logrouter: {error}", soft_wrap=True)
         return 1
     finally:
@@ -105,13 +114,13 @@ def _ignore_signals(numbers: Iterable[signal.Signals]) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _set_up(exits: ExitStack, screen: Screen, bootstrap: str | None) -> DemoSession:
+def _set_up(exits: ExitStack, screen: Screen, bootstrap: str | None, *, opensearch: bool) -> DemoSession:
     folder = Path(tempfile.mkdtemp(prefix="logrouter-demo-"))
     exits.callback(shutil.rmtree, folder, ignore_errors=True)
     watchdog = exits.enter_context(Watchdog(folder))
     if bootstrap is None:
         bootstrap = exits.enter_context(DevKafka(progress=screen.say)).bootstrap
-    target = start_receiver(exits)
+    target = start_opensearch(exits, screen.say) if opensearch else start_receiver(exits)
     demo_config = write_config(folder, target)
     settings = config.load(demo_config.file, target.environment)
     settings = replace(settings, kafka={"bootstrap.servers": bootstrap})

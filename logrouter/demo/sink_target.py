@@ -11,15 +11,16 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.config.settings import FILE_NAME
-from logrouter.demo.processes import DemoConfig, shipped_config
+from logrouter.demo.processes import DemoConfig, fetch_json, free_port, shipped_config
 from logrouter.demo.receiver import EVENTS_PATH, KEY_PREFIX, ReceivedEvents, Receiver
+from logrouter.devsearch.node import OpenSearchNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import ExitStack
     from pathlib import Path
 
-_KEY_NAME: Final = "DEMO_WEBHOOK"
+_KEY_NAME: Final = "DEMO_SIGNING_KEY"
 _RECEIVER_PORT: Final = 6067
 """The one that is documented; any other if it is taken."""
 _RECEIVER: Final = """
@@ -32,6 +33,17 @@ sinks:
     body: lines
     signing_keys: ${{{key}}}
     compression: none
+    batch: {{max_records: 500, max_wait_ms: 250}}
+"""
+_OPENSEARCH_PORT: Final = 9200
+_OPENSEARCH: Final = """
+# Added by `logrouter demo --opensearch`: each event also goes to an OpenSearch, which the demo runs.
+sinks:
+  opensearch:
+    type: opensearch
+    from: api-gateway.request
+    url: {url}
+    index: api-gateway-request             # one a day, as by default
     batch: {{max_records: 500, max_wait_ms: 250}}
 """
 
@@ -59,6 +71,27 @@ def start_receiver(exits: ExitStack) -> SinkTarget:
         environment={_KEY_NAME: key},
         page=f"{receiver.url}/",
         count_held=lambda: receiver.events.held,
+    )
+
+
+def start_opensearch(exits: ExitStack, progress: Callable[[str], None]) -> SinkTarget:
+    """An OpenSearch node as a process of its own, which takes some seconds; it ends with *exits*.
+
+    *progress* gets short status lines.
+    """
+    node = exits.enter_context(OpenSearchNode(port=free_port(_OPENSEARCH_PORT), progress=progress))
+    indices = f"{node.url}/api-gateway-request-*"
+
+    def count_held() -> int:
+        fetch_json(f"{indices}/_refresh")  # what was indexed in the last second can't be found yet
+        return int(fetch_json(f"{indices}/_count")["count"])
+
+    return SinkTarget(
+        name="opensearch",
+        section=_OPENSEARCH.format(url=node.url),
+        environment={},
+        page=f"{indices}/_search?q=http.response.status_code:503",
+        count_held=count_held,
     )
 
 

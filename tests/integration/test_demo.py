@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
@@ -19,6 +21,9 @@ from logrouter.demo.receiver import ReceivedEvents
 from logrouter.demo.sink_target import start_receiver, write_config
 from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
@@ -30,6 +35,14 @@ COMMAND = [sys.executable, "-m", "logrouter", "demo"]
 def environment(scratch: Path) -> dict[str, str]:
     """The demo's own folder for temporary files, so that what it leaves is seen."""
     return {**os.environ, "TMPDIR": str(scratch)}
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder that others may enter, too: as root, the search node runs as somebody else."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
 
 
 def left_over(scratch: Path) -> list[str]:
@@ -44,11 +57,12 @@ def left_over(scratch: Path) -> list[str]:
     return found
 
 
-def test_once_agrees_with_the_truth_and_cleans_up(tmp_path, eventually):
+@pytest.mark.parametrize("options", [[], pytest.param(["--opensearch"], marks=pytest.mark.long)], ids=" ".join)
+def test_once_agrees_with_the_truth_and_cleans_up(scratch, eventually, options):
     """A bounded run reads all back that it made, finds every number right, exits 0 and leaves nothing."""
-    command = [*COMMAND, "--once", "--lines", "5000", "--json"]
+    command = [*COMMAND, "--once", "--lines", "5000", "--json", *options]
     done = subprocess.run(
-        command, env=environment(tmp_path), capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+        command, env=environment(scratch), capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
@@ -58,7 +72,7 @@ def test_once_agrees_with_the_truth_and_cleans_up(tmp_path, eventually):
     assert all(check["expected"] == check["found"] for check in said["checks"])
     in_sink = [check["found"] for check in said["checks"] if check["what"] == "events in the sink"]
     assert in_sink == [said["published"]] == [said["delivered"]]
-    eventually(lambda: not left_over(tmp_path), "nothing is left")
+    eventually(lambda: not left_over(scratch), "nothing is left")
 
 
 @pytest.mark.long
@@ -88,7 +102,7 @@ class AllServeError(Exception):
 @pytest.mark.parametrize("faster", [{"route"}, {"tables"}, {"sink"}, {"route", "tables", "sink"}])
 def test_lanes_whose_ports_were_taken_meanwhile_are_started_on_others(broker, tmp_path, monkeypatch, faster):
     """Between the choice of a port and its use another program may be faster: a second demo, say."""
-    free_port, asked = processes._free_port, []
+    free_port, asked = processes.free_port, []
     with socket.socket() as taken, Watchdog() as watchdog, ExitStack() as exits:
         taken.bind(("127.0.0.1", 0))
         wrong = {processes._PORTS[lane]: taken.getsockname()[1] for lane in faster}
@@ -97,7 +111,7 @@ def test_lanes_whose_ports_were_taken_meanwhile_are_started_on_others(broker, tm
             asked.append(preferred)
             return wrong.get(preferred) or free_port(0)
 
-        monkeypatch.setattr(processes, "_free_port", choose)
+        monkeypatch.setattr(processes, "free_port", choose)
         config = write_config(tmp_path, start_receiver(exits))
         lanes = processes.LaneProcesses(tmp_path, broker.bootstrap, watchdog, config)
 

@@ -40,7 +40,7 @@ def start(tmp_path, monkeypatch, tables: list[Lane], *, other_answers: bool) -> 
         return lane
 
     monkeypatch.setattr(processes.subprocess, "Popen", spawn)
-    monkeypatch.setattr(processes, "_free_port", lambda preferred: preferred or 7000)
+    monkeypatch.setattr(processes, "free_port", lambda preferred: preferred or 7000)
     monkeypatch.setattr(processes, "_is_ready", lambda url: other_answers or not url.endswith(":6066"))
     monkeypatch.setattr(processes, "_POLL_SECONDS", 0)
     watchdog = SimpleNamespace(watch=lambda _pid: None, release=lambda _pid: None)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from types import SimpleNamespace
 from urllib.request import urlopen
 
 import pytest
 
 from logrouter import config
-from logrouter.config.options.sinks import WebhookOptions
+from logrouter.config.options.sinks import OpensearchOptions, WebhookOptions
+from logrouter.demo import sink_target
 from logrouter.demo.processes import shipped_config
-from logrouter.demo.sink_target import start_receiver, write_config
+from logrouter.demo.sink_target import start_opensearch, start_receiver, write_config
 
 
 def test_the_file_that_ships_delivers_nowhere():
@@ -37,6 +39,20 @@ def test_the_file_of_the_demo_delivers_to_its_receiver(tmp_path):
     assert held == target.count_held() == 0
     with pytest.raises(config.ConfigError, match="is not set"):
         config.load(made.file, {})
+
+
+def test_the_file_of_the_demo_delivers_to_its_opensearch(tmp_path, monkeypatch):
+    """Where it listens, and what is shown and counted are the indices of the sink."""
+    node = SimpleNamespace(url="http://127.0.0.1:20001")
+    monkeypatch.setattr(sink_target, "OpenSearchNode", lambda **_: nullcontext(node))
+    with ExitStack() as exits:
+        target = start_opensearch(exits, print)
+        [sink] = config.load(write_config(tmp_path, target).file, target.environment).sinks.values()
+
+    assert isinstance(sink.options, OpensearchOptions)
+    assert (sink.name, sink.options.url) == (target.name, node.url)
+    assert sink.options.index is not None
+    assert target.page.startswith(f"{node.url}/{sink.options.index.name}-*/")
 
 
 def test_two_demos_have_a_receiver_each():
