@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from logrouter.kafka.errors import TransactionAbortedError
+from logrouter.kafka.errors import FatalError, RecordTooLargeError, TransactionAbortedError
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from logrouter.deliver.progress import Due, Progress
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.connection import BrokerState
     from logrouter.kafka.consumer import GroupConsumer
+    from logrouter.kafka.records import Partition
     from logrouter.kafka.transaction import TransactionalProducer
+
+_TOO_LARGE: Final = 3
+"""So many refusals in a row of a letter as too large are no accident."""
 
 
 class Commits:
@@ -67,22 +73,31 @@ class Commits:
 
     def finish(self) -> None:
         """Wait for the commit that is on its way, if any. Raises as `begin`."""
-        due, self._running = self._running, None
-        if due is None:
+        if self._running is None:
             return
         try:
             self._producer.await_commit()
         except TransactionAbortedError as aborted:
             # Offsets alone may be committed twice; letters that are visible already must not be written again.
-            if not due.letters or not self._has_landed(due):
+            if not self._running.letters or not self._has_landed(self._running):
+                self._running = None
                 self._note_abort(aborted)
                 return
+        except BaseException:
+            self._running = None  # nobody knows; the process ends
+            raise
+        due, self._running = self._running, None
         if self.aborts > 1:
             log(Log.TRANSACTIONS_RESUMED, aborted=self.aborts)
         self.aborts = 0
         self._broker.mark_up()
         self._assignment.record_commit(due.positions)
         self._progress.committed(due.positions)
+
+    def forget(self, gone: Sequence[Partition]) -> None:
+        """These have left: where they stand is for whoever has them now to say, even if they are ours again."""
+        if self._running is not None:
+            self._running = self._running.without(gone)
 
     def _has_landed(self, due: Due) -> bool:
         """Whether the group stands where the commit has brought it, although nobody has said so."""
@@ -91,6 +106,9 @@ class Commits:
     def _note_abort(self, aborted: TransactionAbortedError) -> None:
         self.aborts += 1
         cause = str(aborted)
+        if isinstance(aborted, RecordTooLargeError) and self.aborts >= _TOO_LARGE:
+            text = f"{cause}: a dead letter is refused as too large; a new process asks how much its topic takes"
+            raise FatalError(text, fenced=False)
         if self.aborts == 1 or cause != self.abort_cause:
             log(Log.TRANSACTION_ABORTED, error=cause)
         self.abort_cause = cause

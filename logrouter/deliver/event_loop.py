@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from logrouter.model import RawRecord
     from logrouter.sinks.contract import Settled
     from logrouter.sinks.delivery import Delivery
+
+
+_CLOSE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class DeliveryThread:
         self._loop = asyncio.new_event_loop()
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="delivery", daemon=True)
         self._thread.start()
 
@@ -54,7 +59,7 @@ class DeliveryThread:
 
     def close_delivery(self, delivery: Delivery) -> None:
         """Close the connections of *delivery*, of which no batch is on its way."""
-        asyncio.run_coroutine_threadsafe(delivery.close(), self._loop)
+        self._loop.call_soon_threadsafe(self._begin_closing, delivery)
 
     def take_finished(self, seconds: float = 0.0) -> list[Finished]:
         """The batches that have ended since the last call; waits up to *seconds* for a first one."""
@@ -66,17 +71,25 @@ class DeliveryThread:
         except queue.Empty:
             return found
 
-    def close(self) -> None:
-        """Cancel whatever is on its way, and end the thread."""
-        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result()
+    def close(self, deliveries: Collection[Delivery] = ()) -> None:
+        """Cancel whatever is on its way, close the connections of *deliveries*, and end the thread."""
+        with contextlib.suppress(TimeoutError):  # what can't be closed ends with the process
+            asyncio.run_coroutine_threadsafe(self._cancel(deliveries), self._loop).result(_CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    async def _cancel(self) -> None:
-        for task in self._tasks:
+    async def _cancel(self, deliveries: Collection[Delivery]) -> None:
+        tasks = [*self._tasks]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
+        await asyncio.gather(*(each.close() for each in deliveries), return_exceptions=True)
+
+    def _begin_closing(self, delivery: Delivery) -> None:
+        task = self._loop.create_task(delivery.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _begin(self, delivery: Delivery, batch: Batch) -> None:
         task = self._loop.create_task(self._deliver(delivery, batch))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logrouter.kafka.consumer import AssignmentStart
+from logrouter.kafka.errors import StoppedError
 from logrouter.telemetry.log import Log
 
 if TYPE_CHECKING:
@@ -30,18 +31,25 @@ class DeliveryMembership:
         broker: BrokerState,
         *,
         finish: Callable[[Sequence[Partition]], None],
+        forget: Callable[[Sequence[Partition]], None],
     ) -> None:
-        """*finish* commits what is done of partitions that are about to leave."""
+        """*finish* commits what is done of partitions that are about to leave.
+
+        *forget* is told of those that have left: what a running commit brings is not about them any more.
+        """
         self._consumer = consumer
         self._assignment = assignment
         self._starts = starts
         self._progress = progress
         self._broker = broker
         self._finish = finish
+        self._forget_commit = forget
         self.joined = False
         """Whether the group has ever given us partitions, or none."""
         self.is_waiting = False
         """Whether all partitions were lost, and the group has not answered since, not even with none."""
+        self.stopped = False
+        """Whether a rebalance had to give up waiting for the cluster, as the process is to stop."""
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Ask the group for partitions of these topics."""
@@ -63,7 +71,11 @@ class DeliveryMembership:
 
     def on_revoked(self, partitions: Sequence[Partition]) -> None:
         """They leave: what is done of them is committed first, so that nobody does it again."""
-        self._finish(partitions)
+        try:
+            if not self.stopped:
+                self._finish(partitions)
+        except StoppedError:
+            self.stopped = True
         self._forget(partitions)
         self._assignment.log_rebalance(Log.PARTITIONS_REVOKED, partitions)
 
@@ -75,6 +87,7 @@ class DeliveryMembership:
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         self._assignment.remove_partitions(partitions)
+        self._forget_commit(partitions)
         for at in partitions:
             self._progress.forget(at)
             self._starts.forget(at)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from logrouter.kafka.records import Partition
 
 Letter = Any
-"""A dead letter, of which nothing is known here but that it belongs to an offset."""
+"""A dead letter, of which nothing is known here but that it belongs to an offset, and its size."""
 
 
 @dataclass(slots=True)
@@ -24,6 +24,7 @@ class _Waiting:
     size: int
     is_settled: bool = False
     letter: Letter | None = None
+    letter_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,15 @@ class Due:
 
     def __bool__(self) -> bool:
         return bool(self.positions)
+
+    def without(self, gone: Iterable[Partition]) -> Due:
+        """The same, but for partitions that have left."""
+        left = set(gone)
+        positions, epochs, letters = (
+            {at: value for at, value in each.items() if at not in left}
+            for each in (self.positions, self.epochs, self.letters)
+        )
+        return Due(positions, epochs, letters)  # type: ignore[arg-type]
 
 
 class Progress:
@@ -50,17 +60,22 @@ class Progress:
         """Records that are read and not settled."""
         self.bytes = 0
         """Bytes of their values."""
+        self.uncommitted = 0
+        """Records that are read and not committed, settled or not."""
+        self.letter_bytes = 0
+        """Bytes of the letters that are not committed."""
         self._waiting: dict[Partition, deque[_Waiting]] = {}
         self._by_offset: dict[Partition, dict[int, _Waiting]] = {}
         self._tickets: dict[Partition, int] = {}
         self._last_ticket = 0
 
-    def add_partition(self, at: Partition) -> None:
-        """The partition is ours from now on, and nothing of it is read."""
+    def add_partition(self, at: Partition) -> int:
+        """The partition is ours from now on, and nothing of it is read; its ticket."""
         self.forget(at)
         self._last_ticket += 1
         self._tickets[at] = self._last_ticket
         self._waiting[at], self._by_offset[at] = deque(), {}
+        return self._last_ticket
 
     def ticket(self, at: Partition) -> int | None:
         """What stands for the present assignment of a partition; None if it is not ours."""
@@ -72,20 +87,28 @@ class Progress:
         self._waiting[at].append(waiting)
         self._by_offset[at][offset] = waiting
         self.records += 1
+        self.uncommitted += 1
         self.bytes += size
 
-    def settle(self, at: Partition, ticket: int | None, offset: int, letter: Letter | None = None) -> None:
-        """The record is delivered, or *letter* takes its place."""
+    def settle(
+        self, at: Partition, ticket: int | None, offset: int, letter: Letter | None = None, letter_size: int = 0
+    ) -> None:
+        """The record is delivered, or *letter* of so many bytes takes its place."""
         if ticket is None or self._tickets.get(at) != ticket:
             return
         waiting = self._by_offset[at].pop(offset)
-        waiting.is_settled, waiting.letter = True, letter
+        waiting.is_settled, waiting.letter, waiting.letter_size = True, letter, letter_size
+        self.letter_bytes += letter_size
         self.records -= 1
         self.bytes -= waiting.size
 
     def is_waiting(self, partitions: Iterable[Partition]) -> bool:
         """Whether a record of any of these is read and not settled."""
         return any(self._by_offset.get(at) for at in partitions)
+
+    def is_committed(self, at: Partition) -> bool:
+        """Whether all that was read of a partition is committed."""
+        return not self._waiting.get(at)
 
     def due(self) -> Due:
         """What may be committed now; the same again and more until `committed` is called."""
@@ -109,12 +132,17 @@ class Progress:
         for at, position in positions.items():
             waiting = self._waiting.get(at)
             while waiting and waiting[0].offset < position:
-                waiting.popleft()
+                self._drop(waiting.popleft())
 
     def forget(self, at: Partition) -> None:
         """The partition is not ours any more."""
         for each in self._by_offset.pop(at, {}).values():
             self.records -= 1
             self.bytes -= each.size
-        self._waiting.pop(at, None)
+        for each in self._waiting.pop(at, ()):
+            self._drop(each)
         self._tickets.pop(at, None)
+
+    def _drop(self, each: _Waiting) -> None:
+        self.uncommitted -= 1
+        self.letter_bytes -= each.letter_size

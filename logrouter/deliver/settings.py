@@ -31,6 +31,8 @@ class DeliverySettings:
     max_waiting_bytes: int
     open_delivery: Callable[[], Delivery]
     """A new delivery to the target, with connections of its own."""
+    target: object
+    """What deliveries are made of: while this is equal, a delivery goes on when the file is read again."""
     commit_interval_ms: int = 1_000
     session_timeout_ms: int = 10_000
     transaction_timeout_ms: int = 10_000

@@ -1,7 +1,9 @@
 """Where a delivery process begins in each partition, and goes on where an offset can't be read any more.
 
 A partition delivers nothing until the cluster has said what the group has committed and whether the topic is still the
-one that was read; then `kafka.offset_reset.decide` says where to begin, and what was lost by that.
+one that was read; then `kafka.offset_reset.decide` says where to begin, and what was lost by that. Where reading of a
+partition has to go on elsewhere, that waits until all that was read before is committed: offsets of a topic that was
+made anew must not mix with those of the former one.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from logrouter.telemetry import metrics
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from logrouter.kafka.assignment import Assignment
     from logrouter.kafka.offset_lookup import Found
@@ -38,20 +40,42 @@ class Loss(NamedTuple):
     start: int
 
 
+class Begun(NamedTuple):
+    """A partition that begins. *place* is to be committed although nothing was read, None if the group knows it."""
+
+    place: int | None = None
+    loss: Loss | None = None
+
+
 class Starts:
     """Starts of the partitions of one consumer."""
 
-    def __init__(self, kafka: Mapping[str, Any], group: str, begin: Begin, assignment: Assignment) -> None:
-        """*begin* is where to begin without a committed offset."""
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        group: str,
+        begin: Begin,
+        assignment: Assignment,
+        is_committed: Callable[[Partition], bool],
+    ) -> None:
+        """*begin* is where to begin without a committed offset.
+
+        *is_committed* says whether all that was read of a partition is committed.
+        """
+        self.begin = begin
         self._group = group
-        self._begin = begin
         self._assignment = assignment
+        self._is_committed = is_committed
         self._lookup = OffsetLookup(kafka, group)
+        self._to_ask: dict[Partition, bool] = {}
+        self.closed: set[Partition] = set()
+        """Partitions that are to begin: what still comes of them does not count."""
         self._truncated: dict[Partition, bool] = {}
         self._doubted: set[Partition] = set()
 
     def ask(self, partitions: Sequence[Partition]) -> None:
         """These are ours from now on, and held until `take` has returned them."""
+        self.closed.update(partitions)
         self._wait_for(dict.fromkeys(partitions))
 
     def take_error(self, message: Message) -> bool:
@@ -68,11 +92,26 @@ class Starts:
             self._wait_for({at: read_to}, with_range=True)
         return True
 
-    def take(self) -> dict[Partition, Loss | None]:
-        """Partitions that begin now, each with what it has lost; they are released by whoever calls."""
+    def begin_anew(self, at: Partition) -> None:
+        """The topic of this partition, which is ours, was made anew: it is decided where the new one begins."""
+        if at in self._assignment.starting:  # an answer that is on its way may be about the former one
+            self._wait_for({at: self._assignment.starting[at]}, with_range=True)
+        else:
+            self._assignment.pause([at])
+            # Not what is committed: that goes with the topic.
+            self._wait_for({at: self._assignment.read_to.get(at)}, with_range=True)
+        self.closed.add(at)
+
+    def take(self) -> dict[Partition, Begun]:
+        """Partitions that begin now; they are released by whoever calls."""
         if not self._assignment.starting:
             return {}
-        begun: dict[Partition, Loss | None] = {}
+        if self._to_ask:
+            due = {at: self._to_ask.pop(at) for at in [*self._to_ask] if self._is_committed(at)}
+            for ranged in (False, True):
+                if asked := [at for at, with_range in due.items() if with_range is ranged]:
+                    self._lookup.ask(asked, with_range=ranged)
+        begun: dict[Partition, Begun] = {}
         starts: dict[Partition, Start] = {}
         for at, found in self._lookup.take().items():
             decision = self._decide(at, found)
@@ -80,7 +119,8 @@ class Starts:
                 continue
             epoch = found.epoch if decision.start == found.offset else None
             starts[at] = Start(FROM_THE_BEGINNING if decision.start is None else decision.start, epoch)
-            begun[at] = self._note_loss(at, decision)
+            begun[at] = self._describe(at, decision)
+        self.closed.difference_update(begun)
         if starts:
             self._assignment.start(starts)
         return begun
@@ -88,6 +128,8 @@ class Starts:
     def forget(self, at: Partition) -> None:
         """The partition is not ours (any more)."""
         self._truncated.pop(at, None)
+        self._to_ask.pop(at, None)
+        self.closed.discard(at)
         self._doubted.discard(at)
         self._lookup.discard(at)
 
@@ -97,7 +139,9 @@ class Starts:
 
     def _wait_for(self, positions: dict[Partition, int | None], *, with_range: bool = False) -> None:
         self._assignment.starting |= positions
-        self._lookup.ask(positions.keys(), with_range=with_range)
+        for at in positions:
+            self._lookup.discard(at)
+            self._to_ask[at] = with_range
 
     def _decide(self, at: Partition, found: Found) -> Decision | None:
         """Where to go on; None if something more has to be asked."""
@@ -106,7 +150,7 @@ class Starts:
         place = ReadPosition(found.offset, committed_id)
         if position is not None:
             place = ReadPosition(position, self._assignment.topic_ids.get(at, ""))
-        begin = Begin.EARLIEST if place.offset is not None else self._begin
+        begin = Begin.EARLIEST if place.offset is not None else self.begin
         if found.log is None and needs_range(place, found.topic_id, begin):
             self._lookup.ask([at], with_range=True)
             return None
@@ -137,20 +181,20 @@ class Starts:
             fenced=False,
         )
 
-    def _note_loss(self, at: Partition, decision: Decision) -> Loss | None:
-        lost = decision.lost
-        if lost is None or decision.start is None:
-            return None
-        end = lost.end if lost.end is not None else "unknown"
-        cause = decision.cause.value
+    def _describe(self, at: Partition, decision: Decision) -> Begun:
+        lost, start = decision.lost, decision.start
+        if lost is None or start is None:
+            # A chosen end is lost if nobody commits it: whoever is next would choose another.
+            is_chosen = decision.cause is Cause.NO_COMMIT and self.begin is Begin.LATEST
+            return Begun(start if is_chosen else None)
         log(
             Log.RECORDS_LOST,
             topic=at[0],
             partition=at[1],
-            cause=cause,
+            cause=decision.cause.value,
             first=lost.first,
-            end=end,
-            next=decision.start,
+            end=lost.end if lost.end is not None else "unknown",
+            next=start,
         )
         metrics.RECORDS_LOST.labels(at[0]).inc(lost.end - lost.first if lost.end is not None else 1)
-        return Loss(lost, _REASONS[decision.cause], decision.start)
+        return Begun(start, Loss(lost, _REASONS[decision.cause], start))

@@ -68,6 +68,7 @@ class Assignment:
         """Where each partition goes on: behind what was read, or where it was sent. Unknown before the first record."""
         self._holds: dict[Partition, int] = {}
         self._held_at: dict[Partition, float] = {}
+        self._full: set[Partition] = set()
 
     def begin_call(self) -> None:
         """`consume()` is called next."""
@@ -86,6 +87,7 @@ class Assignment:
         for topic, partition in gone:
             for known in (self.positions, self.read_to, self.starting, self.topic_ids, self._holds, self._held_at):
                 known.pop((topic, partition), None)
+            self._full.discard((topic, partition))
             metrics.drop_consumer_lag(topic, partition)
 
     def hold(self, partitions: Iterable[Partition]) -> None:
@@ -107,7 +109,19 @@ class Assignment:
             if self._holds[at] <= 0:
                 del self._holds[at]
                 self._held_at.pop(at, None)
-                free.append(at)
+                if at not in self._full:
+                    free.append(at)
+        if free:
+            self._consumer.resume(free)
+
+    def stop_reading(self, partitions: Sequence[Partition]) -> None:
+        """Pause partitions as enough of them is read, for as long as it takes; holds are counted besides."""
+        self._full.update(partitions)
+        self._consumer.pause(partitions)
+
+    def read_on(self) -> None:
+        """There is room again for those of which `stop_reading` was asked."""
+        free, self._full = [at for at in self._full if at not in self._holds], set()
         if free:
             self._consumer.resume(free)
 

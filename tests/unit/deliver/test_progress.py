@@ -74,3 +74,17 @@ def test_a_position_never_passes_a_record_that_is_not_settled(data, steps):
             progress.committed(due.positions)
     letters += progress.due().letters.get(AT, [])
     assert letters == offsets
+
+
+def test_what_is_settled_and_not_committed_is_counted():
+    """Were it not, a cluster that takes no commit would have the process grow."""
+    progress = reading(5, 6)
+    progress.settle(AT, progress.ticket(AT), 5, "bad", 300)
+    assert (progress.records, progress.uncommitted, progress.letter_bytes) == (1, 2, 300)
+    progress.committed({AT: 6})
+    assert (progress.records, progress.uncommitted, progress.letter_bytes) == (1, 1, 0)
+    assert not progress.is_committed(AT)
+    progress.settle(AT, progress.ticket(AT), 6, "bad", 300)
+    progress.forget(AT)
+    assert (progress.records, progress.uncommitted, progress.letter_bytes) == (0, 0, 0)
+    assert progress.is_committed(AT)

@@ -134,6 +134,11 @@ class FakeConsumer:
             self.assigned[at] = max(offset, 0)
             self.paused.add(at)
 
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        gone = set(partitions) - self.assigned.keys()
+        assert not gone, f"{gone} are not assigned"
+        self.paused |= set(partitions)
+
     def resume(self, partitions: Iterable[Partition]) -> None:
         self.paused -= set(partitions)
 
@@ -189,6 +194,10 @@ class FakeLookup:
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
         self._waiting: dict[Partition, bool] = {}
+        self.lows: dict[Partition, int] = {}
+        """Where partitions begin of which records were deleted."""
+        self.ids: dict[str, str] = {}
+        """Ids of topics, "" for the others."""
 
     def ask(self, partitions: Collection[Partition], *, with_range: bool = False) -> None:
         self._waiting |= dict.fromkeys(partitions, with_range)
@@ -200,8 +209,8 @@ class FakeLookup:
         answers: dict[Partition, Found] = {}
         for at in [at for at in self._waiting if not self._cluster.is_unstable(at)]:
             offset, text = self._cluster.committed.get(at, (None, ""))
-            log = LogRange(0, len(self._cluster.logs[at])) if self._waiting.pop(at) else None
-            answers[at] = Found(offset, text, None, "", log)
+            log = LogRange(self.lows.get(at, 0), len(self._cluster.logs[at])) if self._waiting.pop(at) else None
+            answers[at] = Found(offset, text, None, self.ids.get(at[0], ""), log)
         return answers
 
     def close(self) -> None:

@@ -7,8 +7,7 @@ import pytest
 from logrouter.kafka import stall
 from logrouter.kafka.errors import StuckError
 from logrouter.kafka.stall import StallWatch
-
-from .lane_world import SOURCES, World
+from tests.unit.route.lane_world import SOURCES, World
 
 
 class Clock:
