@@ -210,7 +210,11 @@ class World:
         patch.setattr(lane_module, "fetch_topic_facts", lambda _kafka, _topics: {})
         patch.setattr(commits, "log", lambda *_args, **_fields: None)
         self.running = RunningLane(self)
-        self.cluster.on_sleep = lambda: self.running.producer.advance()
+        self.cluster.on_sleep = self._advance
+
+    def _advance(self) -> None:
+        """Time has passed for the producer of the lane that runs now."""
+        self.running.producer.advance()
 
     def version(self, target: str, **changes: object) -> Version[DeliverySettings]:
         """A topics.yaml with another target."""
