@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from logrouter.sinks.opensearch.templates import TemplateSetup
 
 _HOUR_MS: Final = 3_600_000
+_OF_TIMEOUT: Final = 0.8
 _MIN_ANSWER: Final = 4 << 20
 _ITEM: Final = 1 << 10
 
@@ -30,7 +31,14 @@ def opensearch_protocol(options: OpensearchOptions) -> OpensearchProtocol:
         DocumentForm(options.document),
         _credentials(options),
         compress=options.compression == "gzip",
+        patience_seconds=_patience(options),
     )
+
+
+def _patience(options: OpensearchOptions) -> int:
+    if options.aws is not None and options.aws.service == "aoss":
+        return 0  # it has no shards of ours, and refuses some parameters
+    return max(int(options.timeout_seconds * _OF_TIMEOUT), 1)
 
 
 def largest_answer(options: OpensearchOptions) -> int:

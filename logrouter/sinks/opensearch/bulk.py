@@ -40,6 +40,8 @@ class OpensearchProtocol:
     form: DocumentForm = DocumentForm.ECS
     credentials: Credentials = field(default_factory=HeaderCredentials)
     compress: bool = True
+    patience_seconds: int = 0
+    """How long the target may wait for shards that are not there: shorter than we wait, so that it can say so."""
     max_request_bytes: int = MAX_REQUEST_BYTES
 
     def encode(self, events: Sequence[RawRecord]) -> Encoded:
@@ -67,7 +69,8 @@ class OpensearchProtocol:
             action = {"_id": document_id} if at else {"_index": index, "_id": document_id}
             lines += (orjson.dumps({"create": action}), document)
         body = b"\n".join(lines) + b"\n"
-        return Encoded(self._request(f"{at}/_bulk?filter_path={FILTER}", body), len(body), settled)
+        patience = f"&timeout={self.patience_seconds}s" if self.patience_seconds else ""
+        return Encoded(self._request(f"{at}/_bulk?filter_path={FILTER}{patience}", body), len(body), settled)
 
     def _request(self, path: str, body: bytes) -> HttpRequest:
         headers = {"Content-Type": "application/x-ndjson"}

@@ -94,6 +94,10 @@ def test_a_mistake_in_one_sink_does_not_hide_what_is_wrong_with_another():
             f"  s: {sink('index: a, data_stream: b', kind='opensearch')}",
             "sinks.s.data_stream: takes the place of `index`: keep one",
         ),
+        (
+            f"  s: {sink('document: firehose, data_stream: b', kind='opensearch')}",
+            "sinks.s.data_stream: needs documents with @timestamp, which those of `document: firehose` do not have",
+        ),
         (f"  s: {sink('tls: {ca: x.pem}', url='http://h/')}", "sinks.s.tls: is for https, and the url says http"),
         (f"  s: {sink('tls: {key: x.pem}')}", "sinks.s.tls: `certificate` and `key` go together"),
     ],
