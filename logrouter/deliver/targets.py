@@ -64,7 +64,7 @@ def _protocol_of(options: SinkOptions) -> HttpProtocol:
         case OpensearchOptions():
             return opensearch_protocol(options)
         case EventgateOptions():
-            return EventgateProtocol(options.url, options.stream)
+            return EventgateProtocol(options.url, options.stream, options.compression == "gzip")
         case WebhookOptions():
             headers = dict(options.headers or {})
             headers |= {name: secret.reveal() for name, secret in (options.secret_headers or {}).items()}

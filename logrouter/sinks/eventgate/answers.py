@@ -67,6 +67,9 @@ def judge(answer: HttpAnswer) -> Result:
         return Retry(Trouble.NONSENSE, status, "202 is for events that may be lost (`hasty`), which was not asked for")
     if status == 207:
         return Retry(Trouble.NONSENSE, status, f"207 that does not say for which events: {excerpt(answer.body)}")
+    if status == 400:
+        # eventgate lists the events that it refuses. nginx says 400 to a client without the right certificate.
+        return Retry(Trouble.DENIED, status, f"400 that lists no events, so not of eventgate: {excerpt(answer.body)}")
     return judge_status(answer)
 
 

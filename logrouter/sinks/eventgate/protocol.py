@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.sinks.contract import Encoded, Refused, Skipped, SkipReason
 from logrouter.sinks.eventgate.answers import assign, judge, read_items
 from logrouter.sinks.eventgate.document import StreamEvent, make_document
-from logrouter.sinks.http_messages import HttpRequest
+from logrouter.sinks.http_messages import HttpRequest, compress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +28,14 @@ _HEADERS: Final = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class EventgateProtocol:
-    """One eventgate. *url* is the service's; *stream* is `meta.stream` of documents of canonical events."""
+    """One eventgate. *url* is the service's; *stream* is `meta.stream` of documents of canonical events.
+
+    With *compress* bodies are sent in gzip.
+    """
 
     url: str
     stream: str
+    compress: bool = False
     max_request_bytes: int = _MAX_REQUEST_BYTES
 
     def encode(self, events: Sequence[RawRecord]) -> Encoded:
@@ -48,7 +52,8 @@ class EventgateProtocol:
         if not values:
             return Encoded(None, 0, settled)
         body = b"[" + b",".join(values) + b"]"
-        return Encoded(HttpRequest(f"{self.url.rstrip('/')}/v1/events", body, _HEADERS), len(body), settled)
+        request = HttpRequest(f"{self.url.rstrip('/')}/v1/events", body, _HEADERS)
+        return Encoded(compress(request) if self.compress else request, len(body), settled)
 
     def authorise(self, request: HttpRequest, now: float) -> HttpRequest:  # noqa: ARG002 - certificates say who we are
         """The request as it is."""

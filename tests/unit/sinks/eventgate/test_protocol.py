@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -71,6 +73,16 @@ def test_a_request_is_an_array_of_documents_guaranteed_and_without_headers_about
     assert PROTOCOL.authorise(encoded.request, 1.0) == encoded.request
 
 
+def test_a_body_can_be_compressed_and_its_size_is_what_eventgate_unpacks():
+    """Its limit is one of unpacked bytes."""
+    plain = PROTOCOL.encode(records(A, B))
+    packed = replace(PROTOCOL, compress=True).encode(records(A, B))
+
+    assert gzip.decompress(packed.request.body) == plain.request.body
+    assert packed.request.headers["Content-Encoding"] == "gzip"
+    assert packed.size == plain.size
+
+
 def test_without_an_event_that_may_be_sent_there_is_no_request():
     """Eventgate answers an empty array with 400."""
     assert PROTOCOL.encode([]).request is None
@@ -113,7 +125,19 @@ INVALID = "Event failed validation: '.http.status_code' should be integer"
             [Refused(400, INVALID)] * 3,
             id="all invalid",
         ),
-        pytest.param(400, b"", [RefusedTogether(400)] * 3, id="400 of somebody else"),
+        pytest.param(
+            400,
+            b"No required SSL certificate was sent",
+            [
+                Retry(
+                    Trouble.DENIED,
+                    400,
+                    "400 that lists no events, so not of eventgate: No required SSL certificate was sent",
+                )
+            ]
+            * 3,
+            id="400 of a proxy",
+        ),
         pytest.param(
             500,
             {"invalid": [item("invalid", A, **WHY)], "error": [item("error", B, message="no"), item("error", C)]},
