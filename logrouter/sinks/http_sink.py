@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from logrouter.sinks.contract import NoAnswer, Retry, Trouble
+from logrouter.sinks.http_messages import hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,7 +85,9 @@ class HttpSink:
         return await self._send_signed(request)
 
     async def _send_signed(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
-        return await self._client.send(self._protocol.authorise(request, self._clock()))
+        signed = self._protocol.authorise(request, self._clock())
+        answer = await self._client.send(signed)
+        return answer if isinstance(answer, NoAnswer) else hide_secrets(answer, signed)
 
     async def _prepare(self) -> NoAnswer | None:
         """Prepare the target unless another request has just done it; why that was not possible."""

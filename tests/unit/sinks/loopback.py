@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 import ssl
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 OK_AND_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -84,11 +85,11 @@ class Heard:
 
 @asynccontextmanager
 async def serve(
-    answer: bytes | Callable[[str, bytes], bytes | None] = OK, tls: ssl.SSLContext | None = None
+    answer: bytes | Callable[[str, bytes], bytes | Awaitable[bytes] | None] = OK, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Heard]:
     """A server on 127.0.0.1 that answers with these bytes, or with what a function of head and body gives.
 
-    None means no answer at all: the connection stays open.
+    None means no answer at all: the connection stays open. No bytes end it.
     """
     heard = Heard()
     if tls is not None:
@@ -105,10 +106,11 @@ async def serve(
                 heard.heads.append(head)
                 heard.bodies.append(body)
                 reply = answer if isinstance(answer, bytes) else answer(head, body)
+                reply = await reply if inspect.isawaitable(reply) else reply
                 if reply is not None:
                     writer.write(reply)
                     await writer.drain()
-                if reply is not None and b"connection: close" in reply.lower():
+                if reply is not None and (not reply or b"connection: close" in reply.lower()):
                     break
         except (asyncio.IncompleteReadError, OSError):
             pass
