@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import orjson
 import pytest
@@ -14,14 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.model import RawRecord
-from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Retry, Skipped, SkipReason, Trouble
+from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Result, Retry, Skipped, SkipReason, Trouble
 from logrouter.sinks.http_messages import HttpAnswer
 from tests.test_architecture import PURE_MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from logrouter.sinks.contract import Result
 
 PAGE = Path(__file__).parents[3] / "docs" / "adding-a-sink.md"
 [PROTOCOL] = (text for text in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "Protocol:" in text)
@@ -57,6 +55,15 @@ def protocol() -> Any:
 def records(*values: bytes | None) -> list[RawRecord]:
     """Events with these values."""
     return [RawRecord("events", 0, offset, 0, value) for offset, value in enumerate(values)]
+
+
+def test_the_page_says_what_each_result_means():
+    """A row for each that there is."""
+    table = PAGE.read_text().split("\n## What may become of an event\n")[1].split("\n## ")[0]
+    named = [row.title().replace("_", "") for row in re.findall(r"^\| `(DELIVERED)", table, re.MULTILINE)]
+    named += re.findall(r"^\| `(\w+)\(", table, re.MULTILINE)
+
+    assert sorted(named) == sorted(each.__name__ for each in get_args(Result))
 
 
 def test_its_imports_are_those_of_a_pure_room():
