@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logrouter import config
+from logrouter.config.options.sinks import SINK_TYPES
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Result, Retry, Skipped, SkipReason, Trouble
 from logrouter.sinks.http_messages import HttpAnswer
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE = Path(__file__).parents[3] / "docs" / "adding-a-sink.md"
-[PROTOCOL] = (text for text in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "Protocol:" in text)
+PYTHON = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+[PROTOCOL] = (text for text in PYTHON if "Protocol:" in text)
+[OPTIONS] = (text for text in PYTHON if "@options" in text)
 RESULTS = (type(DELIVERED), Refused, RefusedTogether, Retry)
 
 JSON = st.recursive(
@@ -40,16 +44,21 @@ JSON = st.recursive(
 BODIES = st.binary(max_size=30) | JSON.map(orjson.dumps)
 
 
-@pytest.fixture(scope="module")
-def protocol() -> Any:
-    """A protocol of the page's class."""
+def run(code: str) -> dict[str, Any]:
+    """What a module with this code has."""
     module = ModuleType("granary")
     sys.modules["granary"] = module
     try:
-        exec(compile(PROTOCOL, str(PAGE), "exec"), vars(module))  # noqa: S102 - our own documentation
+        exec(compile(code, str(PAGE), "exec"), vars(module))  # noqa: S102 - our own documentation
     finally:
         del sys.modules["granary"]
-    return vars(module)["GranaryProtocol"]("http://granary", "token")
+    return vars(module)
+
+
+@pytest.fixture(scope="module")
+def protocol() -> Any:
+    """A protocol of the page's class."""
+    return run(PROTOCOL)["GranaryProtocol"]("http://granary", "token")
 
 
 def records(*values: bytes | None) -> list[RawRecord]:
@@ -64,6 +73,34 @@ def test_the_page_says_what_each_result_means():
     named += re.findall(r"^\| `(\w+)\(", table, re.MULTILINE)
 
     assert sorted(named) == sorted(each.__name__ for each in get_args(Result))
+
+
+FILE = """
+version: 1
+sources: {gate: {topics: [gate], envelope: plain}}
+routes: [{name: gateway, from: gate, format: kv, to: requests}]
+sinks:
+  store:
+    type: granary
+    from: requests
+    url: http://granary:7000
+    token: %s
+"""
+
+
+def test_its_options_are_those_of_a_sink(monkeypatch):
+    """With the entry in the registry the file loads; its secret is taken by reference alone, and not shown."""
+    monkeypatch.setitem(SINK_TYPES, "granary", run(OPTIONS)["GranaryOptions"])
+    env = {"GRANARY_TOKEN": "0123456789abcdef0123456789abcdef"}
+
+    [sink] = config.parse((FILE % "${GRANARY_TOKEN}").encode(), env).sinks.values()
+    with pytest.raises(config.ConfigError) as wrong:
+        config.parse((FILE % "'0123456789abcdef'").encode(), env)
+
+    assert (sink.options.url, sink.options.token.reveal()) == ("http://granary:7000", env["GRANARY_TOKEN"])
+    assert sink.group == "logrouter-sink-store"
+    assert "10:12: sinks.store.token" in str(wrong.value)
+    assert "0123456789abcdef" not in str(wrong.value)
 
 
 def test_its_imports_are_those_of_a_pure_room():
