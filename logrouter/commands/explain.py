@@ -59,7 +59,7 @@ def explain_command(
     from logrouter.commands import explain_report
     from logrouter.commands.records import RecordSourceError
 
-    settings = settings_of(config_file, bootstrap)
+    settings = settings_of(config_file, bootstrap, sinks=())
     table = settings.table
     if source_name is not None and table.source_named(source_name) is None:
         known = ", ".join(source.name for source in table.sources)

@@ -13,7 +13,7 @@ from logrouter.commands.exit_codes import EXIT_USAGE
 from logrouter.commands.terminal import fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from logrouter.config import Settings
 
@@ -36,6 +36,20 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def names_in(section: str, path: Path | None) -> list[str]:
+    """Keys of a section of the file, which needs not be right: whoever types has not the secrets that it refers to."""
+    from logrouter.config import settings
+    from logrouter.config.yaml import document
+    from logrouter.config.yaml.problems import ConfigError
+
+    try:
+        found = document.read(settings.read_config(path or settings.default_path())).value
+    except (ConfigError, document.DocumentError):
+        return []
+    names = found.get(section) if isinstance(found, dict) else None
+    return [str(name) for name in names] if isinstance(names, dict) else []
+
+
 def complete_source(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Names of sources that begin with *incomplete*, for the shell; none if the file can't be read."""
     return _names_of("sources", context, incomplete)
@@ -47,28 +61,21 @@ def complete_sink(context: click.Context, _parameter: click.Parameter, incomplet
 
 
 def _names_of(section: str, context: click.Context, incomplete: str) -> list[str]:
-    """Keys of a section of the file, which needs not be right: whoever types has not the secrets that it refers to."""
-    from logrouter.config import settings
-    from logrouter.config.yaml import document
-    from logrouter.config.yaml.problems import ConfigError
-
-    try:
-        found = document.read(settings.read_config(context.params.get("config_file") or settings.default_path())).value
-    except (ConfigError, document.DocumentError):
-        return []
-    names = found.get(section) if isinstance(found, dict) else None
-    return [str(name) for name in names if str(name).startswith(incomplete)] if isinstance(names, dict) else []
+    return [name for name in names_in(section, context.params.get("config_file")) if name.startswith(incomplete)]
 
 
-def settings_of(path: Path | None, bootstrap: str | None, instance: str | None = None) -> Settings:
+def settings_of(
+    path: Path | None, bootstrap: str | None, instance: str | None = None, *, sinks: Collection[str] | None = None
+) -> Settings:
     """Settings of the file at *path*, overridden as by `overridden`. If the file is wrong: print why, and exit with 2.
 
-    Without *path* the file is ./topics.yaml if there is one, else the one that ships.
+    Without *path* the file is ./topics.yaml if there is one, else the one that ships. *sinks* are as in
+    `config.settings.load`.
     """
     from logrouter import config
 
     try:
-        settings = config.load(path, os.environ)
+        settings = config.load(path, os.environ, sinks=sinks)
     except config.ConfigError as exc:
         fail(str(exc), EXIT_USAGE)
     return overridden(settings, bootstrap, instance)

@@ -43,14 +43,15 @@ def route_command(
     from logrouter.telemetry.log import Log, log
 
     stop = StopSignal()
-    settings = settings_of(config_file, bootstrap, instance)
+    settings = settings_of(config_file, bootstrap, instance, sinks=())
     host_name = socket.gethostname()
     lane = process.make_lane(settings, default_instance=host_name, stopping=stop)
     port = settings.route_lane.metrics.port if metrics_port is None else metrics_port
 
     def parse(data: bytes) -> Settings:
         path = Path(settings.file)
-        return overridden(config.parse(data, os.environ, name=str(path), folder=path.parent), bootstrap, instance)
+        new = config.parse(data, os.environ, name=str(path), folder=path.parent, sinks=())
+        return overridden(new, bootstrap, instance)
 
     reloader = process.make_reloader(lane, settings, default_instance=host_name, parse=parse)
     hangup.serve_with(reloader.request_reload)

@@ -34,7 +34,7 @@ def test_command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT0
     """
     from logrouter.config import cases
 
-    results = cases.run(settings_of(config_file, None))
+    results = cases.run(settings_of(config_file, None, sinks=()))
     failed = sum(not result.passed for result in results)
     if as_json:
         for result in results:

@@ -11,7 +11,7 @@ import rich_click as click
 
 from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
 from logrouter.commands.help_text import Command
-from logrouter.commands.options import complete_sink, config_options, overridden, settings_of
+from logrouter.commands.options import complete_sink, config_options, names_in, overridden, settings_of
 from logrouter.commands.reload_signal import ReloadSignal
 from logrouter.commands.stop_signal import StopSignal
 from logrouter.commands.terminal import fail
@@ -45,9 +45,9 @@ def sink_command(
     from logrouter.telemetry.log import Log, log
 
     stop = StopSignal()
-    settings = settings_of(config_file, bootstrap, instance)
+    settings = settings_of(config_file, bootstrap, instance, sinks=(name,))
     if name not in settings.sinks:
-        known = ", ".join(settings.sinks) or "none"
+        known = ", ".join(names_in("sinks", config_file)) or "none"
         fail(f"{settings.file} has no sink {name!r}; it has: {known}", EXIT_USAGE)
     host_name = socket.gethostname()
     lane = process.make_lane(settings, name, host_name, stopping=stop)
@@ -56,7 +56,8 @@ def sink_command(
 
     def parse(data: bytes) -> Settings:
         path = Path(settings.file)
-        return overridden(config.parse(data, os.environ, name=str(path), folder=path.parent), bootstrap, instance)
+        new = config.parse(data, os.environ, name=str(path), folder=path.parent, sinks=(name,))
+        return overridden(new, bootstrap, instance)
 
     reloader = process.make_reloader(lane, settings, name, host_name, parse=parse)
     hangup.serve_with(reloader.request_reload)

@@ -45,7 +45,7 @@ def tables_command(
     from logrouter.tables import worker
     from logrouter.tables.settings import SettingsError, from_settings
 
-    settings = settings_of(config_file, bootstrap)
+    settings = settings_of(config_file, bootstrap, sinks=())
     try:
         chosen = from_settings(
             settings, data_dir=data_dir, host=host, port=port, advertise=advertise, instance=instance

@@ -36,7 +36,7 @@ def topics_command(config_file: Path | None, bootstrap: str | None, dry_run: boo
     """
     from logrouter.route import process
 
-    settings = settings_of(config_file, bootstrap)
+    settings = settings_of(config_file, bootstrap, sinks=())
     try:
         findings = process.ensure_topics(settings, dry_run=dry_run)
     except process.ClientError as exc:

@@ -47,7 +47,8 @@ language server complete, explain and check topics.yaml by it once its first lin
 **Environment.** `${NAME}` stands for an environment variable, `${NAME:-default}` for the variable or the default where
 it is unset or empty, and `$${` for a literal `${`. References work in every section but `sources`, `routes` and
 `tests`: what is routed where is the same on every worker that has the file. Settings that hold a secret (passwords,
-private keys, client secrets) take nothing but a reference, and no message, log line or dump ever shows their values.
+private keys, client secrets) take nothing but a reference, and no message, log line or dump ever shows their values. A
+variable that a sink names has to be set for this sink's processes and for `logrouter check`, and for nobody else.
 
 **Generation.** The first twelve hex digits of the SHA-256 of the file's bytes name its content.
 """

@@ -31,7 +31,7 @@ from logrouter.config.yaml.secrets import FromEnv, Secret, expand
 from logrouter.core.trial import TrialBounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from logrouter.config.compile.sinks import ConfiguredSink
     from logrouter.config.options.cases import CaseOptions
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "topics.yaml"
 DEFAULT_BOOTSTRAP: Final = "localhost:9092"
+
+_SINKS: Final = "sinks"
 
 WITHOUT_REFERENCES: Final = frozenset({"version", "sources", "routes", "tests"})
 """Sections in which `${…}` is plain text: what is routed where is the same on every worker that has the file."""
@@ -83,10 +85,14 @@ def default_path() -> Path:
     return packaged if packaged.is_file() else packaged.parent.parent / FILE_NAME
 
 
-def load(path: Path | None, env: Mapping[str, str]) -> Settings:
-    """The settings in the file at *path*, or in the default one; `ConfigError` with every problem."""
+def load(path: Path | None, env: Mapping[str, str], *, sinks: Collection[str] | None = None) -> Settings:
+    """The settings in the file at *path*, or in the default one; `ConfigError` with every problem.
+
+    *sinks* are those that are read, None for all: others count as if they were not there, so that a process needs no
+    secrets and files but its own.
+    """
     file = path or default_path()
-    return parse(read_config(file), env, name=str(file), folder=file.parent)
+    return parse(read_config(file), env, name=str(file), folder=file.parent, sinks=sinks)
 
 
 def read_config(file: Path) -> bytes:
@@ -112,9 +118,16 @@ def reread_config(file: Path) -> bytes:
     return _read(file, read_bounded)
 
 
-def parse(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Settings:
+def parse(
+    data: bytes,
+    env: Mapping[str, str],
+    *,
+    name: str = FILE_NAME,
+    folder: Path = Path(),
+    sinks: Collection[str] | None = None,
+) -> Settings:
     """The settings in the bytes of a topics.yaml; see `load`. Schema files are looked for in *folder*."""
-    examined = examine(data, env, name=name, folder=folder)
+    examined = examine(data, env, name=name, folder=folder, sinks=sinks)
     if examined.settings is None:
         raise ConfigError(name, examined.problems.errors, examined.inputs)
     return examined.settings
@@ -134,7 +147,14 @@ class Examination:
     inputs: tuple[Path, ...] = ()
 
 
-def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folder: Path = Path()) -> Examination:
+def examine(
+    data: bytes,
+    env: Mapping[str, str],
+    *,
+    name: str = FILE_NAME,
+    folder: Path = Path(),
+    sinks: Collection[str] | None = None,
+) -> Examination:
     """Like `parse`, but returns problems and what could be read instead of raising."""
     try:
         doc = document.read(data)
@@ -146,7 +166,7 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         return Examination(problems)
     expanded = {
         key: value if key in WITHOUT_REFERENCES else _expanded(value, key, env, problems)
-        for key, value in doc.value.items()
+        for key, value in _with_sinks(doc.value, sinks).items()
     }
     options = Section(FileOptions, partial=True).read(expanded, "", problems)
     inputs = Inputs(folder)
@@ -156,8 +176,8 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         check_access(options.access, problems)
     if usable(options.tables_lane):
         check_http(options.tables_lane.http, problems)
-    sinks = _build_sinks(options, table, folder, problems)
-    paths = (*inputs.paths, *(path for sink in sinks.values() for path in sink.inputs))
+    built = _build_sinks(options, table, folder, problems)
+    paths = (*inputs.paths, *(path for sink in built.values() for path in sink.inputs))
     if problems.errors:
         return Examination(problems, doc.value, options, None, paths)
     table = replace(table, generation=inputs.generation(data))
@@ -175,9 +195,17 @@ def examine(data: bytes, env: Mapping[str, str], *, name: str = FILE_NAME, folde
         admin_token=options.admin.token if usable(options.admin) else None,
         access=options.access,
         pairing=pairing_options(options.outputs, options.routes),
-        sinks=sinks,
+        sinks=built,
     )
     return Examination(problems, doc.value, options, settings, paths)
+
+
+def _with_sinks(value: dict[str, Any], names: Collection[str] | None) -> dict[str, Any]:
+    """The document without sinks that have other names."""
+    sinks = value.get(_SINKS)
+    if names is None or not isinstance(sinks, dict):
+        return value
+    return value | {_SINKS: {name: sink for name, sink in sinks.items() if name in names}}
 
 
 def _build_sinks(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.options.sinks import WebhookOptions
 from logrouter.config.settings import reread_config
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientError", "FatalError", "StuckError", "make_lane", "make_reloader", "restart_needed"]
 
-_KEYS = {"topics": "from"}
+_FIXED: Final = {"topics": "from", "begin": "begin", "metrics": "metrics"}
+"""Options of a sink that its process reads only when it starts, by attribute, with their keys."""
+_FIXED_OF_LANES: Final = ("instance", "session_timeout_ms", "static_membership", "transaction_timeout_ms")
+"""Options of `route_lane` that count for processes of sinks as well."""
 
 
 def make_lane(settings: Settings, name: str, instance: str, *, stopping: Callable[[], bool]) -> DeliveryLane:
@@ -73,9 +76,12 @@ def restart_needed(old: Settings, new: Settings, name: str) -> list[str]:
         fixed.add(f"sinks.{name}.type")
     if before.group != after.group:
         fixed.add(f"sinks.{name}.group")
-    for option in ("topics", "metrics"):
-        if getattr(before.options, option) != getattr(after.options, option):
-            fixed.add(f"sinks.{name}.{_KEYS.get(option, option)}")
+    for attribute, key in _FIXED.items():
+        if getattr(before.options, attribute) != getattr(after.options, attribute):
+            fixed.add(f"sinks.{name}.{key}")
+    for option in _FIXED_OF_LANES:
+        if getattr(old.route_lane, option) != getattr(new.route_lane, option):
+            fixed.add(f"route_lane.{option}")
     if old.outputs.dead_letter != new.outputs.dead_letter:
         fixed.add("outputs.dead_letter")
     return sorted(fixed)

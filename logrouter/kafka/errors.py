@@ -142,7 +142,10 @@ def fatal_error(error: KafkaError) -> FatalError:
             "long: "
         )
     elif cause == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-        todo = "grant Write and Describe for transactional ids that begin with route_lane.group and a hyphen: "
+        todo = (
+            "grant Write and Describe for transactional ids that begin with the consumer group's name "
+            "(route_lane.group, or that of the sink) and a hyphen: "
+        )
     # First what to do: details name every partition, and long values of the log are cut.
     return FatalError(f"{error.name()}: {todo}{error.str()}", fenced=cause in _FENCED)
 

@@ -287,3 +287,24 @@ def test_a_running_lane_does_not_wait_for_a_pipe_in_the_place_of_its_file(tmp_pa
         reread_config(file)
     file.write_text(SMALL)
     assert reread_config(file) == SMALL.encode()
+
+
+SINKS = """\
+sinks:
+  a: {type: webhook, from: requests, url: 'https://a/', authorization: '${TOKEN_OF_A}'}
+  b: {type: webhook, from: requests, url: 'https://b/', tls: {ca: of-b.pem}}
+"""
+
+
+def test_a_process_needs_the_secrets_and_files_of_its_own_sink_alone() -> None:
+    """Others count as if they were not there; a check reads all of them."""
+    data = f"{SMALL}{SINKS}".encode()
+
+    assert config.parse(data, {}, sinks=()).sinks == {}
+    assert [*config.parse(data, {"TOKEN_OF_A": "x" * 20}, sinks=("a",)).sinks] == ["a"]
+    assert config.parse(data, {}, sinks=("c",)).sinks == {}
+    for names, message in ((("a",), "TOKEN_OF_A is not set"), (("b",), "of-b.pem"), (None, "TOKEN_OF_A is not set")):
+        with pytest.raises(config.ConfigError, match=message):
+            config.parse(data, {}, sinks=names)
+    with pytest.raises(config.ConfigError, match="sinks: must be a mapping"):
+        config.parse(f"{SMALL}sinks: []\n".encode(), {}, sinks=())

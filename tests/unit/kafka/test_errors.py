@@ -56,4 +56,6 @@ def test_error_that_is_not_fatal_is_described():
 def test_a_transactional_id_without_rights_names_what_to_grant():
     """Kafka's own words name neither the id nor the right."""
     error = KafkaError(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "no right", fatal=True)
-    assert "grant Write and Describe for transactional ids" in str(fatal_error(error))
+    text = str(fatal_error(error))
+    assert "grant Write and Describe for transactional ids" in text
+    assert "route_lane.group, or that of the sink" in text
