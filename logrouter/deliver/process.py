@@ -112,7 +112,7 @@ def _delivery_settings(settings: Settings, name: str, instance: str) -> Delivery
         max_waiting_records=o.waiting.max_records,
         max_waiting_bytes=o.waiting.max_bytes,
         open_delivery=partial(open_delivery, sink),
-        target=sink,
+        target=(sink.options, sink.digest),
         session_timeout_ms=settings.route_lane.session_timeout_ms,
         transaction_timeout_ms=settings.route_lane.transaction_timeout_ms,
         static_membership=settings.route_lane.static_membership,
