@@ -61,6 +61,8 @@ def build_sinks(
     written = None if any(not each.path.startswith("sinks") for each in problems.errors) else topics
     for name, options in (sinks or {}).items():
         path = f"sinks.{name}"
+        if name == "test":
+            problems.add(path, "is no name for a sink: `logrouter sink test NAME` sends a test event to the sink NAME")
         if not usable(options):
             continue
         _check_topics(options, path, written, dead_letter_topic, problems)
