@@ -48,7 +48,7 @@ COMMANDS: Final = {
     ),
     "run": (
         "logrouter.commands.run",
-        "Run both lanes on this machine: a route process per core and a tables worker, each kept running.",
+        "Run all on this machine: a route process per core, a tables worker, a process per sink, each kept running.",
     ),
     "schema": (
         "logrouter.commands.schema",

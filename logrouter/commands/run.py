@@ -1,4 +1,4 @@
-"""`logrouter run`: both lanes on one machine, as child processes that are kept running."""
+"""`logrouter run`: both lanes and all sinks on one machine, as child processes that are kept running."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
@@ -18,7 +18,10 @@ from logrouter.commands.stop_signal import StopSignal, ignore_reload
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from logrouter.config import Settings
     from logrouter.process.supervisor import Child
+
+_LAST_PORT: Final = 65_535
 
 
 @click.command("run", cls=Command)
@@ -33,9 +36,10 @@ def run_command(
     route_processes: int | None,
     data_dir: Path | None,
 ) -> None:
-    """Run both lanes on this machine: a route process per core and a tables worker, each kept running.
+    """Run all on this machine: a route process per core, a tables worker, a process per sink, each kept running.
 
-    SIGHUP is passed on to the route processes, which read topics.yaml again.
+    SIGHUP is passed on to the processes of routes and sinks, which read topics.yaml again. A sink that is put into the
+    file while this runs gets its process at the next start.
 
     **Examples**
 
@@ -63,9 +67,28 @@ def run_command(
         )
         for n in range(route_processes or os.cpu_count() or 1)
     ]
-    _pass_on_reload(routing)
+    sinks = _sinks(settings, [*program, "sink"], given, name, {port + n for n in range(len(routing))})
+    _pass_on_reload([*routing, *sinks])
     where = ("--data-dir", str(data_dir)) if data_dir else ()
-    raise SystemExit(supervise([*routing, Child("tables", [*program, "tables", *given, *where])], stopping=stop))
+    raise SystemExit(
+        supervise([*routing, Child("tables", [*program, "tables", *given, *where]), *sinks], stopping=stop)
+    )
+
+
+def _sinks(settings: Settings, program: list[str], given: Sequence[str], name: str, taken: set[int]) -> list[Child]:
+    """A process for each sink. Its metrics are at its own port, or the next one that no other process here has."""
+    from logrouter.process.supervisor import Child
+
+    taken.add(settings.tables_lane.http.port)
+    children = []
+    for sink, configured in settings.sinks.items():
+        port = configured.options.metrics.port
+        while port and port in taken:
+            port = port + 1 if port < _LAST_PORT else 0
+        taken.add(port)
+        own = ["--instance", name, "--metrics-port", str(port)]
+        children.append(Child(f"sink-{sink}", [*program, sink, *given, *own], vital=False))
+    return children
 
 
 def _program(context: click.Context) -> list[str]:

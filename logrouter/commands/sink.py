@@ -39,7 +39,7 @@ def sink_command(
     *,
     as_json: bool,
 ) -> None:
-    """Run one process of the sink NAME: events of its topics go to its target. Or `test NAME`: send it one event.
+    """Run one process of a sink: events of topics to a target outside of Kafka; or send it a test event.
 
     Start as many as you like, each with its own --instance; they share the partitions. An edited topics.yaml comes into
     force by itself, and at once by SIGHUP; a wrong one changes nothing.

@@ -1,7 +1,9 @@
-"""Keeps the processes of one machine running: `logrouter run` starts a route process per core and a tables worker.
+"""Keeps the processes of one machine running: of routes, a tables worker, and one for each sink (`logrouter run`).
 
 A process that ends is started again after a pause, which doubles from half a second to ten. One that ends with
-`EXIT_USAGE`, because it rejects its configuration, stops all others: starting it again would not help.
+`EXIT_USAGE`, because it rejects its configuration, stops all others: starting it again would not help. Unless it is a
+sink's: what is wrong with one target must not stop the lanes, so it is started again each minute, as its file may be
+another by then.
 """
 
 from __future__ import annotations
@@ -22,16 +24,21 @@ if TYPE_CHECKING:
 EXIT_USAGE: Final = 2
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 10.0
+_REFUSED_PAUSE: Final = 60.0
 _STEADY_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.1
 
 
 @dataclass(slots=True)
 class Child:
-    """A child process to keep running: *name* for the log, *command* as argument list; the rest is its state."""
+    """A child process to keep running: *name* for the log, *command* as argument list; the rest is its state.
+
+    All others go on without one that is not *vital*, even if it rejects its configuration.
+    """
 
     name: str
     command: Sequence[str]
+    vital: bool = True
     process: subprocess.Popen[bytes] | None = None
     pause: float = _FIRST_PAUSE / 2
     started: float = 0.0
@@ -56,8 +63,9 @@ class Child:
         now = time.monotonic()
         steady = now - self.started > _STEADY_SECONDS
         self.pause = _FIRST_PAUSE if steady else min(self.pause * 2, _LONGEST_PAUSE)
-        self.process, self.start_at = None, now + self.pause
-        restart = "never" if code == EXIT_USAGE else f"{self.pause:g}s"
+        pause = _REFUSED_PAUSE if code == EXIT_USAGE else self.pause
+        self.process, self.start_at = None, now + pause
+        restart = "never" if code == EXIT_USAGE and self.vital else f"{pause:g}s"
         log(Log.CHILD_EXITED, name=self.name, code=code, restart_in=restart)
 
     def signal(self, number: signal.Signals) -> None:
@@ -67,7 +75,9 @@ class Child:
 
 
 def supervise(children: Sequence[Child], *, stopping: Callable[[], bool], stop_seconds: float = 20.0) -> int:
-    """Run *children* until *stopping* returns true or one ends with `EXIT_USAGE`, then stop all. Returns the exit code.
+    """Run *children* until *stopping* returns true or a vital one ends with `EXIT_USAGE`, then stop all.
+
+    Returns the exit code.
 
     Stopping is SIGTERM, and SIGKILL for those that still run after *stop_seconds*.
     """
@@ -93,7 +103,7 @@ def _check_children(children: Sequence[Child], watchdog: Watchdog) -> int:
         if code is not None:
             watchdog.release(child.process.pid)
             child.note_exit(code)
-            if code == EXIT_USAGE:
+            if code == EXIT_USAGE and child.vital:
                 return EXIT_USAGE
     return 0
 

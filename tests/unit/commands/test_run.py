@@ -63,3 +63,22 @@ def test_without_options_children_find_the_same_file_by_themselves(monkeypatch):
 
     assert started["tables"][-1] == "tables"
     assert "--config" not in started["route-0"]
+
+
+def test_each_sink_has_a_process_with_a_port_of_its_own(monkeypatch, tmp_path):
+    """Its own port, unless another process has that: both sinks have the default one, as has a route process."""
+    file = tmp_path / "topics.yaml"
+    file.write_text(
+        "version: 1\n"
+        "sources: {in: {topics: [in], envelope: plain}}\n"
+        "routes: [{name: r, from: in, format: apache, to: events}]\n"
+        "sinks:\n"
+        "  hook: {type: webhook, from: events, url: 'http://127.0.0.1:1/'}\n"
+        "  other: {type: webhook, from: events, url: 'http://127.0.0.1:1/'}\n"
+        "  third: {type: webhook, from: events, url: 'http://127.0.0.1:1/', metrics: {port: 9300}}\n"
+    )
+    started = run(monkeypatch, "run", "--config", str(file), "--route-processes", "2")
+
+    assert list(started) == ["route-0", "route-1", "tables", "sink-hook", "sink-other", "sink-third"]
+    assert started["sink-hook"][-8:-4] == ["sink", "hook", "--config", str(file)]
+    assert [started[f"sink-{name}"][-1] for name in ("hook", "other", "third")] == ["9102", "9103", "9300"]

@@ -85,3 +85,17 @@ def test_a_reload_asked_for_while_a_child_starts_is_served_once_it_can():
 
     assert child.process is not None
     assert child.process.wait(HANG_SECONDS) == 7
+
+
+def test_a_sink_that_refuses_its_configuration_stops_nobody(caplog):
+    """It is tried again after a minute, as its file may be another by then."""
+    caplog.set_level("INFO")
+    other = Child("other", python("import time; time.sleep(600)"))
+    sink = Child("sink", python("raise SystemExit(2)"), vital=False)
+
+    code = supervise([other, sink], stopping=lambda: sink.process is None and sink.start_at > 0)
+
+    ended = next(record.fields for record in caplog.records if record.getMessage() == "child_exited")
+    assert code == 0
+    assert ended == {"name": "sink", "code": 2, "restart_in": "60s"}
+    assert sink.start_at > time.monotonic() + 30
