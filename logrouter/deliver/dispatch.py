@@ -92,6 +92,14 @@ class Dispatcher:
             self.settle(min(0.1, seconds))
         self.settle()
 
+    def abandon_left(self) -> None:
+        """Give up batches of which all partitions have left: whoever has these now delivers their events again."""
+        for batch, _ in [*self._in_flight.values()]:
+            if not any(map(self._is_current, batch.events, batch.tickets)):
+                del self._in_flight[id(batch)]
+                self._thread.abandon(batch)
+        self._close_retired()
+
     def replace(self, settings: DeliverySettings) -> None:
         """Go on as these settings say. For another target, what waits for the former one goes there."""
         self._batcher.bounds = settings.batch
@@ -110,8 +118,11 @@ class Dispatcher:
     def _is_under_way(self, tickets: Collection[int]) -> bool:
         return any(not set(batch.tickets).isdisjoint(tickets) for batch, _ in self._in_flight.values())
 
+    def _is_current(self, event: RawRecord, ticket: int) -> bool:
+        return self._progress.ticket((event.topic, event.partition)) == ticket
+
     def _submit(self, items: Sequence[tuple[RawRecord, int]]) -> None:
-        current = [(r, t) for r, t in items if self._progress.ticket((r.topic, r.partition)) == t]
+        current = [item for item in items if self._is_current(*item)]
         if current:
             batch = Batch(*map(tuple, zip(*current, strict=True)))
             self._in_flight[id(batch)] = batch, self._delivery
@@ -121,14 +132,15 @@ class Dispatcher:
         if finished.error is not None:
             raise finished.error
         batch = finished.batch
-        del self._in_flight[id(batch)]
+        if self._in_flight.pop(id(batch), None) is None:
+            return  # abandoned
         left, done = [], []
         for event, ticket, settled in zip(batch.events, batch.tickets, finished.settled, strict=True):
             if settled is None:
                 left.append((event, ticket))
                 continue
             at = event.topic, event.partition
-            if self._progress.ticket(at) != ticket:
+            if not self._is_current(event, ticket):
                 continue  # the partition has left: whoever has it now delivers the event again
             done.append(settled)
             if isinstance(settled, Refused):

@@ -44,7 +44,7 @@ class DeliveryThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="delivery", daemon=True)
         self._thread.start()
@@ -52,6 +52,10 @@ class DeliveryThread:
     def submit(self, delivery: Delivery, batch: Batch) -> None:
         """Begin to deliver a batch; `take_finished` tells when that is over."""
         self._loop.call_soon_threadsafe(self._begin, delivery, batch)
+
+    def abandon(self, batch: Batch) -> None:
+        """Let nobody wait for a batch any more: the target may or may not have its events, and gets no more of them."""
+        self._loop.call_soon_threadsafe(self._cancel_batch, batch)
 
     def retire(self, delivery: Delivery) -> None:
         """Let the batches of *delivery* end after the request that they wait for."""
@@ -80,7 +84,7 @@ class DeliveryThread:
         self._loop.close()
 
     async def _cancel(self, deliveries: Collection[Delivery]) -> None:
-        tasks = [*self._tasks]
+        tasks = [*self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
@@ -93,8 +97,12 @@ class DeliveryThread:
 
     def _begin(self, delivery: Delivery, batch: Batch) -> None:
         task = self._loop.create_task(self._deliver(delivery, batch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[id(batch)] = task
+        task.add_done_callback(lambda _: self._tasks.pop(id(batch), None))
+
+    def _cancel_batch(self, batch: Batch) -> None:
+        if (task := self._tasks.get(id(batch))) is not None:
+            task.cancel()
 
     async def _deliver(self, delivery: Delivery, batch: Batch) -> None:
         try:

@@ -137,7 +137,7 @@ class DeliveryLane:
             self._progress,
             self._broker,
             finish=self._finish,
-            forget=self._commits.forget,
+            forget=self._forget,
         )
         self._connected = True
 
@@ -301,6 +301,12 @@ class DeliveryLane:
         self._commits.finish()
         self._commits.begin()
         self._commits.finish()
+
+    def _forget(self, gone: Sequence[Partition]) -> None:
+        """What is on its way of partitions that have left is not ours to wait for."""
+        self._commits.forget(gone)
+        if self._dispatcher is not None:
+            self._dispatcher.abandon_left()
 
     def _swap_version(self, dispatcher: Dispatcher) -> None:
         """Deliver as another version of topics.yaml says: what waits for another target goes there."""

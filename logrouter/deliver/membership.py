@@ -35,7 +35,7 @@ class DeliveryMembership:
     ) -> None:
         """*finish* commits what is done of partitions that are about to leave.
 
-        *forget* is told of those that have left: what a running commit brings is not about them any more.
+        *forget* is told of those that have left: no commit that runs, and no request on its way, is about them any more.
         """
         self._consumer = consumer
         self._assignment = assignment
@@ -43,7 +43,7 @@ class DeliveryMembership:
         self._progress = progress
         self._broker = broker
         self._finish = finish
-        self._forget_commit = forget
+        self._forget_left = forget
         self.joined = False
         """Whether the group has ever given us partitions, or none."""
         self.is_waiting = False
@@ -87,7 +87,7 @@ class DeliveryMembership:
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         self._assignment.remove_partitions(partitions)
-        self._forget_commit(partitions)
         for at in partitions:
             self._progress.forget(at)
             self._starts.forget(at)
+        self._forget_left(partitions)

@@ -65,6 +65,9 @@ class FakeThread:
         self.open.append((delivery, batch))
         self.sent += [(delivery.name, event) for event in batch.events]
 
+    def abandon(self, batch: Batch) -> None:
+        self.open = [(delivery, each) for delivery, each in self.open if each is not batch]
+
     def retire(self, delivery: FakeTarget) -> None:
         self.retired.append(delivery)
 
