@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import ExitStack, nullcontext
 from types import SimpleNamespace
 from urllib.request import urlopen
@@ -19,6 +20,16 @@ from logrouter.demo.sink_target import start_opensearch, start_receiver, write_c
 def test_the_file_that_ships_delivers_nowhere():
     """Whoever starts with it decides where events go."""
     assert config.load(shipped_config(), {}).sinks == {}
+
+
+def test_the_example_in_the_file_that_ships_is_right():
+    """Without its comment signs it is a sink."""
+    before, example, after = re.split(r"^(# sinks:\n(?:#  .*\n)+)", shipped_config().read_text(), flags=re.MULTILINE)
+    text = before + example.replace("# ", "", 1).replace("\n# ", "\n") + after
+
+    settings = config.parse(text.encode(), {"SEARCH_API_KEY": "0123456789abcdef0123456789abcdef"})
+
+    assert list(settings.sinks) == ["search"]
 
 
 def test_the_file_of_the_demo_delivers_to_its_receiver(tmp_path):
