@@ -56,8 +56,14 @@ def complete_source(context: click.Context, _parameter: click.Parameter, incompl
 
 
 def complete_sink(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """As `complete_source`, of sinks."""
-    return _names_of("sinks", context, incomplete)
+    """As `complete_source`, of sinks; as the first word also `test`, and nothing behind a name."""
+    words = context.params.get("words") or ()
+    if words not in ((), ("test",)):
+        return []
+    return [
+        *_names_of("sinks", context, incomplete),
+        *(["test"] if not words and "test".startswith(incomplete) else []),
+    ]
 
 
 def _names_of(section: str, context: click.Context, incomplete: str) -> list[str]:

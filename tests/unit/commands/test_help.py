@@ -166,7 +166,8 @@ sinks:
 @pytest.mark.parametrize(
     ("words", "at", "found"),
     [
-        ("logrouter sink --config {file} ", 4, ["search", "siem"]),
+        ("logrouter sink --config {file} ", 4, ["search", "siem", "test"]),
+        ("logrouter sink --config {file} test ", 5, ["search", "siem"]),
         ("logrouter sink --config {file} se", 4, ["search"]),
         ("logrouter explain --config {file} --source ga", 5, ["gate", "gates"]),
     ],
@@ -188,7 +189,16 @@ def test_a_file_without_names_completes_nothing(tmp_path, text):
     context = click.Context(click.Command("sink"))
     context.params["config_file"] = file
 
-    assert complete_sink(context, click.Argument(["name"]), "") == []
+    assert complete_sink(context, click.Argument(["words"]), "s") == []
+
+
+@pytest.mark.parametrize(("words", "found"), [((), ["test"]), (("test",), []), (("search",), []), (("a", "b"), [])])
+def test_a_sink_or_its_test_is_named_once(tmp_path, words, found):
+    """Nothing follows a name, whatever the file has."""
+    context = click.Context(click.Command("sink"))
+    context.params |= {"config_file": tmp_path / "none", "words": words}
+
+    assert complete_sink(context, click.Argument(["words"]), "te") == found
 
 
 @pytest.mark.parametrize("module", ["logrouter", "logrouter.cli"])
