@@ -10,7 +10,8 @@ import rich_click as click
 
 from logrouter.commands.exit_codes import EXIT_DIFFERENT, EXIT_USAGE
 from logrouter.commands.help_text import Command
-from logrouter.commands.options import config_options, settings_of
+from logrouter.commands.options import config_options
+from logrouter.commands.plan_sinks import compare_sinks, read_file
 from logrouter.commands.terminal import console, fail, print_json
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def plan_command(
     The last records of all source topics are read, of those that either file names. Nothing is written, and no
     consumer group is left behind. The cluster is the one of --config.
 
+    Sinks are compared by their options: which are new, gone or changed, and which processes have to be restarted for
+    that. They do not count for the exit code.
+
     **Examples**
 
         logrouter plan new-topics.yaml
@@ -62,8 +66,8 @@ def plan_command(
     """
     from logrouter.commands import plan_report
 
-    old, new = settings_of(config_file, bootstrap), settings_of(new_file, None)
-    report = _compare(old, new, records, minutes, samples)
+    old, new = read_file(config_file, bootstrap), read_file(new_file, bootstrap)
+    report = _compare(old.settings, new.settings, records, minutes, samples) | {"sinks": compare_sinks(old, new)}
     if as_json:
         print_json(report)
     else:

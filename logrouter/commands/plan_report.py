@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from logrouter.commands.plan_sinks import describe_change
 from logrouter.commands.terminal import harmless
 from logrouter.printable import json_text
 
@@ -37,6 +38,7 @@ def show(out: Console, report: dict[str, Any]) -> None:
         out.print(Text(harmless(line), "red"), soft_wrap=True)
     for sample in report["samples"]:
         _sample(out, sample)
+    _sinks(out, report["sinks"])
     _verdict(out, report)
 
 
@@ -79,6 +81,13 @@ def _numbers(out: Console, report: dict[str, Any]) -> None:
     old, new = times["old_us_per_record"], times["new_us_per_record"]
     change = f", {(new / old - 1) * 100:+.0f} %" if old else ""
     out.print(f"time per record: {old:.2f} → {new:.2f} µs{change}", soft_wrap=True)
+
+
+def _sinks(out: Console, found: dict[str, Any]) -> None:
+    if found["unread"]:
+        out.print(Text(harmless(f"sinks are not compared: {found['unread']}"), "yellow"), soft_wrap=True)
+    for change in found["changes"]:
+        out.print(Text(harmless(describe_change(change)), "yellow"), soft_wrap=True)
 
 
 def _sample(out: Console, sample: dict[str, Any]) -> None:

@@ -1,0 +1,96 @@
+"""What `plan` says of sinks: which are new, gone or changed, and whose processes have to be restarted."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from logrouter.cli import cli
+from logrouter.commands.plan_sinks import compare_sinks, describe_change, read_file
+
+SMALL = """\
+version: 1
+sources: {logs: {topics: [logs], envelope: plain}}
+routes: [{name: a, from: logs, format: kv, to: out}, {name: b, from: logs, format: kv, to: more}]
+"""
+HOOK = "hook: {type: webhook, from: out, url: 'https://h/'}"
+SECRET = "hunter2-hunter2-hunter2"  # noqa: S105 - it is none
+
+
+def planned(tmp_path, monkeypatch, old: str, new: str, *, token: bool = True) -> list[str]:
+    """What is said of two files with these sinks."""
+    monkeypatch.setenv("OTHER", SECRET)
+    if token:
+        monkeypatch.setenv("HOOK_TOKEN", SECRET)
+    files = []
+    for name, sinks in (("old.yaml", old), ("new.yaml", new)):
+        (tmp_path / name).write_text(f"{SMALL}{sinks}\n")
+        files.append(read_file(tmp_path / name, None))
+    found = compare_sinks(*files)
+    lines = [describe_change(change) for change in found["changes"]]
+    assert SECRET not in repr(found) + repr(lines)
+    return [*([found["unread"].replace(str(tmp_path), "")] if found["unread"] else []), *lines]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (HOOK, HOOK, []),
+        ("", HOOK, ["sink hook: new, start its processes (logrouter sink hook)"]),
+        (HOOK, "", ["sink hook: gone, stop its processes: they refuse the file"]),
+        (
+            HOOK,
+            HOOK.replace("h/'", "i/', batch: {max_records: 5}"),
+            ["sink hook: changed (url, batch), comes into force by itself"],
+        ),
+        (
+            HOOK,
+            HOOK.replace("out", "[out, more], connections: 2"),
+            ["sink hook: changed (from, connections), restart its processes for sinks.hook.from"],
+        ),
+        (
+            HOOK,
+            HOOK.replace("webhook", "eventgate"),
+            ["sink hook: changed (type), restart its processes for sinks.hook.type"],
+        ),
+        (
+            HOOK.replace("h/'", "h/', authorization: '${HOOK_TOKEN}'"),
+            HOOK,
+            ["sink hook: changed (authorization), comes into force by itself"],
+        ),
+    ],
+)
+def test_a_sink_that_differs_is_one_line(tmp_path, monkeypatch, old, new, says):
+    """What changes by the names of options, never by their values, and what has to be done."""
+    both = (f"sinks: {{{text}}}" if text else "" for text in (old, new))
+
+    assert planned(tmp_path, monkeypatch, *both) == says
+
+
+def test_what_all_processes_share_is_a_reason_to_restart(tmp_path, monkeypatch):
+    """The cluster, dead letters, and what makes the process a member of its group."""
+    new = f"sinks: {{{HOOK}}}\noutputs: {{dead_letter: {{topic: d}}}}\nroute_lane: {{session_timeout_ms: 6000}}"
+
+    [found] = planned(tmp_path, monkeypatch, f"sinks: {{{HOOK}}}", new)
+
+    assert found.startswith("sink hook: changed (what its processes share), restart its processes for ")
+    assert found.endswith(" for outputs.dead_letter, route_lane.session_timeout_ms")
+
+
+def test_without_the_secrets_of_sinks_the_rest_is_planned(tmp_path, monkeypatch):
+    """Whoever plans has them seldom; it is said that they are left out, and why."""
+    sinks = f"sinks: {{{HOOK[:-1]}, authorization: '${{HOOK_TOKEN}}'}}}}"
+
+    assert planned(tmp_path, monkeypatch, "", sinks, token=False) == [
+        "/new.yaml:4:76: sinks.hook.authorization: environment variable HOOK_TOKEN is not set"
+    ]
+
+
+def test_any_other_mistake_ends_the_command(tmp_path):
+    """Before the cluster is asked."""
+    (tmp_path / "old.yaml").write_text(SMALL)
+    (tmp_path / "new.yaml").write_text(SMALL.replace("kv", "kw") + "sinks: {hook: {}}\n")
+    done = CliRunner().invoke(cli, ["plan", str(tmp_path / "new.yaml"), "--config", str(tmp_path / "old.yaml")])
+
+    assert done.exit_code == 2
+    assert "routes[0].format" in done.output
