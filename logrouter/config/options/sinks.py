@@ -234,7 +234,7 @@ class OpensearchOptions(SinkOptions):
     )
     data_stream: str = opt(
         Text(_INDEX.pattern, "the name of a data stream", 100, may_be_empty=True),
-        "A data stream in the place of indices.",
+        "A data stream in the place of indices; for `document: ecs` alone, as the others have no `@timestamp`.",
         default="",
     )
     document: str = opt(
@@ -245,7 +245,8 @@ class OpensearchOptions(SinkOptions):
     )
     template: bool = opt(
         Boolean(),
-        "Put an index template for the documents there when the process starts, unless one is there.",
+        "Put an index template for the documents there before the first of them, unless one is there. It is what makes "
+        "a status a keyword, and an address an IP.",
         default=True,
     )
     basic_auth: BasicAuthOptions | None = opt(Section(BasicAuthOptions), "User and password.", default=None)
