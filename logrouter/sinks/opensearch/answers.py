@@ -34,7 +34,6 @@ _ABOUT_INDEX: Final = frozenset(
         "invalid_index_name_exception",
         "security_exception",
         "validation_exception",  # no room for further shards
-        "resource_already_exists_exception",
     }
 )
 _ABOUT_INDEX_REASONS: Final = (
@@ -46,14 +45,22 @@ _ABOUT_INDEX_REASONS: Final = (
 _NO_TYPE: Final = "error"
 _ABOUT_REQUEST: Final = frozenset({_NO_TYPE, "illegal_argument_exception"})
 _VALUES: Final = (" Preview of field's value", " The prefix of the first immense term")
-_UNAVAILABLE: Final = frozenset({"unavailable_shards_exception", "process_cluster_event_timeout_exception"})
+# States that pass by themselves, whatever their status; a block with 503 is that of a cluster without a master.
+_PASSING: Final = frozenset(
+    {
+        "unavailable_shards_exception",
+        "process_cluster_event_timeout_exception",
+        "resource_already_exists_exception",  # somebody else has made the index in the same moment
+        "no_shard_available_action_exception",
+    }
+)
 
 
 class ItemError(msgspec.Struct):
     """Why a document was not taken: a name and a sentence."""
 
-    type: str = ""
-    reason: str = ""
+    type: str | None = ""
+    reason: str | None = ""
 
 
 class BulkItem(msgspec.Struct):
@@ -98,19 +105,28 @@ def _judge_item(item: BulkItem) -> Result:
     status, error = item.status, item.error
     if status in _DONE and error is None:
         return DELIVERED
-    kind, reason = ("", "") if error is None else (error.type, error.reason)
+    kind, reason = ("", "") if error is None else (error.type or "", error.reason or "")
     if status == 409 and kind in ("", _CONFLICT):
         return DELIVERED  # it is there already
     detail = _describe(kind, reason) if error is not None else ""
-    if kind in _ABOUT_INDEX or status in _DENIED or reason.startswith(_ABOUT_INDEX_REASONS):
+    if (trouble := _trouble_of(status, kind, reason)) is not None:
+        return Retry(trouble, status, detail)
+    if status in _DENIED:
         return Retry(Trouble.DENIED, status, detail)
-    if status in _OVERLOADED and kind not in _UNAVAILABLE:
+    if status in _OVERLOADED:
         return Retry(Trouble.OVERLOADED, status, detail)
     if 500 <= status <= 599:
         return Retry(Trouble.UNAVAILABLE, status, detail)
     if 400 <= status <= 499 and error is not None:
         return Refused(status, detail)
     return Retry(Trouble.NONSENSE, status, detail)
+
+
+def _trouble_of(status: int, kind: str, reason: str) -> Trouble | None:
+    """What a refusal means that is about the index or the cluster, None if its kind does not say that it is."""
+    if kind in _PASSING or (status == 503 and kind in _ABOUT_INDEX):
+        return Trouble.UNAVAILABLE
+    return Trouble.DENIED if kind in _ABOUT_INDEX or reason.startswith(_ABOUT_INDEX_REASONS) else None
 
 
 def _describe(kind: str, reason: str) -> str:
@@ -132,8 +148,8 @@ def _judge(answer: HttpAnswer) -> Retry | RefusedTogether:
         return Retry(Trouble.DENIED, 400, judged.detail) if answer.status == 400 else judged
     kind, reason = said
     detail = _describe(kind, reason)
-    if kind in _ABOUT_INDEX or reason.startswith(_ABOUT_INDEX_REASONS):
-        return Retry(Trouble.DENIED, answer.status, detail)
+    if (trouble := _trouble_of(answer.status, kind, reason)) is not None:
+        return Retry(trouble, answer.status, detail)
     if answer.status == 400 and kind in _ABOUT_REQUEST:
         return Retry(Trouble.DENIED, answer.status, detail)
     if isinstance(judged, RefusedTogether):

@@ -61,7 +61,8 @@ def test_each_event_has_the_result_of_its_item():
         (item(500, "illegal_state_exception", "?"), Trouble.UNAVAILABLE),
         (item(503, "unavailable_shards_exception", "primary"), Trouble.UNAVAILABLE),
         (item(503, "es_rejected_execution_exception", "queue"), Trouble.OVERLOADED),
-        (item(409, "resource_already_exists_exception", "index"), Trouble.DENIED),
+        (item(400, "resource_already_exists_exception", "index"), Trouble.UNAVAILABLE),
+        (item(503, "cluster_block_exception", "no master"), Trouble.UNAVAILABLE),
         (item(302), Trouble.NONSENSE),
         (item(400), Trouble.NONSENSE),
         (item(201, "odd", "both"), Trouble.NONSENSE),
@@ -129,7 +130,7 @@ def test_items_in_another_order_deliver_nothing():
         (301, b"", Trouble.DENIED),
         (429, b'{"error": {"type": "circuit_breaking_exception", "reason": "Data too large"}}', Trouble.OVERLOADED),
         (429, b"429 Too Many Requests /_bulk", Trouble.OVERLOADED),
-        (503, b'{"error": {"type": "cluster_block_exception", "reason": "no master"}}', Trouble.DENIED),
+        (503, b'{"error": {"type": "cluster_block_exception", "reason": "no master"}}', Trouble.UNAVAILABLE),
         (503, b"", Trouble.OVERLOADED),
         (502, b"", Trouble.UNAVAILABLE),
         (418, b"", Trouble.NONSENSE),
@@ -143,6 +144,13 @@ def test_an_answer_to_the_whole_request_is_one_for_all_events(status: int, body:
     assert len(set(results)) == 1
     [result] = set(results)
     assert (result.trouble if isinstance(result, Retry) else type(result)) == expected
+
+
+def test_an_error_without_words_is_one_all_the_same():
+    """Search engines write null for an exception that has no message."""
+    assert classify({"create": {"status": 500, "error": {"type": "null_pointer_exception", "reason": None}}}) == [
+        Retry(Trouble.UNAVAILABLE, 500, "null_pointer_exception: ")
+    ]
 
 
 def test_values_of_the_event_are_not_in_the_reason():
