@@ -1,9 +1,13 @@
-"""One HTTP request and its answer, within bounds of time and memory. No retry, no redirect, no proxy, no cookie."""
+"""One HTTP request and its answer, within bounds of time and memory. No redirect, no proxy, no cookie.
+
+Nothing is sent again but what went out on a connection that the target had closed while it was idle.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -16,6 +20,7 @@ from logrouter.sinks.tls_trouble import describe_tls_trouble, find_tls_error
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
+    from types import SimpleNamespace
 
     from aiohttp.abc import AbstractResolver
     from yarl import URL
@@ -27,6 +32,12 @@ MAX_CONNECTIONS: Final = 40
 _CONNECT_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 30.0
 _MAX_ERROR: Final = 200
+_LARGE_BODY: Final = 1 << 20
+_HIDDEN: Final = b"********"
+_SECRET_LENGTH: Final = 8
+"""Shorter credentials are hidden only with the word in front of them, as they may be part of any word."""
+_CUT_SHORT: Final = "Not enough data"
+"""What the library says of a body that ends before its length or its last chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,18 @@ class HttpBounds:
     """Headers of every request."""
     user_agent: str | None = "logrouter"
     """None for targets that take what a request says of its sender for something about its events."""
+
+
+@dataclass(slots=True)
+class _Reuse:
+    """Whether a request goes out on a connection that had others before, and whether an answer to it has begun."""
+
+    is_reused: bool = False
+    is_answered: bool = False
+
+
+async def _note_reuse(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
+    context.trace_request_ctx.is_reused = True
 
 
 class HttpClient:
@@ -60,6 +83,7 @@ class HttpClient:
         """
         self._bounds = bounds
         self._tls = tls
+        self._connections = min(bounds.connections, MAX_CONNECTIONS)
         self._guard = guard
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
@@ -72,13 +96,22 @@ class HttpClient:
         try:
             url = request.url if self._guard is None else self._guard.vet_url(request.url)
             async with asyncio.timeout(self._bounds.timeout_seconds):
-                return await self._exchange(request, url)
+                for _ in range(self._connections):
+                    reuse = _Reuse()
+                    try:
+                        return await self._exchange(request, url, reuse)
+                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                        # The target has closed a connection while it was idle, and has not read the request. The others
+                        # that are idle may be closed as well; a new one is not.
+                        if not reuse.is_reused or reuse.is_answered:
+                            raise
+                return await self._exchange(request, url, _Reuse())
         except TimeoutError:
             return NoAnswer(Trouble.TIMEOUT, f"no answer within {self._bounds.timeout_seconds:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _classify_error(error)
 
-    async def _exchange(self, request: HttpRequest, url: str | URL) -> HttpAnswer | NoAnswer:
+    async def _exchange(self, request: HttpRequest, url: str | URL, reuse: _Reuse) -> HttpAnswer | NoAnswer:
         session = self._session or self._open()
         headers = {"Accept-Encoding": "identity", **self._bounds.headers, **request.headers}
         if self._bounds.user_agent is not None:
@@ -86,11 +119,13 @@ class HttpClient:
         async with session.request(
             request.method,
             url,
-            data=request.body,
+            data=request.body if len(request.body) <= _LARGE_BODY else BytesIO(request.body),  # written in pieces
             headers=headers,
             allow_redirects=False,
             ssl=self._tls or True,
+            trace_request_ctx=reuse,
         ) as answer:
+            reuse.is_answered = True
             if answer.headers.get("Content-Encoding", "identity") != "identity":
                 return NoAnswer(Trouble.NONSENSE, "the answer is compressed, which was not asked for")
             body = bytearray()
@@ -101,7 +136,7 @@ class HttpClient:
                         Trouble.NONSENSE, f"{answer.status} with more than {self._bounds.max_answer_bytes} bytes"
                     )
             named = {name.lower(): value for name, value in answer.headers.items()}
-            return HttpAnswer(answer.status, named, bytes(body))
+            return HttpAnswer(answer.status, named, _hide_secrets(bytes(body), request))
 
     def _open(self) -> aiohttp.ClientSession:
         guarded: dict[str, Any] = {}
@@ -111,13 +146,16 @@ class HttpClient:
         elif self._resolver is not None:
             guarded = {"resolver": self._resolver}
         connector = aiohttp.TCPConnector(
-            limit=min(self._bounds.connections, MAX_CONNECTIONS),
+            limit=self._connections,
             use_dns_cache=False,  # a name is looked up anew, and its address vetted anew, at each connection
             keepalive_timeout=_IDLE_SECONDS,
             **guarded,
         )
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
             connector=connector,
+            trace_configs=[tracing],
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
             skip_auto_headers=("User-Agent",),
             trust_env=False,
@@ -132,6 +170,16 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _hide_secrets(body: bytes, request: HttpRequest) -> bytes:
+    """A body without the secrets of its request, which targets repeat that show what they were sent."""
+    secret = request.headers.get("Authorization", "").encode()
+    if not secret or not body:
+        return body
+    _, _, credentials = secret.rpartition(b" ")
+    body = body.replace(secret, _HIDDEN)
+    return body.replace(credentials, _HIDDEN) if len(credentials) >= _SECRET_LENGTH else body
 
 
 def _classify_error(error: Exception) -> NoAnswer:
@@ -149,10 +197,16 @@ def _classify_error(error: Exception) -> NoAnswer:
         return NoAnswer(Trouble.TLS, "the target ended the connection during the handshake")
     if isinstance(error, aiohttp.ClientConnectorError):
         return NoAnswer(Trouble.CONNECT, _say(os_error))
-    if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, ValueError)):
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return NoAnswer(Trouble.BROKEN, "the target ended the connection before its answer")
+    if isinstance(error, aiohttp.ClientPayloadError) and _CUT_SHORT in str(error):
+        return NoAnswer(Trouble.BROKEN, "the connection ended in the middle of the answer")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return NoAnswer(Trouble.NONSENSE, f"no HTTP: {' '.join(error.message.split())}"[:_MAX_ERROR])
+    if isinstance(error, (aiohttp.ClientPayloadError, ValueError)):
         return NoAnswer(Trouble.NONSENSE, _say(error))
     return NoAnswer(Trouble.BROKEN, _say(error))
 
 
 def _say(error: BaseException) -> str:
-    return (str(error) or type(error).__name__)[:_MAX_ERROR]
+    return " ".join((str(error) or type(error).__name__).split())[:_MAX_ERROR]
