@@ -36,6 +36,8 @@ def open_sink(sink: ConfiguredSink) -> Sink:
         bounds = replace(bounds, user_agent=None)  # eventgate writes it into events that have none
     if isinstance(options, OpensearchOptions):
         bounds = replace(bounds, max_answer_bytes=largest_answer(options))
+    if isinstance(options, WebhookOptions):
+        bounds = replace(bounds, secret_headers=frozenset(name.lower() for name in options.secret_headers or ()))
     client = HttpClient(bounds, tls=sink.tls, guard=_guard_of(sink.options))
     if isinstance(options, SplunkOptions) and options.acknowledge:
         protocol = _splunk_protocol(options, channel=str(uuid.uuid4()))

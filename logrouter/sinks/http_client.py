@@ -33,6 +33,7 @@ _CONNECT_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 30.0
 _MAX_ERROR: Final = 200
 _LARGE_BODY: Final = 1 << 20
+_SECRET_HEADERS: Final = frozenset({"authorization", "x-amz-security-token"})
 _HIDDEN: Final = b"********"
 _SECRET_LENGTH: Final = 8
 """Shorter credentials are hidden only with the word in front of them, as they may be part of any word."""
@@ -49,6 +50,8 @@ class HttpBounds:
     connections: int = 8
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of every request."""
+    secret_headers: frozenset[str] = frozenset()
+    """Headers, in lower case, whose values are hidden in answers that repeat them, besides those known for secrets."""
     user_agent: str | None = "logrouter"
     """None for targets that take what a request says of its sender for something about its events."""
 
@@ -136,7 +139,20 @@ class HttpClient:
                         Trouble.NONSENSE, f"{answer.status} with more than {self._bounds.max_answer_bytes} bytes"
                     )
             named = {name.lower(): value for name, value in answer.headers.items()}
-            return HttpAnswer(answer.status, named, _hide_secrets(bytes(body), request))
+            return HttpAnswer(answer.status, named, self._hide_secrets(bytes(body), request))
+
+    def _hide_secrets(self, body: bytes, request: HttpRequest) -> bytes:
+        """A body without the secrets of its request, which targets repeat that show what they were sent."""
+        if not body:
+            return body
+        for name, value in request.headers.items():
+            if name.lower() in _SECRET_HEADERS or name.lower() in self._bounds.secret_headers:
+                secret = value.encode()
+                body = body.replace(secret, _HIDDEN)
+                _, _, credentials = secret.rpartition(b" ")
+                if len(credentials) >= _SECRET_LENGTH:
+                    body = body.replace(credentials, _HIDDEN)
+        return body
 
     def _open(self) -> aiohttp.ClientSession:
         guarded: dict[str, Any] = {}
@@ -170,16 +186,6 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-def _hide_secrets(body: bytes, request: HttpRequest) -> bytes:
-    """A body without the secrets of its request, which targets repeat that show what they were sent."""
-    secret = request.headers.get("Authorization", "").encode()
-    if not secret or not body:
-        return body
-    _, _, credentials = secret.rpartition(b" ")
-    body = body.replace(secret, _HIDDEN)
-    return body.replace(credentials, _HIDDEN) if len(credentials) >= _SECRET_LENGTH else body
 
 
 def _classify_error(error: Exception) -> NoAnswer:

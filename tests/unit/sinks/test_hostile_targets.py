@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import tracemalloc
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -290,16 +291,24 @@ def test_no_event_is_lost_whatever_a_target_does():
     run(test)
 
 
-@pytest.mark.parametrize("text", ["Splunk 0123-4567-89ab", "invalid token 0123-4567-89ab"])
-def test_a_target_that_repeats_our_secret_gives_it_away_nowhere(text):
+@pytest.mark.parametrize(
+    ("header", "value", "text"),
+    [
+        ("Authorization", "Splunk 0123-4567-89ab", "Splunk 0123-4567-89ab"),
+        ("authorization", "Splunk 0123-4567-89ab", "invalid token 0123-4567-89ab"),
+        ("X-Amz-Security-Token", "0123-4567-89ab", '{"token": "0123-4567-89ab"}'),
+        ("X-Api-Key", "0123-4567-89ab", "X-Api-Key: 0123-4567-89ab"),
+    ],
+)
+def test_a_target_that_repeats_our_secret_gives_it_away_nowhere(header, value, text):
     """Pages for developers show the headers of a request; answers are told in logs, dead letters and on `/readyz`."""
 
     async def test() -> None:
         page = text.encode()
         head = b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(page)
-        client = HttpClient(PATIENT)
+        client = HttpClient(replace(PATIENT, secret_headers=frozenset({"x-api-key"})))
         async with hostile_target(say(head + page)) as target:
-            answer = await client.send(HttpRequest(target.url, b"[]", {"Authorization": "Splunk 0123-4567-89ab"}))
+            answer = await client.send(HttpRequest(target.url, b"[]", {header: value}))
             await client.close()
         assert isinstance(answer, HttpAnswer)
         assert b"********" in answer.body
