@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.access_lint import warn_access
+from logrouter.config.eventgate_lint import warn_eventgate
 from logrouter.config.kafka_lint import warn_kafka
 from logrouter.config.options.match import LOOKS_LIKE, read_mapping
 from logrouter.config.options.match_fields import ENVELOPE
@@ -95,6 +96,7 @@ def _lint(file: FileOptions, table: RouteTable, document: Any, problems: Problem
     _short_retention(file, problems)
     warn_privacy(file, problems)
     warn_sinks(file, problems)
+    warn_eventgate(file, table, problems)
 
 
 def _condition(route: RouteOptions) -> Condition:
