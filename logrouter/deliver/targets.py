@@ -11,7 +11,7 @@ from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, 
 from logrouter.deliver.opensearch_target import largest_answer, opensearch_protocol, template_setup
 from logrouter.sinks.acknowledged_sink import AcknowledgedSink
 from logrouter.sinks.eventgate.clients import ClientRate, ClientRules
-from logrouter.sinks.eventgate.protocol import EventgateProtocol
+from logrouter.sinks.eventgate.protocol import MAX_ANSWER_BYTES, EventgateProtocol
 from logrouter.sinks.http_client import HttpBounds, HttpClient
 from logrouter.sinks.http_sink import HttpSink
 from logrouter.sinks.splunk.protocol import SplunkMetadata, SplunkProtocol
@@ -33,7 +33,8 @@ def open_sink(sink: ConfiguredSink) -> Sink:
     options = sink.options
     bounds = HttpBounds(timeout_seconds=options.timeout_seconds, connections=options.connections)
     if isinstance(options, EventgateOptions):
-        bounds = replace(bounds, user_agent=None)  # eventgate writes it into events that have none
+        # eventgate writes a user agent into events that have none, and may repeat all events in an answer.
+        bounds = replace(bounds, user_agent=None, max_answer_bytes=MAX_ANSWER_BYTES)
     if isinstance(options, OpensearchOptions):
         bounds = replace(bounds, max_answer_bytes=largest_answer(options))
     if isinstance(options, WebhookOptions):

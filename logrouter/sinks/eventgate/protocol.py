@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from logrouter.sinks.contract import Result
     from logrouter.sinks.http_messages import HttpAnswer
 
-_MAX_REQUEST_BYTES: Final = 10_000_000
-"""eventgate reads bodies of up to 10 MB, unpacked."""
+_MAX_REQUEST_BYTES: Final = 5_000_000
+"""Half of what eventgate reads, unpacked: it may repeat all events with reasons, which has to fit into an answer."""
+MAX_ANSWER_BYTES: Final = 32 << 20
 _HEADERS: Final = {"Content-Type": "application/json"}
 
 
