@@ -32,23 +32,28 @@ def event_id(number: int) -> str:
     return f"00000000-0000-8000-8000-{number:012d}"
 
 
-def event(number: int, *, status: int = 200, agent: str | None = None, at: str = "2026-05-04T10:00:00.000Z") -> bytes:
-    """A canonical event of a request that began *at* a time."""
+def event(number: int, *, status: int = 200, agent: str | None = None, ms: int = 12) -> bytes:
+    """A canonical event of a request."""
     made: dict[str, Any] = {
         "$schema": "/logrouter/api_request/1.1.0",
         "meta": {
             "stream": "api-gateway.request",
-            "dt": at,
+            "dt": "2026-05-04T10:00:00.000Z",
             "id": event_id(number),
             "request_id": str(number),
             "uri": f"/core/v1/page/{number}",
         },
         "api": "core",
         "client_id": f"client-{number % 7}",
-        "http": {"method": "GET", "path": f"/core/v1/page/{number}", "protocol": "HTTP/1.1", "status_code": status},
+        "http": {
+            "method": "GET",
+            "path": f"/core/v1/page/{number % 10}",
+            "protocol": "HTTP/1.1",
+            "status_code": status,
+        },
         "status_class": f"{status // 100}xx",
-        "outcome": "ok" if status < 400 else "backend_error",
-        "total_time_ms": 12 + number % 100,
+        "outcome": "throttled" if status == 429 else "ok" if status < 400 else "backend_error",
+        "total_time_ms": ms,
         "weight": 1.0,
         "source": {"format": "envoy", "topic": "gateway", "partition": 0, "offset": number, "index": 0},
     }
