@@ -30,7 +30,7 @@ def test_hangup_is_ignored_before_anything_is_loaded(monkeypatch, command, modul
     """The configuration is the first thing that they read."""
     heard = []
 
-    def settings_of(*_):
+    def settings_of(*_, **_options):
         signal.raise_signal(signal.SIGHUP)
         heard.append(command)
         raise SystemExit(0)

@@ -151,6 +151,11 @@ ROWS = [
     (["route", "--config", "bad.yaml"], 2),
     (["tables", "--config", FILE], 2),
     (["run", "--config", "bad.yaml"], 2),
+    (["sink", HOSTILE, "--config", "good.yaml"], 2),
+    (["sink", "test", HOSTILE, "--config", "good.yaml"], 2),
+    (["sink", HOSTILE, HOSTILE, "--config", "good.yaml"], 2),
+    (["sink", "a", "--config", "bad.yaml"], 2),
+    (["sink", "test", "a", "--config", FILE, "--json"], 2),
     (["token", HOSTILE, "--scope", "usage:read"], 2),
     (["token", "a", "--scope", HOSTILE], 2),
     (["token", "a", "--client", HOSTILE], 0),
@@ -318,6 +323,13 @@ def test_a_comparison_drives_nothing():
                 "changes": [{"at": HOSTILE, "old": HOSTILE, "new": {HOSTILE: HOSTILE}}],
             }
         ],
+        "sinks": {
+            "unread": HOSTILE,
+            "changes": [
+                {"sink": HOSTILE, "change": "changed", "options": [HOSTILE], "restart": [HOSTILE]},
+                {"sink": HOSTILE, "change": "new", "options": [], "restart": []},
+            ],
+        },
         "differs": True,
         "effects": {"lost": 1},
     }
