@@ -86,7 +86,7 @@ def _show(out: Console, found: Findings) -> None:
     sources = found.settings.table.sources
     routes = {route.name for source in sources for route in source.routes}
     says = _counted(0, len(found.problems)) if found.problems else "ok"
-    of = _phrase((len(sources), "source"), (len(routes), "route"))
+    of = _phrase((len(sources), "source"), (len(routes), "route"), (len(found.settings.sinks), "sink"))
     text = f"{says}: {of}, generation {found.settings.generation}"
     out.print(Text(text, _STYLES["warning"] if found.problems else "green"), soft_wrap=True)
 

@@ -120,9 +120,12 @@ def _delivery_settings(settings: Settings, name: str, instance: str) -> Delivery
 
 
 def _batch_bounds(options: SinkOptions) -> BatchBounds:
-    batch = options.batch
+    batch, rate = options.batch, options.events_per_second
     is_single = isinstance(options, WebhookOptions) and options.body == "event"
-    return BatchBounds(1 if is_single else batch.max_records, batch.max_bytes, batch.max_wait_ms / 1000)
+    most = 1 if is_single else batch.max_records
+    if rate is not None:
+        most = min(most, max(int(rate), 1))  # more at once would be faster than the rate for as long as it takes
+    return BatchBounds(most, batch.max_bytes, batch.max_wait_ms / 1000)
 
 
 def open_delivery(sink: ConfiguredSink, **options: Any) -> Delivery:

@@ -135,7 +135,8 @@ class SinkOptions:
     connections: int = opt(Integer(1, 40), "Requests that are on their way at a time, at most.", default=8)
     events_per_second: float | None = opt(
         Number(0.01, 1e9),
-        "Send no faster than this, for each process. What is not sent yet waits in Kafka.",
+        "Send no faster than this, for each process; a request has what may be sent in a second at most. What is not "
+        "sent yet waits in Kafka.",
         default=None,
     )
     compression: str = opt(Choice(("gzip", "none")), "How bodies are compressed.", default="gzip")

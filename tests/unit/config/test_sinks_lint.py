@@ -58,12 +58,12 @@ TOKEN = "'${TOKEN}'"  # noqa: S105 - a reference
             "sinks.s.retry.give_up_after_seconds: is longer than outputs.retention_ms (604800000): events ",
         ),
         (
-            f"  s: {webhook('waiting: {max_records: 999}')}",
+            f"  s: {webhook('body: lines, waiting: {max_records: 999}')}",
             "",
             "sinks.s.waiting.max_records: is less than batch.max_records (1000): no batch becomes full",
         ),
         (
-            f"  s: {webhook('waiting: {max_bytes: 1024}')}",
+            f"  s: {webhook('body: array, waiting: {max_bytes: 1024}')}",
             "",
             "sinks.s.waiting.max_bytes: is less than batch.max_bytes (4194304): no batch becomes full",
         ),
@@ -102,6 +102,7 @@ def test_warning(tmp_path, sinks, more, warning):
         f"  s: {webhook(f'authorization: {TOKEN}', url='url: http://127.0.0.1:1/')}",
         f"  s: {webhook(f'authorization: {TOKEN}', url='url: http://localhost:1/')}",
         f"  s: {webhook(url='url: http://h/')}",
+        f"  s: {webhook('waiting: {max_records: 999}')}",
         f"  s: {{type: eventgate, from: out, {URL}}}",
     ],
 )

@@ -75,10 +75,13 @@ def test_options_of_splunk_reach_its_requests():
         ("type: webhook, batch: {max_records: 50}", 1),
         ("type: webhook, body: array, batch: {max_records: 50}", 50),
         ("type: webhook, body: lines", 1000),
+        ("type: webhook, body: lines, events_per_second: 20.5", 20),
+        ("type: webhook, body: lines, events_per_second: 0.1", 1),
+        ("type: webhook, body: lines, events_per_second: 5000", 1000),
     ],
 )
-def test_a_request_with_one_event_takes_batches_of_one(more, records):
-    """Whatever `batch` says."""
+def test_a_batch_has_what_a_request_takes_and_a_second_may_have(more, records):
+    """One event where the body is one, whatever `batch` says; and no more than the rate allows in a second."""
     lane = process.make_lane(settings_of(more), "out", "host", stopping=lambda: True)
 
     assert lane.versions.version.settings.batch.max_records == records

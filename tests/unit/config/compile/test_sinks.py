@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from logrouter import config
+from logrouter.route import process
 
 SMALL = """\
 version: 1
@@ -154,3 +155,11 @@ def test_https_without_files_trusts_what_the_machine_does():
     assert sinks["s"].tls.verify_mode is ssl.CERT_REQUIRED
     assert sinks["s"].tls.check_hostname
     assert sinks["t"].tls is None
+
+
+def test_what_sinks_read_and_write_is_created_with_the_other_topics():
+    """`logrouter topics` knows the topics of routes and of dead letters; a sink needs no others."""
+    settings = parsed(f"  s: {sink(topics='[out, more]')}")
+    wanted = {topic.name for topic in process.wanted_topics(settings)}
+
+    assert wanted >= {*settings.sinks["s"].options.topics, settings.outputs.dead_letter.topic}
