@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.options.file import FileOptions
@@ -71,6 +72,7 @@ def misplaced(text: str, path: str) -> str | None:
     return next(filter(suggests_secret, referenced(text)), None)
 
 
+@lru_cache(maxsize=4096)
 def may_name_secret(word: str) -> bool:
     """Whether a word of the file is the key of a secret, or may be meant to be: also one that is spelt wrong."""
     if looks_secret(word) or word in _KEYS or word == _HEADERS:

@@ -7,10 +7,11 @@ import time
 import uuid
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 
-from logrouter.config.yaml.secrets import REDACTED, Secret
+from logrouter.config.yaml.secrets import REDACTED, FromEnv, Secret
 from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.deliver.targets import open_sink
@@ -90,7 +91,7 @@ def probe(configured: ConfiguredSink, sink: Sink | None = None) -> ProbeReport:
     kind, trouble, detail, meaning = _describe(result)
     return ProbeReport(
         configured.name,
-        configured.options.url,
+        _shown_url(configured.options.url),
         event_id,
         size,
         round(time.monotonic() - began, 3),
@@ -100,6 +101,14 @@ def probe(configured: ConfiguredSink, sink: Sink | None = None) -> ProbeReport:
         _without_secrets(detail, configured.options),
         meaning,
     )
+
+
+def _shown_url(url: str) -> str:
+    """The URL; of one from the environment only where it leads, as some services put a secret into the path."""
+    if not isinstance(url, FromEnv):
+        return url
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/…"
 
 
 async def _send(sink: Sink, record: RawRecord) -> tuple[int, Result, int]:

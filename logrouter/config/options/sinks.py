@@ -128,7 +128,9 @@ class SinkOptions:
         default="earliest",
     )
     group: str = opt(_GROUP, "Consumer group; empty means `logrouter-sink-` and the name.", default="")
-    url: str = opt(TargetUrl(), "Where the target is.")
+    url: str = opt(
+        TargetUrl(), "Where the target is. Of one from the environment (`${NAME}`) the path is shown nowhere."
+    )
     timeout_seconds: float = opt(
         Number(0.1, 600), "From the first byte of a request to the last of its answer.", default=30.0
     )

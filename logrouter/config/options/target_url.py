@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from logrouter.config.yaml.kinds import INVALID
 from logrouter.config.yaml.problems import quote_value
+from logrouter.config.yaml.secrets import FromEnv
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
@@ -23,12 +24,12 @@ class TargetUrl:
     """An absolute http or https URL. User, query and fragment may hold secrets: they are neither taken nor repeated."""
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
-        """The URL as it is written."""
+        """The URL as it is written; one from the environment is told from others still, as its path may be a secret."""
         why = self._why_refused(value)
         if why:
             problems.add(path, why)
             return INVALID
-        return str(value)
+        return value if isinstance(value, FromEnv) else str(value)
 
     def schema(self) -> dict[str, Any]:
         """A string."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MAX_WIDTH: Final = 110
 """Longer lines are cut around the place."""
 
+MAX_LINE: Final = 4_000
+"""Of a longer line nothing is shown: nobody reads it, and looking at each of its words would take long."""
+
 _WORD = re.compile(r"[A-Za-z0-9_.]+")
 _URL_WITH_MORE = re.compile(r"://[^\s@?#]*[@?#]")
 """A URL with a user and a password, or a query."""
@@ -41,6 +44,6 @@ def _may_hold_secret(lines: Sequence[str], index: int, is_secret: Callable[[str]
         here = len(line) - len(line.lstrip())
         if line.strip() and here < indent:
             indent = here
-            if any(map(is_secret, _WORD.findall(line))):
+            if len(line) > MAX_LINE or any(map(is_secret, _WORD.findall(line))):
                 return True
     return False

@@ -92,6 +92,16 @@ def test_an_event_that_is_not_sent_is_not_taken():
     assert "blocked" in report.meaning
 
 
+def test_the_path_of_a_url_from_the_environment_is_not_in_a_report():
+    """Chat services put the secret there: whoever has the URL may post."""
+    file = FILE.replace(b"https://hooks.example.org/in", b"${HOOK_URL}")
+    env = {"HOOK_TOKEN": "tok-3f9a-very-private", "HOOK_URL": "https://hooks.example.org:8443/T0/B0/very-private"}
+    sink = config.parse(file, env, folder=Path()).sinks["hook"]
+
+    assert probe(sink, MemorySink()).url == "https://hooks.example.org:8443/…"
+    assert "very-private" not in repr(sink)
+
+
 def test_no_secret_is_in_a_report():
     """Targets repeat what they were sent."""
     report = probe(SINK, MemorySink([[Refused(400, "bad header Authorization: tok-3f9a-very-private")]]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logrouter.config.secret_options import may_name_secret
-from logrouter.config.yaml.excerpt import MAX_WIDTH, excerpt
+from logrouter.config.yaml.excerpt import MAX_LINE, MAX_WIDTH, excerpt
 from logrouter.config.yaml.problems import Problem
 
 
@@ -24,6 +24,7 @@ def shown(text: str, line: int | None, column: int | None) -> tuple[str, str] | 
         ("a", 2, 1, None),
         ("a", 0, 1, None),
         ("a", None, None, None),
+        ("a: " + "x" * MAX_LINE, 1, 1, None),
         ("a\tb\x1b[1m", 1, 3, ("a b [1m", "  ^")),
         ("x" * 300, 1, 1, ("x" * MAX_WIDTH, "^")),
         ("x" * 299 + "y", 1, 300, ("x" * (MAX_WIDTH - 1) + "y", " " * (MAX_WIDTH - 1) + "^")),
