@@ -108,7 +108,7 @@ def _judge_item(item: BulkItem) -> Result:
     kind, reason = ("", "") if error is None else (error.type or "", error.reason or "")
     if status == 409 and kind in ("", _CONFLICT):
         return DELIVERED  # it is there already
-    detail = _describe(kind, reason) if error is not None else ""
+    detail = describe(kind, reason) if error is not None else ""
     if (trouble := _trouble_of(status, kind, reason)) is not None:
         return Retry(trouble, status, detail)
     if status in _DENIED:
@@ -129,11 +129,11 @@ def _trouble_of(status: int, kind: str, reason: str) -> Trouble | None:
     return Trouble.DENIED if kind in _ABOUT_INDEX or reason.startswith(_ABOUT_INDEX_REASONS) else None
 
 
-def _describe(kind: str, reason: str) -> str:
+def describe(kind: str, reason: str) -> str:
     """Why, without the value of a field that search engines put at the end: it may be what nobody should read."""
     for mark in _VALUES:
         reason = reason.partition(mark)[0]
-    return f"{kind}: {reason}"[:MAX_DETAIL]
+    return (reason if kind == _NO_TYPE else f"{kind}: {reason}")[:MAX_DETAIL]
 
 
 def _judge(answer: HttpAnswer) -> Retry | RefusedTogether:
@@ -147,7 +147,7 @@ def _judge(answer: HttpAnswer) -> Retry | RefusedTogether:
     if said is None:
         return Retry(Trouble.DENIED, 400, judged.detail) if answer.status == 400 else judged
     kind, reason = said
-    detail = _describe(kind, reason)
+    detail = describe(kind, reason)
     if (trouble := _trouble_of(answer.status, kind, reason)) is not None:
         return Retry(trouble, answer.status, detail)
     if answer.status == 400 and kind in _ABOUT_REQUEST:

@@ -13,7 +13,7 @@ import orjson
 
 from logrouter.sinks.contract import Retry, Trouble
 from logrouter.sinks.http_messages import HttpRequest, judge_status
-from logrouter.sinks.opensearch.answers import error_of
+from logrouter.sinks.opensearch.answers import describe, error_of
 from logrouter.sinks.opensearch.documents import FIELDS_OF
 from logrouter.sinks.opensearch.fields import MAPPINGS
 from logrouter.sinks.opensearch.rotation import Rotation
@@ -107,9 +107,8 @@ class TemplateSetup:
         """Nothing here is about an event, so no event is refused for it."""
         judged = judge_status(answer)
         said = error_of(answer.body)
-        why = f"{said[0]}: {said[1]}" if said is not None else judged.detail
-        detail = f"the index template {self.name} can't be {what}, so put it there yourself and say `template: false`, "
-        detail += f"or mend this: {why}"[:_MAX_DETAIL]
+        why = judged.detail if said is None else describe(*said)
+        detail = f"the index template {self.name} can't be {what}: {why[:_MAX_DETAIL]}; `template: false` does without"
         if isinstance(judged, Retry):
             return Retry(judged.trouble, answer.status, detail, judged.after_seconds)
         return Retry(Trouble.DENIED, answer.status, detail)
