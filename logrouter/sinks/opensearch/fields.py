@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -123,14 +124,25 @@ class DocumentBuilder:
         return sections
 
 
+@lru_cache(maxsize=256)
+def _path_of(section: str) -> tuple[tuple[str, ...], str]:
+    """The names above a section, and its own."""
+    *parents, name = section.split(".")
+    return tuple(parents), name
+
+
 def nest(sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """One object of sections by dotted name; "" names the object itself."""
-    document: dict[str, Any] = dict(sections.get("", {}))
-    for name, section in sections.items():
-        if not name or not section:
+    """One object of sections by dotted name, which become parts of it; "" names the object itself."""
+    document: dict[str, Any] = sections.get("", {})
+    for section, values in sections.items():
+        if not section or not values:
             continue
+        parents, name = _path_of(section)
         place = document
-        for part in name.split("."):
-            place = place.setdefault(part, {})
-        place.update(section)
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        if name in place:
+            place[name].update(values)
+        else:
+            place[name] = values
     return document
