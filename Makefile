@@ -38,7 +38,7 @@ test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills a
 compat: $(STAMP)  ## keep what this version writes for the tests of later ones, in a minute (VERSION=0.2.0)
 	@$(BIN)/python -m tests.compat.record $(VERSION)
 
-fuzz: $(STAMP)  ## coverage-guided fuzzing of every envelope and format, 20 s each, with a guard on time (ARGS=--list)
+fuzz: $(STAMP)  ## coverage-guided fuzzing of every envelope, format and sink, 20 s each, with a guard on time (ARGS=--list)
 	@$(BIN)/python fuzz/run.py $(ARGS)
 
 bench: bench-route bench-fold bench-formats bench-serve  ## all benchmarks, with machine, versions and data

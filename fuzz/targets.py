@@ -1,4 +1,4 @@
-"""What is fuzzed: every envelope and every format of the tables, so that a new one is included by itself.
+"""What is fuzzed: every envelope, format and sink of the tables, so that a new one is included by itself.
 
 A target is a function of bytes that fails if what it calls raises, or gives something that the next stage can't take.
 Its seeds are the cases of the golden corpus.
@@ -6,12 +6,14 @@ Its seeds are the cases of the golden corpus.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
 from fuzz.redaction import check_bytes, check_wrapped
+from fuzz.sinks import sink_targets
 from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.format import ErrorRule, FormatSettings, FormatSettingsError, KeyRule
@@ -43,13 +45,16 @@ class Target(NamedTuple):
 
 
 def targets() -> dict[str, Target]:
-    """Every target by its name: `envelope:<name>`, `format:<name>`, `pattern:<name>` where one is taken, `redact:…`."""
+    """Every target by its name: `envelope:<name>`, `format:<name>`, `pattern:<name>` where one is taken, `redact:…`, `sink-…`."""
     made = [envelope_target(name) for name in ENVELOPES]
     made += [format_target(name) for name in FORMATS]
     made += [pattern_target(name) for name, each in FORMATS.items() if "pattern" in each.takes]
     made += [
         Target("redact:wrapped", check_wrapped, lambda: (bytes([number] * 24) for number in range(24))),
         Target("redact:bytes", check_bytes, lambda: (record for name in ENVELOPES for record in records(name))),
+    ]
+    made += [
+        Target(name, partial(run, kind), partial(seeds, kind)) for name, (run, seeds, kind) in sink_targets().items()
     ]
     return {target.name: target for target in made}
 

@@ -14,6 +14,7 @@ from logrouter.core.envelopes import ENVELOPES
 from logrouter.core.formats import FORMATS
 from logrouter.model import Ignored, Parsed, Reason
 from tests.conftest import HANG_SECONDS
+from tests.unit.sinks.stand_ins import STAND_INS
 
 FUZZ = Path(__file__).parents[2] / "fuzz"
 
@@ -59,10 +60,12 @@ def test_an_unknown_target_is_an_error(tmp_path):
     assert run("--targets", "format:none").returncode == 2
 
 
-def test_every_envelope_and_format_is_a_target_with_seeds():
+def test_every_envelope_format_and_sink_is_a_target_with_seeds():
     """A new one is included by itself."""
     targets = module("targets").targets()
     assert {f"envelope:{name}" for name in ENVELOPES} | {f"format:{name}" for name in FORMATS} <= targets.keys()
+    sinks = {kind.replace(" ", "-") for kind in STAND_INS}
+    assert {f"{what}:{name}" for what in ("sink-answer", "sink-value") for name in sinks} <= targets.keys()
     assert {"pattern:nginx", "pattern:apache", "redact:wrapped", "redact:bytes"} <= targets.keys()
     assert [name for name, target in targets.items() if not any(target.seeds())] == []
 

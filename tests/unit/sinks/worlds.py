@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -36,6 +37,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+CORPUS_OF_ANSWERS = Path(__file__).parent / "opensearch" / "answers"
 _AT_ONCE = PaceLimits(max_requests=1, first_pause=0, longest_pause=0)
 
 
