@@ -29,6 +29,7 @@ VALIDATOR = jsonschema_rs.validator_for(
     orjson.loads(packaged_schemas()["wikimedia/api-gateway/request/1.0.0"]), validate_formats=True, offline=True
 )
 """Stricter than ours: with formats, as eventgate's is."""
+EXAMPLE = CORPUS.parents[1] / "docs" / "examples" / "wikimedia.yaml"
 SOURCE = config.load(None, {}).table.source_of("rsyslog-notice")
 EVENT: dict[str, Any] = {
     "$schema": "/logrouter/api_request/1.1.0",
@@ -205,6 +206,24 @@ def test_every_event_of_the_corpus_becomes_a_valid_document_that_keeps_what_it_s
         assert sent["meta"]["request_id"] == event["meta"].get("request_id", event["meta"]["id"])
         for name in ("status_code", "request_headers", "client_ip"):
             assert sent.get("http", {}).get(name) == event.get("http", {}).get(name)
+
+
+def test_events_of_a_route_with_the_schema_are_sent_with_all_that_the_route_has_written():
+    """Those of docs/examples/wikimedia.yaml, made of its own test lines: only ids of requests are added."""
+    settings = config.load(EXAMPLE, {})
+    source = settings.table.source_of("rsyslog-notice")
+    found = []
+    for case in settings.tests:
+        line = RawRecord("rsyslog-notice", 3, 7, NOW, case.line.encode())
+        for outcome in process(source, line, NOW, ids.for_partition("test", "rsyslog-notice", 3)):
+            if isinstance(outcome, Accepted) and outcome.route == "api-gateway":
+                sent = document(outcome.value)
+                added = {"request_id": outcome.event["meta"]["id"]}
+                assert sent == outcome.event | {"meta": added | outcome.event["meta"]}
+                assert VALIDATOR.is_valid(sent)
+                found.append(sent["meta"]["stream"])
+
+    assert found == ["api-gateway.request"] * 2
 
 
 JSON = st.recursive(
