@@ -116,14 +116,11 @@ class HttpClient:
 
     async def _exchange(self, request: HttpRequest, url: str | URL, reuse: _Reuse) -> HttpAnswer | NoAnswer:
         session = self._session or self._open()
-        headers = {"Accept-Encoding": "identity", **self._bounds.headers, **request.headers}
-        if self._bounds.user_agent is not None:
-            headers.setdefault("User-Agent", self._bounds.user_agent)
         async with session.request(
             request.method,
             url,
             data=request.body if len(request.body) <= _LARGE_BODY else BytesIO(request.body),  # written in pieces
-            headers=headers,
+            headers=request.headers,
             allow_redirects=False,
             ssl=self._tls or True,
             trace_request_ctx=reuse,
@@ -169,10 +166,14 @@ class HttpClient:
         )
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_note_reuse)
+        headers = {"Accept-Encoding": "identity", **self._bounds.headers}
+        if self._bounds.user_agent is not None:
+            headers["User-Agent"] = self._bounds.user_agent
         self._session = aiohttp.ClientSession(
             connector=connector,
             trace_configs=[tracing],
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+            headers=headers,  # those of a request take their place, however they are spelled
             skip_auto_headers=("User-Agent",),
             trust_env=False,
             auto_decompress=False,
