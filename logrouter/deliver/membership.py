@@ -35,7 +35,7 @@ class DeliveryMembership:
     ) -> None:
         """*finish* commits what is done of partitions that are about to leave.
 
-        *forget* is told of those that have left: no commit that runs, and no request, is about them any more.
+        *forget* is told of those that have left: no running commit and no request on its way is about them any more.
         """
         self._consumer = consumer
         self._assignment = assignment

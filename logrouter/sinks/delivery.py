@@ -101,7 +101,7 @@ class Delivery:
             again, together, beside = [], [], []
             for index, result in zip(part, results, strict=True):
                 if isinstance(result, Retry):
-                    if self._clock() < deadline:
+                    if self._clock() < deadline or self._retired:  # another target may take it at once
                         again.append(index)
                     else:
                         settled[index] = Refused(result.status, f"given up: {result.detail or result.trouble}")
@@ -162,6 +162,7 @@ class Delivery:
             )
         except BaseException:
             self._pace.cancel()
+            self._changed.set()
             raise
         self._note(results, started)
         return results

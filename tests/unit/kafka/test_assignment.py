@@ -110,3 +110,32 @@ def test_a_partition_that_is_held_for_long_is_named(clock):
     why = "can't be read yet: see the log, or a transaction may be open"
     assert said == ["", f"logs [3] and 1 more {why}", f"other [1] {why}", ""]
     assert consumer == [OTHER, LOGS]
+
+
+class Paused(set):
+    """A consumer: the partitions that are paused."""
+
+    def pause(self, partitions):
+        self.update(partitions)
+
+    def resume(self, partitions):
+        self.difference_update(partitions)
+
+
+def test_a_pause_for_room_does_not_end_a_hold_nor_count_as_one(clock):
+    """However they overlap, a partition delivers when there is room and no hold on it; room is never a fault."""
+    consumer = Paused()
+    parts = Assignment(consumer)
+    parts.add_partitions([LOGS, OTHER, MORE])
+    parts.stop_reading([LOGS, OTHER, MORE])
+    parts.pause([LOGS])
+    clock[0] += 60
+    parts.release([LOGS])
+    assert (consumer, parts.why_waiting) == ({LOGS, OTHER, MORE}, "")
+
+    parts.pause([OTHER])
+    parts.remove_partitions([MORE])
+    parts.read_on()
+    assert consumer == {OTHER, MORE}
+    parts.release([OTHER])
+    assert consumer == {MORE}

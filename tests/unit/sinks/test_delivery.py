@@ -169,6 +169,41 @@ def test_batches_end_after_their_request_when_the_delivery_is_retired():
     asyncio.run(asyncio.wait_for(run(), 30))
 
 
+def test_a_batch_that_is_cancelled_lets_others_go_on():
+    """The one request that may be on its way was its own."""
+
+    async def run() -> None:
+        permits = asyncio.Semaphore(0)
+        sink = MemorySink(permits=permits)
+        delivery = Delivery("memory", sink, PaceLimits(max_requests=1, first_pause=0, longest_pause=0))
+        given_up, other = [asyncio.ensure_future(delivery.deliver(events(value))) for value in (b"a", b"b")]
+        await sink.wait_for_requests(1)
+        await asyncio.sleep(0)
+        given_up.cancel()
+        permits.release()
+        assert await other == [DELIVERED]
+
+    asyncio.run(asyncio.wait_for(run(), 5))
+
+
+def test_a_delivery_that_is_retired_gives_up_nothing():
+    """Its time is over, but another target may take the event at once."""
+
+    async def run() -> None:
+        now = 100.0
+        permits = asyncio.Semaphore(0)
+        sink = MemorySink([NoAnswer(Trouble.BROKEN)], permits=permits)
+        delivery = Delivery("memory", sink, AT_ONCE, give_up_seconds=10, clock=lambda: now)
+        batch = asyncio.ensure_future(delivery.deliver(events(b"a")))
+        await sink.wait_for_requests(1)
+        now += 20
+        delivery.retire()
+        permits.release()
+        assert await batch == [None]
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
 def test_the_state_of_a_target_is_told_in_one_line():
     """While it fails; not before and not after."""
 
