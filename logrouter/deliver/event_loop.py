@@ -68,6 +68,8 @@ class DeliveryThread:
     def take_finished(self, seconds: float = 0.0) -> list[Finished]:
         """The batches that have ended since the last call; waits up to *seconds* for a first one."""
         found: list[Finished] = []
+        if not self._thread.is_alive() and not self._loop.is_closed():
+            raise RuntimeError("the thread that delivers has ended")
         try:
             found.append(self._finished.get(block=seconds > 0, timeout=seconds or None))
             while True:

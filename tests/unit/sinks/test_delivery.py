@@ -169,6 +169,24 @@ def test_batches_end_after_their_request_when_the_delivery_is_retired():
     asyncio.run(asyncio.wait_for(run(), 30))
 
 
+@pytest.mark.parametrize("told", [[], [DELIVERED] * 3, None])
+def test_a_bug_in_a_sink_is_said_and_the_events_are_sent_again(told, caplog):
+    """A wrong number of results, or an exception: the process goes on, and whether the target is down is seen."""
+
+    class Buggy(MemorySink):
+        def classify(self, answer: tuple[list[bytes], object], events: Sequence[RawRecord]) -> Sequence[Result]:
+            if len(self.requests) > 1:
+                return super().classify((answer[0], None), events)
+            if told is None:
+                raise KeyError("items")
+            return told
+
+    sink = Buggy()
+    assert deliver(sink, events(b"a", b"b")) == [DELIVERED, DELIVERED]
+    assert sink.requests == [[b"a", b"b"]] * 2
+    assert [record.getMessage() for record in caplog.records] == ["internal_error", "sink_down"]
+
+
 def test_a_batch_that_is_cancelled_lets_others_go_on():
     """The one request that may be on its way was its own."""
 
