@@ -45,7 +45,10 @@ class Target(NamedTuple):
 
 
 def targets() -> dict[str, Target]:
-    """Every target by its name: `envelope:<name>`, `format:<name>`, `pattern:<name>` where one is taken, `redact:…`, `sink-…`."""
+    """Every target by its name.
+
+    `envelope:<name>`, `format:<name>`, `pattern:<name>` where one is taken, `redact:…`, `sink-…`.
+    """
     made = [envelope_target(name) for name in ENVELOPES]
     made += [format_target(name) for name in FORMATS]
     made += [pattern_target(name) for name, each in FORMATS.items() if "pattern" in each.takes]
