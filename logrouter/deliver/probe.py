@@ -87,7 +87,7 @@ def probe(configured: ConfiguredSink, sink: Sink | None = None) -> ProbeReport:
     topic, event_id = configured.options.topics[0], ID_PREFIX + uuid.uuid4().hex[:16]
     record = RawRecord(topic, 0, 0, now_ms, make_event(topic, event_id, now_ms))
     began = time.monotonic()
-    size, result, status = asyncio.run(_send(sink or open_sink(configured), record))
+    size, result, answer = asyncio.run(_send(sink or open_sink(configured), record))
     kind, trouble, detail, meaning = _describe(result)
     return ProbeReport(
         configured.name,
@@ -97,8 +97,8 @@ def probe(configured: ConfiguredSink, sink: Sink | None = None) -> ProbeReport:
         round(time.monotonic() - began, 3),
         kind,
         trouble,
-        status,
-        _without_secrets(detail, configured.options),
+        getattr(answer, "status", 0),
+        _without_secrets(detail, configured.options, by_target=not isinstance(answer, NoAnswer)),
         meaning,
     )
 
@@ -111,17 +111,16 @@ def _shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/…"
 
 
-async def _send(sink: Sink, record: RawRecord) -> tuple[int, Result, int]:
-    """Size of the body, what became of the event, and the status of the answer, 0 without one."""
+async def _send(sink: Sink, record: RawRecord) -> tuple[int, Result, Any]:
+    """Size of the body, what became of the event, and the answer, None if nothing was sent."""
     try:
         encoded = sink.encode([record])
         if encoded.settled[0] is not None:
-            return encoded.size, encoded.settled[0], 0
+            return encoded.size, encoded.settled[0], None
         answer = await sink.send(encoded.request)
         if isinstance(answer, NoAnswer):
-            return encoded.size, Retry(answer.trouble, detail=answer.detail), 0
-        result = sink.classify(answer, [record])[0]
-        return encoded.size, result, getattr(answer, "status", 0)
+            return encoded.size, Retry(answer.trouble, detail=answer.detail), answer
+        return encoded.size, sink.classify(answer, [record])[0], answer
     finally:
         await sink.close()
 
@@ -138,11 +137,11 @@ def _describe(result: Result) -> tuple[str, str, str, str]:
     return "refused", "", result.detail, "refused for what it is: such an event would become a dead letter"
 
 
-def _without_secrets(text: str, options: object) -> str:
-    """What a target says may repeat what it was sent."""
+def _without_secrets(text: str, options: object, *, by_target: bool) -> str:
+    """What a target says may repeat what it was sent. Our own words name addresses that we have connected to."""
     for secret in _secrets_in(options):
         text = text.replace(secret, REDACTED)
-    return STRICT.text(text)
+    return STRICT.text(text) if by_target else text
 
 
 def _secrets_in(value: Any) -> Iterator[str]:

@@ -89,6 +89,7 @@ def test_an_event_that_the_target_refuses_ends_with_1(tmp_path, target):
 
 def test_a_target_that_is_away_ends_with_1(tmp_path, target):
     """Nothing listens any more."""
+    target.shutdown()  # else a thread of it may still take a connection
     target.server_close()
     done = run(tmp_path, target.url, "test", "hook")
     assert "answer   connect after" in done.stdout

@@ -80,6 +80,14 @@ def test_every_trouble_is_explained(trouble):
     assert probe(SINK, MemorySink([NoAnswer(trouble)])).meaning
 
 
+def test_an_address_that_does_not_answer_is_named_whole():
+    """It is where we went, not whom a target speaks of: those are cut, as in dead letters."""
+    nobody = NoAnswer(Trouble.CONNECT, "[Errno 111] Connect call failed ('192.0.2.7', 9200)")
+
+    assert "'192.0.2.7'" in probe(SINK, MemorySink([nobody])).detail
+    assert "192.0.2.7" not in probe(SINK, MemorySink([[Refused(400, "not for 192.0.2.7")]])).detail
+
+
 def test_an_event_that_is_not_sent_is_not_taken():
     """The configuration may say so."""
 
