@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrouter import config
@@ -21,6 +21,7 @@ from logrouter.config.settings import examine
 from logrouter.config.yaml.document import read
 from logrouter.config.yaml.kinds import INVALID, declared_options
 from logrouter.config.yaml.problems import Problems
+from tests.conftest import examples
 
 SMALL = """\
 version: 1
@@ -270,3 +271,27 @@ def test_no_key_is_a_secret_of_one_type_and_plain_in_another():
 
     assert {key for key, found in kinds.items() if len(found) > 1} == set()
     assert SINK.of["webhook"] is WebhookOptions
+
+
+KEYS = sorted({option.key for of in SINK_TYPES.values() for _, option in declared_options(of)})
+VALUES = st.recursive(
+    st.sampled_from(
+        [None, True, 0, -1, 1e9, "", "out", "x", "https://h/", "${KEY}", "${TOKEN}", "${MISSING}", "http://"]
+    ),
+    lambda below: st.one_of(
+        st.lists(below, max_size=3),
+        st.dictionaries(st.sampled_from(["name", "user", "password", "ca", "networks", "x-api-key", "region"]), below),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=examples(150))
+@given(st.sampled_from([*SINK_TYPES, "other"]), st.dictionaries(st.sampled_from([*KEYS, "other"]), VALUES, max_size=8))
+def test_any_section_is_settings_or_problems_with_their_places(kind, options):
+    """Whatever is written in it: nothing raises, and no message has what came from the environment."""
+    found = examine(with_sinks(json.dumps({"s": {"type": kind, **options}})).encode(), ENV)
+
+    assert (found.settings is None) is bool(found.problems.errors)
+    assert all(problem.line == 4 and problem.path.startswith("sinks.s") for problem in found.problems.errors)
+    assert not any(ENV["KEY"] in str(problem) or ENV["TOKEN"] in str(problem) for problem in found.problems.errors)
