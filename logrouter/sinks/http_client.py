@@ -36,7 +36,7 @@ _LARGE_BODY: Final = 1 << 20
 _SECRET_HEADERS: Final = frozenset({"authorization", "x-amz-security-token"})
 _HIDDEN: Final = b"********"
 _SECRET_LENGTH: Final = 8
-"""Shorter credentials are hidden only with the word in front of them, as they may be part of any word."""
+"""What is shorter may be part of any word."""
 _CUT_SHORT: Final = "Not enough data"
 """What the library says of a body that ends before its length or its last chunk."""
 
@@ -145,10 +145,9 @@ class HttpClient:
         for name, value in request.headers.items():
             if name.lower() in _SECRET_HEADERS or name.lower() in self._bounds.secret_headers:
                 secret = value.encode()
-                body = body.replace(secret, _HIDDEN)
-                _, _, credentials = secret.rpartition(b" ")
-                if len(credentials) >= _SECRET_LENGTH:
-                    body = body.replace(credentials, _HIDDEN)
+                for each in (secret, secret.rpartition(b" ")[2]):  # with and without the scheme
+                    if len(each) >= _SECRET_LENGTH:
+                        body = body.replace(each, _HIDDEN)
         return body
 
     def _open(self) -> aiohttp.ClientSession:

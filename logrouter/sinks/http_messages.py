@@ -20,9 +20,6 @@ _DENIED: Final = frozenset(
 )
 """Refusals of whoever asks, or of how: another event would be refused as well."""
 _OVERLOADED: Final = frozenset({425, 429, 503, 529})
-_SECRET_HEADERS: Final = frozenset({"authorization", "x-amz-security-token"})
-_SHORTEST_SECRET: Final = 8
-"""What is shorter is found in answers that repeat nothing."""
 MAX_DETAIL: Final = 500
 _LEVEL: Final = 3
 """Of gzip: further ones make bodies of JSON a few per cent smaller, and cost several times as much."""
@@ -92,17 +89,3 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None
-
-
-def hide_secrets(answer: HttpAnswer, sent: HttpRequest) -> HttpAnswer:
-    """The answer without what its body repeats of the headers by which *sent* said who we are.
-
-    Echo services and proxies that explain an error do so, and of an answer's body something is logged and kept.
-    """
-    body = answer.body
-    for name, value in sent.headers.items():
-        if name.lower() in _SECRET_HEADERS:
-            secret = value.partition(" ")[2] or value  # behind the scheme
-            if len(secret) >= _SHORTEST_SECRET:
-                body = body.replace(secret.encode("utf-8", "replace"), b"*" * 8)
-    return answer if body is answer.body else answer._replace(body=body)

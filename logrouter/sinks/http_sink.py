@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from logrouter.sinks.contract import NoAnswer, Retry, Trouble
-from logrouter.sinks.http_messages import hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,9 +84,7 @@ class HttpSink:
         return await self._send_signed(request)
 
     async def _send_signed(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
-        signed = self._protocol.authorise(request, self._clock())
-        answer = await self._client.send(signed)
-        return answer if isinstance(answer, NoAnswer) else hide_secrets(answer, signed)
+        return await self._client.send(self._protocol.authorise(request, self._clock()))
 
     async def _prepare(self) -> NoAnswer | None:
         """Prepare the target unless another request has just done it; why that was not possible."""

@@ -315,3 +315,17 @@ def test_a_target_that_repeats_our_secret_gives_it_away_nowhere(header, value, t
         assert b"0123-4567" not in answer.body
 
     run(test)
+
+
+@pytest.mark.parametrize("value", ["", "no", "Bearer", "Basic a"])
+def test_a_weak_secret_is_no_reason_to_read_another_answer(value):
+    """Words of the target that are as short as it are left alone."""
+
+    async def test() -> None:
+        async with hostile_target(say(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nno such index")) as target:
+            client = HttpClient(PATIENT)
+            answer = await client.send(HttpRequest(target.url, b"[]", {"Authorization": value}))
+            await client.close()
+        assert answer.body == b"no such index"
+
+    run(test)
