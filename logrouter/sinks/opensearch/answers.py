@@ -89,7 +89,7 @@ def read_answer(answer: HttpAnswer, number: int, ids: Callable[[], Sequence[str]
         return [_judge(answer)] * number
     try:
         items = [item for [item] in (entry.values() for entry in _decode(answer.body).items)]
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         return [Retry(Trouble.NONSENSE, answer.status, f"no answer to a bulk request: {excerpt(answer.body)}")] * number
     if len(items) != number:
         return [Retry(Trouble.NONSENSE, answer.status, f"{len(items)} items for {number} documents")] * number
@@ -161,7 +161,7 @@ def error_of(body: bytes) -> tuple[str, str] | None:
     """Type and reason of an error of the search engine, None if the body is none."""
     try:
         said: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a `DecodeError` is one, and so is what is no UTF-8
         return None
     error = said.get("error") if isinstance(said, dict) else None
     if isinstance(error, str):

@@ -16,7 +16,7 @@ from logrouter.sinks.contract import (
     NoAnswer,
     Trouble,
 )
-from logrouter.sinks.http_messages import HttpAnswer
+from logrouter.sinks.http_messages import MAX_DETAIL, HttpAnswer
 from tests.unit.sinks.loopback import serve
 from tests.unit.sinks.stand_ins import STAND_INS, reply
 from tests.unit.sinks.worlds import (
@@ -68,6 +68,10 @@ answers = st.builds(
 @every_target
 @given(answers, st.integers(1, 4))
 @example(HttpAnswer(200, {}, b"[" * 100_000), 1)
+@example(HttpAnswer(200, {}, b'{"x":' + b"[" * 100_000), 1)
+@example(HttpAnswer(400, {}, b'{"error":' + b'{"a":' * 100_000), 1)
+@example(HttpAnswer(403, {}, b'{"error":{"type":"\xff"}}'), 1)
+@example(HttpAnswer(400, {}, b'{"error":{"type":"a","reason":"\\ud800"},"text":"\\ud800"}'), 1)
 @example(HttpAnswer(200, {}, b'{"items":[{"create":{"status":1e999}}]}'), 1)
 @example(HttpAnswer(207, {}, b'{"invalid":[{"event":{"meta":{"id":[]}}}]}'), 1)
 def test_any_answer_is_classified(kind, answer, number):
@@ -75,6 +79,8 @@ def test_any_answer_is_classified(kind, answer, number):
     found = [*pure_part(kind).classify(answer, records(*range(number)))]
     assert len(found) == number
     assert all(isinstance(each, RESULTS) for each in found)
+    details = [getattr(each, "detail", "") for each in found]
+    assert all(len(each.encode()) <= 4 * MAX_DETAIL for each in details)  # they become part of dead letters
     assert answer.status < 300 or not any(isinstance(each, Delivered) for each in found)
 
 
@@ -88,6 +94,7 @@ GARBAGE = {
     "too few": reply(200, b'{"errors":false,"items":[{"create":{"status":201}}]}'),
     "no Unicode": reply(200, b"\xff\xfe\x00"),
     "nested for ever": reply(200, b"[" * 200_000),
+    "nested inside": reply(200, b'{"items":[{"create":{"x":' + b"[" * 200_000),
     "no text": reply(200, b"1e999"),
 }
 BROKEN = {
