@@ -255,6 +255,22 @@ def test_a_target_may_answer_before_it_has_read_the_body():
     run(test)
 
 
+def test_a_target_that_does_not_read_is_left():
+    """Whatever fits nowhere on the way waits with the request, and goes with it."""
+
+    async def stand_still(_conversation: Conversation) -> None:
+        await asyncio.Event().wait()
+
+    async def test() -> None:
+        client = HttpClient(HURRIED)
+        async with hostile_target(stand_still, reads_bodies=False) as target:
+            answer = await client.send(HttpRequest(target.url, bytes(30 << 20), {}))
+            await client.close()
+        assert answer == NoAnswer(Trouble.TIMEOUT, "no answer within 2 s")
+
+    run(test)
+
+
 def test_large_bodies_are_sent():
     """Larger than what the library takes for small."""
 

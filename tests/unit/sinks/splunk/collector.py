@@ -49,15 +49,23 @@ class Collector:
             if envelope["event"] == "":
                 return answer(13, **{"invalid-event-number": number})
         if not self.acknowledges:
-            self.indexed += envelopes
+            self.keep(envelopes)
             return answer(0)
         receipt = next(self._receipts)
         if self.lost:
             self.lost -= 1
         else:
-            self.indexed += envelopes
-            self._pending[request.headers["X-Splunk-Request-Channel"], str(receipt)] = self.questions_before_yes
+            key = request.headers["X-Splunk-Request-Channel"], str(receipt)
+            self.keep(envelopes, key)
+            self._pending[key] = self.questions_before_yes
         return answer(0, ackId=receipt)
+
+    def keep(self, envelopes: list[Any], key: tuple[str, str] | None = None) -> None:  # noqa: ARG002 - of others
+        """Index what was taken; *key* is what it is asked for by."""
+        self.indexed += envelopes
+
+    def note_acknowledged(self, key: tuple[str, str]) -> None:
+        """What was taken under *key* is about to be acknowledged."""
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
         self.requests.append("ack")
@@ -73,6 +81,7 @@ class Collector:
                 self._pending[key] = left - 1
             told[receipt] = left is not None and left <= 1
             if told[receipt]:
+                self.note_acknowledged(key)
                 del self._pending[key]  # a receipt is told once
         return web.json_response({"acks": told})
 
