@@ -11,6 +11,7 @@ found by `meta.id`.
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -29,6 +30,8 @@ _TAKEN: Final = frozenset({201, 204})
 """204 was the answer of former versions."""
 _LISTING: Final = frozenset({201, 207, 400, 500})
 _KINDS: Final = ("invalid", "error")
+_MAX_COMPARED: Final = 64
+"""Events of one id that are compared with one that eventgate has added something to."""
 
 
 class NotTaken(NamedTuple):
@@ -76,22 +79,67 @@ def judge(answer: HttpAnswer) -> Result:
 def assign(items: Iterable[NotTaken], documents: Sequence[StreamEvent], status: int) -> Sequence[Result]:
     """What has become of each of the *documents* of a request whose answer lists *items*."""
     results: list[Result | None] = [None] * len(documents)
-    places: dict[object, list[int]] = defaultdict(list)
+    unnamed: dict[object, _Namesakes] = defaultdict(_Namesakes)
     for place, document in enumerate(documents):
-        places[_key(document.id)].append(place)
+        unnamed[_key(document.id)].left[place] = document.fields
     is_stray = False
     for item in items:
-        left = places.get(_key(_id_of(item.event)))
-        if not left:
+        namesakes = unnamed.get(_key(_id_of(item.event)))
+        meant = None if namesakes is None else namesakes.take(item.event)
+        if meant is None:
             is_stray = True
             continue
-        place = next((place for place in left if _holds(item.event, documents[place].fields)), left[0])
-        left.remove(place)
-        results[place] = (
+        results[meant] = (
             Refused(status, item.why) if item.kind == "invalid" else Retry(Trouble.UNAVAILABLE, status, item.why)
         )
     rest = _rest(status, is_stray=is_stray)
     return [rest if result is None else result for result in results]
+
+
+class _Namesakes:
+    """Events of a request that share an id, hardly ever more than one: those that no item has named yet."""
+
+    def __init__(self) -> None:
+        self.left: dict[int, dict[str, Any]] = {}
+        """Fields by place."""
+        self._by_text: dict[bytes, list[int]] | None = None
+
+    def take(self, event: Any) -> int | None:
+        """The place of the one that *event* repeats, which may have additions; None if none is left."""
+        if len(self.left) > 1:
+            place = self._find_equal(event)
+            if place is None:
+                some = islice(self.left.items(), _MAX_COMPARED)
+                place = next((place for place, fields in some if _holds(event, fields)), None)
+        else:
+            place = None
+        if place is None:
+            place = next(iter(self.left), None)
+        if place is not None:
+            del self.left[place]
+        return place
+
+    def _find_equal(self, event: Any) -> int | None:
+        """One that says exactly the same; found at once, as thousands may share an id that somebody writes into all."""
+        if self._by_text is None:
+            self._by_text = defaultdict(list)
+            for place, fields in self.left.items():
+                self._by_text[_text(fields)].append(place)
+        text = _text(event)
+        places = self._by_text.get(text, []) if text else []
+        while places:
+            place = places.pop()
+            if place in self.left:
+                return place
+        return None
+
+
+def _text(event: Any) -> bytes:
+    """What tells one event from another, in whatever order its members stand; nothing for one that is too deep."""
+    try:
+        return orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return b""
 
 
 def _rest(status: int, *, is_stray: bool) -> Result:

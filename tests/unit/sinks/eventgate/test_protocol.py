@@ -222,6 +222,16 @@ def test_events_that_share_an_id_are_told_apart_by_what_they_say():
     assert judged(207, body, records(good, bad, good)) == [DELIVERED, Refused(207, INVALID), DELIVERED]
 
 
+def test_thousands_of_events_that_share_an_id_take_linear_time():
+    """Somebody writes one id into all; to compare each with each would take minutes."""
+    events = [event("x", route=str(place)) for place in range(20_000)]
+    body = {"invalid": [item("invalid", each) for each in reversed(events[1::2])], "error": []}
+
+    results = judged(207, body, records(*events))
+
+    assert results == [DELIVERED, Refused(207)] * 10_000
+
+
 def test_as_many_of_the_same_event_are_sent_again_as_were_not_taken():
     """A replay has the same event twice, and eventgate could produce one of them."""
     body = {"invalid": [], "error": [item("error", A, message="no")]}
