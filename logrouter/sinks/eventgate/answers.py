@@ -1,7 +1,8 @@
 """What eventgate's answers say of each event: 207, 400 and 500 list those that it did not take.
 
 ```json
-{"invalid": [{"status": "invalid", "event": {…}, "context": {"message": "…", "errorsText": "…"}}], "error": [{…}]}
+{"invalid": [{"status": "invalid", "event": {…}, "context": {"errors": […], "errorsText": "…"}}],
+ "error": [{"status": "error", "event": {…}, "context": {"message": "…"}}]}
 ```
 
 Items repeat the event as eventgate has it by then, with what it has added, and not its place among those sent: it is

@@ -37,7 +37,6 @@ from logrouter.config.compile.schemas import packaged_schemas
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-SCHEMA: Final = "/api-gateway/request/1.0.0"
 MAX_BODY: Final = 10 * 1024 * 1024
 STREAM: Final = "api-gateway.request"
 
@@ -126,8 +125,8 @@ class EventgateStandIn:
             _enrich(event, headers)
             errors = [error.message for error in _VALIDATOR.iter_errors(event)]
             if errors:
-                message = f"event {event['meta']['id']} failed validation with schema at {SCHEMA}"
-                context = {"message": message, "errors": errors, "errorsText": ", ".join(errors)}
+                # The message of an error is no member of it in JavaScript, and is left out.
+                context = {"errors": [{"message": error} for error in errors], "errorsText": ", ".join(errors)}
                 lists["invalid"].append({"status": "invalid", "event": event, "context": context})
             elif self._fails(event):
                 context = {"message": "Local: Queue full"}

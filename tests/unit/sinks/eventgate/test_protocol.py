@@ -91,8 +91,8 @@ def test_without_an_event_that_may_be_sent_there_is_no_request():
 
 A, B, C = event("a"), event("b"), event("c")
 ALL = records(A, B, C)
-WHY = {"message": "Event failed validation", "errorsText": "'.http.status_code' should be integer"}
-INVALID = "Event failed validation: '.http.status_code' should be integer"
+INVALID = "'.http.status_code' should be integer"
+WHY = {"errors": [{"dataPath": ".http.status_code", "message": "should be integer"}], "errorsText": INVALID}
 
 
 @pytest.mark.parametrize(
