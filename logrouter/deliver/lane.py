@@ -95,6 +95,7 @@ class DeliveryLane:
             dispatcher = self._start()
             while not self._stopping():
                 self._turn(dispatcher)
+            self._give_up()  # the time in which the process has to end begins now
             self._finish([*self._assignment.partitions])
         except StoppedError:
             pass  # what is not committed is delivered again

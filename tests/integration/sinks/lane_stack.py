@@ -137,9 +137,12 @@ class SinkStack:
         self._ports: dict[Process, int] = {}
         self._watchdog = Watchdog()
         self.admin = AdminClient(self.kafka)
-        new = [NewTopic(self.events, partitions, 1), NewTopic(self.dead, 1, 1)]
-        for made in self.admin.create_topics(new).values():
-            made.result(HANG_SECONDS)
+        self.create_topic(self.events, partitions)
+        self.create_topic(self.dead, 1)
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Create a topic; one of that name may have been deleted just now."""
+        self.admin.create_topics([NewTopic(name, partitions, 1)])[name].result(HANG_SECONDS)
 
     def write_config(self, url: str) -> None:
         """A topics.yaml with this target, in the place of the one that is there."""

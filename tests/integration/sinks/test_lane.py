@@ -220,6 +220,29 @@ def test_memory_is_flat_while_a_target_is_down(broker, make, target, eventually)
 
 
 @pytest.mark.long
+def test_a_topic_is_made_anew_while_its_target_is_down(broker, make, target, eventually):
+    """With more events than the former one had: what was read of that arrives, and then all of the new one."""
+    stack = make(broker.bootstrap, partitions=1, waiting=50)
+    target.is_down = True
+    process = stack.start()
+    stack.produce(range(60))
+    eventually(lambda: stack.metric(process, "logrouter_sink_waiting_records") >= 50, "as much as may waits")
+    stack.admin.delete_topics([stack.events])[stack.events].result(30)
+    eventually(lambda: stack.events not in stack.admin.list_topics(timeout=10).topics, "gone")
+    stack.create_topic(stack.events, 1)
+    stack.produce(range(1000, 1200))
+    eventually(lambda: "source_recreated" in process.text(), "noticed")
+    target.is_down = False
+    eventually(lambda: set(target.got) >= {*range(50), *range(1000, 1200)}, "all that there is")
+    eventually(lambda: stack.committed() == [200], "committed")
+    eventually(lambda: stack.letters() != [], "the letter")
+    [letter] = stack.letters()
+    assert (letter["stage"], letter["reason"]) == ("read", "records_lost")
+    assert "made anew" in letter["detail"]
+    assert process.stop() == 0
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("outage", [1.0, 12.0])
 def test_the_broker_is_away(make, target, eventually, outage):
     """For a moment, and for longer than sessions and transactions last: letters are exact, nothing is lost."""
