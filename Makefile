@@ -8,7 +8,7 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
-.PHONY: demo charts test test-long compat fuzz bench bench-formats bench-route bench-fold bench-serve bench-process check lint types screenshots docs lock clean help surface
+.PHONY: demo charts test test-long compat fuzz bench bench-formats bench-route bench-fold bench-serve bench-sinks bench-process check lint types screenshots docs lock clean help surface
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -54,6 +54,9 @@ bench-fold: $(STAMP)  ## partial sums/s of the tables lane
 
 bench-serve: $(STAMP)  ## how fast a tables worker with a million clients answers, at rest and while it folds
 	@$(BIN)/python bench/serve.py $(ARGS)
+
+bench-sinks: $(STAMP)  ## events/s and CPU of a sink's process for each kind of target, and its memory while one is down
+	@$(BIN)/python bench/sinks.py $(ARGS)
 
 bench-process: $(STAMP)  ## CPU per line and per partial sum, without Kafka, next to another checkout: ARGS="--against FOLDER"
 	@$(BIN)/python bench/process.py $(ARGS)

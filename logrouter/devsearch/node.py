@@ -76,9 +76,9 @@ class OpenSearchNode(JavaServer):
 
     *data_dir* keeps the data; without it a temporary folder does, which `close` removes. *port* 0 means any free
     one. *progress* gets short status lines while downloading and starting. *settings* are lines of opensearch.yml
-    that override `SETTINGS`. As a context manager it starts on entry and closes on exit. The node never outlives the
-    process that made it, however that ends. As OpenSearch refuses to run as root, root starts it as the user
-    nobody, to whom a *data_dir* then belongs.
+    that override `SETTINGS`; *java_options* go behind our own. As a context manager it starts on entry and closes on
+    exit. The node never outlives the process that made it, however that ends. As OpenSearch refuses to run as root,
+    root starts it as the user nobody, to whom a *data_dir* then belongs.
     """
 
     def __init__(
@@ -89,11 +89,13 @@ class OpenSearchNode(JavaServer):
         progress: Callable[[str], None] = lambda _line: None,
         settings: Mapping[str, str] | None = None,
         heap: str = "256m",
+        java_options: Sequence[str] = (),
     ) -> None:
         super().__init__(OPENSEARCH, data_dir, port or claim_port(), progress)
         self._transport_port = claim_port()
         self._settings = dict(settings or {})
         self._heap = heap
+        self._java_options = tuple(java_options)
 
     @property
     def url(self) -> str:
@@ -163,6 +165,7 @@ class OpenSearchNode(JavaServer):
             "-Xshare:auto",
             "--enable-native-access=ALL-UNNAMED",
             f"-Xmx{self._heap}",
+            *self._java_options,
             *(f"-D{name}={value}" for name, value in properties.items()),
             "org.opensearch.bootstrap.OpenSearch",
         ]
