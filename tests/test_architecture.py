@@ -166,6 +166,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "deliver": {
         "config",
+        "config/compile/sink_aws.py",
         "config/compile/sinks.py",
         "config/options/sinks.py",
         "config/yaml/secrets.py",

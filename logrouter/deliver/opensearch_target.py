@@ -13,6 +13,7 @@ from logrouter.sinks.opensearch.sigv4 import AwsCredentials
 from logrouter.sinks.opensearch.templates import setup_of
 
 if TYPE_CHECKING:
+    from logrouter.config.compile.sink_aws import AwsKeys
     from logrouter.config.options.sinks import OpensearchOptions
     from logrouter.sinks.opensearch.credentials import Credentials
     from logrouter.sinks.opensearch.templates import TemplateSetup
@@ -23,13 +24,13 @@ _MIN_ANSWER: Final = 4 << 20
 _ITEM: Final = 1 << 10
 
 
-def opensearch_protocol(options: OpensearchOptions) -> OpensearchProtocol:
-    """The protocol that *options* describe."""
+def opensearch_protocol(options: OpensearchOptions, keys: AwsKeys | None = None) -> OpensearchProtocol:
+    """The protocol that *options* describe; *keys* are those of AWS, where they ask for its signatures."""
     return OpensearchProtocol(
         options.url,
         _index_names(options),
         DocumentForm(options.document),
-        _credentials(options),
+        _credentials(options, keys),
         compress=options.compression == "gzip",
         patience_seconds=_patience(options),
     )
@@ -67,14 +68,13 @@ def _index_names(options: OpensearchOptions) -> IndexNames:
     )
 
 
-def _credentials(options: OpensearchOptions) -> Credentials:
+def _credentials(options: OpensearchOptions, keys: AwsKeys | None) -> Credentials:
     if options.basic_auth is not None:
         return basic(options.basic_auth.user, options.basic_auth.password.reveal())
     if options.api_key is not None:
         return api_key(options.api_key.reveal())
-    if (aws := options.aws) is not None:
-        token = "" if aws.session_token is None else aws.session_token.reveal()
+    if options.aws is not None and keys is not None:
         return AwsCredentials(
-            aws.access_key_id.reveal(), aws.secret_access_key.reveal(), aws.region, aws.service, token
+            keys.access_key_id, keys.secret_access_key, options.aws.region, options.aws.service, keys.session_token
         )
     return HeaderCredentials()

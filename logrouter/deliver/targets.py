@@ -43,7 +43,7 @@ def open_sink(sink: ConfiguredSink) -> Sink:
     if isinstance(options, SplunkOptions) and options.acknowledge:
         protocol = _splunk_protocol(options, channel=str(uuid.uuid4()))
         return AcknowledgedSink(protocol, client, patience_seconds=options.acknowledge_seconds)
-    return HttpSink(_protocol_of(options), client, preparation=_preparation_of(options))
+    return HttpSink(_protocol_of(sink), client, preparation=_preparation_of(options))
 
 
 def admission_of(options: SinkOptions) -> Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None:
@@ -62,10 +62,11 @@ def _guard_of(options: SinkOptions) -> TargetGuard | None:
     return TargetGuard(parse_networks(guard.networks), frozenset(guard.schemes), frozenset(guard.ports))
 
 
-def _protocol_of(options: SinkOptions) -> HttpProtocol:
+def _protocol_of(sink: ConfiguredSink) -> HttpProtocol:
+    options = sink.options
     match options:
         case OpensearchOptions():
-            return opensearch_protocol(options)
+            return opensearch_protocol(options, sink.aws_keys)
         case EventgateOptions():
             return EventgateProtocol(options.url, options.stream, options.compression == "gzip")
         case WebhookOptions():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from logrouter.config.compile.inputs import Inputs
+from logrouter.config.compile.sink_aws import read_aws_keys
 from logrouter.config.compile.sink_tls import open_tls
 from logrouter.config.compile.webhooks import check_webhook
 from logrouter.config.options.sinks import OpensearchOptions, SplunkOptions, WebhookOptions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from logrouter.config.compile.sink_aws import AwsKeys
     from logrouter.config.options.sinks import SinkOptions
     from logrouter.config.yaml.problems import Problems
     from logrouter.config.yaml.secrets import Secret
@@ -31,7 +33,8 @@ _PORTS: Final = {"https": 443, "http": 80}
 class ConfiguredSink:
     """One sink of the file: its *options*, its consumer *group*, and how it speaks TLS (None: not at all).
 
-    *inputs* are the files of certificates and keys, and *digest* names what they held when *tls* was made of them.
+    *inputs* are the files of certificates and keys, and *digest* names what they held when *tls* and *aws_keys* were
+    made of them.
     """
 
     name: str
@@ -40,6 +43,7 @@ class ConfiguredSink:
     tls: ssl.SSLContext | None
     inputs: tuple[Path, ...] = ()
     digest: str = ""
+    aws_keys: AwsKeys | None = None
 
 
 def build_sinks(
@@ -89,7 +93,9 @@ def build_sinks(
                 _check_header_value(options.token, join_path(path, "token"), problems)
         files = Inputs(folder)
         tls = open_tls(options, path, files, problems)
-        made[name] = ConfiguredSink(name, options, group, tls, files.paths, files.generation(b""))
+        aws = options.aws if isinstance(options, OpensearchOptions) else None
+        keys = read_aws_keys(aws, join_path(path, "aws"), files, problems)
+        made[name] = ConfiguredSink(name, options, group, tls, files.paths, files.generation(b""), keys)
     return made
 
 

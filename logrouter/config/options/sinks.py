@@ -31,6 +31,7 @@ _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)",
 _NETWORK = Text(r"[0-9A-Fa-f.:]{2,45}(?:/\d{1,3})?", "a network like 10.0.0.0/8 or 2001:db8::/32", 50)
 _INDEX = Text(r"[a-z0-9][a-z0-9._-]{0,99}", "the name of an index (small letters, digits, . _ -; at most 100)", 100)
 _HEADER = Text(r"[A-Za-z0-9-]{1,64}", "the name of a header", 64)
+_PROFILE = Text(r"[A-Za-z0-9._/@-]{1,100}", "the name of a section", 100)
 _PLAIN = Text(r"[\x20-\x7e]*", "printable ASCII text", 500, may_be_empty=True)
 _USER = Text(r"[\x20-\x39\x3b-\x7e]+", "printable ASCII text without a colon", 200)
 _IN_HEADER = SecretReference(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", "printable ASCII text in one line")
@@ -168,9 +169,16 @@ class AwsAuthOptions:
 
     region: str = opt(Text(r"[a-z0-9-]{1,40}", "a region like eu-west-1", 40), "The region.")
     service: str = opt(Choice(("es", "aoss")), "`es` for domains, `aoss` for collections.", default="es")
-    access_key_id: Secret = opt(_IN_HEADER, "Only as a `${NAME}` reference.")
-    secret_access_key: Secret = opt(_IN_HEADER, "Only as a `${NAME}` reference.")
+    access_key_id: Secret | None = opt(_IN_HEADER, "Only as a `${NAME}` reference.", default=None)
+    secret_access_key: Secret | None = opt(_IN_HEADER, "Only as a `${NAME}` reference.", default=None)
     session_token: Secret | None = opt(_IN_HEADER, "Of temporary credentials.", default=None)
+    credentials_file: str = opt(
+        _FILE,
+        "In the place of these three a file as AWS's own tools write it. It is read again whenever it changes, so "
+        "that temporary credentials are renewed while the process runs.",
+        default="",
+    )
+    profile: str = opt(_PROFILE, "Which section of that file.", default="default")
 
 
 @options

@@ -28,7 +28,7 @@ _UNRESERVED: Final = "-_.~"
 class AwsCredentials:
     """Keys of an IAM user, or of a role with a *session_token*; *service* is `es` (domains) or `aoss` (collections)."""
 
-    access_key_id: str
+    access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
     region: str
     service: str = "es"

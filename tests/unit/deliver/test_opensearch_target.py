@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -12,6 +12,9 @@ from logrouter import config
 from logrouter.config.options.sinks import OpensearchOptions
 from logrouter.deliver.opensearch_target import largest_answer, opensearch_protocol, template_setup
 from logrouter.model import RawRecord
+
+if TYPE_CHECKING:
+    from logrouter.config.compile.sinks import ConfiguredSink
 
 FILE = """\
 version: 1
@@ -24,16 +27,21 @@ ENVIRONMENT = {"PASSWORD": "a long password", "KEY": "a-long-api-key", "ID": "AK
 EVENT = RawRecord("clean", 0, 1, 1_777_975_200_000, b'{"meta": {"id": "e1", "dt": "2026-05-04T10:00:00.000Z"}}')
 
 
+def sink_of(more: str) -> ConfiguredSink:
+    """A file's one sink."""
+    return config.parse(FILE.replace("MORE", more).encode(), ENVIRONMENT).sinks["out"]
+
+
 def options_of(more: str) -> OpensearchOptions:
     """The options of a file's one sink."""
-    options = config.parse(FILE.replace("MORE", more).encode(), ENVIRONMENT).sinks["out"].options
+    options = sink_of(more).options
     assert isinstance(options, OpensearchOptions)
     return options
 
 
 def sent(more: str) -> tuple[str, dict[str, str], list[Any]]:
     """Address, headers and lines of the request with the event of 4 May, which Kafka got on the 5th."""
-    protocol = opensearch_protocol(options_of(more))
+    protocol = opensearch_protocol(options_of(more), sink_of(more).aws_keys)
     request = protocol.authorise(protocol.encode([EVENT]).request, 1_777_888_800)
     body = request.body
     if request.headers.get("Content-Encoding") == "gzip":
