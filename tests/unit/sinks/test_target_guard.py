@@ -130,6 +130,12 @@ def test_what_is_allowed_is_global_for_the_standard_library_as_well(address):
         assert not address.is_multicast
 
 
+@pytest.mark.parametrize("address", ["1::1", "200::1", "400::1", "4000::1", "8000::1", "c000::1", "e000::1", "f000::1"])
+def test_addresses_that_nobody_was_given_are_no_targets(address):
+    """Of IPv6, 2000::/3 alone is given to anybody: what will become of the rest is not known yet."""
+    assert guard().refuse_address(address) == "reserved"
+
+
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_targets(address):
     """Resolvers and root servers of the Internet, that is."""
@@ -387,6 +393,19 @@ def test_the_socket_is_the_last_word(address, port, allowed):
     else:
         with pytest.raises(GuardedAddressError):
             gate.open_socket(info)
+
+
+def test_the_client_asks_for_its_sockets(connects):
+    """Whatever a URL and a resolver have led to."""
+
+    class Strict(TargetGuard):
+        def open_socket(self, addr_info):
+            raise GuardedAddressError(f"not even {addr_info[4][0]}")
+
+    names = Names(target_example=[["127.0.0.1"]])
+    [answer], _ = ask(lambda port: Strict(LOOPBACK, frozenset({"http"}), frozenset({port})), names, "/a")
+    assert answer == NoAnswer(Trouble.GUARDED, "not even 127.0.0.1")
+    assert connects == []
 
 
 def test_a_name_with_thousands_of_addresses_is_tried_by_few():
