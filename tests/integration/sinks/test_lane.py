@@ -211,7 +211,7 @@ def test_memory_is_flat_while_a_target_is_down(broker, make, target, eventually)
         time.sleep(5)
         sizes.append(resident_bytes(process.popen.pid))
     assert max(sizes) - sizes[0] < 16 << 20
-    assert max(sizes) < 400 << 20
+    assert max(sizes) < 300 << 20
     assert stack.metric(process, "logrouter_sink_waiting_bytes") <= (32 + 20) << 20
     assert "overloaded 503" in stack.ask(process, "/readyz")[1]
     assert stack.committed() == [0] * 4

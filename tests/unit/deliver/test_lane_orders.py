@@ -7,6 +7,8 @@ from confluent_kafka import KafkaError
 
 from logrouter.deliver import lane as lane_module
 from logrouter.deliver.batching import BatchBounds
+from logrouter.kafka import stall
+from logrouter.kafka.errors import FatalError, StuckError
 from logrouter.kafka.offset_reset import Begin
 from logrouter.sinks.contract import Delivered
 from tests.unit.kafka.fake_clients import End
@@ -313,4 +315,36 @@ def test_a_bug_in_a_delivery_ends_the_process(make_world):
     finished._finished.append(type("Finished", (), {"batch": batch, "settled": [Delivered()], "error": ValueError()}))
     world.running.turn(lambda _most: [])
     assert isinstance(world.running.error, ValueError)
+    assert committed(world) == [0, 0]
+
+
+def test_a_group_that_gives_nothing_for_long_ends_the_process(make_world, monkeypatch):
+    """All partitions were lost and the client hears nothing more: a new process does. It does not wait to leave."""
+    world = make_world(b"event")
+    monkeypatch.setattr(stall, "time", world.cluster)
+    consumer = world.running.consumer
+    world.running.turn(lambda _most: world.cluster.expel(consumer.member) or consumer.lose() or [])
+    for _ in range(5):
+        world.cluster.sleep(30)
+        if world.running.is_parked:
+            world.running.turn(lambda _most: [])
+    assert isinstance(world.running.error, StuckError)
+    assert not consumer.closed
+    assert world.running.targets[0].is_closed
+
+
+def test_a_process_whose_name_is_taken_ends_without_another_commit(make_world):
+    """What it has delivered and not committed is delivered again by the one that has the name now."""
+    world = make_world(b"event", b"event")
+    read(world)
+    rest(world, 0.1)
+    world.answer_all()
+    world.cluster.register("g-i")
+    for _ in range(5):
+        world.cluster.sleep(1)
+        if world.running.is_parked:
+            world.running.turn(lambda _most: [])
+    assert isinstance(world.running.error, FatalError)
+    assert world.running.error.fenced
+    assert world.running.consumer.closed
     assert committed(world) == [0, 0]
