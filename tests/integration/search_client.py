@@ -22,17 +22,18 @@ class Answer(NamedTuple):
 
 
 class SearchClient:
-    """Asks the node at *url*."""
+    """Asks the node at *url*, with *headers* in every request."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self._address = urlsplit(url).netloc
+        self._headers = dict(headers or {})
 
     def ask(self, method: str, path: str, document: object = None, headers: Mapping[str, str] | None = None) -> Answer:
         """One request: *document* as JSON, or as it is when it is text or bytes."""
         body = document if document is None or isinstance(document, str | bytes) else json.dumps(document)
         kind = {"Content-Type": "application/json"} if body is not None else {}
         with closing(http.client.HTTPConnection(self._address, timeout=ASK_SECONDS)) as connection:
-            connection.request(method, path, body, {**kind, **(headers or {})})
+            connection.request(method, path, body, {**kind, **self._headers, **(headers or {})})
             answer = connection.getresponse()
             text = answer.read()
         return Answer(answer.status, json.loads(text) if text else None)

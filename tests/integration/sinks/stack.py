@@ -86,8 +86,8 @@ class SinkStack(Stack):
         self.configure(**options)
 
     def configure(self, **options: Any) -> None:
-        """Write topics.yaml anew, with further *options* of the sink."""
-        self._options |= options
+        """Write topics.yaml anew, with further *options* of the sink; None takes one out."""
+        self._options = {name: value for name, value in (self._options | options).items() if value is not None}
         self.config.write_text(f"{self._without_sink}\nsinks: {json.dumps({SINK: self._options})}\n")
 
     def sink(self, instance: str = "sink-0", port: int = 0) -> Process:
