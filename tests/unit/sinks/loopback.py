@@ -74,10 +74,11 @@ class Names(AbstractResolver):
 
 
 class Heard:
-    """What a server was told: whole heads of requests, their bodies, and names of TLS handshakes."""
+    """What a server was told: heads of requests, their bodies, names of TLS handshakes; and how many *connections*."""
 
     def __init__(self) -> None:
         self.port = 0
+        self.connections = 0
         self.heads: list[str] = []
         self.bodies: list[bytes] = []
         self.names: list[str | None] = []
@@ -96,6 +97,7 @@ async def serve(
         tls.sni_callback = lambda _object, name, _context: heard.names.append(name)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.connections += 1
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

@@ -97,19 +97,21 @@ def deliver_between(kind: str, values: Mapping[str, object]) -> dict[str, tuple[
 
 
 @every_target
-def test_what_is_no_event_is_refused_and_spoils_nothing(kind):
+def test_what_is_no_event_is_refused_and_spoils_nothing(kind, caplog):
     """It never reaches the target; what goes with it does."""
     good = (Delivered, Refused, Delivered, [mark(1), mark(3)])
     assert deliver_between(kind, NO_EVENTS) == dict.fromkeys(NO_EVENTS, good)
+    assert "internal_error" not in caplog.messages
 
 
 @every_target
-def test_an_odd_event_spoils_nothing(kind):
+def test_an_odd_event_spoils_nothing(kind, caplog):
     """Whatever becomes of it, what goes with it arrives, in a request that can be read."""
     for name, (first, odd, last, taken) in deliver_between(kind, ODD_EVENTS).items():
         assert (name, first, last) == (name, Delivered, Delivered)
         assert odd in (Delivered, Refused), name
         assert (name, taken[0], taken[-1], len(taken)) == (name, mark(1), mark(3), 3 if odd is Delivered else 2)
+    assert "internal_error" not in caplog.messages
 
 
 paths = st.sampled_from([("meta",), ("meta", "id"), ("meta", "dt"), ("http",), ("http", "status_code"), ("client_id",)])
