@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import threading
 import time
@@ -11,10 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import TopicPartition
 
+from logrouter.cli import cli
+from logrouter.commands.exit_codes import EXIT_DRIFT
 from logrouter.devkafka.broker import DevKafka
+from logrouter.devkafka.ports import claim_port
 from tests.integration.sinks.lane_stack import Receiver, SinkStack
+from tests.integration.stack import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -280,3 +286,42 @@ def test_kills_amid_the_stream(broker, make, target, eventually, seed):
     eventually(lambda: set(target.got) == feed.good, "all delivered")
     eventually(lambda: stack.refused().keys() == feed.bad, "all letters")
     assert stack.refused().total() == len(feed.bad)
+
+
+@pytest.mark.long
+def test_run_keeps_a_process_of_each_sink(make, target, eventually, tmp_path):
+    """Beside both lanes: it is started again after a kill, hears SIGHUP, and ends with all others."""
+    with DevKafka() as kafka:
+        stack = make(kafka.bootstrap)
+        text = stack.config.read_text().replace("route_lane: {", "route_lane: {metrics: {port: 0}, ")
+        text = text.replace("    waiting:", "    metrics: {port: 0}\n    waiting:")
+        text += f"tables_lane: {{http: {{port: {claim_port()}}}}}\n"
+        stack.replace_config(text)
+        stack.create_topic(f"{stack.name}.source", 1)
+        done = CliRunner().invoke(cli, ["topics", "--config", str(stack.config)])
+        assert done.exit_code in {0, EXIT_DRIFT}, done.output
+        arguments = (
+            "run",
+            "--config",
+            str(stack.config),
+            "--route-processes",
+            "1",
+            "--data-dir",
+            str(tmp_path / "data"),
+        )
+        supervisor = Process(tmp_path / "run.log", *arguments)
+        stack.processes.append(supervisor)
+        stack.produce(range(100))
+        eventually(lambda: set(target.got) == {*range(100)}, "delivered")
+        [pid] = re.findall(r"child_started name=sink-hook pid=(\d+)", supervisor.text())
+        os.kill(int(pid), signal.SIGKILL)
+        stack.produce(range(100, 200))
+        eventually(lambda: set(target.got) == {*range(200)}, "delivered by another one")
+        with Receiver() as other:
+            stack.replace_config(text.replace(target.url, other.url))
+            supervisor.kill(signal.SIGHUP)
+            eventually(lambda: supervisor.text().count("config_applied") >= 2, "route process and sink follow")
+            stack.produce(range(200, 300))
+            eventually(lambda: set(other.got) == {*range(200, 300)}, "to the other target")
+            assert supervisor.stop() == 0
+        assert "child_exited name=sink-hook code=-9" in supervisor.text()
