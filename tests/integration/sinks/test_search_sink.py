@@ -105,3 +105,18 @@ def test_a_data_stream_has_every_event_once(make_sink, eventually):
     assert stack.ids("requests-of-a-stream") == once(600)
     [stream] = stack.node.get("/_data_stream/requests-of-a-stream")["data_streams"]
     assert stream["timestamp_field"] == {"name": "@timestamp"}
+
+
+@pytest.mark.long
+def test_events_that_come_again_after_a_rollover_are_there_twice(make_sink, eventually):
+    """What docs/sinks/opensearch.md says of data streams: ids are unique in a backing index, not beyond."""
+    stack = make_sink(data_stream="requests-rolled-over")
+    stack.publish(event(number) for number in range(100))
+    stack.sink()
+    eventually(lambda: stack.count("requests-rolled-over") == 100, "all documents")
+    stack.node.post("/requests-rolled-over/_rollover")
+    stack.publish(event(number) for number in range(90, 110))
+
+    eventually(lambda: stack.count("requests-rolled-over") == 120, "the new ones, and ten again")
+    again = {event_id(number) for number in range(90, 100)}
+    assert {name for name, times in stack.ids("requests-rolled-over").items() if times == 2} == again
