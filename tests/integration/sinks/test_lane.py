@@ -139,6 +139,7 @@ def test_a_target_that_hangs_for_longer_than_a_session_and_a_rebalance_meanwhile
     assert [process.stop() for process in (first, second)] == [0, 0]
 
 
+@pytest.mark.long
 def test_events_go_out_in_order_and_a_stop_sends_nothing_twice(broker, make, target, eventually):
     """SIGTERM amid the stream, again and again: what is done is committed, what is on its way is waited for."""
     stack = make(broker.bootstrap, partitions=1)
