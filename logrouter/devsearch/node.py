@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
+import stat
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
@@ -134,13 +135,17 @@ class OpenSearchNode(JavaServer):
         java = self._home / "java"
         if not java.exists():
             shutil.copytree(find_java(OPENSEARCH).parents[1], java, copy_function=_link_file)
-        for folder in (self._dir, self._home, self._dir / "config", self._dir / "data", self._dir / "logs"):
-            folder.mkdir(exist_ok=True)
-            os.chown(folder, user, user)
+        for path in (self._home, *self._home.rglob("*")):
+            _make_readable(path)
+        config = self._dir / "config"
+        for path in (self._dir, self._home, config, *config.iterdir(), self._dir / "data", self._dir / "logs"):
+            if not path.exists():
+                path.mkdir()
+            os.chown(path, user, user)
 
     @property
     def _home(self) -> Path:
-        return self._dir / "home"
+        return self._dir / f"home-{OPENSEARCH_VERSION}"
 
     def _command(self, jars: Sequence[Path]) -> list[str]:  # noqa: ARG002  they are linked into the home
         own = self._home / "java" / "bin" / "java"
@@ -190,6 +195,18 @@ def _link(files: Iterable[Path], folder: Path) -> None:
     for file in files:
         if not (folder / file.name).exists():
             _link_file(str(file), str(folder / file.name))
+
+
+def _make_readable(path: Path) -> None:
+    """Let everybody read *path*: whoever made it may have a umask that keeps others out."""
+    mode = path.stat().st_mode
+    if path.is_dir():
+        path.chmod(0o755)
+    elif not mode & stat.S_IROTH:
+        copy = path.with_name(f".{path.name}")
+        shutil.copyfile(path, copy)  # not the file itself, which may be one of the cache's under a second name
+        copy.chmod(0o755 if mode & stat.S_IXUSR else 0o644)
+        copy.replace(path)
 
 
 def _link_file(source: str, target: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from logrouter.devsearch.node import DevSearchError, OpenSearchNode
+from logrouter.devjava import jars
+from logrouter.devsearch.node import OPENSEARCH, DevSearchError, OpenSearchNode
 from tests.integration.search_client import SearchClient
 from tests.integration.test_devkafka import alive
 
@@ -60,6 +62,24 @@ def test_start_failure_is_one_error_with_the_log():
             node.start()
     finally:
         node.close()
+
+
+@pytest.mark.long
+def test_a_umask_that_keeps_others_out_keeps_no_node_out(tmp_path, monkeypatch):
+    """Root starts the node as another user, who must be able to read what root alone may; the cache stays as it is."""
+    kept = jars.ensure_jars(OPENSEARCH, lambda _line: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = jars.cache_dir(OPENSEARCH)
+    own.mkdir(parents=True)
+    for jar in kept:
+        Path(shutil.copy(jar, own)).chmod(0o600)
+    before = os.umask(0o077)
+    try:
+        with OpenSearchNode() as node:
+            assert SearchClient(node.url).get("/")["version"]["distribution"] == "opensearch"
+    finally:
+        os.umask(before)
+    assert {jar.stat().st_mode & 0o777 for jar in own.iterdir() if jar.suffix == ".jar"} == {0o600}
 
 
 @pytest.mark.long
