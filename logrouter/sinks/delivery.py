@@ -148,7 +148,7 @@ class Delivery:
             self._note_bug(error)
             return None
 
-    def _note_bug(self, error: Exception) -> None:
+    def _note_bug(self, error: BaseException) -> None:
         metrics.INTERNAL_ERRORS.labels("sink").inc()
         log(Log.INTERNAL_ERROR, lane="sink", sink=self.name, exc_info=error)
 
@@ -177,7 +177,9 @@ class Delivery:
             results = self._sink.classify(answer, sent)
             if len(results) != len(sent):
                 raise AssertionError(f"{len(results)} results for {len(sent)} events")  # noqa: TRY301 - as any other
-        except Exception as error:  # noqa: BLE001 - the process would end, and the next one the same way
+        except (Exception, asyncio.CancelledError) as error:  # the process would end, and the next one the same way
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             self._note_bug(error)
             return [Retry(Trouble.NONSENSE, detail=f"internal error: {type(error).__name__}")] * len(sent)
         return results
@@ -232,6 +234,12 @@ class Delivery:
             log(Log.SINK_UP, sink=self.name, seconds=round(self._clock() - self._failing_since))
         self._failing_since = None
         metrics.SINK_UP.labels(self.name).set(1)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has cancelled the present task, and not something that it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def count_settled(name: str, settled: Sequence[Settled]) -> None:

@@ -187,6 +187,19 @@ def test_a_bug_in_a_sink_is_said_and_the_events_are_sent_again(told, caplog):
     assert [record.getMessage() for record in caplog.records] == ["internal_error", "sink_down"]
 
 
+def test_a_request_that_nobody_has_cancelled_does_not_end_its_batch():
+    """A library may let the end of something of its own look like ours: the batch would be waited for for ever."""
+
+    class Leaking(MemorySink):
+        async def send(self, request: list[bytes]) -> object:
+            answer = await super().send(request)
+            if len(self.requests) == 1:
+                raise asyncio.CancelledError
+            return answer
+
+    assert deliver(Leaking(), events(b"a", b"b")) == [DELIVERED, DELIVERED]
+
+
 def test_a_batch_that_is_cancelled_lets_others_go_on():
     """The one request that may be on its way was its own."""
 
