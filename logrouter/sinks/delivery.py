@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _MAX_DETAIL: Final = 300
 _OK: Final = "ok"
+_SAID_SECONDS: Final = 60.0
+"""A target that comes and goes, as one that has too much to do, is said to be down once in this time."""
 
 
 class Delivery:
@@ -71,6 +73,9 @@ class Delivery:
         self._retired = False
         self._failing_since: float | None = None
         self._why = ""
+        self._is_said = False
+        """Whether the log says that the target is down."""
+        self._said_at = -math.inf
 
     @property
     def why_waiting(self) -> str:
@@ -224,14 +229,17 @@ class Delivery:
         if self._failing_since is None:
             self._failing_since = now
             metrics.SINK_UP.labels(self.name).set(0)
-            log(Log.SINK_DOWN, sink=self.name, trouble=cause.trouble, status=cause.status, detail=cause.detail)
-        elif why != self._why and cause.trouble == Trouble.DENIED:
+        is_denied = cause.trouble == Trouble.DENIED  # somebody has to mend that
+        is_news = (is_denied and why != self._why) or (not self._is_said and now >= self._said_at + _SAID_SECONDS)
+        if is_news:
+            self._is_said, self._said_at = True, now
             log(Log.SINK_DOWN, sink=self.name, trouble=cause.trouble, status=cause.status, detail=cause.detail)
         self._why = why
 
     def _mark_up(self) -> None:
-        if self._failing_since is not None:
+        if self._failing_since is not None and self._is_said:
             log(Log.SINK_UP, sink=self.name, seconds=round(self._clock() - self._failing_since))
+            self._is_said = False
         self._failing_since = None
         metrics.SINK_UP.labels(self.name).set(1)
 

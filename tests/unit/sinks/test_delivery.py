@@ -255,6 +255,29 @@ def test_the_state_of_a_target_is_told_in_one_line():
     asyncio.run(asyncio.wait_for(run(), 30))
 
 
+def test_a_target_that_comes_and_goes_is_no_line_for_each_time(caplog):
+    """As one that has too much to do, request by request. What lasts for a minute, or is to be mended, is said."""
+    now = 0.0
+    denied = NoAnswer(Trouble.DENIED, "who are you?")
+
+    async def run() -> None:
+        nonlocal now
+        sink = MemorySink()
+        delivery = Delivery("memory", sink, AT_ONCE, clock=lambda: now, draw=lambda: 0)
+        answers = [[[AGAIN]], [[AGAIN], [DELIVERED]] * 20, [denied] * 3, [[AGAIN]] * 2]
+        for started, told in zip((1.0, 2.0, 30.0, 100.0), answers, strict=True):
+            now = started
+            sink.answers.extend(told)
+            for _ in range(1 + told.count([DELIVERED])):
+                await delivery.deliver(events(b"a"))
+
+    caplog.set_level("INFO")
+    asyncio.run(asyncio.wait_for(run(), 30))
+    lines = [(record.getMessage(), record.fields.get("trouble")) for record in caplog.records]
+    outage = [("sink_down", "overloaded"), ("sink_up", None)]
+    assert lines == [*outage, ("sink_down", "denied"), ("sink_up", None), *outage]
+
+
 RESULTS = st.sampled_from([DELIVERED, Refused(400), AGAIN, TOGETHER, RefusedBeside(400)])
 
 
