@@ -71,6 +71,7 @@ class Delivery:
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self._retired = False
+        self._batches = 0
         self._failing_since: float | None = None
         self._why = ""
         self._is_said = False
@@ -94,6 +95,17 @@ class Delivery:
 
     async def deliver(self, events: Sequence[RawRecord]) -> list[Settled | None]:
         """What became of each of *events*. None only after `retire`: the target may or may not have that event."""
+        self._batches += 1
+        try:
+            return await self._deliver(events)
+        except asyncio.CancelledError:
+            if self._batches == 1 and not self._retired:
+                self._forget_state()
+            raise
+        finally:
+            self._batches -= 1
+
+    async def _deliver(self, events: Sequence[RawRecord]) -> list[Settled | None]:
         settled: list[Settled | None] = [None] * len(events)
         if self._admit is not None and not self._retired:
             settled[:] = self._admit(events)
@@ -242,6 +254,13 @@ class Delivery:
             self._is_said = False
         self._failing_since = None
         metrics.SINK_UP.labels(self.name).set(1)
+
+    def _forget_state(self) -> None:
+        """Nobody waits for the target any more, so nobody asks it, and what is known of it grows old."""
+        if self._failing_since is not None:
+            self._failing_since, self._is_said = None, False
+            with contextlib.suppress(KeyError):
+                metrics.SINK_UP.remove(self.name)
 
 
 def _is_cancelled() -> bool:

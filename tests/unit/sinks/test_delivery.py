@@ -24,6 +24,7 @@ from logrouter.sinks.contract import (
 from logrouter.sinks.delivery import Delivery
 from logrouter.sinks.memory import MemorySink
 from logrouter.sinks.pacing import PaceLimits
+from logrouter.telemetry.metrics import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,6 +216,25 @@ def test_a_batch_that_is_cancelled_lets_others_go_on():
         assert await other == [DELIVERED]
 
     asyncio.run(asyncio.wait_for(run(), 5))
+
+
+def test_a_target_that_nobody_asks_any_more_is_not_said_to_be_down():
+    """Its partitions have left: the process would not be ready, and raise an alarm, until an event comes again."""
+
+    async def run() -> None:
+        sink = MemorySink([NoAnswer(Trouble.CONNECT)])
+        delivery = Delivery("left", sink, PaceLimits(max_requests=1, first_pause=3600, longest_pause=3600))
+        batches = [asyncio.ensure_future(delivery.deliver(events(value))) for value in (b"a", b"b")]
+        await sink.wait_for_requests(1)
+        while not delivery.why_waiting:
+            await asyncio.sleep(0)
+        for still, batch in zip((True, False), batches, strict=True):
+            batch.cancel()
+            await asyncio.wait([batch])
+            assert (delivery.why_waiting != "") is still
+            assert REGISTRY.get_sample_value("logrouter_sink_up", {"sink": "left"}) == (0 if still else None)
+
+    asyncio.run(asyncio.wait_for(run(), 30))
 
 
 def test_a_delivery_that_is_retired_gives_up_nothing():
