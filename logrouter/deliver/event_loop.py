@@ -82,8 +82,9 @@ class DeliveryThread:
         with contextlib.suppress(TimeoutError):  # what can't be closed ends with the process
             asyncio.run_coroutine_threadsafe(self._cancel(deliveries), self._loop).result(_CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.join(_CLOSE_SECONDS)
+        if not self._thread.is_alive():  # else it ends with the process
+            self._loop.close()
 
     async def _cancel(self, deliveries: Collection[Delivery]) -> None:
         tasks = [*self._tasks.values()]

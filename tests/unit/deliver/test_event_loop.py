@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from logrouter.deliver import event_loop
 from logrouter.deliver.event_loop import Batch, DeliveryThread
 from logrouter.model import RawRecord
 
@@ -42,3 +43,27 @@ def test_an_abandoned_batch_ends_and_is_never_heard_of():
         thread.close([target])
 
     assert thread.take_finished() == []
+
+
+def test_a_loop_that_does_not_come_back_holds_up_no_end(monkeypatch):
+    """Something blocks it: the thread ends with the process, which a supervisor waits for."""
+    monkeypatch.setattr(event_loop, "_CLOSE_SECONDS", 0.05)
+    begun, may_go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    class BlockingTarget(HangingTarget):
+        async def deliver(self, _events):
+            begun.set()
+            may_go_on.wait(HANG_SECONDS)
+
+    thread = DeliveryThread()
+    thread.submit(BlockingTarget(), Batch((RawRecord("s", 0, 0, 0, b"{}"),), (1,)))
+    assert begun.wait(HANG_SECONDS)
+    closing = threading.Thread(target=lambda: thread.close() or ended.set())
+    closing.start()
+    try:
+        assert ended.wait(5)
+    finally:
+        may_go_on.set()
+        closing.join(HANG_SECONDS)
+        thread._thread.join(HANG_SECONDS)
+        thread._loop.close()
