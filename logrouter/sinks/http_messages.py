@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,6 +21,19 @@ _DENIED: Final = frozenset(
 )
 """Refusals of whoever asks, or of how: another event would be refused as well."""
 _OVERLOADED: Final = frozenset({425, 429, 503, 529})
+# Answers with 400 that say nothing of the content, as servers write them that have not read it: nginx and those made of
+# it, Go's, Tomcat, Apache. They count only from the first byte on: further inside a target may repeat an event, and
+# whoever wrote that could hold up the sink with these words.
+_CONNECTION: Final = re.compile(
+    rb"\s*+(?:"
+    rb"<html>\s*+<head>\s*+<title>400 (The SSL certificate error|No required SSL certificate was sent"
+    rb"|The plain HTTP request was sent to HTTPS port|Request Header Or Cookie Too Large)</title>"
+    rb"|(Client sent an HTTP request to an HTTPS server)\.\s*+\Z"
+    rb"|Bad Request\s++(This combination of host and port requires TLS)\.\s*+\Z"
+    rb"|<!DOCTYPE HTML [^<>]{1,100}>\s*+<html><head>\s*+<title>400 Bad Request</title>\s*+</head><body>\s*+"
+    rb"<h1>Bad Request</h1>\s*+<p>Your browser sent a request that this server could not understand\.<br />\s*+"
+    rb"Reason: You're (speaking plain HTTP to an SSL-enabled server port))"
+)
 MAX_DETAIL: Final = 500
 _LEVEL: Final = 3
 """Of gzip: further ones make bodies of JSON a few per cent smaller, and cost several times as much."""
@@ -48,6 +62,9 @@ def judge_status(answer: HttpAnswer) -> Retry | RefusedTogether:
     A redirect is not followed: whoever configured the target has to know where events go.
     """
     status, detail, after = answer.status, excerpt(answer.body), read_retry_after(answer.headers)
+    if status == 400 and (found := _CONNECTION.match(answer.body)):
+        why = next(filter(None, found.groups())).decode()
+        return Retry(Trouble.DENIED, status, f"{why}: check url, tls and headers of this sink", after)
     if status in _CONTENT:
         return RefusedTogether(status, detail)
     if 300 <= status < 400:

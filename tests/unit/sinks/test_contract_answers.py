@@ -157,6 +157,15 @@ def test_what_somebody_has_to_mend_refuses_no_event(kind):
 
 
 @every_target
+def test_a_proxy_that_wants_a_certificate_refuses_no_event(kind):
+    """With a 400, the status of events that are wrong."""
+    page = b"<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n<body>\r\n"
+    found = results_of(kind, {400: reply(400, page)})
+    assert [(each.trouble, each.status) for each in found[400]] == [(Trouble.DENIED, 400)]
+    assert "No required SSL certificate was sent" in found[400][0].detail
+
+
+@every_target
 def test_a_target_says_for_how_long_it_wants_peace(kind):
     """By Retry-After, in seconds."""
     found = results_of(kind, {status: reply(status, Retry_After="17") for status in (429, 503)})

@@ -51,6 +51,56 @@ def test_each_status_has_its_meaning(status, meaning):
         assert (result.trouble, result.status) == (meaning, status)
 
 
+NGINX = b"<html>\r\n<head><title>400 %s</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n"
+APACHE = b"""<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">
+<html><head>
+<title>400 Bad Request</title>
+</head><body>
+<h1>Bad Request</h1>
+<p>Your browser sent a request that this server could not understand.<br />
+%s</p>
+</body></html>
+"""
+ABOUT_CONNECTION = [
+    (NGINX % b"The SSL certificate error", "The SSL certificate error"),
+    (NGINX % b"No required SSL certificate was sent", "No required SSL certificate was sent"),
+    (NGINX % b"The plain HTTP request was sent to HTTPS port", "The plain HTTP request was sent to HTTPS port"),
+    (NGINX % b"Request Header Or Cookie Too Large", "Request Header Or Cookie Too Large"),
+    (b"Client sent an HTTP request to an HTTPS server.\n", "Client sent an HTTP request to an HTTPS server"),
+    (
+        b"Bad Request\r\nThis combination of host and port requires TLS.\r\n",
+        "This combination of host and port requires TLS",
+    ),
+    (
+        APACHE % b"Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+        "speaking plain HTTP to an SSL-enabled server port",
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "why"), ABOUT_CONNECTION)
+def test_a_400_of_a_server_that_has_not_read_the_request_says_nothing_of_its_content(page, why):
+    """A certificate that is missing, or http at a port of https: all events would be dead letters for that."""
+    assert judge_status(answer(400, page)) == Retry(
+        Trouble.DENIED, 400, f"{why}: check url, tls and headers of this sink"
+    )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        NGINX % b"Bad Request",
+        APACHE % b"",
+        *(b'{"refused": "%s"}' % page for page, _ in ABOUT_CONNECTION),
+        *(page + b" said a client" for page, _ in ABOUT_CONNECTION[4:6]),
+        b"<html><head><title>400 Bad Request</title></head><p>user-agent: " + ABOUT_CONNECTION[0][0],
+    ],
+)
+def test_no_event_holds_up_a_sink_by_what_a_target_repeats_of_it(page):
+    """Clients write what they like; only a whole page that nobody but the server has written counts."""
+    assert isinstance(judge_status(answer(400, page)), RefusedTogether)
+
+
 @given(st.integers(), st.binary(max_size=5000), st.text(max_size=30), st.text(max_size=30))
 def test_any_answer_has_a_meaning(status, body, retry_after, date):
     """Whatever a target says: a result, one line of bounded length, and a time that can be waited for."""
