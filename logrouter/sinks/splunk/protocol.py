@@ -145,10 +145,14 @@ class SplunkProtocol:
     def refuse_acknowledgement(self, answer: HttpAnswer) -> Retry | None:
         """What an answer to `ask` says against asking at all; None if nothing."""
         document = _read(answer)
-        if _number(document, "code") in _NO_ACKNOWLEDGEMENT:
+        code = _number(document, "code")
+        if code in _NO_ACKNOWLEDGEMENT:
             return Retry(Trouble.DENIED, answer.status, f"acknowledgement: {_say(document)}")
         # 400 with another code is no refusal: the channel is unknown yet, and so is the receipt that was asked for.
-        if answer.status in {200, 400}:
+        # Without a code it is not of a collector but of something in front, and the question is open still.
+        if answer.status == 400 and code is not None:
+            return None
+        if answer.status == 200 and isinstance(document.get("acks"), dict):
             return None
         judged = judge_status(answer)
         trouble = judged.trouble if isinstance(judged, Retry) else Trouble.NONSENSE

@@ -286,6 +286,17 @@ def test_only_true_is_an_acknowledgement(status, body, expected):
         (HttpAnswer(404, {}, b"no"), Retry(Trouble.DENIED, 404, "acknowledgement: no")),
         (code(9, 503), Retry(Trouble.OVERLOADED, 503, 'acknowledgement: {"text":"words","code":9}')),
         (HttpAnswer(413, {}, b"no"), Retry(Trouble.NONSENSE, 413, "acknowledgement: no")),
+        (HttpAnswer(400, {}, b"no"), Retry(Trouble.NONSENSE, 400, "acknowledgement: no")),
+        (HttpAnswer(200, {}, b"Welcome"), Retry(Trouble.NONSENSE, 200, "acknowledgement: Welcome")),
+        (HttpAnswer(200, {}, b'{"code":0}'), Retry(Trouble.NONSENSE, 200, 'acknowledgement: {"code":0}')),
+        (
+            HttpAnswer(400, {}, b"<html><head><title>400 The SSL certificate error</title></head>"),
+            Retry(
+                Trouble.DENIED,
+                400,
+                "acknowledgement: The SSL certificate error: check url, tls and headers of this sink",
+            ),
+        ),
     ],
 )
 def test_a_token_without_acknowledgement_is_found_out_before_anything_is_sent(answer, expected):
