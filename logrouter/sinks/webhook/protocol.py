@@ -154,6 +154,9 @@ def _id_of(document: object) -> str:
 
 
 def _make_id(events: Sequence[RawRecord], body: bytes) -> str:
-    """An id of what a message holds: the same when it is sent again, and no other message's, even of equal events."""
-    places = [(event.topic, event.partition, event.offset) for event in events]
+    """An id of what a message holds: the same when it is sent again, and no other message's, even of equal events.
+
+    Times are a part of it, as a topic that is made anew has the same places.
+    """
+    places = [(event.topic, event.partition, event.offset, event.timestamp_ms) for event in events]
     return hashlib.sha256(orjson.dumps(places) + body).hexdigest()[:32]

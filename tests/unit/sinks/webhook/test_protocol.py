@@ -117,10 +117,12 @@ def test_an_id_that_could_forge_a_signature_or_a_header_is_not_used(name):
 
 @pytest.mark.parametrize("value", [b"1", b"[]", b'{"meta":1}', b'{"meta":{"id":1}}', b'{"id":"a"}'])
 def test_an_event_without_an_id_is_known_by_its_place(value):
-    """Equal events at two offsets are two."""
-    first, second = (encode(WebhookBody.EVENT, record(value, offset)).headers["webhook-id"] for offset in (0, 1))
+    """Equal events at two offsets are two, and so are those of a topic and of the one that took its place."""
+    places = [record(value), record(value), record(value, 1), RawRecord("clean", 0, 0, 5, value)]
+    ids = [encode(WebhookBody.EVENT, each).headers["webhook-id"] for each in places]
 
-    assert first != second
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
 
 
 def test_a_batch_is_known_by_its_events():
