@@ -41,9 +41,9 @@ class StreamEvent(NamedTuple):
     value: bytes
 
     @property
-    def id(self) -> object:
+    def id(self) -> str:
         """Its `meta.id`, by which answers name it."""
-        return self.fields["meta"]["id"]
+        return str(self.fields["meta"]["id"])
 
 
 def make_document(event: RawRecord, stream: str) -> StreamEvent | Refused:
@@ -62,6 +62,10 @@ def make_document(event: RawRecord, stream: str) -> StreamEvent | Refused:
         is_changed = True
     else:
         return Refused(detail=f"an event of {schema[:100]}, which is neither of {SCHEMA} nor a canonical one")
+    # Answers name events by their ids, as JavaScript writes them: 1.0 as 1, and members of objects in another order.
+    # One that is not found there would hold up its whole batch, and eventgate takes texts only.
+    if not isinstance(fields["meta"].get("id"), str | None):
+        return Refused(detail="meta.id is no text")
     is_changed |= _fill(fields["meta"], event, stream)
     try:
         value = orjson.dumps(fields) if is_changed else event.value or b""
@@ -93,11 +97,13 @@ def _convert(event: dict[str, Any], stream: str) -> dict[str, Any]:
 def _fill(meta: dict[str, Any], event: RawRecord, stream: str) -> bool:
     """Set what eventgate would set to something worse, and write the URI as it may be; whether anything changed."""
     is_changed = False
-    if meta.get("id") is None:
-        meta["id"] = str(uuid5(_IDS, f"{event.topic}/{event.partition}/{event.offset}"))
+    if not meta.get("id"):
+        # With its time, as a topic that is made anew has the same places.
+        place = f"{event.topic}/{event.partition}/{event.offset}/{event.timestamp_ms}"
+        meta["id"] = str(uuid5(_IDS, place))
         is_changed = True
     for name, value in (("request_id", meta["id"]), ("stream", stream)):
-        if meta.get(name) is None:
+        if meta.get(name) in (None, ""):
             meta[name] = value
             is_changed = True
     uri = meta.get("uri")

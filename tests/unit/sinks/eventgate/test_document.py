@@ -139,17 +139,21 @@ def test_an_event_without_a_user_agent_gets_none():
     assert "request_headers" not in document(EVENT | {"http": http})["http"]
 
 
+@pytest.mark.parametrize("missing", [None, ""])
 @pytest.mark.parametrize("schema", ["/logrouter/api_request/1.1.0", SCHEMA])
-def test_an_event_without_an_id_gets_one_of_its_place(schema):
+def test_an_event_without_an_id_gets_one_of_its_place(schema, missing):
     """The same at each attempt, so that readers know a repetition; another place gives another one."""
-    event = changed(EVENT, id=None) | {"$schema": schema}
+    event = changed(EVENT, id=missing) | {"$schema": schema}
+    anew = RawRecord("gateway.requests", 3, 7, NOW + 1, orjson.dumps(event))  # of a topic that was made again
 
-    first, again, other = (make_document(record(event, offset), STREAM) for offset in (7, 7, 8))
+    made = [make_document(each, STREAM) for each in (record(event), record(event), record(event, 8), anew)]
 
+    first, again, other, later = made
     assert isinstance(first, StreamEvent)
     assert isinstance(other, StreamEvent)
+    assert isinstance(later, StreamEvent)
     assert first == again
-    assert first.id != other.id
+    assert len({"", first.id, other.id, later.id}) == 4
     assert "stream" in first.fields["meta"]
 
 
@@ -166,9 +170,13 @@ def test_an_event_without_an_id_gets_one_of_its_place(schema):
         (b'{"meta": {}}', "no event"),
         (b'{"$schema": "/my/own/1.0.0", "meta": {}}', "an event of /my/own/1.0.0"),
         (b'{"$schema": "/logrouter/dead_letter/1.0.0", "meta": {}}', "an event of /logrouter/dead_letter/1.0.0"),
-        (b'{"$schema": "/logrouter/api_request/1.1.0", "meta": {"id": ' + b"[" * 300 + b"]" * 300 + b"}}", "nested"),
+        (b'{"$schema": "/logrouter/api_request/1.1.0", "meta": {"dt": ' + b"[" * 300 + b"]" * 300 + b"}}", "nested"),
         (b'{"$schema": "/api-gateway/request/1.0.0", "meta": {"id": "' + b"x" * MAX_EVENT_BYTES + b'"}}', "bytes"),
         (b"[" * 5000, "no JSON"),
+        *(
+            (b'{"$schema": "/api-gateway/request/1.0.0", "meta": {"id": %s}}' % wrong, "meta.id is no text")
+            for wrong in (b"7", b"1.0", b"0", b"false", b"[]", b'{"2":1,"1":2}', b"1152921504606846977")
+        ),
     ],
 )
 def test_what_can_have_no_document_is_refused_with_a_reason(value, why):
@@ -232,7 +240,9 @@ JSON = st.recursive(
     max_leaves=8,
 )
 META = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("id", "dt", "stream", "request_id", "domain", "uri", "more"), JSON)
+    {},
+    optional={"id": st.none() | st.text(max_size=8)}
+    | dict.fromkeys(("dt", "stream", "request_id", "domain", "uri", "more"), JSON),
 )
 
 
@@ -243,7 +253,7 @@ def test_nothing_that_an_event_says_of_itself_is_rewritten(schema, meta, http):
 
     kept = ("id", "dt", "request_id", "domain") if schema != SCHEMA else (*meta.keys() - {"uri"},)
     for name in kept:
-        if meta.get(name) is not None:
+        if meta.get(name) not in (None, ""):
             assert sent["meta"][name] == meta[name]
     assert schema != SCHEMA or sent["http"] == http
 

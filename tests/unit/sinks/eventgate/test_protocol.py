@@ -244,7 +244,7 @@ def test_as_many_of_the_same_event_are_sent_again_as_were_not_taken():
 
 def test_events_without_an_id_are_found_by_the_one_that_they_were_sent_with():
     """It is made of their places."""
-    nameless = [event(None), event(None, route="x"), event(7)]
+    nameless = [event(None), event(None, route="x"), event(None, route="y")]
     sent = orjson.loads(PROTOCOL.encode(records(*nameless)).request.body)
     body = {"invalid": [item("invalid", sent[2], **WHY), item("invalid", sent[1], **WHY)], "error": []}
 
@@ -261,6 +261,16 @@ def test_what_an_item_says_is_cut_to_one_line():
     assert results[0].detail.startswith("x x x")
     assert len(results[0].detail) <= 500
     assert results[1] == Refused(207, "")
+
+
+def test_an_event_that_answers_can_not_name_holds_up_no_other():
+    """JavaScript writes 1.0 as 1: the verdict would be about nobody, and all of the batch would be sent without end."""
+    batch = records(A, event(1.0), B)
+
+    encoded = PROTOCOL.encode(batch)
+
+    assert encoded.settled == [None, Refused(0, "meta.id is no text"), None]
+    assert [each["meta"]["id"] for each in orjson.loads(encoded.request.body)] == [A["meta"]["id"], B["meta"]["id"]]
 
 
 VERDICTS = st.lists(st.sampled_from(["taken", "invalid", "error"]), min_size=1, max_size=8)
