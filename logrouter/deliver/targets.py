@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
 
 from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, SplunkOptions, WebhookOptions
+from logrouter.config.yaml.secrets import FromEnv
 from logrouter.deliver.opensearch_target import largest_answer, opensearch_protocol, template_setup
 from logrouter.sinks.acknowledged_sink import AcknowledgedSink
 from logrouter.sinks.eventgate.clients import ClientRate, ClientRules
@@ -28,10 +30,18 @@ if TYPE_CHECKING:
     from logrouter.sinks.http_sink import HttpPreparation, HttpProtocol
 
 
+_SECRET_LENGTH: Final = 16
+"""What is shorter in a path may be any word."""
+
+
 def open_sink(sink: ConfiguredSink) -> Sink:
     """The sink itself; it connects when it sends."""
     options = sink.options
-    bounds = HttpBounds(timeout_seconds=options.timeout_seconds, connections=options.connections)
+    bounds = HttpBounds(
+        timeout_seconds=options.timeout_seconds,
+        connections=options.connections,
+        secret_texts=_secrets_of_path(options.url),
+    )
     if isinstance(options, EventgateOptions):
         # eventgate writes a user agent into events that have none, and may repeat all events in an answer.
         bounds = replace(bounds, user_agent=None, max_answer_bytes=MAX_ANSWER_BYTES)
@@ -44,6 +54,19 @@ def open_sink(sink: ConfiguredSink) -> Sink:
         protocol = _splunk_protocol(options, channel=str(uuid.uuid4()))
         return AcknowledgedSink(protocol, client, patience_seconds=options.acknowledge_seconds)
     return HttpSink(_protocol_of(sink), client, preparation=_preparation_of(options))
+
+
+def _secrets_of_path(url: str) -> tuple[str, ...]:
+    """What nobody may read of a URL from the environment, as some services put a secret into the path.
+
+    Many a page that says that something is not there, or not allowed, repeats the path that was asked for.
+    """
+    if not isinstance(url, FromEnv):
+        return ()
+    path = urlsplit(url).path.rstrip("/")
+    whole = {path, unquote(path)}
+    found = whole | {segment for each in whole for segment in each.split("/")}
+    return tuple(sorted((text for text in found if len(text) >= _SECRET_LENGTH), key=len, reverse=True))
 
 
 def admission_of(options: SinkOptions) -> Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None:

@@ -52,6 +52,8 @@ class HttpBounds:
     """Headers of every request."""
     secret_headers: frozenset[str] = frozenset()
     """Headers, in lower case, whose values are hidden in answers that repeat them, besides those known for secrets."""
+    secret_texts: tuple[str, ...] = ()
+    """Further texts that are hidden there, longer ones before those that they hold."""
     user_agent: str | None = "logrouter"
     """None for targets that take what a request says of its sender for something about its events."""
 
@@ -148,6 +150,8 @@ class HttpClient:
                 for each in (secret, secret.rpartition(b" ")[2]):  # with and without the scheme
                     if len(each) >= _SECRET_LENGTH:
                         body = body.replace(each, _HIDDEN)
+        for text in self._bounds.secret_texts:
+            body = body.replace(text.encode(), _HIDDEN)
         return body
 
     def _open(self) -> aiohttp.ClientSession:

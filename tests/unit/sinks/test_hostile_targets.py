@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from logrouter import config
+from logrouter.deliver.targets import open_sink
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import DELIVERED, NoAnswer, Trouble
 from logrouter.sinks.delivery import Delivery
@@ -30,6 +32,12 @@ HURRIED = HttpBounds(timeout_seconds=2, max_answer_bytes=100_000)
 PATIENT = HttpBounds(timeout_seconds=60, max_answer_bytes=100_000)
 """For behaviours that must end by themselves."""
 HEAD = b"HTTP/1.1 200 OK\r\n"
+SECRET_URL = b"""
+version: 1
+sources: {logs: {topics: [logs], envelope: rsyslog}}
+routes: [{name: a, from: logs, format: envoy, to: out}]
+sinks: {hook: {type: webhook, from: out, url: "${HOOK_URL}"}}
+"""
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -331,6 +339,30 @@ def test_a_target_that_repeats_our_secret_gives_it_away_nowhere(header, value, t
         assert b"********" in answer.body
         assert b"0123-4567" not in answer.body
 
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Cannot POST /T0/B0/very-private-word", "no hook very-private-word", "POST http://h/T0/B0/very-private-word"],
+)
+def test_a_page_that_repeats_a_secret_path_gives_it_away_nowhere(text, caplog):
+    """Chat services put the secret into the URL, and frameworks say of what path they know nothing."""
+
+    async def test() -> None:
+        page = text.encode()
+        async with hostile_target(say(b"HTTP/1.1 404 No\r\nContent-Length: %d\r\n\r\n" % len(page) + page)) as target:
+            env = {"HOOK_URL": f"{target.url.rstrip('/')}/T0/B0/very-private-word"}
+            sink = open_sink(config.parse(SECRET_URL, env).sinks["hook"])
+            delivery = Delivery("hook", sink, PaceLimits(1, 0, 0), give_up_seconds=0)
+            settled = await delivery.deliver([RawRecord("clean", 0, 0, 0, b"{}")])
+            await delivery.close()
+        told = f"{settled} {delivery.why_waiting} {[vars(each) for each in caplog.records]}"
+        assert "404" in told
+        assert "********" in told
+        assert "very-private" not in told
+
+    caplog.set_level("DEBUG", "logrouter")
     run(test)
 
 
