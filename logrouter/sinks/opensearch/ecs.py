@@ -130,7 +130,7 @@ def to_ecs(source: SourceEvent) -> dict[str, Any]:
     if "url" in sections:
         url = sections["url"]
         path, _, query = url.get("original", "").partition("?")
-        if path:
+        if path.startswith("/"):  # an absolute URL, as proxies get them, or `host:443` of CONNECT is no path
             url.setdefault("path", path)
         if query:
             url["query"] = query
@@ -160,8 +160,8 @@ def _add_http(sections: dict[str, dict[str, Any]], http: dict[str, Any]) -> None
 
 def _outcome(event: dict[str, Any]) -> str:
     """ECS knows three outcomes; of a client that went away nobody knows which it would have been."""
-    outcome = event.get("outcome")
-    if isinstance(outcome, str):
+    outcome = text_of(event.get("outcome"))
+    if outcome is not None:
         return {"ok": "success", "aborted": "unknown"}.get(outcome, "failure")
     http = event.get("http")
     status = whole_of(http.get("status_code")) if isinstance(http, dict) else None

@@ -255,11 +255,20 @@ def test_a_time_that_is_not_known_is_the_other_one(event: dict[str, Any], timest
         ({"error": "broken"}, "error.message"),
         ({"flags": "suspect"}, "logrouter.flags"),
         ({"user": {"name": "u42"}}, "user.name"),
+        ({"meta": {"uri": "https://example.org/a"}}, "url.path"),
+        ({"meta": {"uri": "example.org:443"}}, "url.path"),
     ],
 )
 def test_a_value_of_another_kind_is_left_out(event: dict[str, Any], field: str):
     """Else the target would refuse the document for its mapping."""
     assert field not in leaves(to_ecs(source(event)))
+
+
+def test_an_outcome_that_is_not_said_is_that_of_the_status():
+    """An empty text says nothing."""
+    document = leaves(to_ecs(source({"outcome": "", "http": {"status_code": 200}})))
+
+    assert document["event.outcome"] == "success"
 
 
 def test_every_field_of_our_events_is_in_an_ecs_document():
