@@ -23,7 +23,7 @@ from logrouter.sinks.contract import (
     SkipReason,
     Trouble,
 )
-from logrouter.sinks.http_messages import MAX_DETAIL, HttpRequest, compress, judge_status, read_retry_after
+from logrouter.sinks.http_messages import MAX_DETAIL, HttpRequest, compress, excerpt, judge_status, read_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,8 @@ _TROUBLES: Final = {
     8: Trouble.UNAVAILABLE,
     **dict.fromkeys((9, 18, 19, 20, 23, 26, 27), Trouble.OVERLOADED),  # busy, full queues, shutting down
 }
+_ABOUT_CONTENT: Final = frozenset({400, 422})
+"""Refusals of what a request holds, where a collector says them. 413 is that from a proxy, too."""
 _NO_ACKNOWLEDGEMENT: Final = frozenset({1, 2, 3, 4, 14, 21, 22})
 """A token that is not valid, or that has no acknowledgement."""
 
@@ -115,7 +117,7 @@ class SplunkProtocol:
                     return [Retry(Trouble.NONSENSE, answer.status, "taken, but without an ackId")] * len(events)
                 return [DELIVERED] * len(events)
             if code not in _TROUBLES and code not in _CONTENT:
-                return [Retry(Trouble.NONSENSE, answer.status, "no answer of an event collector")] * len(events)
+                return [Retry(Trouble.NONSENSE, answer.status, _not_of_collector(answer))] * len(events)
         detail = _say(document)
         if code in _CONTENT:
             wrong = _number(document, "invalid-event-number")
@@ -126,6 +128,9 @@ class SplunkProtocol:
             return [RefusedTogether(answer.status, detail)] * len(events)
         if code is not None and code in _TROUBLES:
             return [Retry(_TROUBLES[code], answer.status, detail, read_retry_after(answer.headers))] * len(events)
+        if code is None and answer.status in _ABOUT_CONTENT:
+            # A proxy in front says so to plain http, or to a client without its certificate: nothing about events.
+            return [Retry(Trouble.DENIED, answer.status, _not_of_collector(answer))] * len(events)
         return [judge_status(answer)] * len(events)
 
     def read_receipt(self, answer: HttpAnswer) -> int | None:
@@ -169,6 +174,10 @@ def _read(answer: HttpAnswer) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _not_of_collector(answer: HttpAnswer) -> str:
+    return f"no answer of an event collector: {excerpt(answer.body)}"[:MAX_DETAIL]
 
 
 def _say(document: dict[str, Any]) -> str:

@@ -189,6 +189,26 @@ def test_every_code_has_its_meaning(number, status, kind):
         assert (results[0].trouble, results[0].status) == (kind, status)
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (HttpAnswer(400, {}, b"<html>No required SSL certificate was sent</html>"), Trouble.DENIED),
+        (HttpAnswer(400, {}, b'{"message":"no route"}'), Trouble.DENIED),
+        (HttpAnswer(422, {}, b""), Trouble.DENIED),
+        (HttpAnswer(413, {}, b"<html>Request Entity Too Large</html>"), TOGETHER),
+    ],
+)
+def test_a_proxy_in_front_refuses_no_events(answer, kind):
+    """What has no code is not of a collector: events wait until somebody has mended it. Only size is halved."""
+    [result, *_] = SplunkProtocol(URL, "t").classify(answer, THREE)
+
+    if kind is TOGETHER:
+        assert isinstance(result, RefusedTogether)
+    else:
+        assert (result.trouble, result.status) == (kind, answer.status)
+        assert answer.body.decode()[:20] in result.detail
+
+
 @pytest.mark.parametrize("number", [5, 6, 12, 13, 15])
 def test_the_event_that_is_named_is_refused_and_the_others_are_sent_again(number):
     """Numbers begin at 0."""
