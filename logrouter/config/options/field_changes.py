@@ -23,7 +23,7 @@ class ConstantValue:
         """The value as it is."""
         if isinstance(value, str | int | float) and value != "":
             return value
-        problems.add(path, f"must be {self.describe()}, not {'empty' if value in (None, '') else quote_value(value)}")
+        problems.add(path, f"must be {self.describe()}, not {quote_value(value)}")
         return INVALID
 
     def schema(self) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class _Reader:
 
     def _regex(self, given: Any, path: str) -> Condition:
         if not isinstance(given, str) or not given:
-            raise _WrongError(path, f"must be a regular expression, not {quote_value(given) if given else 'empty'}")
+            raise _WrongError(path, f"must be a regular expression, not {quote_value(given)}")
         if len(given) > MAX_TEXT:
             raise _WrongError(path, f"has {len(given)} characters, at most {MAX_TEXT} are allowed")
         try:
@@ -203,7 +203,7 @@ class _Reader:
     def _text(self, given: Any, path: str) -> str:
         """The operand, folded where the field is."""
         if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
-            raise _WrongError(path, f"must be text, not {'empty' if given in (None, '') else quote_value(given)}")
+            raise _WrongError(path, f"must be text, not {quote_value(given)}")
         text = str(given)
         if len(text) > MAX_TEXT:
             raise _WrongError(path, f"has {len(text)} characters, at most {MAX_TEXT} are allowed")
@@ -218,7 +218,7 @@ class _Reader:
 
 def _number(given: Any, path: str) -> int | float:
     if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
-        raise _WrongError(path, f"must be a number, not {'empty' if given in (None, '') else quote_value(given)}")
+        raise _WrongError(path, f"must be a number, not {quote_value(given)}")
     return given
 
 

@@ -46,7 +46,7 @@ class TargetUrl:
             return "must not have a query or a fragment: secrets stand in options of their own"
         wanted = f"must be {self.describe()}"
         if not isinstance(value, str) or not value.startswith(("http://", "https://")):
-            return f"{wanted}, not {'empty' if value in (None, '') else quote_value(value)}"
+            return f"{wanted}, not {quote_value(value)}"
         if len(value) > _MAX:
             return f"has {len(value)} characters, at most {_MAX} are allowed"
         if not _WHOLE.fullmatch(value) or "\\" in value:

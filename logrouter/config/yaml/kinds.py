@@ -58,7 +58,7 @@ def _typed(value: Any) -> Any:
 
 
 def _fail(problems: Problems, path: str, wanted: str, value: Any) -> _Invalid:
-    problems.add(path, f"must be {wanted}, not {'empty' if value is None or value == '' else quote_value(value)}")
+    problems.add(path, f"must be {wanted}, not {quote_value(value)}")
     return INVALID
 
 

@@ -124,5 +124,7 @@ def list_names(names: Iterable[str]) -> str:
 
 def quote_value(value: object) -> str:
     """A wrong value as a message shows it: short, and never what came from the environment (it redacts its repr)."""
+    if value is None or value == "":
+        return "empty"
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"

@@ -50,12 +50,12 @@ def test_the_tag_says_whose_options_they_are():
 @pytest.mark.parametrize(
     ("value", "problems"),
     [
-        (None, ["s: must be a mapping whose `kind` is one of `circle`, `square`, not None"]),
+        (None, ["s: must be a mapping whose `kind` is one of `circle`, `square`, not empty"]),
         ([], ["s: must be a mapping whose `kind` is one of `circle`, `square`, not []"]),
         ({"radius": 1}, ["s: lacks `kind`, which is required"]),
         ({"kid": "circle"}, ['s.kid: unknown key (did you mean "kind"?)', "s: lacks `kind`, which is required"]),
         ({"kind": "cirle"}, ["s.kind: must be one of `circle`, `square`, not 'cirle' (did you mean \"circle\"?)"]),
-        ({"kind": None}, ["s.kind: must be one of `circle`, `square`, not None"]),
+        ({"kind": None}, ["s.kind: must be one of `circle`, `square`, not empty"]),
         ({"kind": "circle"}, ["s: lacks `radius`, which is required"]),
         ({"kind": "square", "radius": 1}, ["s.radius: is no option of `kind: square`, but of circle"]),
         ({"kind": "square", "sde": 1}, ['s.sde: unknown key (did you mean "side"?)']),
