@@ -6,13 +6,16 @@ Nothing is sent again but what went out on a connection that the target had clos
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from logrouter.sinks.contract import NoAnswer, Trouble
+from logrouter.sinks.echoes import hide_texts
 from logrouter.sinks.http_messages import HttpAnswer
 from logrouter.sinks.target_guard import GuardedAddressError, GuardedResolver
 from logrouter.sinks.tls_trouble import describe_tls_trouble, find_tls_error
@@ -34,9 +37,8 @@ _IDLE_SECONDS: Final = 30.0
 _MAX_ERROR: Final = 200
 _LARGE_BODY: Final = 1 << 20
 _SECRET_HEADERS: Final = frozenset({"authorization", "x-amz-security-token"})
-_HIDDEN: Final = b"********"
-_SECRET_LENGTH: Final = 8
-"""What is shorter may be part of any word."""
+_QUOTED: Final = re.compile(r":?\s*(?:bytearray\()?b?['\"]")
+"""Where bytes of the target begin in what the library says."""
 _CUT_SHORT: Final = "Not enough data"
 """What the library says of a body that ends before its length or its last chunk."""
 
@@ -53,7 +55,7 @@ class HttpBounds:
     secret_headers: frozenset[str] = frozenset()
     """Headers, in lower case, whose values are hidden in answers that repeat them, besides those known for secrets."""
     secret_texts: tuple[str, ...] = ()
-    """Further texts that are hidden there, longer ones before those that they hold."""
+    """Further texts that are hidden there, such as a path that gives access."""
     user_agent: str | None = "logrouter"
     """None for targets that take what a request says of its sender for something about its events."""
 
@@ -144,15 +146,11 @@ class HttpClient:
         """A body without the secrets of its request, which targets repeat that show what they were sent."""
         if not body:
             return body
+        texts = [*self._bounds.secret_texts]
         for name, value in request.headers.items():
             if name.lower() in _SECRET_HEADERS or name.lower() in self._bounds.secret_headers:
-                secret = value.encode()
-                for each in (secret, secret.rpartition(b" ")[2]):  # with and without the scheme
-                    if len(each) >= _SECRET_LENGTH:
-                        body = body.replace(each, _HIDDEN)
-        for text in self._bounds.secret_texts:
-            body = body.replace(text.encode(), _HIDDEN)
-        return body
+                texts += value, value.rpartition(" ")[2]  # with and without the scheme
+        return hide_texts(body, texts)
 
     def _open(self) -> aiohttp.ClientSession:
         guarded: dict[str, Any] = {}
@@ -212,10 +210,19 @@ def _classify_error(error: Exception) -> NoAnswer:
     if isinstance(error, aiohttp.ClientPayloadError) and _CUT_SHORT in str(error):
         return NoAnswer(Trouble.BROKEN, "the connection ended in the middle of the answer")
     if isinstance(error, aiohttp.ClientResponseError):
-        return NoAnswer(Trouble.NONSENSE, f"no HTTP: {' '.join(error.message.split())}"[:_MAX_ERROR])
+        return NoAnswer(Trouble.NONSENSE, f"no HTTP: {_say_unquoted(error.message)}")
+    if isinstance(error, (aiohttp.InvalidURL, UnicodeError)):  # the first says the URL, whose path may be a secret
+        return NoAnswer(Trouble.NONSENSE, "the URL can't be read")
     if isinstance(error, (aiohttp.ClientPayloadError, ValueError)):
-        return NoAnswer(Trouble.NONSENSE, _say(error))
+        cause = error.__cause__
+        said = cause.message if isinstance(cause, HttpProcessingError) else str(error) or type(error).__name__
+        return NoAnswer(Trouble.NONSENSE, _say_unquoted(said))
     return NoAnswer(Trouble.BROKEN, _say(error))
+
+
+def _say_unquoted(text: str) -> str:
+    """The library's own words, without what it quotes: a target may have repeated a secret of the request there."""
+    return " ".join(_QUOTED.split(text, maxsplit=1)[0].split())[:_MAX_ERROR]
 
 
 def _say(error: BaseException) -> str:

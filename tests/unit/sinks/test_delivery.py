@@ -226,7 +226,7 @@ def test_a_target_that_nobody_asks_any_more_is_not_said_to_be_down():
         delivery = Delivery("left", sink, PaceLimits(max_requests=1, first_pause=3600, longest_pause=3600))
         batches = [asyncio.ensure_future(delivery.deliver(events(value))) for value in (b"a", b"b")]
         await sink.wait_for_requests(1)
-        while not delivery.why_waiting:
+        while not delivery.why_waiting:  # noqa: ASYNC110  nothing else says that the answer was read
             await asyncio.sleep(0)
         for still, batch in zip((True, False), batches, strict=True):
             batch.cancel()
