@@ -211,7 +211,9 @@ class Delivery:
                     return True
                 self._changed.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), None if math.isinf(wait) else wait)
+                    # Not `wait_for`: Python 3.11's forgets that it was cancelled if what it waits for has just come.
+                    async with asyncio.timeout(None if math.isinf(wait) else wait):
+                        await self._changed.wait()
         return False
 
     def _note(self, results: Sequence[Result], started: float) -> None:

@@ -237,6 +237,28 @@ def test_a_target_that_nobody_asks_any_more_is_not_said_to_be_down():
     asyncio.run(asyncio.wait_for(run(), 30))
 
 
+@pytest.mark.parametrize("steps", range(10))
+def test_a_batch_that_is_cancelled_ends_whenever_that_is(steps):
+    """Also in the moment in which it hears that a request of another one has ended."""
+
+    async def run() -> None:
+        permits = asyncio.Semaphore(0)
+        sink = MemorySink(permits=permits)
+        delivery = Delivery("memory", sink, PaceLimits(2, first_pause=0, longest_pause=0, rate=0.001))
+        first, given_up = [asyncio.ensure_future(delivery.deliver(events(value))) for value in (b"a", b"b")]
+        await sink.wait_for_requests(1)
+        for _ in range(3):  # the other one waits for its turn by then
+            await asyncio.sleep(0)
+        permits.release()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        given_up.cancel()
+        _, left = await asyncio.wait([first, given_up], timeout=5)
+        assert not left
+
+    asyncio.run(run())
+
+
 def test_a_delivery_that_is_retired_gives_up_nothing():
     """Its time is over, but another target may take the event at once."""
 
