@@ -16,7 +16,7 @@ from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.deliver.targets import open_sink
 from logrouter.model import RawRecord
-from logrouter.sinks.contract import Delivered, NoAnswer, Retry, Skipped, Trouble
+from logrouter.sinks.contract import IN_OUR_WORDS, Delivered, NoAnswer, Retry, Skipped, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ def probe(configured: ConfiguredSink, sink: Sink | None = None) -> ProbeReport:
         kind,
         trouble,
         getattr(answer, "status", 0),
-        _without_secrets(detail, configured.options, by_target=not isinstance(answer, NoAnswer)),
+        _without_secrets(detail, configured.options, by_target=trouble not in IN_OUR_WORDS),
         meaning,
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.config.options.sinks import WebhookOptions
 from logrouter.config.settings import reread_config
 from logrouter.core.dead_letter import DeadLetterSettings
+from logrouter.core.redact.disclosure import STRICT
 from logrouter.deliver.batching import BatchBounds
 from logrouter.deliver.lane import DeliveryLane
 from logrouter.deliver.settings import DeliverySettings
@@ -138,5 +139,6 @@ def open_delivery(sink: ConfiguredSink, **options: Any) -> Delivery:
         PaceLimits(o.connections, o.retry.first_pause_ms / 1000, o.retry.longest_pause_ms / 1000, o.events_per_second),
         give_up_seconds=math.inf if give_up is None else give_up,
         admit=admission_of(o),
+        mask=STRICT.text,
         **options,
     )

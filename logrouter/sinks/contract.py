@@ -38,6 +38,10 @@ class Trouble(StrEnum):
     """The address may not be connected to (`sinks.target_guard`)."""
 
 
+IN_OUR_WORDS: Final = frozenset({Trouble.CONNECT, Trouble.TLS, Trouble.GUARDED})
+"""Of these there is no answer: what is said of them names the address that was tried, and repeats no event."""
+
+
 class SkipReason(StrEnum):
     """Why an event is not sent, as the configuration says: a closed set, as these are metric labels."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.sinks.contract import (
     DELIVERED,
+    IN_OUR_WORDS,
     Delivered,
     NoAnswer,
     Refused,
@@ -54,19 +55,22 @@ class Delivery:
         *,
         give_up_seconds: float = math.inf,
         admit: Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None = None,
+        mask: Callable[[str], str] = str,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         """*name* is the sink's in topics.yaml. An event that could not be sent for *give_up_seconds* is refused.
 
         *admit* says which events are not to be sent; it is asked once for each batch, in the order of the batches.
-        *clock* gives seconds that never go back, *draw* numbers from 0 to 1.
+        *mask* makes of the target's words, which may repeat events, what may be shown. *clock* gives seconds that never
+        go back, *draw* numbers from 0 to 1.
         """
         self.name = name
         self._sink = sink
         self._pace = Pace(limits, draw)
         self._give_up = give_up_seconds
         self._admit = admit
+        self._mask = mask
         self._clock = clock
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -239,7 +243,8 @@ class Delivery:
 
     def _mark_down(self, cause: Retry, now: float) -> None:
         status = f" {cause.status}" if cause.status else ""
-        why = f"{cause.trouble}{status}{': ' if cause.detail else ''}{cause.detail}"[:_MAX_DETAIL]
+        detail = cause.detail if cause.trouble in IN_OUR_WORDS else self._mask(cause.detail)
+        why = f"{cause.trouble}{status}{': ' if detail else ''}{detail}"[:_MAX_DETAIL]
         if self._failing_since is None:
             self._failing_since = now
             metrics.SINK_UP.labels(self.name).set(0)
@@ -247,7 +252,7 @@ class Delivery:
         is_news = (is_denied and why != self._why) or (not self._is_said and now >= self._said_at + _SAID_SECONDS)
         if is_news:
             self._is_said, self._said_at = True, now
-            log(Log.SINK_DOWN, sink=self.name, trouble=cause.trouble, status=cause.status, detail=cause.detail)
+            log(Log.SINK_DOWN, sink=self.name, trouble=cause.trouble, status=cause.status, detail=detail)
         self._why = why
 
     def _mark_up(self) -> None:

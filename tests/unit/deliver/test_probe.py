@@ -85,7 +85,8 @@ def test_an_address_that_does_not_answer_is_named_whole():
     nobody = NoAnswer(Trouble.CONNECT, "[Errno 111] Connect call failed ('192.0.2.7', 9200)")
 
     assert "'192.0.2.7'" in probe(SINK, MemorySink([nobody])).detail
-    assert "192.0.2.7" not in probe(SINK, MemorySink([[Refused(400, "not for 192.0.2.7")]])).detail
+    for theirs in ([Refused(400, "not for 192.0.2.7")], NoAnswer(Trouble.DENIED, "401 not for 192.0.2.7")):
+        assert "192.0.2.7" not in probe(SINK, MemorySink([theirs])).detail
 
 
 def test_an_event_that_is_not_sent_is_not_taken():

@@ -12,6 +12,8 @@ from logrouter import config
 from logrouter.deliver import process
 from logrouter.deliver.targets import open_sink
 from logrouter.model import RawRecord
+from logrouter.sinks.contract import NoAnswer, Retry, Trouble
+from logrouter.sinks.memory import MemorySink
 
 if TYPE_CHECKING:
     from logrouter.config import Settings
@@ -85,3 +87,36 @@ def test_a_batch_has_what_a_request_takes_and_a_second_may_have(more, records):
     lane = process.make_lane(settings_of(more), "out", "host", stopping=lambda: True)
 
     assert lane.versions.version.settings.batch.max_records == records
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (
+            [Retry(Trouble.UNAVAILABLE, 500, '{"client_ip":"203.0.113.77","path":"/x?token=abc"}')],
+            'unavailable 500: {"client_ip":"203.0.113.0","path":"/x"}',
+        ),
+        (NoAnswer(Trouble.NONSENSE, "401 not for 203.0.113.77"), "nonsense: 401 not for 203.0.113.0"),
+        (NoAnswer(Trouble.CONNECT, "203.0.113.77 refused"), "connect: 203.0.113.77 refused"),
+    ],
+)
+def test_events_that_a_failing_target_repeats_are_masked_where_it_is_told(answer, why, monkeypatch, caplog):
+    """In the log and on /readyz, as in dead letters; the address that was tried is the operator's."""
+    caplog.set_level("INFO", "logrouter")
+    told = []
+
+    async def run() -> None:
+        permits = asyncio.Semaphore(1)
+        memory = MemorySink([answer], permits=permits)
+        monkeypatch.setattr(process, "open_sink", lambda _sink: memory)
+        more = "type: webhook, retry: {first_pause_ms: 1, longest_pause_ms: 1}"
+        delivery = process.open_delivery(settings_of(more).sinks["out"])
+        task = asyncio.ensure_future(delivery.deliver([RawRecord("clean", 0, 0, 0, b"{}")]))
+        await memory.wait_for_requests(2)
+        told.append(delivery.why_waiting)
+        permits.release()
+        await task
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+    assert told[0].removeprefix("sink out: ").removesuffix(", for 0 s") == why
+    assert ("203.0.113.77" in repr([vars(each) for each in caplog.records])) is why.startswith("connect")
