@@ -242,7 +242,8 @@ class DeliveryLane:
                 continue
             offset, value, headers = message.offset(), message.value(), message.headers()
             size = len(value or b"")
-            self._progress.read(at, offset, size, message.leader_epoch())
+            held = size + sum(len(name) + len(text or b"") for name, text in headers) if headers else size
+            self._progress.read(at, offset, held, message.leader_epoch())
             positions.setdefault(at, offset)  # what was here before is committed: the lag counts from here
             record = RawRecord(*at, offset, message.timestamp()[1], value, tuple(headers or ()))
             dispatcher.add(record, ticket, size, now)

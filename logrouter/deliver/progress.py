@@ -59,7 +59,7 @@ class Progress:
         self.records = 0
         """Records that are read and not settled."""
         self.bytes = 0
-        """Bytes of their values."""
+        """Bytes of their values and headers."""
         self.uncommitted = 0
         """Records that are read and not committed, settled or not."""
         self.letter_bytes = 0

@@ -200,6 +200,18 @@ def test_large_events_are_read_in_smaller_numbers(make_world):
     assert asked[1:] == [3, 1, 1]
 
 
+def test_what_headers_hold_waits_as_well(make_world):
+    """Records of small values with two thousand bytes beside them: what waits is what takes memory."""
+    world = make_world()
+    for _ in range(30):
+        world.cluster.append(S0, b"event", headers=[("trace", b"x" * 1_990), ("none", None)])
+    asked = []
+    for _ in range(4):
+        world.cluster.sleep(0.1)
+        world.running.turn(lambda most: asked.append(most) or world.running.consumer.deliver(min(most, 2)))
+    assert asked[1:] == [2, 1, 1]
+
+
 def test_a_group_that_begins_at_the_end_has_that_as_its_place(make_world):
     """Else whoever comes next would begin at another end, and nobody delivers what is between."""
     world = make_world(*[b"old"] * 3, begin=Begin.LATEST)
