@@ -62,10 +62,12 @@ def make_document(event: RawRecord, stream: str) -> StreamEvent | Refused:
         is_changed = True
     else:
         return Refused(detail=f"an event of {schema[:100]}, which is neither of {SCHEMA} nor a canonical one")
-    # Answers name events by their ids, as JavaScript writes them: 1.0 as 1, and members of objects in another order.
-    # One that is not found there would hold up its whole batch, and eventgate takes texts only.
-    if not isinstance(fields["meta"].get("id"), str | None):
-        return Refused(detail="meta.id is no text")
+    # eventgate takes texts only, but its answer would hold up the batch. It names events by their ids, as JavaScript
+    # writes them: 1.0 as 1, and members of objects in another order. A stream that it can't know is an error to it,
+    # which may pass.
+    for name in ("id", "stream"):
+        if not isinstance(fields["meta"].get(name), str | None):
+            return Refused(detail=f"meta.{name} is no text")
     is_changed |= _fill(fields["meta"], event, stream)
     try:
         value = orjson.dumps(fields) if is_changed else event.value or b""

@@ -177,6 +177,7 @@ def test_an_event_without_an_id_gets_one_of_its_place(schema, missing):
             (b'{"$schema": "/api-gateway/request/1.0.0", "meta": {"id": %s}}' % wrong, "meta.id is no text")
             for wrong in (b"7", b"1.0", b"0", b"false", b"[]", b'{"2":1,"1":2}', b"1152921504606846977")
         ),
+        (b'{"$schema": "/api-gateway/request/1.0.0", "meta": {"id": "a", "stream": 7}}', "meta.stream is no text"),
     ],
 )
 def test_what_can_have_no_document_is_refused_with_a_reason(value, why):
@@ -241,8 +242,8 @@ JSON = st.recursive(
 )
 META = st.fixed_dictionaries(
     {},
-    optional={"id": st.none() | st.text(max_size=8)}
-    | dict.fromkeys(("dt", "stream", "request_id", "domain", "uri", "more"), JSON),
+    optional=dict.fromkeys(("id", "stream"), st.none() | st.text(max_size=8))
+    | dict.fromkeys(("dt", "request_id", "domain", "uri", "more"), JSON),
 )
 
 
