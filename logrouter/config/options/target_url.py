@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _MAX: Final = 2000
 _PATTERN: Final = r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?"
 _WHOLE: Final = re.compile(r"https?://[!-.0-9:;=A-Z_a-z~\[\]]++(?:/[!-~]*+)?")
+_AUTHORITY: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)(?:%(?!25)[A-Za-z0-9._-]+)?\]|(?P<host>[A-Za-z0-9._-]+))(?::\d*)?"
+)
+_NAME: Final = re.compile(r"(?:(?!-)[A-Za-z0-9_-]{1,63}\.)*+(?!-)[A-Za-z0-9_-]{1,63}\.?")
+_NUMBER: Final = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
+_MAX_HOST: Final = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +64,23 @@ class TargetUrl:
                 return f"{wanted}: it lacks a host, or its port is 0"
         except ValueError:
             return f"{wanted}: its host or its port can't be read"
-        return ""
+        return "" if _is_authority(parts.netloc) else f"{wanted}: its host or its port can't be read"
+
+
+def _is_authority(text: str) -> bool:
+    """Whether host and port are such that every client reads them alike: a name, or an address in the usual notation.
+
+    A zone of an IPv6 address stands behind `%` as it is.
+    """
+    found = _AUTHORITY.fullmatch(text)
+    if found is None:
+        return False
+    host = found["host"]
+    try:
+        if host is None:
+            return IPv6Address(found["v6"]) is not None
+        if _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]):  # no name ends so: it is an address
+            return str(IPv4Address(host)) == host
+    except ValueError:
+        return False
+    return len(host) <= _MAX_HOST and _NAME.fullmatch(host) is not None

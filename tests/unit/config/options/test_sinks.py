@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
+import yarl
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logrouter import config
@@ -168,6 +172,18 @@ def test_a_variable_that_is_not_set_is_one_problem():
         ("https://h:0/", "it lacks a host, or its port is 0"),
         ("https://:443/", "it lacks a host, or its port is 0"),
         ("https://[::1/", "its host or its port can't be read"),
+        ("https://[::1]]/", "its host or its port can't be read"),
+        ("https://[::1]x/", "its host or its port can't be read"),
+        ("https://[1.2.3.4]/", "its host or its port can't be read"),
+        ("https://[fe80::1%25eth0]/", "its host or its port can't be read"),
+        ("https://a..b/", "its host or its port can't be read"),
+        ("https://-a.b/", "its host or its port can't be read"),
+        (f"https://{'a' * 64}.b/", "its host or its port can't be read"),
+        (f"https://{'a.' * 130}b/", "its host or its port can't be read"),
+        ("https://127.1/", "its host or its port can't be read"),
+        ("https://0x7f.0.0.1/", "its host or its port can't be read"),
+        ("https://256.1.1.1/", "its host or its port can't be read"),
+        ("https://a=b/", "its host or its port can't be read"),
         ("https://h /x", "it has a character that no URL has as it is"),
         ("https://hö/x", "it has a character that no URL has as it is"),
         ("https://h\\\\evil/x", "it has a character that no URL has as it is"),
@@ -190,6 +206,37 @@ def test_a_url_is_taken_by_loading_only_if_editors_take_it(url):
     taken = TargetUrl().read(url, "url", Problems()) is not INVALID
 
     assert not taken or jsonschema.Draft202012Validator(TargetUrl().schema()).is_valid(url)
+
+
+AUTHORITIES = st.lists(
+    st.sampled_from([*"[]:.%-_=;~,!$a0", "127", "::1", "25", "443", "example", "ffff", "xn--a", "x" * 63, "@"]),
+    max_size=6,
+)
+
+
+@given(st.one_of(AUTHORITIES.map("".join), st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map("[{}]".format)))
+@example("h.example.:9200")
+@example("[fe80::1%eth0]:9200")
+@example("_a.b-c:")
+def test_a_url_that_is_taken_is_read_by_the_client_as_well(authority):
+    """The same host and port, and none that the client refuses when the first event waits."""
+    url = f"https://{authority}/x"
+    if TargetUrl().read(url, "url", Problems()) is INVALID:
+        return
+    [read, theirs] = urlsplit(url), yarl.URL(url)
+    host = theirs.raw_host
+    assert (theirs.port, theirs.path) == (read.port or 443, "/x")
+    assert meaning_of(host) == meaning_of(read.hostname)
+    assert host.encode("idna")
+    assert not re.fullmatch(r"[\d.]+", host) or ip_address(host)
+
+
+def meaning_of(host: str) -> object:
+    """A host, by what it means."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        return host.lower()
 
 
 def test_a_secret_of_another_system_may_be_short():
