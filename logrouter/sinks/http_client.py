@@ -113,6 +113,8 @@ class HttpClient:
                         if not reuse.is_reused or reuse.is_answered:
                             raise
                 return await self._exchange(request, url, _Reuse())
+        except aiohttp.ConnectionTimeoutError:
+            return NoAnswer(Trouble.CONNECT, f"no connection within {_CONNECT_SECONDS:g} s")
         except TimeoutError:
             return NoAnswer(Trouble.TIMEOUT, f"no answer within {self._bounds.timeout_seconds:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:

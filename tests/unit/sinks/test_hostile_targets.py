@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import socket
 import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ import pytest
 from logrouter import config
 from logrouter.deliver.targets import open_sink
 from logrouter.model import RawRecord
+from logrouter.sinks import http_client
 from logrouter.sinks.contract import DELIVERED, NoAnswer, Trouble
 from logrouter.sinks.delivery import Delivery
 from logrouter.sinks.http_client import HttpBounds, HttpClient
@@ -112,6 +115,26 @@ def test_targets_that_do_not_come_to_an_end_are_left():
         answers = dict(zip(HANGING, [answer for answer, _ in ends], strict=True))
         assert answers == dict.fromkeys(HANGING, NoAnswer(Trouble.TIMEOUT, "no answer within 2 s"))
         assert peak < 64 << 20
+
+    run(test)
+
+
+def test_an_address_that_takes_no_connection_is_not_said_to_owe_an_answer(monkeypatch):
+    """A firewall drops what comes; here it is a queue of connections that is full."""
+    monkeypatch.setattr(http_client, "_CONNECT_SECONDS", 0.1)
+
+    async def test() -> None:
+        with socket.socket() as full, contextlib.ExitStack() as stack:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for _ in range(3):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            client = HttpClient(PATIENT)
+            answer = await client.send(HttpRequest(f"http://127.0.0.1:{full.getsockname()[1]}/", b"[]", {}))
+            await client.close()
+            assert answer == NoAnswer(Trouble.CONNECT, "no connection within 0.1 s")
 
     run(test)
 
