@@ -66,4 +66,5 @@ def test_a_loop_that_does_not_come_back_holds_up_no_end(monkeypatch):
         may_go_on.set()
         closing.join(HANG_SECONDS)
         thread._thread.join(HANG_SECONDS)
+        thread._loop.run_until_complete(asyncio.wait(asyncio.all_tasks(thread._loop)))
         thread._loop.close()
