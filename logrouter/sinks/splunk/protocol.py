@@ -65,8 +65,8 @@ class SplunkMetadata:
 class SplunkProtocol:
     """One collector. *url* is its address, with or without the path; *channel* a UUID, needed for acknowledgement."""
 
-    url: str
-    token: str
+    url: str = field(repr=False)
+    token: str = field(repr=False)
     metadata: SplunkMetadata = field(default_factory=SplunkMetadata)
     channel: str = ""
     compress: bool = False

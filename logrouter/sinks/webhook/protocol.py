@@ -76,10 +76,10 @@ def sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
 class WebhookProtocol:
     """One endpoint. *headers* go with every request; with *keys* each is signed, by all of them."""
 
-    url: str
+    url: str = field(repr=False)
     body: WebhookBody = WebhookBody.EVENT
-    keys: Sequence[bytes] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    keys: Sequence[bytes] = field(default=(), repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     compress: bool = False
     max_request_bytes: int = _MAX_REQUEST_BYTES
 

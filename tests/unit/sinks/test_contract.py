@@ -252,7 +252,8 @@ def test_secrets_are_in_no_text_of_ours(kind, status, caplog):
             delivery = Delivery("it", sink, PaceLimits(1, 0, 0), give_up_seconds=0)
             settled = await delivery.deliver(records(1))
             await delivery.close()
-            return f"{sink!r} {results} {settled} {delivery.why_waiting} {[vars(each) for each in caplog.records]}"
+            shown = f"{sink!r} {sink._protocol!r} {results} {settled} {delivery.why_waiting}"
+            return f"{shown} {[vars(each) for each in caplog.records]}"
 
     text = asyncio.run(run())
     assert [each for each in secrets if each in text] == []
