@@ -41,6 +41,9 @@ class Trouble(StrEnum):
 IN_OUR_WORDS: Final = frozenset({Trouble.CONNECT, Trouble.TLS, Trouble.GUARDED})
 """Of these there is no answer: what is said of them names the address that was tried, and repeats no event."""
 
+TO_BE_MENDED: Final = frozenset({Trouble.DENIED, Trouble.TLS, Trouble.GUARDED})
+"""These do not pass by themselves: somebody has to change something."""
+
 
 class SkipReason(StrEnum):
     """Why an event is not sent, as the configuration says: a closed set, as these are metric labels."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from logrouter.sinks.contract import (
     DELIVERED,
     IN_OUR_WORDS,
+    TO_BE_MENDED,
     Delivered,
     NoAnswer,
     Refused,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _MAX_DETAIL: Final = 300
 _OK: Final = "ok"
+_COUNTED: Final = {Delivered: "delivered", Refused: "refused"}
 _SAID_SECONDS: Final = 60.0
 """A target that comes and goes, as one that has too much to do, is said to be down once in this time."""
 
@@ -66,6 +68,8 @@ class Delivery:
         go back, *draw* numbers from 0 to 1.
         """
         self.name = name
+        for result in _COUNTED.values():
+            metrics.SINK_EVENTS.labels(name, result)  # from 0 on, so that the first ones are an increase
         self._sink = sink
         self._pace = Pace(limits, draw)
         self._give_up = give_up_seconds
@@ -248,8 +252,8 @@ class Delivery:
         if self._failing_since is None:
             self._failing_since = now
             metrics.SINK_UP.labels(self.name).set(0)
-        is_denied = cause.trouble == Trouble.DENIED  # somebody has to mend that
-        is_news = (is_denied and why != self._why) or (not self._is_said and now >= self._said_at + _SAID_SECONDS)
+        is_lasting = cause.trouble in TO_BE_MENDED
+        is_news = (is_lasting and why != self._why) or (not self._is_said and now >= self._said_at + _SAID_SECONDS)
         if is_news:
             self._is_said, self._said_at = True, now
             log(Log.SINK_DOWN, sink=self.name, trouble=cause.trouble, status=cause.status, detail=detail)
@@ -278,7 +282,7 @@ def _is_cancelled() -> bool:
 
 def count_settled(name: str, settled: Sequence[Settled]) -> None:
     """Count what has become of events of the sink *name*."""
-    for kind, word in ((Delivered, "delivered"), (Refused, "refused")):
+    for kind, word in _COUNTED.items():
         number = sum(isinstance(each, kind) for each in settled)
         if number:
             metrics.SINK_EVENTS.labels(name, word).inc(number)

@@ -297,6 +297,26 @@ def test_the_state_of_a_target_is_told_in_one_line():
     asyncio.run(asyncio.wait_for(run(), 30))
 
 
+@pytest.mark.parametrize("trouble", Trouble)
+def test_a_reason_that_somebody_has_to_mend_is_said_when_it_comes(trouble, caplog):
+    """A target was away and is back with a certificate that has expired: that it was away is no longer why."""
+    caplog.set_level("INFO", "logrouter")
+    away = NoAnswer(Trouble.CONNECT, "refused")
+
+    deliver(MemorySink([away, away, NoAnswer(trouble, "why")]), events(b"a"))
+
+    lines = [record.fields["trouble"] for record in caplog.records if record.getMessage() == "sink_down"]
+    assert lines == [Trouble.CONNECT, *([trouble] if trouble in {"denied", "tls", "guarded"} else [])]
+
+
+def test_what_is_refused_is_counted_from_zero_on():
+    """The first event that is refused is an increase then, which alerts ask for."""
+    Delivery("new", MemorySink(), AT_ONCE)
+
+    for result in ("delivered", "refused"):
+        assert REGISTRY.get_sample_value("logrouter_sink_events_total", {"sink": "new", "result": result}) == 0
+
+
 def test_a_target_that_comes_and_goes_is_no_line_for_each_time(caplog):
     """As one that has too much to do, request by request. What lasts for a minute, or is to be mended, is said."""
     now = 0.0
