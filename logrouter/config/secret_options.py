@@ -52,7 +52,8 @@ def secret_paths(kind: OptionKind, path: str = "", key: str = "") -> Iterator[tu
 _PLACES: Final = dict(secret_paths(Section(FileOptions)))
 _HIDDEN: Final = re.compile("|".join(_PLACES))
 _KEYS: Final = frozenset(_PLACES.values())
-_LIKELY: Final = _KEYS | {"password", "passphrase", "secret"}
+_LIKELY: Final = _KEYS | {"password", "passphrase", "passwd", "pass", "pwd", "secret", "basic_auth"}
+"""What people call a secret, and the option in which many tools want a user and a password with a colon between."""
 _HEADERS: Final = "headers"
 """They are not for secrets, and have some all the same."""
 

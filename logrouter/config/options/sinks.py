@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from logrouter.config.options.endpoint import HOST, PORT
 from logrouter.config.options.kafka import SecretReference
 from logrouter.config.options.target_url import TargetUrl
+from logrouter.config.options.user_name import UserName
 from logrouter.config.yaml.kinds import (
     TOPIC,
     Boolean,
@@ -33,7 +34,7 @@ _INDEX = Text(r"[a-z0-9][a-z0-9._-]{0,99}", "the name of an index (small letters
 _HEADER = Text(r"[A-Za-z0-9-]{1,64}", "the name of a header", 64)
 _PROFILE = Text(r"[A-Za-z0-9._/@-]{1,100}", "the name of a section", 100)
 _PLAIN = Text(r"[\x20-\x7e]*", "printable ASCII text", 500, may_be_empty=True)
-_USER = Text(r"[\x20-\x39\x3b-\x7e]+", "printable ASCII text without a colon", 200)
+_USER = UserName(r"[\x20-\x39\x3b-\x7e]+", "printable ASCII text without a colon", 200)
 _IN_HEADER = SecretReference(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", "printable ASCII text in one line")
 _PASSWORD = SecretReference(r"[^\x00-\x1f\x7f]+", "text in one line")
 

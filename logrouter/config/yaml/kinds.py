@@ -57,6 +57,21 @@ def _typed(value: Any) -> Any:
     return resolve(str(value)) if isinstance(value, FromEnv) else value
 
 
+_SHAPES: Final = ((str, "text"), (bool, "true or false"), (int, "a number"), (float, "a number"), (list, "a list"))
+
+
+def shape_of(value: Any) -> str:
+    """What a value is that stands where a mapping does, without what it holds: the mapping may be one of secrets."""
+    if value is None or value == "":
+        return "empty"
+    return next((name for kind, name in _SHAPES if isinstance(value, kind)), "that")
+
+
+def _fail_mapping(problems: Problems, path: str, wanted: str, value: Any) -> _Invalid:
+    problems.add(path, f"must be {wanted}, not {shape_of(value)}")
+    return INVALID
+
+
 def _fail(problems: Problems, path: str, wanted: str, value: Any) -> _Invalid:
     problems.add(path, f"must be {wanted}, not {quote_value(value)}")
     return INVALID
@@ -247,7 +262,7 @@ class MappingOf:
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """A dict; with *partial* it may hold `INVALID`."""
         if not isinstance(value, dict):
-            return _fail(problems, path, self.describe(), value)
+            return _fail_mapping(problems, path, self.describe(), value)
         if len(value) < self.min_items:
             problems.add(path, "must not be empty")
             return INVALID
@@ -340,7 +355,7 @@ class Section:
         """An instance of *of*; `INVALID` if an option is or a key is unknown. All problems are noted first."""
         if not isinstance(value, dict):
             if not self.shorthand or value is None:
-                return _fail(problems, path, self.describe(), value)
+                return _fail_mapping(problems, path, self.describe(), value)
             made = dict(declared_options(self.of))[self.shorthand].kind.read(value, path, problems)
             return INVALID if made is INVALID else self.of(**{self.shorthand: made})
         known = {option.key: (name, option) for name, option in declared_options(self.of)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.yaml.kinds import INVALID, Choice, Section, declared_options
-from logrouter.config.yaml.problems import did_you_mean, join_path, quote_value
+from logrouter.config.yaml.kinds import INVALID, Choice, Section, declared_options, shape_of
+from logrouter.config.yaml.problems import did_you_mean, join_path
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
@@ -27,7 +27,7 @@ class OneOf:
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """An instance of the class that the tag names; `INVALID` without a usable tag."""
         if not isinstance(value, dict):
-            problems.add(path, f"must be {self.describe()}, not {quote_value(value)}")
+            problems.add(path, f"must be {self.describe()}, not {shape_of(value)}")
             return INVALID
         if self.tag not in value:
             problems.add(path, f"lacks `{self.tag}`, which is required", at_key=True)

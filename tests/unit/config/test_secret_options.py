@@ -38,8 +38,12 @@ def test_an_option_hides_its_value(path, hidden):
             for word in ("token", "tokn", "api_key", "apikey", "signing_key", "singing_keys", "autorization")
         ),
         *((word, True) for word in ("access_key_id", "acces_key_id", "headers", "secret_headers")),
+        *((word, True) for word in ("basic_auth", "basicauth", "pass", "pwd", "passwd")),
         *((word, False) for word in ("key", "name", "from", "topics", "url", "match", "client_id", "request_headers")),
-        *((word, False) for word in ("header.x", "basic_auth", "user", "session", "index", "x" * 100_000, "", "...")),
+        *(
+            (word, False)
+            for word in ("header.x", "user", "session", "path", "class", "index", "x" * 100_000, "", "...")
+        ),
     ],
 )
 def test_a_word_may_be_the_key_of_a_secret(word, found):

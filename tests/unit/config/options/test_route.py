@@ -130,7 +130,7 @@ def test_route_may_say_so(route):
         ("fields: {}", "fields: must not be empty"),
         (
             "fields: [api]",
-            "fields: must be a mapping of steps, taken in the order in which they are written, not ['api']",
+            "fields: must be a mapping of steps, taken in the order in which they are written, not a list",
         ),
         ("fields: {dropp: [api]}", 'fields.dropp: unknown key (did you mean "drop"?)'),
         ("fields: {drop: []}", "fields.drop: has 0 entries, 1 to 1000 are allowed"),

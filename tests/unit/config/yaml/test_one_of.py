@@ -51,7 +51,7 @@ def test_the_tag_says_whose_options_they_are():
     ("value", "problems"),
     [
         (None, ["s: must be a mapping whose `kind` is one of `circle`, `square`, not empty"]),
-        ([], ["s: must be a mapping whose `kind` is one of `circle`, `square`, not []"]),
+        ([], ["s: must be a mapping whose `kind` is one of `circle`, `square`, not a list"]),
         ({"radius": 1}, ["s: lacks `kind`, which is required"]),
         ({"kid": "circle"}, ['s.kid: unknown key (did you mean "kind"?)', "s: lacks `kind`, which is required"]),
         ({"kind": "cirle"}, ["s.kind: must be one of `circle`, `square`, not 'cirle' (did you mean \"circle\"?)"]),
