@@ -28,7 +28,7 @@ def site():
         yield made
 
 
-def play(address, script, window="24h", every=3600.0, token=None):
+def play(address, script, window="24h", every=30.0, token=None):
     """Runs the application over the table view at *address* while *script* presses keys; what ended it."""
 
     async def main():
