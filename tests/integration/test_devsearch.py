@@ -43,6 +43,7 @@ def test_a_crash_keeps_address_and_data():
     assert not scratch.exists()
 
 
+@pytest.mark.long
 def test_sigkill_of_the_owner_leaves_nothing(eventually):
     """When the owner is killed with SIGKILL, the node and its temporary folder go too."""
     with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as owner:

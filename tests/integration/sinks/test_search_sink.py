@@ -29,6 +29,7 @@ def test_what_the_node_refuses_is_one_dead_letter_and_the_rest_is_there_once(mak
     assert all(letter["detail"].startswith("mapper_parsing_exception") for letter in stack.refused())
 
 
+@pytest.mark.long
 def test_a_node_that_is_overloaded_gets_everything_in_the_end(make_sink, eventually):
     """429 of items and of whole requests: only what was refused is sent again, and nothing becomes a letter."""
     stack = make_sink(index={"name": "overload", "rotation": "none"}, connections=16, batch={"max_records": 200})

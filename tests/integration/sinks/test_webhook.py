@@ -102,6 +102,7 @@ def make(broker, tmp_path, unique, monkeypatch) -> Iterator[Callable[..., Hook]]
             print(f"--- {process.log.name}\n{process.text()[-2000:]}")  # noqa: T201 - pytest shows it for a failed test
 
 
+@pytest.mark.long
 def test_a_receiver_that_is_busy_and_one_that_hangs_get_every_event(make, tmp_path, eventually):
     """503 for a while, then no answers for a while: `/readyz` says which, events wait, and each arrives with its id."""
     receiver = WebhookReceiver(tmp_path / "kept.jsonl", tmp_path / "mode.txt")

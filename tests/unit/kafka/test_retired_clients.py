@@ -6,6 +6,8 @@ import gc
 import weakref
 from collections import deque
 
+import pytest
+
 from logrouter.kafka import client
 from logrouter.kafka.client import retire_client
 
@@ -14,6 +16,7 @@ class Client:
     """Stands in for one of librdkafka."""
 
 
+@pytest.mark.long
 def test_a_client_that_is_replaced_ends_when_its_questions_are_over(monkeypatch):
     """An earlier end could abort the process; none at all would keep its connections for ever."""
     monkeypatch.setattr(client, "_RETIRED", deque(maxlen=64))
