@@ -32,6 +32,7 @@ _ABOUT_INDEX: Final = frozenset(
         "index_closed_exception",
         "index_not_found_exception",
         "invalid_index_name_exception",
+        "routing_missing_exception",
         "security_exception",
         "validation_exception",  # no room for further shards
     }
@@ -41,9 +42,15 @@ _ABOUT_INDEX_REASONS: Final = (
     "pipeline with id [",
     "no such index [",
     "only write ops with an op_type of create",
+    # Documents have the same fields always, so it is not they that are too many; and templates may name no such field.
+    "Limit of ",
+    "unknown index sort field",
 )
 _NO_TYPE: Final = "error"
-_ABOUT_REQUEST: Final = frozenset({_NO_TYPE, "illegal_argument_exception"})
+# Documents are parsed one by one. What is no request at all has lost its body, or its headers, on the way.
+_ABOUT_REQUEST: Final = frozenset(
+    {_NO_TYPE, "illegal_argument_exception", "parse_exception", "media_type_header_exception"}
+)
 _VALUES: Final = (" Preview of field's value", " The prefix of the first immense term")
 # States that pass by themselves, whatever their status; a block with 503 is that of a cluster without a master.
 _PASSING: Final = frozenset(
