@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from logrouter.sinks.http_sink import HttpPreparation, HttpProtocol
 
 
-_SECRET_LENGTH: Final = 16
-"""What is shorter in a path may be any word."""
+_SECRET_LENGTH: Final = 12
+"""A part of a path that is shorter may be any word."""
 
 
 def open_sink(sink: ConfiguredSink) -> Sink:
@@ -65,8 +65,8 @@ def _secrets_of_path(url: str) -> tuple[str, ...]:
         return ()
     path = urlsplit(url).path.rstrip("/")
     whole = {path, unquote(path)}
-    found = whole | {segment for each in whole for segment in each.split("/")}
-    return tuple(sorted((text for text in found if len(text) >= _SECRET_LENGTH), key=len, reverse=True))
+    parts = {part for each in whole for part in each.split("/") if len(part) >= _SECRET_LENGTH}
+    return tuple(sorted((whole | parts) - {""}, key=len, reverse=True))
 
 
 def admission_of(options: SinkOptions) -> Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None:

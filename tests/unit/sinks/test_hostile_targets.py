@@ -9,6 +9,7 @@ import socket
 import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -366,16 +367,21 @@ def test_a_target_that_repeats_our_secret_gives_it_away_nowhere(header, value, t
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["Cannot POST /T0/B0/very-private-word", "no hook very-private-word", "POST http://h/T0/B0/very-private-word"],
+    ("path", "text"),
+    [
+        ("/T0/B0/very-private-word", "Cannot POST /T0/B0/very-private-word"),
+        ("/T0/B0/very-private-word", "no hook very-private-word"),
+        ("/T0/B0/very-private-word", "POST http://h/T0/B0/very-private-word"),
+        ("/in/a8f3c2", "Cannot POST /in/a8f3c2"),
+    ],
 )
-def test_a_page_that_repeats_a_secret_path_gives_it_away_nowhere(text, caplog):
+def test_a_page_that_repeats_a_secret_path_gives_it_away_nowhere(path, text, caplog):
     """Chat services put the secret into the URL, and frameworks say of what path they know nothing."""
 
     async def test() -> None:
         page = text.encode()
         async with hostile_target(say(b"HTTP/1.1 404 No\r\nContent-Length: %d\r\n\r\n" % len(page) + page)) as target:
-            env = {"HOOK_URL": f"{target.url.rstrip('/')}/T0/B0/very-private-word"}
+            env = {"HOOK_URL": f"http://{urlsplit(target.url).netloc}{path}"}
             sink = open_sink(config.parse(SECRET_URL, env).sinks["hook"])
             delivery = Delivery("hook", sink, PaceLimits(1, 0, 0), give_up_seconds=0)
             settled = await delivery.deliver([RawRecord("clean", 0, 0, 0, b"{}")])
@@ -383,7 +389,7 @@ def test_a_page_that_repeats_a_secret_path_gives_it_away_nowhere(text, caplog):
         told = f"{settled} {delivery.why_waiting} {[vars(each) for each in caplog.records]}"
         assert "404" in told
         assert "********" in told
-        assert "very-private" not in told
+        assert path.rpartition("/")[2] not in told
 
     caplog.set_level("DEBUG", "logrouter")
     run(test)
