@@ -188,6 +188,9 @@ class _Builder:
             key = top.key or ""
             path = join_path(top.path, key)
             top.value[key], top.key = value, None
+            if _is_left_out(event):
+                self._values[path] = self._keys[path]
+                return path
         self._values[path] = _mark(event)
         return path
 
@@ -229,6 +232,11 @@ def _size(value: Any) -> int:
 
 def _at(mark: Any) -> tuple[int | None, int | None]:
     return (mark.line + 1, mark.column + 1) if mark else (None, None)
+
+
+def _is_left_out(event: Any) -> bool:
+    """Whether nothing stands behind a key: the mark of that is where the next thing begins, in a line further down."""
+    return getattr(event, "value", None) == "" and event.start_mark.index == event.end_mark.index
 
 
 def _mark(event: Any) -> tuple[int, int]:

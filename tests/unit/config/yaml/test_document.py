@@ -118,6 +118,21 @@ def test_read_keeps_positions_of_keys_and_values() -> None:
     assert doc.values == {"": (1, 1), "a": (2, 3), "a[0]": (2, 5), "a[0].b": (2, 8), "a[1]": (3, 5)}
 
 
+def test_the_place_of_a_value_that_was_left_out_is_that_of_its_key() -> None:
+    """Not that of what comes next, which would be another section's; an empty text has a place of its own."""
+    document = read(b"a:\n  b:\n\nc: ''\nd: {}\ne: ~\nf:\n")
+
+    assert document.values == {
+        "": (1, 1),
+        "a": (2, 3),
+        "a.b": (2, 3),
+        "c": (4, 4),
+        "d": (5, 4),
+        "e": (6, 4),
+        "f": (7, 1),
+    }
+
+
 def test_read_never_repeats_the_line_that_is_wrong() -> None:
     """A syntax error next to a secret does not show the secret."""
     with pytest.raises(DocumentError) as refused:
