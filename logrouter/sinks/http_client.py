@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from logrouter.sinks.connections import CleanConnector
 from logrouter.sinks.contract import NoAnswer, Trouble
 from logrouter.sinks.echoes import hide_texts
 from logrouter.sinks.http_messages import HttpAnswer
@@ -70,6 +71,10 @@ class _Reuse:
 
 async def _note_reuse(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
     context.trace_request_ctx.is_reused = True
+
+
+async def _note_new(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
+    context.trace_request_ctx.is_reused = False
 
 
 class HttpClient:
@@ -161,7 +166,7 @@ class HttpClient:
             guarded = {"socket_factory": self._guard.open_socket, "resolver": resolver}
         elif self._resolver is not None:
             guarded = {"resolver": self._resolver}
-        connector = aiohttp.TCPConnector(
+        connector = CleanConnector(
             limit=self._connections,
             use_dns_cache=False,  # a name is looked up anew, and its address vetted anew, at each connection
             keepalive_timeout=_IDLE_SECONDS,
@@ -169,6 +174,7 @@ class HttpClient:
         )
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_note_reuse)
+        tracing.on_connection_create_start.append(_note_new)
         headers = {"Accept-Encoding": "identity", **self._bounds.headers}
         if self._bounds.user_agent is not None:
             headers["User-Agent"] = self._bounds.user_agent

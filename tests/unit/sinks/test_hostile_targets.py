@@ -268,6 +268,37 @@ def test_a_request_that_ends_every_connection_is_told_as_such():
     run(test)
 
 
+@pytest.mark.parametrize(
+    "unasked", [b"HTTP/1.1 400 No\r\nContent-Length: 4\r\n\r\nlate", OK, b"HTTP/1.1 408 Slow\r\n\r\n"]
+)
+def test_an_answer_that_nobody_asked_for_is_no_answer(unasked):
+    """Else the next event would be refused or delivered by it, and each one after that by the answer before its own."""
+
+    async def test() -> None:
+        said, idle = asyncio.Event(), asyncio.Event()
+
+        async def answer_and_go_on(conversation: Conversation) -> None:
+            await conversation.send(OK)
+            await idle.wait()
+            await conversation.send(unasked)
+            said.set()
+            await conversation.hang()
+
+        async with hostile_target(answer_and_go_on, answer_well) as target:
+            client = HttpClient(replace(PATIENT, connections=1))
+            first = await client.send(HttpRequest(target.url, b"1", {}))
+            idle.set()
+            await said.wait()
+            await asyncio.sleep(0)  # turns of the loop, in which the client reads what has come
+            await asyncio.sleep(0)
+            second = await client.send(HttpRequest(target.url, b"2", {}))
+            await client.close()
+            assert (first.status, second.status, second.body) == (200, 200, b"ok")
+            assert target.requests == [b"1", b"2"]
+
+    run(test)
+
+
 async def refuse_early(conversation: Conversation) -> None:
     """413 before the body was read, which is then read and thrown away for a while, as servers do."""
     await conversation.send(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
