@@ -188,7 +188,7 @@ class _Builder:
             key = top.key or ""
             path = join_path(top.path, key)
             top.value[key], top.key = value, None
-            if _is_left_out(event):
+            if _is_left_out(event) and _mark(event)[0] != self._keys[path][0]:
                 self._values[path] = self._keys[path]
                 return path
         self._values[path] = _mark(event)

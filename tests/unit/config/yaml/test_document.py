@@ -120,7 +120,7 @@ def test_read_keeps_positions_of_keys_and_values() -> None:
 
 def test_the_place_of_a_value_that_was_left_out_is_that_of_its_key() -> None:
     """Not that of what comes next, which would be another section's; an empty text has a place of its own."""
-    document = read(b"a:\n  b:\n\nc: ''\nd: {}\ne: ~\nf:\n")
+    document = read(b"a:\n  b:  # nothing\n\nc: ''\nd: {}\ne: ~\nf: {g: }\nh:\n")
 
     assert document.values == {
         "": (1, 1),
@@ -129,7 +129,9 @@ def test_the_place_of_a_value_that_was_left_out_is_that_of_its_key() -> None:
         "c": (4, 4),
         "d": (5, 4),
         "e": (6, 4),
-        "f": (7, 1),
+        "f": (7, 4),
+        "f.g": (7, 7),
+        "h": (8, 1),
     }
 
 
