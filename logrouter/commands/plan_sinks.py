@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
     from logrouter.config import Settings
     from logrouter.config.compile.sinks import ConfiguredSink
+    from logrouter.config.options.sinks import SinkOptions
 
 _SECTION = "sinks"
+_NAMING_FILES = frozenset({"tls", "aws"})
+_FILES = ("ca", "certificate", "key", "credentials_file")
 
 
 class PlannedFile(NamedTuple):
@@ -77,7 +80,14 @@ def _changed(old: ConfiguredSink, new: ConfiguredSink) -> list[str]:
         for attribute, option in declared_options(type(new.options))
         if getattr(old.options, attribute) != getattr(new.options, attribute)
     ]
-    return [*found, *(["tls"] if old.digest != new.digest and "tls" not in found else [])]
+    # What files hold counts as well: those of options that are the same, else it has been said.
+    same = old.digest == new.digest or not _NAMING_FILES.isdisjoint(found)
+    return found if same else [*found, *(key for key in sorted(_NAMING_FILES) if _names_file(new.options, key))]
+
+
+def _names_file(options: SinkOptions, key: str) -> bool:
+    section = getattr(options, key, None)
+    return any(getattr(section, name, "") for name in _FILES)
 
 
 def describe_change(change: dict[str, Any]) -> str:

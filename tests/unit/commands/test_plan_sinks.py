@@ -67,6 +67,22 @@ def test_a_sink_that_differs_is_one_line(tmp_path, monkeypatch, old, new, says):
     assert planned(tmp_path, monkeypatch, *both) == says
 
 
+@pytest.mark.parametrize(("first", "second", "named"), [("x", "x", ()), ("x", "y", ("a", "b")), ("x", "y", ("a", "a"))])
+def test_keys_of_aws_in_a_file_are_no_matter_of_tls(tmp_path, monkeypatch, first, second, named):
+    """Whether another file is named, or the same one holds something else by the time the new one is read."""
+    name, other = named or ("a", "a")
+    aws = "aws: {region: r, credentials_file: NAME}"
+    text = f"{SMALL}sinks: {{s: {{type: opensearch, from: out, url: 'https://h', {aws}}}}}\n"
+    found = []
+    for file, keys in ((name, first), (other, second)):
+        (tmp_path / file).write_text(f"[default]\naws_access_key_id = {keys}\naws_secret_access_key = {keys}\n")
+        (tmp_path / "topics.yaml").write_text(text.replace("NAME", file))
+        found.append(read_file(tmp_path / "topics.yaml", None))
+
+    changes = [describe_change(change) for change in compare_sinks(*found)["changes"]]
+    assert changes == (["sink s: changed (aws), comes into force by itself"] if named else [])
+
+
 def test_what_all_processes_share_is_a_reason_to_restart(tmp_path, monkeypatch):
     """The cluster, dead letters, and what makes the process a member of its group."""
     new = f"sinks: {{{HOOK}}}\noutputs: {{dead_letter: {{topic: d}}}}\nroute_lane: {{session_timeout_ms: 6000}}"
