@@ -61,7 +61,7 @@ def test_names_in_lists_stay_text(tab, hostile, state):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("kind", ["clients", "apis"])
+@pytest.mark.parametrize("kind", ["clients", pytest.param("apis", marks=pytest.mark.long)])
 def test_one_hostile_name_is_opened_from_the_list_and_stays_text(tab, hostile, kind, name):
     """Title, heading, URLs, errors and newest failures; the address leads to exactly this name."""
     page = tab(hostile.address).open(f"#/{kind}")

@@ -34,6 +34,7 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60 + HANG_SECONDS)
 
 
+@pytest.mark.long
 def test_it_runs_without_a_fault(tmp_path):
     """A few hundred inputs for one envelope and one format."""
     wanted = ["envelope:rsyslog", "format:nginx"]

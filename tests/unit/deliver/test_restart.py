@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ routes: [{name: a, from: logs, format: envoy, to: out}, {name: b, from: logs, fo
 SINK = "{type: webhook, from: out, url: 'https://h/x'}"
 
 
+@cache
 def parsed(sink: str = SINK, more: str = "") -> config.Settings:
     """Settings with one sink, `s`."""
     return config.parse(f"{SMALL}{more}sinks: {{s: {sink}}}\n".encode(), {"TOKEN": "x" * 20})

@@ -116,7 +116,7 @@ def is_sound(path, sent):
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(4), deadline=None, suppress_health_check=list(HealthCheck))
 def test_answers_are_as_documented(case, worker):
     """For any parameters, good and bad: the status is a documented one, and type and body are as it says."""
     base_url, headers = worker

@@ -138,6 +138,7 @@ int conf_init(void *conf, void **opaque, char *error, unsigned long size) { retu
 """
 
 
+@pytest.mark.long
 def test_check_loads_no_library_and_runs_no_command(tmp_path, monkeypatch):
     """A library and a script that would leave a file behind: the library does when it is loaded, but not by `check`."""
     library, script, left = tmp_path / "canary.so", tmp_path / "canary.sh", tmp_path / "left"

@@ -180,6 +180,7 @@ ADVERSARIAL = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", ADVERSARIAL)
 def test_a_megabyte_of_bait_takes_no_longer_than_a_megabyte(seed):
     """No input makes the patterns backtrack: the bound is some ten times what this takes."""
