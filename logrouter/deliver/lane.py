@@ -20,7 +20,7 @@ from logrouter.deliver.recreated import RecreatedPartitions
 from logrouter.deliver.starts import Starts
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState, wait_for_topics
-from logrouter.kafka.consumer import GroupConsumer
+from logrouter.kafka.consumer import GroupConsumer, member_name
 from logrouter.kafka.errors import StoppedError, StuckError, read_error
 from logrouter.kafka.observer import Observer
 from logrouter.kafka.stall import StallWatch
@@ -109,7 +109,7 @@ class DeliveryLane:
             # Little is fetched ahead: what waits in the client waits beside what waits for the target.
             {"queued.max.messages.kbytes": 16_384, **s.kafka},
             group=s.group,
-            instance=s.instance if s.static_membership else None,
+            instance=member_name(s.instance, s.topics) if s.static_membership else None,
             session_timeout_ms=s.session_timeout_ms,
             on_error=self._broker.on_error,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from zlib import crc32
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -51,6 +52,16 @@ class RebalanceListener(Protocol):
     def on_lost(self, partitions: Sequence[Partition]) -> None:
         """Other members own these already."""
         ...
+
+
+def member_name(instance: str, topics: Iterable[str]) -> str:
+    """The name of a static member of a consumer group: that of the process, and what it reads.
+
+    A member that is back within its session gets the partitions that it had, whatever it asks for now (KIP-345): with
+    another file it would read the topics of the former one, and nobody its own. So it is another member then, and
+    what the former one had is free when its session is over.
+    """
+    return f"{instance}.{crc32('/'.join(sorted(topics)).encode()):08x}"
 
 
 class GroupConsumer:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState, count_partitions, sleep_unless, wait_for_topics
-from logrouter.kafka.consumer import GroupConsumer
+from logrouter.kafka.consumer import GroupConsumer, member_name
 from logrouter.kafka.errors import ClientError, StoppedError, StuckError, TransactionAbortedError, read_error
 from logrouter.kafka.observer import Observer
 from logrouter.kafka.stall import StallWatch
@@ -119,7 +119,7 @@ class RouteLane:
         self._consumer = GroupConsumer(
             s.kafka,
             group=s.group,
-            instance=s.instance if s.static_membership else None,
+            instance=member_name(s.instance, self._topics_of(s, self._table)) if s.static_membership else None,
             session_timeout_ms=s.session_timeout_ms,
             on_error=self._broker.on_error,
         )
@@ -230,9 +230,12 @@ class RouteLane:
     def _topics_of_states(self, settings: LaneSettings) -> dict[str, StateTopic]:
         return {topic: each for state in self._states for topic, each in state.topics(settings).items()}
 
+    def _topics_of(self, settings: LaneSettings, table: RouteTable) -> list[str]:
+        return [*table.subscription(), *_topics_read(self._topics_of_states(settings))]
+
     def _subscribe(self, settings: LaneSettings, table: RouteTable) -> None:
         """Ask the group for the topics of all sources and states, if these are others than before."""
-        topics = [*table.subscription(), *_topics_read(self._topics_of_states(settings))]
+        topics = self._topics_of(settings, table)
         if topics != self._subscription:
             try:
                 self._group.subscribe(topics)

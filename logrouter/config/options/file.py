@@ -79,7 +79,8 @@ class RouteLaneOptions:
     )
     static_membership: bool = opt(
         Boolean(),
-        "Use *instance* as `group.instance.id`: a restart within the session timeout moves no partitions.",
+        "Be a static member of the group, by the name *instance* and what is read: a restart within the session timeout "
+        "moves no partitions.",
         default=False,
     )
     on_unreadable: str = opt(

@@ -78,6 +78,7 @@ class SinkStack(Stack):
         self._options: dict[str, Any] = {
             "type": "opensearch",
             "from": self.clean,
+            "group": f"{name}-sink",
             "url": node,
             "batch": BATCH,
             "retry": RETRY,

@@ -40,6 +40,7 @@ def configure(stack: Stack, port: int) -> None:
     """Small batches, and little patience."""
     sink = {
         "type": "splunk",
+        "group": f"{stack.name}-sink",
         "from": stack.clean,
         "url": f"http://127.0.0.1:{port}",
         "token": "${SPLUNK_TOKEN}",

@@ -37,6 +37,7 @@ class Hook:
         sink = {
             "type": "webhook",
             "from": stack.clean,
+            "group": f"{stack.name}-sink",
             "url": url or f"http://127.0.0.1:{self.port}/in",
             "signing_keys": "${HOOK_KEY}",
             "timeout_seconds": 1,
