@@ -79,8 +79,7 @@ class RouteLaneOptions:
     )
     static_membership: bool = opt(
         Boolean(),
-        "Be a static member of the group, by the name *instance* and what is read: a restart within the session timeout "
-        "moves no partitions.",
+        "Be a static member of the group, by *instance* and what is read: quick restarts move no partitions.",
         default=False,
     )
     on_unreadable: str = opt(
