@@ -136,8 +136,15 @@ class GroupConsumer:
             raise fatal_error(exc.args[0]) from None
 
     def serve_callbacks(self) -> None:
-        """Call what librdkafka has to say, before anything is subscribed."""
-        self._consumer.poll(0)
+        """Call what librdkafka has to say, before anything is subscribed.
+
+        Raises:
+            FatalError: librdkafka cannot go on.
+        """
+        try:
+            self._consumer.poll(0)
+        except KafkaException as exc:
+            raise fatal_error(exc.args[0]) from None
 
     def restart(self, starts: Mapping[Partition, tuple[int, int | None]]) -> None:
         """Read assigned partitions anew from an offset, None or the leader's epoch of the record before with it.

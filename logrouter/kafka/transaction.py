@@ -163,9 +163,11 @@ class TransactionalProducer:
         """
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, headers=headers)
-            except BufferError:
-                self._producer.poll(0.05)
+                try:
+                    self._producer.produce(topic, value, key, partition, headers=headers)
+                except BufferError:
+                    self._producer.poll(0.05)
+                    continue
             except KafkaException as exc:
                 error: KafkaError = exc.args[0]
                 if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -194,8 +196,16 @@ class TransactionalProducer:
         self._commit = self._committer.submit(commit)
 
     def poll(self) -> None:
-        """Serve librdkafka's callbacks, which would pile up otherwise while there is nothing to publish."""
-        self._producer.poll(0)
+        """Serve librdkafka's callbacks, which would pile up otherwise while there is nothing to publish.
+
+        Raises:
+            FatalError: the client cannot go on, and no commit is running that would end with that.
+        """
+        try:
+            self._producer.poll(0)
+        except KafkaException as exc:
+            if self._commit is None:
+                raise fatal_error(exc.args[0]) from None
 
     @property
     def is_committing(self) -> bool:

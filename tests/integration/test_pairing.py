@@ -119,6 +119,7 @@ def sleep_past_the_session(fleet: Fleet, role: str) -> None:
     fleet.running[role] = zombie
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_kills_lose_and_double_no_request(fleet, seed):
     """Three processes are killed and started again amid lines in any order on four partitions."""

@@ -44,6 +44,7 @@ def test_broker_restart_amid_the_stream_changes_nothing(own_kafka, eventually):
     assert lane.differences() == {}
 
 
+@pytest.mark.long
 def test_worker_stops_without_a_broker(own_kafka, eventually):
     """With sums to flush and nowhere to flush them, a worker still ends when told, with 0."""
     kafka, lane = own_kafka

@@ -90,6 +90,7 @@ def run_one(give_up=lambda: False, timeout_seconds=60.0, **script):
         ({"init": [RETRIABLE, RETRIABLE]}, "init init init begin produce offsets commit", None),
         ({"commit": [RETRIABLE]}, "init begin produce offsets commit commit", None),
         ({"produce": [BufferError()]}, "init begin produce poll produce offsets commit", None),
+        ({"produce": [BufferError()], "poll": [FENCED]}, "init begin produce poll", FatalError),
         ({"offsets": [ABORTABLE]}, "init begin produce offsets abort init", TransactionAbortedError),
         ({"commit": [ABORTABLE]}, "init begin produce offsets commit abort init", TransactionAbortedError),
         ({"produce": [ABORTABLE]}, "init begin produce abort init", TransactionAbortedError),
@@ -264,3 +265,17 @@ def test_batches_are_no_larger_than_bound_and_configured(bound, configured, used
     size.bytes = bound
 
     assert size.bound({} if configured is None else {"batch.size": configured})["batch.size"] == used
+
+
+def test_a_client_that_says_between_transactions_that_it_is_fenced_ends_the_process():
+    """It is told wherever librdkafka is asked next: in a call for callbacks, if nothing else is to do."""
+    client = ScriptedProducer()
+    producer = TransactionalProducer(
+        lambda: client, timeout_seconds=60.0, give_up=lambda: False, waiting=lambda _error: None, retry_seconds=0
+    )
+    producer.initialise()
+    client.script = {"poll": [FENCED]}
+
+    with pytest.raises(FatalError, match="another process runs under the same instance name") as caught:
+        producer.poll()
+    assert caught.value.fenced
