@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.kafka.errors import FatalError, RecordTooLargeError, TransactionAbortedError
+from logrouter.kafka.errors import AFTER_ANOTHER_ERROR, FatalError, RecordTooLargeError, TransactionAbortedError
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
@@ -109,6 +109,6 @@ class Commits:
         if isinstance(aborted, RecordTooLargeError) and self.aborts >= _TOO_LARGE:
             text = f"{cause}: a dead letter is refused as too large; a new process asks how much its topic takes"
             raise FatalError(text, fenced=False)
-        if self.aborts == 1 or cause != self.abort_cause:
+        if self.aborts == 1 or cause not in (self.abort_cause, AFTER_ANOTHER_ERROR):
             log(Log.TRANSACTION_ABORTED, error=cause)
-        self.abort_cause = cause
+            self.abort_cause = cause

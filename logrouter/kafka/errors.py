@@ -104,6 +104,10 @@ class TransactionAbortedError(Exception):
     """The open transaction was aborted: nothing of it is visible, the caller rewinds and goes on."""
 
 
+AFTER_ANOTHER_ERROR: Final = "_STATE"
+"""What librdkafka calls an abort for an error that it has told before, or will not tell: no cause of its own."""
+
+
 class UnknownOutcomeError(TransactionAbortedError):
     """The same, unless a commit that was asked for has come through: the client was replaced, and no answer came."""
 

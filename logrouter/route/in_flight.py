@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.kafka.errors import RecordTooLargeError, StuckError, TransactionAbortedError, UnknownOutcomeError
+from logrouter.kafka.errors import (
+    AFTER_ANOTHER_ERROR,
+    RecordTooLargeError,
+    StuckError,
+    TransactionAbortedError,
+    UnknownOutcomeError,
+)
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route.counts import count_batch
 from logrouter.route.output import BatchOutput
@@ -153,7 +159,9 @@ class InFlightBatch:
     def rewind(self, aborted: TransactionAbortedError) -> Mapping[Partition, int]:
         """Go back to what is committed: the states, and the consumer's positions. Returns the latter."""
         self.aborts += 1
-        cause = self.abort_cause = str(aborted)
+        cause = str(aborted)
+        if self.aborts == 1 or cause != AFTER_ANOTHER_ERROR:
+            self.abort_cause = cause
         if isinstance(aborted, RecordTooLargeError):
             self.refused = aborted.topic
         if cause not in self._abort_causes:  # said once per cause; the metric counts the rest
