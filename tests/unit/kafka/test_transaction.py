@@ -210,7 +210,7 @@ def test_client_that_does_not_find_the_cluster_again_is_replaced(monkeypatch):
 
     By then the cluster has ended the transaction; one that may still be alive is never given up so.
     """
-    monkeypatch.setattr(transaction, "_STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(transaction, "_STUCK_SECONDS", 1.0)
     never = [RETRIABLE] * 1_000_000
     calls, error = run_one(timeout_seconds=0.0, offsets=never, abort=never)
 
