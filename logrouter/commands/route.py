@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
 from logrouter.commands.help_text import Command
+from logrouter.commands.lane_end import run_to_end
 from logrouter.commands.options import config_options, overridden, settings_of
 from logrouter.commands.reload_signal import ReloadSignal
 from logrouter.commands.stop_signal import StopSignal
@@ -40,7 +40,6 @@ def route_command(
     from logrouter import config
     from logrouter.route import process
     from logrouter.status_port import app
-    from logrouter.telemetry.log import Log, log
 
     stop = StopSignal()
     settings = settings_of(config_file, bootstrap, instance, sinks=())
@@ -55,23 +54,10 @@ def route_command(
 
     reloader = process.make_reloader(lane, settings, default_instance=host_name, parse=parse)
     hangup.serve_with(reloader.request_reload)
-    code = EXIT_FAILED
-    try:
+
+    def work() -> None:
         app.serve(lane, settings.route_lane.metrics.host, port, reloader, name="route")
         reloader.start()
         lane.run()
-        code = 0
-    except process.ClientError as exc:
-        log(Log.LANE_FAILED, lane="route", error=str(exc))
-        code = EXIT_USAGE
-    except (app.PortTakenError, OSError) as exc:
-        # Unlike a wrong setting, this may heal: a supervisor should try again.
-        log(Log.LANE_FAILED, lane="route", error=str(exc))
-    except process.FatalError as exc:
-        log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="route", error=str(exc))
-        if isinstance(exc, process.StuckError):
-            os._exit(EXIT_FENCED)  # an ordinary exit would wait for the thread that never comes back
-        code = EXIT_FENCED if exc.fenced else EXIT_FAILED
-    except Exception as exc:  # noqa: BLE001 - a bug of ours: said once, with its traceback
-        log(Log.LANE_FAILED, lane="route", error=repr(exc), exc_info=exc)
-    raise SystemExit(code)
+
+    run_to_end("route", work)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import rich_click as click
 
-from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_FENCED, EXIT_USAGE
+from logrouter.commands.exit_codes import EXIT_FAILED, EXIT_USAGE
 from logrouter.commands.help_text import Command
+from logrouter.commands.lane_end import run_to_end
 from logrouter.commands.options import complete_sink, config_options, names_in, overridden, settings_of
 from logrouter.commands.reload_signal import ReloadSignal
 from logrouter.commands.stop_signal import StopSignal
@@ -105,7 +106,6 @@ def _run(
     from logrouter import config
     from logrouter.deliver import process
     from logrouter.status_port import app
-    from logrouter.telemetry.log import Log, log
 
     stop = StopSignal()
     settings, sink = _settings_and_sink(name, config_file, bootstrap, instance)
@@ -121,23 +121,10 @@ def _run(
 
     reloader = process.make_reloader(lane, settings, name, host_name, parse=parse)
     hangup.serve_with(reloader.request_reload)
-    code = EXIT_FAILED
-    try:
+
+    def work() -> None:
         app.serve(lane, metrics.host, port, reloader, name="sink")
         reloader.start()
         lane.run()
-        code = 0
-    except process.ClientError as exc:
-        log(Log.LANE_FAILED, lane="sink", error=str(exc))
-        code = EXIT_USAGE
-    except (app.PortTakenError, OSError) as exc:
-        # Unlike a wrong setting, this may heal: a supervisor should try again.
-        log(Log.LANE_FAILED, lane="sink", error=str(exc))
-    except process.FatalError as exc:
-        log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane="sink", error=str(exc))
-        if isinstance(exc, process.StuckError):
-            os._exit(EXIT_FENCED)  # an ordinary exit would wait for the thread that never comes back
-        code = EXIT_FENCED if exc.fenced else EXIT_FAILED
-    except Exception as exc:  # noqa: BLE001 - a bug of ours: said once, with its traceback
-        log(Log.LANE_FAILED, lane="sink", error=repr(exc), exc_info=exc)
-    raise SystemExit(code)
+
+    run_to_end("sink", work)
