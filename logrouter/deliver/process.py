@@ -15,7 +15,6 @@ from logrouter.deliver.batching import BatchBounds
 from logrouter.deliver.lane import DeliveryLane
 from logrouter.deliver.settings import DeliverySettings
 from logrouter.deliver.targets import admission_of, open_sink
-from logrouter.kafka.errors import ClientError, FatalError, StuckError
 from logrouter.kafka.offset_reset import Begin
 from logrouter.reload.reloader import ConfigFile, Reloader
 from logrouter.reload.versions import ConfigVersions, Version
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from logrouter.config.compile.sinks import ConfiguredSink
     from logrouter.config.options.sinks import SinkOptions
 
-__all__ = ["ClientError", "FatalError", "StuckError", "make_lane", "make_reloader", "restart_needed"]
+__all__ = ["make_lane", "make_reloader", "restart_needed"]
 
 _FIXED: Final = {"topics": "from", "begin": "begin", "metrics": "metrics"}
 """Options of a sink that its process reads only when it starts, by attribute, with their keys."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.config.settings import reread_config
 from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.templates.learning import TemplateLearner
-from logrouter.kafka.errors import ClientError, FatalError, StuckError
+from logrouter.kafka.errors import ClientError
 from logrouter.kafka.topics import TopicFinding, WantedTopic, create_missing, find_missing
 from logrouter.reload.reloader import ConfigFile, Reloader, RetryLaterError
 from logrouter.reload.versions import ConfigVersions, Version
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from logrouter.config import Settings
     from logrouter.core.routing import RouteTable
 
-__all__ = ["ClientError", "FatalError", "StuckError", "ensure_topics", "make_lane", "make_reloader", "wanted_topics"]
+__all__ = ["ClientError", "ensure_topics", "make_lane", "make_reloader", "wanted_topics"]
 
 _FOLLOWED: Final = frozenset({"batch", "on_unreadable"})
 """Options of `route_lane` that a running process follows."""
