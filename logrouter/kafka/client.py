@@ -165,6 +165,14 @@ def retire_client(client: object) -> None:
         _RETIRED.popleft()
 
 
+_HUNG: Final[list[object]] = []
+
+
+def keep_client(client: object) -> None:
+    """Never drop *client*, in which a thread hangs: its memory must stay until the process ends."""
+    _HUNG.append(client)
+
+
 def make_client(kind: Callable[..., T], settings: Mapping[str, Any], **callbacks: Any) -> T:
     """A client of *kind* with these settings and callbacks; secrets in *settings* are revealed to it alone.
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 import time
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from logrouter.kafka.client import make_client, producer_settings
+from logrouter.kafka.client import keep_client, make_client, producer_settings
+from logrouter.kafka.commit_thread import CommitThread
 from logrouter.kafka.errors import (
     _ENDED_BY_CLUSTER,
     FatalError,
@@ -30,6 +32,7 @@ from logrouter.telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
     from confluent_kafka import TopicPartition
 
@@ -41,6 +44,8 @@ _STUCK_SECONDS: Final = 4 * _CALL_SECONDS
 """Every call has its own, shorter limit: one that has not come back by then never will.
 
 A transaction that is older than its timeout by as much has been ended by the cluster, unless that is away."""
+_MOST_HUNG: Final = 16
+"""Clients that hang are left where they are, with their threads and connections: so many, and no more."""
 
 Headers = list[tuple[str, str | bytes | None]]
 """Names and values of a record's headers."""
@@ -94,6 +99,19 @@ def open_producer(
     )
 
 
+@dataclass(slots=True)
+class _Transaction:
+    """One transaction, and how far the thread that commits it has come."""
+
+    client: Producer
+    began: float
+    called: float = 0.0
+    """When the last call into the client began."""
+    may_be_committed: bool = False
+    is_abandoned: bool = False
+    """Whether nobody waits for the thread any more: it must ask for nothing else."""
+
+
 class TransactionalProducer:
     """A `confluent_kafka.Producer` whose transaction is open, being committed, or neither. Whoever makes it closes it.
 
@@ -120,11 +138,10 @@ class TransactionalProducer:
         self._give_up = give_up
         self._waiting = waiting
         self._pause = retry_seconds
-        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._committer = CommitThread()
         self._commit: Future[None] | None = None
-        self._began = 0.0
-        self._may_be_committed = False
-        self._alive = 0.0
+        self._transaction = _Transaction(self._producer, 0.0)
+        self._hung = 0
 
     def initialise(self) -> None:
         """Register the transactional id: aborts what a former process of that name left open, and fences it.
@@ -142,8 +159,7 @@ class TransactionalProducer:
 
     def begin(self) -> None:
         """Open a transaction; `await_commit` has returned for the one before."""
-        self._began = time.monotonic()
-        self._may_be_committed = False
+        self._transaction = _Transaction(self._producer, time.monotonic())
         self._call(self._producer.begin_transaction)
 
     def produce(
@@ -184,15 +200,16 @@ class TransactionalProducer:
 
         *offsets* are those of `kafka.assignment.offsets_to_commit`, *group_metadata* is `GroupConsumer.group_metadata`.
         """
+        transaction, client, by = self._transaction, self._producer, self._hopeless_after
 
         def commit() -> None:
-            by = self._hopeless_after
-            self._retry(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_SECONDS), by)
-            self._may_be_committed = True
-            self._retry(lambda: self._producer.commit_transaction(_CALL_SECONDS), by)
-            metrics.TRANSACTION_SECONDS.observe(time.monotonic() - self._began)
+            send_offsets = partial(client.send_offsets_to_transaction, offsets, group_metadata, _CALL_SECONDS)
+            self._retry(send_offsets, by, transaction)
+            transaction.may_be_committed = True
+            self._retry(partial(client.commit_transaction, _CALL_SECONDS), by, transaction)
+            metrics.TRANSACTION_SECONDS.observe(time.monotonic() - transaction.began)
 
-        self._alive = time.monotonic()
+        transaction.called = time.monotonic()
         self._commit = self._committer.submit(commit)
 
     def poll(self) -> None:
@@ -226,8 +243,6 @@ class TransactionalProducer:
             return
         try:
             self._wait_for(commit)
-        except CancelledError:
-            raise StoppedError from None
         except KafkaException as exc:
             metrics.TRANSACTIONS.labels("aborted").inc()
             raise self._abort_after(exc.args[0]) from None
@@ -239,8 +254,26 @@ class TransactionalProducer:
             try:
                 return commit.result(_POLL_SECONDS)
             except FutureTimeoutError:
-                if time.monotonic() > self._alive + _STUCK_SECONDS:
-                    raise StuckError("the Kafka client does not come back from a commit", fenced=False) from None
+                if time.monotonic() > self._transaction.called + _STUCK_SECONDS:
+                    raise self._replace_hung() from None
+
+    def _replace_hung(self) -> TransactionAbortedError:
+        """Leave the thread that hangs, and its client, and go on with new ones; what to raise then.
+
+        The new client ends the transaction, and what the old one may still send is refused.
+        """
+        transaction = self._transaction
+        transaction.is_abandoned = True
+        self._hung += 1
+        if self._hung > _MOST_HUNG:
+            text = f"the Kafka client does not come back from a commit, for the {self._hung}th time"
+            raise StuckError(text, fenced=False)
+        keep_client(transaction.client)
+        self._committer = CommitThread()
+        metrics.TRANSACTIONS.labels("aborted").inc()
+        self.renew()
+        ended = UnknownOutcomeError if transaction.may_be_committed else TransactionAbortedError
+        return ended("the Kafka client did not come back from a commit, so a new one goes on")
 
     def abort(self) -> None:
         """Abort the open transaction, repeating until the cluster has confirmed it, and go on with a new client.
@@ -263,23 +296,23 @@ class TransactionalProducer:
             self._retry(lambda: self._producer.abort_transaction(_CALL_SECONDS), self._hopeless_after)
         except KafkaException as exc:
             error: KafkaError = exc.args[0]
-            if error.code() != KafkaError.INVALID_TXN_STATE or self._may_be_committed:
+            if error.code() != KafkaError.INVALID_TXN_STATE or self._transaction.may_be_committed:
                 self._renew(error)
-                return not self._may_be_committed
+                return not self._transaction.may_be_committed
             # The coordinator has no transaction of ours: the one before it died with our first request. librdkafka
             # takes that for fatal (its issue 4849), but it is what we wanted.
         self.renew()
         return True
 
     def close(self) -> None:
-        """Stop the committing thread. Whatever is still open is left to the broker's transaction timeout."""
-        self._committer.shutdown(wait=False, cancel_futures=True)
+        """Let the committing thread end after what it is doing; what is open then is left to the broker's time-out."""
+        self._committer.close()
 
     def _abort_after(self, error: KafkaError) -> TransactionAbortedError:
         """Abort because of *error*; what to raise then. Raises as `abort`."""
         if error.fatal():
             self._renew(error)
-            ended = TransactionAbortedError if not self._may_be_committed else UnknownOutcomeError
+            ended = TransactionAbortedError if not self._transaction.may_be_committed else UnknownOutcomeError
             return ended(f"{error.name()}: timed out while the cluster was away")
         if not self._abort():
             return UnknownOutcomeError(error.name())
@@ -298,7 +331,7 @@ class TransactionalProducer:
         for transactions" to itself for ever, and "timed out" to us. A new one connects.
         """
         now = time.monotonic()
-        timed_out = error.code() in _ENDED_BY_CLUSTER and now >= self._began + self._timeout
+        timed_out = error.code() in _ENDED_BY_CLUSTER and now >= self._transaction.began + self._timeout
         if not timed_out and not (error.retriable() and now > self._hopeless_after):
             raise fatal_error(error)
         self.renew()
@@ -306,7 +339,7 @@ class TransactionalProducer:
     @property
     def _hopeless_after(self) -> float:
         """Until when the calls of a transaction are repeated: its timeout is over by then, whatever happened to it."""
-        return self._began + self._timeout + _STUCK_SECONDS
+        return self._transaction.began + self._timeout + _STUCK_SECONDS
 
     def _call(self, call: Callable[[], None]) -> None:
         try:
@@ -314,10 +347,16 @@ class TransactionalProducer:
         except KafkaException as exc:
             raise fatal_error(exc.args[0]) from None
 
-    def _retry(self, call: Callable[[], None], by: float = math.inf) -> None:
-        """Repeat *call* while librdkafka says that repeating it helps, until *by*; any other error is raised."""
+    def _retry(self, call: Callable[[], None], by: float = math.inf, commit: _Transaction | None = None) -> None:
+        """Repeat *call* while librdkafka says that repeating it helps, until *by*; any other error is raised.
+
+        *commit* is the transaction that is being committed, where that is what is done.
+        """
         while True:
-            self._alive = time.monotonic()
+            if commit is not None:
+                if commit.is_abandoned:
+                    raise StoppedError
+                commit.called = time.monotonic()
             try:
                 call()
             except KafkaException as exc:

@@ -218,16 +218,75 @@ def test_client_that_does_not_find_the_cluster_again_is_replaced(monkeypatch):
     assert (calls[-2:], calls.count("init"), calls.count("commit")) == (["abort", "init"], 2, 0)
 
 
-def test_commit_that_never_comes_back_is_noticed(monkeypatch):
-    """A thread that hangs inside the client library ends the wait, so that the process can be replaced."""
+class HangingProducer(ScriptedProducer):
+    """Stands in for librdkafka when a call does not come back before it is *released*."""
+
+    def __init__(self, hangs_in, released):
+        super().__init__()
+        self.hangs_in = hangs_in
+        self.released = released
+        self.thread = None
+
+    def _answer(self, name):
+        super()._answer(name)
+        if name == self.hangs_in:
+            self.thread = threading.current_thread()
+            self.released.wait(HANG_SECONDS)
+
+
+def commit_with(clients, times, monkeypatch):
+    """That many transactions, each with a client of *clients* until it hangs; how each ended, None for well."""
     monkeypatch.setattr(transaction, "_STUCK_SECONDS", 0.0)
     monkeypatch.setattr(transaction, "_POLL_SECONDS", 0.01)
+    left = iter(clients)
+    producer = TransactionalProducer(
+        lambda: next(left), timeout_seconds=60.0, give_up=lambda: False, waiting=lambda _error: None
+    )
+    producer.initialise()
+    for _ in range(times):
+        producer.begin()
+        producer.commit_later([], None)
+        try:
+            producer.await_commit()
+        except Exception as exc:  # noqa: BLE001 - the error is what is tested
+            yield type(exc)
+        else:
+            yield None
+    producer.close()
+
+
+@pytest.mark.parametrize(
+    ("hangs_in", "calls", "ended"),
+    [
+        ("offsets", "init begin offsets", TransactionAbortedError),
+        ("commit", "init begin offsets commit", UnknownOutcomeError),
+    ],
+)
+def test_a_commit_that_does_not_come_back_is_left_and_a_new_client_goes_on(monkeypatch, hangs_in, calls, ended):
+    """The new client ends the transaction. If the thread that hung comes back after that, it asks for nothing more."""
     released = threading.Event()
-    monkeypatch.setattr(ScriptedProducer, "commit_transaction", lambda *_: released.wait(HANG_SECONDS))
-    _, error = run_one()
+    hanging, fresh = HangingProducer(hangs_in, released), ScriptedProducer()
+    ends = commit_with([hanging, fresh], 2, monkeypatch)
+
+    assert next(ends) is ended
+    monkeypatch.setattr(transaction, "_STUCK_SECONDS", HANG_SECONDS)
+    assert [*ends] == [None]
+    assert fresh.calls == ["init", "begin", "offsets", "commit"]
+    released.set()
+    hanging.thread.join(HANG_SECONDS)
+    assert hanging.calls == calls.split()
+
+
+def test_a_process_leaves_only_so_many_clients_that_hang(monkeypatch):
+    """Each keeps its threads and connections: at last the process has to be replaced."""
+    released = threading.Event()
+    clients = [HangingProducer("commit", released) for _ in range(10)]
+    monkeypatch.setattr(transaction, "_MOST_HUNG", 3)
+
+    ends = [*commit_with(clients, 4, monkeypatch)]
     released.set()
 
-    assert isinstance(error, StuckError)
+    assert ends == [*[UnknownOutcomeError] * 3, StuckError]
 
 
 def test_waiting_for_the_cluster_ends_when_told_to_give_up():
