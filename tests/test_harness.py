@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from tests.fake_kafka.cluster import FakeCluster
 from tests.integration.fleet import Fleet
-from tests.unit.kafka.fake_cluster import FakeCluster
 
 
 @pytest.mark.parametrize(

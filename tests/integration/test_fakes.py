@@ -14,8 +14,8 @@ from logrouter.kafka.producer import LineProducer
 from logrouter.kafka.reader import read_committed
 from logrouter.kafka.transaction import BatchSize, open_producer
 from tests.conftest import wait_until
-from tests.unit.kafka.fake_clients import FakeConsumer, FakeProducer
-from tests.unit.kafka.fake_cluster import FakeCluster
+from tests.fake_kafka.clients import FakeConsumer, FakeProducer
+from tests.fake_kafka.cluster import FakeCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

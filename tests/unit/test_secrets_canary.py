@@ -28,8 +28,8 @@ from logrouter.core.redact.disclosure import Disclosure
 from logrouter.model import RawRecord
 from logrouter.route.batch import BatchProcessor
 from logrouter.telemetry.log import configure_logging
+from tests.fake_kafka.messages import START, Message
 
-from .route.messages import START, Message
 from .secret_places import ADDRESS, Marks, Planted, cases_of, leaks, plant, spoilt
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from logrouter.kafka.offset_reset import Begin
 from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.sinks.contract import DELIVERED, Refused
 from tests.conftest import HANG_SECONDS
-from tests.unit.kafka.fake_clients import FakeConsumer, FakeLookup, FakeProducer
-from tests.unit.kafka.fake_cluster import FakeCluster
+from tests.fake_kafka.clients import FakeConsumer, FakeLookup, FakeProducer
+from tests.fake_kafka.cluster import FakeCluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from logrouter.deliver.event_loop import Batch
     from logrouter.kafka.records import Partition
     from logrouter.model import RawRecord
-    from tests.unit.route.messages import Message
+    from tests.fake_kafka.messages import Message
 
 SOURCES: list[Partition] = [("s", 0), ("s", 1)]
 RIVAL = "rival"

@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from logrouter.kafka.errors import FatalError
 from tests.conftest import examples
-from tests.unit.kafka.fake_clients import End
+from tests.fake_kafka.clients import End
 
 from .lane_world import BAD, SOURCES, World
 
 if TYPE_CHECKING:
-    from tests.unit.route.messages import Message
+    from tests.fake_kafka.messages import Message
 
 PARTITIONS = st.lists(st.sampled_from(SOURCES), min_size=1, max_size=2, unique=True)
 INSIDE = st.one_of(

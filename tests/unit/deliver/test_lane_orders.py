@@ -11,8 +11,8 @@ from logrouter.kafka import stall
 from logrouter.kafka.errors import FatalError, StuckError
 from logrouter.kafka.offset_reset import Begin
 from logrouter.sinks.contract import Delivered
-from tests.unit.kafka.fake_clients import End
-from tests.unit.route.messages import Message
+from tests.fake_kafka.clients import End
+from tests.fake_kafka.messages import Message
 
 from .lane_world import BAD, SOURCES, World, offsets_of
 

@@ -20,8 +20,8 @@ from logrouter.route.settings import LaneSettings
 from logrouter.route.source_starts import SourceStarts
 from logrouter.route.transactional_state import PLAIN_START, TransactionalState
 from tests.conftest import HANG_SECONDS
-from tests.unit.kafka.fake_clients import FakeConsumer, FakeLookup, FakeProducer
-from tests.unit.kafka.fake_cluster import FakeCluster
+from tests.fake_kafka.clients import FakeConsumer, FakeLookup, FakeProducer
+from tests.fake_kafka.cluster import FakeCluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import pytest
 
     from logrouter.kafka.records import Partition
-    from tests.unit.kafka.fake_cluster import FakeTransaction
-    from tests.unit.route.messages import Message
+    from tests.fake_kafka.cluster import FakeTransaction
+    from tests.fake_kafka.messages import Message
 
 SOURCES: list[Partition] = [("s", 0), ("s", 1), ("t", 0)]
 RIVAL = "rival"

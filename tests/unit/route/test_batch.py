@@ -22,9 +22,8 @@ from logrouter.demo.generator import records
 from logrouter.kafka.records import LOOP_HEADER
 from logrouter.model import RawRecord, Reason, Rejected, Stage
 from logrouter.route.batch import BatchProcessor
-
-from . import messages
-from .messages import START
+from tests.fake_kafka import messages
+from tests.fake_kafka.messages import START
 
 TOPIC = "rsyslog-notice"
 Message = partial(messages.Message, topic=TOPIC)

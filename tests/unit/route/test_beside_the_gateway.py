@@ -17,8 +17,7 @@ from logrouter import config
 from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.rollup.records import decode_record
 from logrouter.route.batch import BatchProcessor
-
-from .messages import START, Message
+from tests.fake_kafka.messages import START, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

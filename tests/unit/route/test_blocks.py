@@ -18,8 +18,7 @@ from logrouter.kafka.records import LOOP_HEADER
 from logrouter.route import batch
 from logrouter.route.batch import BatchProcessor
 from tests.conftest import examples
-
-from .messages import START, Message
+from tests.fake_kafka.messages import START, Message
 
 REQUEST = b'{"meta":{"uri":"/a/b"},"http":{"method":"GET","status_code":200},"client_id":"c"}'
 OPENING, CLOSING = (

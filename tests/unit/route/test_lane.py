@@ -6,8 +6,7 @@ from pathlib import Path
 
 from logrouter import config
 from logrouter.route import process
-
-from .messages import Message
+from tests.fake_kafka.messages import Message
 
 SETTINGS = config.parse(
     b"""

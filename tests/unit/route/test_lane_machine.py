@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from logrouter.kafka.errors import FatalError
 from tests.conftest import examples
-from tests.unit.kafka.fake_clients import End
+from tests.fake_kafka.clients import End
 
 from .lane_world import SOURCES, VERSIONS, World
 
 if TYPE_CHECKING:
-    from .messages import Message
+    from tests.fake_kafka.messages import Message
 
 PARTITIONS = st.lists(st.sampled_from(SOURCES), min_size=1, max_size=3, unique=True)
 INSIDE = st.one_of(

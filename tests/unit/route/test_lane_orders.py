@@ -6,7 +6,7 @@ import pytest
 
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.errors import FatalError
-from tests.unit.kafka.fake_clients import End
+from tests.fake_kafka.clients import End
 
 from .lane_world import SOURCES, VERSIONS, World
 

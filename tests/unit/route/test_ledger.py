@@ -19,8 +19,7 @@ from logrouter.route.batch import BatchProcessor
 from logrouter.route.ledger import RecreatedTopics, SourceTopics
 from logrouter.route.output import BatchOutput
 from logrouter.route.settings import LaneSettings
-
-from .messages import Message
+from tests.fake_kafka.messages import Message
 
 TABLE = config.parse(
     b"""

@@ -25,8 +25,7 @@ from logrouter.route.output import BatchOutput
 from logrouter.route.paired import PairFinisher
 from logrouter.route.pairing import PairingSettings, PairingStates
 from logrouter.route.settings import LaneSettings
-
-from .messages import START, Message
+from tests.fake_kafka.messages import START, Message
 
 YEAR_MS = 365 * 86_400_000
 SKEWS = st.sampled_from([0, YEAR_MS, -YEAR_MS]) | st.integers(-YEAR_MS, YEAR_MS)

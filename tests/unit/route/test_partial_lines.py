@@ -17,9 +17,8 @@ from logrouter.kafka.errors import ClientError
 from logrouter.route.batch import BatchProcessor
 from logrouter.route.output import BatchOutput
 from logrouter.route.partial_lines import PartialLines
-
-from . import messages
-from .messages import START
+from tests.fake_kafka import messages
+from tests.fake_kafka.messages import START
 
 AT = ("cri", 0)
 CONFIG = """

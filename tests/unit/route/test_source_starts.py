@@ -22,8 +22,7 @@ from logrouter.route.partial_lines import PartialLines
 from logrouter.route.settings import LaneSettings
 from logrouter.route.source_starts import SourceStarts
 from logrouter.telemetry.metrics import REGISTRY
-
-from .messages import START, Message
+from tests.fake_kafka.messages import START, Message
 
 AT, OTHER, LATE = ("logs", 0), ("logs", 1), ("late", 0)
 SETTINGS = LaneSettings({}, "g", "i", DeadLetterSettings("dead", 100), "rollup", 1)

@@ -14,8 +14,7 @@ from logrouter.route.membership import Membership
 from logrouter.route.output import BatchOutput
 from logrouter.route.settings import LaneSettings
 from logrouter.route.transactional_state import ScreenedRecords, TransactionalState
-
-from .messages import Message
+from tests.fake_kafka.messages import Message
 
 SETTINGS = LaneSettings({}, "g", "i", DeadLetterSettings("dead", 100), "rollup", 1)
 OURS, OTHER = ("ledger", 3), ("logs", 0)

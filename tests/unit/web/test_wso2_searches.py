@@ -13,7 +13,7 @@ from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.rollup.records import decode_record
 from logrouter.query.memory import MemoryTables
 from logrouter.route.batch import BatchProcessor
-from tests.unit.route.messages import Message
+from tests.fake_kafka.messages import Message
 
 PAGE = (Path(__file__).parents[3] / "docs" / "table-view.md").read_text()
 NOW = 1_790_000_000_000  # 07:13 in the time zone of the lines

@@ -15,8 +15,8 @@ from logrouter.kafka.consumer import CommittedOffset
 from logrouter.kafka.errors import FatalError, StoppedError, TransactionAbortedError, UnknownOutcomeError
 from logrouter.kafka.offset_lookup import Found
 from logrouter.kafka.offset_reset import LogRange
-from tests.unit.kafka.fake_cluster import OPEN, FakeCluster, FakeTransaction, refusal
-from tests.unit.route.messages import Message
+from tests.fake_kafka.cluster import OPEN, FakeCluster, FakeTransaction, refusal
+from tests.fake_kafka.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

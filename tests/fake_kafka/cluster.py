@@ -1,6 +1,6 @@
 """A Kafka in memory: logs with open, committed and aborted transactions, and one consumer group with generations.
 
-`fake_clients` stand on it. It refuses what Kafka refuses: offsets of former generations, and of former members.
+`clients` stand on it. It refuses what Kafka refuses: offsets of former generations, and of former members.
 """
 
 from __future__ import annotations
