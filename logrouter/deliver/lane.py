@@ -113,7 +113,8 @@ class DeliveryLane:
             session_timeout_ms=s.session_timeout_ms,
             on_error=self._broker.on_error,
         )
-        self._assignment = Assignment(self._consumer, self._give_up)
+        move = f"stop all processes of this sink and move the offset of group {s.group} behind the batch"
+        self._assignment = Assignment(self._consumer, self._give_up, past_damage=move)
         self._starts = Starts(s.kafka, s.group, s.begin, self._assignment, self._progress.is_committed)
         self._recreated = RecreatedPartitions(s.kafka, self._assignment)
         self._observer = Observer(
@@ -213,6 +214,7 @@ class DeliveryLane:
             messages = [m for m in messages if (m.topic(), m.partition()) not in closed]
         if messages:
             self._assignment.note_read(messages)
+            self._assignment.note_readable(messages)
             self._broker.mark_up()
             self._observer.forget_errors({(m.topic(), m.partition()) for m in messages})
             self._add(messages, dispatcher)

@@ -49,10 +49,16 @@ class Start(NamedTuple):
 class Assignment:
     """The partitions of one consumer."""
 
-    def __init__(self, consumer: GroupConsumer, give_up: Callable[[], bool] = lambda: False) -> None:
-        """Once *give_up* returns true, waiting for the cluster ends with `StoppedError`."""
+    def __init__(
+        self, consumer: GroupConsumer, give_up: Callable[[], bool] = lambda: False, *, past_damage: str = ""
+    ) -> None:
+        """Once *give_up* returns true, waiting for the cluster ends with `StoppedError`.
+
+        *past_damage* says what an operator does, in the imperative, to have a damaged batch passed over.
+        """
         self._consumer = consumer
         self._give_up = give_up
+        self._past_damage = past_damage
         self.partitions: set[Partition] = set()
         self.revoked: set[Partition] = set()
         """Those that have left during the present call of `consume()`."""
@@ -69,6 +75,7 @@ class Assignment:
         self._holds: dict[Partition, int] = {}
         self._held_at: dict[Partition, float] = {}
         self._full: set[Partition] = set()
+        self._unreadable: dict[Partition, int] = {}
 
     def begin_call(self) -> None:
         """`consume()` is called next."""
@@ -88,6 +95,7 @@ class Assignment:
             for known in (self.positions, self.read_to, self.starting, self.topic_ids, self._holds, self._held_at):
                 known.pop((topic, partition), None)
             self._full.discard((topic, partition))
+            self._forget_unreadable((topic, partition))
             metrics.drop_consumer_lag(topic, partition)
 
     def hold(self, partitions: Iterable[Partition]) -> None:
@@ -125,9 +133,33 @@ class Assignment:
         if free:
             self._consumer.resume(free)
 
+    def note_unreadable(self, at: Partition, offset: int) -> None:
+        """The partition stands still before a damaged batch, whose first record is that of *offset*."""
+        if at in self.partitions:
+            self._unreadable[at] = offset
+            metrics.PARTITION_UNREADABLE.labels(*at).set(1)
+
+    def note_readable(self, messages: Iterable[Message]) -> None:
+        """These have come: no damaged batch is there, or any more, where they are."""
+        if self._unreadable:
+            # Not by `read_to`: the group may stand in the middle of a batch that was damaged since.
+            for m in messages:
+                at = m.topic(), m.partition()
+                if m.offset() >= self._unreadable.get(at, m.offset() + 1):
+                    self._forget_unreadable(at)
+
+    def _forget_unreadable(self, at: Partition) -> None:
+        if self._unreadable.pop(at, None) is not None:
+            metrics.drop_partition_unreadable(*at)
+
     @property
     def why_waiting(self) -> str:
-        """In one line which partitions have been held for long; empty if none. May be asked in any thread."""
+        """In one line which partitions stand still before a damaged batch, or have been held for long; empty if none.
+
+        May be asked in any thread.
+        """
+        if unreadable := sorted(self._unreadable.copy().items()):
+            return self._describe_unreadable(unreadable)
         since = time.monotonic() - _LONG_SECONDS
         waiting = sorted(at for at, held_at in list(self._held_at.items()) if held_at < since)
         if not waiting:
@@ -136,11 +168,20 @@ class Assignment:
         others = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
         return f"{topic} [{partition}]{others} can't be read yet: see the log, or a transaction may be open"
 
+    def _describe_unreadable(self, unreadable: Sequence[tuple[Partition, int]]) -> str:
+        (at, offset), others = unreadable[0], len(unreadable) - 1
+        stand = f"and {others} more stand still; the first one" if others else "stands still"
+        todo = f"restore the partition from a good replica, or {self._past_damage}"
+        if at in self.starting:
+            todo = "where to go on is being looked for; if that takes long, see the log"
+        return f"{at[0]} [{at[1]}] {stand} before offset {offset}, a batch of records whose bytes are damaged: {todo}"
+
     def start(self, starts: Mapping[Partition, Start]) -> None:
         """Go on there, in partitions that have waited for it; they stay paused until they are released."""
         for at, start in starts.items():
             for known in (self.starting, self.positions, self.read_to):
                 known.pop(at, None)
+            self._forget_unreadable(at)
             if start.offset >= 0:
                 self.read_to[at] = start.offset
         self._consumer.restart({at: (start.offset, start.epoch) for at, start in starts.items()})

@@ -104,6 +104,7 @@ class Observer:
 
     def _note_unreadable(self, error: ReadError) -> None:
         at = error.topic, error.partition
+        self._assignment.note_unreadable(at, error.offset)
         if self._unreadable.get(at) != error.offset:
             self._unreadable[at] = error.offset
             metrics.UNREADABLE_BATCHES.labels(*at).inc()

@@ -123,7 +123,8 @@ class RouteLane:
             session_timeout_ms=s.session_timeout_ms,
             on_error=self._broker.on_error,
         )
-        self._assignment = Assignment(self._consumer, self._give_up)
+        skip = "set `route_lane.on_unreadable: skip`"
+        self._assignment = Assignment(self._consumer, self._give_up, past_damage=skip)
         for state in self._states:
             state.connect(self._assignment)
         self._observer = Observer(
@@ -384,6 +385,7 @@ class RouteLane:
                         state.note_source_error(error)
         elif messages:
             self._broker.mark_up()
+        self._assignment.note_readable(messages)
         messages = self._group.screen(messages, clock_ms)
         return self._unsubscribed.set_aside(messages) if self._unsubscribed.active else messages
 

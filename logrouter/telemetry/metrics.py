@@ -116,6 +116,12 @@ UNREADABLE_BATCHES = Counter(
     ["topic", "partition"],
     registry=REGISTRY,
 )
+PARTITION_UNREADABLE = Gauge(
+    "logrouter_partition_unreadable",
+    "1 while a partition of this process stands still before a damaged batch of records; other partitions have none.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
 LEDGER_INVALID = Counter(
     "logrouter_ledger_invalid",
     "Records in the ledger of sources that are none of ours. They were skipped.",
@@ -311,6 +317,12 @@ def drop_consumer_lag(topic: str, partition: int) -> None:
     """Remove the lag of a partition that this process no longer owns: a stale value would raise alarms for ever."""
     with contextlib.suppress(KeyError):
         CONSUMER_LAG.remove(topic, str(partition))
+
+
+def drop_partition_unreadable(topic: str, partition: int) -> None:
+    """A partition is read again, or this process no longer owns it."""
+    with contextlib.suppress(KeyError):
+        PARTITION_UNREADABLE.remove(topic, str(partition))
 
 
 def drop_pairing_pending(partition: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from confluent_kafka import KafkaError
+
 START = 1_777_888_800_000
 """When they were written, in epoch milliseconds, if nothing else is said."""
 
@@ -38,3 +40,14 @@ class Message:
 
     def error(self):
         """It is a record."""
+
+
+class DamagedBatch:
+    """What librdkafka hands out in place of a batch that it cannot unpack: the place of its first record."""
+
+    def __init__(self, offset, partition=0, topic="logs"):
+        self.topic, self.partition, self.offset = lambda: topic, lambda: partition, lambda: offset
+
+    def error(self):
+        """It comes again and again."""
+        return KafkaError(KafkaError._BAD_COMPRESSION)

@@ -12,7 +12,7 @@ from logrouter.kafka.errors import FatalError, StuckError
 from logrouter.kafka.offset_reset import Begin
 from logrouter.sinks.contract import Delivered
 from tests.fake_kafka.clients import End
-from tests.fake_kafka.messages import Message
+from tests.fake_kafka.messages import DamagedBatch, Message
 
 from .lane_world import BAD, SOURCES, World, offsets_of
 
@@ -315,6 +315,26 @@ def test_a_slow_target_does_not_make_a_process_unready(make_world):
         assert world.running.lane.unready_reason == ""
         if world.running.thread.open:
             world.answer(0)
+
+
+def test_a_damaged_batch_makes_a_process_unready_until_it_is_read(make_world):
+    """What came before it is delivered, and so is the other partition. The reason says what to do."""
+    world = make_world(*[b"event"] * 2)
+    world.cluster.append(S1, b"event")
+    read(world)
+    world.running.turn(lambda _most: [DamagedBatch(2, *reversed(S0))])
+    rest(world, 0.1)
+    world.answer_all()
+    rest(world)
+    assert committed(world) == [2, 1]
+    assert world.running.lane.unready_reason == (
+        "s [0] stands still before offset 2, a batch of records whose bytes are damaged: restore the partition from a "
+        "good replica, or stop all processes of this sink and move the offset of group g behind the batch"
+    )
+
+    world.cluster.append(S0, b"event")
+    read(world)
+    assert world.running.lane.unready_reason == ""
 
 
 def test_a_bug_in_a_delivery_ends_the_process(make_world):

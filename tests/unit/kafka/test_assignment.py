@@ -6,9 +6,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from logrouter.kafka import assignment
-from logrouter.kafka.assignment import Assignment
+from logrouter.kafka.assignment import Assignment, Start
 from logrouter.kafka.consumer import CommittedOffset
 from logrouter.kafka.errors import FatalError, StoppedError, StuckError
+from logrouter.telemetry.metrics import REGISTRY
 
 LOGS, OTHER, MORE = ("logs", 3), ("other", 0), ("other", 1)
 
@@ -139,3 +140,84 @@ def test_a_pause_for_room_does_not_end_a_hold_nor_count_as_one(clock):
     assert consumer == {OTHER, MORE}
     parts.release([OTHER])
     assert consumer == {MORE}
+
+
+class Restarted:
+    """A consumer that goes on wherever it is told to."""
+
+    def restart(self, starts):
+        """Nothing fails."""
+
+
+class Record:
+    """A record, by its place."""
+
+    def __init__(self, at, offset):
+        self.topic, self.partition, self.offset = lambda: at[0], lambda: at[1], lambda: offset
+
+
+def unreadable(at):
+    """What the metric says of a partition; None without a value."""
+    labels = {"topic": at[0], "partition": str(at[1])}
+    return REGISTRY.get_sample_value("logrouter_partition_unreadable", labels)
+
+
+@pytest.fixture
+def damaged():
+    """Two partitions that stand still before a damaged batch; reading goes on in the middle of the first one's."""
+    parts = Assignment(Restarted(), past_damage="give it up")
+    parts.add_partitions([LOGS, OTHER, MORE])
+    parts.start({LOGS: Start(45), OTHER: Start(0)})
+    parts.note_unreadable(LOGS, 40)
+    parts.note_unreadable(OTHER, 7)
+    yield parts
+    parts.remove_partitions([LOGS, OTHER, MORE])
+
+
+ADVICE = "a batch of records whose bytes are damaged: restore the partition from a good replica, or give it up"
+FIRST = f"logs [3] stands still before offset 40, {ADVICE}"
+BOTH = f"logs [3] and 1 more stand still; the first one before offset 40, {ADVICE}"
+
+
+def test_a_partition_before_a_damaged_batch_is_named_with_what_to_do(damaged):
+    """At once, not after half a minute as one that is held; another partition changes nothing."""
+    damaged.note_readable([Record(MORE, 90)])
+    assert damaged.why_waiting == BOTH
+    assert [unreadable(at) for at in (LOGS, OTHER, MORE)] == [1, 1, None]
+
+    damaged.remove_partitions([OTHER])
+    assert damaged.why_waiting == FIRST
+    assert [unreadable(at) for at in (LOGS, OTHER)] == [1, None]
+
+
+def test_records_before_a_damaged_batch_do_not_mend_it_and_those_of_it_do(damaged):
+    """The call that meets it has some, and an abort sends back to them; from a good replica it can be read."""
+    damaged.remove_partitions([OTHER])
+    damaged.note_readable([Record(LOGS, 39)])
+    assert damaged.why_waiting == FIRST
+
+    damaged.note_readable([Record(LOGS, 45)])
+    assert damaged.why_waiting == ""
+    assert unreadable(LOGS) is None
+
+
+def test_a_partition_that_goes_on_elsewhere_is_not_before_a_damaged_batch(damaged):
+    """It is passed over, or the topic is another one; meanwhile nobody has to do anything."""
+    damaged.remove_partitions([OTHER])
+    damaged.hold([LOGS])
+    damaged.starting[LOGS] = 40
+    assert damaged.why_waiting == (
+        "logs [3] stands still before offset 40, a batch of records whose bytes are damaged: "
+        "where to go on is being looked for; if that takes long, see the log"
+    )
+    damaged.start({LOGS: Start(50)})
+    assert damaged.why_waiting == ""
+    assert unreadable(LOGS) is None
+
+
+def test_an_error_of_a_partition_that_has_left_does_not_count():
+    """Its next owner has it."""
+    parts = Assignment(Restarted())
+    parts.note_unreadable(LOGS, 40)
+    assert parts.why_waiting == ""
+    assert unreadable(LOGS) is None

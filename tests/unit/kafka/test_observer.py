@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
+from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.connection import BrokerState
 from logrouter.kafka.observer import Observer
 from logrouter.telemetry.metrics import REGISTRY
@@ -41,7 +42,9 @@ def unreadable(partition):
 
 def test_damaged_batch_is_reported_once_with_its_place(caplog):
     """It comes again twice a second, and meanwhile other partitions of the topic deliver."""
-    observer = Observer(None, None, None)
+    assignment = Assignment(None)
+    assignment.add_partitions([("damaged", 7)])
+    observer = Observer(None, assignment, None)
     for offset in (40, 40, 40, 90):
         observer.on_source_error(Failed(KafkaError._BAD_COMPRESSION, 7, offset))
         observer.forget_errors({("damaged", 8): 1})
@@ -49,6 +52,8 @@ def test_damaged_batch_is_reported_once_with_its_place(caplog):
 
     assert said(caplog) == [("source_unreadable", 7, 40), ("source_unreadable", 7, 90), ("source_unreadable", 9, 40)]
     assert (unreadable(7), unreadable(9)) == (2, 1)
+    assert assignment.why_waiting.startswith("damaged [7] stands still before offset 90, ")
+    assignment.remove_partitions([("damaged", 7)])
 
 
 def test_topic_that_cannot_be_read_is_reported_again_after_it_could(caplog):

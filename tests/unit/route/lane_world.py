@@ -138,19 +138,19 @@ class RunningLane:
         self.consumer.on_consume = self._wait_for_call
         monkeypatch.setattr(lane_module, "GroupConsumer", lambda *_args, **_options: self.consumer)
         monkeypatch.setattr(lane_module, "open_producer", lambda *_args, **_options: self.producer)
-        lane = RouteLane(
+        self.lane = RouteLane(
             self.versions,
             make_processor=lambda *_args: CopyProcessor(),
             states=[SourceStarts(PartialLines(), lambda: 0, lambda _settings: FakeLookup(cluster)), self.journal],
             stopping=lambda: self.stopping,
         )
-        self._thread = threading.Thread(target=self._run, args=(lane,), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._wait()
 
-    def _run(self, lane: RouteLane) -> None:
+    def _run(self) -> None:
         try:
-            lane.run()
+            self.lane.run()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the thread of the test
             self.error = error
         self._parked.release()

@@ -7,6 +7,7 @@ import pytest
 from logrouter.kafka.assignment import Assignment
 from logrouter.kafka.errors import FatalError
 from tests.fake_kafka.clients import End
+from tests.fake_kafka.messages import DamagedBatch
 
 from .lane_world import SOURCES, VERSIONS, World
 
@@ -251,4 +252,21 @@ def test_commit_has_landed_though_the_call_failed(world):
 
     read(world, 4)
     rest(world)
+    world.drain()
+
+
+def test_a_damaged_batch_makes_a_process_unready_until_it_is_read(world):
+    """What comes with the error is routed, from the partition itself and from others. The reason says what to do."""
+    consumer = world.lane.consumer
+    world.lane.turn(lambda most: [*consumer.deliver(min(most, 7)), DamagedBatch(5, *reversed(S0))])
+    rest(world)
+    assert committed(world) == [5, 2, 0]
+    assert world.lane.lane.unready_reason == (
+        "s [0] stands still before offset 5, a batch of records whose bytes are damaged: restore the partition from a "
+        "good replica, or set `route_lane.on_unreadable: skip`"
+    )
+
+    world.cluster.append(S0, b"line")
+    read(world, 1)
+    assert world.lane.lane.unready_reason == ""
     world.drain()
