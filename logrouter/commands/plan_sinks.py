@@ -51,7 +51,7 @@ def read_file(path: Path | None, bootstrap: str | None) -> PlannedFile:
 
 def compare_sinks(old: PlannedFile, new: PlannedFile) -> dict[str, Any]:
     """Plain data: `unread` says why sinks are not compared, `changes` has an entry for each that differs."""
-    from logrouter.deliver.process import restart_needed
+    from logrouter.deliver.fixed_options import restart_needed
 
     unread = new.unread or old.unread
     if unread:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from logrouter.config.options.sinks import WebhookOptions
 from logrouter.config.settings import reread_config
 from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.redact.disclosure import STRICT
 from logrouter.deliver.batching import BatchBounds
+from logrouter.deliver.fixed_options import restart_needed
 from logrouter.deliver.lane import DeliveryLane
 from logrouter.deliver.settings import DeliverySettings
 from logrouter.deliver.targets import admission_of, open_sink
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
     from logrouter.config.compile.sinks import ConfiguredSink
     from logrouter.config.options.sinks import SinkOptions
 
-__all__ = ["make_lane", "make_reloader", "restart_needed"]
-
-_FIXED: Final = {"topics": "from", "begin": "begin", "metrics": "metrics"}
-"""Options of a sink that its process reads only when it starts, by attribute, with their keys."""
-_FIXED_OF_LANES: Final = ("instance", "session_timeout_ms", "static_membership", "transaction_timeout_ms")
-"""Options of `route_lane` that count for processes of sinks as well."""
-
 
 def make_lane(settings: Settings, name: str, instance: str, *, stopping: Callable[[], bool]) -> DeliveryLane:
     """The lane of the sink *name*; it connects only when run."""
@@ -49,7 +43,7 @@ def make_reloader(
 
     def refusal(new: Settings) -> str:
         if name not in new.sinks:
-            return f"sinks.{name} is gone: stop this process, or put the sink back"
+            return f"sinks.{name} is gone: stop this process (`logrouter run` does so by itself), or put the sink back"
         fixed = restart_needed(settings, new, name)
         return (
             f"{', '.join(fixed)}: can't change while running, so restart with this file or take it out" if fixed else ""
@@ -66,25 +60,6 @@ def make_reloader(
         ),
         inputs=settings.inputs,
     )
-
-
-def restart_needed(old: Settings, new: Settings, name: str) -> list[str]:
-    """What differs of that which a sink's process reads only when it starts, by path."""
-    before, after = old.sinks[name], new.sinks[name]
-    fixed = {f"kafka.{key}" for key, _ in set(old.kafka.items()) ^ set(new.kafka.items())}
-    if type(before.options) is not type(after.options):
-        fixed.add(f"sinks.{name}.type")
-    if before.group != after.group:
-        fixed.add(f"sinks.{name}.group")
-    for attribute, key in _FIXED.items():
-        if getattr(before.options, attribute) != getattr(after.options, attribute):
-            fixed.add(f"sinks.{name}.{key}")
-    for option in _FIXED_OF_LANES:
-        if getattr(old.route_lane, option) != getattr(new.route_lane, option):
-            fixed.add(f"route_lane.{option}")
-    if old.outputs.dead_letter != new.outputs.dead_letter:
-        fixed.add("outputs.dead_letter")
-    return sorted(fixed)
 
 
 def _make_version(settings: Settings, name: str, instance: str) -> Version[DeliverySettings]:

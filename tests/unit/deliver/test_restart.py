@@ -14,7 +14,8 @@ from logrouter import config
 from logrouter.config.options.file import RouteLaneOptions
 from logrouter.config.options.sinks import SINK_TYPES, SinkOptions
 from logrouter.config.yaml.kinds import declared_options
-from logrouter.deliver.process import make_lane, restart_needed
+from logrouter.deliver.fixed_options import restart_needed
+from logrouter.deliver.process import make_lane
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 SMALL = """\
