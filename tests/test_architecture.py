@@ -121,7 +121,7 @@ ALLOWED: dict[str, set[str]] = {
     "devjava": {"extras", "process"},
     "devkafka": {"devjava"},
     "devsearch": {"devjava", "devkafka/ports.py"},
-    "kafka": {"config/options/kafka.py", "config/yaml/secrets.py", "model", "telemetry"},
+    "kafka": {"config/options/kafka.py", "config/yaml/secrets.py", "model", "process/daemon_threads.py", "telemetry"},
     # Sinks: what a target's documentation says is pure, a room for each; what all have in common is not.
     "sinks": {"model", "telemetry"},
     "sinks/opensearch": {"core/text/timestamps.py", "model", "sinks/contract.py", "sinks/http_messages.py"},
@@ -176,6 +176,7 @@ ALLOWED: dict[str, set[str]] = {
         "core/text/timestamps.py",
         "kafka",
         "model",
+        "process/daemon_threads.py",
         "reload",
         "sinks",
         "sinks/opensearch",
@@ -196,6 +197,7 @@ ALLOWED: dict[str, set[str]] = {
         "http_server",
         "kafka/topic_facts.py",
         "kafka/topic_ids.py",
+        "process/daemon_threads.py",
         "query",
         "telemetry",
         "web",
@@ -286,6 +288,28 @@ def imports_of(file: Path, *, at_start: bool = False) -> list[str]:
 def named(file: Path) -> str:
     """A file's name in a test's id."""
     return file.relative_to(ROOT).as_posix()
+
+
+# Modules that may have threads which are waited for when the process ends.
+JOINED_AT_EXIT = {
+    "process/daemon_threads.py": "the loops and the executor whose threads are not",
+    "devjava/jars.py": "what is downloaded is removed behind the threads",
+}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if named(file) not in JOINED_AT_EXIT], ids=named)
+def test_no_thread_holds_up_the_end_of_a_process(file: Path) -> None:
+    """Python waits at exit for the threads of its own executor, so for whatever hangs in one: a name server, a client.
+
+    A loop of the library looks names up in such threads.
+    """
+    tree = ast.parse(file.read_bytes())
+    named_here = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    imported = {name.rpartition(".")[2] for name in imports_of(file)}
+
+    assert not (named_here | imported) & {"ThreadPoolExecutor", "set_default_executor", "new_event_loop"}
+    assert not called & {"asyncio.run", "asyncio.Runner"}
 
 
 def test_every_room_has_a_place_in_the_contract() -> None:

@@ -39,15 +39,14 @@ def callers_command(fragment: str, window: str, url: str, token_file: Path | Non
 
     **Exit codes**: 0 shown; 1 no answer, or none with this token; 2 wrong usage.
     """
-    import asyncio
-
     from logrouter.commands.view_client import ask_callers
+    from logrouter.process.daemon_threads import run_to_result
 
     try:
         if not fragment or not is_text(fragment):
             raise click.BadParameter("must be a part of a URL: UTF-8, and not empty", param_hint="FRAGMENT")
         asked = {"contains": fragment, "window": window, "status": options["status"], "limit": options["limit"]}
-        answer = asyncio.run(ask_callers(view_address(url, token_file), asked))
+        answer = run_to_result(ask_callers(view_address(url, token_file), asked))
         if options["as_json"]:
             print_json(answer)
         else:

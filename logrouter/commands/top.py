@@ -44,7 +44,7 @@ def top_command(window: str, every: float, url: str, token_file: Path | None) ->
 
     **Exit codes**: 0 quit; 1 the table view does not answer, or not with this token; 2 wrong usage, or no terminal.
     """
-    import asyncio
+    from logrouter.process.daemon_threads import run_to_result
 
     try:
         view = view_address(url, token_file)
@@ -58,6 +58,6 @@ def top_command(window: str, every: float, url: str, token_file: Path | None) ->
         if (exc.name or "").partition(".")[0] != "textual":
             raise
         fail(f"logrouter top needs the extra `top`: {how_to_install('top')}", EXIT_USAGE)
-    problem = asyncio.run(top_app.run(view, window, every))
+    problem = run_to_result(top_app.run(view, window, every))
     if problem is not None:
         fail(harmless(str(problem)), problem.code)

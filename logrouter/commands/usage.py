@@ -34,15 +34,14 @@ def usage_command(client: str, window: str, url: str, token_file: Path | None, a
 
     **Exit codes**: 0 shown; 1 no answer, or none with this token; 2 wrong usage; 5 this client was never counted.
     """
-    import asyncio
-
     from logrouter.commands import usage_report
     from logrouter.commands.view_client import ask_usage
+    from logrouter.process.daemon_threads import run_to_result
 
     try:
         if not client or not is_text(client):
             raise click.BadParameter("must be a client id: UTF-8, and not empty", param_hint="CLIENT")
-        answer = asyncio.run(ask_usage(view_address(url, token_file), client, window))
+        answer = run_to_result(ask_usage(view_address(url, token_file), client, window))
         if as_json:
             print_json(answer)
         else:

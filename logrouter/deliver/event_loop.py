@@ -9,6 +9,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from logrouter.process.daemon_threads import DaemonThreadLoop
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -42,7 +44,7 @@ class DeliveryThread:
     """Runs deliveries in one event loop. Its methods are called from the thread that reads Kafka."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = DaemonThreadLoop()
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()

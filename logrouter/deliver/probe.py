@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from dataclasses import dataclass, fields, is_dataclass
@@ -16,6 +15,7 @@ from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.text.timestamps import rfc3339
 from logrouter.deliver.targets import open_sink
 from logrouter.model import RawRecord
+from logrouter.process.daemon_threads import run_to_result
 from logrouter.sinks.contract import IN_OUR_WORDS, Delivered, NoAnswer, Retry, Skipped, Trouble
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def probe(configured: ConfiguredSink, sink: Sink | None = None) -> ProbeReport:
     topic, event_id = configured.options.topics[0], ID_PREFIX + uuid.uuid4().hex[:16]
     record = RawRecord(topic, 0, 0, now_ms, make_event(topic, event_id, now_ms))
     began = time.monotonic()
-    size, result, answer = asyncio.run(_send(sink or open_sink(configured), record))
+    size, result, answer = run_to_result(_send(sink or open_sink(configured), record))
     kind, trouble, detail, meaning = _describe(result)
     return ProbeReport(
         configured.name,

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from logrouter.kafka.client import keep_client, make_client, producer_settings
-from logrouter.kafka.commit_thread import CommitThread
 from logrouter.kafka.errors import (
     _ENDED_BY_CLUSTER,
     FatalError,
@@ -28,6 +27,7 @@ from logrouter.kafka.errors import (
     UnknownOutcomeError,
     fatal_error,
 )
+from logrouter.process.daemon_threads import DaemonThreads
 from logrouter.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class TransactionalProducer:
         self._give_up = give_up
         self._waiting = waiting
         self._pause = retry_seconds
-        self._committer = CommitThread()
+        self._committer = DaemonThreads(1, "commit")
         self._commit: Future[None] | None = None
         self._transaction = _Transaction(self._producer, 0.0)
         self._hung = 0
@@ -269,7 +269,7 @@ class TransactionalProducer:
             text = f"the Kafka client does not come back from a commit, for the {self._hung}th time"
             raise StuckError(text, fenced=False)
         keep_client(transaction.client)
-        self._committer = CommitThread()
+        self._committer = DaemonThreads(1, "commit")
         metrics.TRANSACTIONS.labels("aborted").inc()
         self.renew()
         ended = UnknownOutcomeError if transaction.may_be_committed else TransactionAbortedError
@@ -306,7 +306,7 @@ class TransactionalProducer:
 
     def close(self) -> None:
         """Let the committing thread end after what it is doing; what is open then is left to the broker's time-out."""
-        self._committer.close()
+        self._committer.shutdown(wait=False)
 
     def _abort_after(self, error: KafkaError) -> TransactionAbortedError:
         """Abort because of *error*; what to raise then. Raises as `abort`."""

@@ -1,1 +1,1 @@
-"""Processes of one machine: supervision, and children that never outlive their parent."""
+"""Processes of one machine: supervision, children that never outlive their parent, threads that hold up no exit."""

@@ -25,6 +25,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
+from logrouter.process.daemon_threads import DaemonThreadLoop
 from logrouter.tables.lease import Lease
 from logrouter.tables.mismatch import MismatchError, exit_mismatch
 from logrouter.telemetry.metrics import CHANGELOG_BYTES
@@ -142,7 +143,9 @@ class Consumer(driver.Consumer):
         self.lease = Lease(self.app.conf.broker_session_timeout, self.app.conf.broker_rebalance_timeout)
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        thread = ConsumerThread(self, loop=self.loop, thread_loop=DaemonThreadLoop(), beacon=self.beacon)
+        thread._close_thread_loop_on_stop = True  # noqa: SLF001 - else only a loop that the library has made
+        return thread
 
     # Commits
 

@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.process.daemon_threads import DaemonThreadLoop
 from logrouter.tables.app import create_app, tune_gc
 from logrouter.tables.log_throttle import quiet_libraries
 from logrouter.tables.mismatch import EXIT_USAGE, MismatchError
@@ -33,7 +34,7 @@ def run(settings: TablesSettings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     tune_gc()
     quiet_libraries()
-    loop = asyncio.new_event_loop()
+    loop = DaemonThreadLoop()
     asyncio.set_event_loop(loop)
     try:
         with _hold_data_dir(settings):

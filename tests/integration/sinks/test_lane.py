@@ -326,3 +326,16 @@ def test_run_keeps_a_process_of_each_sink(make, target, eventually, tmp_path):
             eventually(lambda: set(other.got) == {*range(200, 300)}, "to the other target")
             assert supervisor.stop() == 0
         assert "child_exited name=sink-hook code=-9" in supervisor.text()
+
+
+def test_a_name_server_that_does_not_answer_holds_up_no_end(broker, make, eventually, tmp_path, monkeypatch):
+    """The group is left and the process ends, while the system still waits for the target's address."""
+    stack = make(broker.bootstrap)
+    stack.write_config("http://target.hangs.invalid/in")
+    mark = tmp_path / "hangs"
+    monkeypatch.setenv("HANGS_AT", str(mark))
+    process = stack.start(program=("-m", "tests.integration.hanging_names"))
+    stack.produce([0])
+    eventually(mark.exists, "the address is asked for")
+    assert process.stop() == 0
+    assert "lane_stopped" in process.text()

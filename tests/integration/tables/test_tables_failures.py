@@ -6,6 +6,9 @@ import shutil
 
 import pytest
 
+from logrouter.devkafka.ports import claim_port
+from tests.integration.stack import Stack
+
 pytestmark = pytest.mark.broker
 
 
@@ -96,3 +99,23 @@ def test_old_copy_of_a_data_directory_is_brought_up_to_date(lane, eventually):
     eventually(lane.caught_up, message="caught up on the copy")
     assert lane.differences() == {}
     assert lane.lifetimes(second) == lane.expected_lifetimes()
+
+
+@pytest.mark.long
+def test_a_name_server_that_does_not_answer_holds_up_no_end(broker, tmp_path, unique, eventually, monkeypatch):
+    """The worker has left the group and ends, while the system still waits for the address of the tokens' issuer."""
+    stack = Stack(broker.bootstrap, tmp_path, unique("hangs"))
+    mark = tmp_path / "hangs"
+    monkeypatch.setenv("HANGS_AT", str(mark))
+    jwt = "{issuer: 'https://issuer.test', audience: a, jwks_url: 'https://issuer.hangs.invalid/keys'}"
+    text = stack.config.read_text()
+    stack.config.write_text(text.replace("access: {mode: open}", f"access: {{jwt: {jwt}}}"))
+    try:
+        own = ("--port", str(claim_port()), "--data-dir", str(tmp_path / "data"), "--instance", stack.name)
+        worker = stack.start("tables", *own, program=("-m", "tests.integration.hanging_names"))
+        eventually(mark.exists, "the address is asked for")
+        eventually(lambda: "tables_recovered" in worker.text(), "it works")
+        assert worker.stop() == 0
+        assert worker.text().splitlines()[-1].endswith("code=0")
+    finally:
+        stack.close()

@@ -7,11 +7,13 @@ import ipaddress
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
+import aiohttp
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
+from logrouter.process.daemon_threads import run_to_result
 from logrouter.sinks.contract import NoAnswer, Trouble
 from logrouter.sinks.http_client import HttpBounds, HttpClient
 from logrouter.sinks.http_messages import HttpAnswer, HttpRequest
@@ -406,6 +408,19 @@ def test_the_client_asks_for_its_sockets(connects):
     [answer], _ = ask(lambda port: Strict(LOOPBACK, frozenset({"http"}), frozenset({port})), names, "/a")
     assert answer == NoAnswer(Trouble.GUARDED, "not even 127.0.0.1")
     assert connects == []
+
+
+def test_addresses_that_the_system_finds_are_vetted_one_by_one(monkeypatch):
+    """In the loop and by the resolver that a process has: of a name with both kinds only the public one is left."""
+    found = ["10.0.0.1", "8.8.8.8", "169.254.169.254", "127.0.0.1"]
+    infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in found]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: infos)
+
+    async def resolve():
+        resolver = GuardedResolver(guard(), aiohttp.DefaultResolver())
+        return [each["host"] for each in await resolver.resolve("both.example", 443)]
+
+    assert run_to_result(resolve()) == ["8.8.8.8"]
 
 
 def test_a_name_with_thousands_of_addresses_is_tried_by_few():

@@ -20,6 +20,7 @@ from faust.tables import base as table_base
 from faust.tables import manager, recovery
 from faust.transport import consumer, producer
 from faust.transport.drivers import aiokafka as driver
+from mode import threads
 
 
 def test_versions_are_the_ones_that_were_read():
@@ -102,6 +103,11 @@ def test_names_exist(owner, names):
             ["changelog_distribution = self._get_changelog_distribution(assignments)"],
         ),
         (partition_assignor.PartitionAssignor.on_assignment, ["self.changelog_distribution = metadata."]),
+        # Our loop for the thread is closed like one that the library has made.
+        (
+            threads.ServiceThread,
+            ["self._close_thread_loop_on_stop = thread_loop is None", "if self._close_thread_loop_on_stop:"],
+        ),
         (rocksdb.Store.stop, ["self._dbs.clear()"]),
     ],
 )
