@@ -269,6 +269,7 @@ class TransactionalProducer:
             text = f"the Kafka client does not come back from a commit, for the {self._hung}th time"
             raise StuckError(text, fenced=False)
         keep_client(transaction.client)
+        self._committer.shutdown(wait=False)
         self._committer = DaemonThreads(1, "commit")
         metrics.TRANSACTIONS.labels("aborted").inc()
         self.renew()

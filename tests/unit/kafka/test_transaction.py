@@ -274,6 +274,7 @@ def test_a_commit_that_does_not_come_back_is_left_and_a_new_client_goes_on(monke
     assert fresh.calls == ["init", "begin", "offsets", "commit"]
     released.set()
     hanging.thread.join(HANG_SECONDS)
+    assert not hanging.thread.is_alive()
     assert hanging.calls == calls.split()
 
 
