@@ -1,7 +1,7 @@
 """The exit codes of `logrouter`. docs/operations.md, "Exit codes", says what a supervisor should do about each.
 
 0 is done, or stopped as asked. The processes of the lanes end with the same numbers: see `logrouter.tables.worker`,
-`logrouter.tables.lease` and `logrouter.process.supervisor`.
+`logrouter.tables.lease` and `logrouter.process.child`.
 """
 
 from __future__ import annotations

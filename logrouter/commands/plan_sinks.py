@@ -94,9 +94,9 @@ def describe_change(change: dict[str, Any]) -> str:
     """One line for people: what changes, and what has to be done for that."""
     name = change["sink"]
     if change["change"] == "new":
-        return f"sink {name}: new, start its processes (logrouter sink {name})"
+        return f"sink {name}: new, start its processes (logrouter sink {name}; logrouter run does so by itself)"
     if change["change"] == "gone":
-        return f"sink {name}: gone, stop its processes: they refuse the file"
+        return f"sink {name}: gone, stop its processes: they refuse the file (logrouter run stops them by itself)"
     what = f"sink {name}: changed ({', '.join(change['options']) or 'what its processes share'})"
     if change["restart"]:
         return f"{what}, restart its processes for {', '.join(change['restart'])}"

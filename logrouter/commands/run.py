@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from logrouter.commands.help_text import Command
-from logrouter.commands.options import config_options, settings_of
+from logrouter.commands.options import config_options, overridden, settings_of
 from logrouter.commands.stop_signal import StopSignal, ignore_reload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from logrouter.config import Settings
-    from logrouter.process.supervisor import Child
-
-_LAST_PORT: Final = 65_535
+    from logrouter.process.child import WantedChild
+    from logrouter.reload.reloader import Reloader
+    from logrouter.reload.versions import ConfigVersions
 
 
 @click.command("run", cls=Command)
@@ -38,8 +40,8 @@ def run_command(
 ) -> None:
     """Run all on this machine: a route process per core, a tables worker, a process per sink, each kept running.
 
-    SIGHUP is passed on to the processes of routes and sinks, which read topics.yaml again. A sink that is put into the
-    file while this runs gets its process at the next start.
+    A sink that is put into topics.yaml while this runs gets a process, and that of one that is taken out is ended. A
+    wrong file changes nothing. SIGHUP has the file read at once, here and by the processes of routes and sinks.
 
     **Examples**
 
@@ -49,46 +51,80 @@ def run_command(
     **Exit codes**: 0 stopped as asked; 2 wrong usage or configuration. A process that fails is started again.
     """
     ignore_reload()  # until there is a process that can be told
-    from logrouter.process.supervisor import Child, supervise
+    from logrouter.commands.run_fleet import RunFleet
+    from logrouter.process.supervisor import Supervisor
+    from logrouter.process.watchdog import Watchdog
 
     stop = StopSignal()
-    settings = settings_of(config_file, bootstrap)
-    program = _program(context)
+    settings = _without_routes(settings_of(config_file, bootstrap))
     given = [
         *(("--config", str(config_file)) if config_file else ()),
         *(("--bootstrap", bootstrap) if bootstrap else ()),
     ]
-    name = settings.route_lane.instance or socket.gethostname()
-    port = settings.route_lane.metrics.port
-    routing = [
-        Child(
-            f"route-{n}",
-            [*program, "route", *given, "--instance", f"{name}-{n}", "--metrics-port", str(port + n if port else 0)],
-        )
-        for n in range(route_processes or os.cpu_count() or 1)
-    ]
-    sinks = _sinks(settings, [*program, "sink"], given, name, {port + n for n in range(len(routing))})
-    _pass_on_reload([*routing, *sinks])
-    where = ("--data-dir", str(data_dir)) if data_dir else ()
-    raise SystemExit(
-        supervise([*routing, Child("tables", [*program, "tables", *given, *where]), *sinks], stopping=stop)
+    fleet = RunFleet(
+        _program(context),
+        given,
+        instance=settings.route_lane.instance or socket.gethostname(),
+        routes=route_processes or os.cpu_count() or 1,
+        tables=("--data-dir", str(data_dir)) if data_dir else (),
     )
+    with Watchdog() as watchdog:
+        supervisor = Supervisor(fleet.wanted(settings), watchdog)
+        reloader, versions = _follow(settings, bootstrap, supervisor.note_reading)
+
+        def changes() -> list[WantedChild] | None:
+            version = versions.activate() if versions.is_swap_due() else None
+            return None if version is None else fleet.wanted(version.settings)
+
+        def reload(number: int, _frame: object) -> None:
+            supervisor.signal(signal.Signals(number))
+            reloader.request_reload()
+
+        signal.signal(signal.SIGHUP, reload)
+        reloader.start()
+        try:
+            code = supervisor.run(stopping=stop, changes=changes)
+        finally:
+            ignore_reload()
+            reloader.stop()
+    raise SystemExit(code)
 
 
-def _sinks(settings: Settings, program: list[str], given: Sequence[str], name: str, taken: set[int]) -> list[Child]:
-    """A process for each sink. Its metrics are at its own port, or the next one that no other process here has."""
-    from logrouter.process.supervisor import Child
+def _without_routes(settings: Settings) -> Settings:
+    """*settings* without what only route processes use: lookups may be large, and versions are kept."""
+    return replace(settings, table=replace(settings.table, sources=()))
 
-    taken.add(settings.tables_lane.http.port)
-    children = []
-    for sink, configured in settings.sinks.items():
-        port = configured.options.metrics.port
-        while port and port in taken:
-            port = port + 1 if port < _LAST_PORT else 0
-        taken.add(port)
-        own = ["--instance", name, "--metrics-port", str(port)]
-        children.append(Child(f"sink-{sink}", [*program, sink, *given, *own], vital=False))
-    return children
+
+def _follow(
+    settings: Settings, bootstrap: str | None, note_reading: Callable[[], None]
+) -> tuple[Reloader[Settings], ConfigVersions[Settings]]:
+    """What reads the file of *settings* again, not started yet, and its versions, of which *settings* is the first.
+
+    *note_reading* is called at each reading but the first, right or wrong: a sink's process reads its own part alone,
+    and may find that right where the whole is not.
+    """
+    from logrouter import config
+    from logrouter.config.settings import reread_config
+    from logrouter.reload.reloader import ConfigFile, Reloader
+    from logrouter.reload.versions import ConfigVersions, Version
+
+    path = Path(settings.file)
+    readings = itertools.count()
+
+    def parse(data: bytes) -> Settings:
+        if next(readings):
+            note_reading()
+        new = config.parse(data, os.environ, name=str(path), folder=path.parent)
+        return _without_routes(overridden(new, bootstrap))
+
+    def version(new: Settings) -> Version[Settings]:
+        return Version(new, new.table)
+
+    versions = ConfigVersions(version(settings), file=settings.file)
+    source = ConfigFile(
+        path=path, content=lambda: reread_config(path), parse=parse, version=version, refusal=lambda _new: ""
+    )
+    return Reloader(versions, source, inputs=settings.inputs), versions
 
 
 def _program(context: click.Context) -> list[str]:
@@ -96,13 +132,3 @@ def _program(context: click.Context) -> list[str]:
     log = context.find_root().params
     options = ["--log-format", log["log_format"], "--log-level", log["log_level"]]
     return [sys.executable, "-m", "logrouter", *options]
-
-
-def _pass_on_reload(children: Sequence[Child]) -> None:
-    """Send SIGHUP on to *children*: it reloads topics.yaml."""
-
-    def pass_on(number: int, _frame: object) -> None:
-        for child in children:
-            child.signal(signal.Signals(number))
-
-    signal.signal(signal.SIGHUP, pass_on)

@@ -2,121 +2,151 @@
 
 A process that ends is started again after a pause, which doubles from half a second to ten. One that ends with
 `EXIT_USAGE`, because it rejects its configuration, stops all others: starting it again would not help. Unless it is a
-sink's: what is wrong with one target must not stop the lanes, so it is started again each minute, as its file may be
-another by then.
+sink's: what is wrong with one target must not stop the lanes, so it is started again each minute, and when topics.yaml
+has been read again.
+
+Which processes there shall be may change: those that are wanted no more are ended, and then new ones are started. In
+this order, as what comes may have an identity or a port of what goes.
 """
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from logrouter.process.watchdog import Watchdog
+from logrouter.process.child import EXIT_USAGE, Child, StartedProcess
 from logrouter.telemetry.log import Log, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-EXIT_USAGE: Final = 2
-_FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 10.0
-_REFUSED_PAUSE: Final = 60.0
-_STEADY_SECONDS: Final = 30.0
+    from logrouter.process.child import Started, WantedChild
+    from logrouter.process.watchdog import Watchdog
+
 _POLL_SECONDS: Final = 0.1
 
 
-@dataclass(slots=True)
-class Child:
-    """A child process to keep running: *name* for the log, *command* as argument list; the rest is its state.
-
-    All others go on without one that is not *vital*, even if it rejects its configuration.
-    """
+class _Ending(NamedTuple):
+    """A process that was told to end, and is killed at *kill_at* (seconds of the clock)."""
 
     name: str
-    command: Sequence[str]
-    vital: bool = True
-    process: subprocess.Popen[bytes] | None = None
-    pause: float = _FIRST_PAUSE / 2
-    started: float = 0.0
-    start_at: float = field(default=0.0)
-
-    def start(self) -> int:
-        """Start it now, in a process group of its own; returns the process id."""
-        # A process group of its own: Ctrl-C in a terminal reaches the supervisor alone, which then stops the children
-        # in good order.
-        # SIGHUP waits until the child can serve it (`ReloadSignal` lets it in): it would end one that is just starting.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-        try:
-            self.process = subprocess.Popen(self.command, process_group=0)  # noqa: S603 - our own command
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        self.started = time.monotonic()
-        log(Log.CHILD_STARTED, name=self.name, pid=self.process.pid)
-        return self.process.pid
-
-    def note_exit(self, code: int) -> None:
-        """Note that it ended with this exit code, and when it may start again."""
-        now = time.monotonic()
-        steady = now - self.started > _STEADY_SECONDS
-        self.pause = _FIRST_PAUSE if steady else min(self.pause * 2, _LONGEST_PAUSE)
-        pause = _REFUSED_PAUSE if code == EXIT_USAGE else self.pause
-        self.process, self.start_at = None, now + pause
-        restart = "never" if code == EXIT_USAGE and self.vital else f"{pause:g}s"
-        log(Log.CHILD_EXITED, name=self.name, code=code, restart_in=restart)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to its process group, if it runs."""
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, number)
+    process: Started
+    kill_at: float
 
 
-def supervise(children: Sequence[Child], *, stopping: Callable[[], bool], stop_seconds: float = 20.0) -> int:
-    """Run *children* until *stopping* returns true or a vital one ends with `EXIT_USAGE`, then stop all.
+class Supervisor:
+    """The children of this process. `run` works in the main thread; `signal` and `note_reading` fit signal handlers.
 
-    Returns the exit code.
-
-    Stopping is SIGTERM, and SIGKILL for those that still run after *stop_seconds*.
+    *watchdog* kills what still runs when this process is killed: children must not go on under an old configuration.
+    *start* starts a command, and *clock* gives seconds.
     """
-    code = 0
-    # Children must not go on routing under an old configuration when somebody kills their supervisor.
-    with Watchdog() as watchdog:
+
+    def __init__(
+        self,
+        wanted: Iterable[WantedChild],
+        watchdog: Watchdog,
+        *,
+        start: Callable[[Sequence[str]], Started] = StartedProcess,
+        clock: Callable[[], float] = time.monotonic,
+        stop_seconds: float = 20.0,
+    ) -> None:
+        """*wanted* are started by `check`. Whoever is to end has *stop_seconds*, and is killed after that."""
+        self.children = tuple(Child(each) for each in wanted)
+        self._watchdog, self._start, self._clock, self._stop_seconds = watchdog, start, clock, stop_seconds
+        self._ending: list[_Ending] = []
+        self._read_at = clock()
+
+    def run(
+        self, *, stopping: Callable[[], bool], changes: Callable[[], Iterable[WantedChild] | None] = lambda: None
+    ) -> int:
+        """Keep children until *stopping* returns true or a vital one ends with `EXIT_USAGE`, then stop all.
+
+        *changes* is asked again and again for all that are wanted from now on; None says that nothing has changed.
+        Returns the exit code.
+
+        Stopping is SIGTERM, and SIGKILL for those that still run after a while.
+        """
+        code = 0
         try:
             while not stopping() and not code:
-                code = _check_children(children, watchdog)
+                wanted = changes()
+                if wanted is not None:
+                    self.follow(wanted)
+                code = self.check()
                 time.sleep(_POLL_SECONDS)
         finally:
-            _stop_children(children, stop_seconds)
-    return code
+            self._stop()
+        return code
 
+    def follow(self, wanted: Iterable[WantedChild]) -> None:
+        """Let there be a child for each of *wanted*, known by its name, and no other: topics.yaml is another one."""
+        self.note_reading()
+        by_name = {each.name: each for each in wanted}
+        former = {child.wanted.name: child for child in self.children}
+        for name, child in former.items():
+            if name not in by_name:
+                self._end(child)
+        for name, each in by_name.items():
+            if name in former:
+                former[name].follow(each)
+            else:
+                log(Log.CHILD_ADDED, name=name, reason=f"{each.section} is in topics.yaml now")
+        self.children = tuple(former.get(name) or Child(each) for name, each in by_name.items())
 
-def _check_children(children: Sequence[Child], watchdog: Watchdog) -> int:
-    for child in children:
-        if child.process is None:
-            if time.monotonic() >= child.start_at:
-                watchdog.watch(child.start())
-            continue
-        code = child.process.poll()
-        if code is not None:
-            watchdog.release(child.process.pid)
-            child.note_exit(code)
-            if code == EXIT_USAGE and child.vital:
-                return EXIT_USAGE
-    return 0
+    def check(self) -> int:
+        """Look at every child once: start what is due, note what has ended. `EXIT_USAGE` if a vital one ended so."""
+        self._ending = [each for each in self._ending if not self._has_ended(each)]
+        now, read_at = self._clock(), self._read_at
+        for child in self.children:
+            if child.process is None:
+                if child.is_due(now, read_at) and not (child.is_new and self._ending):
+                    process = self._start(child.wanted.command)
+                    self._watchdog.watch(process.pid)
+                    child.note_start(process, now)
+                continue
+            code = child.process.poll()
+            if code is not None:
+                self._watchdog.release(child.process.pid)
+                child.note_exit(code, now, read_at)
+                if code == EXIT_USAGE and child.wanted.vital:
+                    return EXIT_USAGE
+        return 0
 
+    def note_reading(self) -> None:
+        """topics.yaml is read again: those that have rejected it are started at the next `check`. From any thread."""
+        self._read_at = self._clock()
 
-def _stop_children(children: Sequence[Child], seconds: float) -> None:
-    for child in children:
-        child.signal(signal.SIGTERM)
-    by = time.monotonic() + seconds
-    for child in children:
-        if child.process is None:
-            continue
-        try:
-            child.process.wait(max(by - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
-            child.signal(signal.SIGKILL)
-            child.process.wait()
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all children that run and are wanted."""
+        for child in self.children:
+            child.signal(number)
+
+    def _end(self, child: Child) -> None:
+        name, process = child.wanted.name, child.process
+        reason = f"{child.wanted.section} is gone from topics.yaml"
+        if process is None:
+            log(Log.CHILD_REMOVED, name=name, reason=reason)
+        else:
+            log(Log.CHILD_REMOVED, name=name, pid=process.pid, reason=reason)
+            process.signal(signal.SIGTERM)
+            self._ending.append(_Ending(name, process, self._clock() + self._stop_seconds))
+
+    def _has_ended(self, ending: _Ending) -> bool:
+        code = ending.process.poll()
+        if code is None:
+            if self._clock() >= ending.kill_at:
+                ending.process.signal(signal.SIGKILL)
+            return False
+        self._watchdog.release(ending.process.pid)
+        log(Log.CHILD_STOPPED, name=ending.name, code=code)
+        return True
+
+    def _stop(self) -> None:
+        self.signal(signal.SIGTERM)
+        by = self._clock() + self._stop_seconds
+        running = [child.process for child in self.children if child.process is not None]
+        for process in [*running, *(each.process for each in self._ending)]:
+            if process.wait(max(by - self._clock(), 0.1)) is None:
+                process.signal(signal.SIGKILL)
+                process.wait()

@@ -73,6 +73,10 @@ class Log(StrEnum):
     ISSUER_AWAY = "issuer_away"
     CHILD_STARTED = "child_started"
     CHILD_EXITED = "child_exited"
+    CHILD_ADDED = "child_added"
+    CHILD_REMOVED = "child_removed"
+    CHILD_STOPPED = "child_stopped"
+    CHILD_OUTDATED = "child_outdated"
     KAFKA_CLIENT = "kafka_client"
     SINK_DOWN = "sink_down"
     SINK_UP = "sink_up"
@@ -107,6 +111,7 @@ _LEVELS: Final[Mapping[Log, int]] = {
     Log.ROLLUP_INVALID: logging.WARNING,
     Log.CHANGELOG_REPAIRED: logging.WARNING,
     Log.CHILD_EXITED: logging.WARNING,
+    Log.CHILD_OUTDATED: logging.WARNING,
     Log.KAFKA_CLIENT: logging.WARNING,
     Log.ACCESS_OPEN: logging.WARNING,
     Log.ACCESS_CLOSED: logging.WARNING,

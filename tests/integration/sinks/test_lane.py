@@ -289,29 +289,27 @@ def test_kills_amid_the_stream(broker, make, target, eventually, seed):
     assert stack.refused().total() == len(feed.bad)
 
 
+def start_run(stack: SinkStack, folder: Path) -> tuple[Process, str]:
+    """`logrouter run` with the file of *stack*, its ports free ones, and its topics there; the process and the file."""
+    text = stack.config.read_text().replace("route_lane: {", "route_lane: {metrics: {port: 0}, ")
+    text = text.replace("    waiting:", "    metrics: {port: 0}\n    waiting:")
+    text += f"tables_lane: {{http: {{port: {claim_port()}}}}}\n"
+    stack.replace_config(text)
+    stack.create_topic(f"{stack.name}.source", 1)
+    done = CliRunner().invoke(cli, ["topics", "--config", str(stack.config)])
+    assert done.exit_code in {0, EXIT_DRIFT}, done.output
+    own = ("--config", str(stack.config), "--route-processes", "1", "--data-dir", str(folder / "data"))
+    supervisor = Process(folder / "run.log", "run", *own)
+    stack.processes.append(supervisor)
+    return supervisor, text
+
+
 @pytest.mark.long
 def test_run_keeps_a_process_of_each_sink(make, target, eventually, tmp_path):
     """Beside both lanes: it is started again after a kill, hears SIGHUP, and ends with all others."""
     with DevKafka() as kafka:
         stack = make(kafka.bootstrap)
-        text = stack.config.read_text().replace("route_lane: {", "route_lane: {metrics: {port: 0}, ")
-        text = text.replace("    waiting:", "    metrics: {port: 0}\n    waiting:")
-        text += f"tables_lane: {{http: {{port: {claim_port()}}}}}\n"
-        stack.replace_config(text)
-        stack.create_topic(f"{stack.name}.source", 1)
-        done = CliRunner().invoke(cli, ["topics", "--config", str(stack.config)])
-        assert done.exit_code in {0, EXIT_DRIFT}, done.output
-        arguments = (
-            "run",
-            "--config",
-            str(stack.config),
-            "--route-processes",
-            "1",
-            "--data-dir",
-            str(tmp_path / "data"),
-        )
-        supervisor = Process(tmp_path / "run.log", *arguments)
-        stack.processes.append(supervisor)
+        supervisor, text = start_run(stack, tmp_path)
         stack.produce(range(100))
         eventually(lambda: set(target.got) == {*range(100)}, "delivered")
         [pid] = re.findall(r"child_started name=sink-hook pid=(\d+)", supervisor.text())
@@ -321,7 +319,7 @@ def test_run_keeps_a_process_of_each_sink(make, target, eventually, tmp_path):
         with Receiver() as other:
             stack.replace_config(text.replace(target.url, other.url))
             supervisor.kill(signal.SIGHUP)
-            eventually(lambda: supervisor.text().count("config_applied") >= 2, "route process and sink follow")
+            eventually(lambda: supervisor.text().count("config_applied") >= 3, "all of them follow")
             stack.produce(range(200, 300))
             eventually(lambda: set(other.got) == {*range(200, 300)}, "to the other target")
             assert supervisor.stop() == 0
@@ -339,3 +337,47 @@ def test_a_name_server_that_does_not_answer_holds_up_no_end(broker, make, eventu
     eventually(mark.exists, "the address is asked for")
     assert process.stop() == 0
     assert "lane_stopped" in process.text()
+
+
+@pytest.mark.long
+def test_run_follows_which_sinks_there_are(make, target, eventually, tmp_path):
+    """One comes, one goes, one gets another name and keeps its group; a wrong file is said, and changes nothing."""
+    with DevKafka() as kafka, Receiver() as other:
+        stack = make(kafka.bootstrap)
+        supervisor, text = start_run(stack, tmp_path)
+        head, hook = text.split("sinks:\n")
+        hook, tables = hook[: hook.index("tables_lane")], hook[hook.index("tables_lane") :]
+        second = hook.replace("hook:", "second:").replace(f"group: {stack.name}", "begin: earliest")
+        second = second.replace(target.url, other.url)
+
+        def put(*sinks: str) -> None:
+            stack.replace_config(head + tables + "".join(["sinks:\n" if sinks else "", *sinks]))
+
+        def log_of(event: str, name: str) -> list[str]:
+            return re.findall(rf"{event} name={name} .*", supervisor.text())
+
+        stack.produce(range(100))
+        eventually(lambda: set(target.got) == {*range(100)}, "delivered")
+        put(hook, second)
+        eventually(lambda: set(other.got) == {*range(100)}, "the new one delivers, too")
+        assert len(log_of("child_added", "sink-second")) == 1
+
+        put(hook, second.replace("webhook", "webhok"))
+        eventually(lambda: "webhok" in supervisor.text(), "a mistake is said")
+        put(second, hook.replace("hook:", "third:", 1))
+        eventually(lambda: log_of("child_stopped", "sink-hook"), "the old name ends")
+        assert log_of("child_stopped", "sink-hook") == ["child_stopped name=sink-hook code=0"]
+        stack.produce(range(100, 200))
+        eventually(lambda: set(target.got) == set(other.got) == {*range(200)}, "both deliver")
+        assert target.got.total() == other.got.total() == 200
+        order = ["child_stopped name=sink-hook", "child_started name=sink-third"]
+        assert re.findall("|".join(order), supervisor.text()) == order
+
+        put()
+        for name in ("sink-second", "sink-third"):
+            eventually(lambda name=name: log_of("child_stopped", name), "no sink is left")
+        put(hook)
+        eventually(lambda: len(log_of("child_started", "sink-hook")) == 2, "the first one again")
+        assert supervisor.stop() == 0
+        assert len(log_of("child_started", "sink-second")) == 1
+        assert len(log_of("child_started", "(route-0|tables)")) == 2

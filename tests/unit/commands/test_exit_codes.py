@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logrouter.commands import exit_codes
-from logrouter.process import supervisor
+from logrouter.process import child
 from logrouter.tables import lease, worker
 
 
@@ -11,4 +11,4 @@ def test_processes_of_the_lanes_end_with_the_codes_of_the_command():
     """They state the codes again, as they may not import the commands."""
     assert (worker.EXIT_FAILED, worker.EXIT_USAGE) == (exit_codes.EXIT_FAILED, exit_codes.EXIT_USAGE)
     assert lease.EXIT_FENCED == exit_codes.EXIT_FENCED
-    assert supervisor.EXIT_USAGE == exit_codes.EXIT_USAGE
+    assert child.EXIT_USAGE == exit_codes.EXIT_USAGE

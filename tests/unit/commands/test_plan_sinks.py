@@ -36,8 +36,8 @@ def planned(tmp_path, monkeypatch, old: str, new: str, *, token: bool = True) ->
     ("old", "new", "says"),
     [
         (HOOK, HOOK, []),
-        ("", HOOK, ["sink hook: new, start its processes (logrouter sink hook)"]),
-        (HOOK, "", ["sink hook: gone, stop its processes: they refuse the file"]),
+        ("", HOOK, ["sink hook: new, start its processes (logrouter sink hook; logrouter run does so by itself)"]),
+        (HOOK, "", ["sink hook: gone, stop its processes: they refuse the file (logrouter run stops them by itself)"]),
         (
             HOOK,
             HOOK.replace("h/'", "i/', batch: {max_records: 5}"),

@@ -6,7 +6,9 @@ import sys
 import threading
 import time
 
-from logrouter.process.supervisor import EXIT_USAGE, Child, supervise
+from logrouter.process.child import EXIT_USAGE, StartedProcess, WantedChild
+from logrouter.process.supervisor import Supervisor
+from logrouter.process.watchdog import Watchdog
 from tests.conftest import HANG_SECONDS
 
 
@@ -15,11 +17,19 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
+def supervise(*wanted, stopping, **options):
+    """The exit code, and the processes of the children as they were left."""
+    with Watchdog() as watchdog:
+        supervisor = Supervisor(wanted, watchdog, **options)
+        code = supervisor.run(stopping=stopping)
+    return code, {child.wanted.name: child.process for child in supervisor.children}
+
+
 def test_child_that_ends_is_started_again(tmp_path, eventually):
     """A child that crashes comes back, as often as it takes."""
     marks, stop = tmp_path / "marks", threading.Event()
-    child = Child("crashing", python(f"open({str(marks)!r}, 'a').write('x'); raise SystemExit(1)"))
-    runner = threading.Thread(target=lambda: supervise([child], stopping=stop.is_set))
+    child = WantedChild("crashing", python(f"open({str(marks)!r}, 'a').write('x'); raise SystemExit(1)"))
+    runner = threading.Thread(target=lambda: supervise(child, stopping=stop.is_set))
     runner.start()
     eventually(lambda: marks.exists() and len(marks.read_text()) >= 2, "started twice")
     stop.set()
@@ -30,21 +40,22 @@ def test_child_that_ends_is_started_again(tmp_path, eventually):
 
 def test_refused_configuration_ends_everything():
     """A child that exits with 2 will not be better next time: the whole ends with 2, and the other child with it."""
-    other = Child("other", python("import time; time.sleep(600)"))
-    code = supervise([other, Child("refusing", python("raise SystemExit(2)"))], stopping=lambda: False)
+    other = WantedChild("other", python("import time; time.sleep(600)"))
+    refusing = WantedChild("refusing", python("raise SystemExit(2)"))
+    code, left = supervise(other, refusing, stopping=lambda: False)
 
     assert code == EXIT_USAGE
-    assert other.process.poll() == -signal.SIGTERM
+    assert left["other"].poll() == -signal.SIGTERM
 
 
 def test_child_that_ignores_sigterm_is_killed():
     """Stopping is bounded: who does not end in time is killed."""
-    stubborn = Child("stubborn", python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"))
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
     began = time.monotonic()
     calls = iter([False] * 10)
-    supervise([stubborn], stopping=lambda: next(calls, True), stop_seconds=1)
+    _, left = supervise(WantedChild("stubborn", python(code)), stopping=lambda: next(calls, True), stop_seconds=1)
 
-    assert stubborn.process.poll() is not None
+    assert left["stubborn"].poll() is not None
     assert time.monotonic() - began < HANG_SECONDS
 
 
@@ -53,8 +64,10 @@ def test_children_die_with_a_killed_supervisor(tmp_path, eventually):
     pid_file = tmp_path / "pid"
     child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     code = (
-        "import sys; from logrouter.process.supervisor import Child, supervise\n"
-        f"supervise([Child('c', [sys.executable, '-c', {child!r}])], stopping=lambda: False)"
+        "import sys; from logrouter.process.child import WantedChild\n"
+        "from logrouter.process.supervisor import Supervisor; from logrouter.process.watchdog import Watchdog\n"
+        f"wanted = [WantedChild('c', [sys.executable, '-c', {child!r}])]\n"
+        "with Watchdog() as watchdog: Supervisor(wanted, watchdog).run(stopping=lambda: False)"
     )
     owner = subprocess.Popen(python(code), stderr=subprocess.DEVNULL)
     pid = int(eventually(lambda: pid_file.exists() and pid_file.read_text(), "child started"))
@@ -78,24 +91,24 @@ def test_a_reload_asked_for_while_a_child_starts_is_served_once_it_can():
         "heard or signal.pause()\n"
         "raise SystemExit(7 if heard else 8)"
     )
-    child = Child("early", [sys.executable, "-c", script])
+    process = StartedProcess(python(script))
 
-    child.start()
-    child.signal(signal.SIGHUP)
+    process.signal(signal.SIGHUP)
 
-    assert child.process is not None
-    assert child.process.wait(HANG_SECONDS) == 7
+    assert process.wait(HANG_SECONDS) == 7
 
 
 def test_a_sink_that_refuses_its_configuration_stops_nobody(caplog):
     """It is tried again after a minute, as its file may be another by then."""
     caplog.set_level("INFO")
-    other = Child("other", python("import time; time.sleep(600)"))
-    sink = Child("sink", python("raise SystemExit(2)"), vital=False)
+    other = WantedChild("other", python("import time; time.sleep(600)"))
+    sink = WantedChild("sink", python("raise SystemExit(2)"), vital=False)
 
-    code = supervise([other, sink], stopping=lambda: sink.process is None and sink.start_at > 0)
+    def ended():
+        return [record.fields for record in caplog.records if record.getMessage() == "child_exited"]
 
-    ended = next(record.fields for record in caplog.records if record.getMessage() == "child_exited")
+    code, left = supervise(other, sink, stopping=ended)
+
     assert code == 0
-    assert ended == {"name": "sink", "code": 2, "restart_in": "60s"}
-    assert sink.start_at > time.monotonic() + 30
+    assert ended() == [{"name": "sink", "code": 2, "restart_in": "60s"}]
+    assert left["sink"] is None
