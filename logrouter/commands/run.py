@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from logrouter.config import Settings
     from logrouter.process.child import WantedChild
     from logrouter.reload.reloader import Reloader
-    from logrouter.reload.versions import ConfigVersions
+    from logrouter.reload.versions import ConfigVersions, ReloadOutcome
 
 
 @click.command("run", cls=Command)
@@ -100,22 +100,25 @@ def _follow(
 ) -> tuple[Reloader[Settings], ConfigVersions[Settings]]:
     """What reads the file of *settings* again, not started yet, and its versions, of which *settings* is the first.
 
-    *note_reading* is called at each reading but the first, right or wrong: a sink's process reads its own part alone,
-    and may find that right where the whole is not.
+    *note_reading* is called after each reading that leaves the processes as they are, but the first. Also after that of
+    a wrong file: a sink's process reads its own part alone, and may find that right where the whole is not.
     """
     from logrouter import config
     from logrouter.config.settings import reread_config
     from logrouter.reload.reloader import ConfigFile, Reloader
-    from logrouter.reload.versions import ConfigVersions, Version
+    from logrouter.reload.versions import ConfigVersions, ReloadResult, Version
 
     path = Path(settings.file)
     readings = itertools.count()
 
     def parse(data: bytes) -> Settings:
-        if next(readings):
-            note_reading()
         new = config.parse(data, os.environ, name=str(path), folder=path.parent)
         return _without_routes(overridden(new, bootstrap))
+
+    def on_reading(outcome: ReloadOutcome) -> None:
+        # A new version is for who follows it to tell: until then processes would be started as they were wanted before.
+        if next(readings) and outcome.result is not ReloadResult.APPLIED:
+            note_reading()
 
     def version(new: Settings) -> Version[Settings]:
         return Version(new, new.table)
@@ -124,7 +127,7 @@ def _follow(
     source = ConfigFile(
         path=path, content=lambda: reread_config(path), parse=parse, version=version, refusal=lambda _new: ""
     )
-    return Reloader(versions, source, inputs=settings.inputs), versions
+    return Reloader(versions, source, inputs=settings.inputs, on_reading=on_reading), versions
 
 
 def _program(context: click.Context) -> list[str]:

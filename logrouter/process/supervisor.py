@@ -114,7 +114,7 @@ class Supervisor:
         return 0
 
     def note_reading(self) -> None:
-        """topics.yaml is read again: those that have rejected it are started at the next `check`. From any thread."""
+        """topics.yaml was read again: those that have rejected it are started at the next `check`. From any thread."""
         self._read_at = self._clock()
 
     def signal(self, number: signal.Signals) -> None:

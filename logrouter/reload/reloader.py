@@ -69,9 +69,20 @@ class ConfigFile(NamedTuple, Generic[S]):
 class Reloader(Generic[S]):
     """Reads topics.yaml for one lane. Its maker calls `start` once; the thread ends by `stop`, or with the process."""
 
-    def __init__(self, versions: ConfigVersions[S], source: ConfigFile[S], *, inputs: Iterable[Path] = ()) -> None:
-        """*versions* gets what is read. *inputs* are further files that the version in force was built from."""
+    def __init__(
+        self,
+        versions: ConfigVersions[S],
+        source: ConfigFile[S],
+        *,
+        inputs: Iterable[Path] = (),
+        on_reading: Callable[[ReloadOutcome], None] = lambda _outcome: None,
+    ) -> None:
+        """*versions* gets what is read. *inputs* are further files that the version in force was built from.
+
+        *on_reading* is called after each reading, in the reloader's thread; APPLIED says that the version is to come.
+        """
         self._versions = versions
+        self._on_reading = on_reading
         self._source = source
         self._watch = FileWatch()
         self._inputs = frozenset(inputs)
@@ -149,6 +160,7 @@ class Reloader(Generic[S]):
             with self._answers:
                 self._answer, self._answered = outcome, ticket
                 self._answers.notify_all()
+        self._on_reading(outcome)
 
     def _at_rest(self, stamps: Mapping[Path, FileStamp]) -> Mapping[Path, FileStamp]:
         """The stamps once they have stayed the same for a moment and nobody has the file open to write."""
