@@ -76,8 +76,8 @@ def run_command(
             version = versions.activate() if versions.is_swap_due() else None
             return None if version is None else fleet.wanted(version.settings)
 
-        def reload(number: int, _frame: object) -> None:
-            supervisor.signal(signal.Signals(number))
+        def reload(_number: int, _frame: object) -> None:
+            supervisor.pass_on_reload()
             reloader.request_reload()
 
         signal.signal(signal.SIGHUP, reload)

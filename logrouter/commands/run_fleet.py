@@ -67,7 +67,7 @@ class RunFleet:
                 WantedChild(f"route-{n}", self._command("route", f"{self._instance}-{n}", ports[n]))
                 for n in range(self._routes)
             ),
-            WantedChild("tables", [*self._program, "tables", *self._given, *self._tables]),
+            WantedChild("tables", [*self._program, "tables", *self._given, *self._tables], reloads=False),
             *(
                 WantedChild(
                     f"{kind.command}-{name}",

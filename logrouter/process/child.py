@@ -26,7 +26,7 @@ class WantedChild:
 
     All others go on without one that is not *vital*, even if it rejects its configuration. *section* is the part of
     topics.yaml that asks for it, such as sinks.search; "" if it is there whatever the file says. *fixed* are values
-    of the file that it reads only when it starts, by path.
+    of the file that it reads only when it starts, by path. Only one that *reloads* has a use for SIGHUP.
     """
 
     name: str
@@ -34,6 +34,7 @@ class WantedChild:
     vital: bool = True
     section: str = ""
     fixed: Mapping[str, object] = field(default_factory=dict)
+    reloads: bool = True
 
 
 class Started(Protocol):

@@ -36,7 +36,7 @@ class _Ending(NamedTuple):
 
 
 class Supervisor:
-    """The children of this process. `run` works in the main thread; `signal` and `note_reading` fit signal handlers.
+    """The children of this process. `run` works in the main thread; `pass_on_reload` is fit for signal handlers.
 
     *watchdog* kills what still runs when this process is killed: children must not go on under an old configuration.
     *start* starts a command, and *clock* gives seconds.
@@ -117,10 +117,11 @@ class Supervisor:
         """topics.yaml was read again: those that have rejected it are started at the next `check`. From any thread."""
         self._read_at = self._clock()
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all children that run and are wanted."""
+    def pass_on_reload(self) -> None:
+        """Send SIGHUP to all children that run, are wanted, and reload topics.yaml."""
         for child in self.children:
-            child.signal(number)
+            if child.wanted.reloads:
+                child.signal(signal.SIGHUP)
 
     def _end(self, child: Child) -> None:
         name, process = child.wanted.name, child.process
@@ -143,7 +144,8 @@ class Supervisor:
         return True
 
     def _stop(self) -> None:
-        self.signal(signal.SIGTERM)
+        for child in self.children:
+            child.signal(signal.SIGTERM)
         by = self._clock() + self._stop_seconds
         running = [child.process for child in self.children if child.process is not None]
         for process in [*running, *(each.process for each in self._ending)]:
