@@ -83,13 +83,15 @@ class Skipped:
 class Retry:
     """The target was not able or willing to take the event now: it is sent again.
 
-    *after_seconds* is how long the target asks to be left alone, None if it does not say.
+    *after_seconds* is how long the target asks to be left alone, None if it does not say. *in_halves*: the target has
+    no room for a request of this size, so its events go again in smaller ones; an event alone goes again as it is.
     """
 
     trouble: Trouble
     status: int = 0
     detail: str = ""
     after_seconds: float | None = None
+    in_halves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

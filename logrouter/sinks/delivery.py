@@ -1,8 +1,8 @@
 """The delivery contract, once for all sinks: batches go out until every event is delivered, refused or skipped.
 
-Only what may be tried again is sent again; a request that is refused as a whole is halved until one event is alone; a
-target that is down is asked by one request at a time, with pauses that double. Nothing is queued here: whoever
-calls `deliver` holds the events and waits.
+Only what may be tried again is sent again; a request that is refused as a whole is halved until one event is alone, one
+that there is no room for until it is taken; a target that is down is asked by one request at a time, with pauses that
+double. Nothing is queued here: whoever calls `deliver` holds the events and waits.
 """
 
 from __future__ import annotations
@@ -123,9 +123,12 @@ class Delivery:
         while parts and not self._retired:
             part = parts.popleft()
             results = await self._attempt([events[index] for index in part])
-            again, together, beside = [], [], []
+            again, smaller, together, beside = [], [], [], []
+            several = sum(isinstance(result, Retry) and result.in_halves for result in results) > 1
             for index, result in zip(part, results, strict=True):
-                if isinstance(result, Retry):
+                if isinstance(result, Retry) and result.in_halves and several:
+                    smaller.append(index)  # also when its time is over: nobody has tried it in a request that fits
+                elif isinstance(result, Retry):
                     if self._clock() < deadline or self._retired:  # another target may take it at once
                         again.append(index)
                     else:
@@ -145,9 +148,9 @@ class Delivery:
             if len(together) == 1:
                 [(index, alone)] = together
                 settled[index] = Refused(alone.status, alone.detail)
-            elif together:
-                indexes = [index for index, _ in together]
-                parts.extendleft((indexes[len(indexes) // 2 :], indexes[: len(indexes) // 2]))
+            else:
+                parts.extendleft(_halve([index for index, _ in together]))
+            parts.extendleft(_halve(smaller))
             if again:
                 parts.append(again)
         return settled
@@ -272,6 +275,12 @@ class Delivery:
             self._failing_since, self._is_said = None, False
             with contextlib.suppress(KeyError):
                 metrics.SINK_UP.remove(self.name)
+
+
+def _halve(indexes: Sequence[int]) -> list[Sequence[int]]:
+    """Both halves of what is not empty, the second one first."""
+    middle = len(indexes) // 2
+    return [half for half in (indexes[middle:], indexes[:middle]) if half]
 
 
 def _is_cancelled() -> bool:

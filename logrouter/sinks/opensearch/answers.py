@@ -6,12 +6,14 @@ the order of the request. `errors` is not looked at: the items say the same, and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Retry, Trouble
 from logrouter.sinks.http_messages import MAX_DETAIL, excerpt, judge_status
+from logrouter.sinks.opensearch.room import Excess, excess_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,14 +95,14 @@ def read_answer(answer: HttpAnswer, number: int, ids: Callable[[], Sequence[str]
     They are asked for only if not all are alike.
     """
     if answer.status != 200:
-        return [_judge(answer)] * number
+        return [_judge(answer, alone=number == 1)] * number
     try:
         items = [item for [item] in (entry.values() for entry in _decode(answer.body).items)]
     except (ValueError, RecursionError):
         return [Retry(Trouble.NONSENSE, answer.status, f"no answer to a bulk request: {excerpt(answer.body)}")] * number
     if len(items) != number:
         return [Retry(Trouble.NONSENSE, answer.status, f"{len(items)} items for {number} documents")] * number
-    results = [_judge_item(item) for item in items]
+    results = [_judge_item(item, alone=number == 1) for item in items]
     if any(result is not DELIVERED for result in results):
         for item, expected in zip(items, ids(), strict=True):
             if item.id is not None and item.id != expected:
@@ -108,7 +110,7 @@ def read_answer(answer: HttpAnswer, number: int, ids: Callable[[], Sequence[str]
     return results
 
 
-def _judge_item(item: BulkItem) -> Result:
+def _judge_item(item: BulkItem, *, alone: bool) -> Result:
     status, error = item.status, item.error
     if status in _DONE and error is None:
         return DELIVERED
@@ -121,7 +123,7 @@ def _judge_item(item: BulkItem) -> Result:
     if status in _DENIED:
         return Retry(Trouble.DENIED, status, detail)
     if status in _OVERLOADED:
-        return Retry(Trouble.OVERLOADED, status, detail)
+        return _wait_for_room(Retry(Trouble.OVERLOADED, status, detail), kind, reason, alone=alone)
     if 500 <= status <= 599:
         return Retry(Trouble.UNAVAILABLE, status, detail)
     if 400 <= status <= 499 and error is not None:
@@ -136,6 +138,14 @@ def _trouble_of(status: int, kind: str, reason: str) -> Trouble | None:
     return Trouble.DENIED if kind in _ABOUT_INDEX or reason.startswith(_ABOUT_INDEX_REASONS) else None
 
 
+def _wait_for_room(overloaded: Retry, kind: str, reason: str, *, alone: bool) -> Retry | Refused:
+    """What becomes of events that a node has no room for; *alone* is one that was the only one of its request."""
+    excess = excess_of(kind, reason)
+    if excess is Excess.EVER and alone:
+        return Refused(overloaded.status, overloaded.detail)
+    return replace(overloaded, in_halves=excess is not Excess.NO)
+
+
 def describe(kind: str, reason: str) -> str:
     """Why, without the value of a field that search engines put at the end: it may be what nobody should read."""
     for mark in _VALUES:
@@ -143,7 +153,7 @@ def describe(kind: str, reason: str) -> str:
     return (reason if kind == _NO_TYPE else f"{kind}: {reason}")[:MAX_DETAIL]
 
 
-def _judge(answer: HttpAnswer) -> Retry | RefusedTogether:
+def _judge(answer: HttpAnswer, *, alone: bool) -> Retry | Refused | RefusedTogether:
     """What the answer means where the whole request was not taken.
 
     Documents are judged by items, so hardly any 400 is about them: it comes from a proxy that was sent http instead of
@@ -161,7 +171,8 @@ def _judge(answer: HttpAnswer) -> Retry | RefusedTogether:
         return Retry(Trouble.DENIED, answer.status, detail)
     if isinstance(judged, RefusedTogether):
         return RefusedTogether(answer.status, detail)
-    return Retry(judged.trouble, judged.status, detail, judged.after_seconds)
+    retry = replace(judged, detail=detail)
+    return _wait_for_room(retry, kind, reason, alone=alone) if answer.status in _OVERLOADED else retry
 
 
 def error_of(body: bytes) -> tuple[str, str] | None:

@@ -24,6 +24,8 @@ SMALL: Final = {
     "indexing_pressure.memory.limit": "2mb",
     "http.max_content_length": "1mb",
 }
+NARROW: Final = {"indexing_pressure.memory.limit": "200kb"}
+"""A node for which a request of some events is too large at any time."""
 
 
 def bulk(*documents: tuple[str, str | dict[str, object]], index: str = "requests", action: str = "create") -> str:
@@ -132,9 +134,35 @@ def record_overload(recorder: Recorder) -> None:
     recorder.keep("items_rejected", "POST", path, body, partly.status, few)
 
 
+def record_room(recorder: Recorder) -> None:
+    """What a request gets that is larger than the node has room for: ever, now, or not for its own sake."""
+    client, record = recorder.client, recorder.record
+    one, many = bulk(("1", {"text": "x" * 250_000})), bulk(*((str(n), {"text": "x" * 1_000}) for n in range(250)))
+    record("pressure_many", many)
+    record("pressure_one", one)
+    limit_memory(client, **{"network.breaker.inflight_requests.limit": "400kb"})
+    record("breaker_in_flight_many", many)
+    record("breaker_in_flight_one", one)
+    limit_memory(client, **{"network.breaker.inflight_requests.limit": None, "indices.breaker.total.limit": "1mb"})
+    record("breaker_parent_full", many)
+    record("breaker_parent_one", bulk(("1", {"text": "x" * 600_000})))
+    stats = client.get("/_nodes/stats/breaker")["nodes"]
+    [used] = (node["breakers"]["parent"]["estimated_size_in_bytes"] for node in stats.values())
+    limit_memory(client, **{"indices.breaker.total.limit": f"{used + 2**23}b"})
+    record("breaker_parent_many", bulk(*((str(number), {"text": "x" * 1_000}) for number in range(20_000))))
+    limit_memory(client, **{"indices.breaker.total.limit": None})
+
+
+def limit_memory(client: SearchClient, **settings: str | None) -> None:
+    """Set circuit breakers of the node."""
+    client.put("/_cluster/settings", {"transient": settings})
+
+
 def main() -> None:
     """Record everything."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    with OpenSearchNode(settings=NARROW) as node:
+        record_room(Recorder(node.url))
     with OpenSearchNode(settings=SMALL) as node:
         recorder = Recorder(node.url)
         for record in (record_items, record_streams, record_whole, record_overload):

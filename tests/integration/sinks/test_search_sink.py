@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.search_client import SearchClient
 from tests.integration.sinks.stack import ask_process, counted, event, event_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("search")]
 
@@ -41,6 +46,29 @@ def test_a_node_that_is_overloaded_gets_everything_in_the_end(make_sink, eventua
 
     eventually(lambda: stack.count("overload") == 2_000, "all documents")
     assert stack.ids("overload") == once(2_000)
+    assert counted(port, "logrouter_sink_requests_total", outcome="overloaded") > 0
+    assert stack.refused() == []
+
+
+@pytest.fixture(params=["pressure", pytest.param("breaker", marks=pytest.mark.long)])
+def narrow(request, node) -> Iterator[None]:
+    """A node without room for a request of 1 MB: by its indexing pressure, or else by its breaker of bodies."""
+    client, setting = SearchClient(node.url), "network.breaker.inflight_requests.limit"
+    if request.param == "breaker":
+        client.put("/_cluster/settings", {"transient": {setting: "800kb"}})
+    yield
+    client.put("/_cluster/settings", {"transient": {setting: None}})
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_request_that_the_node_never_has_room_for_gets_there_in_pieces(make_sink, eventually):
+    """A batch of more bytes than a node takes at all: as it was it would come again for ever."""
+    stack = make_sink(batch={"max_records": 5_000, "max_wait_ms": 1_000})
+    stack.publish(event(number, agent="x" * 1_000) for number in range(1_000))
+    _, port = stack.sink_with_port()
+
+    eventually(lambda: stack.count() == 1_000, "all documents")
+    assert stack.ids() == once(1_000)
     assert counted(port, "logrouter_sink_requests_total", outcome="overloaded") > 0
     assert stack.refused() == []
 

@@ -21,6 +21,8 @@ class Verdict(Enum):
     TAKE = "take"
     REFUSE = "refuse"
     BUSY = "busy"
+    NO_ROOM = "no room"
+    """There is no room for the whole request, ever; of one event this is so for all of a request."""
 
 
 class Request(NamedTuple):
@@ -86,12 +88,16 @@ def _mark(event: Any) -> str:
 
 
 def _all_or_nothing(_request: Request, verdicts: Sequence[Verdict]) -> bytes:
+    if Verdict.NO_ROOM in verdicts:
+        return reply(413)
     if Verdict.REFUSE in verdicts:
         return reply(400, b"one of them is bad")
     return reply(503, b"busy") if Verdict.BUSY in verdicts else reply(200)
 
 
 def _eventgate(request: Request, verdicts: Sequence[Verdict]) -> bytes:
+    if Verdict.NO_ROOM in verdicts:
+        return reply(413)
     kinds = {Verdict.REFUSE: "invalid", Verdict.BUSY: "error"}
     lists: dict[str, list[Any]] = {"invalid": [], "error": []}
     for event, verdict in zip(json.loads(request.body), verdicts, strict=True):
@@ -119,7 +125,16 @@ _ITEMS = {
 }
 
 
+_NO_ROOM = {
+    "type": "rejected_execution_exception",
+    "reason": "rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, "
+    "all_bytes=0, coordinating_operation_bytes=388064, max_coordinating_and_primary_bytes=204800]",
+}
+
+
 def _bulk(request: Request, verdicts: Sequence[Verdict]) -> bytes:
+    if Verdict.NO_ROOM in verdicts:
+        return reply(429, {"error": {"root_cause": [_NO_ROOM], **_NO_ROOM}, "status": 429})
     marks = _ids_of_bulk(request) or []
     return reply(
         200, {"items": [{"create": {"_id": mark, **_ITEMS[each]}} for mark, each in zip(marks, verdicts, strict=True)]}
@@ -142,6 +157,8 @@ def _marks_of_envelopes(request: Request) -> list[str] | None:
 
 
 def _collector(_request: Request, verdicts: Sequence[Verdict]) -> bytes:
+    if Verdict.NO_ROOM in verdicts:
+        return reply(413)
     if Verdict.REFUSE in verdicts:
         bad = verdicts.index(Verdict.REFUSE)
         return reply(400, {"text": "Invalid data format", "code": 6, "invalid-event-number": bad})

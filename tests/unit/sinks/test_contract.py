@@ -116,6 +116,26 @@ def test_an_event_larger_than_the_target_takes(kind):
     asyncio.run(run())
 
 
+@every_target
+def test_a_request_that_there_is_no_room_for(kind):
+    """Goes out in smaller ones, until all arrive but the event that there is none for in a request of its own."""
+    large = mark(3)
+
+    async def run():
+        def judge(marks):
+            return [Verdict.NO_ROOM if large in marks or len(marks) > 4 else Verdict.TAKE] * len(marks)
+
+        async with world(kind, judge) as it:
+            settled = await it.deliver(records(*range(10)))
+            refused = settled.pop(3)
+            assert isinstance(refused, Refused)
+            assert refused.status in (413, 429)
+            assert settled == [DELIVERED] * 9
+            assert sorted(it.taken) == [mark(number) for number in range(10) if number != 3]
+
+    asyncio.run(run())
+
+
 @every_sink
 def test_one_event_that_is_refused_holds_nothing_back(kind):
     """It alone is refused, with a status, and all others arrive once, whether or not an answer says which one."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 AGAIN = Retry(Trouble.OVERLOADED, 429)
 TOGETHER = RefusedTogether(400, "no")
+IN_HALVES = Retry(Trouble.OVERLOADED, 429, "too many bytes", in_halves=True)
 AT_ONCE = PaceLimits(max_requests=4, first_pause=0, longest_pause=0)
 
 
@@ -84,6 +85,61 @@ def test_a_request_that_is_refused_as_a_whole_is_halved_until_one_event_is_alone
 
     assert settled == [DELIVERED, DELIVERED, Refused(400, "no"), DELIVERED, DELIVERED]
     assert sink.taken == [b"a", b"b", b"d", b"e"]
+
+
+class Narrow(MemorySink):
+    """Has room for two events at a time, and says so."""
+
+    def classify(self, answer: tuple[list[bytes], object], events: Sequence[RawRecord]) -> Sequence[Result]:
+        request, _ = answer
+        told = [IN_HALVES] * len(events) if len(request) > 2 else None
+        return super().classify((request, told), events)
+
+
+@pytest.mark.parametrize("give_up", [0, 3600])
+def test_a_request_that_a_target_has_no_room_for_is_halved_until_it_has(give_up):
+    """Nothing is refused, and nothing given up, that was not tried in a request that could be taken."""
+    sink = Narrow()
+
+    assert deliver(sink, events(b"a", b"b", b"c", b"d", b"e", b"f"), give_up_seconds=give_up) == [DELIVERED] * 6
+    assert [b"".join(request) for request in sink.requests] == [b"abcdef", b"abc", b"a", b"bc", b"def", b"d", b"ef"]
+
+
+def test_an_event_alone_that_a_target_has_no_room_for_is_sent_again():
+    """As nobody says that there will be none: it is given up when its time is over, as any other."""
+    sink = MemorySink([[IN_HALVES], [IN_HALVES]])
+
+    assert deliver(sink, events(b"a")) == [DELIVERED]
+    assert sink.requests == [[b"a"]] * 3
+    assert deliver(MemorySink([[IN_HALVES]]), events(b"a"), give_up_seconds=0) == [
+        Refused(429, "given up: too many bytes")
+    ]
+
+
+def test_only_those_events_are_halved_that_there_was_no_room_for():
+    """Others of the request are delivered, or sent again together."""
+    sink = MemorySink([[IN_HALVES, AGAIN, DELIVERED, IN_HALVES, AGAIN]])
+
+    assert deliver(sink, events(b"a", b"b", b"c", b"d", b"e")) == [DELIVERED] * 5
+    assert sink.requests == [[b"a", b"b", b"c", b"d", b"e"], [b"a"], [b"d"], [b"b", b"e"]]
+
+
+def test_a_target_without_room_is_left_alone_for_a_while():
+    """The halves wait as long as after any other sign of too much."""
+
+    async def run() -> None:
+        sink = Narrow()
+        delivery = Delivery("narrow", sink, PaceLimits(max_requests=4, first_pause=3600, longest_pause=3600))
+        batch = asyncio.ensure_future(delivery.deliver(events(b"a", b"b", b"c")))
+        await sink.wait_for_requests(1)
+        while not delivery.why_waiting:  # noqa: ASYNC110  nothing else says that the answer was read
+            await asyncio.sleep(0)
+        assert delivery.why_waiting.startswith("sink narrow: overloaded 429: too many bytes")
+        delivery.retire()
+        assert await batch == [None] * 3
+        assert sink.requests == [[b"a", b"b", b"c"]]
+
+    asyncio.run(asyncio.wait_for(run(), 30))
 
 
 def test_events_beside_one_that_the_target_names_are_sent_again_without_it():
@@ -340,7 +396,7 @@ def test_a_target_that_comes_and_goes_is_no_line_for_each_time(caplog):
     assert lines == [*outage, ("sink_down", "denied"), ("sink_up", None), *outage]
 
 
-RESULTS = st.sampled_from([DELIVERED, Refused(400), AGAIN, TOGETHER, RefusedBeside(400)])
+RESULTS = st.sampled_from([DELIVERED, Refused(400), AGAIN, IN_HALVES, TOGETHER, RefusedBeside(400)])
 
 
 @given(st.data(), st.integers(0, 12))

@@ -184,11 +184,95 @@ def test_any_answer_gives_a_result_for_each_event(status: int, body: bytes):
     assert all(isinstance(result, Retry | RefusedTogether) for result in results)
 
 
+PARENT = (
+    "[parent] Data too large, data for [<http_request>] would be [{total}/1b], which is larger than the limit of "
+    "[1000/1000b], real usage: [{used}/1b], new bytes reserved: [{own}/1b], usages [request=0/0b]"
+)
+PRESSURE = (
+    "rejected execution of {stage} operation [coordinating_and_primary_bytes={used}, replica_bytes=0, "
+    "all_bytes={used}, {stage}_operation_bytes={own}, max_{limit}_bytes=1000]"
+)
+SHARD_PRESSURE = (
+    "rejected execution of primary operation [shard_detail=[requests][0][P], shard_coordinating_and_primary_bytes=0, "
+    "shard_operation_bytes={own}, shard_max_coordinating_and_primary_bytes=10] OR [node_coordinating_and_primary_bytes="
+    "{used}, node_replica_bytes=0, node_all_bytes={used}, node_operation_bytes={own}, "
+    "node_max_coordinating_and_primary_bytes=1000]"
+)
+LARGEST = "Request contains an operation of size [{own}] bytes, which exceeds the maximum allowed limit of [1000] bytes"
+HALVED = "halved"
+BREAKER, REJECTED, ES_REJECTED = (
+    "circuit_breaking_exception",
+    "rejected_execution_exception",
+    "es_rejected_execution_exception",
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "many", "one"),
+    [
+        (REJECTED, PRESSURE.format(stage="coordinating", limit="coordinating_and_primary", used=0, own=1001), "h", "r"),
+        (REJECTED, PRESSURE.format(stage="coordinating", limit="coordinating_and_primary", used=1, own=1000), "o", "o"),
+        (REJECTED, PRESSURE.format(stage="primary", limit="coordinating_and_primary", used=9, own=1001), "h", "r"),
+        (ES_REJECTED, PRESSURE.format(stage="coordinating", limit="coordinating", used=0, own=1001), "h", "r"),
+        (ES_REJECTED, PRESSURE.format(stage="primary", limit="primary", used=999, own=2), "o", "o"),
+        (REJECTED, SHARD_PRESSURE.format(used=0, own=1001), "h", "r"),
+        (REJECTED, SHARD_PRESSURE.format(used=0, own=11), "o", "o"),
+        (ES_REJECTED, LARGEST.format(own=1001), "h", "r"),
+        (REJECTED, "rejected execution of TransportWriteAction$1@7607b940", "o", "o"),
+        (BREAKER, PARENT.format(total=1001, used=0, own=1001), "h", "r"),
+        (BREAKER, PARENT.format(total=1001, used=1, own=1000), "h", "h"),
+        (BREAKER, PARENT.format(total=1900, used=1300, own=600), "h", "h"),
+        (BREAKER, PARENT.format(total=1601, used=1301, own=300), "o", "o"),
+        (BREAKER, PARENT.format(total=1001, used=1001, own=0), "o", "o"),
+        (BREAKER, PARENT.format(total=1001, used=1, own=1000) + "; for more information, see https://…", "h", "h"),
+        (
+            BREAKER,
+            PARENT.format(total=1001, used=0, own=1001).partition(", real")[0] + ", usages [request=0]",
+            "h",
+            "h",
+        ),
+        (BREAKER, "[in_flight_requests] Data too large, data for [<transport_request>] would be [9/9b]", "h", "h"),
+        (BREAKER, "[fielddata] Data too large, data for [_id] would be [9/9b]", "o", "o"),
+        ("mapper_parsing_exception", "[in_flight_requests] Data too large", "o", "o"),
+    ],
+)
+def test_a_request_with_more_bytes_than_there_is_room_for_is_halved(kind: str, reason: str, many: str, one: str):
+    """Where its own bytes are what is too much, in words of both products; others' bytes make it wait as it is.
+
+    One event is refused only by a limit below what it alone needs; of one there are no halves, so it comes again.
+    Words of items and of requests are the same.
+    """
+    words = {"h": HALVED, "o": "overloaded", "r": "refused"}
+    whole = HttpAnswer(429, {}, orjson.dumps({"error": {"type": kind, "reason": reason}, "status": 429}))
+
+    if kind != "mapper_parsing_exception":
+        assert [word_for(each) for each in classify(*[item(429, kind, reason)] * 3)] == [words[many]] * 3
+        assert [word_for(each) for each in classify(item(429, kind, reason))] == [words[one]]
+    assert [word_for(each) for each in PROTOCOL.classify(whole, EVENTS)] == [words[many]] * 3
+    assert [word_for(each) for each in PROTOCOL.classify(whole, EVENTS[:1])] == [words[one]]
+
+
+def test_a_request_that_is_halved_goes_out_when_the_target_wants_it():
+    """What is said of it is as of any 429."""
+    reason = LARGEST.format(own=1001)
+    answer = HttpAnswer(429, {"retry-after": "7"}, orjson.dumps({"error": {"type": ES_REJECTED, "reason": reason}}))
+
+    assert (
+        PROTOCOL.classify(answer, EVENTS)
+        == [Retry(Trouble.OVERLOADED, 429, f"{ES_REJECTED}: {reason}", 7.0, in_halves=True)] * 3
+    )
+
+
 DENIED = "denied"
 REAL: dict[str, list[str]] = {
     "again": ["delivered", "delivered"],
     "again_in_full": ["delivered"],
     "bad_index_name": [DENIED],
+    "breaker_in_flight_many": [HALVED] * 2,
+    "breaker_in_flight_one": [HALVED],
+    "breaker_parent_full": ["overloaded"] * 2,
+    "breaker_parent_many": [HALVED] * 2,
+    "breaker_parent_one": ["refused"],
     "broken_action": ["together"],
     "broken_document": ["refused", "delivered"],
     "closed_index": [DENIED],
@@ -204,6 +288,8 @@ REAL: dict[str, list[str]] = {
     "no_index": [DENIED],
     "no_object": ["refused", "delivered"],
     "no_such_path": [DENIED],
+    "pressure_many": [HALVED] * 2,
+    "pressure_one": ["refused"],
     "request_rejected": ["overloaded"],
     "stream_again": ["delivered"],
     "stream_created": ["delivered"],
@@ -219,7 +305,7 @@ REAL: dict[str, list[str]] = {
 def word_for(result: object) -> str:
     """What a result means, in one word."""
     if isinstance(result, Retry):
-        return str(result.trouble)
+        return HALVED if result.in_halves else str(result.trouble)
     return {Refused: "refused", RefusedTogether: "together"}.get(type(result), "delivered")
 
 
