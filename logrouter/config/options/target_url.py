@@ -21,7 +21,7 @@ _WHOLE: Final = re.compile(r"https?://[!-.0-9:;=A-Z_a-z~\[\]]++(?:/[!-~]*+)?")
 _AUTHORITY: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)(?:%(?!25)[A-Za-z0-9._-]+)?\]|(?P<host>[A-Za-z0-9._-]+))(?::\d*)?"
 )
-_NAME: Final = re.compile(r"(?:(?!-)[A-Za-z0-9_-]{1,63}\.)*+(?!-)[A-Za-z0-9_-]{1,63}\.?")
+_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*+\.?")
 _NUMBER: Final = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
 _MAX_HOST: Final = 253
 

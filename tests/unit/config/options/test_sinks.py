@@ -200,6 +200,15 @@ def test_url_of_a_target(url, says):
     assert "hunter2" not in problem.message
 
 
+@pytest.mark.parametrize("host", ["h.example.:9200", "h.", "h.example", "_a.b-c:", "[fe80::1%eth0]:9200", "8.8.8.8"])
+def test_hosts_that_are_taken(host):
+    """A name may end with a full stop: then it is whole, and no search list is tried, as in Kubernetes."""
+    problems = Problems()
+
+    assert TargetUrl().read(f"https://{host}/x", "url", problems) == f"https://{host}/x"
+    assert problems.errors == []
+
+
 @given(st.text(st.sampled_from("htps:/[]@?#%.a1\\ \n\x00é"), max_size=30).map(lambda text: f"https://{text}"))
 def test_a_url_is_taken_by_loading_only_if_editors_take_it(url):
     """The schema is never stricter than the loader, and nothing raises."""
