@@ -102,6 +102,7 @@ ALLOWED: dict[str, set[str]] = {
         "core/redact",
         "core/templates",
         "model",
+        "sinks/address_ranges.py",
     },
     "config": {
         "config/compile",

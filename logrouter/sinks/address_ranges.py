@@ -1,4 +1,4 @@
-"""Ranges of addresses that are no public targets, with the documents that say so.
+"""Ranges of addresses that are no public targets, with the documents that say so. Pure.
 
 IANA's registries of special-purpose addresses for IPv4 and IPv6 (RFC 6890), multicast, forms of IPv6 that hold an IPv4
 address, and one public address that a cloud answers at itself. The registries call some of these ranges globally
@@ -7,8 +7,13 @@ reachable (AS112, AMT, anycast of protocols); none of them holds a service that 
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
-from typing import Final
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Network = IPv4Network | IPv6Network
 
 _V4: Final = (
     ("0.0.0.0/8", "this host", "RFC 791, 1122"),
@@ -59,3 +64,23 @@ SPECIAL_V4: Final = tuple((IPv4Network(text), why) for text, why, _source in _V4
 SPECIAL_V6: Final = tuple((IPv6Network(text), why) for text, why, _source in _V6)
 GLOBAL_V6: Final = IPv6Network("2000::/3")
 """All that IANA has given to anybody to reach others at; the rest of IPv6 is reserved (RFC 4291, section 2.4)."""
+
+
+def refuse_address(text: str, allowed: Sequence[Network]) -> str:
+    """Why an address is no target, in one line; "" if it is one. *text* may name a zone behind `%`.
+
+    All of *allowed* are targets, whatever else they are.
+    """
+    bare, zone, _ = text.partition("%")
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return "no address"
+    if any(address in network for network in allowed):
+        return ""
+    if isinstance(address, IPv4Address):
+        return next((why for network, why in SPECIAL_V4 if address in network), "")
+    why = next((why for network, why in SPECIAL_V6 if address in network), "")
+    if not why and address not in GLOBAL_V6:
+        why = "reserved"
+    return why or ("of one link only" if zone else "")

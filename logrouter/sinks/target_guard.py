@@ -11,20 +11,20 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from logrouter.sinks.address_ranges import GLOBAL_V6, SPECIAL_V4, SPECIAL_V6
+from logrouter.sinks.address_ranges import refuse_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiohttp.abc import ResolveResult
 
-Network = IPv4Network | IPv6Network
+    from logrouter.sinks.address_ranges import Network
 
 _MAX_ADDRESSES: Final = 16
 """Of one name: more say nothing more, and each is tried for as long as a connection may take."""
@@ -80,19 +80,7 @@ class TargetGuard:
 
     def refuse_address(self, text: str) -> str:
         """Why an address may not be connected to, in one line; "" if it may."""
-        bare, zone, _ = text.partition("%")
-        try:
-            address = ip_address(bare)
-        except ValueError:
-            return "no address"
-        if any(address in network for network in self.networks):
-            return ""
-        if isinstance(address, IPv4Address):
-            return next((why for network, why in SPECIAL_V4 if address in network), "")
-        why = next((why for network, why in SPECIAL_V6 if address in network), "")
-        if not why and address not in GLOBAL_V6:
-            why = "reserved"
-        return why or ("of one link only" if zone else "")
+        return refuse_address(text, self.networks)
 
     def open_socket(self, addr_info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
         """A socket that connects to the address of *addr_info*, as `getaddrinfo` gives it.

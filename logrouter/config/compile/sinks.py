@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.sink_aws import read_aws_keys
+from logrouter.config.compile.sink_guard import check_guard
 from logrouter.config.compile.sink_tls import open_tls
 from logrouter.config.compile.webhooks import check_webhook
 from logrouter.config.options.sinks import OpensearchOptions, SplunkOptions, WebhookOptions
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.secrets import Secret
 
 GROUP_PREFIX: Final = "logrouter-sink-"
-_PORTS: Final = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ def build_sinks(
             )
         taken[group] = path
         _check_retry(options, path, problems)
-        _check_guard(options, path, problems)
+        check_guard(options, path, problems)
         match options:
             case WebhookOptions():
                 check_webhook(options, path, problems)
@@ -143,22 +141,3 @@ def _check_header_value(secret: Secret | None, at: str, problems: Problems) -> N
     text = secret.reveal()
     if not text or not (text.isascii() and text.isprintable()) or text != text.strip():
         problems.add(at, "must be printable ASCII, without spaces or ends of lines around it")
-
-
-def _check_guard(options: SinkOptions, path: str, problems: Problems) -> None:
-    guard = options.guard
-    if guard is None or not usable(guard):
-        return
-    for index, text in enumerate(guard.networks):
-        try:
-            ip_network(text)
-        except ValueError as error:
-            problems.add(f"{path}.guard.networks[{index}]", f"is no network: {error}")
-    if not usable(options.url):
-        return
-    url = urlsplit(options.url)
-    port = url.port or _PORTS[url.scheme]
-    if url.scheme not in guard.schemes:
-        problems.add(f"{path}.guard.schemes", f"does not allow {url.scheme}, which the url needs")
-    elif port not in guard.ports:
-        problems.add(f"{path}.guard.ports", f"does not allow {port}, which the url needs")
