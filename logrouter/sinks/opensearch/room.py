@@ -14,18 +14,18 @@ from typing import Final
 _BREAKER: Final = "circuit_breaking_exception"
 _REJECTED: Final = frozenset({"rejected_execution_exception", "es_rejected_execution_exception"})
 # Indexing pressure: the bytes of this request, or of its part for one shard, and how many a node takes of all requests.
-# Elasticsearch names its limits by stage from 8.16 on. A shard has a limit of its own, which grows: not looked at.
+# Elasticsearch 8.19 names limits by stage. OpenSearch may have one for each shard as well, which grows: not looked at.
 _PRESSURE: Final = re.compile(
     r"rejected execution of (?:coordinating|primary) operation \[.*"
     r"[ \[](?:coordinating|primary|node)_operation_bytes=(\d{1,19}), (?:node_)?max_[a-z_]{1,40}=(\d{1,19})\]"
 )
-# Elasticsearch 9: the largest document of the request, and the limit for each.
+# Elasticsearch after 8.19: the largest document of the request, and the limit for each.
 _LARGEST: Final = re.compile(
     r"Request contains an operation of size \[(\d{1,19})\] bytes, which exceeds the maximum allowed limit of "
     r"\[(\d{1,19})\] bytes"
 )
-_IN_FLIGHT: Final = "[in_flight_requests] Data too large"
-"""The breaker of bodies, which counts each twice. It held no more than its limit before this one came."""
+_IN_FLIGHT: Final = ("[in_flight_requests] Data too large", "[inflight_requests] Data too large")
+"""The breaker of bodies, in OpenSearch and in Elasticsearch. It held no more than its limit before this one came."""
 _PARENT: Final = "[parent] Data too large"
 _MEMORY: Final = re.compile(
     r"larger than the limit of \[(\d{1,19})/[^\]]{1,30}\], real usage: \[(\d{1,19})/[^\]]{1,30}\], "

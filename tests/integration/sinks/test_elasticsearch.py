@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.search_client import SearchClient
 from tests.integration.sinks.elasticsearch import PASSWORD, USER, ElasticsearchNode, find_java_17
-from tests.integration.sinks.stack import SinkStack, ask_process, event, event_id
+from tests.integration.sinks.stack import SinkStack, ask_process, counted, event, event_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,3 +76,20 @@ def test_with_its_password_every_event_is_there_once(stack, monkeypatch, eventua
     stack.node.put(f"/{stack.name}/_settings", {"index.blocks.write": False})
     eventually(lambda: stack.ids() == once(301), "the one that came while the index could not be written")
     assert stack.refused() == []
+
+
+def test_a_request_that_there_is_no_room_for_gets_there_in_pieces(stack, monkeypatch, eventually):
+    """In this product's words, which are not those of OpenSearch."""
+    setting = "network.breaker.inflight_requests.limit"
+    stack.node.put("/_cluster/settings", {"transient": {setting: "800kb"}})
+    monkeypatch.setenv("SEARCH_PASSWORD", PASSWORD)
+    stack.configure(
+        basic_auth={"user": USER, "password": "${SEARCH_PASSWORD}"}, batch={"max_records": 5_000, "max_wait_ms": 1_000}
+    )
+    stack.publish(event(number, agent="x" * 1_000) for number in range(1_000))
+    _, port = stack.sink_with_port()
+
+    eventually(lambda: stack.ids() == once(1_000), "all documents")
+    assert counted(port, "logrouter_sink_requests_total", outcome="overloaded") > 0
+    assert stack.refused() == []
+    stack.node.put("/_cluster/settings", {"transient": {setting: None}})

@@ -232,6 +232,7 @@ BREAKER, REJECTED, ES_REJECTED = (
             "h",
         ),
         (BREAKER, "[in_flight_requests] Data too large, data for [<transport_request>] would be [9/9b]", "h", "h"),
+        (BREAKER, "[inflight_requests] Data too large, data for [<http_request>] would be [9/9b]", "h", "h"),
         (BREAKER, "[fielddata] Data too large, data for [_id] would be [9/9b]", "o", "o"),
         ("mapper_parsing_exception", "[in_flight_requests] Data too large", "o", "o"),
     ],
