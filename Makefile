@@ -8,6 +8,11 @@ ARGS   ?=
 
 VENDOR := logrouter/web/assets/vendor
 
+# Compiled Python is kept, in the virtual environment, also where it is not to be written beside its source: each of the
+# workers of a test run, and each of the hundreds of processes that they start, would compile all that it imports anew.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo charts test test-long compat fuzz bench bench-formats bench-route bench-fold bench-serve bench-sinks bench-process check lint types screenshots docs lock clean help surface
 
 help:  ## list the targets

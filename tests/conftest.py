@@ -9,12 +9,13 @@ import time
 import uuid
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import hypothesis
 import pytest
 
 from logrouter.devkafka.broker import DevKafka
+from tests import one_broker
 
 # Assertions of what tests share say their values, too, as those of the tests themselves do.
 pytest.register_assert_rewrite(*(f"tests.{each.name}" for each in Path(__file__).parent.iterdir() if each.is_dir()))
@@ -54,12 +55,28 @@ class Broker(NamedTuple):
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
+ONE_BROKER = pytest.StashKey[one_broker.OneBroker]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker learns where to ask for the broker that all of them share."""
+    stash = node.config.stash
+    if ONE_BROKER not in stash:
+        stash[ONE_BROKER] = one_broker.OneBroker()
+        node.config.add_cleanup(stash[ONE_BROKER].close)
+    node.workerinput["one_broker"] = stash[ONE_BROKER].place
+
+
 @pytest.fixture(scope="session")
 def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
     """One real Kafka for the whole run: the one that LOGROUTER_TEST_BROKER names, else an embedded one."""
     named = os.environ.get(BROKER_ENV)
     if named:
         yield Broker(named)
+        return
+    if hasattr(pytestconfig, "workerinput"):
+        yield Broker(one_broker.ask(pytestconfig.workerinput["one_broker"]))
         return
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
