@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ from tests.conftest import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from logrouter.core.rollup.records import Subjects
 
 PATIENT = Limits(point_timeout=HANG_SECONDS, last_timeout=HANG_SECONDS, list_timeout=HANG_SECONDS)
 """On a busy machine another worker may answer late: only a test of the time-outs themselves gives shorter ones."""
@@ -149,10 +151,28 @@ def tables_of(requests: list[dict[str, Any]], partitions: int = 6) -> MemoryTabl
     return tables
 
 
+class Copy(MemoryTables):
+    """Tables with the rows of others: rows may be taken out of them and others put in, but nothing folded into them."""
+
+    def __init__(self, of: MemoryTables) -> None:
+        super().__init__(of.partitions)
+        self.rows = {tier: dict(rows) for tier, rows in of.rows.items()}
+        self.offsets, self.watermarks = dict(of.offsets), dict(of.watermarks)
+
+    def fold(self, subjects: Subjects) -> None:  # noqa: ARG002
+        raise AssertionError("other tests read these rows: fold into tables that `make_tables` has made")
+
+
+@cache
+def default_tables() -> MemoryTables:
+    """Tables that have counted `events`; to count them takes longer than most tests do."""
+    return tables_of(events())
+
+
 @asynccontextmanager
 async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **options: Any) -> AsyncIterator[Fleet]:
     """Runs workers that share partitions evenly, and ends them."""
-    tables = tables or tables_of(events())
+    tables = tables or Copy(default_tables())
     options = {"clock": lambda: NOW, "registry": CollectorRegistry(), "access": OPEN, "limits": PATIENT, **options}
     fleet = Fleet()
     fleet.tables = tables
@@ -177,12 +197,6 @@ async def serve_fleet(size: int = 3, tables: MemoryTables | None = None, **optio
 def fleet():
     """The context manager that runs a group of workers."""
     return serve_fleet
-
-
-@pytest.fixture(scope="session")
-def reading_fleet():
-    """The same over tables that are made once: for tests that change nothing in them."""
-    return partial(serve_fleet, tables=tables_of(events()))
 
 
 @pytest.fixture(scope="session")
@@ -216,6 +230,12 @@ def now():
 def clients():
     """Every client id in the default tables, hostile ones included."""
     return CLIENTS
+
+
+@pytest.fixture
+def tables():
+    """The default tables, of which a fleet without others has a copy, too."""
+    return Copy(default_tables())
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,6 @@ OPEN_PATHS = ["/", "/reference", "/livez", "/readyz"]
 CLOSED_PATHS = ["/v1/whoami", "/v1/clients", "/v1/clients/-", "/v1/clients/nobody/series", "/v1/apis/core", "/metrics"]
 
 
-@pytest.fixture
-def fleet(reading_fleet):
-    """Nothing here changes the tables."""
-    return reading_fleet
-
-
 @pytest.mark.parametrize("target", CLOSED_PATHS)
 def test_without_access_configured_every_figure_is_401_and_says_what_to_configure(fleet, target):
     """The default is to deny, and the operator reads in the answer what to do."""

@@ -17,12 +17,6 @@ from logrouter.web.app import AUTHENTICATOR
 SHARED = "between us"
 
 
-@pytest.fixture
-def fleet(reading_fleet):
-    """Nothing here changes the tables."""
-    return reading_fleet
-
-
 def events_of(caplog):
     """The fields of every audit event so far."""
     return [record.fields for record in caplog.records if record.getMessage() == "audit"]

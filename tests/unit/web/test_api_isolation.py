@@ -247,12 +247,12 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("target", TRICKS)
-def test_no_way_of_writing_the_path_leads_to_another_api(reading_fleet, let_in, target):
+def test_no_way_of_writing_the_path_leads_to_another_api(fleet, let_in, target):
     """The name that is allowed and the name that is answered are the same one, read once from the path as sent."""
     policy, sent = let_in(mine=SCOPES)
 
     async def main():
-        async with reading_fleet(2, access=policy, secret=SHARED) as workers:
+        async with fleet(2, access=policy, secret=SHARED) as workers:
             for worker in workers:
                 for method in ("GET", "HEAD", "POST", "OPTIONS"):
                     reply = await worker.get(target, method, **sent["mine"])

@@ -10,12 +10,6 @@ import pytest
 from logrouter.access.scopes import client_scope
 
 
-@pytest.fixture
-def fleet(reading_fleet):
-    """Nothing here changes the tables, so they are made once."""
-    return reading_fleet
-
-
 def everywhere(fleet, target):
     """The answer that all workers agree on."""
 

@@ -40,12 +40,6 @@ def half_close(connection):
 
 
 @pytest.fixture
-def tables(reading_fleet):
-    """Tables that are made once."""
-    return reading_fleet.keywords["tables"]
-
-
-@pytest.fixture
 def tls(tmp_path):
     """The TLS of the worker and that of a client which trusts it."""
     certificate(tmp_path, "worker")

@@ -15,12 +15,6 @@ SHARED = "between us"
 MINE, OTHER = "client-1", "client-2"
 
 
-@pytest.fixture
-def fleet(reading_fleet):
-    """Nothing here changes the tables."""
-    return reading_fleet
-
-
 def signed(target, scopes, now, secret=SHARED, method="GET"):
     """The headers of a hop in the name of a caller with these scopes."""
     return hops.sign_hop(secret.encode(), method, target, make_caller("x", Via.TOKEN, scopes), now)

@@ -19,12 +19,6 @@ OF_ONE = "/v1/clients/{client_id}"
 METHODS = ("GET", "HEAD")
 
 
-@pytest.fixture
-def fleet(reading_fleet):
-    """Nothing here changes the tables."""
-    return reading_fleet
-
-
 def routes():
     """Name and path of every route there is."""
     built = app.build_app(MemoryReader(MemoryTables(1)))

@@ -21,12 +21,6 @@ MINE = "/v1/clients/client-1"
 
 
 @pytest.fixture
-def fleet(reading_fleet):
-    """Nothing here changes the tables."""
-    return reading_fleet
-
-
-@pytest.fixture
 def looked_up(monkeypatch):
     """Tier and bucket of each row of a subject that any worker reads."""
     found, moment = [], MemoryReader.moment

@@ -13,12 +13,6 @@ WINDOWS = {"1h": 60, "24h": 1440, "life": None}
 NO_FAILURE = ("ok", "aborted")
 
 
-@pytest.fixture
-def fleet(reading_fleet):
-    """Nothing here changes the tables, so they are made once."""
-    return reading_fleet
-
-
 def within(requests, window, now):
     """The requests of a window that is kept in minutes."""
     start = 0 if WINDOWS[window] is None else (now // 60_000 + 1 - WINDOWS[window]) * 60_000
