@@ -80,8 +80,12 @@ class FakeCluster:
     # Time
 
     def monotonic(self) -> float:
-        """Seconds; this and `sleep` let a cluster stand in for the module `time`."""
+        """Seconds; this, `time_ns` and `sleep` let a cluster stand in for the module `time`."""
         return self.now
+
+    def time_ns(self) -> int:
+        """The same in nanoseconds, since the epoch."""
+        return int(self.now * 1e9)
 
     def sleep(self, seconds: float) -> None:
         """Time passes: transactions that have been open for too long are aborted."""

@@ -87,17 +87,17 @@ def test_lane_whose_client_hears_nothing_of_its_group_ends(monkeypatch):
     """As after an outage: everything is lost, the cluster answers, and that is all. Nobody waits for its last word."""
     world = World(monkeypatch)
     monkeypatch.setattr(stall, "time", world.cluster)
-    world.lane.turn(lambda _most: world.lane.consumer.assign(SOURCES) or [])
-    world.cluster.expel(world.lane.consumer.member)
-    world.lane.turn(lambda _most: world.lane.consumer.lose() or [])
+    world.running.turn(lambda _most: world.running.consumer.assign(SOURCES) or [])
+    world.cluster.expel(world.running.consumer.member)
+    world.running.turn(lambda _most: world.running.consumer.lose() or [])
     for _ in range(200):
-        if world.lane.is_parked:
+        if world.running.is_parked:
             world.cluster.sleep(1)
-            world.lane.turn(lambda _most: [])
+            world.running.turn(lambda _most: [])
 
-    assert isinstance(world.lane.error, StuckError)
-    assert not world.lane.consumer.closed
+    assert isinstance(world.running.error, StuckError)
+    assert not world.running.consumer.closed
     assert 80 < world.cluster.now < 160
     world.end_with(StuckError)
     world.drain()
-    world.lane.kill()
+    world.running.kill()

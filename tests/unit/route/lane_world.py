@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from logrouter import config
 from logrouter.core.dead_letter import DeadLetterSettings
-from logrouter.kafka import assignment
-from logrouter.kafka.errors import FatalError
 from logrouter.reload.versions import ConfigVersions, Version
 from logrouter.route import lane as lane_module
 from logrouter.route.lane import RouteLane
@@ -19,21 +16,20 @@ from logrouter.route.partial_lines import PartialLines
 from logrouter.route.settings import LaneSettings
 from logrouter.route.source_starts import SourceStarts
 from logrouter.route.transactional_state import PLAIN_START, TransactionalState
-from tests.conftest import HANG_SECONDS
-from tests.fake_kafka.clients import FakeConsumer, FakeLookup, FakeProducer
-from tests.fake_kafka.cluster import FakeCluster
+from tests.fake_kafka.clients import FakeLookup
+from tests.fake_kafka.group_world import GroupWorld
+from tests.fake_kafka.running_lane import RunningLane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     import pytest
 
     from logrouter.kafka.records import Partition
-    from tests.fake_kafka.cluster import FakeTransaction
+    from tests.fake_kafka.cluster import FakeCluster, FakeRecord, FakeTransaction
     from tests.fake_kafka.messages import Message
 
 SOURCES: list[Partition] = [("s", 0), ("s", 1), ("t", 0)]
-RIVAL = "rival"
 SETTINGS = LaneSettings({}, "g", "i", DeadLetterSettings("dead", 100), "rollup", 1)
 _FILE = b"""
 version: 1
@@ -119,107 +115,50 @@ class Journal(TransactionalState):
         self.processed, self._published = dict(self._committed), None
 
 
-class Killed(BaseException):
-    """The process is killed."""
+class RunningRouteLane(RunningLane):
+    """A route lane whose journal sees what its states are told."""
 
-
-class RunningLane:
-    """A lane's `run` in a thread of its own, which waits in each call of `consume` for what that is to do."""
-
-    def __init__(self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.consumer, self.producer = FakeConsumer(cluster), FakeProducer(cluster, "g-i")
+    def __init__(self, cluster: FakeCluster, patch: pytest.MonkeyPatch) -> None:
+        super().__init__(cluster, patch, lane_module)
         self.journal = Journal(cluster, lambda at: cluster.owners.get(at) == self.consumer.member)
         self.versions = ConfigVersions(VERSIONS[0])
-        self.stopping = False
-        self.error: BaseException | None = None
-        self._cluster = cluster
-        self._call: Callable[[int], list[Message]] | None = None
-        self._go, self._parked = threading.Semaphore(0), threading.Semaphore(0)
-        self.consumer.on_consume = self._wait_for_call
-        monkeypatch.setattr(lane_module, "GroupConsumer", lambda *_args, **_options: self.consumer)
-        monkeypatch.setattr(lane_module, "open_producer", lambda *_args, **_options: self.producer)
+
+    def run(self) -> None:
+        cluster = self.consumer.cluster
         self.lane = RouteLane(
             self.versions,
             make_processor=lambda *_args: CopyProcessor(),
             states=[SourceStarts(PartialLines(), lambda: 0, lambda _settings: FakeLookup(cluster)), self.journal],
             stopping=lambda: self.stopping,
         )
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        self._wait()
-
-    def _run(self) -> None:
-        try:
-            self.lane.run()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the thread of the test
-            self.error = error
-        self._parked.release()
-
-    def _wait_for_call(self, most: int) -> list[Message]:
-        self._parked.release()
-        assert self._go.acquire(timeout=HANG_SECONDS)
-        return self._call(most)
-
-    def _wait(self) -> None:
-        assert self._parked.acquire(timeout=HANG_SECONDS), "the lane hangs"
-        if isinstance(self.error, AssertionError):
-            raise self.error
-
-    @property
-    def is_parked(self) -> bool:
-        """Whether it still runs: it waits for the next call."""
-        return self._thread.is_alive() and self.error is None and not self.consumer.closed
-
-    def turn(self, call: Callable[[int], list[Message]]) -> None:
-        """Let `consume` do that, and the lane what comes then, until it consumes again or has ended."""
-        assert self.is_parked, self.error
-        self._call = call
-        self._go.release()
-        self._wait()
-
-    def kill(self) -> None:
-        """End it without a word to the cluster."""
-
-        def die(_most: int) -> list[Message]:
-            self.consumer.close = self.producer.close = lambda: None
-            raise Killed
-
-        if self.is_parked:
-            self.turn(die)
-        self._thread.join(HANG_SECONDS)
-        self.consumer.closed = True
+        self.lane.run()
 
 
-class World:
+class World(GroupWorld):
     """The cluster, a lane, the other member, and the outcomes that are visible."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
-        self.cluster = FakeCluster({"s": 2, "t": 1, "out": 1, "dead": 1, "rollup": 1}, transaction_seconds=8)
-        self.cluster.before_accept = self._check_offsets
-        self.cluster.before_commit = self._check_commit
-        monkeypatch.setattr(assignment, "time", self.cluster)
-        monkeypatch.setattr(lane_module, "fetch_topic_facts", lambda _kafka, _topics: {})
-        monkeypatch.setattr(lane_module, "sleep_unless", lambda seconds, _give_up: self.cluster.sleep(seconds))
-        monkeypatch.setattr(
+    running: RunningRouteLane
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        super().__init__(patch, lane_module, {"s": 2, "t": 1, "out": 1, "dead": 1, "rollup": 1}, SOURCES)
+        patch.setattr(lane_module, "sleep_unless", lambda seconds, _give_up: self.cluster.sleep(seconds))
+        patch.setattr(
             lane_module, "gc", SimpleNamespace(collect=lambda: 0, freeze=lambda: 0, set_threshold=lambda *_: 0)
         )
-        self.lane = RunningLane(self.cluster, monkeypatch)
-        self.cluster.on_sleep = self._advance
+        self.begin()
 
-    def _advance(self) -> None:
-        self.lane.producer.advance()
+    def make_lane(self) -> RunningRouteLane:
+        return RunningRouteLane(self.cluster, self.patch)
 
-    # What must hold
+    def rival_takes_in(self, at: Partition, offset: int, _record: FakeRecord, transaction: FakeTransaction) -> None:
+        self.cluster.append(("out", 0), f"{at[0]} {at[1]} {offset}".encode(), transaction=transaction)
 
-    def _check_offsets(self, offsets: dict, member: object) -> None:
-        """The group takes offsets of a partition from nobody but its owner."""
-        for at in offsets:
-            assert member is not None, "offsets of nobody in particular"
-            assert self.cluster.owners.get(at) == member[0], f"{at} belongs to {self.cluster.owners.get(at)}"
+    def end_trouble(self) -> None:
+        self.running.versions.propose(VERSIONS[2], asked=False)
 
-    def _check_commit(self, transaction: FakeTransaction) -> None:
-        """A transaction holds the outcomes of just those records that its offsets have passed."""
+    def check_commit(self, transaction: FakeTransaction) -> None:
+        """And it holds the outcomes of just those records that its offsets have passed."""
+        super().check_commit(transaction)
         outcomes: dict[Partition, list[int]] = {at: [] for at in transaction.offsets}
         for record in self.cluster.logs["out", 0]:
             if record is not None and record.transaction is transaction:
@@ -228,7 +167,6 @@ class World:
                 outcomes[at].append(offset)
         for at, (end, _) in transaction.offsets.items():
             former = self.cluster.committed_offset(at)
-            assert end >= former, f"{at} goes back from {former} to {end}"
             due = [offset for offset, _ in self.cluster.read(at, former, end, until=end)]
             assert outcomes[at] == due, f"{at} from {former} to {end}"
 
@@ -243,81 +181,6 @@ class World:
         }
         assert len(found) == len(set(found)), "doubled"
         assert set(found) == passed
-
-    # What may happen
-
-    def replace_lane(self) -> None:
-        """Another process of the same name."""
-        self.cluster.expel(self.lane.consumer.member)
-        self.lane = RunningLane(self.cluster, self._monkeypatch)
-
-    def end_with(self, error: type[BaseException] | None) -> None:
-        """The lane has ended, with the error it should have; another one starts."""
-        if error is None and self.lane.error is not None:
-            raise self.lane.error
-        assert self.lane.error is None or isinstance(self.lane.error, error), self.lane.error
-        self.replace_lane()
-
-    def rival_takes(self, partitions: Collection[Partition]) -> None:
-        """The other member gets those that are free."""
-        free = [at for at in partitions if at not in self.cluster.owners]
-        if free and RIVAL not in self.cluster.members:
-            self.cluster.members.append(RIVAL)
-        self.cluster.owners |= dict.fromkeys(free, RIVAL)
-        self.rebalance()
-
-    def rival_returns(self, partitions: Collection[Partition]) -> None:
-        """The other member gives them back."""
-        for at in partitions:
-            if self.cluster.owners.get(at) == RIVAL:
-                del self.cluster.owners[at]
-        self.rebalance()
-
-    def rival_reads(self, at: Partition, most: int, *, dies: bool = False) -> None:
-        """The other member takes records through a transaction, or dies before its end."""
-        cluster = self.cluster
-        if cluster.owners.get(at) != RIVAL or cluster.is_unstable(at):
-            return
-        transaction, end = cluster.begin(RIVAL), cluster.committed_offset(at)
-        for offset, _ in cluster.read(at, end, most):
-            end = offset + 1
-            cluster.append(("out", 0), f"{at[0]} {at[1]} {offset}".encode(), transaction=transaction)
-        assert cluster.accept_offsets(transaction, {at: (end, "")}, (RIVAL, cluster.generation))
-        if dies:
-            self.cluster.expel(RIVAL)
-        else:
-            cluster.commit(transaction)
-
-    def rebalance(self) -> None:
-        """The group has another generation, in which the lane keeps what it has."""
-        self.cluster.generation += 1
-        if self.lane.consumer.member in self.cluster.members:
-            self.lane.consumer.generation = self.cluster.generation
-
-    def drain(self) -> None:
-        """Whatever was wrong is over: the lane gets everything and comes to the end of all logs."""
-        lane, cluster = self.lane, self.cluster
-        lane.producer.ends.clear()
-        lane.versions.propose(VERSIONS[2], asked=False)
-        self.rival_returns(SOURCES)
-        for _ in range(12):
-            lane.turn(self._take_all)
-            if not lane.is_parked:
-                self.end_with(FatalError)
-                lane = self.lane
-            cluster.sleep(1)
-            lane.producer.advance()
-        self.check()
-        behind = {at: cluster.read(at, cluster.committed_offset(at), 1) for at in SOURCES}
-        assert behind == {at: [] for at in SOURCES}, "the lane does not come to the end"
-
-    def _take_all(self, most: int) -> list[Message]:
-        consumer = self.lane.consumer
-        if consumer.member is not None and consumer.member not in self.cluster.members:
-            consumer.lose()
-        if missing := [at for at in SOURCES if at not in consumer.assigned and at[0] in consumer.topics]:
-            consumer.assign(missing)
-        return consumer.deliver(most)
 
 
 def _record_of(value: bytes | None) -> tuple[Partition, int]:

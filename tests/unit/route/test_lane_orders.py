@@ -21,14 +21,14 @@ def world(monkeypatch):
     for at in SOURCES:
         for _ in range(5):
             made.cluster.append(at, b"line")
-    made.lane.turn(lambda _most: made.lane.consumer.assign(SOURCES) or [])
+    made.running.turn(lambda _most: made.running.consumer.assign(SOURCES) or [])
     yield made
-    made.lane.kill()
+    made.running.kill()
 
 
 def read(world, count):
     """A turn in which the lane reads records, and publishes them."""
-    world.lane.turn(lambda _most: world.lane.consumer.deliver(count))
+    world.running.turn(lambda _most: world.running.consumer.deliver(count))
 
 
 def rest(world):
@@ -36,84 +36,72 @@ def rest(world):
     read(world, 0)
 
 
-def read_on(world, at, count):
-    """The other member has the partition for a while."""
-    world.rival_takes([at])
-    world.rival_reads(at, count)
-    world.rival_returns([at])
-
-
-def committed(world):
-    """The group's offsets, as numbers."""
-    return [world.cluster.committed_offset(at) for at in SOURCES]
-
-
 @pytest.mark.parametrize("arrived", [0, 1, 2])
 def test_partition_is_lost_while_its_commit_runs(world, arrived):
     """However many of its requests had arrived: the other member goes on where the group says, and so do we."""
-    world.lane.journal.holds_all = True
+    world.running.journal.holds_all = True
     read(world, 3)
     for _ in range(arrived):
-        world.lane.producer.advance()
+        world.running.producer.advance()
 
     def lost(_most):
-        consumer = world.lane.consumer
+        consumer = world.running.consumer
         world.cluster.expel(consumer.member)
         consumer.lose()
-        read_on(world, S0, 2)
+        world.rival_reads_on([S0], 2)
         consumer.assign(SOURCES)
         return []
 
-    world.lane.turn(lost)
+    world.running.turn(lost)
     world.check()
     read(world, 1)
     rest(world)
     world.drain()
 
-    assert committed(world) == [5, 5, 5]
+    assert world.committed == [5, 5, 5]
 
 
 @pytest.mark.parametrize("end", [End.COMMITTED, End.REFUSED])
 @pytest.mark.parametrize("arrived", [0, 1])
 def test_commit_ends_inside_a_revoke(world, end, arrived):
     """It is waited for. If it is aborted, what stays is read again, and nobody seeks in what leaves."""
-    world.lane.producer.ends = [end]
+    world.running.producer.ends = [end]
     read(world, 8)
     for _ in range(arrived):
-        world.lane.producer.advance()
+        world.running.producer.advance()
     landed = arrived and end is End.COMMITTED
     running: list[bool] = []
 
     def revoke(_most):
-        found = world.lane.consumer.deliver(2)
-        world.lane.consumer.revoke([S0])
-        running.append(world.lane.producer.is_committing)
-        read_on(world, S0, 4)
-        return found + world.lane.consumer.deliver(1)
+        found = world.running.consumer.deliver(2)
+        world.running.consumer.revoke([S0])
+        running.append(world.running.producer.is_committing)
+        world.rival_reads_on([S0], 4)
+        return found + world.running.consumer.deliver(1)
 
-    world.lane.turn(revoke)
+    world.running.turn(revoke)
     rest(world)
 
     assert running == [False]
-    assert committed(world) == ([5, 5, 1] if landed else [4, 0, 0])
+    assert world.committed == ([5, 5, 1] if landed else [4, 0, 0])
     world.drain()
 
 
 def test_records_of_before_an_abort_inside_a_revoke_do_not_move_on(world):
     """The same call of `consume` has given records behind those of the aborted batch: that is read again first."""
-    world.lane.producer.ends = [End.REFUSED]
+    world.running.producer.ends = [End.REFUSED]
     read(world, 2)
 
     def revoke(_most):
-        found = world.lane.consumer.deliver(5)
-        world.lane.consumer.revoke([T0])
+        found = world.running.consumer.deliver(5)
+        world.running.consumer.revoke([T0])
         return found
 
-    world.lane.turn(revoke)
+    world.running.turn(revoke)
     read(world, 10)
     rest(world)
 
-    assert committed(world) == [5, 5, 0]
+    assert world.committed == [5, 5, 0]
     world.drain()
 
 
@@ -122,16 +110,16 @@ def test_records_of_a_partition_that_leaves_in_the_same_call_are_not_ours(world,
     """They were read before it left. Whoever has it next reads them; if it is us, from where the other has come to."""
 
     def revoke(_most):
-        found = world.lane.consumer.deliver(7)
-        world.lane.consumer.revoke([S0])
-        read_on(world, S0, 2)
+        found = world.running.consumer.deliver(7)
+        world.running.consumer.revoke([S0])
+        world.rival_reads_on([S0], 2)
         if returns:
-            world.lane.consumer.assign([S0])
+            world.running.consumer.assign([S0])
         return found
 
-    world.lane.turn(revoke)
+    world.running.turn(revoke)
     rest(world)
-    assert committed(world) == [2, 2, 0]
+    assert world.committed == [2, 2, 0]
     world.drain()
 
 
@@ -139,116 +127,116 @@ def test_member_that_knows_it_is_expelled_commits_nothing(world):
     """The group would take offsets of nobody in particular."""
 
     def expel(_most):
-        found = world.lane.consumer.deliver(3)
-        world.cluster.expel(world.lane.consumer.member)
-        world.lane.consumer.is_unknown = True
+        found = world.running.consumer.deliver(3)
+        world.cluster.expel(world.running.consumer.member)
+        world.running.consumer.is_unknown = True
         return found
 
-    world.lane.turn(expel)
-    assert committed(world) == [0, 0, 0]
+    world.running.turn(expel)
+    assert world.committed == [0, 0, 0]
     assert world.cluster.open == []
     world.drain()
 
 
 def test_going_back_is_tried_again_while_there_is_no_fetcher(world):
     """A partition that was assigned this moment cannot be sought in."""
-    world.lane.producer.ends = [End.REFUSED]
+    world.running.producer.ends = [End.REFUSED]
     read(world, 7)
-    world.lane.consumer.refused_seeks = 3
+    world.running.consumer.refused_seeks = 3
     rest(world)
     read(world, 7)
     rest(world)
 
-    assert committed(world) == [5, 2, 0]
+    assert world.committed == [5, 2, 0]
     world.drain()
 
 
 def test_nobody_seeks_in_a_partition_that_is_not_ours(world):
     """It would be tried until the process gives up."""
-    assignment = Assignment(world.lane.consumer)
+    assignment = Assignment(world.running.consumer)
     assignment.add_partitions([S0])
     assignment.seek_back({S0: 3, ("s", 7): 1})
 
-    assert world.lane.consumer.assigned[S0] == 3
+    assert world.running.consumer.assigned[S0] == 3
 
 
 @pytest.mark.parametrize("produced", [0, 1, 2])
 def test_publishing_fails_half_way(world, produced):
     """Nothing of the batch is visible, nor of the one that was read meanwhile; both are read again."""
-    world.lane.producer.ends, world.lane.producer.produces = [End.PRODUCE_REFUSED], produced
+    world.running.producer.ends, world.running.producer.produces = [End.PRODUCE_REFUSED], produced
     read(world, 3)
 
-    assert committed(world) == [0, 0, 0]
+    assert world.committed == [0, 0, 0]
     world.check()
     read(world, 3)
     rest(world)
-    assert committed(world) == [3, 0, 0]
+    assert world.committed == [3, 0, 0]
     world.drain()
 
 
 def test_two_batches_are_undone_at_once(world):
     """The one that was refused and the one that was processed meanwhile: reading goes on before both."""
-    world.lane.producer.ends = [End.REFUSED]
+    world.running.producer.ends = [End.REFUSED]
     read(world, 3)
     read(world, 4)
     read(world, 7)
     rest(world)
 
-    assert committed(world) == [5, 2, 0]
+    assert world.committed == [5, 2, 0]
     world.drain()
 
 
 def test_version_changes_while_a_commit_is_refused(world):
     """The batch is routed again, by the new version; what was set aside of a topic without a source is read later."""
-    world.lane.producer.ends = [End.REFUSED]
-    world.lane.versions.propose(VERSIONS[1], asked=False)
+    world.running.producer.ends = [End.REFUSED]
+    world.running.versions.propose(VERSIONS[1], asked=False)
     read(world, 12)
     read(world, 15)
     rest(world)
-    assert committed(world) == [5, 5, 0]
+    assert world.committed == [5, 5, 0]
 
-    world.lane.versions.propose(VERSIONS[2], asked=False)
+    world.running.versions.propose(VERSIONS[2], asked=False)
     rest(world)
     read(world, 15)
     rest(world)
-    assert committed(world) == [5, 5, 5]
+    assert world.committed == [5, 5, 5]
 
 
 def test_asked_to_stop_while_a_revoke_waits_for_the_cluster(world):
     """The lane ends without another batch, whatever came in the same call."""
-    world.lane.producer.ends = [End.STOPPED]
+    world.running.producer.ends = [End.STOPPED]
     read(world, 3)
 
     def revoke(_most):
-        world.lane.consumer.revoke([S0])
-        return world.lane.consumer.deliver(3)
+        world.running.consumer.revoke([S0])
+        return world.running.consumer.deliver(3)
 
-    world.lane.turn(revoke)
+    world.running.turn(revoke)
 
-    assert not world.lane.is_parked
-    assert world.lane.error is None
-    assert committed(world) == [0, 0, 0]
+    assert not world.running.is_parked
+    assert world.running.error is None
+    assert world.committed == [0, 0, 0]
     world.end_with(None)
     world.drain()
 
 
 def test_client_breaks_inside_a_revoke(world):
     """A fatal error is not swallowed by the callback: the lane ends with it, and another one goes on."""
-    world.lane.producer.ends = [End.FATAL]
+    world.running.producer.ends = [End.FATAL]
     read(world, 3)
-    world.lane.turn(lambda _most: world.lane.consumer.revoke([S0]) or [])
+    world.running.turn(lambda _most: world.running.consumer.revoke([S0]) or [])
 
-    assert isinstance(world.lane.error, FatalError)
+    assert isinstance(world.running.error, FatalError)
     world.end_with(FatalError)
     world.drain()
 
 
 def test_commit_has_landed_though_the_call_failed(world):
     """The answer to the end of the transaction was lost: what it has made visible is not read again."""
-    world.lane.producer.ends = [End.LOST_ANSWER]
+    world.running.producer.ends = [End.LOST_ANSWER]
     read(world, 3)
     rest(world)
-    assert committed(world) == [3, 0, 0]
+    assert world.committed == [3, 0, 0]
 
     read(world, 4)
     rest(world)
