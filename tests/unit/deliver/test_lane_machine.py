@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from tests.conftest import examples
-from tests.fake_kafka.group_machine import GroupMachine
+from tests.fake_kafka.group_machine import BAD_ENDS, GroupMachine, drawn
 
 from .lane_world import BAD, SOURCES, World
 
@@ -30,6 +30,20 @@ class LaneMachine(GroupMachine, sources=SOURCES, values=(b"event", BAD)):
         open_batches = self.world.running.thread.open
         if open_batches:
             self.world.answer(number % len(open_batches), left=lambda event: event.offset % 3 < left)
+
+    @rule(at=drawn("source"), values=drawn("values"), arrive=st.integers(0, 2), end=st.none() | BAD_ENDS)
+    def deliver(self, at, values, arrive, end):
+        """Events come, are read and answered; their commit begins, of which *arrive* requests arrive. How it ends."""
+        self.append(at, values, gap=False)
+        self.turn([("assign", self.sources)])
+        self.read(5, 0.1)
+        self.read(0, 0.1)
+        self.world.answer_all()
+        if end is not None:
+            self.break_next(end, produces=len(values) // 2)
+        self.read(0, 1.1)
+        for _ in range(arrive):
+            self.arrive()
 
     @rule(name=st.sampled_from(["first", "second"]), records=st.integers(1, 3))
     def edit(self, name, records):
