@@ -84,9 +84,9 @@ class FakeConsumer:
             self.listener.on_lost(gone)
 
     def deliver(self, most: int) -> list[Message]:
-        """The next records, partition by partition."""
+        """The next records, partition by partition; none while the cluster is away."""
         found: list[Message] = []
-        for at in self.assigned:
+        for at in [] if self.cluster.is_away else self.assigned:
             if at in self.paused:
                 continue
             if self.assigned[at] is None and not self.cluster.is_unstable(at):
@@ -152,15 +152,19 @@ class FakeConsumer:
 
     def fetch_committed(self, partitions: Iterable[Partition], seconds: float) -> list[CommittedOffset]:
         asked = [*partitions]
-        if any(self.cluster.is_unstable(at) for at in asked):
+        if not self._answers(asked):
             self.cluster.sleep(seconds)
-        if any(self.cluster.is_unstable(at) for at in asked):
+        if not self._answers(asked):
             raise refusal(KafkaError._TIMED_OUT)
         known = self.cluster.committed
         return [CommittedOffset(at, *known[at]) for at in asked if at in known]
 
     def is_deaf(self, partitions: Iterable[Partition], _seconds: float) -> bool:
-        return not any(self.cluster.is_unstable(at) for at in partitions)
+        return self._answers(partitions)
+
+    def _answers(self, asked: Iterable[Partition]) -> bool:
+        """Whether the group says what it has committed."""
+        return not self.cluster.is_away and not any(self.cluster.is_unstable(at) for at in asked)
 
     def group_metadata(self) -> object | None:
         return (self.member, self.generation) if self.member and not self.is_unknown else None
@@ -207,6 +211,8 @@ class FakeLookup:
 
     def take(self) -> dict[Partition, Found]:
         answers: dict[Partition, Found] = {}
+        if self._cluster.is_away:
+            return answers
         for at in [at for at in self._waiting if not self._cluster.is_unstable(at)]:
             offset, text = self._cluster.committed.get(at, (None, ""))
             log = LogRange(self.lows.get(at, 0), len(self._cluster.logs[at])) if self._waiting.pop(at) else None
@@ -249,6 +255,7 @@ class FakeProducer:
         self._end = End.COMMITTED
 
     def initialise(self) -> None:
+        self.cluster.await_return()
         self._epoch = self.cluster.register(self._name)
 
     def renew(self) -> None:
@@ -293,7 +300,7 @@ class FakeProducer:
     def advance(self) -> None:
         """One more request of the running commit arrives: offsets first, then the end."""
         transaction = self._transaction
-        if not self._committing or transaction is None or transaction.state != OPEN:
+        if not self._committing or transaction is None or transaction.state != OPEN or self.cluster.is_away:
             return
         if self._pending is not None:
             if self._end in {End.REFUSED, End.PRODUCE_REFUSED} or self._epoch != self.cluster.epochs[self._name]:
@@ -313,6 +320,7 @@ class FakeProducer:
             self._committing = False
             self._transaction = None
             raise StoppedError if end is End.STOPPED else FatalError("the client is broken", fenced=False)
+        self.cluster.await_return()
         self.advance()
         self.advance()
         self._committing, self._transaction = False, None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import zlib
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -55,6 +56,8 @@ class FakeCluster:
         self.owners: dict[Partition, str] = {}
         """The member that each partition is given to, until that has given it back or has been expelled."""
         self.now = 0.0
+        self.away_until = 0.0
+        """Until then no client hears of it; members and transactions grow old meanwhile."""
         self.open: list[FakeTransaction] = []
         self.epochs: dict[str, int] = {}
         self.before_accept: Callable[[dict, object], None] = lambda _offsets, _member: None
@@ -93,6 +96,18 @@ class FakeCluster:
         self.on_sleep()
         for each in [each for each in self.open if each.began + self._seconds < self.now]:
             self.abort(each)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether no client hears of it now."""
+        return self.now < self.away_until
+
+    def await_return(self) -> None:
+        """Time passes until clients hear of it."""
+        if self.is_away:
+            seconds, self.away_until = self.away_until - self.now, inf
+            self.sleep(seconds)
+            self.away_until = 0.0
 
     # Logs and transactions
 

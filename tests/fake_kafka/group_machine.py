@@ -129,6 +129,11 @@ class GroupMachine(RuleBasedStateMachine):
         if end is End.FATAL:
             self.may_end = FatalError
 
+    @rule(seconds=st.sampled_from([1, 5, 10]))
+    def go_away(self, seconds):
+        """No client hears of the cluster; transactions that are open for long have ended when it is back."""
+        self.world.cluster.away_until = self.world.cluster.now + seconds
+
     @rule(count=st.integers(1, 3))
     def refuse_seeks(self, count):
         """Partitions that were assigned just now have no fetcher."""

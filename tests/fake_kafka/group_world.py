@@ -166,7 +166,7 @@ class GroupWorld:
     def rival_reads(self, at: Partition, most: int, *, dies: bool = False) -> None:
         """The other member takes records through a transaction, or dies before its end."""
         cluster = self.cluster
-        if cluster.owners.get(at) != RIVAL or cluster.is_unstable(at):
+        if cluster.owners.get(at) != RIVAL or cluster.is_unstable(at) or cluster.is_away:
             return
         transaction, end = cluster.begin(RIVAL), cluster.committed_offset(at)
         for offset, record in cluster.read(at, end, most):
@@ -196,6 +196,7 @@ class GroupWorld:
     def drain(self) -> None:
         """Whatever was wrong is over: the lane gets everything and comes to the end of all logs, and stays there."""
         self.running.producer.ends.clear()
+        self.cluster.away_until = 0.0
         self.end_trouble()
         self.rival_returns(self.sources)
         for turn in range(max(self.turns_to_end, _CALM_TURNS)):

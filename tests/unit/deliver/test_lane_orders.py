@@ -376,3 +376,23 @@ def test_a_process_whose_name_is_taken_ends_without_another_commit(make_world):
     assert world.running.error.fenced
     assert world.running.consumer.closed
     assert world.committed == [0, 0]
+
+
+@pytest.mark.parametrize(("seconds", "landed"), [(5, True), (10, False)])
+def test_cluster_is_away_while_a_commit_runs(make_world, seconds, landed):
+    """The commit comes through behind that, or is tried again; nothing is sent again, and the letter is there once."""
+    world = make_world(BAD, b"event")
+    read(world)
+    rest(world, 0.1)
+    world.answer_all()
+    world.cluster.sleep(1.1)
+    world.running.turn(lambda _most: [])
+    world.running.producer.advance()  # the group has the offsets; the end of the transaction has not arrived
+    world.cluster.away_until = world.cluster.now + seconds
+    world.running.turn(lambda _most: world.running.consumer.revoke([S1]) or [])
+    assert world.committed == [2, 0]
+    assert world.letters() == {("s", 0, 0): 1}
+    written = [record for record in world.cluster.logs["dead", 0] if record is not None]
+    assert len(written) == (1 if landed else 2), "with those of aborted transactions"
+    rest(world)
+    assert len(world.running.thread.sent) == 2

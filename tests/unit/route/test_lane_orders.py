@@ -245,16 +245,30 @@ def test_commit_has_landed_though_the_call_failed(world):
 
 def test_a_damaged_batch_makes_a_process_unready_until_it_is_read(world):
     """What comes with the error is routed, from the partition itself and from others. The reason says what to do."""
-    consumer = world.lane.consumer
-    world.lane.turn(lambda most: [*consumer.deliver(min(most, 7)), DamagedBatch(5, *reversed(S0))])
+    consumer = world.running.consumer
+    world.running.turn(lambda most: [*consumer.deliver(min(most, 7)), DamagedBatch(5, *reversed(S0))])
     rest(world)
-    assert committed(world) == [5, 2, 0]
-    assert world.lane.lane.unready_reason == (
+    assert world.committed == [5, 2, 0]
+    assert world.running.lane.unready_reason == (
         "s [0] stands still before offset 5, a batch of records whose bytes are damaged: restore the partition from a "
         "good replica, or set `route_lane.on_unreadable: skip`"
     )
 
     world.cluster.append(S0, b"line")
     read(world, 1)
-    assert world.lane.lane.unready_reason == ""
+    assert world.running.lane.unready_reason == ""
+    world.drain()
+
+
+@pytest.mark.parametrize(("seconds", "landed"), [(5, True), (10, False)])
+def test_cluster_is_away_while_a_commit_runs(world, seconds, landed):
+    """The commit comes through behind that; if a transaction may not take as long, the batch is read again."""
+    read(world, 3)
+    world.cluster.away_until = world.cluster.now + seconds
+    rest(world)
+    assert world.committed == [3 if landed else 0, 0, 0]
+
+    read(world, 3)
+    rest(world)
+    assert world.committed == ([5, 1, 0] if landed else [3, 0, 0])
     world.drain()
