@@ -322,7 +322,7 @@ def test_a_damaged_batch_makes_a_process_unready_until_it_is_read(make_world):
     rest(world, 0.1)
     world.answer_all()
     rest(world)
-    assert committed(world) == [2, 1]
+    assert world.committed == [2, 1]
     assert world.running.lane.unready_reason == (
         "s [0] stands still before offset 2, a batch of records whose bytes are damaged: restore the partition from a "
         "good replica, or stop all processes of this sink and move the offset of group g behind the batch"
