@@ -252,6 +252,8 @@ def _expanded(value: Any, path: str, env: Mapping[str, str], problems: Problems)
     text, wrong = expand(value, env)
     for message in wrong:
         problems.add(path, message)
+    if isinstance(text, FromEnv) and not text.literal:
+        problems.hide(str(text), value)
     return text
 
 

@@ -16,6 +16,9 @@ MAX_ECHO = 60
 """How much of a wrong value a message repeats."""
 
 
+_SHORTEST_HIDDEN: Final = 6
+"""What is shorter is in any message by chance, and nobody's secret."""
+
 ERROR: Final = "error"
 WARNING: Final = "warning"
 
@@ -77,15 +80,26 @@ class Problems:
     keys: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     errors: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    _references: dict[str, str] = field(default_factory=dict)
+
+    def hide(self, value: str, reference: str) -> None:
+        """Let messages say *reference*, as the file does, where they would repeat *value* from the environment."""
+        if len(value) >= _SHORTEST_HIDDEN:
+            self._references[value] = reference
 
     def add(self, path: str, message: str, *, at_key: bool = False) -> None:
         """Note a problem with the value at *path*, or with the key itself."""
         line, column = self._position(path, at_key=at_key)
-        self.errors.append(Problem(path, message, line, column))
+        self.errors.append(Problem(path, self._hidden(message), line, column))
 
     def warn(self, path: str, message: str) -> None:
         """Note a warning about the value at *path*."""
-        self.warnings.append(Problem(path, message, *self._position(path, at_key=False), WARNING))
+        self.warnings.append(Problem(path, self._hidden(message), *self._position(path, at_key=False), WARNING))
+
+    def _hidden(self, message: str) -> str:
+        for value in sorted(self._references, key=len, reverse=True):  # one may be a part of another
+            message = message.replace(value, self._references[value])
+        return message
 
     def _position(self, path: str, *, at_key: bool) -> tuple[int | None, int | None]:
         if at_key and path in self.keys:

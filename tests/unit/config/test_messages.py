@@ -286,3 +286,35 @@ def test_a_problem_is_one_printable_line_wherever_it_is_shown():
     (problem,) = failed.value.problems
     assert str(problem) == r"10:1: a\n1:1: b\x1b[31m\u202e: unknown key"
     assert str(failed.value).count("\n") == 1
+
+
+SINK = "sinks: {s: {type: webhook, url: 'https://h.example.org/', from: %s}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SMALL + SINK % "'${NAME}'", "sinks.s.from: no route writes to ${NAME}"),
+        (SMALL + SINK % "['${NAME}', '${NAME}']", "sinks.s.from[1]: '${NAME}' is listed twice"),
+        (SMALL.replace("format: envoy", "format: '${NAME}'"), f"routes[0].format: must be {ANY_FORMAT}, "),
+        (SMALL.replace("from: logs", "from: '${NAME}'"), "routes[0].from: "),
+    ],
+)
+def test_no_message_repeats_what_came_from_the_environment(text, message):
+    """It may be a secret in the wrong place, or the wrong variable: the message says which variable it was."""
+    problems = problems_of(text, {"NAME": "hunter2-hunter2"})
+
+    assert any(message in problem for problem in problems), problems
+    assert not any("hunter2" in problem for problem in problems)
+
+
+def test_of_values_within_each_other_the_longest_is_hidden_first():
+    """Else what is left of it would be shown."""
+    text = SMALL + SINK % "['${LONG}', '${SHORT}']"
+
+    problems = problems_of(text, {"LONG": "hunter2-hunter3", "SHORT": "hunter2"})
+
+    assert [problem.partition(": ")[2] for problem in problems] == [
+        "sinks.s.from[0]: no route writes to ${LONG}",
+        "sinks.s.from[1]: no route writes to ${SHORT}",
+    ]
