@@ -103,7 +103,6 @@ def open_producer(
 class _Transaction:
     """One transaction, and how far the thread that commits it has come."""
 
-    client: Producer
     began: float
     called: float = 0.0
     """When the last call into the client began."""
@@ -140,7 +139,7 @@ class TransactionalProducer:
         self._pause = retry_seconds
         self._committer = DaemonThreads(1, "commit")
         self._commit: Future[None] | None = None
-        self._transaction = _Transaction(self._producer, 0.0)
+        self._transaction = _Transaction(0.0)
         self._hung = 0
 
     def initialise(self) -> None:
@@ -159,7 +158,7 @@ class TransactionalProducer:
 
     def begin(self) -> None:
         """Open a transaction; `await_commit` has returned for the one before."""
-        self._transaction = _Transaction(self._producer, time.monotonic())
+        self._transaction = _Transaction(time.monotonic())
         self._call(self._producer.begin_transaction)
 
     def produce(
@@ -246,16 +245,21 @@ class TransactionalProducer:
         except KafkaException as exc:
             metrics.TRANSACTIONS.labels("aborted").inc()
             raise self._abort_after(exc.args[0]) from None
+        finally:
+            del commit  # its error would hold this frame, and with all others the client that was replaced
         metrics.TRANSACTIONS.labels("committed").inc()
 
     def _wait_for(self, commit: Future[None]) -> None:
         """Wait for the committing thread, unless it hangs inside librdkafka (its issues 5456 and 5511)."""
-        while True:
-            try:
-                return commit.result(_POLL_SECONDS)
-            except FutureTimeoutError:
-                if time.monotonic() > self._transaction.called + _STUCK_SECONDS:
-                    raise self._replace_hung() from None
+        try:
+            while True:
+                try:
+                    return commit.result(_POLL_SECONDS)
+                except FutureTimeoutError:
+                    if time.monotonic() > self._transaction.called + _STUCK_SECONDS:
+                        raise self._replace_hung() from None
+        finally:
+            del commit  # as in `await_commit`
 
     def _replace_hung(self) -> TransactionAbortedError:
         """Leave the thread that hangs, and its client, and go on with new ones; what to raise then.
@@ -268,7 +272,7 @@ class TransactionalProducer:
         if self._hung > _MOST_HUNG:
             text = f"the Kafka client does not come back from a commit, for the {self._hung}th time"
             raise StuckError(text, fenced=False)
-        keep_client(transaction.client)
+        keep_client(self._producer)
         self._committer.shutdown(wait=False)
         self._committer = DaemonThreads(1, "commit")
         metrics.TRANSACTIONS.labels("aborted").inc()
@@ -364,6 +368,8 @@ class TransactionalProducer:
                 error: KafkaError = exc.args[0]
                 if error.fatal() or error.txn_requires_abort() or not error.retriable():
                     raise
+                if commit is not None and commit.is_abandoned:
+                    raise StoppedError from None  # what the former client says of the cluster is old
                 if self._give_up():
                     raise StoppedError from None
                 if time.monotonic() > by:

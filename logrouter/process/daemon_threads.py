@@ -91,6 +91,7 @@ class _Call:
             result = self._work()
         except BaseException as error:  # noqa: BLE001 - raised by whoever waits for the result
             self.future.set_exception(error)
+            self = None  # type: ignore[assignment]  # noqa: PLW0642 - it holds this frame: a cycle, as in the library's
         else:
             self.future.set_result(result)
 

@@ -1,6 +1,8 @@
 """The transactional producer: each kind of Kafka error ends in its one way, and nothing is lost on any of them."""
 
+import gc
 import threading
+import weakref
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -205,6 +207,51 @@ def test_client_whose_transaction_was_aborted_is_not_used_again():
     assert [client.calls for client in clients] == [["init", "begin", "produce", "abort"], ["init", "begin", "produce"]]
 
 
+class NativeProducer:
+    """Stands in for librdkafka where it counts what holds a client: its calls have no frame that would."""
+
+    def _succeed(*_args):
+        pass
+
+    def _fail(*_args):
+        raise KafkaException(ABORTABLE)
+
+    init_transactions = begin_transaction = abort_transaction = send_offsets_to_transaction = staticmethod(_succeed)
+    commit_transaction = staticmethod(_fail)
+
+
+@pytest.fixture
+def _no_collector():
+    """The route lane has Python look for cycles hardly ever."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_client_that_was_replaced_goes_at_once():
+    """It has threads and connections, and aborts may be many: a deleted topic, a lost permission."""
+    made = []
+
+    def make():
+        client = NativeProducer()
+        made.append(weakref.ref(client))
+        return client
+
+    producer = TransactionalProducer(
+        make, timeout_seconds=60.0, give_up=lambda: False, waiting=lambda _error: None, retry_seconds=0
+    )
+    producer.initialise()
+    for _ in range(2):
+        producer.begin()
+        producer.commit_later([], None)
+        with pytest.raises(TransactionAbortedError):
+            producer.await_commit()
+    producer.close()
+
+    assert [client() is not None for client in made] == [False, False, True]
+
+
 def test_client_that_does_not_find_the_cluster_again_is_replaced(monkeypatch):
     """It may have no connection left after an outage and make none: long after the transaction's time a new one does.
 
@@ -221,27 +268,25 @@ def test_client_that_does_not_find_the_cluster_again_is_replaced(monkeypatch):
 class HangingProducer(ScriptedProducer):
     """Stands in for librdkafka when a call does not come back before it is *released*."""
 
-    def __init__(self, hangs_in, released):
-        super().__init__()
+    def __init__(self, hangs_in, released, **script):
+        super().__init__(**script)
         self.hangs_in = hangs_in
         self.released = released
         self.thread = None
 
     def _answer(self, name):
-        super()._answer(name)
         if name == self.hangs_in:
             self.thread = threading.current_thread()
             self.released.wait(HANG_SECONDS)
+        super()._answer(name)
 
 
-def commit_with(clients, times, monkeypatch):
+def commit_with(clients, times, monkeypatch, waiting=lambda _error: None):
     """That many transactions, each with a client of *clients* until it hangs; how each ended, None for well."""
     monkeypatch.setattr(transaction, "_STUCK_SECONDS", 0.0)
     monkeypatch.setattr(transaction, "_POLL_SECONDS", 0.01)
     left = iter(clients)
-    producer = TransactionalProducer(
-        lambda: next(left), timeout_seconds=60.0, give_up=lambda: False, waiting=lambda _error: None
-    )
+    producer = TransactionalProducer(lambda: next(left), timeout_seconds=60.0, give_up=lambda: False, waiting=waiting)
     producer.initialise()
     for _ in range(times):
         producer.begin()
@@ -276,6 +321,19 @@ def test_a_commit_that_does_not_come_back_is_left_and_a_new_client_goes_on(monke
     hanging.thread.join(HANG_SECONDS)
     assert not hanging.thread.is_alive()
     assert hanging.calls == calls.split()
+
+
+def test_what_a_client_that_hung_says_of_the_cluster_is_not_listened_to(monkeypatch):
+    """A new one has been answered since: the cluster is not away."""
+    released, heard = threading.Event(), []
+    hanging = HangingProducer("commit", released, commit=[RETRIABLE])
+    ends = commit_with([hanging, ScriptedProducer()], 1, monkeypatch, waiting=heard.append)
+
+    assert [*ends] == [UnknownOutcomeError]
+    released.set()
+    hanging.thread.join(HANG_SECONDS)
+    assert not hanging.thread.is_alive()
+    assert heard == []
 
 
 def test_a_process_leaves_only_so_many_clients_that_hang(monkeypatch):
