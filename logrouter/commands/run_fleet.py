@@ -56,6 +56,8 @@ class RunFleet:
         self._program, self._given, self._tables = program, given, tables
         self._instance, self._routes = instance, routes
         self._ports: dict[tuple[str, str], _Port] = {}
+        self._held: dict[tuple[str, str], frozenset[int]] = {}
+        """All ports that each was given: until it is restarted it has a former one, and nobody tells us of that."""
 
     def wanted(self, settings: Settings) -> list[WantedChild]:
         """The processes for *settings*, the next version after those of the call before."""
@@ -91,19 +93,20 @@ class RunFleet:
         Who was given one for the same keeps it, as it may be running; *lanes* are the ports of both lanes.
         """
         wanted = dict(_configured_ports(settings))
-        # Also of those whose port has changed in the file: they have the former one until they are restarted.
-        taken = {*lanes, *(port.given for key, port in self._ports.items() if key in wanted)}
+        held = {key: ports for key, ports in self._held.items() if key in wanted}
         found = {}
         for key, configured in wanted.items():
             former = self._ports.get(key)
             if former is not None and former.configured == configured:
                 found[key] = former
                 continue
+            taken = {*lanes}.union(*(ports for other, ports in held.items() if other != key))
             given = configured
             while given and given in taken:
                 given = given + 1 if given < _LAST_PORT else 0
-            taken.add(given)
+            held[key] = held.get(key, frozenset()) | {given}
             found[key] = _Port(configured, given)
+        self._held = held
         return found
 
 

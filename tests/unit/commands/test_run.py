@@ -173,6 +173,21 @@ def test_a_port_stays_with_its_process(follow):
     follow(text(hook=0), work)
 
 
+def test_a_former_port_is_given_to_nobody_while_its_process_may_have_it(follow):
+    """However many versions ago it was: a process keeps its port until it is restarted. It may have it again."""
+
+    def work(edits, _):
+        assert ports(edits.wanted(text(first=0, hook=9200))) == {"sink-first": 9102, "sink-hook": 9200}
+        assert ports(edits.wanted(text(first=0, hook=9200, x=9101))) == {
+            "sink-first": 9102,
+            "sink-hook": 9200,
+            "sink-x": 9103,
+        }
+        assert ports(edits.wanted(text(first=0, hook=0, x=9101)))["sink-hook"] == 9101
+
+    follow(text(hook=0), work)
+
+
 def test_what_a_sink_reads_only_when_it_starts_goes_with_it(follow):
     """So that the supervisor can say what another port asks for."""
 
