@@ -120,18 +120,22 @@ class Delivery:
         admitted = [index for index, skipped in enumerate(settled) if skipped is None]
         deadline = self._clock() + self._give_up
         parts: deque[Sequence[int]] = deque([admitted] if admitted else [])
+        has_room = True
         while parts and not self._retired:
             part = parts.popleft()
             results = await self._attempt([events[index] for index in part])
             again, smaller, together, beside = [], [], [], []
             several = sum(isinstance(result, Retry) and result.in_halves for result in results) > 1
             for index, result in zip(part, results, strict=True):
-                if isinstance(result, Retry) and result.in_halves and several:
-                    smaller.append(index)  # also when its time is over: nobody has tried it in a request that fits
-                elif isinstance(result, Retry):
-                    if self._clock() < deadline or self._retired:  # another target may take it at once
+                if isinstance(result, Retry):
+                    in_time = self._clock() < deadline or self._retired  # another target may take it at once
+                    if result.in_halves and several and (in_time or has_room):
+                        smaller.append(index)  # else given up before anybody has tried it in a request that fits
+                    elif in_time:
                         again.append(index)
                     else:
+                        # Each try takes a pause: when the time is over, one alone shows that none gets through.
+                        has_room = has_room and not result.in_halves
                         settled[index] = Refused(result.status, f"given up: {result.detail or result.trouble}")
                 elif isinstance(result, RefusedTogether):
                     together.append((index, result))
@@ -139,6 +143,7 @@ class Delivery:
                     beside.append(index)
                 else:
                     settled[index] = result
+            has_room = has_room or DELIVERED in results
             if len(beside) == len(part):  # the one that is to blame is not among them: nobody knows, after all
                 together = [
                     (index, RefusedTogether(0, "refused for another event, which was not named")) for index in part

@@ -91,8 +91,8 @@ class Narrow(MemorySink):
     """Has room for two events at a time, and says so."""
 
     def classify(self, answer: tuple[list[bytes], object], events: Sequence[RawRecord]) -> Sequence[Result]:
-        request, _ = answer
-        told = [IN_HALVES] * len(events) if len(request) > 2 else None
+        request, told = answer
+        told = [IN_HALVES] * len(events) if len(request) > 2 else told
         return super().classify((request, told), events)
 
 
@@ -114,6 +114,40 @@ def test_an_event_alone_that_a_target_has_no_room_for_is_sent_again():
     assert deliver(MemorySink([[IN_HALVES]]), events(b"a"), give_up_seconds=0) == [
         Refused(429, "given up: too many bytes")
     ]
+
+
+class Full(MemorySink):
+    """Has room for nothing, and says so; each answer takes a minute, as pauses do."""
+
+    now = 0.0
+
+    def classify(self, answer: tuple[list[bytes], object], events: Sequence[RawRecord]) -> Sequence[Result]:
+        self.now += 60
+        request, _ = answer
+        return super().classify((request, [IN_HALVES] * len(events)), events)
+
+
+@pytest.mark.parametrize("minutes", [0, 3, 20])
+def test_events_are_given_up_in_time_by_a_target_that_has_no_room_for_one_alone(minutes):
+    """It says so for one that is alone, and is not asked for each of the others: a batch may have thousands."""
+    sink = Full()
+    settled = deliver(sink, events(*[b"x"] * 512), give_up_seconds=60 * minutes, clock=lambda: sink.now)
+
+    assert settled == [Refused(429, "given up: too many bytes")] * 512
+    assert len(sink.requests) <= 2 * (minutes + 10)
+
+
+def test_an_event_that_there_is_no_room_for_takes_no_other_with_it():
+    """When its time is over as well, those beside it are tried in requests that fit, as soon as one gets through."""
+
+    class Picky(Narrow):
+        def classify(self, answer: tuple[list[bytes], object], events: Sequence[RawRecord]) -> Sequence[Result]:
+            request, told = answer
+            return super().classify((request, [IN_HALVES] * len(events) if b"big" in request else told), events)
+
+    settled = deliver(Picky(), events(b"big", *[b"x"] * 31), give_up_seconds=0)
+
+    assert settled == [Refused(429, "given up: too many bytes"), *[DELIVERED] * 31]
 
 
 def test_only_those_events_are_halved_that_there_was_no_room_for():
