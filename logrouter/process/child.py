@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -85,7 +86,9 @@ class StartedProcess:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to its group, if it runs."""
         if self._process.poll() is None:
-            os.killpg(self._process.pid, number)
+            # In a signal handler it may have ended all the same: amid a call that has just heard of it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
 
 class Child:

@@ -112,3 +112,17 @@ def test_a_sink_that_refuses_its_configuration_stops_nobody(caplog):
     assert code == 0
     assert ended() == [{"name": "sink", "code": 2, "restart_in": "60s"}]
     assert left["sink"] is None
+
+
+def test_a_signal_amid_the_news_that_a_child_has_ended_breaks_nothing(monkeypatch):
+    """SIGHUP is passed on in a signal handler: then the process is gone, and its code is not known yet."""
+    process = StartedProcess(python("raise SystemExit(7)"))
+    note_code = process._process._handle_exitstatus
+
+    def interrupted(status):
+        process.signal(signal.SIGHUP)
+        note_code(status)
+
+    monkeypatch.setattr(process._process, "_handle_exitstatus", interrupted)
+
+    assert process.wait(HANG_SECONDS) == 7
