@@ -48,8 +48,9 @@ def check_guard(options: SinkOptions, path: str, problems: Problems) -> None:
 
 def _refuse_host(host: str, networks: Sequence[Network]) -> str:
     """Why a host that is an address, or the name of this machine, is no target; "" if it is one, or any other name."""
-    name = host.removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, 6.3: loopback, whoever is asked
+    # Names below it are loopback as well by RFC 6761, 6.3, but the C library asks for them as for any other: they may
+    # be those of containers.
+    if host.removesuffix(".") == "localhost":
         return "loopback" if all(refuse_address(each, networks) for each in _LOOPBACK) else ""
     try:
         ip_address(host)
