@@ -15,7 +15,8 @@ import orjson
 from logrouter.sinks.contract import Delivered, Refused, Result, Skipped
 from logrouter.sinks.http_messages import HttpAnswer
 from tests.unit.sinks.stand_ins import STAND_INS, Verdict, as_request
-from tests.unit.sinks.worlds import CORPUS_OF_ANSWERS, event, pure_part, record, records
+from tests.unit.sinks.syslog_stand_in import SYSLOG
+from tests.unit.sinks.worlds import CORPUS_OF_ANSWERS, event, is_batching, marks_of, pure_part, record, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,18 +50,18 @@ def check_result(result: Any, status: int) -> None:
 
 def check_value(kind: str, data: bytes) -> None:
     """Encode a value together with an event, which must be in the request alone or beside it."""
-    sink, stand_in = pure_part(kind), STAND_INS[kind]
+    sink = pure_part(kind)
     encoded = sink.encode([record(1, data), *records(2)])
     first, second = encoded.settled
     if second is not None:
         raise AssertionError("a value has spoilt the event beside it")
     if not isinstance(first, Refused | Skipped | None):
         raise TypeError(f"{type(first).__name__} is nothing that may become of an event")
-    if not stand_in.batches and first is None:
+    if not is_batching(kind) and first is None:
         if encoded.size <= sink.max_request_bytes:
             raise AssertionError("two events in a request that holds one")
         return
-    marks = stand_in.marks(as_request(encoded.request)) or []
+    marks = marks_of(kind, encoded.request)
     if len(marks) != (first is None) + 1:
         raise AssertionError(f"{len(marks)} events in the request")
 
@@ -99,7 +100,8 @@ def sink_targets() -> dict[str, tuple[Callable[[str, bytes], None], Callable[[st
     """By name: what is run, its seeds, and the kind that both are given."""
     made = {}
     for kind in STAND_INS:
+        made[f"sink-answer:{kind.replace(' ', '-')}"] = check_answer, answers, kind
+    for kind in [*STAND_INS, *SYSLOG]:
         name = kind.replace(" ", "-")
-        made[f"sink-answer:{name}"] = check_answer, answers, kind
         made[f"sink-value:{name}"] = check_value, values, kind
     return made

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logrouter.config.options.sinks import WebhookOptions
+from logrouter.config.options.sinks import SyslogOptions, WebhookOptions
 from logrouter.config.settings import reread_config
 from logrouter.core.dead_letter import DeadLetterSettings
 from logrouter.core.redact.disclosure import STRICT
@@ -112,6 +112,7 @@ def open_delivery(sink: ConfiguredSink, **options: Any) -> Delivery:
         open_sink(sink),
         PaceLimits(o.connections, o.retry.first_pause_ms / 1000, o.retry.longest_pause_ms / 1000, o.events_per_second),
         give_up_seconds=math.inf if give_up is None else give_up,
+        in_order=isinstance(o, SyslogOptions) and o.connections == 1,  # a log is read in order
         admit=admission_of(o),
         mask=STRICT.text,
         **options,

@@ -8,9 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from logrouter.config.options.sinks import EventgateOptions, OpensearchOptions, SplunkOptions, WebhookOptions
+from logrouter.config.options.sinks import (
+    EventgateOptions,
+    OpensearchOptions,
+    SplunkOptions,
+    SyslogOptions,
+    WebhookOptions,
+)
 from logrouter.config.yaml.secrets import FromEnv
 from logrouter.deliver.opensearch_target import largest_answer, opensearch_protocol, template_setup
+from logrouter.deliver.syslog_target import syslog_sink
 from logrouter.sinks.acknowledged_sink import AcknowledgedSink
 from logrouter.sinks.eventgate.clients import ClientRate, ClientRules
 from logrouter.sinks.eventgate.protocol import MAX_ANSWER_BYTES, EventgateProtocol
@@ -37,6 +44,8 @@ _SECRET_LENGTH: Final = 12
 def open_sink(sink: ConfiguredSink) -> Sink:
     """The sink itself; it connects when it sends."""
     options = sink.options
+    if isinstance(options, SyslogOptions):
+        return syslog_sink(options, sink.tls, _guard_of(options))
     bounds = HttpBounds(
         timeout_seconds=options.timeout_seconds,
         connections=options.connections,
@@ -49,7 +58,7 @@ def open_sink(sink: ConfiguredSink) -> Sink:
         bounds = replace(bounds, max_answer_bytes=largest_answer(options))
     if isinstance(options, WebhookOptions):
         bounds = replace(bounds, secret_headers=frozenset(name.lower() for name in options.secret_headers or ()))
-    client = HttpClient(bounds, tls=sink.tls, guard=_guard_of(sink.options))
+    client = HttpClient(bounds, tls=sink.tls, guard=_guard_of(options))
     if isinstance(options, SplunkOptions) and options.acknowledge:
         protocol = _splunk_protocol(options, channel=str(uuid.uuid4()))
         return AcknowledgedSink(protocol, client, patience_seconds=options.acknowledge_seconds)

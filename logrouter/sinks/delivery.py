@@ -56,6 +56,7 @@ class Delivery:
         limits: PaceLimits,
         *,
         give_up_seconds: float = math.inf,
+        in_order: bool = False,
         admit: Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None = None,
         mask: Callable[[str], str] = str,
         clock: Callable[[], float] = time.monotonic,
@@ -63,6 +64,7 @@ class Delivery:
     ) -> None:
         """*name* is the sink's in topics.yaml. An event that could not be sent for *give_up_seconds* is refused.
 
+        With *in_order* no batch begins before the one that was handed in before it is over, with all of its attempts.
         *admit* says which events are not to be sent; it is asked once for each batch, in the order of the batches.
         *mask* makes of the target's words, which may repeat events, what may be shown. *clock* gives seconds that never
         go back, *draw* numbers from 0 to 1.
@@ -74,6 +76,7 @@ class Delivery:
         self._pace = Pace(limits, draw)
         self._give_up = give_up_seconds
         self._admit = admit
+        self._in_order = asyncio.Lock() if in_order else contextlib.nullcontext()
         self._mask = mask
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -105,7 +108,8 @@ class Delivery:
         """What became of each of *events*. None only after `retire`: the target may or may not have that event."""
         self._batches += 1
         try:
-            return await self._deliver(events)
+            async with self._in_order:
+                return await self._deliver(events)
         except asyncio.CancelledError:
             if self._batches == 1 and not self._retired:
                 self._forget_state()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from logrouter.sinks.address_ranges import Network
 
-_MAX_ADDRESSES: Final = 16
+MAX_ADDRESSES: Final = 16
 """Of one name: more say nothing more, and each is tried for as long as a connection may take."""
 _MAX_HOST: Final = 253
 _NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*+\.?", re.ASCII)
@@ -57,18 +57,30 @@ class TargetGuard:
             url = URL(text)
         except ValueError:
             raise GuardedAddressError("the URL can't be read") from None
-        if why := self._refuse_url(url):
+        why = self._refuse_way(url.scheme, url.port)
+        if not why and (url.user is not None or url.password is not None):
+            why = "a URL must not hold a user or a password"
+        if why := why or self._refuse_host(url.raw_host or ""):
             raise GuardedAddressError(why)
         return url
 
-    def _refuse_url(self, url: URL) -> str:
-        if url.scheme not in self.schemes:
-            return f"scheme {url.scheme[:20]!r} is not among {', '.join(sorted(self.schemes))}"
-        if url.port not in self.ports:
-            return f"port {url.port} is not among {', '.join(map(str, sorted(self.ports)))}"
-        if url.user is not None or url.password is not None:
-            return "a URL must not hold a user or a password"
-        host = url.raw_host or ""
+    def vet_target(self, scheme: str, host: str, port: int) -> None:
+        """The same for a target of another kind than HTTP, whose URL is taken apart already; *host* in small letters.
+
+        Raises:
+            GuardedAddressError: it may not be used; the text says why in one line.
+        """
+        if why := self._refuse_way(scheme, port) or self._refuse_host(host):
+            raise GuardedAddressError(why)
+
+    def _refuse_way(self, scheme: str, port: int | None) -> str:
+        if scheme not in self.schemes:
+            return f"scheme {scheme[:20]!r} is not among {', '.join(sorted(self.schemes))}"
+        if port not in self.ports:
+            return f"port {port} is not among {', '.join(map(str, sorted(self.ports)))}"
+        return ""
+
+    def _refuse_host(self, host: str) -> str:
         if _is_address(host):
             why = self.refuse_address(host)
             return f"{host} may not be connected to: {why}" if why else ""
@@ -119,7 +131,7 @@ class GuardedResolver(AbstractResolver):
             first = found[0]["host"]
             why = self._guard.refuse_address(first)
             raise GuardedAddressError(f"{host} is {first}, which may not be connected to: {why}")
-        return allowed[:_MAX_ADDRESSES]
+        return allowed[:MAX_ADDRESSES]
 
     async def close(self) -> None:
         """Close the other resolver."""

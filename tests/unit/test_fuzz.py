@@ -15,6 +15,7 @@ from logrouter.core.formats import FORMATS
 from logrouter.model import Ignored, Parsed, Reason
 from tests.conftest import HANG_SECONDS
 from tests.unit.sinks.stand_ins import STAND_INS
+from tests.unit.sinks.syslog_stand_in import SYSLOG
 
 FUZZ = Path(__file__).parents[2] / "fuzz"
 
@@ -65,8 +66,9 @@ def test_every_envelope_format_and_sink_is_a_target_with_seeds():
     """A new one is included by itself."""
     targets = module("targets").targets()
     assert {f"envelope:{name}" for name in ENVELOPES} | {f"format:{name}" for name in FORMATS} <= targets.keys()
-    sinks = {kind.replace(" ", "-") for kind in STAND_INS}
-    assert {f"{what}:{name}" for what in ("sink-answer", "sink-value") for name in sinks} <= targets.keys()
+    answered = {kind.replace(" ", "-") for kind in STAND_INS}
+    assert {f"{what}:{name}" for what in ("sink-answer", "sink-value") for name in answered} <= targets.keys()
+    assert {f"sink-value:{kind.replace(' ', '-')}" for kind in SYSLOG} <= targets.keys()
     assert {"pattern:nginx", "pattern:apache", "redact:wrapped", "redact:bytes"} <= targets.keys()
     assert [name for name, target in targets.items() if not any(target.seeds())] == []
 

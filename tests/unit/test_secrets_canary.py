@@ -212,6 +212,7 @@ def test_every_type_of_sinks_has_its_secrets_tested():
         ],
         "webhook": ["signing_keys[]", "authorization", "secret_headers.x-any"],
         "splunk": ["token"],
+        "syslog": [],
     } == SINKS
 
 

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from logrouter.config.options.syslog_url import SYSLOG_PORTS, scheme_of
 from logrouter.config.yaml.kinds import usable
 from logrouter.sinks.address_ranges import refuse_address
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
     from logrouter.sinks.address_ranges import Network
 
-_PORTS: Final = {"https": 443, "http": 80}
+_PORTS: Final = {"https": 443, "http": 80, **SYSLOG_PORTS}
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
@@ -34,11 +35,12 @@ def check_guard(options: SinkOptions, path: str, problems: Problems) -> None:
     if not usable(options.url):
         return
     url = urlsplit(options.url)
-    host, port = url.hostname or "", url.port or _PORTS[url.scheme]
-    if url.scheme not in guard.schemes:
-        problems.add(f"{path}.guard.schemes", f"does not allow {url.scheme}, which the url needs")
+    scheme = scheme_of(options.url)
+    host, port = url.hostname or "", url.port or _PORTS[scheme]
+    if scheme not in guard.schemes:
+        problems.add(f"{path}.guard.schemes", f"does not allow {scheme}, which the url needs")
     # A port that nobody has written changes with the scheme.
-    if port not in guard.ports and (url.port or url.scheme in guard.schemes):
+    if port not in guard.ports and (url.port or scheme in guard.schemes):
         problems.add(f"{path}.guard.ports", f"does not allow {port}, which the url needs")
     # One that can't be read may be the one that was meant for it.
     why = _refuse_host(host, networks) if len(networks) == len(guard.networks) else ""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from logrouter.config.compile.inputs import InputFileError
+from logrouter.config.options.sinks import SyslogOptions
+from logrouter.config.options.syslog_url import TLS, scheme_of
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import join_path
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from logrouter.config.options.sinks import SinkOptions, SinkTlsOptions
     from logrouter.config.yaml.problems import Problems
 
+_OVER_TLS: Final = ("https", TLS)
 _MAX_PEM_BYTES: Final = 1 << 20
 _REASONS: Final = {
     "KEY_VALUES_MISMATCH": "the key is another certificate's",
@@ -27,14 +31,19 @@ def open_tls(options: SinkOptions, path: str, files: Inputs, problems: Problems)
     if not usable(tls) or not usable(options.url):
         return None
     at = join_path(path, "tls")
-    if not options.url.startswith("https:"):
+    scheme = scheme_of(options.url)
+    if scheme not in _OVER_TLS:
         if tls.ca or tls.certificate or tls.key:
-            problems.add(at, "is for https, and the url says http")
+            wanted = TLS if isinstance(options, SyslogOptions) else "https"
+            problems.add(at, f"is for {wanted}, and the url says {urlsplit(options.url).scheme}")
         return None
     if bool(tls.certificate) != bool(tls.key):
         problems.add(at, "`certificate` and `key` go together")
         return None
-    return _load_tls(tls, at, files, problems)
+    context = _load_tls(tls, at, files, problems)
+    if context is not None and scheme != TLS:
+        context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _load_tls(tls: SinkTlsOptions, path: str, files: Inputs, problems: Problems) -> ssl.SSLContext | None:
@@ -50,7 +59,6 @@ def _load_tls(tls: SinkTlsOptions, path: str, files: Inputs, problems: Problems)
     try:
         context = ssl.create_default_context(cafile=str(files.folder / tls.ca) if tls.ca else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever this machine's OpenSSL is set up to accept
-        context.set_alpn_protocols(["http/1.1"])
         if tls.certificate:
             key = "certificate"
             # With no pass phrase at all the library would ask for one on the terminal.

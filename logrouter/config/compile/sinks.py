@@ -10,7 +10,8 @@ from logrouter.config.compile.sink_aws import read_aws_keys
 from logrouter.config.compile.sink_guard import check_guard
 from logrouter.config.compile.sink_tls import open_tls
 from logrouter.config.compile.webhooks import check_webhook
-from logrouter.config.options.sinks import OpensearchOptions, SplunkOptions, WebhookOptions
+from logrouter.config.options.sinks import OpensearchOptions, SplunkOptions, SyslogOptions, WebhookOptions
+from logrouter.config.options.syslog_url import UDP, scheme_of
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import did_you_mean, join_path
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.secrets import Secret
 
 GROUP_PREFIX: Final = "logrouter-sink-"
+_MAX_DATAGRAM: Final = 65_507
+"""Bytes in a datagram over IPv4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ def build_sinks(
             case OpensearchOptions():
                 _check_opensearch(options, path, problems)
                 _check_header_value(options.api_key, join_path(path, "api_key"), problems)
+            case SyslogOptions():
+                _check_syslog(options, path, problems)
             case SplunkOptions():
                 _check_header_value(options.token, join_path(path, "token"), problems)
         files = Inputs(folder)
@@ -132,6 +137,14 @@ def _check_opensearch(options: OpensearchOptions, path: str, problems: Problems)
     if usable(options.data_stream) and options.data_stream and options.document == "firehose":
         at = join_path(path, "data_stream")
         problems.add(at, "needs documents with @timestamp, which those of `document: firehose` do not have")
+
+
+def _check_syslog(options: SyslogOptions, path: str, problems: Problems) -> None:
+    longest = options.max_message_bytes
+    if not usable(options.url) or not usable(longest) or longest is None or scheme_of(options.url) != UDP:
+        return
+    if longest > _MAX_DATAGRAM:
+        problems.add(f"{path}.max_message_bytes", f"is more than a datagram holds: {_MAX_DATAGRAM} at most")
 
 
 def _check_header_value(secret: Secret | None, at: str, problems: Problems) -> None:

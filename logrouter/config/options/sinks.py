@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from logrouter.config.options.endpoint import HOST, PORT
 from logrouter.config.options.kafka import SecretReference
+from logrouter.config.options.syslog_url import FACILITIES, GUARD_SCHEMES, SYSLOG_URL
 from logrouter.config.options.target_url import TargetUrl
 from logrouter.config.options.user_name import UserName
 from logrouter.config.yaml.kinds import (
@@ -36,6 +37,8 @@ _PROFILE = Text(r"[A-Za-z0-9._/@-]{1,100}", "the name of a section", 100)
 _PLAIN = Text(r"[\x20-\x7e]*", "printable ASCII text", 500, may_be_empty=True)
 _USER = UserName(r"[\x20-\x39\x3b-\x7e]+", "printable ASCII text without a colon", 200)
 _IN_HEADER = SecretReference(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", "printable ASCII text in one line")
+_SYSLOG_HOST = Text(r"[!-~]{1,255}", "printable ASCII text without spaces (at most 255 characters)", 255)
+_APP_NAME = Text(r"[!-~]{1,48}", "printable ASCII text without spaces (at most 48 characters)", 48, may_be_empty=True)
 _PASSWORD = SecretReference(r"[^\x00-\x1f\x7f]+", "text in one line")
 
 
@@ -100,7 +103,9 @@ class TargetGuardOptions:
         default=(),
     )
     schemes: tuple[str, ...] = opt(
-        ListOf(Choice(("https", "http")), min_items=1, unique=True), "Schemes that may be used.", default=("https",)
+        ListOf(Choice(("https", "http", *GUARD_SCHEMES)), min_items=1, unique=True),
+        "Schemes that may be used.",
+        default=("https",),
     )
     ports: tuple[int, ...] = opt(
         ListOf(Integer(1, 65_535), min_items=1, max_items=100, unique=True), "Ports that may be used.", default=(443,)
@@ -319,11 +324,55 @@ class SplunkOptions(SinkOptions):
     sourcetype: str = opt(_PLAIN, "Splunk's `sourcetype`.", default="logrouter:request")
 
 
+@options
+class SyslogOptions(SinkOptions):
+    """Events to a receiver of syslog, each as one message of RFC 5424."""
+
+    url: str = opt(
+        SYSLOG_URL,
+        "Where the receiver is: `syslog+tls://`, `syslog+tcp://` (or `syslog://`) or `syslog+udp://`, host and port. "
+        "Without a port 6514 for TLS, else 514.",
+    )
+    timeout_seconds: float = opt(
+        Number(0.1, 600),
+        "How long the receiver's kernel may take to acknowledge a batch; it goes again after that.",
+        default=30.0,
+    )
+    connections: int = opt(
+        Integer(1, 40),
+        "Connections, each with one batch on its way. With more than one, messages of a partition may overtake one "
+        "another. UDP has one socket.",
+        default=1,
+    )
+    compression: str = opt(Choice(("none",)), "Syslog has none.", default="none")
+    framing: str = opt(
+        Choice(("octet-counting", "newline")),
+        "How messages lie in a stream: each behind its length, or each with a line feed at its end. UDP has a datagram "
+        "for each.",
+        default="octet-counting",
+    )
+    max_message_bytes: int | None = opt(
+        Integer(1_024, 1_000_000),
+        "Longer messages are cut, at the end of the event. Without this option 99990, and 1024 for UDP.",
+        default=None,
+    )
+    facility: str = opt(Choice(FACILITIES), "The facility of each message.", default="user")
+    host: str = opt(_SYSLOG_HOST, "`HOSTNAME` of each message.", default="logrouter")
+    app_name: str = opt(_APP_NAME, "`APP-NAME` of each message; empty means the event's `api`.", default="")
+    enterprise_number: int = opt(
+        Integer(1, 2**32 - 1),
+        "The private enterprise number in the name of the structured data that holds an event's id. That of your "
+        "organisation, if it has one from IANA; 32473 is for examples.",
+        default=32_473,
+    )
+
+
 SINK_TYPES: dict[str, type[Any]] = {
     "eventgate": EventgateOptions,
     "opensearch": OpensearchOptions,
     "webhook": WebhookOptions,
     "splunk": SplunkOptions,
+    "syslog": SyslogOptions,
 }
 """The options of each `type`."""
 

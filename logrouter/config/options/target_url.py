@@ -1,4 +1,4 @@
-"""The kind of an option that is the URL of a target."""
+"""The kind of an option that is the URL of a target: over HTTP, or as a type of sink says."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
 
 _MAX: Final = 2000
-_PATTERN: Final = r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?"
-_WHOLE: Final = re.compile(r"https?://[!-.0-9:;=A-Z_a-z~\[\]]++(?:/[!-~]*+)?")
+_AUTHORITY_PATTERN: Final = r"://[^\s/?#@\\]+"
+_PATH_PATTERN: Final = r"(/[^\s?#\\]*)?"
+_REST: Final = re.compile(r"[!-.0-9:;=A-Z_a-z~\[\]]++(?:/[!-~]*+)?")
 _AUTHORITY: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)(?:%(?!25)[A-Za-z0-9._-]+)?\]|(?P<host>[A-Za-z0-9._-]+))(?::\d*)?"
 )
@@ -28,7 +29,13 @@ _MAX_HOST: Final = 253
 
 @dataclass(frozen=True, slots=True)
 class TargetUrl:
-    """An absolute http or https URL. User, query and fragment may hold secrets: they are neither taken nor repeated."""
+    """An absolute URL. User, query and fragment may hold secrets: they are neither taken nor repeated."""
+
+    example: str = "https://host:9200/path"
+    schemes: tuple[str, ...] = ("http", "https")
+    schemes_pattern: str = "https?"
+    """A regular expression for *schemes*."""
+    has_path: bool = True
 
     def read(self, value: Any, path: str, problems: Problems) -> Any:
         """The URL as it is written; one from the environment is told from others still, as its path may be a secret."""
@@ -40,11 +47,15 @@ class TargetUrl:
 
     def schema(self) -> dict[str, Any]:
         """A string."""
-        return {"type": "string", "maxLength": _MAX, "minLength": 1, "pattern": f"^(?:{_PATTERN})$"}
+        return {"type": "string", "maxLength": _MAX, "minLength": 1, "pattern": f"^(?:{self._pattern})$"}
+
+    @property
+    def _pattern(self) -> str:
+        return self.schemes_pattern + _AUTHORITY_PATTERN + (_PATH_PATTERN if self.has_path else "")
 
     def describe(self) -> str:
         """What it looks like."""
-        return "a URL like `https://host:9200/path`, without user or query"
+        return f"a URL like `{self.example}`, without user{' or' if self.has_path else ', path or'} query"
 
     def _why_refused(self, value: Any) -> str:
         if isinstance(value, str) and ("@" in value.partition("://")[2] or "@" in value.partition("/")[0]):
@@ -52,16 +63,18 @@ class TargetUrl:
         if isinstance(value, str) and ("?" in value or "#" in value):
             return "must not have a query or a fragment: secrets stand in options of their own"
         wanted = f"must be {self.describe()}"
-        if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+        if not isinstance(value, str) or not value.startswith(tuple(f"{scheme}://" for scheme in self.schemes)):
             return f"{wanted}, not {quote_value(value)}"
         if len(value) > _MAX:
             return f"has {len(value)} characters, at most {_MAX} are allowed"
-        if not _WHOLE.fullmatch(value) or "\\" in value:
+        if not _REST.fullmatch(value.partition("://")[2]) or "\\" in value:
             return f"{wanted}: it has a character that no URL has as it is"
         try:
             parts = urlsplit(value)
             if not parts.hostname or parts.port == 0:
                 return f"{wanted}: it lacks a host, or its port is 0"
+            if parts.path and not self.has_path:
+                return f"{wanted}: it has a path"
         except ValueError:
             return f"{wanted}: its host or its port can't be read"
         return "" if _is_authority(parts.netloc) else f"{wanted}: its host or its port can't be read"

@@ -20,9 +20,13 @@ from logrouter.sinks.delivery import Delivery
 from logrouter.sinks.pacing import PaceLimits
 from tests.unit.sinks.loopback import serve
 from tests.unit.sinks.stand_ins import STAND_INS, Verdict, read_request, reply
+from tests.unit.sinks.syslog_stand_in import SYSLOG
 from tests.unit.sinks.worlds import (
+    MEMORY,
     SECRET,
     event,
+    every_http,
+    every_judged,
     every_sink,
     every_target,
     mark,
@@ -37,7 +41,7 @@ from tests.unit.sinks.worlds import (
 
 def test_every_type_is_in_the_suite():
     """A type without a stand-in has promised nothing."""
-    assert {type_of(kind) for kind in STAND_INS} == set(SINK_TYPES)
+    assert {type_of(kind) for kind in [*STAND_INS, *SYSLOG]} == set(SINK_TYPES)
 
 
 @every_sink
@@ -94,7 +98,7 @@ def test_records_without_a_value_are_skipped(kind):
     asyncio.run(run())
 
 
-@every_sink
+@pytest.mark.parametrize("kind", [MEMORY, *STAND_INS, "syslog", "syslog newline"])  # datagrams are cut
 def test_an_event_larger_than_the_target_takes(kind):
     """Is refused without a request, and all others arrive."""
 
@@ -116,7 +120,7 @@ def test_an_event_larger_than_the_target_takes(kind):
     asyncio.run(run())
 
 
-@every_target
+@every_http
 def test_a_request_that_there_is_no_room_for(kind):
     """Goes out in smaller ones, until all arrive but the event that there is none for in a request of its own."""
     large = mark(3)
@@ -136,7 +140,7 @@ def test_a_request_that_there_is_no_room_for(kind):
     asyncio.run(run())
 
 
-@every_sink
+@every_judged
 def test_one_event_that_is_refused_holds_nothing_back(kind):
     """It alone is refused, with a status, and all others arrive once, whether or not an answer says which one."""
     bad = mark(5)
@@ -153,7 +157,7 @@ def test_one_event_that_is_refused_holds_nothing_back(kind):
     asyncio.run(run())
 
 
-@every_sink
+@every_judged
 def test_a_busy_target_gets_events_again(kind):
     """Those that it has not taken, and no others."""
     busy = {mark(2), mark(4)}
@@ -183,7 +187,7 @@ def test_an_event_that_is_sent_again_is_the_same(kind):
     asyncio.run(run())
 
 
-@every_target
+@every_http
 def test_as_many_requests_at_a_time_as_are_allowed(kind):
     """So many are on their way before the first one is answered, and never more."""
     at_a_time, most = 0, 0
@@ -249,7 +253,7 @@ def test_what_is_closed_sends_nothing(kind, used):
     asyncio.run(run())
 
 
-@every_target
+@every_http
 @pytest.mark.parametrize("status", [200, 207, 400, 401, 500])
 def test_secrets_are_in_no_text_of_ours(kind, status, caplog):
     """Not even where the target repeats what we have sent, as echo services and proxies in debug mode do."""

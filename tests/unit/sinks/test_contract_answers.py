@@ -21,7 +21,7 @@ from tests.unit.sinks.loopback import serve
 from tests.unit.sinks.stand_ins import STAND_INS, reply
 from tests.unit.sinks.worlds import (
     JSON,
-    every_target,
+    every_http,
     mark,
     open_kind,
     pure_part,
@@ -65,7 +65,7 @@ answers = st.builds(
 )
 
 
-@every_target
+@every_http
 @given(answers, st.integers(1, 4))
 @example(HttpAnswer(200, {}, b"[" * 100_000), 1)
 @example(HttpAnswer(200, {}, b'{"x":' + b"[" * 100_000), 1)
@@ -108,7 +108,7 @@ BROKEN = {
 }
 
 
-@every_target
+@every_http
 def test_an_answer_of_no_use_loses_nothing(kind, caplog):
     """After it all events are sent again, unless any 2xx is the target's word for all. None of them is a surprise."""
 
@@ -146,7 +146,7 @@ def results_of(kind: str, answers: Mapping[object, bytes]) -> dict[object, list[
     return asyncio.run(run())
 
 
-@every_target
+@every_http
 def test_what_somebody_has_to_mend_refuses_no_event(kind):
     """Credentials, permissions, a path: the events wait, and the answer's status is known."""
     statuses = [401, 403, 404, 407, 301, 307]
@@ -156,7 +156,7 @@ def test_what_somebody_has_to_mend_refuses_no_event(kind):
     }
 
 
-@every_target
+@every_http
 def test_a_proxy_that_wants_a_certificate_refuses_no_event(kind):
     """With a 400, the status of events that are wrong."""
     page = b"<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n<body>\r\n"
@@ -165,7 +165,7 @@ def test_a_proxy_that_wants_a_certificate_refuses_no_event(kind):
     assert "No required SSL certificate was sent" in found[400][0].detail
 
 
-@every_target
+@every_http
 def test_a_target_says_for_how_long_it_wants_peace(kind):
     """By Retry-After, in seconds."""
     found = results_of(kind, {status: reply(status, Retry_After="17") for status in (429, 503)})
@@ -174,7 +174,7 @@ def test_a_target_says_for_how_long_it_wants_peace(kind):
     }
 
 
-@every_target
+@every_http
 def test_a_target_that_does_not_answer(kind):
     """The request ends in time, and events are sent again."""
 
@@ -188,7 +188,7 @@ def test_a_target_that_does_not_answer(kind):
     asyncio.run(run())
 
 
-@every_target
+@every_http
 def test_a_target_that_hangs_up(kind):
     """Before an answer, after the request: events are sent again."""
 
@@ -201,7 +201,7 @@ def test_a_target_that_hangs_up(kind):
     asyncio.run(run())
 
 
-@every_target
+@every_http
 def test_a_target_that_is_not_there(kind):
     """Nobody listens."""
 

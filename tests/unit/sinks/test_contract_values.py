@@ -16,14 +16,15 @@ from logrouter.sinks.contract import (
     Skipped,
 )
 from logrouter.sinks.memory import MemorySink
-from tests.unit.sinks.stand_ins import STAND_INS, as_request
 from tests.unit.sinks.worlds import (
     JSON,
     MEMORY,
     event,
     every_sink,
     every_target,
+    is_batching,
     mark,
+    marks_of,
     pure_part,
     record,
     records,
@@ -147,10 +148,10 @@ def test_any_values_are_encoded(kind, batch):
     if kind == MEMORY:
         return
     sent = sum(each is None for each in encoded.settled)
-    if sent > 1 and not STAND_INS[kind].batches:
+    if sent > 1 and not is_batching(kind):
         assert encoded.size > sink.max_request_bytes  # so they are sent in halves, down to one
     elif sent:
-        assert len(STAND_INS[kind].marks(as_request(encoded.request)) or []) == sent
+        assert len(marks_of(kind, encoded.request)) == sent
         assert encoded.size > 0
     else:
         assert encoded.request is None or not encoded.size

@@ -22,7 +22,8 @@ from logrouter.sinks.delivery import Delivery
 from logrouter.sinks.memory import MemorySink
 from logrouter.sinks.pacing import PaceLimits
 from tests.unit.sinks.loopback import serve
-from tests.unit.sinks.stand_ins import STAND_INS, Verdict, read_request, reply
+from tests.unit.sinks.stand_ins import STAND_INS, Verdict, as_request, read_request, reply
+from tests.unit.sinks.syslog_stand_in import SYSLOG, SyslogWorld, marks_in, options_of, receiver_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -82,6 +83,16 @@ def take_all(marks: list[str]) -> list[Verdict]:
     return [Verdict.TAKE] * len(marks)
 
 
+def marks_of(kind: str, request: Any) -> list[str]:
+    """`meta.id` of each event in a request that is not sent yet."""
+    return marks_in(kind, request) if kind in SYSLOG else STAND_INS[kind].marks(as_request(request)) or []
+
+
+def is_batching(kind: str) -> bool:
+    """Whether a request holds more than one event."""
+    return kind == MEMORY or kind in SYSLOG or STAND_INS[kind].batches
+
+
 class World:
     """A sink and its target. *requests* are the marks of each request, *taken* those of events that were taken."""
 
@@ -98,7 +109,7 @@ class World:
 
     @property
     def batches(self) -> bool:
-        return self.kind == MEMORY or STAND_INS[self.kind].batches
+        return is_batching(self.kind)
 
     def verdicts(self, marks: list[str]) -> list[Verdict]:
         """What the target makes of a request with these events."""
@@ -168,12 +179,12 @@ def type_of(kind: str) -> str:
 
 def open_kind(kind: str, port: int = 1, more: str = "") -> Sink:
     """The sink of that kind, built from topics.yaml, whose target is at a port of loopback."""
+    own = options_of(kind, port) if kind in SYSLOG else f"url: 'http://127.0.0.1:{port}', {STAND_INS[kind].options}"
     text = (
         "version: 1\n"
         "sources: {logs: {topics: [logs], envelope: rsyslog}}\n"
         "routes: [{name: a, from: logs, format: envoy, to: out}]\n"
-        f"sinks: {{it: {{type: {type_of(kind)}, from: out, url: 'http://127.0.0.1:{port}', "
-        f"{STAND_INS[kind].options}{more}}}}}\n"
+        f"sinks: {{it: {{type: {type_of(kind)}, from: out, {own}{more}}}}}\n"
     )
     sink = open_sink(config.parse(text.encode(), ENV).sinks["it"])
     if isinstance(sink, AcknowledgedSink):
@@ -190,8 +201,16 @@ def pure_part(kind: str) -> Sink:
 @asynccontextmanager
 async def world(
     kind: str, judge: Callable[[list[str]], Sequence[Verdict]] = take_all, more: str = ""
-) -> AsyncIterator[World]:
-    """A sink of that kind and its target, which judges events by their marks."""
+) -> AsyncIterator[Any]:
+    """A sink of that kind and its target, which judges events by their marks: a `World`, or what looks like one."""
+    if kind in SYSLOG:
+        async with receiver_of(kind) as received:
+            sink = open_kind(kind, received.port, more)
+            try:
+                yield SyslogWorld(kind, sink, received)
+            finally:
+                await sink.close()
+        return
     made = World(kind, judge)
     if kind == MEMORY:
         made.sink = JudgedMemory(made)
@@ -206,5 +225,9 @@ async def world(
         assert made.unreadable == []
 
 
-every_sink = pytest.mark.parametrize("kind", [MEMORY, *STAND_INS])
-every_target = pytest.mark.parametrize("kind", STAND_INS)
+every_sink = pytest.mark.parametrize("kind", [MEMORY, *STAND_INS, *SYSLOG])
+every_target = pytest.mark.parametrize("kind", [*STAND_INS, *SYSLOG])
+every_judged = pytest.mark.parametrize("kind", [MEMORY, *STAND_INS])
+"""Sinks whose targets say what they make of events."""
+every_http = pytest.mark.parametrize("kind", STAND_INS)
+"""Sinks whose targets answer at all."""

@@ -41,6 +41,7 @@ LEAST = {
     "opensearch": f"{{type: opensearch, from: out, {URL}}}",
     "webhook": f"{{type: webhook, from: out, {URL}}}",
     "splunk": f"{{type: splunk, from: out, {URL}, token: '${{TOKEN}}'}}",
+    "syslog": "{type: syslog, from: out, url: 'syslog://h:514'}",
 }
 
 
@@ -67,7 +68,8 @@ def test_a_sink_needs_a_type_topics_and_a_url(kind):
     sink = config.parse(with_sinks(f"{{s: {LEAST[kind]}}}").encode(), ENV).sinks["s"]
 
     assert isinstance(sink.options, SINK_TYPES[kind])
-    assert (sink.options.topics, sink.options.url, sink.group) == (("out",), "https://h/x", "logrouter-sink-s")
+    url = "syslog://h:514" if kind == "syslog" else "https://h/x"
+    assert (sink.options.topics, sink.options.url, sink.group) == (("out",), url, "logrouter-sink-s")
     assert sink.options.connections <= 40
     assert sink.options.retry.give_up_after_seconds is None
 
@@ -80,7 +82,10 @@ MESSAGES = [
     ),
     ("{s: {from: out}}", "4:9: sinks.s: lacks `type`, which is required"),
     ("{s: {typ: webhook}}", '4:13: sinks.s.typ: unknown key (did you mean "type"?)'),
-    ("{s: {type: webhok}}", "4:19: sinks.s.type: must be one of `eventgate`, `opensearch`, `webhook`, `splunk`, not "),
+    (
+        "{s: {type: webhok}}",
+        "4:19: sinks.s.type: must be one of `eventgate`, `opensearch`, `webhook`, `splunk`, `syslog`, ",
+    ),
     ("{s: {type: webhok}}", '(did you mean "webhook"?)'),
     ("{s: {type: webhook, from: out}}", "4:9: sinks.s: lacks `url`, which is required"),
     (f"{{s: {{type: webhook, {URL}}}}}", "4:9: sinks.s: lacks `from`, which is required"),

@@ -1,0 +1,1 @@
+"""Syslog: messages of RFC 5424, what an event becomes, and connections over TCP, TLS and UDP."""
