@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from logrouter.config.options.sinks import SyslogOptions
+from logrouter.config.options.syslog_url import UDP, scheme_of
 from logrouter.config.yaml.secrets import REDACTED, FromEnv, Secret
 from logrouter.core.redact.disclosure import STRICT
 from logrouter.core.text.timestamps import rfc3339
@@ -31,6 +33,8 @@ DOMAIN: Final = "canary"
 
 _MENDED: Final = "a process of this sink would go on trying, and deliver nothing until that is mended"
 _WAITS: Final = "a process of this sink would try again, with pauses that grow, and lose nothing"
+_IN_KERNEL: Final = "the receiver's kernel has the event; syslog has no answers, so look for it there"
+_SENT: Final = "the event is on its way; UDP does not tell whether it arrives, so look for it there"
 _TROUBLES: Final = {
     Trouble.CONNECT: f"no connection: check host and port of url, and what is between; {_WAITS}",
     Trouble.TLS: f"no TLS: check the certificates under tls; {_MENDED}",
@@ -89,6 +93,8 @@ def probe(configured: ConfiguredSink, sink: Sink | None = None) -> ProbeReport:
     began = time.monotonic()
     size, result, answer = run_to_result(_send(sink or open_sink(configured), record))
     kind, trouble, detail, meaning = _describe(result)
+    if kind == "delivered" and isinstance(configured.options, SyslogOptions):
+        meaning = _SENT if scheme_of(configured.options.url) == UDP else _IN_KERNEL
     return ProbeReport(
         configured.name,
         _shown_url(configured.options.url),

@@ -12,7 +12,7 @@ class FramingError(ValueError):
 
 
 def frame_counted(message: bytes) -> bytes:
-    """One frame: the number of bytes in decimal, a space, the message."""
+    """One frame: the number of bytes in decimal, a space, the message, which has at least one byte."""
     return b"%d %b" % (len(message), message)
 
 

@@ -116,3 +116,16 @@ def test_no_secret_is_in_a_report():
     report = probe(SINK, MemorySink([[Refused(400, "bad header Authorization: tok-3f9a-very-private")]]))
     assert "tok-3f9a" not in repr(report)
     assert report.detail.startswith("bad header Authorization")
+
+
+@pytest.mark.parametrize(
+    ("url", "meaning"),
+    [("syslog+udp://h", "the event is on its way; UDP"), ("syslog://h", "the receiver's kernel has")],
+)
+def test_a_receiver_of_syslog_says_nothing_and_so_do_we(url, meaning):
+    """What is known is how far the event has come."""
+    text = FILE.replace(b"webhook", b"syslog").replace(b"https://hooks.example.org/in", url.encode())
+    sink = config.parse(text.replace(b"    authorization: ${HOOK_TOKEN}\n", b""), {}, folder=Path()).sinks["hook"]
+    report = probe(sink, MemorySink())
+    assert report.is_taken
+    assert report.meaning.startswith(meaning)

@@ -475,3 +475,38 @@ def test_without_an_event_that_may_be_sent_nothing_is_sent():
 
     assert settled == [Skipped(SkipReason.BLOCKED)]
     assert sink.requests == []
+
+
+def test_batches_in_order_wait_for_those_before_them_with_all_of_their_attempts():
+    """Without that the second one goes out while the first one waits for its next attempt."""
+
+    async def run(*, in_order):
+        permits = asyncio.Semaphore(0)
+        sink = MemorySink([NoAnswer(Trouble.BROKEN)] * 2, permits=permits)
+        delivery = Delivery("it", sink, PaceLimits(1, 0, 0), in_order=in_order)
+        batches = [[RawRecord("out", 0, n, 0, b"%d" % n)] for n in range(3)]
+        waiting = [asyncio.create_task(delivery.deliver(batch)) for batch in batches]
+        for number in range(1, 6):
+            await sink.wait_for_requests(number)
+            permits.release()
+        await asyncio.gather(*waiting)
+        return sink.taken
+
+    assert asyncio.run(run(in_order=True)) == [b"0", b"1", b"2"]
+    assert asyncio.run(run(in_order=False)) != [b"0", b"1", b"2"]
+
+
+def test_batches_that_wait_for_their_order_end_when_the_delivery_is_retired():
+    """Nobody knows of them yet."""
+
+    async def run():
+        permits = asyncio.Semaphore(0)
+        sink = MemorySink(permits=permits)
+        delivery = Delivery("it", sink, PaceLimits(1, 0, 0), in_order=True)
+        waiting = [asyncio.create_task(delivery.deliver([RawRecord("out", 0, n, 0, b"x")])) for n in range(3)]
+        await sink.wait_for_requests(1)
+        delivery.retire()
+        permits.release()
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(run()) == [[DELIVERED], [None], [None]]
