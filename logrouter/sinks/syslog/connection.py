@@ -173,14 +173,13 @@ class SyslogConnection:
         """End the connection, as politely as is possible without waiting; what is in the kernel's queue still goes."""
         if self._socket.fileno() < 0:
             return
-        self.take_in()  # unread bytes would make a reset of the end
         self._loop.remove_reader(self._socket)
         with contextlib.suppress(OSError):
             if self._tls is not None and self.end is None:
                 with contextlib.suppress(ssl.SSLWantReadError):
                     self._tls.unwrap()
                 self._socket.send(self._outgoing.read())
-            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.shutdown(socket.SHUT_WR)  # with unread bytes, closing alone is a reset
         self._socket.close()
 
 

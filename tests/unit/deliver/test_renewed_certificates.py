@@ -17,6 +17,8 @@ routes: [{name: a, from: logs, format: envoy, to: out}]
 sinks:
   hook:
     {type: webhook, from: out, url: "https://t.example/", tls: {ca: ca.pem, certificate: ours.pem, key: ours.key}}
+  archive:
+    {type: syslog, from: out, url: "syslog+tls://t.example", tls: {ca: ca.pem, certificate: ours.pem, key: ours.key}}
   plain: {type: webhook, from: out, url: "http://t.example/"}
 """
 
@@ -60,10 +62,11 @@ def world(tmp_path, monkeypatch):
         each.reloader.stop()
 
 
-def test_a_renewed_certificate_is_used(world):
+@pytest.mark.parametrize("name", ["hook", "archive"])
+def test_a_renewed_certificate_is_used(world, name):
     """By another delivery, with connections of its own; the file's generation stays, as routes are the same."""
     ca, follow = world
-    hook = follow("hook")
+    hook = follow(name)
     before = hook.versions.version
     ca.issue("ours")
     assert hook.turn()[1]

@@ -487,3 +487,57 @@ def test_an_end_of_tls_between_batches_is_noticed(ca):
             await client.close()
 
     run(go())
+
+
+def test_a_reset_that_empties_our_queue_takes_nothing(peer, monkeypatch):
+    """Even if nobody but the queue is asked before."""
+
+    async def go():
+        client = StreamClient(place(peer.port))
+        sending = asyncio.create_task(client.send(frames(b"one")))
+        accepted = await peer.accept()
+        assert await sending == ALL_TAKEN
+
+        def reset_and_empty(_connected):
+            reset(accepted)
+            return 0
+
+        monkeypatch.setattr(connection_module, "_unacknowledged", reset_and_empty)
+        answer = await client.send(frames(b"two"))
+        await client.close()
+        return answer
+
+    assert run(go()).trouble is Trouble.BROKEN
+
+
+def test_an_end_of_ours_is_no_reset(peer):
+    """Which a receiver would see if it had just said something; it may throw away what it has not read."""
+
+    async def go():
+        client = StreamClient(place(peer.port))
+        sending = asyncio.create_task(client.send(frames(b"one")))
+        accepted = await peer.accept()
+        assert await sending == ALL_TAKEN
+        accepted.send(b"hello")
+        await client.close()
+        loop = asyncio.get_running_loop()
+        got = [await loop.sock_recv(accepted, 100), await loop.sock_recv(accepted, 100)]
+        accepted.close()
+        return got
+
+    assert run(go()) == [b"3 one", b""]
+
+
+def test_nothing_is_written_in_tls_13_before_the_target_has_given_a_sign(ca, monkeypatch):
+    """Its tickets, here: a kernel would take what a process then throws away."""
+    monkeypatch.setattr(connection_module, "_VERDICT_SECONDS", 20)
+    heard = []
+    write = connection_module.SyslogConnection.write
+
+    async def noted(self, data):
+        heard.append(self._heard.is_set())
+        await write(self, data)
+
+    monkeypatch.setattr(connection_module.SyslogConnection, "write", noted)
+    answers, _, _ = send_over_tls(ours(ca.file.parent), server(ca.issue("named", ["target.example"])))
+    assert (answers, heard) == ([ALL_TAKEN] * 2, [True, True])
