@@ -11,8 +11,10 @@ from logrouter.config.options.sinks import (
     OpensearchOptions,
     SinkOptions,
     SplunkOptions,
+    SyslogOptions,
     WebhookOptions,
 )
+from logrouter.config.options.syslog_url import UDP
 from logrouter.config.yaml.kinds import declared_options
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ def warn_sinks(file: FileOptions, problems: Problems) -> None:
         url = urlsplit(sink.url)
         if url.scheme == "http" and _sends_secret(sink) and not is_loopback(url.hostname or ""):
             problems.warn(f"{path}.url", "sends secrets without encryption: use https")
+        if isinstance(sink, SyslogOptions) and sink.framing == "newline" and url.scheme == UDP:
+            problems.warn(f"{path}.framing", "is for streams: over UDP each message is a datagram of its own")
     kept = file.outputs.retention_ms
     if sinks and 0 <= kept < SHORTEST_RETENTION_MS:
         problems.warn(
@@ -104,6 +108,6 @@ def _sends_secret(sink: SinkOptions) -> bool:
             return sink.authorization is not None or bool(sink.secret_headers)
         case SplunkOptions():
             return True
-        case EventgateOptions():
+        case EventgateOptions() | SyslogOptions():
             return False
     return False

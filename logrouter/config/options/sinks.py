@@ -81,7 +81,7 @@ class SinkWaitingOptions:
 
 @options
 class SinkTlsOptions:
-    """How https is spoken with the target: TLS 1.2 or 1.3. PEM files; renewed ones come into force by themselves."""
+    """TLS 1.2 or 1.3 with the target, by https or syslog+tls. PEM files; renewed ones come into force by themselves."""
 
     ca: str = opt(
         _FILE, "Who must have signed the target's certificate; without it, whoever this machine trusts.", default=""
@@ -152,7 +152,7 @@ class SinkOptions:
     batch: SinkBatchOptions = opt(Section(SinkBatchOptions), "Bounds of one request.", default=SinkBatchOptions())
     retry: SinkRetryOptions = opt(Section(SinkRetryOptions), "Trying again.", default=SinkRetryOptions())
     waiting: SinkWaitingOptions = opt(Section(SinkWaitingOptions), "What may wait.", default=SinkWaitingOptions())
-    tls: SinkTlsOptions = opt(Section(SinkTlsOptions), "https.", default=SinkTlsOptions())
+    tls: SinkTlsOptions = opt(Section(SinkTlsOptions), "TLS.", default=SinkTlsOptions())
     guard: TargetGuardOptions | None = opt(
         Section(TargetGuardOptions), "Which addresses may be connected to; without this section any.", default=None
     )

@@ -93,23 +93,24 @@ class StreamClient:
 
     async def _open(self) -> SyslogConnection | NoAnswer:
         seconds = min(CONNECT_SECONDS, self._timeout)
-        connection = None
+        connected: socket.socket | SyslogConnection | None = None
         is_open = False
         try:
             async with asyncio.timeout(seconds):
                 connected = await connect_socket(self._place, socket.SOCK_STREAM, self._guard, self._resolver)
-                connection = SyslogConnection(connected, self._tls, self._place.host)
+                connected = connection = SyslogConnection(connected, self._tls, self._place.host.rstrip("."))
                 await connection.open()
             is_open = True
         except GuardedAddressError as error:
             return NoAnswer(Trouble.GUARDED, str(error))
         except TimeoutError:
-            return NoAnswer(Trouble.CONNECT, f"no connection within {seconds:g} s")
+            what = "connection" if connected is None else "TLS handshake, which is asked for,"
+            return NoAnswer(Trouble.CONNECT, f"no {what} within {seconds:g} s")
         except OSError as error:
             return _describe(error, Trouble.CONNECT)
         finally:
-            if connection is not None and not is_open:
-                connection.close()
+            if connected is not None and not is_open:
+                connected.close()
         return connection
 
     async def close(self) -> None:

@@ -43,6 +43,16 @@ TOKEN = "'${TOKEN}'"  # noqa: S105 - a reference
             "sinks.t: delivers out to where sinks.s does already",
         ),
         (
+            "  s: {type: syslog, from: out, url: 'syslog+udp://h', framing: newline}",
+            "",
+            "sinks.s.framing: is for streams: over UDP each message is a datagram of its own",
+        ),
+        (
+            "  s: {type: syslog, from: out, url: 'syslog://h'}\n  t: {type: syslog, from: out, url: 'syslog://h'}",
+            "",
+            "sinks.t: delivers out to where sinks.s does already",
+        ),
+        (
             f"  s: {webhook('retry: {give_up_after_seconds: 5}')}",
             "",
             "sinks.s.retry.give_up_after_seconds: is shorter than timeout_seconds (30): ",

@@ -456,7 +456,7 @@ def test_a_target_without_tls(ca):
             await client.close()
             return answer
 
-    assert run(go()) == NoAnswer(Trouble.CONNECT, "no connection within 0.5 s")
+    assert run(go()) == NoAnswer(Trouble.CONNECT, "no TLS handshake, which is asked for, within 0.5 s")
 
 
 def test_a_silent_target_of_tls_13_is_not_waited_for_long(ca, monkeypatch):
