@@ -122,6 +122,12 @@ class Child:
         self._fixed, self._outdated = self.wanted.fixed, []
         log(Log.CHILD_STARTED, name=self.wanted.name, pid=process.pid)
 
+    def note_no_start(self, error: OSError, now: float) -> None:
+        """Note that the system has not let it start, and when that is tried again."""
+        self._pause, self._is_refused = min(self._pause * 2, _LONGEST_PAUSE), False
+        self._start_at = now + self._pause
+        log(Log.CHILD_EXITED, name=self.wanted.name, error=str(error), restart_in=f"{self._pause:g}s")
+
     def note_exit(self, code: int, now: float, read_at: float) -> None:
         """Note that it has ended with this exit code, and when it may start again; *read_at* as for `is_due`."""
         steady = now - self._started > _STEADY_SECONDS

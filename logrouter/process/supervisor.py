@@ -101,9 +101,7 @@ class Supervisor:
         for child in self.children:
             if child.process is None:
                 if child.is_due(now, read_at) and not (child.is_new and self._ending):
-                    process = self._start(child.wanted.command)
-                    self._watchdog.watch(process.pid)
-                    child.note_start(process, now)
+                    self._start_child(child, now)
                 continue
             code = child.process.poll()
             if code is not None:
@@ -112,6 +110,15 @@ class Supervisor:
                 if code == EXIT_USAGE and child.wanted.vital:
                     return EXIT_USAGE
         return 0
+
+    def _start_child(self, child: Child, now: float) -> None:
+        try:
+            process = self._start(child.wanted.command)
+        except OSError as error:  # too many processes, or Python is being replaced: no reason to end the others
+            child.note_no_start(error, now)
+            return
+        self._watchdog.watch(process.pid)
+        child.note_start(process, now)
 
     def note_reading(self) -> None:
         """topics.yaml was read again: those that have rejected it are started at the next `check`. From any thread."""

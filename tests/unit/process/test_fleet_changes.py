@@ -70,12 +70,15 @@ class Machine:
         caplog.set_level("INFO")
         self.clock, self.watchdog = FakeClock(), FakeWatchdog()
         self.processes = []
+        self.is_full = False
         self.supervisor = Supervisor(
             wanted, self.watchdog, start=self._start, clock=self.clock, stop_seconds=STOP_SECONDS
         )
         self.turn()
 
     def _start(self, command):
+        if self.is_full:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
         self.processes.append(FakeProcess(100 + len(self.processes), list(command), self.clock))
         return self.processes[-1]
 
@@ -110,6 +113,20 @@ def machine(caplog):
     made = Machine(caplog, *LANES, sink("a"))
     assert made.running() == ["route", "tables", "a"]
     return made
+
+
+def test_a_process_that_the_system_does_not_let_start_ends_no_other(machine):
+    """It is tried again, after pauses that grow."""
+    machine.is_full = True
+    machine.supervisor.follow([*LANES, sink("a"), sink("b")])
+    assert machine.turn(times=20) == 0
+    assert machine.running() == ["route", "tables", "a"]
+    failed = {"name": "sink-b", "error": "[Errno 11] Resource temporarily unavailable"}
+    assert machine.said("child_exited") == [{**failed, "restart_in": pause} for pause in ("0.5s", "1s", "2s")]
+
+    machine.is_full = False
+    machine.turn(times=20)
+    assert machine.running() == ["route", "tables", "a", "b"]
 
 
 def test_what_comes_into_the_file_is_started(machine):
