@@ -37,17 +37,17 @@ class DaemonThreads(Executor):
         """Call *fn* as soon as a thread is free.
 
         Raises:
-            RuntimeError: `shutdown` was called.
+            RuntimeError: `shutdown` was called, or the system lets no further thread start.
         """
         future: Future[R] = Future()
         with self._changed:
             if self._is_shut:
                 raise RuntimeError("shut down")
+            if len(self._calls) >= self._waiting and len(self._threads) < self._most:
+                thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
+                thread.start()  # before anything is noted of it, or of a call that nobody would make
+                self._threads.append(thread)
             self._calls.append(_Call(future, lambda: fn(*args, **kwargs)))
-            if len(self._calls) > self._waiting and len(self._threads) < self._most:
-                name = f"{self._name}-{len(self._threads)}"
-                self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
-                self._threads[-1].start()
             self._changed.notify()
         return future
 

@@ -68,6 +68,22 @@ def test_each_call_has_a_thread_of_its_own_while_others_block():
     threads.shutdown()
 
 
+def test_a_thread_that_the_system_does_not_let_start_is_started_for_a_later_call(monkeypatch):
+    """The call is refused then, and never made."""
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    threads, made = DaemonThreads(1, "refused"), []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            threads.submit(made.append, 1)
+    threads.submit(made.append, 2).result(HANG_SECONDS)
+    threads.shutdown()
+    assert made == [2]
+
+
 def test_a_call_that_is_cancelled_before_its_turn_is_never_made(blocked):
     """As one of a request that has timed out: a name is not looked up for nobody."""
     threads, calls, may_go_on = blocked
