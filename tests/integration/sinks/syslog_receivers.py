@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 RSYSLOGD = shutil.which("rsyslogd", path=SBIN)
 HAS_TLS = bool([*Path("/usr/lib").glob("*/rsyslog/lmnsd_ossl.so"), *Path("/usr/lib64/rsyslog").glob("lmnsd_ossl.so")])
-FIELDS = ("facility", "severity", "host", "app_name", "msgid", "id", "text")
 _SEPARATOR = "\x1f"
 
 _RSYSLOG = """
@@ -80,11 +80,14 @@ class Receiver:
     def __init__(self, port: int, file: Path) -> None:
         self.port, self._file = port, file
 
-    def messages(self) -> list[Message]:
+    def lines(self) -> list[str]:
         """All that it has written, except a line that is not complete."""
         text = self._file.read_text() if self._file.exists() else ""
-        *lines, _ = text.split("\n")
-        return [Message(*(part.strip(" ") for part in line.split(_SEPARATOR))) for line in lines]
+        return text.split("\n")[:-1]
+
+    def messages(self) -> list[Message]:
+        """The lines, as `rsyslog` and `syslog_ng` have them written."""
+        return [Message(*line.split(_SEPARATOR)) for line in self.lines()]
 
 
 @contextmanager
@@ -99,6 +102,19 @@ def rsyslog(folder: Path, transport: str) -> Iterator[Receiver]:
     config.write_text(text)
     with _running(folder, [str(RSYSLOGD), "-n", "-f", str(config), "-i", str(folder / "rsyslog.pid")]):
         yield Receiver(port, folder / "received.txt")
+
+
+@contextmanager
+def rsyslog_of_page(folder: Path, page: Path) -> Iterator[Receiver]:
+    """A process of rsyslog with the configuration that a page shows, but for its port and file."""
+    port, config, file = claim_port(), folder / "rsyslog.conf", folder / "received.txt"
+    [shown] = re.findall(r"```text\n(global.*?)```", page.read_text(), re.DOTALL)
+    assert shown.count('port="514"') == shown.count("/var/log/requests.jsonl") == 1
+    config.write_text(
+        shown.replace('"514"', f'"{port}" address="127.0.0.1"').replace("/var/log/requests.jsonl", str(file))
+    )
+    with _running(folder, [str(RSYSLOGD), "-n", "-f", str(config), "-i", str(folder / "rsyslog.pid")]):
+        yield Receiver(port, file)
 
 
 @contextmanager
