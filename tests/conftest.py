@@ -9,7 +9,7 @@ import time
 import uuid
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import hypothesis
 import pytest
@@ -21,7 +21,7 @@ from tests import one_broker
 pytest.register_assert_rewrite(*(f"tests.{each.name}" for each in Path(__file__).parent.iterdir() if each.is_dir()))
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 Answer = TypeVar("Answer")
 
@@ -180,3 +180,18 @@ def wait_until(predicate: Callable[[], Answer], message: str = "condition") -> A
 def eventually() -> Callable[..., Answer]:
     """Wait for a condition: `eventually(lambda: consumer.lag() == 0, "caught up")`."""
     return wait_until
+
+
+_LOG_LINES: Final = 60
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what processes of a failed test have logged: nobody has its folder where tests run unattended."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder is not None:
+        for path in sorted(folder.rglob("*.log")):
+            lines = [line for line in path.read_text(errors="replace").splitlines() if "|rdkafka#" not in line]
+            report.sections.append((f"end of {path.relative_to(folder)}", "\n".join(lines[-_LOG_LINES:])))
+    return report

@@ -327,6 +327,15 @@ def test_no_thread_holds_up_the_end_of_a_process(file: Path) -> None:
     assert not called & {"asyncio.run", "asyncio.Runner"}
 
 
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_no_wait_is_made_endless_by_a_signal(file: Path) -> None:
+    """As `SimpleQueue.get` with a timeout may be in Python 3.11, when a signal comes as that is about to be over."""
+    tree = ast.parse(file.read_bytes())
+    named_here = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+    assert "SimpleQueue" not in named_here | {name.rpartition(".")[2] for name in imports_of(file)}
+
+
 def test_every_room_has_a_place_in_the_contract() -> None:
     """A new room must say what it may import, and a room that is gone leaves the contract."""
     rooms = {room_of(place) for place in PLACES}

@@ -45,7 +45,8 @@ class DeliveryThread:
 
     def __init__(self) -> None:
         self._loop = DaemonThreadLoop()
-        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        # Not `SimpleQueue`: Python 3.11's waits for ever if a signal comes when the time to wait is about to be over.
+        self._finished: queue.Queue[Finished] = queue.Queue()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="delivery", daemon=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 from logrouter.deliver import event_loop
@@ -68,3 +70,31 @@ def test_a_loop_that_does_not_come_back_holds_up_no_end(monkeypatch):
         thread._thread.join(HANG_SECONDS)
         thread._loop.run_until_complete(asyncio.wait(asyncio.all_tasks(thread._loop)))
         thread._loop.close()
+
+
+INTERRUPTED = """
+import signal
+from logrouter.deliver.event_loop import DeliveryThread
+
+signals = 0
+
+def count(*_):
+    global signals
+    signals += 1
+
+signal.signal(signal.SIGALRM, count)
+thread = DeliveryThread()
+signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+while signals < 2000:
+    assert thread.take_finished(0.001) == []
+signal.setitimer(signal.ITIMER_REAL, 0)
+thread.close()
+print("ended")
+"""
+
+
+def test_a_signal_makes_no_wait_for_a_batch_longer():
+    """SIGHUP and SIGTERM come at any moment; a target that is down ends no batch for hours."""
+    child = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, timeout=HANG_SECONDS, check=True)
+
+    assert child.stdout == b"ended\n"
