@@ -33,24 +33,30 @@ async def connect_socket(
     kind: socket.SocketKind,
     guard: TargetGuard | None = None,
     resolver: AbstractResolver | None = None,
+    *,
+    seconds: float = CONNECT_SECONDS,
+    first: int = 0,
 ) -> socket.socket:
     """A socket that does not block, connected to the first address of *place* that takes the connection.
 
     *guard* says where we may connect to at all, by default anywhere. *resolver* finds the addresses of names,
-    by default as the system does.
+    by default as the system does. Of several, the one at *first* is tried first, counted round and round.
 
     Raises:
         GuardedAddressError: the target may not be connected to.
-        TimeoutError: none of its addresses has answered within its share of `CONNECT_SECONDS`.
+        TimeoutError: none of its addresses has answered within its share of *seconds*.
         OSError: there is no such name, or nothing that takes the connection.
     """
     if guard is not None:
         guard.vet_target(place.scheme, place.host, place.port)
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
     addresses = await _addresses_of(place, guard, resolver)
+    begin = first % max(len(addresses), 1)
     failed: OSError | None = None
-    for address in addresses:
+    for tried, address in enumerate(addresses[begin:] + addresses[:begin]):
         try:
-            async with asyncio.timeout(CONNECT_SECONDS / len(addresses)):
+            async with asyncio.timeout((deadline - clock()) / (len(addresses) - tried)):
                 return await _connect(address, place.port, kind, guard)
         except OSError as error:  # TimeoutError is one
             failed = failed or error

@@ -47,6 +47,9 @@ class DatagramClient:
         self._turn = asyncio.Lock()
         self._socket: socket.socket | None = None
         self._opened_at = 0.0
+        self._first = 0
+        """At which of the name's addresses to begin: those before have refused whatever they got."""
+        self._has_sent = self._is_heard = False
         self._closed = False
 
     async def send(self, datagrams: Sequence[bytes]) -> AllTaken | NoAnswer:
@@ -54,9 +57,10 @@ class DatagramClient:
         async with self._turn:
             if self._closed:
                 return NoAnswer(Trouble.BROKEN, "closed")
+            seconds = min(CONNECT_SECONDS, self._timeout)
             try:
-                async with asyncio.timeout(min(CONNECT_SECONDS, self._timeout)):
-                    connected = await self._open()
+                async with asyncio.timeout(seconds):
+                    connected = await self._open(seconds)
             except GuardedAddressError as error:
                 return NoAnswer(Trouble.GUARDED, str(error))
             except OSError as error:
@@ -64,6 +68,7 @@ class DatagramClient:
             try:
                 async with asyncio.timeout(self._timeout):
                     _check(connected)  # what the datagrams before have met
+                    self._is_heard = self._is_heard or self._has_sent
                     for datagram in datagrams:
                         await asyncio.get_running_loop().sock_sendall(connected, datagram)
                     _check(connected)
@@ -71,14 +76,21 @@ class DatagramClient:
                 return NoAnswer(Trouble.TIMEOUT, f"not sent within {self._timeout:g} s")
             except OSError as error:
                 self._close_socket()
+                # Any address can be connected to: that nobody listens there is only heard of afterwards. One that has
+                # not refused a batch is stayed with, as the next one might be silent and lose what it gets.
+                self._first += not self._is_heard
+                self._has_sent = False
                 return NoAnswer(Trouble.CONNECT, str(error))
+            self._has_sent = True
             return ALL_TAKEN
 
-    async def _open(self) -> socket.socket:
+    async def _open(self, seconds: float) -> socket.socket:
         if self._socket is not None and self._clock() < self._opened_at + _FRESH_SECONDS:
             return self._socket
         self._close_socket()
-        self._socket = await connect_socket(self._place, socket.SOCK_DGRAM, self._guard, self._resolver)
+        self._socket = await connect_socket(
+            self._place, socket.SOCK_DGRAM, self._guard, self._resolver, seconds=seconds, first=self._first
+        )
         self._opened_at = self._clock()
         return self._socket
 

@@ -97,7 +97,9 @@ class StreamClient:
         is_open = False
         try:
             async with asyncio.timeout(seconds):
-                connected = await connect_socket(self._place, socket.SOCK_STREAM, self._guard, self._resolver)
+                connected = await connect_socket(
+                    self._place, socket.SOCK_STREAM, self._guard, self._resolver, seconds=seconds
+                )
                 connected = connection = SyslogConnection(connected, self._tls, self._place.host.rstrip("."))
                 await connection.open()
             is_open = True

@@ -70,6 +70,27 @@ def test_nobody_listens(bound):
     assert run(go()) == ([NoAnswer(Trouble.CONNECT, "[Errno 111] Connection refused")] * 2, ALL_TAKEN, b"three")
 
 
+def test_the_next_address_of_a_name_gets_them_if_the_first_refuses(bound):
+    """As `localhost`, which may be `::1` first: to connect says nothing of whether somebody listens."""
+    port = bound.getsockname()[1]
+    names = Names(target_example=[["127.0.0.2", "127.0.0.1"]])
+
+    async def go():
+        client = DatagramClient(TargetPlace(UDP, "target.example", port), resolver=names)
+        answers = [await client.send([b"one"]), await client.send([b"one"]), await client.send([b"two"])]
+        # It listened, so that it is away for a while only, and nobody knows what the others do with what they get.
+        client._socket.shutdown(socket.SHUT_WR)
+        answers += [await client.send([b"three"]), await client.send([b"three"])]
+        await client.close()
+        return answers
+
+    answers = run(go())
+    assert [getattr(each, "trouble", each) for each in answers] == [
+        Trouble.CONNECT, ALL_TAKEN, ALL_TAKEN, Trouble.CONNECT, ALL_TAKEN
+    ]  # fmt: skip
+    assert [bound.recv(100) for _ in range(3)] == [b"one", b"two", b"three"]
+
+
 def test_a_refusal_that_comes_late_is_heard_before_the_next_batch(bound):
     """Which is not sent to nobody."""
     port = bound.getsockname()[1]

@@ -10,6 +10,7 @@ import ssl
 import struct
 import sys
 import termios
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -358,6 +359,35 @@ def test_the_next_address_is_tried():
             return answer
 
     assert run(go()) == ALL_TAKEN
+
+
+def test_each_address_has_its_share_of_the_time():
+    """Also where there is little: one that says nothing does not keep the others from being tried."""
+
+    async def go():
+        async with receive() as received:
+            with full(received.port):
+                names = Names(target_example=[["127.0.0.2", "127.0.0.1"]])
+                client = StreamClient(place(received.port, "target.example"), resolver=names, timeout_seconds=2)
+                answer = await client.send(frames(b"x"))
+                await client.close()
+                return answer
+
+    assert run(go()) == ALL_TAKEN
+
+
+@contextmanager
+def full(port):
+    """127.0.0.2 has as many connections at this port as it takes, and answers no further one."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.2", port))
+        listening.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+        yield
 
 
 @pytest.fixture(scope="module")
