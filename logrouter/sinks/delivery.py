@@ -64,7 +64,8 @@ class Delivery:
     ) -> None:
         """*name* is the sink's in topics.yaml. An event that could not be sent for *give_up_seconds* is refused.
 
-        With *in_order* no batch begins before the one that was handed in before it is over, with all of its attempts.
+        With *in_order* no batch begins before the one that was handed in before it is over, with all of its attempts,
+        and no part of one before the parts before it.
         *admit* says which events are not to be sent; it is asked once for each batch, in the order of the batches.
         *mask* makes of the target's words, which may repeat events, what may be shown. *clock* gives seconds that never
         go back, *draw* numbers from 0 to 1.
@@ -76,6 +77,7 @@ class Delivery:
         self._pace = Pace(limits, draw)
         self._give_up = give_up_seconds
         self._admit = admit
+        self._is_ordered = in_order
         self._in_order = asyncio.Lock() if in_order else contextlib.nullcontext()
         self._mask = mask
         self._clock = clock
@@ -161,7 +163,8 @@ class Delivery:
                 parts.extendleft(_halve([index for index, _ in together]))
             parts.extendleft(_halve(smaller))
             if again:
-                parts.append(again)
+                # Where nobody reads them in order behind the others, which it may have nothing to do with.
+                (parts.appendleft if self._is_ordered else parts.append)(again)
         return settled
 
     async def _attempt(self, events: Sequence[RawRecord]) -> list[Result]:

@@ -496,6 +496,18 @@ def test_batches_in_order_wait_for_those_before_them_with_all_of_their_attempts(
     assert asyncio.run(run(in_order=False)) != [b"0", b"1", b"2"]
 
 
+def test_parts_of_a_batch_in_order_wait_for_those_before_them():
+    """A batch that is too large for one request is no reason to overtake, either."""
+
+    def taken(*, in_order):
+        sink = MemorySink([NoAnswer(Trouble.BROKEN)] * 2, max_request_bytes=2)
+        assert deliver(sink, events(b"a", b"b", b"c", b"d", b"e"), in_order=in_order) == [DELIVERED] * 5
+        return sink.taken
+
+    assert taken(in_order=True) == [b"a", b"b", b"c", b"d", b"e"]
+    assert taken(in_order=False) != [b"a", b"b", b"c", b"d", b"e"]
+
+
 def test_batches_that_wait_for_their_order_end_when_the_delivery_is_retired():
     """Nobody knows of them yet."""
 
