@@ -23,22 +23,32 @@ class CountedDecoder:
         self._max = max_bytes
         self._longest_head = len(str(max_bytes))
         self._rest = b""
+        self._end: FramingError | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that *data* completes.
 
         Raises:
-            FramingError: it can't be read on; the text says why and shows nothing of the stream.
+            FramingError: it can't be read on; the text says why and shows nothing of the stream. Messages that were
+                complete before that are given first, and every later call raises.
         """
+        if self._end is not None:
+            raise self._end
         rest = self._rest + data
         at = 0
-        found = []
-        while (length := self._length(rest, at)) is not None:
-            begin = rest.index(b" ", at) + 1
-            if len(rest) < begin + length:
-                break
-            found.append(rest[begin : begin + length])
-            at = begin + length
+        found: list[bytes] = []
+        try:
+            while (length := self._length(rest, at)) is not None:
+                begin = rest.index(b" ", at) + 1
+                if len(rest) < begin + length:
+                    break
+                found.append(rest[begin : begin + length])
+                at = begin + length
+        except FramingError as error:
+            self._end, self._rest = error, b""
+            if not found:
+                raise
+            return found
         self._rest = rest[at:]
         return found
 

@@ -60,8 +60,22 @@ def test_lines_come_back_one_for_each_message(messages, cuts):
 )
 def test_a_stream_that_is_not_counted(stream, why):
     """Ends there: what is behind can't be told from what is in it."""
+    decoder = CountedDecoder(10)
     with pytest.raises(FramingError, match=why):
-        CountedDecoder(10).feed(stream)
+        decoder.feed(stream)
+        decoder.feed(b"")
+
+
+@given(CUTS)
+def test_messages_before_the_end_of_what_can_be_read_come_out(cuts):
+    """However the stream is cut, and none after it."""
+    decoder, found = CountedDecoder(10), []
+    with pytest.raises(FramingError):
+        for piece in [*pieces(b"3 one3 two\n5 three", cuts), b"", b"4 four"]:
+            found += decoder.feed(piece)
+    assert found == [b"one", b"two"]
+    with pytest.raises(FramingError):
+        decoder.feed(b"4 four")
 
 
 def test_what_is_not_complete_waits_and_is_bounded():
