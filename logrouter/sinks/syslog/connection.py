@@ -55,6 +55,8 @@ class SyslogConnection:
     async def open(self) -> None:
         """Shake hands, if the target speaks TLS, and begin to listen.
 
+        In TLS 1.3 `hear_verdict` says whether the target has taken it.
+
         Raises:
             ssl.SSLError: one side does not accept the other.
             OSError: the connection has ended.
@@ -62,6 +64,15 @@ class SyslogConnection:
         if self._tls is not None:
             await self._shake_hands(self._tls)
         self._loop.add_reader(self._socket, self.take_in)
+        self._check()
+
+    async def hear_verdict(self) -> None:
+        """Wait until the target has said anything, where it may still refuse us; not for long.
+
+        Raises:
+            ssl.SSLError: it has refused us.
+            OSError: the connection has ended.
+        """
         if self._tls is not None and self._tls.version() == "TLSv1.3":
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_VERDICT_SECONDS):
@@ -80,6 +91,7 @@ class SyslogConnection:
                 raise
             else:
                 return await self._flush()
+            await asyncio.sleep(0)  # a target that always has something more would have us do nothing else
             data = await self._loop.sock_recv(self._socket, _PIECE)
             if not data:
                 raise ssl.SSLError("the target ended the connection during the handshake")

@@ -102,6 +102,7 @@ class StreamClient:
                 )
                 connected = connection = SyslogConnection(connected, self._tls, self._place.host.rstrip("."))
                 await connection.open()
+            await connection.hear_verdict()  # which has a time of its own: silence is no outage
             is_open = True
         except GuardedAddressError as error:
             return NoAnswer(Trouble.GUARDED, str(error))

@@ -498,6 +498,50 @@ def test_a_silent_target_of_tls_13_is_not_waited_for_long(ca, monkeypatch):
     assert (answers, messages) == ([ALL_TAKEN] * 2, [b"x" * 200_000, b"two"])
 
 
+def test_a_silent_target_of_tls_13_is_none_that_does_not_shake_hands(ca, monkeypatch):
+    """However little time there is for that."""
+    monkeypatch.setattr(connection_module, "_VERDICT_SECONDS", 2.5)
+    theirs = server(ca.issue("silent", ["target.example"]), num_tickets=0)
+
+    async def go():
+        async with receive(theirs) as received:
+            names = Names(target_example=[["127.0.0.1"]])
+            client = StreamClient(
+                place(received.port, "target.example", "syslog+tls"),
+                tls=ours(ca.file.parent),
+                resolver=names,
+                timeout_seconds=2,
+            )
+            answer = await client.send(frames(b"one"))
+            await client.close()
+            return answer
+
+    assert run(go()) == ALL_TAKEN
+
+
+def test_a_handshake_without_end_lets_others_run(peer, ca, monkeypatch):
+    """TLS allows a server to ask for a handshake (HelloRequest) again and again while there is one."""
+    monkeypatch.setattr(connection_module, "_PIECE", 9)
+    asked = b"\x16\x03\x03\x00\x04\x00\x00\x00\x00" * 200
+
+    async def go():
+        client = StreamClient(place(peer.port, scheme="syslog+tls"), tls=ours(ca.file.parent))
+        sending = asyncio.create_task(client.send(frames(b"one")))
+        accepted = await peer.accept()
+        accepted.send(asked)
+        accepted.shutdown(socket.SHUT_WR)
+        turns = 0
+        while not sending.done():
+            turns += 1
+            await asyncio.sleep(0)
+        accepted.close()
+        return await sending, turns
+
+    answer, turns = run(go())
+    assert answer.trouble is Trouble.TLS
+    assert turns > 200
+
+
 def test_an_end_of_tls_between_batches_is_noticed(ca):
     """By its close_notify."""
     theirs = server(ca.issue("named", ["target.example"]))
