@@ -157,7 +157,10 @@ class SyslogConnection:
             while tls.read(_PIECE):
                 pass
         except ssl.SSLWantReadError:
-            return
+            # What TLS has to say to new keys goes out with the next batch. A target may ask for them again and again.
+            if self._outgoing.pending <= _PIECE:
+                return
+            raise ConnectionAbortedError("the target has asked for new keys too often") from None
         except ssl.SSLZeroReturnError:
             pass
         raise StreamEndError("the target has ended the connection")

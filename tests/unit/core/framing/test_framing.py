@@ -60,10 +60,14 @@ def test_lines_come_back_one_for_each_message(messages, cuts):
 )
 def test_a_stream_that_is_not_counted(stream, why):
     """Ends there: what is behind can't be told from what is in it."""
-    decoder = CountedDecoder(10)
     with pytest.raises(FramingError, match=why):
-        decoder.feed(stream)
-        decoder.feed(b"")
+        feed_all(CountedDecoder(10), [stream, b""], [])
+
+
+def feed_all(decoder, parts, found):
+    """Feed a decoder, and put what comes out into *found*."""
+    for part in parts:
+        found += decoder.feed(part)
 
 
 @given(CUTS)
@@ -71,8 +75,7 @@ def test_messages_before_the_end_of_what_can_be_read_come_out(cuts):
     """However the stream is cut, and none after it."""
     decoder, found = CountedDecoder(10), []
     with pytest.raises(FramingError):
-        for piece in [*pieces(b"3 one3 two\n5 three", cuts), b"", b"4 four"]:
-            found += decoder.feed(piece)
+        feed_all(decoder, [*pieces(b"3 one3 two\n5 three", cuts), b""], found)
     assert found == [b"one", b"two"]
     with pytest.raises(FramingError):
         decoder.feed(b"4 four")

@@ -10,7 +10,7 @@ import ssl
 import struct
 import sys
 import termios
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -540,6 +540,61 @@ def test_a_handshake_without_end_lets_others_run(peer, ca, monkeypatch):
     answer, turns = run(go())
     assert answer.trouble is Trouble.TLS
     assert turns > 200
+
+
+class Asking:
+    """TLS with a target that asks for new keys (KeyUpdate of TLS 1.3) by each 22 bytes of what it says."""
+
+    def wrap_bio(self, incoming, outgoing, server_hostname):
+        """It needs no context of its own."""
+        assert server_hostname
+        self._incoming, self._outgoing = incoming, outgoing
+        return self
+
+    def do_handshake(self):
+        """There is nothing to agree on."""
+
+    def version(self):
+        """No sign is waited for."""
+        return "TLSv1.2"
+
+    def write(self, piece):
+        """As it is."""
+        return self._outgoing.write(piece)
+
+    def read(self, _size):
+        """An answer goes out for each question."""
+        while self._incoming.read(22):
+            self._outgoing.write(b"k" * 22)
+        raise ssl.SSLWantReadError
+
+    unwrap = do_handshake
+
+
+def test_a_target_that_asks_for_new_keys_without_end_is_left(peer):
+    """What is to be answered between batches is bounded; the next batch has a new connection."""
+
+    async def go():
+        client = StreamClient(place(peer.port, scheme="syslog+tls"), tls=Asking())
+        sending = asyncio.create_task(client.send(frames(b"one")))
+        accepted = await peer.accept()
+        assert await sending == ALL_TAKEN
+        [connection] = client._idle
+        asked = 0
+        while connection.end is None and asked < 5_000_000:
+            with suppress(BlockingIOError):
+                asked += accepted.send(b"?" * 100_000)
+            await asyncio.sleep(0)
+        assert connection.end is not None
+        assert connection._outgoing.pending < 200_000
+        accepted.close()
+        sending = asyncio.create_task(client.send(frames(b"two")))
+        accepted = await peer.accept()
+        assert await sending == ALL_TAKEN
+        accepted.close()
+        await client.close()
+
+    run(go())
 
 
 def test_an_end_of_tls_between_batches_is_noticed(ca):
