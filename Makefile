@@ -34,10 +34,10 @@ charts: $(STAMP)  ## get the page's charting library, if that failed before
 demo: $(STAMP)  ## start a real Kafka and show the whole path live (ARGS=--once: bounded; ARGS=--opensearch: with a search index)
 	@$(BIN)/logrouter demo $(ARGS)
 
-test: $(STAMP)  ## the tests, on a real broker they start themselves (some 8 minutes on two idle cores)
+test: $(STAMP)  ## the tests, on a real broker they start themselves (some 7 minutes on two idle cores)
 	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
-test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills and outages, four times the examples (some 7 minutes)
+test-long: $(STAMP)  ## what `make test` leaves out: further variants of kills and outages, four times the examples (some 12 minutes)
 	@LOGROUTER_TEST_PROFILE=thorough $(BIN)/python -m pytest -m "long or hypothesis" -n 3 --dist loadgroup $(ARGS)
 
 compat: $(STAMP)  ## keep what this version writes for the tests of later ones, in a minute (VERSION=0.2.0)
