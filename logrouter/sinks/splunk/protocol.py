@@ -19,11 +19,10 @@ from logrouter.sinks.contract import (
     RefusedBeside,
     RefusedTogether,
     Retry,
-    Skipped,
-    SkipReason,
     Trouble,
 )
 from logrouter.sinks.http_messages import MAX_DETAIL, HttpRequest, compress, excerpt, judge_status, read_retry_after
+from logrouter.sinks.json_events import read_json_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 _COLLECTOR: Final = "/services/collector"
 _MAX_REQUEST_BYTES: Final = 20 << 20
-_TOMBSTONE: Final = Skipped(SkipReason.TOMBSTONE)
 _NOT_JSON: Final = Refused(0, "not JSON, and Splunk's envelopes are JSON")
 
 _TAKEN: Final = frozenset({0, 24, 25})
@@ -74,22 +72,13 @@ class SplunkProtocol:
 
     def encode(self, events: Sequence[RawRecord]) -> Encoded:
         """One request with an envelope for each event that is JSON."""
-        settled: list[Refused | Skipped | None] = []
-        envelopes = []
+        found, settled = read_json_events(events, _NOT_JSON)
         same = {name: getattr(self.metadata, name) for name in ("index", "source", "sourcetype")}
         same = {name: text for name, text in same.items() if text}
-        for event in events:
-            if event.value is None:
-                settled.append(_TOMBSTONE)
-                continue
-            try:
-                document = orjson.loads(event.value)
-            except orjson.JSONDecodeError:
-                settled.append(_NOT_JSON)
-                continue
-            settled.append(None)
-            about = _time_of(event, document) | _host_of(document) | same
-            envelopes.append(orjson.dumps(about | {"event": orjson.Fragment(event.value)}))
+        envelopes = [
+            orjson.dumps(_time_of(record, document) | _host_of(document) | same | {"event": orjson.Fragment(value)})
+            for record, value, document in found
+        ]
         if not envelopes:
             return Encoded(None, 0, settled)
         body = b"\n".join(envelopes)

@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from logrouter.core.text.timestamps import rfc3339_ms
-from logrouter.sinks.contract import DELIVERED, Encoded, Refused, Skipped, SkipReason
+from logrouter.sinks.contract import DELIVERED, Encoded, Refused
+from logrouter.sinks.json_events import read_json_events
 from logrouter.sinks.syslog.message import Header, Severity, render, render_data
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ _MAX_REQUEST_BYTES: Final = 32 << 20
 _MAX_ID: Final = 128
 _MSGID: Final = "request"
 _NOT_JSON: Final = Refused(0, "not JSON, and the text of a message is JSON")
-_TOMBSTONE: Final = Skipped(SkipReason.TOMBSTONE)
 _CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 
 
@@ -55,20 +53,9 @@ class SyslogProtocol:
 
     def encode(self, events: Sequence[RawRecord]) -> Encoded:
         """Frames or datagrams, a `bytes` for each event that is JSON."""
-        settled: list[Refused | Skipped | None] = []
-        frames: list[bytes] = []
-        for event in events:
-            if event.value is None:
-                settled.append(_TOMBSTONE)
-                continue
-            try:
-                document = orjson.loads(event.value)
-            except orjson.JSONDecodeError:
-                settled.append(_NOT_JSON)
-                continue
-            settled.append(None)
-            message = self._render(event, event.value, document)
-            frames.append(message if self.frame is None else self.frame(message))
+        found, settled = read_json_events(events, _NOT_JSON)
+        messages = [self._render(record, value, document) for record, value, document in found]
+        frames = messages if self.frame is None else [self.frame(message) for message in messages]
         return Encoded(frames or None, sum(map(len, frames)), settled)
 
     def _render(self, event: RawRecord, value: bytes, document: Any) -> bytes:

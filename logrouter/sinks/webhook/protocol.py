@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from logrouter.sinks.contract import DELIVERED, Encoded, Refused, Retry, Skipped, SkipReason, Trouble
+from logrouter.sinks.contract import DELIVERED, Encoded, Refused, Retry, Trouble
 from logrouter.sinks.http_messages import HttpRequest, compress, judge_status
+from logrouter.sinks.json_events import read_json_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,6 @@ LONG_PAUSE: Final = 3600.0
 _MAX_REQUEST_BYTES: Final = 20 << 20
 _GONE: Final = "the receiver wants no more events: take this sink out, or name another url"
 _NOT_JSON: Final = Refused(0, "not JSON, and the body of a webhook is JSON")
-_TOMBSTONE: Final = Skipped(SkipReason.TOMBSTONE)
 _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """No full stop: a signature covers `id.timestamp.body`, and what is before each of them must be unmistakable."""
 
@@ -85,33 +85,18 @@ class WebhookProtocol:
 
     def encode(self, events: Sequence[RawRecord]) -> Encoded:
         """One request with all events that are JSON, as they are in the topic."""
-        settled: list[Refused | Skipped | None] = []
-        sent: list[RawRecord] = []
-        values: list[bytes] = []
-        document = None
-        for event in events:
-            if event.value is None:
-                settled.append(_TOMBSTONE)
-                continue
-            try:
-                document = orjson.loads(event.value)
-            except orjson.JSONDecodeError:
-                settled.append(_NOT_JSON)
-                continue
-            settled.append(None)
-            sent.append(event)
-            values.append(event.value)
-        if not sent:
+        found, settled = read_json_events(events, _NOT_JSON)
+        if not found:
             return Encoded(None, 0, settled)
-        body = self._join(values)
-        found = _id_of(document) if self.body is WebhookBody.EVENT else ""
+        body = self._join([event.value for event in found])
+        own_id = _id_of(found[-1].document) if self.body is WebhookBody.EVENT else ""
         headers = {
             **self.headers,
             "Content-Type": _CONTENT_TYPES[self.body],
-            "webhook-id": found or _make_id(sent, body),
+            "webhook-id": own_id or _make_id([event.record for event in found], body),
         }
         size = len(body)
-        if self.body is WebhookBody.EVENT and len(sent) > 1:
+        if self.body is WebhookBody.EVENT and len(found) > 1:
             size = max(
                 size, self.max_request_bytes + 1
             )  # so that the delivery halves them, as for one that is too large
