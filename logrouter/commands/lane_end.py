@@ -30,7 +30,7 @@ def run_to_end(name: str, work: Callable[[], None]) -> NoReturn:
     except FatalError as exc:
         log(Log.FENCED if exc.fenced else Log.LANE_FAILED, lane=name, error=str(exc))
         if isinstance(exc, StuckError):
-            os._exit(EXIT_FENCED)  # an ordinary exit would wait for the thread that never comes back
+            os._exit(EXIT_FENCED)  # an ordinary exit would close its client, and wait for it
         code = EXIT_FENCED if exc.fenced else EXIT_FAILED
     except Exception as exc:  # noqa: BLE001 - a bug of ours: said once, with its traceback
         log(Log.LANE_FAILED, lane=name, error=repr(exc), exc_info=exc)

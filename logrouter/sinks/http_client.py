@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from logrouter.sinks.connections import CleanConnector
 from logrouter.sinks.contract import NoAnswer, Trouble
 from logrouter.sinks.echoes import hide_texts
+from logrouter.sinks.error_line import describe_error, one_line
 from logrouter.sinks.http_messages import HttpAnswer
 from logrouter.sinks.target_guard import GuardedAddressError, GuardedResolver
 from logrouter.sinks.tls_trouble import describe_tls_trouble, find_tls_error
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS: Final = 40
 _CONNECT_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 30.0
-_MAX_ERROR: Final = 200
 _LARGE_BODY: Final = 1 << 20
 _SECRET_HEADERS: Final = frozenset({"authorization", "x-amz-security-token"})
 _QUOTED: Final = re.compile(r":?\s*(?:bytearray\()?b?['\"]")
@@ -212,7 +212,7 @@ def _classify_error(error: Exception) -> NoAnswer:
     if isinstance(os_error, ConnectionResetError) and not os_error.args:  # so asyncio says it, and only then
         return NoAnswer(Trouble.TLS, "the target ended the connection during the handshake")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return NoAnswer(Trouble.CONNECT, _say(os_error))
+        return NoAnswer(Trouble.CONNECT, describe_error(os_error))
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return NoAnswer(Trouble.BROKEN, "the target ended the connection before its answer")
     if isinstance(error, aiohttp.ClientPayloadError) and _CUT_SHORT in str(error):
@@ -225,13 +225,9 @@ def _classify_error(error: Exception) -> NoAnswer:
         cause = error.__cause__
         said = cause.message if isinstance(cause, HttpProcessingError) else str(error) or type(error).__name__
         return NoAnswer(Trouble.NONSENSE, _say_unquoted(said))
-    return NoAnswer(Trouble.BROKEN, _say(error))
+    return NoAnswer(Trouble.BROKEN, describe_error(error))
 
 
 def _say_unquoted(text: str) -> str:
     """The library's own words, without what it quotes: a target may have repeated a secret of the request there."""
-    return " ".join(_QUOTED.split(text, maxsplit=1)[0].split())[:_MAX_ERROR]
-
-
-def _say(error: BaseException) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:_MAX_ERROR]
+    return one_line(_QUOTED.split(text, maxsplit=1)[0])

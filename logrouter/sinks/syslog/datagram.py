@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from logrouter.sinks.contract import NoAnswer, Trouble
+from logrouter.sinks.error_line import describe_error, one_line
 from logrouter.sinks.sockets import CONNECT_SECONDS, connect_socket
 from logrouter.sinks.syslog.protocol import ALL_TAKEN
 from logrouter.sinks.target_guard import GuardedAddressError
@@ -64,7 +65,7 @@ class DatagramClient:
             except GuardedAddressError as error:
                 return NoAnswer(Trouble.GUARDED, str(error))
             except OSError as error:
-                return NoAnswer(Trouble.CONNECT, str(error) or "the name is not found in time")
+                return NoAnswer(Trouble.CONNECT, one_line(str(error)) or "the name is not found in time")
             try:
                 async with asyncio.timeout(self._timeout):
                     _check(connected)  # what the datagrams before have met
@@ -80,7 +81,7 @@ class DatagramClient:
                 # not refused a batch is stayed with, as the next one might be silent and lose what it gets.
                 self._first += not self._is_heard
                 self._has_sent = False
-                return NoAnswer(Trouble.CONNECT, str(error))
+                return NoAnswer(Trouble.CONNECT, describe_error(error))
             self._has_sent = True
             return ALL_TAKEN
 

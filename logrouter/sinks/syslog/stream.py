@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from logrouter.sinks.contract import NoAnswer, Trouble
+from logrouter.sinks.error_line import describe_error
 from logrouter.sinks.sockets import CONNECT_SECONDS, connect_socket
 from logrouter.sinks.syslog.connection import SyslogConnection
 from logrouter.sinks.syslog.protocol import ALL_TAKEN
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from logrouter.sinks.sockets import TargetPlace
     from logrouter.sinks.syslog.protocol import AllTaken
     from logrouter.sinks.target_guard import TargetGuard
-
-_MAX_ERROR: Final = 200
 
 
 class StreamClient:
@@ -126,4 +125,4 @@ class StreamClient:
 def _describe(error: OSError, trouble: Trouble) -> NoAnswer:
     if isinstance(error, ssl.SSLError):
         return NoAnswer(Trouble.TLS, describe_tls_trouble(error))
-    return NoAnswer(trouble, " ".join((str(error) or type(error).__name__).split())[:_MAX_ERROR])
+    return NoAnswer(trouble, describe_error(error))
