@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ ACCEPTED: Final = 8
 """Connections that are accepted in a pass of the event loop: with TLS each costs up to a millisecond."""
 BACKLOG: Final = 128
 """Connections that may wait to be accepted."""
+_PASSES_TO_BEGIN: Final = 4
+"""Passes of the event loop until a connection that was accepted waits for its first request."""
 _LOGGER: Final = logging.getLogger("logrouter.http")
 
 
@@ -36,15 +39,35 @@ async def _demand_https(_request: web.Request, response: web.StreamResponse) -> 
     response.headers.setdefault("Strict-Transport-Security", f"max-age={HTTPS_ONLY_SECONDS}")
 
 
+class ConnectionClosingRunner(web.AppRunner):
+    """Closes connections as well that were accepted just before the port was closed.
+
+    By itself a connection that was accepted, but has not begun when its server is closed, is neither served nor closed
+    (CPython issue 109564).
+    """
+
+    async def cleanup(self) -> None:
+        """Accept nothing more, let what was accepted begin, and close all of it."""
+        loop = asyncio.get_running_loop()
+        for site in self.sites:
+            listener: asyncio.Server | None = getattr(site, "_server", None)  # the library gives only its addresses
+            for bound in () if listener is None else listener.sockets:
+                loop.remove_reader(bound.fileno())
+        for _ in range(_PASSES_TO_BEGIN):
+            await asyncio.sleep(0)
+        await super().cleanup()
+        await asyncio.sleep(0)  # a socket is closed in the pass after its connection
+
+
 def app_runner(app: web.Application, *, encrypted: bool = False) -> web.AppRunner:
-    """The aiohttp runner of an application; the caller makes the sites that listen, by https if it is *encrypted*.
+    """The runner of an application; the caller makes the sites that listen, by https if it is *encrypted*.
 
     Requests that are being answered get two seconds to end; one whose client has gone away is answered no further, as a
     list is much work. There is no access log, as paths name clients.
     """
     if encrypted:
         app.on_response_prepare.append(_demand_https)
-    return web.AppRunner(
+    return ConnectionClosingRunner(
         app,
         logger=_LOGGER,
         access_log=None,

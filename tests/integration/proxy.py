@@ -220,6 +220,11 @@ class Proxy:
 
     async def _close(self) -> None:
         for server in self._servers:
+            for bound in server.sockets:
+                self._loop.remove_reader(bound.fileno())
+        for _ in range(4):  # else what was just accepted is neither served nor closed (CPython issue 109564)
+            await asyncio.sleep(0)
+        for server in self._servers:
             server.close()
         for each in self._streams:
             each.reset()
