@@ -266,7 +266,10 @@ def test_client_that_does_not_find_the_cluster_again_is_replaced(monkeypatch):
 
 
 class HangingProducer(ScriptedProducer):
-    """Stands in for librdkafka when a call does not come back before it is *released*."""
+    """Stands in for librdkafka when a call does not come back before it is *released*.
+
+    Within `commit_with` the time that a call may take is over as soon as it hangs, and not before.
+    """
 
     def __init__(self, hangs_in, released, **script):
         super().__init__(**script)
@@ -277,18 +280,19 @@ class HangingProducer(ScriptedProducer):
     def _answer(self, name):
         if name == self.hangs_in:
             self.thread = threading.current_thread()
+            transaction._STUCK_SECONDS = 0.0
             self.released.wait(HANG_SECONDS)
         super()._answer(name)
 
 
 def commit_with(clients, times, monkeypatch, waiting=lambda _error: None):
     """That many transactions, each with a client of *clients* until it hangs; how each ended, None for well."""
-    monkeypatch.setattr(transaction, "_STUCK_SECONDS", 0.0)
     monkeypatch.setattr(transaction, "_POLL_SECONDS", 0.01)
     left = iter(clients)
     producer = TransactionalProducer(lambda: next(left), timeout_seconds=60.0, give_up=lambda: False, waiting=waiting)
     producer.initialise()
     for _ in range(times):
+        monkeypatch.setattr(transaction, "_STUCK_SECONDS", HANG_SECONDS)
         producer.begin()
         producer.commit_later([], None)
         try:
@@ -314,7 +318,6 @@ def test_a_commit_that_does_not_come_back_is_left_and_a_new_client_goes_on(monke
     ends = commit_with([hanging, fresh], 2, monkeypatch)
 
     assert next(ends) is ended
-    monkeypatch.setattr(transaction, "_STUCK_SECONDS", HANG_SECONDS)
     assert [*ends] == [None]
     assert fresh.calls == ["init", "begin", "offsets", "commit"]
     released.set()
