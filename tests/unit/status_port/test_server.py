@@ -13,7 +13,7 @@ from logrouter.status_port.server import HealthServer, PortLimits
 from logrouter.telemetry.metrics import ROUTE_PORT_REFUSED
 from tests.conftest import HANG_SECONDS
 
-SHORT = PortLimits(request_seconds=0.3, answer_seconds=0.3)
+SHORT = PortLimits(request_seconds=1.0, answer_seconds=1.0)
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
 

@@ -254,7 +254,7 @@ def test_an_owner_that_hangs_is_waited_for_once_and_not_for_long(fleet, monkeypa
     async def main():
         from logrouter.web.view import Limits
 
-        async with fleet(2, limits=Limits(point_timeout=0.2, list_timeout=1.0)) as workers:
+        async with fleet(2, limits=Limits(point_timeout=1.0, list_timeout=5.0)) as workers:
             give_replicas(workers)
             hung = workers.owner("c" + CLIENT)
             other = workers.stranger("c" + CLIENT)
