@@ -9,7 +9,7 @@ from logrouter.deliver.batching import Batcher
 from logrouter.deliver.event_loop import Batch, DeliveryThread
 from logrouter.deliver.refusal_log import RefusalLog
 from logrouter.sinks.contract import Refused
-from logrouter.sinks.delivery import count_settled
+from logrouter.sinks.sink_observer import count_settled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,8 +39,8 @@ class Dispatcher:
         self._letters = letters
         self._refusals = RefusalLog(settings.name)
         self._batcher: Batcher[tuple[RawRecord, int]] = Batcher(settings.batch)
-        self._in_flight: dict[int, tuple[Batch, Delivery]] = {}
-        self._retired: set[Delivery] = set()
+        self._in_flight: dict[int, tuple[Batch, Delivery[RawRecord]]] = {}
+        self._retired: set[Delivery[RawRecord]] = set()
         self._thread = DeliveryThread()
         self._delivery = settings.open_delivery()
 

@@ -52,7 +52,7 @@ class DeliveryThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name="delivery", daemon=True)
         self._thread.start()
 
-    def submit(self, delivery: Delivery, batch: Batch) -> None:
+    def submit(self, delivery: Delivery[RawRecord], batch: Batch) -> None:
         """Begin to deliver a batch; `take_finished` tells when that is over."""
         self._loop.call_soon_threadsafe(self._begin, delivery, batch)
 
@@ -60,11 +60,11 @@ class DeliveryThread:
         """Let nobody wait for a batch any more: the target may or may not have its events, and gets no more of them."""
         self._loop.call_soon_threadsafe(self._cancel_batch, batch)
 
-    def retire(self, delivery: Delivery) -> None:
+    def retire(self, delivery: Delivery[RawRecord]) -> None:
         """Let the batches of *delivery* end after the request that they wait for."""
         self._loop.call_soon_threadsafe(delivery.retire)
 
-    def close_delivery(self, delivery: Delivery) -> None:
+    def close_delivery(self, delivery: Delivery[RawRecord]) -> None:
         """Close the connections of *delivery*, of which no batch is on its way."""
         self._loop.call_soon_threadsafe(self._begin_closing, delivery)
 
@@ -80,7 +80,7 @@ class DeliveryThread:
         except queue.Empty:
             return found
 
-    def close(self, deliveries: Collection[Delivery] = ()) -> None:
+    def close(self, deliveries: Collection[Delivery[RawRecord]] = ()) -> None:
         """Cancel whatever is on its way, close the connections of *deliveries*, and end the thread."""
         with contextlib.suppress(TimeoutError):  # what can't be closed ends with the process
             asyncio.run_coroutine_threadsafe(self._cancel(deliveries), self._loop).result(_CLOSE_SECONDS)
@@ -89,19 +89,19 @@ class DeliveryThread:
         if not self._thread.is_alive():  # else it ends with the process
             self._loop.close()
 
-    async def _cancel(self, deliveries: Collection[Delivery]) -> None:
+    async def _cancel(self, deliveries: Collection[Delivery[RawRecord]]) -> None:
         tasks = [*self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
         await asyncio.gather(*(each.close() for each in deliveries), return_exceptions=True)
 
-    def _begin_closing(self, delivery: Delivery) -> None:
+    def _begin_closing(self, delivery: Delivery[RawRecord]) -> None:
         task = self._loop.create_task(delivery.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def _begin(self, delivery: Delivery, batch: Batch) -> None:
+    def _begin(self, delivery: Delivery[RawRecord], batch: Batch) -> None:
         task = self._loop.create_task(self._deliver(delivery, batch))
         self._tasks[id(batch)] = task
         task.add_done_callback(lambda _: self._tasks.pop(id(batch), None))
@@ -110,7 +110,7 @@ class DeliveryThread:
         if (task := self._tasks.get(id(batch))) is not None:
             task.cancel()
 
-    async def _deliver(self, delivery: Delivery, batch: Batch) -> None:
+    async def _deliver(self, delivery: Delivery[RawRecord], batch: Batch) -> None:
         try:
             self._finished.put(Finished(batch, await delivery.deliver(batch.events)))
         except Exception as error:  # noqa: BLE001 - raised by whoever takes it, in the thread that can end the process

@@ -85,7 +85,7 @@ def make_event(stream: str, event_id: str, now_ms: int) -> bytes:
     )
 
 
-def probe(configured: ConfiguredSink, sink: Sink | None = None) -> ProbeReport:
+def probe(configured: ConfiguredSink, sink: Sink[RawRecord] | None = None) -> ProbeReport:
     """Send one event to the target, once. *sink* stands in for what *configured* describes."""
     now_ms = time.time_ns() // 1_000_000
     topic, event_id = configured.options.topics[0], ID_PREFIX + uuid.uuid4().hex[:16]
@@ -117,7 +117,7 @@ def _shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/…"
 
 
-async def _send(sink: Sink, record: RawRecord) -> tuple[int, Result, Any]:
+async def _send(sink: Sink[RawRecord], record: RawRecord) -> tuple[int, Result, Any]:
     """Size of the body, what became of the event, and the answer, None if nothing was sent."""
     try:
         encoded = sink.encode([record])

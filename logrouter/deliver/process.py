@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from logrouter.config import Settings
     from logrouter.config.compile.sinks import ConfiguredSink
     from logrouter.config.options.sinks import SinkOptions
+    from logrouter.model import RawRecord
 
 
 def make_lane(settings: Settings, name: str, instance: str, *, stopping: Callable[[], bool]) -> DeliveryLane:
@@ -103,7 +104,7 @@ def _batch_bounds(options: SinkOptions) -> BatchBounds:
     return BatchBounds(most, batch.max_bytes, batch.max_wait_ms / 1000)
 
 
-def open_delivery(sink: ConfiguredSink, **options: Any) -> Delivery:
+def open_delivery(sink: ConfiguredSink, **options: Any) -> Delivery[RawRecord]:
     """A delivery to the target of *sink*, with connections of its own."""
     o = sink.options
     give_up = o.retry.give_up_after_seconds

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from logrouter.core.dead_letter import DeadLetterSettings
     from logrouter.deliver.batching import BatchBounds
     from logrouter.kafka.offset_reset import Begin
+    from logrouter.model import RawRecord
     from logrouter.sinks.delivery import Delivery
 
 
@@ -29,7 +30,7 @@ class DeliverySettings:
     max_waiting_records: int
     """Beyond so many events that are read and not done, nothing is read."""
     max_waiting_bytes: int
-    open_delivery: Callable[[], Delivery]
+    open_delivery: Callable[[], Delivery[RawRecord]]
     """A new delivery to the target, with connections of its own."""
     target: object
     """What deliveries are made of: while this is equal, a delivery goes on when the file is read again."""

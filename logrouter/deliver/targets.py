@@ -25,7 +25,8 @@ from logrouter.sinks.http_client import HttpBounds, HttpClient
 from logrouter.sinks.http_sink import HttpSink
 from logrouter.sinks.splunk.protocol import SplunkMetadata, SplunkProtocol
 from logrouter.sinks.target_guard import TargetGuard, parse_networks
-from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol, read_key
+from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol
+from logrouter.sinks.webhook.signature import read_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ _SECRET_LENGTH: Final = 12
 """A part of a path that is shorter may be any word."""
 
 
-def open_sink(sink: ConfiguredSink) -> Sink:
+def open_sink(sink: ConfiguredSink) -> Sink[RawRecord]:
     """The sink itself; it connects when it sends."""
     options = sink.options
     if isinstance(options, SyslogOptions):
@@ -94,7 +95,7 @@ def _guard_of(options: SinkOptions) -> TargetGuard | None:
     return TargetGuard(parse_networks(guard.networks), frozenset(guard.schemes), frozenset(guard.ports))
 
 
-def _protocol_of(sink: ConfiguredSink) -> HttpProtocol:
+def _protocol_of(sink: ConfiguredSink) -> HttpProtocol[RawRecord]:
     options = sink.options
     match options:
         case OpensearchOptions():

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from logrouter.model import RawRecord
 from logrouter.sinks.contract import NoAnswer, Retry, Trouble
 from logrouter.sinks.http_sink import HttpProtocol, HttpSink
 
@@ -19,7 +20,7 @@ _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 4.0
 
 
-class AcknowledgingProtocol(HttpProtocol, Protocol):
+class AcknowledgingProtocol(HttpProtocol[RawRecord], Protocol):
     """An `HttpProtocol` with receipts."""
 
     def read_receipt(self, answer: HttpAnswer) -> int | None:
@@ -57,7 +58,7 @@ class AcknowledgementOffer:
         return self._protocol.refuse_acknowledgement(answer)
 
 
-class AcknowledgedSink(HttpSink):
+class AcknowledgedSink(HttpSink[RawRecord]):
     """As `HttpSink`, but a request ends only when its events are acknowledged."""
 
     def __init__(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logrouter.model import RawRecord
+
+Event_contra = TypeVar("Event_contra", contravariant=True)
+"""What is sent: a record with an event of the topic for a sink, a line for a drain."""
 
 
 class Trouble(StrEnum):
@@ -138,7 +140,7 @@ class Encoded(NamedTuple):
     settled: Sequence[Refused | Skipped | None]
 
 
-class Sink(Protocol):
+class Sink(Protocol[Event_contra]):
     """One target. Used in one event loop, by several requests at a time."""
 
     @property
@@ -146,7 +148,7 @@ class Sink(Protocol):
         """The largest body that the target takes."""
         ...
 
-    def encode(self, events: Sequence[RawRecord]) -> Encoded:
+    def encode(self, events: Sequence[Event_contra]) -> Encoded:
         """One request with those of *events* that are to be sent, in order. Pure; raises nothing for any bytes."""
         ...
 
@@ -154,7 +156,7 @@ class Sink(Protocol):
         """Send what `encode` has made and return the answer, or a `NoAnswer`. Ends in bounded time and memory."""
         ...
 
-    def classify(self, answer: Any, events: Sequence[RawRecord]) -> Sequence[Result]:
+    def classify(self, answer: Any, events: Sequence[Event_contra]) -> Sequence[Result]:
         """What an answer that is no `NoAnswer` says of each of the *events* that were in the request. Pure."""
         ...
 

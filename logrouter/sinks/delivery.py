@@ -13,52 +13,49 @@ import math
 import random
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from logrouter.sinks.contract import (
     DELIVERED,
     IN_OUR_WORDS,
-    TO_BE_MENDED,
-    Delivered,
     NoAnswer,
     Refused,
     RefusedBeside,
     RefusedTogether,
     Retry,
-    Skipped,
     Trouble,
 )
 from logrouter.sinks.pacing import Pace
-from logrouter.telemetry import metrics
-from logrouter.telemetry.log import Log, log
+from logrouter.sinks.sink_observer import RequestEnd, SinkObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from logrouter.model import RawRecord
-    from logrouter.sinks.contract import Encoded, Result, Settled, Sink
+    from logrouter.sinks.contract import Encoded, Result, Settled, Sink, Skipped
     from logrouter.sinks.pacing import PaceLimits
+    from logrouter.sinks.sink_observer import DeliveryObserver
 
 _MAX_DETAIL: Final = 300
-_OK: Final = "ok"
-_COUNTED: Final = {Delivered: "delivered", Refused: "refused"}
-_SAID_SECONDS: Final = 60.0
-"""A target that comes and goes, as one that has too much to do, is said to be down once in this time."""
+
+Item = TypeVar("Item")
+"""What is delivered, an *event* for short: only the sink, and who admits it, know what is in it."""
 
 
-class Delivery:
+class Delivery(Generic[Item]):
     """Delivers events to one target. Used in one event loop; several batches may be on their way at a time."""
 
     def __init__(
         self,
         name: str,
-        sink: Sink,
+        sink: Sink[Item],
         limits: PaceLimits,
         *,
         give_up_seconds: float = math.inf,
         in_order: bool = False,
-        admit: Callable[[Sequence[RawRecord]], Sequence[Skipped | None]] | None = None,
+        admit: Callable[[Sequence[Item]], Sequence[Skipped | None]] | None = None,
         mask: Callable[[str], str] = str,
+        observer: DeliveryObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -67,12 +64,11 @@ class Delivery:
         With *in_order* no batch begins before the one that was handed in before it is over, with all of its attempts,
         and no part of one before the parts before it.
         *admit* says which events are not to be sent; it is asked once for each batch, in the order of the batches.
-        *mask* makes of the target's words, which may repeat events, what may be shown. *clock* gives seconds that never
-        go back, *draw* numbers from 0 to 1.
+        *mask* makes of the target's words, which may repeat events, what may be shown. *observer* hears how it goes, by
+        default what tells of a sink. *clock* gives seconds that never go back, *draw* numbers from 0 to 1.
         """
         self.name = name
-        for result in _COUNTED.values():
-            metrics.SINK_EVENTS.labels(name, result)  # from 0 on, so that the first ones are an increase
+        self._observer = observer or SinkObserver(name)
         self._sink = sink
         self._pace = Pace(limits, draw)
         self._give_up = give_up_seconds
@@ -87,15 +83,12 @@ class Delivery:
         self._batches = 0
         self._failing_since: float | None = None
         self._why = ""
-        self._is_said = False
-        """Whether the log says that the target is down."""
-        self._said_at = -math.inf
 
     @property
     def why_waiting(self) -> str:
         """In one line why the target takes nothing; empty while it does. May be asked in any thread."""
         since = self._failing_since
-        return "" if since is None else f"sink {self.name}: {self._why}, for {self._clock() - since:.0f} s"
+        return "" if since is None else f"{self._observer.subject}: {self._why}, for {self._clock() - since:.0f} s"
 
     def retire(self) -> None:
         """Begin no further request: batches on their way end after the one that they wait for."""
@@ -106,7 +99,7 @@ class Delivery:
         """Close the sink's connections; no batch is on its way."""
         await self._sink.close()
 
-    async def deliver(self, events: Sequence[RawRecord]) -> list[Settled | None]:
+    async def deliver(self, events: Sequence[Item]) -> list[Settled | None]:
         """What became of each of *events*. None only after `retire`: the target may or may not have that event."""
         self._batches += 1
         try:
@@ -119,7 +112,7 @@ class Delivery:
         finally:
             self._batches -= 1
 
-    async def _deliver(self, events: Sequence[RawRecord]) -> list[Settled | None]:
+    async def _deliver(self, events: Sequence[Item]) -> list[Settled | None]:
         settled: list[Settled | None] = [None] * len(events)
         if self._admit is not None and not self._retired:
             settled[:] = self._admit(events)
@@ -167,7 +160,7 @@ class Delivery:
                 (parts.appendleft if self._is_ordered else parts.append)(again)
         return settled
 
-    async def _attempt(self, events: Sequence[RawRecord]) -> list[Result]:
+    async def _attempt(self, events: Sequence[Item]) -> list[Result]:
         """One request with *events*, or none if there is nothing to send; a result for each."""
         encoded = self._encode(events)
         if encoded is None:
@@ -181,18 +174,14 @@ class Delivery:
         results = iter(await self._request(encoded, sent))
         return [next(results) if settled is None else settled for settled in encoded.settled]
 
-    def _encode(self, events: Sequence[RawRecord]) -> Encoded | None:
+    def _encode(self, events: Sequence[Item]) -> Encoded | None:
         try:
             return self._sink.encode(events)
         except Exception as error:  # noqa: BLE001 - a bug of ours: one event must not hold up all others for ever
-            self._note_bug(error)
+            self._observer.note_bug(error)
             return None
 
-    def _note_bug(self, error: BaseException) -> None:
-        metrics.INTERNAL_ERRORS.labels("sink").inc()
-        log(Log.INTERNAL_ERROR, lane="sink", sink=self.name, exc_info=error)
-
-    async def _request(self, encoded: Encoded, sent: Sequence[RawRecord]) -> Sequence[Result]:
+    async def _request(self, encoded: Encoded, sent: Sequence[Item]) -> Sequence[Result]:
         if not await self._wait_for_turn(len(sent)):
             return [Retry(Trouble.UNAVAILABLE)] * len(sent)
         started = self._clock()
@@ -205,7 +194,7 @@ class Delivery:
         self._note(results, started)
         return results
 
-    async def _exchange(self, request: Any, sent: Sequence[RawRecord]) -> Sequence[Result]:
+    async def _exchange(self, request: Any, sent: Sequence[Item]) -> Sequence[Result]:
         """Send a request; a result for each of the events that are in it.
 
         A bug of ours in doing so is one more reason why nobody knows what the target has: it is said, and asked again.
@@ -220,7 +209,7 @@ class Delivery:
         except (Exception, asyncio.CancelledError) as error:  # the process would end, and the next one the same way
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
-            self._note_bug(error)
+            self._observer.note_bug(error)
             return [Retry(Trouble.NONSENSE, detail=f"internal error: {type(error).__name__}")] * len(sent)
         return results
 
@@ -242,51 +231,34 @@ class Delivery:
     def _note(self, results: Sequence[Result], started: float) -> None:
         """Take what a request has shown of the target into account, and let others go on."""
         now = self._clock()
-        metrics.SINK_REQUEST_SECONDS.labels(self.name).observe(now - started)
         retries = [result for result in results if isinstance(result, Retry)]
-        if retries:
-            worst = max(retries, key=lambda result: result.after_seconds or 0.0)
-            self._pace.fail(worst.trouble, started, now, worst.after_seconds)
-            metrics.SINK_REQUESTS.labels(self.name, worst.trouble).inc()
-            metrics.SINK_RETRIES.labels(self.name).inc(len(retries))
-            if len(retries) == len(results):
-                self._mark_down(worst, now)
-            else:
-                self._mark_up()
-        else:
+        worst = max(retries, key=lambda result: result.after_seconds or 0.0, default=None)
+        if worst is None:
             self._pace.succeed()
-            metrics.SINK_REQUESTS.labels(self.name, _OK).inc()
-            self._mark_up()
-        metrics.SINK_REQUEST_LIMIT.labels(self.name).set(self._pace.limit)
+        else:
+            self._pace.fail(worst.trouble, started, now, worst.after_seconds)
+        trouble = None if worst is None else worst.trouble
+        self._observer.note_request(RequestEnd(trouble, len(retries), now - started, self._pace.limit))
+        if worst is not None and len(retries) == len(results):
+            self._mark_down(worst, now)
+        else:
+            self._failing_since = None
+            self._observer.note_success(now)
         self._changed.set()
 
     def _mark_down(self, cause: Retry, now: float) -> None:
         status = f" {cause.status}" if cause.status else ""
         detail = cause.detail if cause.trouble in IN_OUR_WORDS else self._mask(cause.detail)
-        why = f"{cause.trouble}{status}{': ' if detail else ''}{detail}"[:_MAX_DETAIL]
+        self._why = f"{cause.trouble}{status}{': ' if detail else ''}{detail}"[:_MAX_DETAIL]
         if self._failing_since is None:
             self._failing_since = now
-            metrics.SINK_UP.labels(self.name).set(0)
-        is_lasting = cause.trouble in TO_BE_MENDED
-        is_news = (is_lasting and why != self._why) or (not self._is_said and now >= self._said_at + _SAID_SECONDS)
-        if is_news:
-            self._is_said, self._said_at = True, now
-            log(Log.SINK_DOWN, sink=self.name, trouble=cause.trouble, status=cause.status, detail=detail)
-        self._why = why
-
-    def _mark_up(self) -> None:
-        if self._failing_since is not None and self._is_said:
-            log(Log.SINK_UP, sink=self.name, seconds=round(self._clock() - self._failing_since))
-            self._is_said = False
-        self._failing_since = None
-        metrics.SINK_UP.labels(self.name).set(1)
+        self._observer.note_failure(replace(cause, detail=detail), now)
 
     def _forget_state(self) -> None:
         """Nobody waits for the target any more, so nobody asks it, and what is known of it grows old."""
         if self._failing_since is not None:
-            self._failing_since, self._is_said = None, False
-            with contextlib.suppress(KeyError):
-                metrics.SINK_UP.remove(self.name)
+            self._failing_since = None
+            self._observer.forget()
 
 
 def _halve(indexes: Sequence[int]) -> list[Sequence[int]]:
@@ -299,14 +271,3 @@ def _is_cancelled() -> bool:
     """Whether somebody has cancelled the present task, and not something that it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def count_settled(name: str, settled: Sequence[Settled]) -> None:
-    """Count what has become of events of the sink *name*."""
-    for kind, word in _COUNTED.items():
-        number = sum(isinstance(each, kind) for each in settled)
-        if number:
-            metrics.SINK_EVENTS.labels(name, word).inc(number)
-    for each in settled:
-        if isinstance(each, Skipped):
-            metrics.SINK_EVENTS.labels(name, each.reason).inc()

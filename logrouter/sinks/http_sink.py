@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Generic, Protocol
 
-from logrouter.sinks.contract import NoAnswer, Retry, Trouble
+from logrouter.sinks.contract import Event_contra, NoAnswer, Retry, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from logrouter.model import RawRecord
     from logrouter.sinks.contract import Encoded, Result
-    from logrouter.sinks.http_client import HttpClient
     from logrouter.sinks.http_messages import HttpAnswer, HttpRequest
 
 _MAX_STEPS: Final = 10
 
 
-class HttpProtocol(Protocol):
+class HttpProtocol(Protocol[Event_contra]):
     """What a target's documentation says, as pure functions."""
 
     @property
@@ -27,7 +25,7 @@ class HttpProtocol(Protocol):
         """The largest body that the target takes."""
         ...
 
-    def encode(self, events: Sequence[RawRecord]) -> Encoded:
+    def encode(self, events: Sequence[Event_contra]) -> Encoded:
         """As `Sink.encode`; the request is an `HttpRequest`."""
         ...
 
@@ -35,7 +33,7 @@ class HttpProtocol(Protocol):
         """The request with whatever says that it is ours; *now* in epoch seconds, right before it is sent."""
         ...
 
-    def classify(self, answer: HttpAnswer, events: Sequence[RawRecord]) -> Sequence[Result]:
+    def classify(self, answer: HttpAnswer, events: Sequence[Event_contra]) -> Sequence[Result]:
         """As `Sink.classify`."""
         ...
 
@@ -52,13 +50,25 @@ class HttpPreparation(Protocol):
         ...
 
 
-class HttpSink:
+class HttpCarrier(Protocol):
+    """What takes requests to a target: a client of its own, or one that others use as well."""
+
+    async def send(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
+        """The answer, or why there is none, in bounded time and memory."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open for this target alone; there will be no other request."""
+        ...
+
+
+class HttpSink(Generic[Event_contra]):
     """Any target that speaks HTTP. Whoever makes it closes it."""
 
     def __init__(
         self,
-        protocol: HttpProtocol,
-        client: HttpClient,
+        protocol: HttpProtocol[Event_contra],
+        client: HttpCarrier,
         *,
         preparation: HttpPreparation | None = None,
         clock: Callable[[], float] = time.time,

@@ -1,24 +1,23 @@
-"""Requests to a webhook, their signatures, and what answers mean.
+"""Requests to a webhook, signed as `sinks/webhook/signature.py` says, and what answers mean.
 
-Headers, signatures and statuses are those of the Standard Webhooks specification 1.0.0. It says nothing of compression:
+The Standard Webhooks specification says nothing of compression:
 what is signed is the body before it, as receivers see it whose framework has undone it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
-from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from logrouter.sinks.contract import DELIVERED, Encoded, Refused, Retry, Trouble
-from logrouter.sinks.http_messages import HttpRequest, compress, judge_status
+from logrouter.sinks.contract import Encoded, Refused
+from logrouter.sinks.http_messages import HttpRequest, compress
 from logrouter.sinks.json_events import read_json_events
+from logrouter.sinks.webhook.signature import judge_answer, sign_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,11 +26,7 @@ if TYPE_CHECKING:
     from logrouter.sinks.contract import Result
     from logrouter.sinks.http_messages import HttpAnswer
 
-KEY_PREFIX: Final = "whsec_"
-LONG_PAUSE: Final = 3600.0
-"""Seconds between two requests to a receiver that says it wants none."""
 _MAX_REQUEST_BYTES: Final = 20 << 20
-_GONE: Final = "the receiver wants no more events: take this sink out, or name another url"
 _NOT_JSON: Final = Refused(0, "not JSON, and the body of a webhook is JSON")
 _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """No full stop: a signature covers `id.timestamp.body`, and what is before each of them must be unmistakable."""
@@ -50,26 +45,6 @@ _CONTENT_TYPES: Final = {
     WebhookBody.ARRAY: "application/json",
     WebhookBody.LINES: "application/x-ndjson",
 }
-
-
-def read_key(text: str) -> bytes:
-    """The bytes of a signing key: base64 behind `whsec_`.
-
-    Raises:
-        ValueError: it is written otherwise, or has fewer than 24 or more than 64 bytes.
-    """
-    if not text.startswith(KEY_PREFIX):
-        raise ValueError(f"must begin with {KEY_PREFIX}")
-    key = b64decode(text.removeprefix(KEY_PREFIX), validate=True)
-    if not 24 <= len(key) <= 64:
-        raise ValueError("must be 24 to 64 bytes in base64")
-    return key
-
-
-def sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """A signature with one key: `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +89,12 @@ class WebhookProtocol:
 
     def authorise(self, request: HttpRequest, now: float) -> HttpRequest:
         """The request with its time and signatures, and then compressed."""
-        timestamp = int(now)
-        headers = {**request.headers, "webhook-timestamp": str(timestamp)}
-        if self.keys:
-            signatures = (sign(key, headers["webhook-id"], timestamp, request.body) for key in self.keys)
-            headers["webhook-signature"] = " ".join(signatures)
-        signed = request._replace(headers=headers)
+        signed = sign_request(request, self.keys, now)
         return compress(signed) if self.compress else signed
 
     def classify(self, answer: HttpAnswer, events: Sequence[RawRecord]) -> Sequence[Result]:
         """2xx is delivered; the rest by its status."""
-        if 200 <= answer.status < 300:
-            return [DELIVERED] * len(events)
-        if answer.status == 410:
-            return [Retry(Trouble.DENIED, 410, _GONE, LONG_PAUSE)] * len(events)
-        return [judge_status(answer)] * len(events)
+        return [judge_answer(answer)] * len(events)
 
 
 def _id_of(document: object) -> str:

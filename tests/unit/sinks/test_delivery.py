@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import (
     DELIVERED,
+    Encoded,
     NoAnswer,
     Refused,
     RefusedBeside,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from logrouter.sinks.contract import Result
+    from logrouter.sinks.sink_observer import RequestEnd
 
 AGAIN = Retry(Trouble.OVERLOADED, 429)
 TOGETHER = RefusedTogether(400, "no")
@@ -522,3 +524,74 @@ def test_batches_that_wait_for_their_order_end_when_the_delivery_is_retired():
         return await asyncio.gather(*waiting)
 
     assert asyncio.run(run()) == [[DELIVERED], [None], [None]]
+
+
+class Heard:
+    """An observer that writes down what it hears."""
+
+    subject = "drain 7"
+
+    def __init__(self) -> None:
+        self.said: list[object] = []
+
+    def note_request(self, end: RequestEnd) -> None:
+        self.said.append((end.trouble, end.retries))
+
+    def note_failure(self, cause: Retry, now: float) -> None:
+        self.said.append(("failure", cause.trouble, cause.status, cause.detail, now))
+
+    def note_success(self, now: float) -> None:
+        self.said.append(("success", now))
+
+    def forget(self) -> None:
+        self.said.append("forgotten")
+
+    def note_bug(self, error: BaseException) -> None:
+        self.said.append(("bug", type(error)))
+
+
+def test_an_observer_hears_each_failure_and_each_success_and_no_sink_is_named(caplog):
+    """Of what may be any kind of item: here numbers. The target's words come masked; no metric has the name."""
+
+    class Numbers(MemorySink):
+        def encode(self, events: Sequence[int]) -> Encoded:
+            return Encoded([b"%d" % each for each in events], 1, [None] * len(events))
+
+    heard = Heard()
+    sink = Numbers([NoAnswer(Trouble.BROKEN, "secret"), [AGAIN, DELIVERED], [Retry(Trouble.DENIED, 410, "secret")]])
+
+    settled = deliver(sink, [1, 2], observer=heard, mask=lambda text: "*" * len(text), clock=lambda: 9.0)
+
+    assert settled == [DELIVERED] * 2
+    assert heard.said == [
+        *((Trouble.BROKEN, 2), ("failure", Trouble.BROKEN, 0, "******", 9.0)),
+        *((Trouble.OVERLOADED, 1), ("success", 9.0)),
+        *((Trouble.DENIED, 1), ("failure", Trouble.DENIED, 410, "******", 9.0)),
+        *((None, 0), ("success", 9.0)),
+    ]
+    assert caplog.records == []
+
+
+def test_an_observer_hears_of_bugs_and_that_nobody_asks_any_more():
+    """The second request is cancelled while the first one's failure is known."""
+
+    class Broken(MemorySink):
+        def encode(self, events: Sequence[RawRecord]) -> object:
+            raise KeyError(events)
+
+    heard = Heard()
+    assert deliver(Broken(), events(b"a"), observer=heard) == [Refused(0, "can't be encoded")]
+    assert heard.said == [("bug", KeyError)]
+
+    async def run() -> None:
+        sink = MemorySink([NoAnswer(Trouble.CONNECT, "refused")])
+        delivery = Delivery("x", sink, PaceLimits(1, first_pause=3600, longest_pause=3600), observer=heard)
+        batch = asyncio.ensure_future(delivery.deliver(events(b"a")))
+        while not delivery.why_waiting:  # noqa: ASYNC110  nothing else says that the answer was read
+            await asyncio.sleep(0)
+        assert delivery.why_waiting.startswith("drain 7: connect: refused, for ")
+        batch.cancel()
+        await asyncio.wait([batch])
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+    assert heard.said[-1] == "forgotten"

@@ -16,7 +16,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Retry, Skipped, SkipReason, Trouble
 from logrouter.sinks.http_messages import HttpAnswer, HttpRequest
-from logrouter.sinks.webhook.protocol import LONG_PAUSE, WebhookBody, WebhookProtocol, read_key
+from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol
+from logrouter.sinks.webhook.signature import LONG_PAUSE, read_key
 
 URL = "https://hooks.test/in"
 KEY, OLD_KEY = bytes(range(24)), bytes(range(100, 164))

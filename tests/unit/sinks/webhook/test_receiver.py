@@ -17,7 +17,8 @@ from logrouter.sinks.delivery import Delivery
 from logrouter.sinks.http_client import HttpBounds, HttpClient
 from logrouter.sinks.http_sink import HttpSink
 from logrouter.sinks.pacing import PaceLimits
-from logrouter.sinks.webhook.protocol import WebhookProtocol, read_key
+from logrouter.sinks.webhook.protocol import WebhookProtocol
+from logrouter.sinks.webhook.signature import read_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
