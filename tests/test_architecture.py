@@ -101,6 +101,7 @@ ALLOWED: dict[str, set[str]] = {
         "core/enrich",
         "core/envelopes",
         "core/formats",
+        "core/formats/families/app_space.py",
         "core/join",
         "core/match",
         "core/redact",
@@ -168,6 +169,7 @@ ALLOWED: dict[str, set[str]] = {
     "route": {
         "config",
         "config/compile/pairing.py",
+        "config/options/drains.py",
         "core",
         "core/envelopes",
         "core/join",

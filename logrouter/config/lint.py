@@ -240,6 +240,7 @@ def _reread(item: Any) -> Condition:
 def _unused(file: FileOptions, problems: Problems) -> None:
     """Sections that no route refers to."""
     used = {name for route in file.routes for name in route.sources}
+    used.update(file.drains.sources if file.drains is not None else ())
     for name in file.sources:
         if name not in used:
             problems.warn(f"sources.{name}", f"no route takes from {name}, so its topics are read for nothing")
@@ -252,6 +253,7 @@ def _unused(file: FileOptions, problems: Problems) -> None:
     hashes = any(
         "hash" in (route.client_ip.policy, route.user) or route.enrich.client_id.hashed for route in file.routes
     )
+    hashes = hashes or (file.drains is not None and file.drains.redaction.addresses == "hash")
     if file.privacy.hash_key is not None and not hashes:
         detail = "no route says `client_ip: hash`, `user: hash`, or `hashed: true` of its client id"
         problems.warn("privacy.hash_key", detail)

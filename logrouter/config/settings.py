@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logrouter.config.compile.access import check_access
 from logrouter.config.compile.build import build
+from logrouter.config.compile.drains import build_drains
 from logrouter.config.compile.inputs import Inputs
 from logrouter.config.compile.pairing import pairing_options
 from logrouter.config.compile.sinks import build_sinks
@@ -16,8 +17,6 @@ from logrouter.config.options.access import AccessOptions
 from logrouter.config.options.endpoint import check_http
 from logrouter.config.options.file import (
     FileOptions,
-    OutputsOptions,
-    PairingOptions,
     RouteLaneOptions,
     TablesLaneOptions,
     TrialOptions,
@@ -33,8 +32,10 @@ from logrouter.core.trial import TrialBounds
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from logrouter.config.compile.drains import ConfiguredDrains
     from logrouter.config.compile.sinks import ConfiguredSink
     from logrouter.config.options.cases import CaseOptions
+    from logrouter.config.options.outputs import OutputsOptions, PairingOptions
     from logrouter.core.routing import RouteTable
 
 FILE_NAME: Final = "topics.yaml"
@@ -52,7 +53,7 @@ class Settings:
 
     *file* is the name it was loaded by, *kafka* holds librdkafka settings (`bootstrap.servers` always among them),
     *inputs* are the other files that were read: those of the table, and certificates of sinks. *pairing* is where lines
-    wait for each other, None where none do.
+    wait for each other, None where none do; *drains* is None where there are none.
     """
 
     file: str
@@ -68,6 +69,7 @@ class Settings:
     access: AccessOptions = field(default_factory=AccessOptions)
     pairing: PairingOptions | None = None
     sinks: Mapping[str, ConfiguredSink] = field(default_factory=dict)
+    drains: ConfiguredDrains | None = None
 
     @property
     def generation(self) -> str:
@@ -177,6 +179,7 @@ def examine(
     if usable(options.tables_lane):
         check_http(options.tables_lane.http, problems)
     built = _build_sinks(options, table, folder, problems)
+    drains = build_drains(options, table, [sink.group for sink in built.values()], problems)
     paths = (*inputs.paths, *(path for sink in built.values() for path in sink.inputs))
     if problems.errors:
         return Examination(problems, doc.value, options, None, paths)
@@ -196,6 +199,7 @@ def examine(
         access=options.access,
         pairing=pairing_options(options.outputs, options.routes),
         sinks=built,
+        drains=drains,
     )
     return Examination(problems, doc.value, options, settings, paths)
 

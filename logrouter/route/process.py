@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrouter.config import Settings
+    from logrouter.config.options.drains import DrainTopicsOptions
     from logrouter.core.routing import RouteTable
 
 __all__ = ["ClientError", "ensure_topics", "make_lane", "make_reloader", "wanted_topics"]
@@ -172,14 +173,25 @@ def wanted_topics(settings: Settings) -> list[WantedTopic]:
     return [
         *(WantedTopic(name, o.partitions, o.replication_factor, keep) for name in settings.table.event_topics()),
         WantedTopic(o.dead_letter.topic, o.partitions, o.replication_factor, keep),
-        WantedTopic(o.rollup.topic, o.rollup.partitions, o.replication_factor, _rollup_config(o.rollup.retention_ms)),
+        WantedTopic(o.rollup.topic, o.rollup.partitions, o.replication_factor, _timed_config(o.rollup.retention_ms)),
         WantedTopic(o.ledger.topic, 1, o.replication_factor, {"cleanup.policy": "compact"}),
         *paired,
+        *(_drain_topics(settings.drains.options.topics, o.replication_factor) if settings.drains is not None else ()),
     ]
 
 
-def _rollup_config(retention_ms: int) -> dict[str, str]:
-    """Topic settings of the rollup topic. Its records must last until they are folded, however many there are."""
+def _drain_topics(topics: DrainTopicsOptions, replication_factor: int) -> list[WantedTopic]:
+    n = topics.partitions
+    return [
+        WantedTopic(topics.registrations, 1, replication_factor, _CHANGELOG),
+        # Lines must last until they are delivered, however many there are, and no process's clock may end them.
+        WantedTopic(topics.retry, n, replication_factor, _timed_config(topics.retention_ms)),
+        WantedTopic(topics.status, n, replication_factor, _CHANGELOG),
+    ]
+
+
+def _timed_config(retention_ms: int) -> dict[str, str]:
+    """Settings of a topic whose records must last for a time, as until they are folded, however many there are."""
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(retention_ms),

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.compile.databases import load_geoip
+from logrouter.config.compile.drains import claim_topics
 from logrouter.config.compile.enrichment import (
     build_api_rules,
     build_client_id,
@@ -126,6 +127,8 @@ def _outputs(
         if ledger in own:
             problems.add("outputs.ledger.topic", f"{ledger} is {own[ledger]} as well")
         own[ledger] = "outputs.ledger.topic"
+    if file.drains is not None and usable(file.drains):
+        claim_topics(file.drains.topics, own, problems)
     for index, destination in to.items():
         for topic in destination.topics:
             if topic in own:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logrouter.config.options.file import PairingOptions
+from logrouter.config.options.outputs import PairingOptions
 from logrouter.config.yaml.problems import join_path, list_names
 from logrouter.core.formats import FORMATS
 from logrouter.core.formats.auto import NAME as AUTO
@@ -14,7 +14,7 @@ from logrouter.core.match.conditions import fields_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from logrouter.config.options.file import OutputsOptions
+    from logrouter.config.options.outputs import OutputsOptions
     from logrouter.config.options.route import RouteOptions
     from logrouter.config.yaml.problems import Problems
 

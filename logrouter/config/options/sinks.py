@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MILLISECONDS = Integer(1, 3_600_000)
 _FILE = Text(called="a file", max_length=500)
 _GROUP = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200, may_be_empty=True)
-_NETWORK = Text(r"[0-9A-Fa-f.:]{2,45}(?:/\d{1,3})?", "a network like 10.0.0.0/8 or 2001:db8::/32", 50)
+NETWORK = Text(r"[0-9A-Fa-f.:]{2,45}(?:/\d{1,3})?", "a network like 10.0.0.0/8 or 2001:db8::/32", 50)
 _INDEX = Text(r"[a-z0-9][a-z0-9._-]{0,99}", "the name of an index (small letters, digits, . _ -; at most 100)", 100)
 _HEADER = Text(r"[A-Za-z0-9-]{1,64}", "the name of a header", 64)
 _PROFILE = Text(r"[A-Za-z0-9._/@-]{1,100}", "the name of a section", 100)
@@ -98,7 +98,7 @@ class TargetGuardOptions:
     """
 
     networks: tuple[str, ...] = opt(
-        ListOf(_NETWORK, max_items=100, unique=True),
+        ListOf(NETWORK, max_items=100, unique=True),
         "Networks that are allowed although they are private, loopback or reserved.",
         default=(),
     )

@@ -15,3 +15,7 @@ TEMPLATE: Final = Text(
     "a topic name (letters, digits, . _ -), or one with fields of the event in braces",
     249,
 )
+
+
+GROUP: Final = Text(r"[A-Za-z0-9._-]{1,200}", "a group name (letters, digits, . _ -)", 200)
+"""A consumer group."""
