@@ -78,7 +78,7 @@ ALLOWED: dict[str, set[str]] = {
         "model",
     },
     # Pure: who may see what, and what is asked of tables.
-    "access": {"core/rollup"},
+    "access": {"core/drains", "core/formats/families/app_space.py", "core/rollup"},
     "query": {"core/rollup", "core/text"},
     "query/reports": {"core/outcomes.py", "core/rollup", "core/templates", "core/text", "query"},
     # topics.yaml.

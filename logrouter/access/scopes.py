@@ -4,6 +4,7 @@
     usage:read:client=<id>      the figures of one client; its id is percent-encoded as in a path
     usage:read:api=<name>       the figures of one API, or of all whose names fit: `*` stands for any characters
     metrics:read                /metrics
+    drains:..., logs:...        log drains (`access.drain_scopes`)
     admin                       everything
 
 A scope is text wherever it is written: in topics.yaml, in a claim, and on the hop between workers.
@@ -14,8 +15,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
+from logrouter.access.drain_scopes import (
+    ALL_DRAINS,
+    DRAIN_FORMS,
+    WRITE_DRAINS,
+    WRITE_LOGS,
+    DrainRights,
+    drain_rights,
+    is_drain_scope,
+)
+from logrouter.access.encoded_names import decode_name, decode_pattern
 from logrouter.access.names import NameSet, Wildcard, make_name_set
 from logrouter.core.rollup.cells import MAX_NAME
 from logrouter.core.rollup.subjects import SubjectKind
@@ -29,15 +40,13 @@ ADMIN: Final = "admin"
 CLIENT: Final = "usage:read:client="
 API: Final = "usage:read:api="
 
-FORMS: Final = f"{READ}, {CLIENT}<id>, {API}<name>, {METRICS} or {ADMIN}"
+FORMS: Final = f"{', '.join((READ, f'{CLIENT}<id>', f'{API}<name>', METRICS, *DRAIN_FORMS))} or {ADMIN}"
 """Every scope there is, for messages."""
 
 MAX_LENGTH: Final = 4096
 """Characters that all scopes of a caller may have together: they travel in one header between workers."""
 
 _WORDS: Final = frozenset({READ, METRICS, ADMIN})
-_RESERVED: Final = frozenset("?[]")
-"""Signs that mean something in other notations for patterns and nothing here: a name has them percent-encoded."""
 
 
 class Via(StrEnum):
@@ -53,7 +62,8 @@ class Via(StrEnum):
 class Caller:
     """Whoever sends a request, and what it may see.
 
-    *clients* and *apis* are those that *scopes* names; the figures of any other one need `reads_all`.
+    *clients* and *apis* are those that *scopes* names; the figures of any other one need `reads_all`. *drains* says
+    whose log drains it may read and change.
     """
 
     name: str
@@ -61,6 +71,7 @@ class Caller:
     scopes: tuple[str, ...]
     clients: NameSet
     apis: NameSet
+    drains: DrainRights
 
     @property
     def is_admin(self) -> bool:
@@ -110,20 +121,20 @@ def make_caller(name: str, via: Via, scopes: Iterable[str]) -> Caller:
             clients.append(client)
         elif (api := api_of(scope)) is not None:
             apis.append(api)
-        else:
+        elif not is_drain_scope(scope):
             raise ValueError("there is no such scope")
-    return Caller(name, via, given, make_name_set(clients), make_name_set(apis))
+    drains = ALL_DRAINS if ADMIN in given else drain_rights(given)
+    return Caller(name, via, given, make_name_set(clients), make_name_set(apis), drains)
 
 
 def is_scope(text: str) -> bool:
     """Whether the text is a scope."""
-    return text in _WORDS or client_of(text) is not None or api_of(text) is not None
+    return text in _WORDS or client_of(text) is not None or api_of(text) is not None or is_drain_scope(text)
 
 
 def client_of(scope: str) -> str | None:
     """The client id in a scope for one client's figures, decoded; None for any other scope."""
-    client = _decoded(scope.removeprefix(CLIENT)) if scope.startswith(CLIENT) else None
-    return client if client and len(client) <= MAX_NAME else None
+    return decode_name(scope.removeprefix(CLIENT), MAX_NAME) if scope.startswith(CLIENT) else None
 
 
 def client_scope(client_id: str) -> str:
@@ -132,18 +143,8 @@ def client_scope(client_id: str) -> str:
 
 
 def api_of(scope: str) -> str | Wildcard | None:
-    """The API in a scope for APIs, decoded, or the pattern of their names; None for any other scope.
-
-    `*` stands for any characters; as `%2A` it is itself.
-    """
-    encoded = scope.removeprefix(API)
-    if not scope.startswith(API) or not encoded or not _RESERVED.isdisjoint(encoded):
-        return None
-    parts = [_decoded(part) for part in encoded.split("*")]
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts) or sum(map(len, known)) > MAX_NAME:
-        return None
-    return known[0] if len(known) == 1 else Wildcard((known[0], *filter(None, known[1:-1]), known[-1]))
+    """The API in a scope for APIs, decoded, or the pattern of their names; None for any other scope."""
+    return decode_pattern(scope.removeprefix(API), MAX_NAME) if scope.startswith(API) else None
 
 
 def api_scope(pattern: str) -> str:
@@ -151,21 +152,7 @@ def api_scope(pattern: str) -> str:
     return API + quote(pattern, safe="*")
 
 
-def _decoded(encoded: str) -> str | None:
-    """The name of which this is the percent-encoded form; None if it is not such a form, or has a space in it."""
-    try:
-        name = unquote_to_bytes(encoded).decode()
-    except UnicodeError:
-        return None
-    # Lists of scopes have spaces between.
-    return name if encoded.isprintable() and " " not in encoded and _escapes_whole(encoded) else None
-
-
-def _escapes_whole(encoded: str) -> bool:
-    digits = "0123456789ABCDEFabcdef"
-    parts = encoded.split("%")[1:]
-    return all(len(part) >= 2 and part[0] in digits and part[1] in digits for part in parts)
-
-
 ANYONE: Final = make_caller("anyone", Via.OPEN, (READ, METRICS))
 """Everybody who reaches a worker whose `access` says `mode: open`. Nobody is an admin by that."""
+HERE: Final = make_caller("anyone", Via.OPEN, (READ, METRICS, WRITE_DRAINS, WRITE_LOGS))
+"""Everybody on the machine itself, where `mode: open` lets in whoever reaches a process that listens on loopback."""

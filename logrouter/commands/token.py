@@ -16,7 +16,7 @@ from logrouter.printable import json_text
 
 _DAY_MS = 24 * 3600 * 1000
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
-_FORMS = FORMS.replace("<id>", "ID").replace("<name>", "NAME")  # help is Markdown, to which <id> would be a tag
+_FORMS = re.sub(r"<(\w+)>", lambda name: name[1].upper(), FORMS)  # help is Markdown, to which <id> would be a tag
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 
 
@@ -49,7 +49,7 @@ def token_command(
 ) -> None:
     """Make a token for the table view.
 
-    The token is written to stderr, this once; it is kept nowhere. Stdout gets the line with its hash, for
+    It is good for the API of log drains as well. The token is written to stderr, this once; it is kept nowhere. Stdout gets the line with its hash, for
     `access.tokens` of topics.yaml or for the file that `access.tokens_file` names.
 
     **Examples**
@@ -57,6 +57,7 @@ def token_command(
         logrouter token reporting --scope usage:read >> tokens.yaml
         logrouter token team-7 --client client-7 --expires 90d
         logrouter token payments --api 'payments-*'
+        logrouter token shop --scope drains:write:app=shop/prod
         logrouter token prometheus --scope metrics:read --expires never --json
 
     **Exit codes**: 0 made; 2 wrong usage.

@@ -1,10 +1,11 @@
-"""Options of the `access:` section: who may read the table view."""
+"""Options of the `access:` section: who may read the table view, and who may make log drains."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from logrouter.access.drain_scopes import PATTERN
 from logrouter.access.policy import ALGORITHMS
 from logrouter.access.scopes import FORMS, is_scope
 from logrouter.access.tokens import HASH_PATTERN, PREFIX
@@ -45,7 +46,7 @@ class ScopeName:
 
     def schema(self) -> dict[str, Any]:
         """A string."""
-        return {"type": "string", "pattern": r"^(usage:read(:(client|api)=.+)?|metrics:read|admin)$"}
+        return {"type": "string", "pattern": rf"^(usage:read(:(client|api)=.+)?|metrics:read|admin|{PATTERN})$"}
 
     def describe(self) -> str:
         """All scopes."""
