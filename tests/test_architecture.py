@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "core/redact": set(),
     "core/match": {"core/redact"},
     "core/framing": set(),
-    "core/drains": {"core/formats/families/app_space.py"},
+    "core/drains": {"core/formats/families/app_space.py", "core/text/timestamps.py"},
     "core/envelopes": {"core/ids.py", "core/text", "model"},
     "core/formats/families": {
         "core/envelopes/fields.py",
