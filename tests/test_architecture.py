@@ -205,6 +205,7 @@ ALLOWED: dict[str, set[str]] = {
         "sinks/webhook",
         "telemetry",
     },
+    "drains": {"core/drains", "kafka", "process/daemon_threads.py", "telemetry"},
     "web": {"__init__", "access", "core/rollup", "core/text", "http_server", "query", "query/reports", "telemetry"},
     "tables": {
         "access",

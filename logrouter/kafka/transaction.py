@@ -194,16 +194,18 @@ class TransactionalProducer:
             else:
                 return
 
-    def commit_later(self, offsets: list[TopicPartition], group_metadata: object) -> None:
+    def commit_later(self, offsets: list[TopicPartition] | None = None, group_metadata: object = None) -> None:
         """Start committing the open transaction together with *offsets*; `await_commit` says how that ended.
 
         *offsets* are those of `kafka.assignment.offsets_to_commit`, *group_metadata* is `GroupConsumer.group_metadata`.
+        Without *offsets* the transaction is of no group.
         """
         transaction, client, by = self._transaction, self._producer, self._hopeless_after
 
         def commit() -> None:
-            send_offsets = partial(client.send_offsets_to_transaction, offsets, group_metadata, _CALL_SECONDS)
-            self._retry(send_offsets, by, transaction)
+            if offsets is not None:
+                send_offsets = partial(client.send_offsets_to_transaction, offsets, group_metadata, _CALL_SECONDS)
+                self._retry(send_offsets, by, transaction)
             transaction.may_be_committed = True
             self._retry(partial(client.commit_transaction, _CALL_SECONDS), by, transaction)
             metrics.TRANSACTION_SECONDS.observe(time.monotonic() - transaction.began)

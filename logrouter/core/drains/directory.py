@@ -21,6 +21,9 @@ _BUCKETS: Final = 256
 _KEY_BYTES: Final = 64
 """So much of the key of a record that can't be read is kept: it may be anything."""
 
+_CHANGES: Final = 256
+"""So many changes are known by their ids: more than are made while somebody asks what has become of one."""
+
 
 class BucketMap(Generic[K, V]):
     """An immutable mapping of which a changed copy shares all buckets but one with the original."""
@@ -69,6 +72,7 @@ class Directory:
     _by_id: BucketMap[str, Registration] = field(default_factory=BucketMap)
     _by_owner: BucketMap[Owner, tuple[Registration, ...]] = field(default_factory=BucketMap)
     _unreadable: BucketMap[bytes, bool] = field(default_factory=BucketMap)
+    _changes: tuple[bytes, ...] = ()
 
     def __len__(self) -> int:
         """How many drains there are."""
@@ -95,16 +99,23 @@ class Directory:
         """The oldest drain of exactly this owner with exactly this URL."""
         return next((each for each in self.drains_of(owner) if each.url == url), None)
 
-    def apply(self, key: bytes | None, value: bytes | None) -> Directory:
-        """The view after one record of the topic: *key* is the drain's id, *value* None deletes it. Never raises."""
+    def has_change(self, change: bytes) -> bool:
+        """Whether the record of this change is among the latest."""
+        return change in self._changes
+
+    def apply(self, key: bytes | None, value: bytes | None, change: bytes = b"") -> Directory:
+        """The view after one record of the topic: *key* is the drain's id, *value* None deletes it. Never raises.
+
+        *change* is what the writer calls this change, for `has_change`; empty if it has no such name.
+        """
         drain_id = _id_in(key)
-        if drain_id is None:
-            return self._with_unreadable(key or b"", unreadable=value is not None)
-        found = decode(value) if value is not None else None
+        found = decode(value) if drain_id is not None and value is not None else None
         if found is not None and found.id != drain_id:
             found = None
-        marked = self._with_unreadable(drain_id.encode(), unreadable=value is not None and found is None)
-        return marked._with_drain(drain_id, found)  # noqa: SLF001 - of the same class
+        changed = self._with_unreadable(key or b"", unreadable=value is not None and found is None)
+        if drain_id is not None:
+            changed = changed._with_drain(drain_id, found)  # noqa: SLF001 - of the same class
+        return replace(changed, _changes=(*self._changes[1 - _CHANGES :], change)) if change else changed
 
     def _with_unreadable(self, key: bytes, *, unreadable: bool) -> Directory:
         known = key[:_KEY_BYTES]

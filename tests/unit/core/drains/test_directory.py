@@ -106,3 +106,20 @@ def test_a_change_shares_what_it_does_not_change():
 
     shared = sum(ours is theirs for ours, theirs in zip(full._buckets, changed._buckets, strict=True))
     assert (shared, len(changed), full.get(7), changed.get(7)) == (255, 10_000, "7", "seven")
+
+
+def test_the_latest_changes_are_known_by_their_names():
+    """Whatever became of the drain since: the same may have been written by another, or it may be gone."""
+    directory = Directory().apply(b"1", encode(a_drain("1")), b"mine").apply(b"1", None)
+    assert (directory.has_change(b"mine"), directory.has_change(b"other"), directory.has_change(b"")) == (
+        True,
+        False,
+        False,
+    )
+    for number in range(256):
+        directory = directory.apply(b"2", None, f"{number}".encode())
+    assert (directory.has_change(b"mine"), directory.has_change(b"0"), directory.has_change(b"255")) == (
+        False,
+        True,
+        True,
+    )

@@ -1,0 +1,1 @@
+"""Log drains: registrations in Kafka, and lines to where they are to go."""
