@@ -285,9 +285,9 @@ class FakeProducer:
         at = self.cluster.place(topic, key) if partition < 0 else (topic, partition)
         self.cluster.append(at, value, key, headers, transaction=self._transaction)
 
-    def commit_later(self, offsets: list, group_metadata: object) -> None:
+    def commit_later(self, offsets: list | None = None, group_metadata: object = None) -> None:
         assert self._transaction is not None
-        self._pending = {(p.topic, p.partition): (p.offset, p.metadata) for p in offsets}, group_metadata
+        self._pending = {(p.topic, p.partition): (p.offset, p.metadata) for p in offsets or ()}, group_metadata
         self._committing = True
 
     def poll(self) -> None:

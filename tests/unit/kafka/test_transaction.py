@@ -85,6 +85,22 @@ def run_one(give_up=lambda: False, timeout_seconds=60.0, **script):
     return scripted.calls, error
 
 
+def test_a_transaction_of_no_group_sends_no_offsets():
+    """Such as one that changes the registration of a drain."""
+    scripted = ScriptedProducer()
+    producer = TransactionalProducer(
+        lambda: scripted, timeout_seconds=60, give_up=lambda: False, waiting=lambda _error: None
+    )
+    producer.initialise()
+    producer.begin()
+    producer.produce("t", b"v", None, [])
+    producer.commit_later()
+    producer.await_commit()
+    producer.close()
+
+    assert scripted.calls == ["init", "begin", "produce", "commit"]
+
+
 @pytest.mark.parametrize(
     ("script", "calls", "error"),
     [
