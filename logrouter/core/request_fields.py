@@ -7,7 +7,7 @@ route unchanged.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from logrouter.core.enrich.sources import field_getter
 from logrouter.core.outcomes import outcome_of, status_class
@@ -16,17 +16,33 @@ from logrouter.core.text.json_numbers import as_whole
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrouter.core.routing import Route
+    from logrouter.core.routing import ApiOf, ClientIdOf, ClientIpOf
     from logrouter.model import Parsed
 
     RequestGetter = Callable[["Request"], str | None]
+
+
+class RequestReader(Protocol):
+    """What finds client, API and address of a parsed request: a route."""
+
+    @property
+    def client_id(self) -> ClientIdOf:
+        """Returns (id, type), or None."""
+
+    @property
+    def api(self) -> ApiOf:
+        """Returns (name, version), or None."""
+
+    @property
+    def address(self) -> ClientIpOf | None:
+        """Returns the client's address out of all that a line names."""
 
 
 class Request(NamedTuple):
     """The subject of `request:` conditions: a parsed request and the route that asks."""
 
     parsed: Parsed
-    route: Route
+    route: RequestReader
 
 
 REQUEST_PREFIXES: Final = ("header.", "field.")

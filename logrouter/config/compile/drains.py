@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from logrouter.config.compile.masks import build_mask
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import Problems, did_you_mean, list_names
+from logrouter.core.drains.lines import LinePolicy
 from logrouter.core.formats.families.app_space import AppSpace
 from logrouter.core.redact import ip_policy
 from logrouter.core.redact.disclosure import Disclosure
@@ -35,14 +36,13 @@ class ConfiguredDrains:
     """The section `drains` of a file.
 
     *events* are the topics of clean events that are read, and *networks* those that are allowed besides public ones.
-    *disclosure* says what is shown of lines that no route takes; apps in *raw_for* get their own as they were written.
+    *policy* says what is shown of lines.
     """
 
     options: DrainsOptions
     events: tuple[str, ...]
     networks: tuple[Network, ...]
-    disclosure: Disclosure
-    raw_for: frozenset[AppSpace]
+    policy: LinePolicy
 
 
 def claim_topics(topics: DrainTopicsOptions, own: dict[str, str], problems: Problems) -> None:
@@ -83,7 +83,7 @@ def build_drains(
     networks = _read_networks(options.guard, problems)
     disclosure = _disclosure(options.redaction, file, problems)
     raw_for = frozenset(AppSpace(*each.split("/")) for each in options.redaction.raw_for)
-    return ConfiguredDrains(options, events, networks, disclosure, raw_for)
+    return ConfiguredDrains(options, events, networks, LinePolicy(disclosure, raw_for, options.app_domains))
 
 
 def _check_sources(options: DrainsOptions, known: Collection[str], problems: Problems) -> None:

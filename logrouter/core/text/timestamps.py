@@ -28,6 +28,7 @@ _LOOSE = re.compile(r"(?:[.,](\d+))?(?:[Zz]| ?([+-])([01]\d|2[0-3]):?([0-5]\d))?
 _OFFSET = re.compile(r"[Zz]$|[+-]\d\d:?\d\d$", re.ASCII)
 # Seconds have nine or ten digits from 1973 to 2286, and the finer units three more each.
 _EPOCH_DIGITS = re.compile(r"(\d{9,10}|\d{13}|\d{16}|\d{19})(?:\.(\d{1,9}))?", re.ASCII)
+_FINER = re.compile(r"[.,]\d{3}(\d+)", re.ASCII)
 _MONTH_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS: Final = {name: f"{number:02d}" for number, name in enumerate(_MONTH_NAMES, 1)}
 _SECONDS: Final = {f"{second:02d}": second * 1000 for second in range(60)}
@@ -43,6 +44,18 @@ def epoch_ms(text: str) -> int | None:
     """Epoch milliseconds of a time in any of these spellings, None for any other text. Never raises."""
     ms = rfc3339_ms(text) if text[4:5] == "-" else None
     return ms if ms is not None else _other_ms(text)
+
+
+def epoch_us(text: str) -> int | None:
+    """`epoch_ms` in microseconds, with as many digits as the time has; what is finer is cut off."""
+    ms = epoch_ms(text)
+    if ms is None:
+        return None
+    digits = _EPOCH_DIGITS.fullmatch(text)
+    if digits is not None and len(digits[1]) > 10:
+        return ms * 1000 + int(digits[1][13:16] or 0)
+    fraction = _FINER.search(text)
+    return ms * 1000 + (int(fraction[1][:3].ljust(3, "0")) if fraction is not None else 0)
 
 
 def lacks_zone(text: str) -> bool:

@@ -73,7 +73,7 @@ def test_what_no_route_takes_is_shown_without_secrets_queries_and_whole_addresse
     """Unless the file says otherwise; what `redact` names is hidden in any case."""
     text = "from 192.0.2.77 /a?b=c password=hunter22 CUST-1"
     shown = [
-        parsed(f"redaction: {{{options}}}", "redact: {patterns: ['CUST-[0-9]']}\n").drains.disclosure.text(text)
+        parsed(f"redaction: {{{options}}}", "redact: {patterns: ['CUST-[0-9]']}\n").drains.policy.disclosure.text(text)
         for options in ("", "queries: keep, addresses: keep")
     ]
 
@@ -85,7 +85,7 @@ def test_what_no_route_takes_is_shown_without_secrets_queries_and_whole_addresse
 
 def test_apps_that_get_their_lines_as_they_are_written_are_named_by_both_names():
     """An app and its space, as `shop-prod` may be two of them."""
-    assert parsed("redaction: {raw_for: [shop/prod]}").drains.raw_for == {AppSpace("shop", "prod")}
+    assert parsed("redaction: {raw_for: [shop/prod]}").drains.policy.raw_for == {AppSpace("shop", "prod")}
     assert len(problems_of("redaction: {raw_for: [shop-prod]}")) == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logrouter.core.text.timestamps import epoch_ms, lacks_zone, rfc3339, rfc3339_ms
+from logrouter.core.text.timestamps import epoch_ms, epoch_us, lacks_zone, rfc3339, rfc3339_ms
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(
@@ -162,3 +162,25 @@ def test_no_text_makes_reading_raise(text):
     """Any text is a time or None."""
     assert lacks_zone(text) in (True, False)
     assert epoch_ms(text) is None or isinstance(epoch_ms(text), int)
+
+
+@pytest.mark.parametrize(
+    ("text", "us"),
+    [
+        ("2024-05-01T10:00:00Z", 1_714_557_600_000_000),
+        ("2024-05-01T10:00:00.1Z", 1_714_557_600_100_000),
+        ("2024-05-01T10:00:00.1234Z", 1_714_557_600_123_400),
+        ("2024-05-01T12:00:00.123456789+02:00", 1_714_557_600_123_456),
+        ("2024-05-01 10:00:00,123456", 1_714_557_600_123_456),
+        ("1714557600.1234567", 1_714_557_600_123_456),
+        ("1714557600123", 1_714_557_600_123_000),
+        ("1714557600123.456", 1_714_557_600_123_000),
+        ("1714557600123456", 1_714_557_600_123_456),
+        ("1714557600123456789", 1_714_557_600_123_456),
+        ("1969-12-31T23:59:59.999999Z", -1),
+        ("yesterday.123456", None),
+    ],
+)
+def test_microseconds_are_as_fine_as_the_time_is(text: str, us: int | None) -> None:
+    """What is finer is cut off."""
+    assert epoch_us(text) == us
