@@ -137,6 +137,15 @@ def test_metadata_that_an_application_writes_beside_the_shippers_counts_for_noth
     assert only(reader().read(record(value), EVENT_ID)).origin == LineOrigin("shop-prod", SHOP)
 
 
+def test_where_an_applications_keys_override_the_transports_nothing_tells_whose_a_line_is():
+    """As in objects that rsyslog merges into its own."""
+    value = {**pod(None), "program": "x", "host": "node7", "mine": 1}
+    del value["log"]
+
+    assert reader(envelope="rsyslog").read(record(value), EVENT_ID) == []
+    assert only(reader(envelope="rsyslog").read(record(pod("x\n")), EVENT_ID)).origin == LineOrigin("shop-prod", SHOP)
+
+
 def test_several_lines_in_a_record_have_an_id_each():
     """The place of the line in the record is part of it."""
     found = reader(envelope="json").read(record([pod("a"), pod("b"), 3]), EVENT_ID)
@@ -263,12 +272,9 @@ def test_no_program_can_print_a_line_of_anothers_build():
     forged = orjson.dumps({"build": 1, "job": "x", "message": "y", "metadata": "victim"}).decode()
 
     assert only(reader().read(record(pod(forged)), EVENT_ID)).origin == LineOrigin("shop-prod", SHOP)
-    assert (
-        only(
-            reader(envelope="json").read(record({**pod(None), "build": 1, "message": "y", "metadata": "v"}), EVENT_ID)
-        ).kind
-        is LineKind.APP
-    )
+    mixed = {**pod(None), "build": 1, "message": "y", "metadata": "victim"}
+    assert only(reader(envelope="json").read(record(mixed), EVENT_ID)).kind is LineKind.APP
+    assert reader(envelope="json").read(record({**mixed, "kubernetes": {}}), EVENT_ID) == []
 
 
 def test_an_object_that_the_shipper_has_taken_in_is_the_line():
@@ -303,16 +309,19 @@ def test_a_route_that_can_not_read_a_line_lets_no_more_of_it_be_seen():
     assert "192.0.2.77" in text_of(only(reader(routes).read(record(pod(request)), EVENT_ID)))
 
 
-def test_a_request_that_a_route_leaves_to_another_is_shown_as_both_show_it():
+@pytest.mark.parametrize(("first", "second"), [("keep", "drop"), ("drop", "keep")])
+def test_a_request_that_a_route_leaves_to_another_is_shown_as_both_show_it(first: str, second: str):
     """Of two policies the stricter."""
+    of = {"keep": "client_ip: keep, query: keep, to: out", "drop": "to: out"}
     routes = (
-        "[{name: a, from: s, format: kv, request: {status_code: {ge: 500}}, client_ip: keep, query: keep, to: out},"
-        " {name: b, from: s, format: kv, to: out}]"
+        f"[{{name: a, from: s, format: kv, request: {{status_code: {{ge: 500}}}}, {of[first]}}},"
+        f" {{name: b, from: s, format: kv, {of[second]}}}]"
     )
 
-    text = text_of(only(reader(routes, envelope="plain").read(record(KV.encode()), EVENT_ID)))
-    assert "192.0.2.77" not in text
-    assert "x=1" not in text
+    line = only(reader(routes, envelope="plain").read(record(KV.encode()), EVENT_ID))
+    shown = repr([text_of(line), line.envelope, line.request])
+    assert "192.0.2.77" not in shown
+    assert "x=1" not in shown
 
 
 def test_a_long_line_ends_on_a_characters_border():
