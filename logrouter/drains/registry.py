@@ -112,11 +112,17 @@ class _Decision(NamedTuple, Generic[Answer]):
     value: Registration | None = None
 
 
-class _Deadline(NamedTuple):
-    """Times of the monotonic clock: after *decide* no commit begins, after *learn* nobody asks how one has ended."""
+class _Change(Generic[Answer]):
+    """One change on its way: made by the loop that asks for it, and given up there."""
 
-    decide: float
-    learn: float
+    def __init__(self, decide: Callable[[Directory], _Decision[Answer]], settings: RegistrySettings) -> None:
+        self.decide = decide
+        self.decide_by = time.monotonic() + settings.decide_seconds
+        """By the monotonic clock; no commit begins later."""
+        self.learn_by = self.decide_by + settings.learn_seconds
+        """Nobody asks later how a commit has ended."""
+        self.is_given_up = False
+        """Whether nobody waits for it any more: no commit begins."""
 
 
 class Registry:
@@ -213,54 +219,59 @@ class Registry:
         return await self._submit(decide)
 
     def close(self) -> None:
-        """Take no further changes; one that is being made ends by itself, or with the process."""
-        self._stopping = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._producer is not None:
-            self._producer.close()
+        """Take no further changes, and make none that waits; one that is being made ends by itself."""
+        if not self._stopping:
+            self._stopping = True
+            self._threads.submit(self._close_producer)
+            self._threads.shutdown(wait=False)
 
     async def _submit(self, decide: Callable[[Directory], _Decision[Answer]]) -> Answer:
         """Have the thread of changes make one, unless too many wait for that."""
-        decide_by = time.monotonic() + self._settings.decide_seconds
-        deadline = _Deadline(decide_by, decide_by + self._settings.learn_seconds)
+        change = _Change(decide, self._settings)
         with self._counting:
             if self._stopping or self._waiting >= _MOST_WAITING:
-                raise RegistryUnavailableError("too many changes of drains are waiting")
+                raise RegistryUnavailableError("too many changes of drains are waiting, or this process ends")
             self._waiting += 1
-        change = self._threads.submit(self._make_change, decide, deadline)
-        change.add_done_callback(self._count_out)
+        made = self._threads.submit(self._take_turn, change)
         try:
-            async with asyncio.timeout(deadline.learn - time.monotonic() + _HANG_SECONDS):
-                return await asyncio.wrap_future(change)
+            async with asyncio.timeout(change.learn_by - time.monotonic() + _HANG_SECONDS):
+                # Not cancelled with its caller: it has its place in the queue, which is counted, until its turn comes.
+                return await asyncio.shield(asyncio.wrap_future(made))
         except TimeoutError:
             raise RegistryUnavailableError("the Kafka client does not come back", may_be_stored=True) from None
-
-    def _count_out(self, _change: object) -> None:
-        with self._counting:
-            self._waiting -= 1
+        finally:
+            change.is_given_up = True
 
     # In the thread of changes
 
-    def _make_change(self, decide: Callable[[Directory], _Decision[Answer]], deadline: _Deadline) -> Answer:
+    def _take_turn(self, change: _Change[Answer]) -> Answer:
+        with self._counting:
+            self._waiting -= 1
+        return self._make(change)
+
+    def _make(self, change: _Change[Answer]) -> Answer:
         unknown: _Decision[Answer] | None = None
-        change = b""
+        name = b""
         for attempt in count():
+            if unknown is None:
+                self._check_is_wanted(change)
             try:
-                directory = self._read_all(deadline.learn if unknown is not None else deadline.decide)
+                directory = self._read_all(change.learn_by if unknown is not None else change.decide_by)
             except RegistryUnavailableError as error:
                 error.may_be_stored = unknown is not None
                 raise
-            if unknown is not None and directory.has_change(change):
+            if unknown is not None and directory.has_change(name):
                 return unknown.answer
             unknown = None  # it is not there, and nothing of ours is on its way any more
-            decision = decide(directory)
+            self._check_is_wanted(change)
+            decision = change.decide(directory)
             if not decision.drain_id:
                 return decision.answer
-            if time.monotonic() > deadline.decide:
+            if time.monotonic() > change.decide_by:
                 raise RegistryUnavailableError("the Kafka cluster is slow, or others change drains all the time")
-            self._give_up_at, change = deadline.learn, os.urandom(16)
+            self._give_up_at, name = change.learn_by, os.urandom(16)
             try:
-                self._write(decision, change)
+                self._write(decision, name)
             except (FatalError, StoppedError, TransactionAbortedError) as error:
                 # Fenced, mostly. A commit may have come through all the same: the answer was lost, and the next to take
                 # the id has let it end.
@@ -269,23 +280,27 @@ class Registry:
                     log(Log.TRANSACTION_ABORTED, error=str(error) or type(error).__name__)
                 time.sleep(random.uniform(0, min(0.02 * 2**attempt, _LONGEST_PAUSE)))  # noqa: S311 - others try, too
                 continue
-            self._show(change)
+            self._show(name)
             return decision.answer
         raise AssertionError("there is no last attempt")
 
-    def _write(self, decision: _Decision[Any], change: bytes) -> None:
+    def _check_is_wanted(self, change: _Change[Any]) -> None:
+        if self._stopping or change.is_given_up:
+            raise RegistryUnavailableError("nobody waits for the change any more, or this process ends")
+
+    def _write(self, decision: _Decision[Any], name: bytes) -> None:
         """Commit one record. Raises as `TransactionalProducer` does."""
         assert self._producer is not None  # noqa: S101 - made by `_read_all`
         value = encode(decision.value) if decision.value is not None else None
         self._producer.begin()
-        self._producer.produce(self._settings.topic, value, decision.drain_id.encode(), [(CHANGE_HEADER, change)])
+        self._producer.produce(self._settings.topic, value, decision.drain_id.encode(), [(CHANGE_HEADER, name)])
         self._producer.commit_later()
         self._producer.await_commit()
         self._broker.mark_up()
 
-    def _show(self, change: bytes) -> None:
+    def _show(self, name: bytes) -> None:
         """Wait until our own reads show what is committed."""
-        if not self._follower.await_state(lambda directory: directory.has_change(change), _SHOW_SECONDS):
+        if not self._follower.await_state(lambda directory: directory.has_change(name), _SHOW_SECONDS):
             log(Log.SOURCE_ERROR, topic=self._settings.topic, error="a change is committed and can't be read yet")
 
     def _read_all(self, by: float) -> Directory:
@@ -310,6 +325,10 @@ class Registry:
                 self._holds = True
                 return self._follower.state
         raise RegistryUnavailableError(self._follower.why_waiting or "the Kafka cluster does not answer")
+
+    def _close_producer(self) -> None:
+        if self._producer is not None:
+            self._producer.close()
 
     def _take_id(self) -> None:
         """Fence whoever has the transactional id. Raises as `TransactionalProducer.initialise`."""

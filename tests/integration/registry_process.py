@@ -1,10 +1,11 @@
 """A process with a registry of drains, driven by lines on its standard input: to be run as a module.
 
-    python -m tests.integration.registry_process BOOTSTRAP TOPIC GROUP MOST TRIGGER
+    python -m tests.integration.registry_process BOOTSTRAP TOPIC GROUP MOST SECONDS TRIGGER
 
-Lines are JSON: `[n, "add", owner, id, url]`, `[n, "remove", owner, id]`, `[n, "mark", id, reason]`,
-`[n, "list", owner]`. Each has one answer, `[n, answer]`, as soon as it is there. While the file TRIGGER is there, the
-next commit removes it and stops the process, as by SIGSTOP, with its record in an open transaction.
+Changes may wait for SECONDS. Lines are JSON: `[n, "add", owner, id, url]`, `[n, "remove", owner, id]`,
+`[n, "mark", id, reason]`, `[n, "list", owner]`. Each has one answer, `[n, answer]`, as soon as it is there. While the
+file TRIGGER is there, the next commit removes it and stops the process, as by SIGSTOP, with its record in an open
+transaction.
 """
 
 from __future__ import annotations
@@ -89,12 +90,13 @@ async def serve(registry: Registry) -> None:
 
 
 if __name__ == "__main__":
-    bootstrap, topic, group, most, trigger = sys.argv[1:]
+    bootstrap, topic, group, most, seconds, trigger = sys.argv[1:]
     HangingCommit.trigger = Path(trigger)
     transaction.Producer = HangingCommit  # type: ignore[misc]
     kafka, state = {"bootstrap.servers": bootstrap}, BrokerState()
     follower = follow_registrations(kafka, topic, state)
     follower.start()
-    registry = Registry(RegistrySettings(kafka, topic, group, int(most)), follower, state)
+    settings = RegistrySettings(kafka, topic, group, int(most), float(seconds), float(seconds))
+    registry = Registry(settings, follower, state)
     with contextlib.closing(registry), contextlib.closing(follower):
         run_to_result(serve(registry))

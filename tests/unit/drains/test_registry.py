@@ -267,7 +267,7 @@ def test_whether_it_is_stored_is_said_to_be_unknown(world):
 
 def test_changes_that_wait_are_bounded_and_forgotten_with_their_callers(world, monkeypatch):
     """A caller that has gone away, or has been refused, finds nothing changed."""
-    monkeypatch.setattr(module, "_MOST_WAITING", 3)
+    monkeypatch.setattr(module, "_MOST_WAITING", 2)
     registry, entered, go_on = world.registry(most=9), threading.Event(), threading.Event()
 
     def block(_directory: Directory) -> None:
@@ -303,3 +303,27 @@ def test_a_closed_registry_takes_no_changes(world):
     with pytest.raises(RegistryUnavailableError):
         run_to_result(registry.remove(SHOP, "a"))
     assert registry.drain("a") == a_drain("a")
+
+
+def test_a_change_that_waits_while_its_registry_is_closed_is_not_made(world):
+    """Its caller hears of it; one that is being made is ended."""
+    registry, entered, go_on = world.registry(), threading.Event(), threading.Event()
+
+    def block(_directory: Directory) -> None:
+        entered.set()
+        assert go_on.wait(HANG_SECONDS)
+
+    async def ask() -> list[object]:
+        first = asyncio.create_task(registry.add(a_drain("a"), block))
+        assert await asyncio.to_thread(entered.wait, HANG_SECONDS)
+        second = asyncio.create_task(registry.add(a_drain("b", "syslog://h:2")))
+        await asyncio.sleep(0)
+        registry.close()
+        go_on.set()
+        return await asyncio.gather(first, second, return_exceptions=True)
+
+    first, second = run_to_result(ask())
+    assert first == a_drain("a")
+    assert isinstance(second, RegistryUnavailableError)
+    assert not second.may_be_stored
+    assert world.stored() == ["a"]
