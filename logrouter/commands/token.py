@@ -49,8 +49,8 @@ def token_command(
 ) -> None:
     """Make a token for the table view.
 
-    It is good for the API of log drains as well. The token is written to stderr, this once; it is kept nowhere. Stdout gets the line with its hash, for
-    `access.tokens` of topics.yaml or for the file that `access.tokens_file` names.
+    It is good for the API of log drains as well. The token is written to stderr, this once; it is kept nowhere. Stdout
+    gets the line with its hash, for `access.tokens` of topics.yaml or for the file that `access.tokens_file` names.
 
     **Examples**
 

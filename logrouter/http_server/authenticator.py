@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from math import ceil
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import web
 
 from logrouter.access.rates import UNKNOWN, Buckets, bucket_key
-from logrouter.access.scopes import ANYONE, Caller, Via
+from logrouter.access.scopes import ANYONE, HERE, Caller, Via
 from logrouter.access.tokens import PREFIX, Refusal, Tokens
+from logrouter.config.options.endpoint import is_loopback
 from logrouter.http_server.bearer import BearerVerifier
 from logrouter.http_server.keys import GivenKeys
 from logrouter.http_server.problems import (
@@ -21,6 +22,7 @@ from logrouter.http_server.problems import (
     RETRY_SOON,
     TOO_MANY_REQUESTS,
     UNTRUSTED_HOP,
+    WRONG_CONTENT,
     HttpProblem,
 )
 from logrouter.telemetry.metrics import ACCESS_REFUSED
@@ -42,6 +44,7 @@ UNCONFIGURED: Final = (
 WRONG_NAME: Final = (
     "this worker is open, but not by any name: ask it by `localhost`, by an address, or by a name in access.hosts"
 )
+AS_JSON: Final = "access is open: send `Content-Type: application/json`, which no web page can without asking"
 _SAID: Final = {
     Refusal.MISSING: "send a token in the header `Authorization: Bearer ...`",
     Refusal.INVALID: "the token is not valid",
@@ -60,22 +63,40 @@ def known_caller(request: web.Request) -> Caller | None:
     return request.get(_CALLER)
 
 
+class DrainManners(NamedTuple):
+    """How a process lets callers in that has drains as well: a token may stand alone in the header, as logshuttle's do.
+
+    *on_loopback* says that it listens on loopback: where access is open, the machine itself may do all with drains.
+    """
+
+    on_loopback: bool
+
+
 class Authenticator:
     """Authenticates requests by a policy, and limits how often a caller may ask.
 
-    Made by `web.app.build_app`; opened and closed by the application, in the loop that serves.
+    Made by whoever builds an application; opened and closed by the application, in the loop that serves.
     """
 
     def __init__(
-        self, policy: Policy, peers: Peers, clock: Callable[[], int], steady: Callable[[], float] = monotonic
+        self,
+        policy: Policy,
+        peers: Peers,
+        clock: Callable[[], int],
+        steady: Callable[[], float] = monotonic,
+        drains: DrainManners | None = None,
     ) -> None:
-        """*clock* gives epoch milliseconds, by which tokens expire; *steady* seconds, by which rates go."""
+        """*clock* gives epoch milliseconds, by which tokens expire; *steady* seconds, by which rates go.
+
+        *drains* is None for a process without an API of drains.
+        """
         self.policy = policy
         self.peers = peers
         self.tokens = Tokens(policy.tokens)
         self.bearers = None if policy.jwt is None else BearerVerifier(policy.jwt)
         self._clock = clock
         self._steady = steady
+        self._drains = drains
         self._callers = Buckets(policy.rate)
         self._strangers = Buckets(policy.strangers)
 
@@ -109,13 +130,22 @@ class Authenticator:
             raise HttpProblem(NOT_ALLOWED, WRONG_NAME)
         caller = self.forwarded_caller(request)
         if caller is None:
-            caller = ANYONE if self.policy.open else await self._authenticate(request)
+            caller = self._anybody(request) if self.policy.open else await self._authenticate(request)
         request[_CALLER] = caller
         if caller.via in (Via.TOKEN, Via.JWT):
             wait = self._callers.take(f"{caller.via}:{caller.name}", self._steady())
             if wait > 0:
                 raise _too_many("caller_rate", wait)
         return caller
+
+    def _anybody(self, request: web.Request) -> Caller:
+        """Whoever asks where access is open; `HttpProblem` 415 for a body that a web page could have sent from here."""
+        if self._drains is None or not self._drains.on_loopback or not _is_from_here(request):
+            return ANYONE
+        if request.method == "POST" and request.content_type != "application/json":
+            ACCESS_REFUSED.labels("content_type").inc()
+            raise HttpProblem(WRONG_CONTENT, AS_JSON)
+        return HERE
 
     def forwarded_caller(self, request: web.Request) -> Caller | None:
         """The caller in whose name another worker asks; None if the request is no hop.
@@ -157,7 +187,9 @@ class Authenticator:
         given = request.headers.getall("Authorization", [])
         if not given:
             return Refusal.MISSING
-        scheme, _, token = given[0].partition(" ")
+        scheme, space, token = given[0].partition(" ")
+        if self._drains is not None and not space:
+            scheme, token = "bearer", scheme
         if len(given) > 1 or scheme.lower() != "bearer":
             return Refusal.INVALID
         if token.startswith(PREFIX) or self.bearers is None:
@@ -193,6 +225,12 @@ def _by_right_name(names: frozenset[str] | None, request: web.Request) -> bool:
     name = _PORT.sub("", request.headers.get("Host", "")).lower()
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
     return name in names or bucket_key(bare) != UNKNOWN
+
+
+def _is_from_here(request: web.Request) -> bool:
+    """Whether a request comes from this machine, and not by way of a proxy on it."""
+    by_proxy = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "Via"))
+    return request.remote is not None and is_loopback(request.remote) and not by_proxy
 
 
 def _too_many(reason: str, wait: float) -> HttpProblem:

@@ -13,6 +13,7 @@ from aiohttp import web
 from logrouter.core.rollup.subjects import SubjectKind
 from logrouter.http_server import problems
 from logrouter.http_server.authenticator import caller_of, refusal
+from logrouter.http_server.owner_names import named_owner
 from logrouter.http_server.problems import UNKNOWN_PATH, HttpProblem, json_response
 from logrouter.http_server.subject_names import subject_name
 from logrouter.query import parsing
@@ -20,10 +21,12 @@ from logrouter.query import parsing
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from logrouter.access.drain_scopes import OwnerSet
     from logrouter.access.scopes import Caller
+    from logrouter.core.drains.named_owner import NamedOwner
     from logrouter.http_server.authenticator import Authenticator
 
-__all__ = ["Requirement", "caller_of", "guard", "whoami_handler"]
+__all__ = ["Requirement", "caller_of", "drain_owners", "guard", "whoami_handler"]
 
 
 class Requirement(Enum):
@@ -51,6 +54,10 @@ class Requirement(Enum):
     """Another worker, in the name of a caller who may read any clients; the handler reads no others."""
     WORKER_APIS = auto()
     """Another worker, in the name of a caller who may read any APIs; the handler reads no others."""
+    DRAINS_READ = auto()
+    """The right to read the drains of the owner in the path. An app's name may mean several: the handler asks again."""
+    DRAINS_WRITE = auto()
+    """The right to make and remove drains of the owner in the path; the handler asks again as well."""
 
 
 _BETWEEN_WORKERS = frozenset({Requirement.WORKER, Requirement.WORKER_CLIENTS, Requirement.WORKER_APIS})
@@ -112,8 +119,21 @@ def _allowed(caller: Caller, requirement: Requirement, request: web.Request) -> 
         return True
     if requirement is Requirement.METRICS:
         return caller.reads_metrics
+    if requirement in (Requirement.DRAINS_READ, Requirement.DRAINS_WRITE):
+        return _allows_drains(drain_owners(caller, requirement), named_owner(request))
     if caller.reads_all:
         return True
     if (kind := _ONE.get(requirement)) is not None:
         return caller.may_read(kind, subject_name(kind, request))
     return bool(caller.confined_to(_SOME.get(requirement)))
+
+
+def drain_owners(caller: Caller, requirement: Requirement) -> OwnerSet:
+    """The owners whose drains the caller may read or change, as the route requires."""
+    return caller.drains.writes if requirement is Requirement.DRAINS_WRITE else caller.drains.reads
+
+
+def _allows_drains(owners: OwnerSet, named: NamedOwner | None) -> bool:
+    if named is None:
+        return False
+    return owners.has_name(named.kind, named.name) if named.pair is None else owners.has_pair(named.pair)

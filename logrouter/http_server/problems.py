@@ -45,6 +45,7 @@ UNTRUSTED_HOP: Final = ProblemType("untrusted-hop", 403, "Not a worker of this g
 UNKNOWN_SUBJECT: Final = ProblemType("unknown-subject", 404, "Nothing was ever counted under this name")
 UNKNOWN_PATH: Final = ProblemType("unknown-path", 404, "There is nothing at this path")
 METHOD_NOT_ALLOWED: Final = ProblemType("method-not-allowed", 405, "This method is not allowed here")
+WRONG_CONTENT: Final = ProblemType("wrong-content-type", 415, "The body must be sent as JSON")
 NOT_OWNER: Final = ProblemType("not-owner", 421, "This worker does not hold the partition")
 TOO_MANY_REQUESTS: Final = ProblemType("too-many-requests", 429, "Too many requests")
 INTERNAL: Final = ProblemType("internal", 500, "Unexpected error")

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mode import Service
 
 from logrouter.config.options.endpoint import authority
+from logrouter.http_server.answering import AUTHENTICATOR
 from logrouter.http_server.credentials import CredentialFollower
 from logrouter.http_server.server import app_runner, listen
 from logrouter.query.tiers import Tier
 from logrouter.telemetry.log import Log, log
-from logrouter.web.app import AUTHENTICATOR, build_app
+from logrouter.web.app import build_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -240,7 +240,7 @@ TOP_CLIENTS = _TopClients(REGISTRY)
 # Table view
 QUERY_SECONDS = Histogram(
     "logrouter_query_seconds",
-    "Time to answer a table-view request, by endpoint and status code.",
+    "Time to answer a request to the table view or the drains API, by endpoint and status code.",
     ["endpoint", "code"],
     buckets=_QUERY_BUCKETS,
     registry=REGISTRY,
@@ -254,7 +254,7 @@ QUERY_ROWS = Counter(
 ACCESS_REFUSED = Counter(
     "logrouter_access_refused",
     "Requests that were not let in, by reason: no_token, invalid_token, expired_token, early_token, no_keys, scope, "
-    "hop, host, caller_rate, caller_rows, address_rate.",
+    "hop, host, content_type, caller_rate, caller_rows, address_rate.",
     ["reason"],
     registry=REGISTRY,
 )

@@ -1,36 +1,32 @@
-"""The aiohttp application of one tables worker: routes, and what every answer has in common."""
+"""The aiohttp application of one tables worker: its routes, and what each requires."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-import secrets
-from time import perf_counter, time_ns
+from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from logrouter.access.policy import CLOSED
 from logrouter.core.rollup.subjects import SubjectKind
-from logrouter.http_server import problems
-from logrouter.http_server.audit import audit
+from logrouter.http_server.answering import AUTHENTICATOR, finish_responses, open_while_running
 from logrouter.http_server.authenticator import Authenticator
 from logrouter.http_server.guard import Requirement, guard, whoami_handler
 from logrouter.http_server.meter import Meter
 from logrouter.http_server.peers import Peers
-from logrouter.http_server.problems import INTERNAL, HttpProblem
+from logrouter.http_server.probes import live_handler, metrics_handler
 from logrouter.http_server.work_queue import Gate
 from logrouter.query.reports.declaration import ScatterGatherReport, SubjectReport
 from logrouter.query.reports.registry import ENDPOINTS, REPORTS
 from logrouter.query.row_ranges import KEPT
-from logrouter.telemetry.log import Log, log
-from logrouter.telemetry.metrics import QUERY_SECONDS, REGISTRY
+from logrouter.telemetry.metrics import REGISTRY
 from logrouter.web import health, page, reports, subjects
 from logrouter.web.scatter_gather import PARTIAL_REPORT_PATH
 from logrouter.web.view import Limits, View, hop_places, work_queues
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from ssl import SSLContext
 
     from prometheus_client import CollectorRegistry
@@ -41,14 +37,8 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.Response]]
 
-AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
-"""The authenticator of an application: tokens and keys can be replaced in it while it runs."""
 METER: Final = web.AppKey("meter", Meter)
 """What callers are charged by."""
-_PROBES: Final = frozenset({"livez", "readyz"})
-"""Routes that wait for nobody."""
-_CLIENT_LEFT: Final = 499
-"""The status in the audit log of a request whose client did not wait for the answer."""
 _OF_ONE: Final = {SubjectKind.CLIENT: Requirement.CLIENT, SubjectKind.API: Requirement.API}
 _OF_SOME: Final = {
     None: Requirement.EVERYTHING,
@@ -61,14 +51,6 @@ _OF_PARTS: Final = {
     SubjectKind.API: Requirement.WORKER_APIS,
 }
 """What reports require, by the kind that they are about; the last two of those that a caller may be confined in."""
-_HEADERS: Final = (
-    ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Server", "logrouter"),
-    ("X-Content-Type-Options", "nosniff"),
-)
 
 
 def wall_clock() -> int:
@@ -102,9 +84,9 @@ def build_app(
     )
     authenticator, requirements = Authenticator(access, peers, clock), dict[str, Requirement]()
     gate = Gate(limits.admitted)
-    app = web.Application(middlewares=[_finish_responses(authenticator, gate), guard(authenticator, requirements)])
+    app = web.Application(middlewares=[finish_responses(authenticator, gate), guard(authenticator, requirements)])
     app[AUTHENTICATOR], app[METER] = authenticator, meter
-    app.cleanup_ctx.append(_open_while_running(authenticator))
+    app.cleanup_ctx.append(open_while_running(authenticator))
 
     def add_get(path: str, handler: Handler, name: str, requirement: Requirement) -> None:
         requirements[name] = requirement
@@ -140,9 +122,9 @@ def _subject_requirement(report: SubjectReport) -> Requirement:
 def _worker_handlers(view: View, authenticator: Authenticator) -> dict[str, tuple[Handler, Requirement]]:
     """Handler and requirement of each of `WORKER_ENDPOINTS`, by name."""
     return {
-        "livez": (health.live_handler(view), Requirement.NOTHING),
+        "livez": (live_handler(), Requirement.NOTHING),
         "readyz": (health.ready_handler(view), Requirement.NOTHING),
-        "metrics": (health.metrics_handler(view), Requirement.METRICS),
+        "metrics": (metrics_handler(view.registry), Requirement.METRICS),
         "openapi": (health.openapi_handler(view), Requirement.NOTHING),
         "whoami": (whoami_handler(authenticator), Requirement.CALLER),
     }
@@ -150,56 +132,3 @@ def _worker_handlers(view: View, authenticator: Authenticator) -> dict[str, tupl
 
 async def _ignore_expect(_: web.Request) -> None:
     """Ignore the header ``Expect``: bodies of requests are never read."""
-
-
-def _open_while_running(authenticator: Authenticator) -> Callable[[web.Application], AsyncIterator[None]]:
-    async def context(_: web.Application) -> AsyncIterator[None]:
-        await authenticator.peers.open()
-        await authenticator.open()
-        yield
-        await authenticator.close()
-        await authenticator.peers.close()
-
-    return context
-
-
-def _finish_responses(authenticator: Authenticator, gate: Gate) -> Callable[..., Awaitable[web.StreamResponse]]:
-    @web.middleware
-    async def middleware(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        """Turns errors into problem documents; adds headers, a metric and an audit event to every answer."""
-        start = perf_counter()
-        try:
-            if request.match_info.route.name not in _PROBES:
-                await gate.enter()
-            response = await _catch_errors(request, handler)
-        except asyncio.CancelledError:
-            audit(authenticator.policy, request, _CLIENT_LEFT, perf_counter() - start)
-            raise
-        for name, value in _HEADERS:
-            response.headers.setdefault(name, value)
-        # The names of routes are the bounded set; requests that match none have none.
-        endpoint = request.match_info.route.name or "none"
-        seconds = perf_counter() - start
-        QUERY_SECONDS.labels(endpoint, str(response.status)).observe(seconds)
-        audit(authenticator.policy, request, response.status, seconds)
-        return response
-
-    return middleware
-
-
-async def _catch_errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except HttpProblem as problem:
-        return problems.problem_response(problem, request)
-    except web.HTTPException as error:
-        return problems.http_error_response(error, request)
-    except Exception as exc:  # noqa: BLE001 - the last line of defence: logged with the id that the caller gets
-        incident = secrets.token_hex(8)
-        log(Log.QUERY_FAILED, exc_info=exc, incident=incident)
-        detail = "this is a fault of the server; its log has more under this id"
-        return problems.problem_response(HttpProblem(INTERNAL, detail, id=incident), request)

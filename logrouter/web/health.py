@@ -1,20 +1,17 @@
-"""Liveness, readiness, metrics, and an index page that says what there is."""
+"""Readiness, the OpenAPI document, and an index page that says what there is."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
 
 from logrouter import __version__
-from logrouter.http_server import problems
+from logrouter.http_server.probes import refuse_parameters
 from logrouter.http_server.problems import json_response
-from logrouter.query import parsing
 from logrouter.query.openapi import openapi_document
 from logrouter.query.reports.registry import ENDPOINTS
 
@@ -34,41 +31,14 @@ _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).
 INDEX_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 
-def live_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of ``/livez``: it answers, so the process lives."""
-
-    async def handle(request: web.Request) -> web.Response:
-        _refuse_parameters(request)
-        return json_response({"live": True})
-
-    return handle
-
-
 def ready_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of ``/readyz``: 200 while this worker's tables are recovered and not being moved."""
 
     async def handle(request: web.Request) -> web.Response:
-        _refuse_parameters(request)
+        refuse_parameters(request)
         if not view.reader.ready():
             raise view.not_ready(view.waits_for())
         return json_response({"ready": True, "partitions": sorted(view.reader.owned())})
-
-    return handle
-
-
-def metrics_handler(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of ``/metrics``.
-
-    Writing thousands of series takes tens of milliseconds, so it is done in a thread, which shares the interpreter with
-    the event loop every 5 ms, and for one request at a time.
-    """
-    alone = asyncio.Lock()
-
-    async def handle(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        async with alone:
-            body = await asyncio.to_thread(encode, view.registry)
-        return web.Response(body=body, headers={"Content-Type": content_type})
 
     return handle
 
@@ -78,7 +48,7 @@ def openapi_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]
     described = openapi_document(__version__, ENDPOINTS)
 
     async def handle(request: web.Request) -> web.Response:
-        _refuse_parameters(request)
+        refuse_parameters(request)
         return json_response(described)
 
     return handle
@@ -89,16 +59,11 @@ def index_handler(_: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     page = _index_page()
 
     async def handle(request: web.Request) -> web.Response:
-        _refuse_parameters(request)
+        refuse_parameters(request)
         headers = {"Content-Security-Policy": INDEX_POLICY}
         return web.Response(text=page, content_type="text/html", headers=headers)
 
     return handle
-
-
-def _refuse_parameters(request: web.Request) -> None:
-    if faults := parsing.reject_parameters(request.query.items()):
-        raise problems.bad_parameters(faults)
 
 
 def _index_page() -> str:

@@ -14,6 +14,7 @@ from logrouter.access.policy import OPEN
 from logrouter.access.tokens import Tokens
 from logrouter.core.rollup.accumulator import Accumulator
 from logrouter.http_server import server
+from logrouter.http_server.answering import AUTHENTICATOR
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app
 from tests.conftest import HANG_SECONDS
@@ -67,7 +68,7 @@ class Site:
 
     def replace_tokens(self, *tokens: Token) -> None:
         """Lets in by these from now on."""
-        self._loop.call_soon_threadsafe(self._app[app.AUTHENTICATOR].replace_tokens, Tokens(tokens))
+        self._loop.call_soon_threadsafe(self._app[AUTHENTICATOR].replace_tokens, Tokens(tokens))
 
     def _run(self) -> None:
         self._loop.run_until_complete(self._serve())

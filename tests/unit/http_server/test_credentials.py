@@ -19,6 +19,7 @@ from logrouter.access.tokens import hash_token, make_token
 from logrouter.config import load
 from logrouter.config.settings import SettingsError
 from logrouter.http_server import server
+from logrouter.http_server.answering import AUTHENTICATOR
 from logrouter.http_server.credentials import AccessFiles, CredentialFollower, TlsFiles
 from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.tables.app import App, BootStrategy
@@ -26,7 +27,6 @@ from logrouter.tables.http import base_url
 from logrouter.tables.settings import from_settings
 from logrouter.telemetry.metrics import ACCESS_VALID
 from logrouter.web import app
-from logrouter.web.app import AUTHENTICATOR
 from tests.certificates import certificate
 from tests.conftest import HANG_SECONDS
 

@@ -11,8 +11,8 @@ from logrouter.access.rates import Rate
 from logrouter.access.scopes import Via, client_scope, make_caller
 from logrouter.access.tokens import Token, Tokens, digest_of, hash_token, make_token
 from logrouter.core.rollup.cells import Cell
+from logrouter.http_server.answering import AUTHENTICATOR
 from logrouter.telemetry.metrics import ACCESS_REFUSED
-from logrouter.web.app import AUTHENTICATOR
 
 SHARED = "between us"
 

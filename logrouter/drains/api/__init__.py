@@ -1,0 +1,1 @@
+"""The HTTP application by which drains are made, looked at and removed, compatible with logshuttle's clients."""
