@@ -34,6 +34,10 @@ COMMANDS: Final = {
         "logrouter.commands.demo",
         "Show the whole path live: a real Kafka, mixed made-up log lines, both lanes, a sink, the table view.",
     ),
+    "drains": (
+        "logrouter.commands.drains",
+        "List, make, test and remove log drains: where an app's, a site's, an API's or a client's logs also go.",
+    ),
     "explain": (
         "logrouter.commands.explain",
         "Show a record's way through topics.yaml, stage by stage: what was asked of it, why, and what it becomes.",

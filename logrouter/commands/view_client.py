@@ -17,7 +17,7 @@ from logrouter.commands.view_options import Answer, ViewAddress, ViewError
 
 MAX_ANSWER: Final = 64 << 20
 """Bytes of a body. The longest list that can be asked for is shorter."""
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 
 
 class ViewClient:
@@ -31,7 +31,7 @@ class ViewClient:
         headers = {"Accept": "application/json"}
         if self._view.token:
             headers["Authorization"] = f"Bearer {self._view.token}"
-        self._http = aiohttp.ClientSession(headers=headers, timeout=_TIMEOUT)
+        self._http = aiohttp.ClientSession(headers=headers, timeout=TIMEOUT)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -48,14 +48,14 @@ class ViewClient:
             raise RuntimeError("not opened")
         given = {name: value for name, value in parameters.items() if value is not None}
         search = f"?{urlencode(given)}" if given else ""
-        target = f"{self._view.url}/v1/{'/'.join(map(_segment, path))}{search}"
+        target = f"{self._view.url}/v1/{'/'.join(map(encode_segment, path))}{search}"
         try:
             # Never redirected: the token is for this address alone.
             async with self._http.get(URL(target, encoded=True), allow_redirects=False) as response:
-                body = await _read_body(response)
+                body = await read_body(response)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as exc:
-            raise ViewError(f"{self._view.url} does not answer: {_reason(exc)}") from exc
+            raise ViewError(f"{self._view.url} does not answer: {why_unreachable(exc)}") from exc
         return _parse_answer(status, body, self._view.url)
 
 
@@ -90,7 +90,7 @@ async def ask_callers(view: ViewAddress, parameters: dict[str, str | int | None]
         return await connection.get("callers", **parameters)
 
 
-def _reason(exc: Exception) -> str:
+def why_unreachable(exc: Exception) -> str:
     """Why there is no answer, in words of the operating system rather than of the library."""
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         found = getattr(exc.certificate_error, "verify_message", "") or "not verified"
@@ -104,12 +104,14 @@ def _reason(exc: Exception) -> str:
     return str(exc) or type(exc).__name__
 
 
-def _segment(name: str) -> str:
+def encode_segment(name: str) -> str:
+    """A name as one segment of a path, whatever it holds."""
     # Dots alone would be taken for folders; encoded they are a name.
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
 
 
-async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+async def read_body(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body; `ViewError` if it is longer than `MAX_ANSWER`."""
     parts, size = [], 0
     async for part in response.content.iter_chunked(1 << 16):
         size += len(part)

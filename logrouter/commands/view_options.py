@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DEFAULT_URL: Final = "http://127.0.0.1:6066"
+DRAINS_URL: Final = "http://127.0.0.1:5000"
 _WINDOW: Final = re.compile(r"life|[1-9]\d{0,5}[mhd]")
 _MAX_TOKEN_FILE: Final = 64 * 1024
 TOKEN_ENV: Final = "LOGROUTER_TOKEN"  # noqa: S105 - the name of a variable
@@ -53,20 +54,28 @@ class ViewAddress:
     token: str | None = field(default=None, repr=False)
 
 
-def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--url` and `--token-file`, which arrive as *url* and *token_file*."""
-    for option in (
-        click.option(
-            "--token-file",
-            type=click.Path(path_type=Path, dir_okay=False, exists=True),
-            help=f"File that holds the token and nothing else. Default: the variable {TOKEN_ENV}, else no token.",
-        ),
-        click.option(
-            "--url", default=DEFAULT_URL, show_default=True, envvar="LOGROUTER_URL", help="Any worker's table view."
-        ),
-    ):
-        command = option(command)
-    return command
+def address_options(default: str, whose: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What adds `--url` and `--token-file`, which arrive as *url* and *token_file*. *whose* says what is asked."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option(
+                "--token-file",
+                type=click.Path(path_type=Path, dir_okay=False, exists=True),
+                help=f"File that holds the token and nothing else. Default: the variable {TOKEN_ENV}, else no token.",
+            ),
+            click.option("--url", default=default, show_default=True, envvar="LOGROUTER_URL", help=whose),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+view_options: Final = address_options(DEFAULT_URL, "Any worker's table view.")
+"""Add `--url` and `--token-file` of a table view."""
+drains_options: Final = address_options(DRAINS_URL, "A process that has the drains API, or any worker's table view.")
+"""Add `--url` and `--token-file` of the drains API."""
 
 
 def _check_window(_context: click.Context, _option: click.Parameter, window: str) -> str:
