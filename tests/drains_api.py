@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,15 +28,19 @@ LIMIT = 3
 
 
 class MemoryRegistry:
-    """Registrations of one process; *away* is a cluster that takes no change."""
+    """Registrations of one process; *away* is a cluster that takes no change, *goes_on* holds one up."""
 
     def __init__(self) -> None:
         self.found: dict[str, Any] = {}
         self.pairs: list[Any] = []
         self.away = False
+        self.asked, self.goes_on, self.kept = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.goes_on.set()
 
     async def add(self, new):
         """Keep it, unless it is there."""
+        self.asked.set()
+        await self.goes_on.wait()
         self._reach()
         mine = self.drains_of(new.owner)
         for drain in mine:
@@ -44,6 +49,7 @@ class MemoryRegistry:
         if len(mine) >= LIMIT:
             raise DrainLimitError
         self.found[new.id] = new
+        self.kept.set()
         return new
 
     async def remove(self, owner, drain_id):
@@ -117,6 +123,11 @@ class Api:
     def port(self) -> int:
         """Where it listens."""
         return self.runner.addresses[0][1]
+
+    async def handlers_end(self) -> None:
+        """Wait until no connection is served any more."""
+        while self.runner.server.connections:  # noqa: ASYNC110 - the library tells nobody
+            await asyncio.sleep(0)
 
     async def ask(self, method, target, body=None, *, caller=None, **headers) -> Reply:
         """Send *target* exactly as written, *body* as JSON unless it is bytes, with the token of *caller*."""

@@ -28,8 +28,7 @@ def audit(policy: Policy, request: web.Request, status: int, seconds: float) -> 
     """Log a request that was answered with *status* after *seconds*.
 
     Only requests to routes under /v1 and /internal are logged, and those about log drains. Not logged are unknown
-    callers over their rate, which
-    would fill the log, and anything where access is open, as there is no caller to name.
+    callers over their rate, which would fill the log, and anything where access is open, as there is no caller to name.
     """
     name = request.match_info.route.name
     if policy.open or not policy.audit or name is None:

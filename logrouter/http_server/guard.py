@@ -109,7 +109,7 @@ async def _admit(authenticator: Authenticator, request: web.Request, requirement
         authenticator.forwarded_caller(request)
         return
     if requirement in _BETWEEN_WORKERS and authenticator.forwarded_caller(request) is None:
-        raise HttpProblem(UNKNOWN_PATH, "the page at /reference lists what there is")
+        raise HttpProblem(UNKNOWN_PATH, "/openapi.json lists what there is")
     if not _allowed(await authenticator.identify(request), requirement, request):
         raise refusal("no scope of the caller allows this")
 

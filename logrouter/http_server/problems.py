@@ -99,7 +99,7 @@ def http_error_response(error: web.HTTPException, request: web.Request) -> web.R
         kind, detail, headers = METHOD_NOT_ALLOWED, f"allowed: {allowed}", {"Allow": allowed}
         return _response(request, kind.uri, kind.status, kind.title, detail, {}, headers)
     if error.status == 404:
-        return problem_response(HttpProblem(UNKNOWN_PATH, "the page at /reference lists what there is"), request)
+        return problem_response(HttpProblem(UNKNOWN_PATH, "/openapi.json lists what there is"), request)
     title = HTTPStatus(error.status).phrase
     return _response(request, "about:blank", error.status, title, title, {}, {})
 

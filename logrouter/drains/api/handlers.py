@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -32,11 +33,13 @@ from logrouter.http_server.probes import refuse_parameters
 from logrouter.http_server.problems import RETRY_SOON, UNKNOWN_PATH, HttpProblem, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from logrouter.core.drains.owner import Owner
     from logrouter.core.formats.families.app_space import AppSpace
     from logrouter.drains.api.contract import DrainRegistry, DrainReporter, DrainVetting
+
+T = TypeVar("T")
 
 RETRY_SECONDS: Final = 5
 """When to try again what the cluster did not take."""
@@ -62,6 +65,8 @@ class DrainHandlers:
     waits_for: Callable[[], str]
     new_ids: Callable[[], tuple[str, str]] = field(default=make_ids)
     body_seconds: float = BODY_SECONDS
+    changes: set[asyncio.Future[Any]] = field(default_factory=set)
+    """Changes that are being made."""
 
     async def show_all(self, request: web.Request) -> web.Response:
         """All drains of the owner, the oldest first."""
@@ -95,7 +100,7 @@ class DrainHandlers:
         """Remove a drain, and say what it was, as logshuttle does."""
         drain = self._find(request, Requirement.DRAINS_WRITE)
         try:
-            if not await self.registry.remove(drain.owner, drain.id):
+            if not await self._complete(self.registry.remove(drain.owner, drain.id)):
                 raise _unknown_drain()
         except RegistryUnavailableError:
             raise _registry_away() from None
@@ -110,7 +115,7 @@ class DrainHandlers:
             return replace(old, state=DrainState.ACTIVE, reason="", updated_ms=now) if disabled else old
 
         try:
-            changed = await self.registry.change(drain.id, edit)
+            changed = await self._complete(self.registry.change(drain.id, edit))
         except RegistryUnavailableError:
             raise _registry_away() from None
         if changed is None:
@@ -139,6 +144,14 @@ class DrainHandlers:
         refuse_parameters(request)
         good = not self.waits_for()
         return web.Response(text=f"overall_status={'good' if good else 'bad'}", status=200 if good else 503)
+
+    async def _complete(self, change: Coroutine[Any, Any, T]) -> T:
+        """What *change* gives. It is made to its end, also if the client goes away, which ends the handler."""
+        made = asyncio.ensure_future(change)
+        self.changes.add(made)
+        made.add_done_callback(self.changes.discard)
+        made.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to look at it
+        return await asyncio.shield(made)
 
     def _resolve(self, request: web.Request, requirement: Requirement) -> ResolvedOwner:
         refuse_parameters(request)
@@ -184,7 +197,7 @@ class DrainHandlers:
 
     async def _add(self, new: Registration) -> Registration:
         try:
-            return await self.registry.add(new)
+            return await self._complete(self.registry.add(new))
         except DrainLimitError:
             raise HttpProblem(TOO_MANY_DRAINS, "remove one that is needed no more") from None
         except RegistryUnavailableError:

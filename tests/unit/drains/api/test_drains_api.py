@@ -12,6 +12,7 @@ from logrouter.core.drains.wanted import WantedFault
 from logrouter.core.formats.families.app_space import AppSpace
 from logrouter.drains.api.bodies import read_json
 from logrouter.http_server.problems import HttpProblem
+from tests.conftest import HANG_SECONDS
 
 URL = "syslog+tls://logs.example.org:6514"
 FIRST = "00000000-0000-4000-8000-000000000000"
@@ -246,6 +247,24 @@ def test_a_body_that_grows_when_it_is_unpacked_is_refused(api):
             assert (len(packed) < 65_536, reply.status) == (True, 413)
 
     asyncio.run(main())
+
+
+def test_a_change_is_made_to_its_end_when_the_client_goes_away(api):
+    """Half a transaction would leave others to find out what it was."""
+
+    async def main():
+        async with api(shop=["drains:write"]) as server:
+            server.registry.goes_on.clear()
+            asking = asyncio.ensure_future(server.ask("POST", DRAINS, {"url": URL}, caller="shop"))
+            await server.registry.asked.wait()
+            asking.cancel()
+            await asyncio.wait([asking])
+            await server.handlers_end()
+            server.registry.goes_on.set()
+            await server.registry.kept.wait()
+            assert [drain.url for drain in server.registry.found.values()] == [URL]
+
+    asyncio.run(asyncio.wait_for(main(), HANG_SECONDS))
 
 
 def test_the_openapi_document_has_every_route(api):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from random import Random
 
 import pytest
 
@@ -135,6 +136,39 @@ def test_where_access_is_open_only_the_machine_itself_makes_drains(api, on_loopb
             assert reply.status == status
             assert len(server.registry.found) == (status == 201)
             assert not any(name.lower().startswith("access-control-") for name in reply.headers)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("on_loopback", [True, False])
+def test_where_access_is_open_only_the_machine_itself_sees_and_removes_drains(api, on_loopback):
+    """What a browser does not send to us without asking needs no content type; no answer lets it."""
+
+    async def main():
+        async with api(access=Policy(open=True, hosts=frozenset({"localhost"})), on_loopback=on_loopback) as server:
+            target = "/apps/shop-prod/log-drains"
+            assert (await server.ask("GET", target)).status == (200 if on_loopback else 403)
+            assert (await server.ask("DELETE", f"{target}/x")).status == (404 if on_loopback else 403)
+            asked = await server.ask("OPTIONS", target, Origin="https://evil.example")
+            assert asked.status == 405
+            assert not any(name.lower().startswith("access-control-") for name in asked.headers)
+
+    asyncio.run(main())
+
+
+def test_no_path_makes_the_server_fail(api):
+    """Any bytes, in any segment."""
+    draw = Random(15)
+
+    async def main():
+        async with api(root=["admin"]) as server:
+            for folder in ("apps", "sites", "apis", "clients") * 12:
+                name, drain_id = (
+                    "".join(f"%{byte:02x}" for byte in draw.choices([*b"./%-~*", *range(256)], k=draw.randint(1, 6)))
+                    for _ in range(2)
+                )
+                reply = await server.ask("GET", f"/{folder}/{name}/log-drains/{drain_id}", caller="root")
+                assert reply.status in (400, 404)
 
     asyncio.run(main())
 
