@@ -101,6 +101,11 @@ class DrainPlace(Generic[Item]):
         return self._requested > 0
 
     @property
+    def moving(self) -> int:
+        """How many of the lines have numbers: they are in a transaction, or in the next."""
+        return len(self._moving)
+
+    @property
     def move_at(self) -> float:
         """When lines are to be moved, if nothing happens until then; infinite if there are none."""
         if self._is_under_way:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from logrouter.core.drains.line import Line
-from logrouter.core.drains.place import DrainPlace, PlaceBounds
+from logrouter.core.drains.place import PlaceBounds
+from logrouter.core.drains.source_lines import SourceLines
 from logrouter.core.drains.status import (
     DeliveredKey,
     MovedKey,
-    MovedLine,
     MovedUpTo,
     decode_line,
     encode_key,
@@ -24,10 +24,11 @@ from logrouter.core.drains.status import (
 )
 from logrouter.core.drains.status_view import StatusView
 from logrouter.core.drains.sweep import DroppedLines, Sweep, SweepBounds, SweptRecord
+from logrouter.deliver.progress import Progress
 
 RETRY = ("retry", 0)
 DRAINS = ("a", "b", "c")
-PLACE = PlaceBounds(lines=4, bytes=1_000, seconds=10.0, few=3)
+PLACE = PlaceBounds(lines=4, bytes=10_000, seconds=10.0, few=3)
 SWEEP = SweepBounds(lines=4, bytes=1_000)
 
 
@@ -99,7 +100,7 @@ class World:
         self.told = defaultdict(int)
         self.limbo = []
         self.excused = set()
-        self.deleted = False
+        self.deleted = defaultdict(set)
 
     def begin(self):
         transaction = Transaction()
@@ -159,8 +160,9 @@ class World:
     def delete(self, count):
         """Retention: the oldest records of the retry topic are gone."""
         start = min(self.retry.start + count, self.retry.stable)
-        lost = self.retry.records[self.retry.start : start]
-        self.deleted = self.deleted or any(each[1] is not None for each in lost)
+        for _, key, value in self.retry.records[self.retry.start : start]:
+            if key is not None:
+                self.deleted[key.decode()].add(decode_line(value).line.id)
         self.retry.start = start
 
 
@@ -243,16 +245,20 @@ class Owner:
 
 
 class SourceOwner(Owner):
-    """Reads a source partition, and has a place for each drain."""
+    """Reads a source partition, as its lane does: with the offsets of what is done, and the lines of what is not."""
 
     def begin_running(self):
         self.next = self.world.committed[self.at]
-        self.open = {}
-        self.places = {}
+        self.progress = Progress()
+        self.ticket = self.progress.add_partition(self.at)
+        self.lines = SourceLines(self.at, PLACE, self.numbers)
+
+    def numbers(self, drain):
+        return self.view.moved(drain).get(self.at, MovedUpTo()).number, self.delivered(drain)
 
     def saw(self, key):
-        if self.is_running and isinstance(key, DeliveredKey) and key.drain in self.places:
-            self.places[key.drain].note_delivered(self.delivered(key.drain))
+        if self.is_running and isinstance(key, DeliveredKey):
+            self.lines.note_delivered(key.drain, self.delivered(key.drain))
 
     def delivered(self, drain):
         known = self.view.delivered(drain)
@@ -264,62 +270,49 @@ class SourceOwner(Owner):
         if not self.is_running or self.next >= len(log):
             return
         offset, self.next = self.next, self.next + 1
-        drains = log[offset] - self.world.gone
-        self.open[offset] = set(drains)
-        for drain in sorted(drains):
-            if drain not in self.places:
-                moved = self.view.moved(drain).get(self.at, MovedUpTo()).number
-                self.places[drain] = DrainPlace(PLACE, moved=moved, delivered=self.delivered(drain))
-            self.places[drain].add((offset, drain), 10, self.world.now)
+        self.progress.read(self.at, offset, 10)
+        drains = sorted(log[offset] - self.world.gone)
+        if self.lines.add(offset, [(self.line(offset), drains)], self.world.now):
+            self.pass_on([offset])
+
+    def pass_on(self, offsets):
+        """These are done."""
+        for offset in offsets:
+            self.progress.settle(self.at, self.ticket, offset)
 
     def line(self, offset):
         return Line(f"{self.at[0]}-{offset}", None, "shop", "web", 6, b"text")
 
     def send(self, drain, lines=3):
-        place = self.places.get(drain) if self.is_running else None
-        taken = place.take(lines, 1_000) if place else None
+        taken = self.lines.take(drain, lines, 1_000) if self.is_running else None
         if taken is not None:
-            items = [self.line(offset) for offset, _ in taken.items]
-            self.requests[drain] = type(taken)(taken.ticket, items)
+            self.requests[drain] = taken
 
     def settle(self, drain, ticket, done):
-        if drain in self.places:
-            self.leave(self.places[drain].settle(ticket, done))
-
-    def leave(self, items):
-        for offset, drain in items:
-            self.open[offset].discard(drain)
+        self.pass_on(self.lines.settle(drain, ticket, done))
 
     def drop(self, drain):
         """The drain is gone."""
         self.requests.pop(drain, None)
-        if self.is_running and self.places.pop(drain, None):
-            for waiting in self.open.values():
-                waiting.discard(drain)
+        if self.is_running:
+            self.pass_on(self.lines.drop(drain))
 
     def begin_commit(self, *, everything=False):
         """Lines that are due are moved, with the offset behind all that is done by that."""
         if not self.may_begin():
             return
-        self.transaction = self.world.begin()
-        self.moving = {}
-        moved = set()
-        for drain, place in self.places.items():
-            if not len(place) or (place.move_at > self.world.now and not everything):
-                continue
+        moves = self.lines.begin_move(self.world.now, int(self.world.now), everything=everything)
+        self.pass_on(moves.done)
+        for drain in moves.cancelled:
             self.cancel(drain)
-            number, items = place.begin_move()
-            for index, (offset, _) in enumerate(items):
-                line = MovedLine(number + index, *self.at, int(self.world.now), self.line(offset))
-                self.world.retry.append(self.transaction, drain.encode(), encode_line(line))
-            value = MovedUpTo(number + len(items) - 1, int(self.world.now))
-            self.world.status.append(self.transaction, encode_key(MovedKey(drain, *self.at)), encode_value(value))
-            self.moving[drain] = place
-            moved |= set(items)
-        undone = [at for at, left in self.open.items() if {(at, drain) for drain in left} - moved]
-        self.behind = min(undone, default=self.next)
+        self.transaction = self.world.begin()
+        for drain, line in moves.lines:
+            self.world.retry.append(self.transaction, drain.encode(), encode_line(line))
+        for drain, last in moves.last.items():
+            self.world.status.append(self.transaction, encode_key(MovedKey(drain, *self.at)), encode_value(last))
         try:
-            self.world.send_offset(self.transaction, self.at, self.generation, self.behind)
+            offset = self.progress.due().positions.get(self.at, self.world.committed[self.at])
+            self.world.send_offset(self.transaction, self.at, self.generation, offset)
         except FencedError:
             self.end_commit("aborted")
             self.die()
@@ -329,19 +322,16 @@ class SourceOwner(Owner):
         if self.transaction is None or self.transaction.committed is not None:
             return
         self.transaction.committed = end != "aborted"
-        for drain, place in self.moving.items():
-            left = place.end_move(is_committed=end == "committed")
-            if drain in self.places:
-                self.leave(left)
+        self.lines.end_move(is_committed=end == "committed")
         if end == "committed":
-            self.open = {at: left for at, left in self.open.items() if at >= self.behind}
+            self.progress.committed(self.transaction.offsets)
 
     def leave_in_order(self):
         """What waits is moved, and all is committed."""
         self.begin_commit(everything=True)
         self.end_commit("committed")
         if not self.is_dead:
-            assert not any(map(len, self.places.values()))
+            assert self.lines.bytes == 0
             self.end()
 
     def excuse_open(self):
@@ -359,17 +349,22 @@ class RetryOwner(Owner):
 
     def begin_running(self):
         self.sweep = Sweep(SWEEP, self.head)
-        self.snapshot = None
+        self.snapshot = self.fetched = None
         for drain in self.view.drains():
             self.sweep.add(drain, self.view.delivered(drain), self.view.moved(drain))
 
     def read(self, count=2):
+        """First records are asked for, and in another step they are there."""
         if not self.is_running:
             return
-        start = self.sweep.offset()
-        found, position = self.world.retry.read(start, count)
-        records = [SweptRecord(at, key.decode(), decode_line(value), 10) for at, key, value in found]
-        self.sweep.take(start, records, position)
+        if self.fetched is None:
+            start = self.sweep.offset()
+            found, position = self.world.retry.read(start, count)
+            records = [SweptRecord(at, key.decode(), decode_line(value), 10) for at, key, value in found]
+            self.fetched = start, records, position
+            return
+        self.sweep.take(*self.fetched)
+        self.fetched = None
         for drain in self.world.gone:
             self.drop(drain)
 
