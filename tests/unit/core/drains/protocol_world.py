@@ -308,8 +308,7 @@ class SourceOwner(Owner):
         self.transaction = self.world.begin()
         for drain, line in moves.lines:
             self.world.retry.append(self.transaction, drain.encode(), encode_line(line))
-        for drain, last in moves.last.items():
-            self.world.status.append(self.transaction, encode_key(MovedKey(drain, *self.at)), encode_value(last))
+        self.last = moves.last
         try:
             offset = self.progress.due().positions.get(self.at, self.world.committed[self.at])
             self.world.send_offset(self.transaction, self.at, self.generation, offset)
@@ -321,6 +320,8 @@ class SourceOwner(Owner):
         """`committed`, `aborted`, or `doubt`: it is committed, and nobody has told."""
         if self.transaction is None or self.transaction.committed is not None:
             return
+        for drain, last in self.last.items():
+            self.world.status.append(self.transaction, encode_key(MovedKey(drain, *self.at)), encode_value(last))
         self.transaction.committed = end != "aborted"
         self.lines.end_move(is_committed=end == "committed")
         if end == "committed":
@@ -335,8 +336,9 @@ class SourceOwner(Owner):
             self.end()
 
     def excuse_open(self):
-        """What is not committed may come twice."""
-        for offset in range(self.world.committed[self.at], len(self.world.sources[self.at])):
+        """What is not committed may come twice; what is, and not known everywhere, may not."""
+        decided = [each.offsets.get(self.at, 0) for each in self.world.transactions if each.committed]
+        for offset in range(max(decided, default=0), len(self.world.sources[self.at])):
             for drain in self.world.sources[self.at][offset]:
                 self.world.excuse(drain, [self.line(offset)])
 
