@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import ssl
 
     from logrouter.config.options.sinks import SyslogOptions
+    from logrouter.model import RawRecord
     from logrouter.sinks.target_guard import TargetGuard
 
 _MAX_IN_STREAM: Final = 99_990
@@ -25,7 +26,7 @@ _MAX_IN_DATAGRAM: Final = 1_024
 _FRAMES: Final = {"octet-counting": frame_counted, "newline": frame_line}
 
 
-def syslog_sink(options: SyslogOptions, tls: ssl.SSLContext | None, guard: TargetGuard | None) -> SyslogSink:
+def syslog_sink(options: SyslogOptions, tls: ssl.SSLContext | None, guard: TargetGuard | None) -> SyslogSink[RawRecord]:
     """The sink itself; it connects when it sends."""
     place = _place_of(options.url)
     is_datagram = place.scheme == UDP

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
 
 from logrouter.sinks.connections import CleanConnector
 from logrouter.sinks.contract import NoAnswer, Trouble
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from aiohttp.abc import AbstractResolver
-    from yarl import URL
 
     from logrouter.sinks.http_messages import HttpRequest
     from logrouter.sinks.target_guard import TargetGuard
@@ -57,6 +57,8 @@ class HttpBounds:
     """Headers, in lower case, whose values are hidden in answers that repeat them, besides those known for secrets."""
     secret_texts: tuple[str, ...] = ()
     """Further texts that are hidden there, such as a path that gives access."""
+    is_shared: bool = False
+    """For many targets: nothing is bounded by *connections*, and URLs go out as they are written."""
     user_agent: str | None = "logrouter"
     """None for targets that take what a request says of its sender for something about its events."""
 
@@ -78,7 +80,7 @@ async def _note_new(_session: aiohttp.ClientSession, context: SimpleNamespace, _
 
 
 class HttpClient:
-    """Connections to one target. Made outside of an event loop, used in one; whoever makes it closes it."""
+    """Connections to one target, or to many. Made outside of an event loop, used in one; whoever makes it closes it."""
 
     def __init__(
         self,
@@ -101,23 +103,25 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def send(self, request: HttpRequest) -> HttpAnswer | NoAnswer:
-        """The answer, or why there is none."""
+    async def send(self, request: HttpRequest, tls: ssl.SSLContext | None = None) -> HttpAnswer | NoAnswer:
+        """The answer, or why there is none. *tls* is in the place of the client's, for this request."""
         if self._closed:
             return NoAnswer(Trouble.BROKEN, "closed")
         try:
-            url = request.url if self._guard is None else self._guard.vet_url(request.url)
+            url: str | URL = URL(request.url, encoded=True) if self._bounds.is_shared else request.url
+            if self._guard is not None:
+                url = self._guard.vet_url(url)
             async with asyncio.timeout(self._bounds.timeout_seconds):
                 for _ in range(self._connections):
                     reuse = _Reuse()
                     try:
-                        return await self._exchange(request, url, reuse)
+                        return await self._exchange(request, url, reuse, tls)
                     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                         # The target has closed a connection while it was idle, and has not read the request. The others
                         # that are idle may be closed as well; a new one is not.
                         if not reuse.is_reused or reuse.is_answered:
                             raise
-                return await self._exchange(request, url, _Reuse())
+                return await self._exchange(request, url, _Reuse(), tls)
         except aiohttp.ConnectionTimeoutError:
             return NoAnswer(Trouble.CONNECT, f"no connection within {_CONNECT_SECONDS:g} s")
         except TimeoutError:
@@ -125,7 +129,9 @@ class HttpClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _classify_error(error)
 
-    async def _exchange(self, request: HttpRequest, url: str | URL, reuse: _Reuse) -> HttpAnswer | NoAnswer:
+    async def _exchange(
+        self, request: HttpRequest, url: str | URL, reuse: _Reuse, tls: ssl.SSLContext | None
+    ) -> HttpAnswer | NoAnswer:
         session = self._session or self._open()
         async with session.request(
             request.method,
@@ -133,7 +139,7 @@ class HttpClient:
             data=request.body if len(request.body) <= _LARGE_BODY else BytesIO(request.body),  # written in pieces
             headers=request.headers,
             allow_redirects=False,
-            ssl=self._tls or True,
+            ssl=tls or self._tls or True,
             trace_request_ctx=reuse,
         ) as answer:
             reuse.is_answered = True
@@ -167,7 +173,7 @@ class HttpClient:
         elif self._resolver is not None:
             guarded = {"resolver": self._resolver}
         connector = CleanConnector(
-            limit=self._connections,
+            limit=0 if self._bounds.is_shared else self._connections,
             use_dns_cache=False,  # a name is looked up anew, and its address vetted anew, at each connection
             keepalive_timeout=_IDLE_SECONDS,
             **guarded,

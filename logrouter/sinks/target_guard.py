@@ -45,7 +45,7 @@ class TargetGuard:
     schemes: frozenset[str] = frozenset({"https"})
     ports: frozenset[int] = frozenset({443})
 
-    def vet_url(self, text: str) -> URL:
+    def vet_url(self, url: str | URL) -> URL:
         """What is to be connected to, read as the client reads it, so that nobody takes it for another host later.
 
         An address in the URL is vetted here as well, that of a name by `GuardedResolver`.
@@ -54,7 +54,7 @@ class TargetGuard:
             GuardedAddressError: it may not be used; the text says why in one line.
         """
         try:
-            url = URL(text)
+            url = URL(url)
         except ValueError:
             raise GuardedAddressError("the URL can't be read") from None
         why = self._refuse_way(url.scheme, url.port)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractResolver
 
+    from logrouter.sinks.connection_slots import ConnectionSlots
     from logrouter.sinks.sockets import TargetPlace
     from logrouter.sinks.syslog.protocol import AllTaken
     from logrouter.sinks.target_guard import TargetGuard
@@ -35,18 +36,22 @@ class StreamClient:
         tls: ssl.SSLContext | None = None,
         timeout_seconds: float = 30.0,
         connections: int = 1,
+        slots: ConnectionSlots[tuple[str, int]] | None = None,
         guard: TargetGuard | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
         """With *tls* it is spoken with the target. A request may take *timeout_seconds*.
 
-        There are *connections* at most, each with one request at a time; over several, order is not kept. *guard* and
-        *resolver* are as for `sinks.sockets.connect_socket`.
+        There are *connections* at most, each with one request at a time; over several, order is not kept. With *slots*
+        each has one of its host and port, and is given up when somebody else waits for that. *guard* and *resolver* are
+        as for `sinks.sockets.connect_socket`.
         """
         self._place = place
         self._tls = tls
         self._timeout = timeout_seconds
         self._turns = asyncio.Semaphore(connections)
+        self._slots = slots
+        self._key = (place.host, place.port)
         self._guard = guard
         self._resolver = resolver
         self._idle: list[SyslogConnection] = []
@@ -59,7 +64,7 @@ class StreamClient:
                 return NoAnswer(Trouble.BROKEN, "closed")
             connection = self._take_idle()
             if connection is None:
-                opened = await self._open()
+                opened = await self._open_in_slot()
                 if isinstance(opened, NoAnswer):
                     return opened
                 connection = opened
@@ -74,21 +79,55 @@ class StreamClient:
             except OSError as error:
                 return _describe(error, Trouble.BROKEN)
             finally:
-                if is_taken and not self._closed:
-                    self._idle.append(connection)
+                if is_taken and not self._is_wanted() and not self._closed:
+                    self._rest(connection)
                 else:
-                    connection.close()  # a frame may be cut: whatever followed would be a part of it
+                    self._end(connection)  # a frame may be cut: whatever followed would be a part of it
             return ALL_TAKEN
 
     def _take_idle(self) -> SyslogConnection | None:
         """A connection that the target has not ended."""
         while self._idle:
             connection = self._idle.pop()
+            if self._slots is not None:
+                self._slots.resume(self._key, connection)
             connection.take_in()
             if connection.end is None:
                 return connection
-            connection.close()
+            self._end(connection)
         return None
+
+    def _is_wanted(self) -> bool:
+        """Whether somebody waits for a connection to the same place."""
+        return self._slots is not None and self._slots.is_wanted(self._key)
+
+    def _rest(self, connection: SyslogConnection) -> None:
+        self._idle.append(connection)
+        if self._slots is not None:
+            self._slots.rest(self._key, connection, lambda: self._give_up(connection))
+
+    def _give_up(self, connection: SyslogConnection) -> None:
+        self._idle.remove(connection)
+        self._end(connection)
+
+    def _end(self, connection: SyslogConnection) -> None:
+        connection.close()
+        if self._slots is not None:
+            self._slots.free(self._key)
+
+    async def _open_in_slot(self) -> SyslogConnection | NoAnswer:
+        if self._slots is None:
+            return await self._open()
+        await self._slots.take(self._key)
+        opened: SyslogConnection | NoAnswer | None = None
+        try:
+            if self._closed:
+                return NoAnswer(Trouble.BROKEN, "closed")
+            opened = await self._open()
+        finally:
+            if not isinstance(opened, SyslogConnection):
+                self._slots.free(self._key)
+        return opened
 
     async def _open(self) -> SyslogConnection | NoAnswer:
         seconds = min(CONNECT_SECONDS, self._timeout)
@@ -119,7 +158,10 @@ class StreamClient:
         """Close all connections; there will be no others."""
         self._closed = True
         while self._idle:
-            self._idle.pop().close()
+            connection = self._idle.pop()
+            if self._slots is not None:
+                self._slots.resume(self._key, connection)
+            self._end(connection)
 
 
 def _describe(error: OSError, trouble: Trouble) -> NoAnswer:

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from logrouter.devkafka.ports import claim_port
 from logrouter.process.watchdog import Watchdog
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 RSYSLOGD = shutil.which("rsyslogd", path=SBIN)
 HAS_TLS = bool([*Path("/usr/lib").glob("*/rsyslog/lmnsd_ossl.so"), *Path("/usr/lib64/rsyslog").glob("lmnsd_ossl.so")])
-_SEPARATOR = "\x1f"
+SEPARATOR: Final = "\x1f"
 
 _RSYSLOG = """
 global(workDirectory="{folder}" maxMessageSize="128k" preserveFQDN="on" parser.escapeControlCharactersOnReceive="off"
@@ -36,7 +36,7 @@ template(name="line" type="list" option.jsonf="off") {{
   property(name="app-name") constant(value="{separator}")
   property(name="msgid") constant(value="{separator}")
   property(name="$!rfc5424-sd!logrouter@32473!id") constant(value="{separator}")
-  property(name="msg") constant(value="\\n")
+  {time}property(name="msg") constant(value="\\n")
 }}
 ruleset(name="events") {{
   action(type="mmpstrucdata")
@@ -49,11 +49,15 @@ _INPUTS = {
     "tls": 'module(load="imtcp" streamDriver.name="ossl" streamDriver.mode="1"\n'
     '  streamDriver.authMode="x509/certvalid")\n'
     'input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="events")',
+    "tls-anonymous": 'module(load="imtcp" streamDriver.name="ossl" streamDriver.mode="1"\n'
+    '  streamDriver.authMode="anon")\n'
+    'input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="events")',
 }
+_TIME: Final = 'property(name="timereported" dateFormat="rfc3339") constant(value="{separator}")\n  '
 
 _SYSLOG_NG = """
 @version: {version}
-options {{ keep-hostname(yes); use-dns(no); dns-cache(no); log-msg-size(131072); }};
+options {{ keep-hostname(yes); frac-digits(6); use-dns(no); dns-cache(no); log-msg-size(131072); }};
 source s {{ syslog(ip("127.0.0.1") port({port}) transport("tcp")); }};
 destination d {{ file("{folder}/received.txt" template("{template}\\n")); }};
 log {{ source(s); destination(d); }};
@@ -87,17 +91,21 @@ class Receiver:
 
     def messages(self) -> list[Message]:
         """The lines, as `rsyslog` and `syslog_ng` have them written."""
-        return [Message(*line.split(_SEPARATOR)) for line in self.lines()]
+        return [Message(*line.split(SEPARATOR)) for line in self.lines()]
 
 
 @contextmanager
-def rsyslog(folder: Path, transport: str) -> Iterator[Receiver]:
-    """A process of rsyslog with `tcp`, `udp` or `tls`; for that *folder* holds `ca.pem`, `receiver.pem` and its key."""
+def rsyslog(folder: Path, transport: str, *, tells_time: bool = False) -> Iterator[Receiver]:
+    """A process of rsyslog with `tcp`, `udp` or `tls`; for that *folder* holds `ca.pem`, `receiver.pem` and its key.
+
+    `tls-anonymous` asks for no certificate of ours. With *tells_time* a line has the message's time before its text.
+    """
     port = claim_port()
     config = folder / "rsyslog.conf"
     inputs = _INPUTS[transport].format(port=port)
-    text = _RSYSLOG.format(folder=folder, inputs=inputs, separator=_SEPARATOR)
-    if transport != "tls":
+    time = _TIME.format(separator=SEPARATOR) if tells_time else ""
+    text = _RSYSLOG.format(folder=folder, inputs=inputs, separator=SEPARATOR, time=time)
+    if not transport.startswith("tls"):
         text = text[: text.index("net.enableDNS")] + ")" + text[text.index("\nmodule(") :]
     config.write_text(text)
     with _running(folder, [str(RSYSLOGD), "-n", "-f", str(config), "-i", str(folder / "rsyslog.pid")]):
@@ -118,12 +126,13 @@ def rsyslog_of_page(folder: Path, page: Path) -> Iterator[Receiver]:
 
 
 @contextmanager
-def syslog_ng(folder: Path, root: Path) -> Iterator[Receiver]:
-    """A process of syslog-ng, unpacked at *root*, with TCP and octet counting."""
+def syslog_ng(folder: Path, root: Path, *, tells_time: bool = False) -> Iterator[Receiver]:
+    """A process of syslog-ng, unpacked at *root*, with TCP and octet counting; *tells_time* as for rsyslog."""
     port = claim_port()
     [modules] = (root / "usr/lib/syslog-ng").glob("[0-9]*")
-    macros = ("$FACILITY", "$LEVEL_NUM", "$HOST", "$PROGRAM", "$MSGID", "${.SDATA.logrouter@32473.id}", "$MSG")
-    template = _SEPARATOR.join(macros)
+    macros = ("$FACILITY", "$LEVEL_NUM", "$HOST", "$PROGRAM", "$MSGID", "${.SDATA.logrouter@32473.id}")
+    macros = (*macros, *(["$S_ISODATE"] if tells_time else []), "$MSG")
+    template = SEPARATOR.join(macros)
     config = folder / "syslog-ng.conf"
     config.write_text(_SYSLOG_NG.format(version=modules.name, port=port, folder=folder, template=template))
     own = [f"--{name}={folder}/syslog-ng.{name}" for name in ("persist-file", "pidfile", "control")]
