@@ -17,7 +17,7 @@ from logrouter.access.scopes import Via, make_caller
 from logrouter.access.tokens import Token, digest_of, hash_token, make_token
 from logrouter.core.drains.owner import spells
 from logrouter.drains.api.app import build_drains_app
-from logrouter.drains.api.contract import DrainLimitError, RegistryUnavailableError
+from logrouter.drains.registry_errors import DrainLimitError, RegistryUnavailableError
 from logrouter.http_server import server
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class MemoryRegistry:
             if drain.url == new.url:
                 return drain
         if len(mine) >= LIMIT:
-            raise DrainLimitError
+            raise DrainLimitError(LIMIT)
         self.found[new.id] = new
         self.kept.set()
         return new
@@ -79,7 +79,7 @@ class MemoryRegistry:
 
     def _reach(self) -> None:
         if self.away:
-            raise RegistryUnavailableError
+            raise RegistryUnavailableError("away")
 
 
 class MemoryReporter:

@@ -253,6 +253,7 @@ ALLOWED: dict[str, set[str]] = {
         "access",
         "core/drains",
         "core/formats/families/app_space.py",
+        "drains/registry_errors.py",
         "http_server",
         "telemetry",
     },

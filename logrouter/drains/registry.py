@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 from logrouter.core.drains.directory import Directory
 from logrouter.core.drains.registration import Registration, encode
 from logrouter.drains.follower import Follower
+from logrouter.drains.registry_errors import DrainLimitError, RegistryUnavailableError
 from logrouter.kafka.errors import ClientError, FatalError, StoppedError, TransactionAbortedError
 from logrouter.kafka.transaction import BatchSize, open_producer
 from logrouter.process.daemon_threads import DaemonThreads
@@ -55,26 +56,6 @@ By its content a record is not to be known: somebody else may have written the s
 """
 
 Answer = TypeVar("Answer")
-
-
-class DrainLimitError(Exception):
-    """The owner has as many drains as it may have: *limit*."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"there are {limit} drains already, which is the limit")
-        self.limit = limit
-
-
-class RegistryUnavailableError(Exception):
-    """The cluster does not answer in time. The text is for the operator.
-
-    *may_be_stored* is false if nothing has changed, nor will; true if nobody can tell while the cluster is away. Asking
-    for the same again is safe: an `add` of the same URL finds what the one before has stored.
-    """
-
-    def __init__(self, text: str, *, may_be_stored: bool = False) -> None:
-        super().__init__(text)
-        self.may_be_stored = may_be_stored
 
 
 def follow_registrations(kafka: Mapping[str, Any], topic: str, broker: BrokerState) -> Follower[Directory]:

@@ -24,13 +24,8 @@ from msgspec.structs import replace
 
 from logrouter.core.drains.owner import Owner, OwnerKind
 from logrouter.core.drains.registration import Registration
-from logrouter.drains.registry import (
-    DrainLimitError,
-    Registry,
-    RegistrySettings,
-    RegistryUnavailableError,
-    follow_registrations,
-)
+from logrouter.drains.registry import Registry, RegistrySettings, follow_registrations
+from logrouter.drains.registry_errors import DrainLimitError, RegistryUnavailableError
 from logrouter.kafka import transaction
 from logrouter.kafka.connection import BrokerState
 from logrouter.process.daemon_threads import run_to_result

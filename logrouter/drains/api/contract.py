@@ -13,14 +13,6 @@ if TYPE_CHECKING:
     from logrouter.core.formats.families.app_space import AppSpace
 
 
-class DrainLimitError(Exception):
-    """The owner has as many drains as it may have."""
-
-
-class RegistryUnavailableError(Exception):
-    """The cluster takes no change at the moment. Nothing is known to have changed; the same may be tried again."""
-
-
 class DrainRegistry(Protocol):
     """All registrations. Looking at them never waits; a change is there for every look that follows it here."""
 

@@ -18,7 +18,6 @@ from logrouter.core.drains.registration import DrainState, Registration
 from logrouter.core.drains.shown_drain import show_drain
 from logrouter.core.drains.wanted import WantedDrain, read_wanted
 from logrouter.drains.api.bodies import BODY_SECONDS, read_json
-from logrouter.drains.api.contract import DrainLimitError, RegistryUnavailableError
 from logrouter.drains.api.problem_types import (
     AMBIGUOUS_NAME,
     NOT_STARTED,
@@ -27,6 +26,7 @@ from logrouter.drains.api.problem_types import (
     UNKNOWN_DRAIN,
     unusable_drain,
 )
+from logrouter.drains.registry_errors import DrainLimitError, RegistryUnavailableError
 from logrouter.http_server.guard import Requirement, caller_of, drain_owners
 from logrouter.http_server.owner_names import named_owner
 from logrouter.http_server.probes import refuse_parameters

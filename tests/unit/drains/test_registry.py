@@ -13,13 +13,8 @@ from logrouter.core.drains.directory import Directory
 from logrouter.core.drains.owner import Owner, OwnerKind
 from logrouter.core.drains.registration import Registration
 from logrouter.drains import registry as module
-from logrouter.drains.registry import (
-    CHANGE_HEADER,
-    DrainLimitError,
-    Registry,
-    RegistrySettings,
-    RegistryUnavailableError,
-)
+from logrouter.drains.registry import CHANGE_HEADER, Registry, RegistrySettings
+from logrouter.drains.registry_errors import DrainLimitError, RegistryUnavailableError
 from logrouter.kafka.connection import BrokerState
 from logrouter.kafka.errors import ClientError
 from logrouter.process.daemon_threads import run_to_result
