@@ -39,11 +39,14 @@ class GuardedAddressError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class TargetGuard:
-    """*networks* are allowed whatever they are; *schemes* and *ports* are all that may be used."""
+    """*networks* are allowed whatever they are; *schemes* and *ports* are all that may be used.
+
+    A range of ports ends before its last number, as in Python: `range(1, 65536)` are all.
+    """
 
     networks: Sequence[Network] = ()
     schemes: frozenset[str] = frozenset({"https"})
-    ports: frozenset[int] = frozenset({443})
+    ports: frozenset[int] | range = frozenset({443})
 
     def vet_url(self, url: str | URL) -> URL:
         """What is to be connected to, read as the client reads it, so that nobody takes it for another host later.
@@ -77,7 +80,7 @@ class TargetGuard:
         if scheme not in self.schemes:
             return f"scheme {scheme[:20]!r} is not among {', '.join(sorted(self.schemes))}"
         if port not in self.ports:
-            return f"port {port} is not among {', '.join(map(str, sorted(self.ports)))}"
+            return f"port {port} is not among {_say_ports(self.ports)}"
         return ""
 
     def _refuse_host(self, host: str) -> str:
@@ -136,6 +139,10 @@ class GuardedResolver(AbstractResolver):
     async def close(self) -> None:
         """Close the other resolver."""
         await self._resolver.close()
+
+
+def _say_ports(ports: frozenset[int] | range) -> str:
+    return f"{ports[0]} to {ports[-1]}" if isinstance(ports, range) and ports else ", ".join(map(str, sorted(ports)))
 
 
 def _is_address(host: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import shutil
 import ssl
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -14,16 +16,29 @@ from logrouter.core.drains.line import Line
 from logrouter.core.drains.owner import Owner, OwnerKind
 from logrouter.core.drains.registration import DrainForm, Registration
 from logrouter.core.framing.octet_counting import CountedDecoder
+from logrouter.devkafka.ports import claim_port
 from logrouter.drains.connections import DrainBounds, DrainConnections
 from logrouter.sinks.target_guard import TargetGuard, parse_networks
 from tests.certificates import Authority
-from tests.integration.sinks.syslog_receivers import SEPARATOR, rsyslog, syslog_ng
+from tests.integration.sinks.syslog_receivers import SBIN, SEPARATOR, rsyslog, running, syslog_ng
 from tests.unit.sinks.loopback import serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+NGINX = shutil.which("nginx", path=SBIN)
+_NGINX = """
+daemon off; {user} pid {folder}/nginx.pid; error_log stderr; events {{ }}
+http {{
+  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/receiver.pem; ssl_certificate_key {folder}/receiver.key;
+    client_max_body_size 2k; location / {{ proxy_pass http://127.0.0.1:{behind}; }}
+  }}
+}}
+"""
 SCHEMES = frozenset({"syslog+tcp", "syslog+tls", "syslog+udp", "https", "http"})
 TOKEN = "d.8f2e"  # noqa: S105 - of a drain that there is not
 
@@ -152,6 +167,19 @@ async def http_target(folder: Path, scheme: str, form: DrainForm) -> AsyncIterat
             lambda: [line for each in zip(heard.heads, heard.bodies, strict=True) for line in READERS[form](*each)],
             options,
         )
+
+
+@asynccontextmanager
+async def nginx_target(folder: Path) -> AsyncIterator[Target]:
+    """The same behind nginx, which speaks TLS and takes bodies of two kilobytes at most."""
+    port, ca = claim_port(), issue(folder)
+    async with http_target(folder, "http", DrainForm.LOGPLEX) as target:
+        behind = int(target.url.split(":")[-1].split("/")[0])
+        user = "user root;" if os.geteuid() == 0 else ""  # who may write into the folder
+        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, behind=behind, user=user))
+        with running(folder, [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]):
+            url = f"https://127.0.0.1:{port}/logs?key=%2f"
+            yield target._replace(url=url, options={**target.options, "ca": ca})
 
 
 @asynccontextmanager

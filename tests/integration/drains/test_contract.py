@@ -15,9 +15,11 @@ from logrouter.sinks.lines.messages import render_line
 from logrouter.sinks.pacing import PaceLimits
 from tests.conftest import HANG_SECONDS
 from tests.integration.drains.targets import (
+    NGINX,
     connections_to,
     http_target,
     line,
+    nginx_target,
     registration,
     rsyslog_target,
     syslog_ng_target,
@@ -42,6 +44,7 @@ KINDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Target]]] = {
     "syslog-ng": lambda folder: syslog_ng_target(folder, fetch_syslog_ng()),
     "logplex": lambda folder: http_target(folder, "http", DrainForm.LOGPLEX),
     "ndjson": lambda folder: http_target(folder, "http", DrainForm.NDJSON),
+    "nginx": nginx_target,
     "https": lambda folder: http_target(folder, "https", DrainForm.LOGPLEX),
 }
 HOSTILE = 'forged\n5 hello\n<14>1 - - - - - - x\r\n\x00\tquo"te ] \\ 100% %msg% $x {} é 𝄞'
@@ -56,6 +59,8 @@ def kind(request) -> str:
         pytest.skip("rsyslogd is not installed (Debian: rsyslog)")
     if name == "tls" and not HAS_TLS:
         pytest.skip("rsyslogd with TLS is not installed (Debian: rsyslog-openssl)")
+    if name == "nginx" and not NGINX:
+        pytest.skip("nginx is not installed (Debian: nginx)")
     if name == "syslog-ng" and fetch_syslog_ng() is None:
         pytest.skip("syslog-ng can't be had as packages of Debian 12, which can be unpacked beside rsyslog")
     return name

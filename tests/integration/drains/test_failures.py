@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from logrouter.core.drains.registration import DrainForm
+from logrouter.core.framing.newline import frame_line
+from logrouter.core.framing.octet_counting import frame_counted
 from logrouter.drains.health import DrainHealth, LastFailure
 from logrouter.drains.targets import open_drain
 from logrouter.sinks.contract import DELIVERED, Refused, Trouble
+from logrouter.sinks.lines.messages import render_line
 from logrouter.sinks.pacing import PaceLimits
 from tests.certificates import Authority
 from tests.conftest import HANG_SECONDS
@@ -41,7 +44,7 @@ def run(main: Any) -> None:
     asyncio.run(asyncio.wait_for(main, HANG_SECONDS))
 
 
-async def opened(
+async def opened_drain(
     stack: AsyncExitStack, url: str, connections: DrainConnections, **options: Any
 ) -> tuple[Delivery[Line], DrainHealth]:
     """A delivery and what is known of its drain; both end with *stack*."""
@@ -62,7 +65,9 @@ def test_the_same_request_goes_again_until_it_is_taken(form):
         async with AsyncExitStack() as stack:
             heard = await stack.enter_async_context(serve(lambda _head, _body: next(answers, OK)))
             url = f"http://127.0.0.1:{heard.port}/"
-            delivery, health = await opened(stack, url, connections_to(heard.port, timeout_seconds=0.3), form=form)
+            delivery, health = await opened_drain(
+                stack, url, connections_to(heard.port, timeout_seconds=0.3), form=form
+            )
             assert await delivery.deliver(LINES) == [DELIVERED] * 3
             assert len(heard.bodies) == 6
             assert len(set(heard.bodies)) == 1
@@ -70,6 +75,39 @@ def test_the_same_request_goes_again_until_it_is_taken(form):
             assert len(ids) == (form is DrainForm.LOGPLEX)
             assert (health.failures, health.retried) == (0, 15)
             assert health.last == LastFailure(Trouble.OVERLOADED, 429)
+
+    run(main())
+
+
+@pytest.mark.parametrize("framing", ["octet-counting", "newline"])
+def test_a_batch_goes_again_on_a_new_connection_of_syslog(framing):
+    """With the same ids: the target ends the first connection amid a batch that no kernel has room for."""
+    lines = [line(number, "x" * 90_000) for number in range(100)]
+
+    async def main() -> None:
+        opened, received = 0, b""
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal opened, received
+            opened += 1
+            if opened == 1:
+                await reader.readexactly(1)
+                writer.transport.abort()
+                return
+            while data := await reader.read(65536):
+                received += data
+            writer.close()
+
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(await asyncio.start_server(talk, "127.0.0.1", 0))
+            port = server.sockets[0].getsockname()[1]
+            delivery, _ = await opened_drain(stack, f"syslog://127.0.0.1:{port}", connections_to(port), framing=framing)
+            assert await delivery.deliver(lines) == [DELIVERED] * 100
+            await delivery.close()
+            frame = {"newline": frame_line, "octet-counting": frame_counted}[framing]
+            expected = b"".join(frame(render_line(each, 99_990)) for each in lines)
+            await wait_for(lambda: len(received) >= len(expected))
+            assert received == expected
 
     run(main())
 
@@ -83,7 +121,7 @@ def test_a_line_that_the_target_refuses_is_settled_alone(form):
             refuse = lambda _head, body: status(422) if b"e-1" in body else OK  # noqa: E731
             heard = await stack.enter_async_context(serve(refuse))
             url = f"http://127.0.0.1:{heard.port}/"
-            delivery, health = await opened(stack, url, connections_to(heard.port), form=form)
+            delivery, health = await opened_drain(stack, url, connections_to(heard.port), form=form)
             assert await delivery.deliver(LINES) == [DELIVERED, Refused(422), DELIVERED]
             assert health.failures == 0
 
@@ -98,7 +136,7 @@ def test_a_target_that_is_gone_is_told_from_one_that_fails(form):
         async with AsyncExitStack() as stack:
             heard = await stack.enter_async_context(serve(status(410)))
             url = f"http://127.0.0.1:{heard.port}/"
-            delivery, health = await opened(stack, url, connections_to(heard.port), form=form)
+            delivery, health = await opened_drain(stack, url, connections_to(heard.port), form=form)
             batch = asyncio.ensure_future(delivery.deliver(LINES))
             await wait_for(lambda: health.is_gone)
             assert delivery.why_waiting.startswith("drain 1: denied 410, for ")
@@ -117,7 +155,7 @@ def test_a_url_goes_out_as_it_is_without_user_and_password(form):
         async with AsyncExitStack() as stack:
             heard = await stack.enter_async_context(serve())
             url = f"http://me:pa%40ss@127.0.0.1:{heard.port}/a%2fb/%7e?key=%2b+%41&x"
-            delivery, _ = await opened(stack, url, connections_to(heard.port), form=form)
+            delivery, _ = await opened_drain(stack, url, connections_to(heard.port), form=form)
             assert await delivery.deliver(LINES[:1]) == [DELIVERED]
             [head] = heard.heads
             assert head.startswith("POST /a%2fb/%7e?key=%2b+%41&x HTTP/1.1\r\n")
@@ -143,7 +181,7 @@ def test_nothing_is_sent_to_a_target_with_a_wrong_certificate(scheme, wrong, tmp
             heard = await stack.enter_async_context(serve(tls=tls))
             url = f"{scheme}://127.0.0.1:{heard.port}"
             ca_text = authority.file.read_text() if ca is None else ca
-            delivery, health = await opened(stack, url, connections_to(heard.port), ca=ca_text)
+            delivery, health = await opened_drain(stack, url, connections_to(heard.port), ca=ca_text)
             batch = asyncio.ensure_future(delivery.deliver(LINES))
             await wait_for(lambda: health.failures >= 2)
             batch.cancel()
@@ -165,7 +203,7 @@ def test_a_name_that_turns_to_loopback_is_not_connected_to(scheme, connects):
             with socket.create_server(("127.0.0.1", 0)) as listening:
                 port = listening.getsockname()[1]
                 connections = connections_to(port, resolver=names, networks=())
-                delivery, health = await opened(stack, f"{scheme}://rebind.example:{port}", connections)
+                delivery, health = await opened_drain(stack, f"{scheme}://rebind.example:{port}", connections)
                 batch = asyncio.ensure_future(delivery.deliver(LINES))
                 await wait_for(lambda: health.failures >= 2)
                 batch.cancel()
@@ -187,7 +225,7 @@ def test_where_no_drain_may_lead_is_not_connected_to(url, connects):
     async def main() -> None:
         async with AsyncExitStack() as stack:
             connections = connections_to(5140, networks=(), resolver=Names(allowed_example=[["8.8.8.8"]]))
-            delivery, health = await opened(stack, url.format(5140), connections)
+            delivery, health = await opened_drain(stack, url.format(5140), connections)
             batch = asyncio.ensure_future(delivery.deliver(LINES))
             await wait_for(lambda: health.failures >= 2)
             batch.cancel()

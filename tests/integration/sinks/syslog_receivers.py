@@ -108,7 +108,7 @@ def rsyslog(folder: Path, transport: str, *, tells_time: bool = False) -> Iterat
     if not transport.startswith("tls"):
         text = text[: text.index("net.enableDNS")] + ")" + text[text.index("\nmodule(") :]
     config.write_text(text)
-    with _running(folder, [str(RSYSLOGD), "-n", "-f", str(config), "-i", str(folder / "rsyslog.pid")]):
+    with running(folder, [str(RSYSLOGD), "-n", "-f", str(config), "-i", str(folder / "rsyslog.pid")]):
         yield Receiver(port, folder / "received.txt")
 
 
@@ -121,7 +121,7 @@ def rsyslog_of_page(folder: Path, page: Path) -> Iterator[Receiver]:
     config.write_text(
         shown.replace('"514"', f'"{port}" address="127.0.0.1"').replace("/var/log/requests.jsonl", str(file))
     )
-    with _running(folder, [str(RSYSLOGD), "-n", "-f", str(config), "-i", str(folder / "rsyslog.pid")]):
+    with running(folder, [str(RSYSLOGD), "-n", "-f", str(config), "-i", str(folder / "rsyslog.pid")]):
         yield Receiver(port, file)
 
 
@@ -137,12 +137,13 @@ def syslog_ng(folder: Path, root: Path, *, tells_time: bool = False) -> Iterator
     config.write_text(_SYSLOG_NG.format(version=modules.name, port=port, folder=folder, template=template))
     own = [f"--{name}={folder}/syslog-ng.{name}" for name in ("persist-file", "pidfile", "control")]
     command = [str(root / "usr/sbin/syslog-ng"), "-F", "--no-caps", "-f", str(config), *own]
-    with _running(folder, [*command, f"--module-path={modules}"], {"LD_LIBRARY_PATH": _libraries(root)}):
+    with running(folder, [*command, f"--module-path={modules}"], {"LD_LIBRARY_PATH": _libraries(root)}):
         yield Receiver(port, folder / "received.txt")
 
 
 @contextmanager
-def _running(folder: Path, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[None]:
+def running(folder: Path, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """A process that ends with the test, and whose output is shown if that fails."""
     with Watchdog() as watchdog, (folder / "receiver.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, process_group=0, env={**os.environ, **(environment or {})}

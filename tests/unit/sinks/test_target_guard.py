@@ -428,3 +428,13 @@ def test_a_name_with_thousands_of_addresses_is_tried_by_few():
     names = Names(many_example=[[f"8.8.{number // 256}.{number % 256}" for number in range(4000)]])
     found = asyncio.run(GuardedResolver(guard(), names).resolve("many.example", 443))
     assert 1 <= len(found) <= 16
+
+
+def test_ports_may_be_a_range():
+    """Receivers of logs have ports of their own, one for each customer."""
+    wide = TargetGuard((), frozenset({"syslog+tls"}), range(1024, 65536))
+    wide.vet_target("syslog+tls", "logs.example", 65535)
+    for port in (1023, 65536):
+        with pytest.raises(GuardedAddressError) as caught:
+            wide.vet_target("syslog+tls", "logs.example", port)
+        assert str(caught.value) == f"port {port} is not among 1024 to 65535"
