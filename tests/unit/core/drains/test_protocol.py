@@ -42,6 +42,8 @@ ACTIONS = [
     (5, "commit", PARTITIONS, ENDS),
     (2, "do_other_things_beside_a_commit", PARTITIONS, DRAINS, WAYS, ENDS),
     (1, "tell_of_lines_before_they_are_seen", SOURCES),
+    (0.5, "die_behind_a_commit", PARTITIONS),
+    (0.5, "take_over_amid_a_move", SOURCES, ENDS),
     (1, "hang", SOURCES, DRAINS),
     (8, "deliver", PARTITIONS, DRAINS, WAYS),
     (0.4, "die", PARTITIONS),
@@ -172,6 +174,26 @@ class DrainsMachine(RuleBasedStateMachine):
         self.owners[RETRY].follow()
         for _ in range(2):
             self.owners[RETRY].look_for_end()
+
+    def die_behind_a_commit(self, at):
+        """What is committed is not known everywhere when the next owner comes."""
+        self.owners[at].read()
+        for drain in DRAINS:
+            self.deliver(at, drain, "ok")
+        self.owners[at].begin_commit()
+        self.owners[at].end_commit("committed")
+        self.die(at)
+        for _ in range(3):
+            self.owners[at].start()
+
+    def take_over_amid_a_move(self, at, end):
+        """Lines lie in the retry topic, and nothing has been said of them when its next owner comes."""
+        self.world.now += 11
+        self.owners[at].begin_commit()
+        self.die(RETRY)
+        for _ in range(3):
+            self.owners[RETRY].start()
+        self.owners[at].end_commit(end)
 
     def hang(self, at, drain):
         """A request hangs until its lines are moved."""
