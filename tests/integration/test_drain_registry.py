@@ -216,6 +216,7 @@ def test_a_process_that_was_suspended_writes_nothing_over_others(start):
     assert b"late" not in {key for _partition, key, _value in start.everything()}
 
 
+@pytest.mark.long
 def test_changes_go_on_after_an_outage(start, unique):
     """While the broker is away nothing is stored, and drains are there to be read."""
     with DevKafka() as kafka:
