@@ -36,6 +36,8 @@ _MAX_CA: Final = 64 * 1024
 def drains_command() -> None:
     """List, make, test and remove log drains: where an app's, a site's, an API's or a client's logs also go.
 
+    Being built: these ask the drains API, and the process that serves it is not there yet.
+
     OWNER is one of `app=shop/prod` (the app shop in the space prod), `site=shop.example.org`, `api=payments` and
     `client=team-7`. A token with `drains:read` or `drains:write` of the owner is needed, unless access is open and this
     is the machine itself.

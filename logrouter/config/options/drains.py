@@ -101,7 +101,8 @@ class DrainRedactionOptions:
 class DrainsOptions:
     """Log drains: users say by an API where lines of their apps and sites, or events, go as well.
 
-    Which drains there are lies in Kafka, and who may say so in `access`. Without this section there are none.
+    Which drains there are lies in Kafka, and who may say so in `access`. Without this section there are none. Being
+    built: the topics are made and the options checked, and nothing delivers by them yet.
     """
 
     sources: tuple[str, ...] = opt(
