@@ -171,6 +171,15 @@ ROWS = [
     (["callers", "x", "--limit", HOSTILE], 2),
     (["top", "--url", HOSTILE], 2),
     (["top", "--window", HOSTILE], 2),
+    (["drains", "list", HOSTILE], 2),
+    (["drains", "list", f"app={HOSTILE}/prod", "--url", f"http://127.0.0.1:1/{HOSTILE}"], 1),
+    (["drains", "list", "api=a", "--url", HOSTILE], 2),
+    (["drains", "list", "api=a", "--token-file", FILE], 2),
+    (["drains", "add", "api=a", HOSTILE, "--url", "http://127.0.0.1:1"], 1),
+    (["drains", "add", "api=a", "syslog://h", "--ca", FILE, "--url", "http://127.0.0.1:1"], 2),
+    (["drains", "add", "api=a", "syslog://h", "--form", HOSTILE], 2),
+    (["drains", "test", "api=a", HOSTILE, "--url", "http://127.0.0.1:1"], 1),
+    (["drains", "rm", "api=a", HOSTILE, "--url", "http://127.0.0.1:1"], 1),
     (["broker", "--port", HOSTILE], 2),
     (["demo", "--lines", HOSTILE], 2),
     (["completion", HOSTILE], 2),
@@ -254,6 +263,30 @@ def test_what_a_server_says_drives_nothing(status, answer, code, options):
     """A table view that is none, or that has such names; what is not as documented is one sentence."""
     with server(status, orjson.dumps(answer)) as url:
         done = CliRunner().invoke(cli, ["usage", "a", "--url", url, *options])
+
+    assert done.exit_code == code if code is not None else done.exit_code in (0, 1)
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert_harmless(done.stdout)
+    assert_harmless(done.stderr)
+
+
+DRAIN = {"id": HOSTILE, "url": HOSTILE, "form": HOSTILE, "state": HOSTILE, "reason": HOSTILE, HOSTILE: HOSTILE}
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("status", "answer", "code"),
+    [
+        (200, [DRAIN], 0),
+        (404, {"type": HOSTILE, "title": HOSTILE, "detail": HOSTILE}, 2),
+        (500, HOSTILE, 1),
+        *((200, answer, None) for answer in ({}, [HOSTILE], [{**DRAIN, "url": None}], HOSTILE)),
+    ],
+)
+def test_what_a_drains_api_says_drives_nothing(status, answer, code, options):
+    """Names and reasons come from whoever has made a drain."""
+    with server(status, orjson.dumps(answer)) as url:
+        done = CliRunner().invoke(cli, ["drains", "list", "api=a", "--url", url, *options])
 
     assert done.exit_code == code if code is not None else done.exit_code in (0, 1)
     assert done.exception is None or isinstance(done.exception, SystemExit)
