@@ -19,6 +19,7 @@ from logrouter.core.drains.owner import spells
 from logrouter.drains.api.app import build_drains_app
 from logrouter.drains.registry_errors import DrainLimitError, RegistryUnavailableError
 from logrouter.http_server import server
+from tests.http_answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,20 +96,6 @@ class MemoryReporter:
 
 
 @dataclass
-class Reply:
-    """What came back."""
-
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body, decoded."""
-        return orjson.loads(self.body)
-
-
-@dataclass
 class Api:
     """A running API; *tokens* by the names of their callers."""
 
@@ -129,7 +116,7 @@ class Api:
         while self.runner.server.connections:  # noqa: ASYNC110 - the library tells nobody
             await asyncio.sleep(0)
 
-    async def ask(self, method, target, body=None, *, caller=None, **headers) -> Reply:
+    async def ask(self, method, target, body=None, *, caller=None, **headers) -> Answer:
         """Send *target* exactly as written, *body* as JSON unless it is bytes, with the token of *caller*."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if caller is not None:
@@ -140,7 +127,7 @@ class Api:
         async with self.http.request(
             method, url, data=data, headers=sent, allow_redirects=False, skip_auto_headers=skip
         ) as response:
-            return Reply(response.status, response.headers, await response.read())
+            return Answer(response.status, response.headers, await response.read())
 
 
 @asynccontextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
 from logrouter.config.compile.masks import build_mask
+from logrouter.config.compile.sink_guard import read_networks
 from logrouter.config.yaml.kinds import usable
 from logrouter.config.yaml.problems import Problems, did_you_mean, list_names
 from logrouter.core.drains.lines import LinePolicy
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from logrouter.config.options.drains import (
-        DrainGuardOptions,
         DrainRedactionOptions,
         DrainsOptions,
         DrainTopicsOptions,
@@ -80,7 +79,7 @@ def build_drains(
         problems.add("drains.waiting.max_total_bytes", "is less than max_bytes, which one drain may take")
     if whole and not options.sources and not events:
         problems.add("drains", "reads nothing: name sources (`from`) or topics of events (`events`)")
-    networks = _read_networks(options.guard, problems)
+    networks = tuple(read_networks(options.guard.networks, "drains.guard.networks", problems))
     disclosure = _disclosure(options.redaction, file, problems)
     raw_for = frozenset(AppSpace(*each.split("/")) for each in options.redaction.raw_for)
     return ConfiguredDrains(options, events, networks, LinePolicy(disclosure, raw_for, options.app_domains))
@@ -123,16 +122,6 @@ def _check_group(options: DrainsOptions, file: FileOptions, sink_groups: Collect
             "drains.group",
             f"{options.group} is the group of {taken[options.group]} as well: each would get half of the records",
         )
-
-
-def _read_networks(guard: DrainGuardOptions, problems: Problems) -> tuple[Network, ...]:
-    networks: list[Network] = []
-    for index, text in enumerate(guard.networks):
-        try:
-            networks.append(ip_network(text))
-        except ValueError as error:
-            problems.add(f"drains.guard.networks[{index}]", f"is no network: {error}")
-    return tuple(networks)
 
 
 def _disclosure(options: DrainRedactionOptions, file: FileOptions, problems: Problems) -> Disclosure:

@@ -26,12 +26,7 @@ def check_guard(options: SinkOptions, path: str, problems: Problems) -> None:
     guard = options.guard
     if guard is None or not usable(guard):
         return
-    networks: list[Network] = []
-    for index, text in enumerate(guard.networks):
-        try:
-            networks.append(ip_network(text))
-        except ValueError as error:
-            problems.add(f"{path}.guard.networks[{index}]", f"is no network: {error}")
+    networks = read_networks(guard.networks, f"{path}.guard.networks", problems)
     if not usable(options.url):
         return
     url = urlsplit(options.url)
@@ -46,6 +41,17 @@ def check_guard(options: SinkOptions, path: str, problems: Problems) -> None:
     why = _refuse_host(host, networks) if len(networks) == len(guard.networks) else ""
     if why:
         problems.add(f"{path}.guard.networks", f"does not allow {host}, which the url needs: {why}")
+
+
+def read_networks(texts: Sequence[str], path: str, problems: Problems) -> list[Network]:
+    """Those that are networks; the others are noted."""
+    networks: list[Network] = []
+    for index, text in enumerate(texts):
+        try:
+            networks.append(ip_network(text))
+        except ValueError as error:
+            problems.add(f"{path}[{index}]", f"is no network: {error}")
+    return networks
 
 
 def _refuse_host(host: str, networks: Sequence[Network]) -> str:

@@ -16,10 +16,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Item = TypeVar("Item")
 """A line with whatever its owner needs to know when it is done."""
@@ -43,6 +43,29 @@ class PlaceState(StrEnum):
     LIVE = "live"
     BEHIND = "behind"
     HOLDING = "holding"
+
+
+class SizedItem(Protocol):
+    """What waits for a request."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+
+Sized = TypeVar("Sized", bound=SizedItem)
+
+
+def first_fitting(waiting: Iterable[Sized], lines: int, size: int) -> list[Sized]:
+    """The first ones for a request: at most so many, and so large together unless one alone is larger."""
+    found: list[Sized] = []
+    total = 0
+    for each in waiting:
+        total += each.size
+        if found and (len(found) >= lines or total > size):
+            break
+        found.append(each)
+    return found
 
 
 class _QueuedLine(NamedTuple, Generic[Item]):
@@ -127,13 +150,7 @@ class DrainPlace(Generic[Item]):
         """The first lines, at most so many and so large (but one), for a request; None if none may be sent now."""
         if self.state is not PlaceState.LIVE or self._requested or not self._queue:
             return None
-        items: list[Item] = []
-        total = 0
-        for each in self._queue:
-            total += each.size
-            if items and (len(items) >= lines or total > size):
-                break
-            items.append(each.item)
+        items = [each.item for each in first_fitting(self._queue, lines, size)]
         self._ticket += 1
         self._requested = len(items)
         return PlaceRequest(self._ticket, items)

@@ -20,6 +20,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from logrouter.core.drains.place import first_fitting
 from logrouter.core.drains.status import DeliveredUpTo, Reached
 from logrouter.core.text.timestamps import rfc3339
 
@@ -197,13 +198,7 @@ class Sweep:
         each = self._drains.get(drain)
         if each is None or each.requested or not each.entries:
             return None
-        items: list[Line | DroppedLines] = []
-        total = 0
-        for entry in each.entries:
-            total += entry.size
-            if items and (len(items) >= lines or total > size):
-                break
-            items.append(entry.item)
+        items = [entry.item for entry in first_fitting(each.entries, lines, size)]
         each.ticket += 1
         each.requested = len(items)
         return SweptBatch(each.ticket, items)

@@ -10,7 +10,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 from yarl import URL
@@ -24,6 +23,7 @@ from logrouter.query.memory import MemoryReader, MemoryTables
 from logrouter.web import app
 from logrouter.web.view import Limits
 from tests.conftest import HANG_SECONDS
+from tests.http_answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,20 +50,6 @@ CLIENTS = [
 ]
 APIS = ["core", "feed/v1", "-"]
 PATHS = ["/core/v1/page", "/feed/v1", "/x/<script>", "/=cmd", None]
-
-
-@dataclass
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body, decoded."""
-        return orjson.loads(self.body)
 
 
 @dataclass
