@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         "core/enrich",
         "core/envelopes/fields.py",
         "core/formats/families/app_space.py",
+        "core/framing/frames.py",
         "core/match",
         "core/redact",
         "core/text",
@@ -149,7 +150,7 @@ ALLOWED: dict[str, set[str]] = {
     "devsearch": {"devjava", "devkafka/ports.py"},
     "kafka": {"config/options/kafka.py", "config/yaml/secrets.py", "model", "process/daemon_threads.py", "telemetry"},
     # Sinks: what a target's documentation says is pure, a room for each; what all have in common is not.
-    "sinks": {"model", "telemetry"},
+    "sinks": {"core/text/host_names.py", "model", "telemetry"},
     "sinks/opensearch": {"core/text/timestamps.py", "model", "sinks/contract.py", "sinks/http_messages.py"},
     "sinks/eventgate": {"model", "sinks/contract.py", "sinks/http_messages.py"},
     "sinks/splunk": {"model", "sinks/contract.py", "sinks/http_messages.py", "sinks/json_events.py"},
@@ -240,12 +241,12 @@ ALLOWED: dict[str, set[str]] = {
     "drains": {
         "core/drains",
         "core/framing",
+        "core/signing_keys.py",
         "kafka",
         "process/daemon_threads.py",
         "sinks",
         "sinks/lines",
         "sinks/syslog",
-        "sinks/webhook/signature.py",
         "telemetry",
     },
     "drains/api": {

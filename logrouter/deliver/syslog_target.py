@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from logrouter.config.options.syslog_url import FACILITIES, SYSLOG_PORTS, TLS, UDP, scheme_of
-from logrouter.core.framing.newline import frame_line
-from logrouter.core.framing.octet_counting import frame_counted
+from logrouter.core.framing.frames import FRAMES
 from logrouter.sinks.sockets import TargetPlace
 from logrouter.sinks.syslog.datagram import DatagramClient
-from logrouter.sinks.syslog.protocol import SyslogProtocol
+from logrouter.sinks.syslog.protocol import MAX_IN_DATAGRAM, MAX_IN_STREAM, SyslogProtocol
 from logrouter.sinks.syslog.sink import SyslogSink
 from logrouter.sinks.syslog.stream import StreamClient
 
@@ -21,18 +20,14 @@ if TYPE_CHECKING:
     from logrouter.model import RawRecord
     from logrouter.sinks.target_guard import TargetGuard
 
-_MAX_IN_STREAM: Final = 99_990
-_MAX_IN_DATAGRAM: Final = 1_024
-_FRAMES: Final = {"octet-counting": frame_counted, "newline": frame_line}
-
 
 def syslog_sink(options: SyslogOptions, tls: ssl.SSLContext | None, guard: TargetGuard | None) -> SyslogSink[RawRecord]:
     """The sink itself; it connects when it sends."""
     place = _place_of(options.url)
     is_datagram = place.scheme == UDP
     protocol = SyslogProtocol(
-        None if is_datagram else _FRAMES[options.framing],
-        options.max_message_bytes or (_MAX_IN_DATAGRAM if is_datagram else _MAX_IN_STREAM),
+        None if is_datagram else FRAMES[options.framing],
+        options.max_message_bytes or (MAX_IN_DATAGRAM if is_datagram else MAX_IN_STREAM),
         options.host,
         options.app_name,
         FACILITIES.index(options.facility),

@@ -16,6 +16,7 @@ from logrouter.config.options.sinks import (
     WebhookOptions,
 )
 from logrouter.config.yaml.secrets import FromEnv
+from logrouter.core.signing_keys import read_key
 from logrouter.deliver.opensearch_target import largest_answer, opensearch_protocol, template_setup
 from logrouter.deliver.syslog_target import syslog_sink
 from logrouter.sinks.acknowledged_sink import AcknowledgedSink
@@ -26,7 +27,6 @@ from logrouter.sinks.http_sink import HttpSink
 from logrouter.sinks.splunk.protocol import SplunkMetadata, SplunkProtocol
 from logrouter.sinks.target_guard import TargetGuard, parse_networks
 from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol
-from logrouter.sinks.webhook.signature import read_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.core.drains.registration import DrainForm
 from logrouter.core.drains.target_url import SYSLOG_TLS, SYSLOG_UDP, DrainUrlError, read_drain_url
-from logrouter.core.framing.newline import frame_line
-from logrouter.core.framing.octet_counting import frame_counted
+from logrouter.core.framing.frames import FRAMES
+from logrouter.core.signing_keys import read_key
 from logrouter.drains.connections import DrainCarrier
 from logrouter.sinks.delivery import Delivery
 from logrouter.sinks.http_sink import HttpSink
-from logrouter.sinks.lines.messages import MAX_IN_DATAGRAM, MAX_IN_STREAM, LineMessages
+from logrouter.sinks.lines.messages import LineMessages
 from logrouter.sinks.lines.over_http import JsonBodies, LineRequests, LogplexBodies
 from logrouter.sinks.pacing import PaceLimits
 from logrouter.sinks.sockets import TargetPlace
 from logrouter.sinks.syslog.datagram import DatagramClient
+from logrouter.sinks.syslog.protocol import MAX_IN_DATAGRAM, MAX_IN_STREAM
 from logrouter.sinks.syslog.sink import SyslogSink
 from logrouter.sinks.syslog.stream import StreamClient
-from logrouter.sinks.webhook.signature import read_key
 
 if TYPE_CHECKING:
     import ssl
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from logrouter.sinks.contract import Sink
     from logrouter.sinks.sink_observer import DeliveryObserver
 
-_FRAMES: Final = {"octet-counting": frame_counted, "newline": frame_line}
 DRAIN_PACE: Final = PaceLimits(max_requests=1, first_pause=1.0, longest_pause=60.0)
 """One request at a time, as lines are read in their order."""
 
@@ -104,8 +103,8 @@ def _syslog_sink(registration: Registration, target: DrainTarget, connections: D
     if target.scheme == SYSLOG_UDP:
         protocol = LineMessages(None, registration.max_message_bytes or MAX_IN_DATAGRAM)
         return SyslogSink(protocol, DatagramClient(place, timeout_seconds=seconds, guard=guard, resolver=resolver))
-    if (frame := _FRAMES.get(registration.framing)) is None:
-        raise DrainError(f"framing: must be one of {', '.join(_FRAMES)}")
+    if (frame := FRAMES.get(registration.framing)) is None:
+        raise DrainError(f"framing: must be one of {', '.join(FRAMES)}")
     client = StreamClient(
         place,
         tls=_trust(registration, connections) if target.scheme == SYSLOG_TLS else None,

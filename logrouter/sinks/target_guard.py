@@ -8,7 +8,6 @@ vetted is what is connected to; the TLS handshake and the Host header keep the n
 
 from __future__ import annotations
 
-import re
 import socket
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from logrouter.core.text.host_names import is_host_name, is_numeric
 from logrouter.sinks.address_ranges import refuse_address
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 MAX_ADDRESSES: Final = 16
 """Of one name: more say nothing more, and each is tried for as long as a connection may take."""
-_MAX_HOST: Final = 253
-_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*+\.?", re.ASCII)
-_NUMBER: Final = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)", re.ASCII)
 
 
 class GuardedAddressError(OSError):
@@ -87,9 +84,9 @@ class TargetGuard:
         if _is_address(host):
             why = self.refuse_address(host)
             return f"{host} may not be connected to: {why}" if why else ""
-        if ":" in host or _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]):
+        if ":" in host or is_numeric(host):
             return f"{host[:50]!r} is an address in an unusual notation: write 192.0.2.1, or a name"
-        if len(host) > _MAX_HOST or not _NAME.fullmatch(host):
+        if not is_host_name(host):
             return "the URL names no host"
         return ""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from logrouter.config.yaml.kinds import INVALID
 from logrouter.config.yaml.problems import quote_value
 from logrouter.config.yaml.secrets import FromEnv
+from logrouter.core.text.host_names import is_host_name, is_ipv6, is_numeric, is_plain_ipv4
 
 if TYPE_CHECKING:
     from logrouter.config.yaml.problems import Problems
@@ -22,9 +22,6 @@ _REST: Final = re.compile(r"[!-.0-9:;=A-Z_a-z~\[\]]++(?:/[!-~]*+)?")
 _AUTHORITY: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)(?:%(?!25)[A-Za-z0-9._-]+)?\]|(?P<host>[A-Za-z0-9._-]+))(?::\d*)?"
 )
-_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*+\.?")
-_NUMBER: Final = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
-_MAX_HOST: Final = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +85,7 @@ def _is_authority(text: str) -> bool:
     found = _AUTHORITY.fullmatch(text)
     if found is None:
         return False
-    host = found["host"]
-    try:
-        if host is None:
-            return IPv6Address(found["v6"]) is not None
-        if _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]):  # no name ends so: it is an address
-            return str(IPv4Address(host)) == host
-    except ValueError:
-        return False
-    return len(host) <= _MAX_HOST and _NAME.fullmatch(host) is not None
+    if found["host"] is None:
+        return is_ipv6(found["v6"])
+    host = found["host"].lower()
+    return is_plain_ipv4(host) if is_numeric(host) else is_host_name(host)

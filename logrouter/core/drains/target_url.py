@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
+
+from logrouter.core.text.host_names import is_host_name, is_ipv6, is_numeric, is_plain_ipv4
 
 MAX_URL: Final = 2_000
 SYSLOG_TCP: Final = "syslog+tcp"
@@ -18,13 +19,12 @@ SYSLOG_UDP: Final = "syslog+udp"
 DRAIN_PORTS: Final = {SYSLOG_TCP: 514, SYSLOG_TLS: 6514, SYSLOG_UDP: 514, "https": 443, "http": 80}
 """Ports of URLs without one, by scheme; for syslog as in the sinks of that name."""
 _SPELLINGS: Final = {**{scheme: scheme for scheme in DRAIN_PORTS}, "syslog": SYSLOG_TCP}
+DRAIN_SCHEMES: Final = tuple(_SPELLINGS)
 _PRINTED: Final = re.compile(r"[!-~]+")
 _UNUSUAL: Final = re.compile(r'["<>\\^`{|}]')
+_BRACKET: Final = re.compile(r"[\[\]]")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
-_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*+\.?")
-_NUMBER: Final = re.compile(r"0x[0-9a-f]*|[0-9]+")
-_MAX_HOST: Final = 253
 _CONTROLS: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
@@ -74,6 +74,8 @@ def read_drain_url(text: str) -> DrainTarget:
     userinfo, at, authority = parts.netloc.rpartition("@")
     if "@" in userinfo:
         raise DrainUrlError("has more than one @ before its path: write it as %40")
+    if _BRACKET.search(userinfo):
+        raise DrainUrlError("its user or password has a bracket: write it as %5B or %5D")
     host, port = _read_authority(authority, DRAIN_PORTS[scheme])
     if scheme not in ("http", "https"):
         if at or "?" in text or parts.path not in ("", "/"):
@@ -95,7 +97,7 @@ def _read_authority(text: str, usual: int) -> tuple[str, int]:
     if not 0 < port < 1 << 16:
         raise DrainUrlError("its port must be from 1 to 65535")
     host = host.lower()
-    if not (_is_ipv6(host) if text.startswith("[") else _is_host(host)):
+    if not (is_ipv6(host) if text.startswith("[") else _is_host(host)):
         raise DrainUrlError("must name its host by a name in ASCII, or by an address like 192.0.2.1 or [2001:db8::1]")
     return host, port
 
@@ -105,20 +107,10 @@ def _split_port(text: str) -> tuple[str, str]:
     return host, colon + port
 
 
-def _is_ipv6(text: str) -> bool:
-    try:
-        return "%" not in text and bool(IPv6Address(text))
-    except ValueError:
-        return False
-
-
 def _is_host(text: str) -> bool:
-    if _NUMBER.fullmatch(text.removesuffix(".").rpartition(".")[2]):  # no name ends so: it is an address
-        try:
-            return str(IPv4Address(text)) == text
-        except ValueError:
-            return False
-    return len(text) <= _MAX_HOST and _NAME.fullmatch(text) is not None
+    if is_numeric(text):
+        return is_plain_ipv4(text)
+    return is_host_name(text) and not text.startswith("_")
 
 
 def _read_credentials(userinfo: str) -> bytes:

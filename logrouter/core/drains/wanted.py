@@ -6,37 +6,36 @@ declarations check requests and fill the OpenAPI document.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from logrouter.core.drains.registration import DrainForm
+from logrouter.core.drains.target_url import (
+    DRAIN_SCHEMES,
+    MAX_URL,
+    SYSLOG_TCP,
+    SYSLOG_TLS,
+    DrainUrlError,
+    read_drain_url,
+)
+from logrouter.core.framing.frames import FRAMES
+from logrouter.core.signing_keys import KEY_PREFIX, read_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MAX_URL: Final = 2048
+    from logrouter.core.drains.target_url import DrainTarget
+
 MAX_CA: Final = 32 * 1024
 MAX_FAULTS: Final = 20
 MESSAGE_BYTES: Final = (480, 1 << 18)
 """Bounds of `max_message_bytes`: what every receiver must take (RFC 5424, section 6.1), and a quarter of a mebibyte."""
-STREAM_SCHEMES: Final = ("syslog", "syslog+tcp", "syslog+tls")
-SYSLOG_SCHEMES: Final = (*STREAM_SCHEMES, "syslog+udp")
-HTTP_SCHEMES: Final = ("https", "http")
-FRAMINGS: Final = ("octet-counting", "newline")
+FRAMINGS: Final = tuple(FRAMES)
 
-_URL: Final = re.compile(
-    r"(?P<scheme>[a-z]+(?:\+[a-z]+)?)://(?:(?P<user>[^/?#@\[\]]*)@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}))(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?"
-)
-_OF_URLS: Final = re.compile(r"[!#-;=?-\[\]_a-z~]+")
-"""What a URL may hold (RFC 3986): no blanks, quotes, angle brackets, backslash, `^`, backquote, braces or bar."""
+_AUTHORITY_END: Final = re.compile(r"[/?]")
 _CERTIFICATES: Final = re.compile(
     r"(?:\s*+-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]++-----END CERTIFICATE-----){1,20}\s*+"
 )
-_KEY: Final = "whsec_"
 _MAX_ADDON: Final = 200
 _MAX_DEPTH: Final = 12
 _MAX_NAME_SHOWN: Final = 60
@@ -96,31 +95,26 @@ def read_wanted(document: Any) -> WantedDrain | tuple[WantedFault, ...]:
             found[name] = read
     if faults:
         return tuple(faults[:MAX_FAULTS])
-    scheme = scheme_of(found["url"])
-    misfits = _misfits(scheme, found)
+    target = read_drain_url(found["url"])
+    misfits = _misfits(target, found)
     if misfits:
         return misfits
     addon_id, addon_name = found.pop("addon", ("", ""))
-    form = DrainForm.SYSLOG if scheme in SYSLOG_SCHEMES else DrainForm.LOGPLEX
+    form = DrainForm.LOGPLEX if target.is_http else DrainForm.SYSLOG
     return WantedDrain(**{"form": form, "addon_id": addon_id, "addon_name": addon_name, **found})
 
 
-def scheme_of(url: str) -> str:
-    """The scheme of a URL that has one."""
-    return url.partition("://")[0]
-
-
-def _misfits(scheme: str, found: Mapping[str, Any]) -> tuple[WantedFault, ...]:
+def _misfits(target: DrainTarget, found: Mapping[str, Any]) -> tuple[WantedFault, ...]:
     """Fields that the scheme of the URL leaves no room for."""
     form = found.get("form")
     rules = (
-        ("form", form is not None and (form is DrainForm.SYSLOG) != (scheme in SYSLOG_SCHEMES)),
-        ("framing", "framing" in found and scheme not in STREAM_SCHEMES),
-        ("ca", bool(found.get("ca")) and scheme not in ("syslog+tls", "https")),
-        ("signing_keys", bool(found.get("signing_keys")) and scheme not in HTTP_SCHEMES),
-        ("challenge", bool(found.get("challenge")) and scheme not in HTTP_SCHEMES),
+        ("form", form is not None and (form is DrainForm.SYSLOG) == target.is_http),
+        ("framing", "framing" in found and target.scheme not in (SYSLOG_TCP, SYSLOG_TLS)),
+        ("ca", bool(found.get("ca")) and target.scheme not in (SYSLOG_TLS, "https")),
+        ("signing_keys", bool(found.get("signing_keys")) and not target.is_http),
+        ("challenge", bool(found.get("challenge")) and not target.is_http),
     )
-    detail = f"does not go with a URL of {scheme}"
+    detail = f"does not go with a URL of {target.scheme}"
     return tuple(WantedFault(f"/{name}", detail) for name, misfit in rules if misfit)
 
 
@@ -131,20 +125,15 @@ def _must(text: str, pointer: str = "") -> WantedFault:
 def _read_url(value: Any) -> str | WantedFault:
     if not isinstance(value, str):
         return _must("a text")
-    if len(value) > MAX_URL:
-        return WantedFault("", f"has more than {MAX_URL} characters")
-    if value.partition("://")[0] not in (*SYSLOG_SCHEMES, *HTTP_SCHEMES):
-        return _must(
-            f"a URL of {', '.join((*SYSLOG_SCHEMES, *HTTP_SCHEMES))}, such as syslog+tls://logs.example.org:6514"
-        )
-    parts = _URL.fullmatch(value) if _OF_URLS.fullmatch(value) else None
-    if parts is None:
-        return _must("a URL with a host, an optional port and nothing behind #; other characters percent-encoded")
-    if parts["port"] is not None and not 0 < int(parts["port"]) < 65536:
-        return _must("a URL with a port from 1 to 65535")
-    beyond = parts["user"] is not None or parts["path"] not in (None, "/") or parts["query"] is not None
-    if beyond and parts["scheme"] in SYSLOG_SCHEMES:
-        return WantedFault("", "has a user, a path or a query, and syslog has no place for them")
+    scheme, _, rest = value.partition("://")
+    if scheme not in DRAIN_SCHEMES:
+        return _must(f"a URL of {', '.join(DRAIN_SCHEMES)}, such as syslog+tls://logs.example.org:6514")
+    try:
+        read_drain_url(value)
+    except DrainUrlError as error:
+        return WantedFault("", str(error))
+    if _AUTHORITY_END.split(rest, maxsplit=1)[0].endswith(":"):
+        return WantedFault("", "has a colon behind its host, and no port")
     return value
 
 
@@ -203,16 +192,17 @@ def _read_keys(value: Any) -> tuple[str, ...] | WantedFault:
         return _must("a list of at most two keys")
     for index, key in enumerate(value):
         if not isinstance(key, str) or not _is_key(key):
-            return _must(f"{_KEY} and 24 to 64 bytes in base64", f"/{index}")
+            return _must(f"{KEY_PREFIX} and 24 to 64 bytes in base64", f"/{index}")
     return tuple(value)
 
 
 def _is_key(text: str) -> bool:
     """Whether it is a key of Standard Webhooks."""
     try:
-        return text.startswith(_KEY) and 24 <= len(base64.b64decode(text.removeprefix(_KEY), validate=True)) <= 64
-    except (binascii.Error, ValueError):
+        read_key(text)
+    except ValueError:
         return False
+    return True
 
 
 def _read_flag(value: Any) -> bool | WantedFault:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from logrouter.sinks.contract import DELIVERED, Encoded
 from logrouter.sinks.syslog.message import Header, Severity, render, render_data
-from logrouter.sinks.syslog.protocol import EXAMPLE_ENTERPRISE
+from logrouter.sinks.syslog.protocol import EXAMPLE_ENTERPRISE, MAX_ID, MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,13 +16,9 @@ if TYPE_CHECKING:
     from logrouter.sinks.contract import Result
     from logrouter.sinks.syslog.protocol import AllTaken
 
-MAX_IN_STREAM: Final = 99_990
-MAX_IN_DATAGRAM: Final = 1_024
-_MAX_REQUEST_BYTES: Final = 32 << 20
 _USER: Final = 1
 """The facility of messages of users (RFC 5424, section 6.2.1), as logshuttle has it."""
 _SEVERITIES: Final = range(8)
-_MAX_ID: Final = 128
 
 
 def render_line(line: Line, max_bytes: int, enterprise: int = EXAMPLE_ENTERPRISE) -> bytes:
@@ -32,7 +28,7 @@ def render_line(line: Line, max_bytes: int, enterprise: int = EXAMPLE_ENTERPRISE
     """
     severity = line.severity if line.severity in _SEVERITIES else Severity.INFO
     header = Header(_USER, severity, line.time_us, line.host, line.app_name, "", "")
-    is_known = 0 < len(line.id) <= _MAX_ID
+    is_known = 0 < len(line.id) <= MAX_ID
     data = render_data(f"logrouter@{enterprise}", {"id": line.id}) if is_known else ""
     return render(header, data, line.text, max_bytes)
 
@@ -44,7 +40,7 @@ class LineMessages:
     frame: Callable[[bytes], bytes] | None
     max_message_bytes: int
     enterprise: int = EXAMPLE_ENTERPRISE
-    max_request_bytes: int = _MAX_REQUEST_BYTES
+    max_request_bytes: int = MAX_REQUEST_BYTES
 
     def encode(self, events: Sequence[Line]) -> Encoded:
         """Frames or datagrams, a `bytes` for each line."""

@@ -16,9 +16,9 @@ import orjson
 from logrouter.core.framing.octet_counting import frame_counted
 from logrouter.sinks.contract import Delivered, Encoded, Skipped
 from logrouter.sinks.http_messages import HttpRequest
-from logrouter.sinks.lines.messages import MAX_IN_STREAM, render_line
+from logrouter.sinks.lines.messages import render_line
 from logrouter.sinks.syslog.message import cut_text, render_time
-from logrouter.sinks.syslog.protocol import EXAMPLE_ENTERPRISE
+from logrouter.sinks.syslog.protocol import EXAMPLE_ENTERPRISE, MAX_IN_STREAM
 from logrouter.sinks.webhook.signature import judge_answer, sign_request
 
 if TYPE_CHECKING:

@@ -23,8 +23,11 @@ EXAMPLE_ENTERPRISE: Final = 32473
 Names in structured data are told apart by the number of whoever defines them (RFC 5424, section 6.3.2). An organisation
 that has one of its own gives it; one is free of charge at IANA.
 """
-_MAX_REQUEST_BYTES: Final = 32 << 20
-_MAX_ID: Final = 128
+MAX_IN_STREAM: Final = 99_990
+"""Bytes of a message, by default."""
+MAX_IN_DATAGRAM: Final = 1_024
+MAX_REQUEST_BYTES: Final = 32 << 20
+MAX_ID: Final = 128
 _MSGID: Final = "request"
 _NOT_JSON: Final = Refused(0, "not JSON, and the text of a message is JSON")
 _CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
@@ -49,7 +52,7 @@ class SyslogProtocol:
     """Empty for the event's API."""
     facility: int = 1
     enterprise: int = EXAMPLE_ENTERPRISE
-    max_request_bytes: int = _MAX_REQUEST_BYTES
+    max_request_bytes: int = MAX_REQUEST_BYTES
 
     def encode(self, events: Sequence[RawRecord]) -> Encoded:
         """Frames or datagrams, a `bytes` for each event that is JSON."""
@@ -61,7 +64,7 @@ class SyslogProtocol:
     def _render(self, event: RawRecord, value: bytes, document: Any) -> bytes:
         meta = _text_keys(document).get("meta")
         found = _text_keys(meta).get("id")
-        known = isinstance(found, str) and len(found.encode()) <= _MAX_ID  # a part of one would be another event's
+        known = isinstance(found, str) and len(found.encode()) <= MAX_ID  # a part of one would be another event's
         api = _text_keys(document).get("api")
         header = Header(
             self.facility,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 
 from logrouter.sinks.contract import DELIVERED, Retry, Trouble
@@ -16,24 +16,9 @@ if TYPE_CHECKING:
     from logrouter.sinks.contract import Result
     from logrouter.sinks.http_messages import HttpAnswer, HttpRequest
 
-KEY_PREFIX: Final = "whsec_"
 LONG_PAUSE: Final = 3600.0
 """Seconds between two requests to a receiver that says it wants none."""
 _GONE: Final = "the receiver wants no more events: take this sink out, or name another url"
-
-
-def read_key(text: str) -> bytes:
-    """The bytes of a signing key: base64 behind `whsec_`.
-
-    Raises:
-        ValueError: it is written otherwise, or has fewer than 24 or more than 64 bytes.
-    """
-    if not text.startswith(KEY_PREFIX):
-        raise ValueError(f"must begin with {KEY_PREFIX}")
-    key = b64decode(text.removeprefix(KEY_PREFIX), validate=True)
-    if not 24 <= len(key) <= 64:
-        raise ValueError("must be 24 to 64 bytes in base64")
-    return key
 
 
 def sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:

@@ -7,12 +7,12 @@ import json
 
 import pytest
 
+from logrouter.core.signing_keys import read_key
 from logrouter.demo import receiver
 from logrouter.demo.receiver import EVENTS_PATH, ReceivedEvents, Receiver
 from logrouter.model import RawRecord
 from logrouter.sinks.http_messages import HttpRequest
 from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol
-from logrouter.sinks.webhook.signature import read_key
 
 KEY = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
 OTHER_KEY = "whsec_" + "WllYV1ZVVFNSUVBPTk1MS0pJSEdGRURDQkE="

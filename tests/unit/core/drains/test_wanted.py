@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrouter.core.drains.registration import DrainForm
-from logrouter.core.drains.wanted import FIELDS, MAX_FAULTS, MAX_URL, WantedDrain, read_wanted
+from logrouter.core.drains.target_url import MAX_URL, read_drain_url
+from logrouter.core.drains.wanted import FIELDS, MAX_FAULTS, WantedDrain, read_wanted
 
 TLS = "syslog+tls://logs.example.org:6514"
 HTTPS = "https://logs.example.org/in"
@@ -63,6 +64,22 @@ def test_a_drain_as_it_is_asked_for(document, expected):
         *("https://h:65536", "https://h:port", "https://a b", "https://h/a b", "https://h\n", "https://h/\x00"),
         *("https://h/#top", "https://h\\@evil", "https://u@v@h", "HTTPS://h", "ftp://h", "file:///etc/passwd"),
         *("javascript:alert(1)", "ssh://h", "https://hö.example", "https://[::1", "https://::1", "https://-h"),
+        *(
+            "https://127.1/",
+            "https://0x7f.0.0.1/",
+            "https://2130706433/",
+            "https://a..b/",
+            "https://h/%zz",
+            "https://h/#",
+        ),
+        *(
+            "https://m%3ae:a@h/",
+            "https://me:a%0d%0ab@h/",
+            "https://a[b]@h/",
+            "https://_h/",
+            "HTTPS://h:8/",
+            "https://h:/",
+        ),
         *("syslog://h/path", "syslog://u:p@h", "syslog+tls://h?key=x", "syslog+tls://h:", f"https://h/{'x' * MAX_URL}"),
     ],
 )
@@ -134,9 +151,10 @@ def test_reading_never_raises(document):
 
 @given(st.from_regex(r"(https?|syslog(\+(tcp|udp|tls))?)://[!-~]{1,40}", fullmatch=True))
 def test_a_url_that_is_taken_has_one_host(url):
-    """As the standard library reads it."""
+    """As the standard library reads it; and lines can be sent there."""
     found = read_wanted({"url": url})
     if isinstance(found, WantedDrain):
+        read_drain_url(url)
         parts = urlsplit(url)
         assert parts.hostname
         assert parts.port is None or 0 < parts.port < 65536

@@ -11,11 +11,12 @@ from standardwebhooks import Webhook
 
 from logrouter.core.drains.line import Line
 from logrouter.core.framing.octet_counting import CountedDecoder
+from logrouter.core.signing_keys import read_key
 from logrouter.sinks.contract import DELIVERED, RefusedTogether, Retry, Trouble
 from logrouter.sinks.http_messages import HttpAnswer
 from logrouter.sinks.lines.messages import render_line
 from logrouter.sinks.lines.over_http import JsonBodies, LineRequests, LogplexBodies
-from logrouter.sinks.webhook.signature import LONG_PAUSE, read_key
+from logrouter.sinks.webhook.signature import LONG_PAUSE
 from tests.unit.sinks.lines.test_messages import LINES
 
 LINE = Line("e-1", 1_764_000_000_123_456, "shop-prod", "web.5d4f8", 3, b"hello")

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from logrouter.core.signing_keys import read_key
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import DELIVERED, Refused, RefusedTogether, Retry, Skipped, SkipReason, Trouble
 from logrouter.sinks.http_messages import HttpAnswer, HttpRequest
 from logrouter.sinks.webhook.protocol import WebhookBody, WebhookProtocol
-from logrouter.sinks.webhook.signature import LONG_PAUSE, read_key
+from logrouter.sinks.webhook.signature import LONG_PAUSE
 
 URL = "https://hooks.test/in"
 KEY, OLD_KEY = bytes(range(24)), bytes(range(100, 164))

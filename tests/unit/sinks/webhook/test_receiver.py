@@ -11,6 +11,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logrouter.core.signing_keys import read_key
 from logrouter.model import RawRecord
 from logrouter.sinks.contract import DELIVERED
 from logrouter.sinks.delivery import Delivery
@@ -18,7 +19,6 @@ from logrouter.sinks.http_client import HttpBounds, HttpClient
 from logrouter.sinks.http_sink import HttpSink
 from logrouter.sinks.pacing import PaceLimits
 from logrouter.sinks.webhook.protocol import WebhookProtocol
-from logrouter.sinks.webhook.signature import read_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
